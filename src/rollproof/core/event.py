@@ -1,0 +1,62 @@
+"""Event: one fact on the timeline.
+
+Facts are append-only and come first; everything else (intervals, verdicts, reports) is derived from them and can be
+derived again from a stored run. This module must never read a clock: whoever records a fact says when it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+__all__ = ["Event", "Outcome", "Recorder"]
+
+
+class Outcome(StrEnum):
+    """What an event says about its subject. An exception in the harness is UNKNOWN, never FAIL (Jepsen's `info`)."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact.
+
+    `start_s` and `end_s` are CLOCK_MONOTONIC seconds of the harness host (the same axis as the request log's
+    nanoseconds); `wall` is ISO 8601 UTC, for people only. `drill` is the drill that was active ("" outside of any).
+    `source` says who saw it (run, release, watch, proof, load, drift, rollback, undo, ingress), `subject` whom it is
+    about ("Pod/ns/name"), `what` the verb; the vocabulary is docs/facts.md.
+    """
+
+    seq: int
+    start_s: float
+    end_s: float
+    wall: str
+    drill: str
+    source: str
+    subject: str
+    what: str
+    outcome: Outcome = Outcome.OK
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recorder(Protocol):
+    """What acting code needs from a run: a place to put a fact. The run folder is the real one; tests use a list."""
+
+    def record(
+        self,
+        source: str,
+        subject: str,
+        what: str,
+        *,
+        outcome: Outcome = Outcome.OK,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Append one fact. Without `start_s` it is dated now; without `end_s` it ends where it started."""
+        ...

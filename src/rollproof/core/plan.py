@@ -1,0 +1,41 @@
+"""Plan: a run, fully resolved before anything is touched. What the plan does not name is not changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rollproof.core.target import Target
+
+__all__ = ["SCHEMA", "Plan", "Touch"]
+
+SCHEMA = 1  # of the run folder: a reader refuses a newer one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """One change that the run will make: the object, the exact change, and how it is undone."""
+
+    drill: str
+    subject: str
+    change: str
+    undo: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will happen. `old_sha` is the app version found running; `new_sha` the release to prove ("" if none).
+
+    `restart` is True when `new_sha` already runs: the release drill then restarts the rollout and says so.
+    `keep` is "always", "on-pass" or "never": what stays deployed after the run (architecture.md section 6).
+    """
+
+    schema: int
+    run_id: str
+    drills: tuple[str, ...]
+    target: Target
+    old_sha: str
+    new_sha: str
+    restart: bool
+    keep: str
+    env_repo_head: str  # revision of the branch before the run
+    touches: tuple[Touch, ...] = ()

@@ -1,0 +1,187 @@
+"""Target: the system under test, as its target file describes it. The only thing that a team edits.
+
+Plain data with defaults; `targetfile` reads and validates the TOML. Secrets are never values here: a field that ends
+in `_env` names an environment variable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = [
+    "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "Fences", "Ingress", "ReleaseSettings",
+    "RollbackSettings", "Target", "Traffic",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where the app runs. The context is always named: the kubeconfig's current one is never used."""
+
+    context: str
+    namespace: str
+    deployment: str
+    service: str
+    container: str = ""  # empty: the only container of the pod
+    kubeconfig: str = ""  # empty: KUBECONFIG, then ~/.kube/config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgoCd:
+    """Where Argo CD lives; it may be another cluster (then `context` differs from the app's).
+
+    `profile`: "refresh" may patch the Application (annotation, and the sync that resets the self-heal count);
+    "read-only" waits for the poll or webhook.
+    """
+
+    application: str
+    namespace: str = "argocd"
+    project: str = "default"
+    context: str = ""  # empty: the app's context
+    kubeconfig: str = ""
+    profile: str = "refresh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvRepo:
+    """The environment repository that Argo CD follows."""
+
+    url: str
+    overlay: str  # path of the Kustomize overlay inside the repository
+    image: str  # `name:` of the entry under `images:` whose `newTag` is the release
+    branch: str = "main"
+    username_env: str = ""
+    password_env: str = ""
+    author_name: str = "rollproof"
+    author_email: str = "rollproof@localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """How the app is asked. Pointers are JSON pointers (RFC 6901)."""
+
+    base_url: str
+    host: str = ""  # Host header; empty: the URL's own
+    health_path: str = "/health"
+    version_pointer: str = "/version"
+    ready_path: str = "/ready"
+    database_pointer: str = "/database"
+    database_ok: str = "ok"
+    home_path: str = "/"
+    post_path: str = ""  # side-effect-free POST; empty: no POST lane
+    slow_path: str = ""  # takes 200-500 ms; empty: no slow lane
+    version_header: str = ""  # header with the sha on every answer; empty: the health body's pointer is used
+    served_by_header: str = ""
+    pod_port: int = 80
+    ca_file: str = ""
+    client_cert_file: str = ""
+    client_key_file: str = ""
+    headers_env: dict[str, str] = field(default_factory=dict)  # header name -> environment variable
+    basic_auth_env: tuple[str, ...] = ()  # (user variable, password variable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """Something on the same way in that the rollout does not touch. If it suffers too, the app is not to blame."""
+
+    url: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """The load and the promise that the verdict makes from it (measurement.md section 11)."""
+
+    rate_per_s: float = 200.0
+    timeout_s: float = 5.0
+    slow_concurrency: int = 2
+    baseline_s: float = 10.0
+    after_old_gone_s: float = 10.0
+    tail_s: float = 5.0
+    resolution_ms: float = 250.0  # the largest blind gap per lane with which a clean run may still PASS
+    slow_ms: float = 1000.0  # an answer later than this is reported as slow (never FAIL by itself)
+    downtime_budget_ms: float = 0.0  # 0: no hard failure at all is allowed
+    late_share_max: float = 0.02  # share of dispatches > 5 ms late above which the generator was not sound
+    max_duration_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSettings:
+    """How a sha gets to the cluster, and how its arrival is proven."""
+
+    mode: str = "push"  # "push": we commit; "observe": a pipeline does, we wait for the named sha
+    shas: tuple[str, ...] = ()  # candidates when no --sha is given: the first that is not running
+    image_check: str = "none"  # "nodes" (node.status.images), "registry" (HEAD manifest), "none"
+    deadline_s: float = 300.0
+    proof_count: int = 20  # answers in a row over new connections
+    poll_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSettings:
+    """Which drifts are injected and what is promised about their repair."""
+
+    limit_s: float = 5.0  # for detection + apply; the back-off is computed and reported apart
+    trials: tuple[str, ...] = (
+        "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service",
+        "delete-configmap", "undeclared-annotation", "void-patch",
+    )  # fmt: skip
+    env_name: str = ""  # a declared env variable of the container; empty: the first with a literal value
+    configmap: str = ""  # a declared ConfigMap; empty: the first that the Application tracks
+    configmap_key: str = ""
+    drift_image_tag: str = ""  # tag for the image drift; empty: another of release.shas
+    backoff_wait_max_s: float = (
+        20.0  # wait out the back-off up to this; above it reset the count by a sync, if allowed
+    )
+    reset: str = "wait"  # "sync" may write .operation to reset the self-heal count, "wait" never does
+    negative_watch_s: float = 10.0  # how long an undeclared field must stay
+    deadline_s: float = 60.0  # beyond the remaining back-off
+    must_heal: bool = True  # self-heal off is a FAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackSettings:
+    """The rollback runbook's promise: from the push of the revert to the old version proven."""
+
+    limit_s: float = 30.0
+    deadline_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingress:
+    """Where the ingress's access log is read, for the finding MASKED. Empty namespace: it cannot be read."""
+
+    namespace: str = ""
+    selector: str = ""
+    container: str = ""
+    masked: str = "warn"  # or "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fences:
+    """What this target allows. Nothing outside of `namespaces` is ever changed."""
+
+    namespaces: tuple[str, ...]
+    production: bool = False  # faults are refused unless the person says so for this run
+    load_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")  # load goes nowhere else
+    rate_per_s_max: float = 2000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The whole target file."""
+
+    name: str
+    cluster: Cluster
+    argocd: ArgoCd
+    env_repo: EnvRepo
+    app: App
+    fences: Fences
+    schema: int = 1
+    env_file: str = ""  # KEY=VALUE lines for the variables named by *_env fields; the environment wins
+    control: Control | None = None
+    traffic: Traffic = field(default_factory=Traffic)
+    release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    rollback: RollbackSettings = field(default_factory=RollbackSettings)
+    ingress: Ingress = field(default_factory=Ingress)
