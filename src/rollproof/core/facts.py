@@ -44,17 +44,10 @@ class Facts:
                 continue
             yield event
 
-    def first(
-        self, *, source: str | None = None, subject: str | None = None, what: str | None = None
-    ) -> Event | None:
+    def first(self, *, source: str | None = None, subject: str | None = None, what: str | None = None) -> Event | None:
         """The earliest matching event, or None."""
         return next(self.find(source=source, subject=subject, what=what), None)
 
-    def last(
-        self, *, source: str | None = None, subject: str | None = None, what: str | None = None
-    ) -> Event | None:
+    def last(self, *, source: str | None = None, subject: str | None = None, what: str | None = None) -> Event | None:
         """The latest matching event, or None."""
-        found = None
-        for found in self.find(source=source, subject=subject, what=what):
-            pass
-        return found
+        return next(reversed(list(self.find(source=source, subject=subject, what=what))), None)

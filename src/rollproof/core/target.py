@@ -130,9 +130,7 @@ class DriftSettings:
     configmap: str = ""  # a declared ConfigMap; empty: the first that the Application tracks
     configmap_key: str = ""
     drift_image_tag: str = ""  # tag for the image drift; empty: another of release.shas
-    backoff_wait_max_s: float = (
-        20.0  # wait out the back-off up to this; above it reset the count by a sync, if allowed
-    )
+    backoff_wait_max_s: float = 20.0  # wait out the back-off up to this; above it reset the count by a sync, if allowed
     reset: str = "wait"  # "sync" may write .operation to reset the self-heal count, "wait" never does
     negative_watch_s: float = 10.0  # how long an undeclared field must stay
     deadline_s: float = 60.0  # beyond the remaining back-off

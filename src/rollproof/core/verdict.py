@@ -21,7 +21,7 @@ EXIT_UNDO_FAILED = 4
 class Result(StrEnum):
     """PASS and FAIL are claims; INCONCLUSIVE says that no claim is possible; SKIPPED that this target cannot do it."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     SKIPPED = "SKIPPED"
