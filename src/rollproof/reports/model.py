@@ -1,0 +1,40 @@
+"""Report: everything that any report may show, as one frozen object.
+
+The live session and `rollproof judge` build the same object, so their reports cannot differ. It must hold no file
+handle and no path: where a report goes is the writer's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.plan import Plan
+from rollproof.core.verdict import Result, Verdict
+
+__all__ = ["Report"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One run, judged.
+
+    `facts` maps a drill to its facts, in the order in which the drills ran. `undo` is the word of verdicts.json
+    ("clean", "left", "failed", ...), "" when the run has not come to it.
+    """
+
+    plan: Plan
+    facts: Mapping[str, Facts]
+    verdicts: tuple[Verdict, ...]
+    result: Result
+    exit_code: int
+    undo: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def events(self) -> tuple[Event, ...]:
+        """Every event of the run once, in order: run-wide events are in each drill's facts."""
+        by_seq = {event.seq: event for facts in self.facts.values() for event in facts.events}
+        return tuple(by_seq[seq] for seq in sorted(by_seq))
