@@ -1,0 +1,38 @@
+"""Does /ready say, as a field, that the database answers: from each pod and through the ingress (system.md row 2)?"""
+
+from __future__ import annotations
+
+from rollproof.core.event import Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Result, Verdict
+
+__all__ = ["check"]
+
+
+def check(facts: Facts) -> Verdict:
+    """FAIL on a wrong value, INCONCLUSIVE if nobody answered or somebody gave no such field, else PASS."""
+    app = facts.plan.target.app
+    field = f"{app.ready_path}#{app.database_pointer}"
+    proofs = list(facts.find(source="proof", what="database"))
+    numbers = {"answers_asked": len(proofs)}
+    if not proofs:
+        why = f"{field} was never asked"
+        return Verdict("readiness", field, Result.INCONCLUSIVE, why, numbers=numbers)
+    wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
+    if wrong:
+        first = wrong[0]
+        why = (
+            f"{first.subject} said {first.data.get('value')!r} instead of {app.database_ok!r} "
+            f"({len(wrong)} of {len(proofs)} answers, HTTP status {first.data.get('status')})"
+        )
+        return Verdict("readiness", field, Result.FAIL, why, numbers=numbers, evidence=tuple(e.seq for e in wrong[:50]))
+    evidence = tuple(event.seq for event in proofs[:50])
+    answered = {event.subject for event in proofs if event.outcome is Outcome.OK}
+    silent = {event.subject for event in proofs} - answered
+    if silent or "Ingress" not in answered:
+        missing = sorted(silent | ({"Ingress"} - answered))
+        why = f"no answer with that field from {', '.join(missing)}"
+        return Verdict("readiness", field, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    pods = len([subject for subject in answered if subject.startswith("Pod/")])
+    why = f"{app.database_ok!r} from {pods} pods and through the ingress"
+    return Verdict("readiness", field, Result.PASS, why, numbers={**numbers, "pods": pods}, evidence=evidence)
