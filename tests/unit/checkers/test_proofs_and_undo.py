@@ -1,0 +1,132 @@
+"""Version, readiness, watches, undo: what must pass, what must fail, what must not be judged."""
+
+from __future__ import annotations
+
+import pytest
+import story
+from story import Story, good_release
+
+from rollproof.checkers import readiness, undo, version, watches
+from rollproof.core.event import Outcome
+from rollproof.core.verdict import Result, worst
+
+
+class TestVersion:
+    def test_pods_and_ingress_agree(self) -> None:
+        verdict = version.check(good_release().facts())
+        assert verdict.result is Result.PASS
+        assert verdict.numbers["pods_proven"] == 2
+
+    def test_a_wrong_version_fails_and_says_which(self) -> None:
+        told = Story().release_started().pods_replaced().legs(until="old-gone").proofs("ccccccc")
+        verdict = version.check(told.facts())
+        assert verdict.result is Result.FAIL
+        assert "ccccccc" in verdict.why
+
+    def test_one_late_answer_of_the_old_sha_fails_even_after_many_good_ones(self) -> None:
+        told = good_release().proofs(story.OLD, count=1)
+        assert version.check(told.facts()).result is Result.FAIL
+
+    def test_too_few_answers_in_a_row_prove_nothing(self) -> None:
+        told = Story().release_started().pods_replaced().legs().proofs(count=2)
+        assert version.check(told.facts()).result is Result.INCONCLUSIVE
+
+    def test_nobody_asked_proves_nothing(self) -> None:
+        told = Story().release_started().pods_replaced().legs()
+        assert version.check(told.facts()).result is Result.INCONCLUSIVE
+
+    def test_pods_that_cannot_be_reached_are_named_as_not_seen(self) -> None:
+        told = Story().release_started().pods_replaced().legs()
+        told.tell("proof", "Pods", "not-reachable", at=124, outcome=Outcome.UNKNOWN, reason="403 on pods/proxy")
+        for i in range(3):
+            told.tell("proof", "Ingress", "version", at=125 + i, version=story.NEW, expected=story.NEW, status=200)
+        verdict = version.check(told.facts())
+        assert verdict.result is Result.PASS
+        assert verdict.findings[0].code == "PODS_NOT_SEEN"
+
+    def test_a_silent_pod_is_not_overlooked(self) -> None:
+        told = good_release()
+        told.tell("proof", "Pod/shop/new-3", "version", at=126, outcome=Outcome.UNKNOWN, error="read.timeout")
+        assert version.check(told.facts()).result is Result.INCONCLUSIVE
+
+    def test_answers_from_before_the_start_do_not_count(self) -> None:
+        told = Story()
+        told.tell("proof", "Ingress", "version", at=50, outcome=Outcome.FAIL, version=story.OLD, expected=story.NEW)
+        told.release_started().pods_replaced().legs().proofs()
+        assert version.check(told.facts()).result is Result.PASS
+
+    def test_after_a_rollback_the_old_sha_is_the_right_one(self) -> None:
+        told = Story(drill="rollback").release_started(source="rollback").pods_replaced(sha=story.OLD)
+        told.legs(source="rollback").proofs(story.OLD, expected=story.OLD)
+        assert version.check(told.facts()).result is Result.PASS
+
+
+class TestReadiness:
+    def test_the_field_from_all(self) -> None:
+        assert readiness.check(good_release().facts()).result is Result.PASS
+
+    def test_database_down_fails(self) -> None:
+        verdict = readiness.check(Story().database("down").facts())
+        assert verdict.result is Result.FAIL
+        assert "'down'" in verdict.why
+
+    def test_a_missing_field_is_not_judged(self) -> None:
+        assert readiness.check(Story().database(None).facts()).result is Result.INCONCLUSIVE
+
+    def test_never_asked_is_not_judged(self) -> None:
+        assert readiness.check(Story().facts()).result is Result.INCONCLUSIVE
+
+
+class TestWatches:
+    def test_a_routine_gap_is_fine(self) -> None:
+        told = good_release().tell("watch", "Watch/Pod", "gap", at=111, start=110, lost=False, reason="410 Gone")
+        assert watches.check(told.facts()).result is Result.PASS
+
+    def test_lost_facts_forbid_a_verdict(self) -> None:
+        told = good_release().tell(
+            "watch", "Watch/Pod", "gap", at=120, start=110, outcome=Outcome.UNKNOWN, lost=True, reason="API away"
+        )
+        verdict = watches.check(told.facts())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "10.0 s" in verdict.why
+
+    def test_no_event_at_all_is_not_silence_but_blindness(self) -> None:
+        assert watches.check(Story().release_started().facts()).result is Result.INCONCLUSIVE
+
+
+class TestUndo:
+    def test_everything_undone(self) -> None:
+        told = Story().tell("undo", "Undo/1", "written", at=1).tell("undo", "Undo/1", "done", at=2)
+        assert undo.check(told.facts()).result is Result.PASS
+
+    def test_an_entry_without_an_end_fails(self) -> None:
+        verdict = undo.check(Story().tell("undo", "Undo/1", "written", at=1).facts())
+        assert verdict.result is Result.FAIL
+        assert "never ran" in verdict.why
+
+    def test_a_failed_entry_fails_though_a_later_one_worked(self) -> None:
+        told = Story().tell("undo", "Undo/1", "written", at=1).tell("undo", "Undo/2", "written", at=2)
+        told.tell("undo", "Undo/2", "failed", at=3, outcome=Outcome.FAIL, reason="403")
+        assert undo.check(told.tell("undo", "Undo/1", "done", at=4).facts()).result is Result.FAIL
+
+    def test_somebody_elses_change_is_left_and_not_called_restored(self) -> None:
+        told = Story().tell("undo", "Undo/1", "written", at=1)
+        told.tell("undo", "Undo/1", "left", at=2, outcome=Outcome.UNKNOWN, expected="a", found="b")
+        assert undo.check(told.facts()).result is Result.INCONCLUSIVE
+
+    def test_nothing_written_is_nothing_to_undo(self) -> None:
+        assert undo.check(Story().facts()).result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([], Result.INCONCLUSIVE),
+        ([Result.SKIPPED], Result.INCONCLUSIVE),
+        ([Result.PASS, Result.SKIPPED], Result.PASS),
+        ([Result.PASS, Result.INCONCLUSIVE], Result.INCONCLUSIVE),
+        ([Result.INCONCLUSIVE, Result.FAIL, Result.PASS], Result.FAIL),
+    ],
+)
+def test_the_worst_of_nothing_is_inconclusive(results: list[Result], expected: Result) -> None:
+    assert worst(results) is expected
