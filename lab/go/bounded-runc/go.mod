@@ -1,0 +1,3 @@
+module rollproof/lab/bounded-runc
+
+go 1.24.0

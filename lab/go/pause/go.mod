@@ -1,0 +1,3 @@
+module rollproof/lab/pause
+
+go 1.24.0
