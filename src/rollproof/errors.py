@@ -1,0 +1,58 @@
+"""Errors: everything that a user may see instead of a verdict, each with the exit code that it ends in.
+
+    RollproofError                 exit 3: no claim is possible
+    ├── InputError                 exit 2: the command or a file is wrong, nothing was touched
+    │   ├── TargetFileError        the target file: all its mistakes in one message
+    │   ├── RunFolderError         a run folder that is missing, empty, cut off or of a newer version
+    │   └── FenceError             the target's fences, or production, forbid it
+    └── CannotJudgeError           exit 3: the request is right, but now is not the time, or rights are missing
+        └── LockedError            another run holds the target
+
+Clients add their own (an API's answer, git's refusal) below RollproofError. An exception that is none of these is a
+bug of ours: one line for the user, the rest in a log file, and the run is INCONCLUSIVE.
+
+A message says who, what was expected and what was seen; `hint` says what to do next. No message holds a secret.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CannotJudgeError", "FenceError", "InputError", "LockedError", "RollproofError", "RunFolderError",
+    "TargetFileError",
+]  # fmt: skip
+
+
+class RollproofError(Exception):
+    """Base of all: `str(error)` is for people, `hint` is the next step, `exit_code` what the process ends with."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InputError(RollproofError):
+    """What was asked for is wrong; the person must change it."""
+
+    exit_code = 2
+
+
+class TargetFileError(InputError):
+    """The target file is missing, not TOML, or says something that cannot be."""
+
+
+class RunFolderError(InputError):
+    """The folder is no run, or not a whole one, or of a newer version."""
+
+
+class FenceError(InputError):
+    """Allowed by nobody: outside of the fences, or production without the person's word."""
+
+
+class CannotJudgeError(RollproofError):
+    """Rightly asked, but it cannot be judged now: unreachable, no right, not at rest."""
+
+
+class LockedError(CannotJudgeError):
+    """Another run is at work on this target."""
