@@ -1,0 +1,112 @@
+"""What the images of the workloads are made of, as data.
+
+An image that exists upstream keeps its public name and start command, so that the manifests fit both sources. Layers are
+shared where packages are: a release of the app adds one small layer of files to what all releases have in common.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import apprepo, settings
+from lab.gobuild import ARGOCD, KUSTOMIZE
+from lab.images import BASE, Debian, File, Files, Folder, Image, Link, tree
+
+__all__ = ["APP_NAME", "ARGOCD_IMAGE", "DATABASE_IMAGE", "GIT_IMAGE", "INGRESS_IMAGE", "REDIS_IMAGE", "app_images", "platform_images"]
+
+APP_NAME = "ghcr.io/angelpay/angelpay"
+ARGOCD_IMAGE = "quay.io/argoproj/argocd:v3.2.6"
+REDIS_IMAGE = "docker.io/library/redis:7-bookworm"
+DATABASE_IMAGE = "docker.io/library/mariadb:10.11"
+GIT_IMAGE = "docker.io/rollproof-lab/git:1"
+INGRESS_IMAGE = "docker.io/rollproof-lab/ingress:1"
+
+_ARGOCD_UID = 999
+
+_WEB = Debian(("nginx", "python3-minimal"), BASE)
+_APP = Debian(
+    ("php8.2-cli", "php8.2-fpm", "php8.2-mysql", "supervisor", "cron"),
+    _WEB,
+    # pam_loginuid wants to write to the kernel's audit records, which a container may not: cron would run nothing.
+    script="sed -i '/pam_loginuid/d' /etc/pam.d/cron\nrm -f /etc/cron.d/* /etc/cron.daily/*",
+)
+_INGRESS = Debian(("libnginx-mod-http-lua", "lua-resty-core", "lua-cjson", "python3-kubernetes"), _WEB)
+_GIT = Debian(("git",), BASE)
+_GIT_SERVER = Debian(("lighttpd",), _GIT)
+_REDIS = Debian(("redis-server",), BASE)
+# The package makes a data folder of 100 MB; the entrypoint makes its own.
+_DATABASE = Debian(("mariadb-server",), BASE, script="rm -rf /var/lib/mysql/*")
+
+_APP_FOLDER = "/srv/angelpay"
+
+
+def platform_images() -> tuple[Image, ...]:
+    """What stands around the app; needed on the control plane only."""
+    return (_argocd(), _redis(), _database(), _git_server(), _ingress())
+
+
+def app_images(repository: Path, releases: dict[str, str], work: Path) -> tuple[Image, ...]:
+    """One image for each release, from the files of its commit; ``work`` keeps them, because layers name files by path."""
+    return tuple(_app(repository, name, sha, work / sha) for name, sha in releases.items())
+
+
+def _app(repository: Path, name: str, sha: str, folder: Path) -> Image:
+    folder.mkdir(parents=True, exist_ok=True)
+    apprepo.export(repository, name, folder)
+    files = Files(
+        (
+            *tree(folder, _APP_FOLDER, executable=("entrypoint",)),
+            File(f"{_APP_FOLDER}/VERSION", f"{sha}\n".encode()),
+            File("/etc/cron.d/angelpay", folder / "docker" / "crontab"),
+        )
+    )
+    return Image(f"{APP_NAME}:{sha}", (BASE, _WEB, _APP, files), command=(f"{_APP_FOLDER}/docker/entrypoint",))
+
+
+def _ingress() -> Image:
+    return Image(
+        INGRESS_IMAGE,
+        (BASE, _WEB, _INGRESS, Files(tree(settings.SOURCES / "ingress", "/etc/ingress"))),
+        command=("nginx", "-c", "/etc/ingress/nginx.conf"),
+    )
+
+
+def _git_server() -> Image:
+    files = Files(
+        (
+            File("/etc/lab-git/lighttpd.conf", settings.SOURCES / "git" / "lighttpd.conf"),
+            File("/usr/local/bin/lab-git", settings.SOURCES / "git" / "entrypoint", mode=0o755),
+            Folder("/srv/git", uid=33, gid=33),
+            Folder("/run/git", uid=33, gid=33),
+            Folder("/var/empty"),
+        )
+    )
+    return Image(GIT_IMAGE, (BASE, _GIT, _GIT_SERVER, files), command=("lab-git",))
+
+
+def _database() -> Image:
+    entrypoint = settings.SOURCES / "database" / "docker-entrypoint.sh"
+    files = Files((File("/usr/local/bin/docker-entrypoint.sh", entrypoint, mode=0o755),))
+    return Image(DATABASE_IMAGE, (BASE, _DATABASE, files), command=("docker-entrypoint.sh", "mariadbd"))
+
+
+def _redis() -> Image:
+    return Image(REDIS_IMAGE, (BASE, _REDIS), command=("redis-server",))
+
+
+def _argocd() -> Image:
+    """Upstream has one binary under many names; ours has the two that the lab runs."""
+    files = Files(
+        (
+            File("/usr/local/bin/argocd", ARGOCD, mode=0o755),
+            Link("/usr/local/bin/argocd-application-controller", "argocd"),
+            Link("/usr/local/bin/argocd-repo-server", "argocd"),
+            File("/usr/local/bin/kustomize", KUSTOMIZE, mode=0o755),
+            Folder("/home/argocd", uid=_ARGOCD_UID, gid=_ARGOCD_UID),
+            Folder("/app", uid=_ARGOCD_UID, gid=_ARGOCD_UID),
+        )
+    )
+    account = Debian(
+        (), _GIT, script=f"useradd --system --uid {_ARGOCD_UID} --home-dir /home/argocd --shell /bin/sh argocd"
+    )
+    return Image(ARGOCD_IMAGE, (BASE, _GIT, account, files), user=str(_ARGOCD_UID), env=(("HOME", "/home/argocd"),))
