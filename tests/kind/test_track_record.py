@@ -1,0 +1,182 @@
+"""The track record: what rollproof must catch on a real cluster, and what it must refuse to judge.
+
+Known-bad releases end with exit code 1 and the right checker's FAIL; runs in which the harness or the platform was in
+trouble end with 3. No verdict is ever tried again until it suits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import APP, NAMESPACE, EnvRepo, Tool, kubectl, patched, settle
+
+KUSTOMIZATION = "overlays/dev/kustomization.yaml"
+NO_PRESTOP = """
+  - target: {kind: Deployment, name: angelpay}
+    patch: |-
+      - op: remove
+        path: /spec/template/spec/containers/0/lifecycle
+"""
+
+
+class TestKnownBad:
+    def test_an_app_that_exits_at_sigterm_loses_requests(
+        self, tool: Tool, env_repo: EnvRepo, releases: dict[str, str]
+    ) -> None:
+        """No preStop, and the app dies at once: requests are lost while the ingress still sends them to it."""
+        overlay = env_repo.folder / KUSTOMIZATION
+        text = overlay.read_text()
+        current = next(line for line in text.splitlines() if "newTag:" in line)
+        text = text.replace(current, current.split("newTag:")[0] + f"newTag: {releases['exits-at-sigterm']}")
+        text = text.replace("\npatches:\n", f"\npatches:{NO_PRESTOP}", 1) if "\npatches:\n" in text else (
+            f"{text.rstrip()}\npatches:{NO_PRESTOP}"
+        )  # fmt: skip
+        overlay.write_text(text)
+        settle(env_repo.push("test: an app that exits at SIGTERM, no preStop"))
+
+        ended = tool.drill("zero-downtime", "--sha", releases["second"])
+
+        assert ended.exit_code == 1
+        assert ended.result("availability") == {"FAIL"}
+        assert ended.result("rollout") == {"PASS"}
+
+    def test_a_health_page_that_reports_a_wrong_version(
+        self, tool: Tool, env_repo: EnvRepo, releases: dict[str, str]
+    ) -> None:
+        before = env_repo.tree()
+        ended = tool.drill("release", "--sha", releases["wrong-version"])
+
+        assert ended.exit_code == 1
+        assert ended.result("version") == {"FAIL"}
+        assert env_repo.tree() == before, "on FAIL the release drill restores what was before"
+
+    def test_self_heal_switched_off(self, tool: Tool) -> None:
+        off = {"spec": {"syncPolicy": {"automated": {"selfHeal": False}}}}
+        on = {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}}
+        with patched("application", APP, "argocd", off, on):
+            ended = tool.drill("drift", "--trial", "configmap")
+
+            assert ended.exit_code == 1
+            assert ended.result("drift") == {"FAIL"}
+            assert "selfHeal" in ended.why("drift")
+            assert ended.result("undo") == {"PASS"}
+
+
+class TestInconclusive:
+    def test_a_generator_starved_of_cpu(self, tool: Tool) -> None:
+        """The whole harness on one core, and a hog of higher priority there: late dispatches are no app failures."""
+        with cpu_hog(cpu=os.cpu_count() or 1):
+            last = str((os.cpu_count() or 1) - 1)
+            ended = tool.drill("zero-downtime", prefix=("taskset", "-c", last))
+
+        assert ended.exit_code == 3
+        assert ended.result("load_soundness") == {"INCONCLUSIVE"}
+        assert "FAIL" not in {verdict["result"] for verdict in ended.verdicts}
+
+    def test_clean_requests_prove_nothing_without_a_rollout(
+        self, tool: Tool, derived_target: Callable[..., Path]
+    ) -> None:
+        """The git server goes away: 10,000 clean requests, and still no verdict about zero downtime."""
+        tool.target = derived_target(
+            rate=("rate_per_s = 200", "rate_per_s = 300"), deadline=("deadline_s = 180", "deadline_s = 45")
+        )
+        drill = tool.start("zero-downtime")
+        try:
+            tool.await_fact("load", "started")
+            with patched(
+                "service", "git", "git", {"spec": {"selector": {"away": "yes"}}}, {"spec": {"selector": {"away": None}}}
+            ):
+                code = drill.wait(timeout=400)
+        finally:
+            end(drill)
+        ended = tool.run("judge", str(newest_of(tool)))
+        assert code == 3
+        assert ended.exit_code == 3
+        assert ended.result("rollout") == {"INCONCLUSIVE"}
+        (availability,) = [v for v in ended.verdicts if v["checker"] == "availability"]
+        assert availability["result"] == "INCONCLUSIVE"
+        assert availability["numbers"]["requests"] >= 10_000
+        assert availability["numbers"]["failures"] == 0
+
+
+class TestUndoAfterKill:
+    def test_killed_right_after_the_push(self, tool: Tool, env_repo: EnvRepo) -> None:
+        before = env_repo.tree()
+        drill = tool.start("zero-downtime")
+        tool.await_fact("release", "pushed")
+        end(drill, signal.SIGKILL)
+        assert env_repo.tree() != before, "the deploy was pushed before the kill"
+
+        undone = tool.run("undo", str(newest_of(tool)))
+
+        assert undone.exit_code == 0
+        assert env_repo.tree() == before
+        settle(env_repo.git("rev-parse", "origin/main"))
+
+    def test_killed_right_after_the_drift(self, tool: Tool) -> None:
+        off = {"spec": {"syncPolicy": {"automated": {"selfHeal": False}}}}
+        on = {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}}
+        path = "jsonpath={.data}"
+        with patched("application", APP, "argocd", off, on):
+            before = kubectl("-n", NAMESPACE, "get", "configmap", "angelpay-config", "-o", path)
+            drill = tool.start("drift", "--trial", "configmap")
+            tool.await_fact("drift", "injected")
+            end(drill, signal.SIGKILL)
+            assert kubectl("-n", NAMESPACE, "get", "configmap", "angelpay-config", "-o", path) != before
+
+            undone = tool.run("undo", str(newest_of(tool)))
+
+            assert undone.exit_code == 0
+            assert kubectl("-n", NAMESPACE, "get", "configmap", "angelpay-config", "-o", path) == before
+
+
+def newest_of(tool: Tool) -> Path:
+    folder = max((path for path in tool.reports.iterdir() if path.is_dir()), key=lambda path: path.name)
+    assert (folder / "plan.json").is_file()
+    return folder
+
+
+def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM) -> None:
+    """End the whole group of a drill that we started, and wait for it."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        process.wait(timeout=120)
+
+
+@contextlib.contextmanager
+def cpu_hog(cpu: int) -> Iterator[None]:
+    """60 of every 100 ms of one core, at the highest real-time priority that the kernel grants."""
+    code = (
+        "import os, time\n"
+        f"os.sched_setaffinity(0, {{{cpu - 1}}})\n"
+        "try: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(90))\n"
+        "except PermissionError: os.nice(-20)\n"
+        "end = time.monotonic() + 300\n"
+        "while time.monotonic() < end:\n"
+        "    stop = time.monotonic() + 0.06\n"
+        "    while time.monotonic() < stop: pass\n"
+        "    time.sleep(0.04)\n"
+    )
+    hog = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        time.sleep(0.2)
+        assert hog.poll() is None, "the hog did not start"
+        yield
+    finally:
+        hog.kill()
+        hog.wait()
+
+
+@pytest.fixture(autouse=True)
+def _clean_start() -> None:
+    """Each test begins with the app settled on the branch's head."""
+    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/angelpay", "--timeout=120s")
