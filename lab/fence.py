@@ -1,0 +1,95 @@
+"""Keeps the lab's packets inside the lab, and counts those that tried to leave.
+
+Rules of our own, in a chain of our own, for one bridge of our own: packets between nodes pass, new connections from a node
+to this machine or to the world are refused and counted. Must never touch a rule of anybody else, nor close the way to published
+ports (those connections begin on this machine).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lab import settings
+from lab.steps import CommandFailed, LabError, Log
+
+__all__ = ["Count", "close", "count", "is_closed", "open_again"]
+
+_CHAIN = "ROLLPROOF-LAB"
+_WATCH = "ROLLPROOF-LEFT"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Packets since the fence was closed: ``refused`` tried to leave the lab, ``left`` did (always 0, or the fence is broken)."""
+
+    refused: int
+    left: int
+
+
+def close(log: Log, subnet: str) -> str:
+    """Build the fence for the network with this subnet, before anything runs in it; a fence that stands is kept with its counts."""
+    if is_closed(log, subnet):
+        return "kept"
+    open_again(log)
+    _filter(log, "-N", _CHAIN)
+    _filter(log, "-A", _CHAIN, "-i", settings.BRIDGE, "-o", settings.BRIDGE, "-j", "ACCEPT")
+    _filter(log, "-A", _CHAIN, "-i", settings.BRIDGE, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT")
+    for parent in _parents(log):
+        _filter(log, "-I", parent, "1", "-j", _CHAIN)
+    _mangle(log, "-N", _WATCH)
+    for source in (subnet, settings.POD_RANGE, settings.SERVICE_RANGE):
+        _mangle(log, "-A", _WATCH, "!", "-o", "lo", "-s", source)
+    _mangle(log, "-I", "POSTROUTING", "1", "!", "-o", settings.BRIDGE, "-j", _WATCH)
+    if not is_closed(log, subnet):
+        raise LabError("iptables took the lab's rules but does not show them; look at `iptables -S` and try again")
+    return ""
+
+
+def is_closed(log: Log, subnet: str) -> bool:
+    """Whether every rule of the fence is in place, for this subnet."""
+    try:
+        rules, watch = _filter(log, "-S"), _mangle(log, "-S")
+    except CommandFailed:
+        return False
+    refuses = re.search(rf"^-A {_CHAIN} -i {settings.BRIDGE} .*-j REJECT", rules, re.MULTILINE) is not None
+    jumps = all(f"-A {parent} -j {_CHAIN}\n" in rules for parent in _parents(log))
+    watches = f"-A {_WATCH} -s {subnet} " in watch and f"-j {_WATCH}\n" in watch
+    return refuses and jumps and watches
+
+
+def count(log: Log) -> Count:
+    """Read the counter of the refusing rule and those of the watching rules."""
+    refused = _packets(_filter(log, "-nvxL", _CHAIN), wanted="REJECT")
+    left = _packets(_mangle(log, "-nvxL", _WATCH), wanted="!lo")
+    return Count(refused, left)
+
+
+def open_again(log: Log) -> None:
+    """Remove the fence's rules and nothing else; also what a killed run left half built."""
+    for run, chain in ((_filter, _CHAIN), (_mangle, _WATCH)):
+        for rule in run(log, "-S").splitlines():
+            if rule.endswith(f" -j {chain}"):
+                run(log, "-D", *rule.split()[1:])
+        if f"-N {chain}\n" in run(log, "-S"):
+            run(log, "-F", chain)
+            run(log, "-X", chain)
+
+
+def _filter(log: Log, *arguments: str) -> str:
+    return log.run("iptables", "-w", "5", *arguments)
+
+
+def _mangle(log: Log, *arguments: str) -> str:
+    return log.run("iptables", "-w", "5", "-t", "mangle", *arguments)
+
+
+def _parents(log: Log) -> tuple[str, ...]:
+    """Docker keeps DOCKER-USER for other people's rules; its own come before all else in FORWARD."""
+    return ("INPUT", "DOCKER-USER" if "-N DOCKER-USER\n" in _filter(log, "-S") else "FORWARD")
+
+
+def _packets(listing: str, *, wanted: str) -> int:
+    """Sum the packets of the rules that carry ``wanted``; a rule's line begins with its counter."""
+    lines = (line.split() for line in listing.splitlines())
+    return sum(int(words[0]) for words in lines if words and words[0].isdigit() and wanted in words)

@@ -1,0 +1,82 @@
+"""The images of the platform itself, as data: the kind node, Kubernetes, the pod network, DNS and metrics.
+
+They carry the names and tags that kubeadm and the manifests ask for. Must never name a workload (workload_images.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lab import gobuild, settings
+from lab.images import BASE, Debian, File, Files, Image, Link, image_key
+
+__all__ = ["LABNET_IMAGE", "METRICS_IMAGE", "control_plane_images", "node_image", "worker_images"]
+
+LABNET_IMAGE = "docker.io/rollproof-lab/labnet:1"
+METRICS_IMAGE = "registry.k8s.io/metrics-server/metrics-server:v0.9.0"
+
+_NODE_PACKAGES = Debian(
+    (
+        "bash", "conntrack", "containerd", "containernetworking-plugins", "curl", "ebtables", "ethtool", "iproute2",
+        "ipset", "iptables", "jq", "kmod", "mount", "procps", "runc", "socat",
+    ),
+    BASE,
+)  # fmt: skip
+
+_KUBE = Files(
+    (
+        File("/usr/local/bin/kube", gobuild.KUBE, mode=0o755),
+        *(
+            Link(f"/usr/local/bin/kube-{name}", "kube")
+            for name in ("apiserver", "controller-manager", "scheduler", "proxy")
+        ),
+    )
+)
+# kube-proxy calls the iptables of its own image.
+_PROXY_PACKAGES = Debian(("conntrack", "iptables", "kmod"), BASE)
+
+
+def node_image() -> Image:
+    """What kind runs as a node. Its tag is its content, so a node image is never mistaken for another."""
+    node = settings.SOURCES / "node"
+    files = Files(
+        (
+            File("/usr/local/bin/kube", gobuild.KUBE, mode=0o755),
+            *(Link(f"/usr/bin/{name}", "/usr/local/bin/kube") for name in ("kubeadm", "kubectl", "kubelet")),
+            File("/usr/local/sbin/bounded-runc", gobuild.BOUNDED_RUNC, mode=0o755),
+            File("/usr/local/bin/entrypoint", node / "entrypoint", mode=0o755),
+            File("/etc/containerd/config.toml", node / "containerd.toml"),
+            File("/kind/version", f"{settings.KUBERNETES}\n".encode()),
+        )
+    )
+    unnamed = Image("", (BASE, _NODE_PACKAGES, files), command=("/usr/local/bin/entrypoint",))
+    return replace(unnamed, name=f"rollproof-lab/node:{image_key(unnamed)[:12]}")
+
+
+def worker_images() -> tuple[Image, ...]:
+    """What every node needs before the cluster exists."""
+    pause = Files((File("/pause", gobuild.PAUSE, mode=0o755),))
+    coredns = Files((File("/coredns", gobuild.COREDNS, mode=0o755),))
+    labnet = Files((File("/labnet", gobuild.LABNET, mode=0o755),))
+    return (
+        Image("registry.k8s.io/pause:3.10.1", (pause,), command=("/pause",), user="65535:65535"),
+        Image(f"registry.k8s.io/kube-proxy:{settings.KUBERNETES}", (BASE, _PROXY_PACKAGES, _KUBE)),
+        Image("registry.k8s.io/coredns/coredns:v1.12.1", (coredns,), entrypoint=("/coredns",)),
+        Image(LABNET_IMAGE, (BASE, labnet), command=("/labnet",)),
+    )
+
+
+def control_plane_images() -> tuple[Image, ...]:
+    """What the control plane needs besides."""
+    etcd = Files((File("/usr/local/bin/etcd", gobuild.ETCD, mode=0o755),))
+    metrics = Files((File("/metrics-server", gobuild.METRICS_SERVER, mode=0o755),))
+    kubernetes = (
+        Image(f"registry.k8s.io/kube-{name}:{settings.KUBERNETES}", (_KUBE,))
+        for name in ("apiserver", "controller-manager", "scheduler")
+    )
+    return (
+        *worker_images(),
+        *kubernetes,
+        Image("registry.k8s.io/etcd:3.6.5-0", (etcd,)),
+        Image(METRICS_IMAGE, (metrics,), entrypoint=("/metrics-server",)),
+    )
