@@ -1,0 +1,348 @@
+"""RunFolder: the run on disk. It is the Recorder of a live run and the only source of `rollproof judge`.
+
+Append-only while a run lives: an event is on disk before the code that recorded it goes on, so a killed run still tells
+what it did. It must never judge, never overwrite a fact, and never let a secret through: every text is redacted by
+value on its way in. docs/facts.md says which file holds what.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.plan import SCHEMA, Plan
+from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
+from rollproof.core.verdict import Result, Verdict
+from rollproof.errors import RunFolderError
+
+__all__ = ["RunFolder", "new_run_id"]
+
+PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
+REDACTED = "[redacted]"
+_SHORTEST_SECRET = 4  # below that, hiding the value would hide half the report
+_EVENT_KEYS = {field.name for field in fields(Event)}
+_TABLES = ("lanes", "outcomes", "versions", "pods", "open_loop")
+
+
+def new_run_id(drills: Iterable[str], *, wall_s: float) -> str:
+    """`<utc>-<drill>`, sortable; several drills in one run are called `all`."""
+    names = tuple(drills)
+    stamp = datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{names[0] if len(names) == 1 else 'all'}"
+
+
+class RunFolder:
+    """One run. `create` starts one, `open` reads one; both give an object that can record (an undo is recorded too).
+
+    `drill` is stamped on every event; "" means that the event belongs to the run as a whole. `listener` is told of
+    every event after it is on disk.
+    """
+
+    def __init__(
+        self, path: Path, plan: Plan, listener: Callable[[Event], None] | None = None, events: Iterable[Event] = ()
+    ) -> None:
+        self.path = path
+        self.plan = plan
+        self.drill = ""
+        self._listener = listener
+        self._events = list(events)
+        self._next_seq = _end_of_timeline(path / TIMELINE)
+        self._secrets: tuple[str, ...] = ()
+        self._lock = threading.RLock()
+        self._timeline: io.FileIO | None = None
+
+    # -- a live run ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, path: Path, plan: Plan, *, secrets: Iterable[str] = (), listener: Callable[[Event], None] | None = None
+    ) -> Self:
+        """Make the folder and write the plan: this happens before anything is touched."""
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            raise RunFolderError(f"run folder {path} exists already", "every run gets a folder of its own") from None
+        except OSError as error:
+            raise RunFolderError(f"run folder {path} cannot be made: {error.strerror}") from None
+        folder = cls(path, plan, listener)
+        folder.redact(secrets)
+        folder.write_json(PLAN, asdict(plan))
+        return folder
+
+    def redact(self, values: Iterable[str]) -> None:
+        """From now on none of these values is written, plain, in a URL's or in basic auth's encoding."""
+        hidden = {value for value in values if len(value) >= _SHORTEST_SECRET}
+        encoded = {quote(value, safe="") for value in hidden} | {_inside_json(value) for value in hidden}
+        encoded |= {base64.b64encode(value.encode()).decode() for value in hidden}
+        with self._lock:
+            self._secrets = tuple(sorted({*self._secrets, *hidden, *encoded}, key=len, reverse=True))
+
+    def redacted(self, text: str) -> str:
+        """The text without any known secret."""
+        for secret in self._secrets:
+            text = text.replace(secret, REDACTED)
+        return text
+
+    def record(
+        self, source: str, subject: str, what: str, *, outcome: Outcome = Outcome.OK, start_s: float | None = None,
+        end_s: float | None = None, data: Mapping[str, Any] | None = None,
+    ) -> Event:  # fmt: skip
+        """Append one fact; thread safe. On return it is in the file."""
+        now_s = time.monotonic()
+        start_s = now_s if start_s is None else start_s
+        with self._lock:
+            event = Event(
+                seq=self._next_seq,
+                start_s=round(start_s, 6),
+                end_s=round(start_s if end_s is None else end_s, 6),
+                wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                drill=self.drill,
+                source=source,
+                subject=subject,
+                what=what,
+                outcome=outcome,
+                data=data or {},
+            )
+            line = self.redacted(json.dumps(_plain(event), ensure_ascii=False, default=_jsonable))
+            event = _event(json.loads(line))  # what is judged now is what the file says, and is judged later
+            self._append(line)
+            self._next_seq += 1
+            self._events.append(event)
+        if self._listener is not None:
+            self._listener(event)
+        return event
+
+    def _append(self, line: str) -> None:
+        if self._timeline is None:
+            self._timeline = (self.path / TIMELINE).open("ab", buffering=0)
+        self._timeline.write(f"{line}\n".encode())  # unbuffered: one line is one write, also if we are killed now
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """environment.json: versions, settings, host."""
+        self.write_json(ENVIRONMENT, environment)
+
+    def write_verdicts(
+        self, verdicts: Iterable[Verdict], *, result: Result, exit_code: int, undo: str, target_kind: str
+    ) -> None:
+        """verdicts.json; the number of events lets a later reader notice that some were lost."""
+        self.write_json(
+            VERDICTS,
+            {
+                "schema": SCHEMA, "run": self.plan.run_id, "result": result, "exit_code": exit_code, "undo": undo,
+                "target_kind": target_kind, "events": self._next_seq - 1, "verdicts": [asdict(v) for v in verdicts],
+            },
+        )  # fmt: skip
+
+    def write_json(self, name: str, content: object) -> None:
+        """A JSON file in the folder, redacted, whole or not at all."""
+        text = json.dumps(content, indent=1, ensure_ascii=False, default=_jsonable)
+        _replace(self.path / name, (self.redacted(text) + "\n").encode())
+
+    def write_requests(self, drill: str, log: RequestLog) -> None:
+        """The request log of one drill; no pickle, so that a folder from a stranger can be read safely."""
+        meta = {name: getattr(log, name) for name in (*_TABLES, "control")}
+        meta["engine"] = {name: value for name, value in asdict(log.engine).items() if name != "late_ns"}
+        text = self.redacted(json.dumps(meta, default=_jsonable))
+        packed = io.BytesIO()
+        np.savez_compressed(packed, rows=log.rows, late_ns=log.engine.late_ns, meta=np.array(text))
+        _replace(self._requests_path(drill), packed.getvalue())
+
+    def close(self) -> None:
+        """Flush and close the timeline; recording opens it again."""
+        with self._lock:
+            if self._timeline is not None:
+                self._timeline.close()
+                self._timeline = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- a stored run -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
+        """Read a folder. RunFolderError says what is wrong with it: missing, empty, cut off or of a newer version."""
+        plan = _read_plan(path)
+        events = _read_timeline(path / TIMELINE)
+        stored = _read_json(path / VERDICTS) if (path / VERDICTS).exists() else {}
+        expected = stored.get("events", 0)
+        if len(events) < expected:
+            message = f"{path / TIMELINE} is cut off: {len(events)} of {expected} events are left"
+            raise RunFolderError(message, "judge an undamaged copy of the folder")
+        return cls(path, plan, listener, events)
+
+    @classmethod
+    def open_for_undo(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
+        """Only the plan: a damaged timeline must not keep anybody from putting things back."""
+        return cls(path, _read_plan(path), listener)
+
+    def events(self) -> tuple[Event, ...]:
+        """All events so far, in order."""
+        with self._lock:
+            return tuple(self._events)
+
+    def facts(self, drill: str) -> Facts:
+        """What the checkers see of one drill. The drill "" is the run as a whole: every event, no requests."""
+        events = self.events()
+        if drill:
+            events = tuple(event for event in events if event.drill in {drill, ""})
+        return Facts(
+            plan=self.plan,
+            drill=drill,
+            events=events,
+            requests=self._requests_of(drill, events) if drill else None,
+            environment=self.environment(),
+        )
+
+    def environment(self) -> Mapping[str, Any]:
+        """environment.json, or nothing if the run did not come that far."""
+        path = self.path / ENVIRONMENT
+        return _read_json(path) if path.exists() else {}
+
+    def stored_verdicts(self) -> Mapping[str, Any]:
+        """verdicts.json as it is on disk, or nothing."""
+        path = self.path / VERDICTS
+        return _read_json(path) if path.exists() else {}
+
+    def _requests_of(self, drill: str, events: Iterable[Event]) -> RequestLog | None:
+        if self._requests_path(drill).exists():
+            return self.read_requests(drill)
+        if any(event.source == "load" and event.what == "stopped" and event.drill == drill for event in events):
+            raise RunFolderError(f"{self._requests_path(drill)} is missing, although the drill ran load")
+        return None
+
+    def read_requests(self, drill: str) -> RequestLog:
+        """The request log of one drill; RunFolderError if it is missing or damaged."""
+        path = self._requests_path(drill)
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:
+                rows, late_ns, meta = packed["rows"], packed["late_ns"], json.loads(str(packed["meta"]))
+            if rows.dtype != REQUEST_DTYPE:
+                raise RunFolderError(f"{path} has other columns than this rollproof knows", "judge it with its version")
+            tables = {name: tuple(meta[name]) for name in _TABLES}
+            return RequestLog(rows=rows, control=meta["control"], engine=_engine(meta["engine"], late_ns), **tables)
+        except FileNotFoundError:
+            raise RunFolderError(f"{path} does not exist: the drill {drill!r} ran no load") from None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise RunFolderError(f"{path} is damaged: {error}", "judge an undamaged copy of the folder") from None
+
+    def _requests_path(self, drill: str) -> Path:
+        return self.path / f"requests-{drill}.npz"
+
+
+def _read_plan(path: Path) -> Plan:
+    if not path.is_dir():
+        raise RunFolderError(f"run folder {path} does not exist", "`ls reports/` shows the runs")
+    if not any(path.iterdir()):
+        raise RunFolderError(f"run folder {path} is empty")
+    if not (path / PLAN).exists():
+        raise RunFolderError(f"{path} is no run folder: it has no {PLAN}")
+    document = _read_json(path / PLAN)
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        message = f"{path} was written by a newer rollproof (schema {schema}); this one knows up to {SCHEMA}"
+        raise RunFolderError(message, "upgrade rollproof")
+    try:
+        return TypeAdapter(Plan).validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RunFolderError(f"{path / PLAN} is damaged: {place}: {first['msg']}") from None
+
+
+def _end_of_timeline(path: Path) -> int:
+    """The next event's number. Half a line, left by a machine that died, is ended: nothing may be glued to it."""
+    if not path.exists():
+        return 1
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with path.open("ab") as stream:
+            stream.write(b"\n")
+    return content.count(b"\n") + 1
+
+
+def _engine(meta: Mapping[str, Any], late_ns: np.ndarray[Any, np.dtype[np.int64]]) -> EngineFacts:
+    pairs = {name: tuple(meta[name]) for name in ("monotonic_ns", "wall_s")}
+    return EngineFacts(**{**meta, **pairs, "late_ns": late_ns})
+
+
+def _read_timeline(path: Path) -> list[Event]:
+    if not path.exists():
+        raise RunFolderError(f"{path} is missing: there are no facts to judge")
+    events: list[Event] = []
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                event = _event(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                message = f"{path} line {number} is cut off or damaged"
+                raise RunFolderError(message, "judge an undamaged copy of the folder") from None
+            if event.seq != len(events) + 1:
+                message = f"{path} line {number} has event {event.seq}, expected {len(events) + 1}: lines are missing"
+                raise RunFolderError(message, "judge an undamaged copy of the folder")
+            events.append(event)
+    if not events:
+        raise RunFolderError(f"{path} is empty: there are no facts to judge")
+    return events
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in Event.__slots__}
+
+
+def _event(line: Mapping[str, Any]) -> Event:
+    known = {key: value for key, value in line.items() if key in _EVENT_KEYS}
+    return Event(**{**known, "outcome": Outcome(known["outcome"])})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        message = f"{path} is cut off or damaged"
+        raise RunFolderError(message, "judge an undamaged copy of the folder") from None
+    if not isinstance(document, dict):
+        raise RunFolderError(f"{path} is damaged: a JSON object was expected")
+    return document
+
+
+def _jsonable(value: object) -> object:
+    """What json does not know by itself: numpy's numbers and arrays, paths, sets."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)
+
+
+def _inside_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_bytes(content)
+    beside.replace(path)

@@ -1,0 +1,213 @@
+"""What a target file may say beyond types: ranges, words, URLs, and that its parts agree with each other.
+
+Pure: a Target in, the broken rules out. It must not look at the machine, so that the same file is good everywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from rollproof.core.target import DriftSettings, Target
+
+__all__ = ["Mistake", "broken_rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong: its place in the file, and what, in words."""
+
+    place: str
+    text: str
+
+
+_TRIALS = DriftSettings().trials
+_WORDS = (
+    ("argocd", "profile", ("refresh", "read-only")),
+    ("release", "mode", ("push", "observe")),
+    ("release", "image_check", ("nodes", "registry", "none")),
+    ("drift", "reset", ("wait", "sync")),
+    ("ingress", "masked", ("warn", "fail")),
+)
+_RANGES = (  # section, field, lowest, highest, whether the lowest itself is allowed
+    ("traffic", "rate_per_s", 0, 10_000, False),
+    ("traffic", "timeout_s", 0, 300, False),
+    ("traffic", "slow_concurrency", 0, 100, True),
+    ("traffic", "baseline_s", 1, 3600, True),
+    ("traffic", "after_old_gone_s", 0, 3600, True),
+    ("traffic", "tail_s", 0, 3600, True),
+    ("traffic", "resolution_ms", 0, 60_000, False),
+    ("traffic", "slow_ms", 0, 600_000, False),
+    ("traffic", "downtime_budget_ms", 0, 3_600_000, True),
+    ("traffic", "late_share_max", 0, 1, True),
+    ("traffic", "max_duration_s", 0, 86_400, False),
+    ("release", "deadline_s", 0, 86_400, False),
+    ("release", "proof_count", 1, 10_000, True),
+    ("release", "poll_s", 0.05, 60, True),
+    ("drift", "limit_s", 0, 3600, False),
+    ("drift", "backoff_wait_max_s", 0, 3600, True),
+    ("drift", "negative_watch_s", 0, 3600, False),
+    ("drift", "deadline_s", 0, 3600, False),
+    ("rollback", "limit_s", 0, 86_400, False),
+    ("rollback", "deadline_s", 0, 86_400, False),
+    ("fences", "rate_per_s_max", 0, 10_000, False),
+    ("app", "pod_port", 1, 65_535, True),
+)
+_PATHS = ("health_path", "ready_path", "home_path", "post_path", "slow_path")
+_POINTERS = ("version_pointer", "database_pointer")
+_SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # what an image tag may be
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
+
+
+def broken_rules(target: Target) -> Iterator[Mistake]:
+    """Every rule that the target breaks, in the order of the file's sections."""
+    yield from _empty(target)
+    yield from _wrong_words(target)
+    yield from _out_of_range(target)
+    yield from _urls(target)
+    yield from _names(target)
+    yield from _fences(target)
+    yield from _pairs(target)
+
+
+def _empty(target: Target) -> Iterator[Mistake]:
+    needed = (
+        ("", ("name",)),
+        ("cluster", ("context", "namespace", "deployment", "service")),
+        ("argocd", ("application", "namespace", "project")),
+        ("env_repo", ("url", "overlay", "image", "branch")),
+        ("app", ("base_url",)),
+    )
+    for section, names in needed:
+        owner = getattr(target, section) if section else target
+        for name in names:
+            if not getattr(owner, name).strip():
+                yield Mistake(f"{section}.{name}".lstrip("."), "must not be empty")
+    if not target.fences.namespaces:
+        yield Mistake("fences.namespaces", "must name at least the app's namespace")
+
+
+def _wrong_words(target: Target) -> Iterator[Mistake]:
+    for section, name, words in _WORDS:
+        said = getattr(getattr(target, section), name)
+        if said not in words:
+            yield Mistake(f"{section}.{name}", _not_a_word(said, words))
+    for trial in target.drift.trials:
+        if trial not in _TRIALS:
+            yield Mistake("drift.trials", _not_a_word(trial, _TRIALS))
+
+
+def _not_a_word(said: str, words: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(said, words, n=1, cutoff=0.5)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{said!r} is none of {', '.join(repr(word) for word in words)}{guess}"
+
+
+def _out_of_range(target: Target) -> Iterator[Mistake]:
+    for section, name, low, high, low_allowed in _RANGES:
+        value = getattr(getattr(target, section), name)
+        high_enough = value >= low if low_allowed else value > low
+        if not (math.isfinite(value) and high_enough and value <= high):
+            begin = f"at least {low:g}" if low_allowed else f"above {low:g}"
+            yield Mistake(f"{section}.{name}", f"must be {begin} and at most {high:g}, found {value:g}")
+
+
+def _urls(target: Target) -> Iterator[Mistake]:
+    asked = [("app.base_url", target.app.base_url)]
+    if target.control is not None:
+        asked.append(("control.url", target.control.url))
+    for place, url in asked:
+        if (reason := _bad_url(url)) and url.strip():
+            yield Mistake(place, reason)
+    repo = target.env_repo.url
+    scp_like = re.fullmatch(r"[\w.-]+@[\w.-]+:.+", repo)
+    parts = _split(repo)
+    if repo.strip() and not scp_like and (parts is None or parts.scheme not in _REPO_SCHEMES):
+        yield Mistake(
+            "env_repo.url", f"must be a git URL ({', '.join(_REPO_SCHEMES)} or git@host:path), found {repo!r}"
+        )
+    if not scp_like and parts is not None and parts.password:
+        yield Mistake("env_repo.url", "holds a password; name an environment variable in env_repo.password_env instead")
+
+
+def _bad_url(url: str) -> str:
+    parts = _split(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return f"must be an http:// or https:// URL with a host, found {url!r}"
+    if parts.username or parts.password:
+        return "holds credentials; name environment variables in app.basic_auth_env instead"
+    return "has a query or a fragment; give the address only" if parts.query or parts.fragment else ""
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises on a port that is none
+    except ValueError:
+        return None
+    return parts
+
+
+def _names(target: Target) -> Iterator[Mistake]:
+    app = target.app
+    for name in _PATHS:
+        value = getattr(app, name)
+        if value and not value.startswith("/"):
+            yield Mistake(f"app.{name}", f"a path starts with '/', found {value!r}")
+    for name in _POINTERS:
+        value = getattr(app, name)
+        if value and not value.startswith("/"):
+            yield Mistake(f"app.{name}", f"a JSON pointer starts with '/' (RFC 6901), found {value!r}")
+    for sha in target.release.shas:
+        if not _SHA.fullmatch(sha):
+            yield Mistake("release.shas", f"{sha!r} cannot be an image tag")
+        elif sha == "latest":
+            yield Mistake("release.shas", "'latest' names no version; give the git sha that the image was built from")
+    variables = [("env_repo.username_env", target.env_repo.username_env)]
+    variables += [("env_repo.password_env", target.env_repo.password_env)]
+    variables += [(f"app.headers_env.{header}", name) for header, name in app.headers_env.items()]
+    variables += [("app.basic_auth_env", name) for name in app.basic_auth_env]
+    for place, name in variables:
+        if name and not _VARIABLE.fullmatch(name):  # it is probably the secret itself: never shown
+            yield Mistake(place, "must be the name of an environment variable, not a value")
+    if target.env_repo.overlay.startswith("/") or ".." in target.env_repo.overlay.split("/"):
+        yield Mistake("env_repo.overlay", f"must be a path inside the repository, found {target.env_repo.overlay!r}")
+
+
+def _fences(target: Target) -> Iterator[Mistake]:
+    fences = target.fences
+    if fences.namespaces and target.cluster.namespace not in fences.namespaces:
+        allowed = ", ".join(fences.namespaces)
+        yield Mistake("cluster.namespace", f"{target.cluster.namespace!r} is outside of fences.namespaces ({allowed})")
+    asked = [("app.base_url", target.app.base_url)]
+    if target.control is not None:
+        asked.append(("control.url", target.control.url))
+    for place, url in asked:
+        parts = _split(url)
+        if parts is not None and parts.hostname and parts.hostname not in fences.load_hosts:
+            allowed = ", ".join(fences.load_hosts)
+            yield Mistake(place, f"host {parts.hostname!r} is outside of fences.load_hosts ({allowed})")
+    if target.traffic.rate_per_s > fences.rate_per_s_max:
+        rate, limit = target.traffic.rate_per_s, fences.rate_per_s_max
+        yield Mistake("traffic.rate_per_s", f"{rate:g} is above fences.rate_per_s_max ({limit:g})")
+
+
+def _pairs(target: Target) -> Iterator[Mistake]:
+    app = target.app
+    if len(app.basic_auth_env) not in {0, 2}:
+        yield Mistake("app.basic_auth_env", "must name two variables: user and password")
+    if bool(app.client_cert_file) != bool(app.client_key_file):
+        yield Mistake("app.client_cert_file", "client_cert_file and client_key_file go together")
+    if bool(target.ingress.namespace) != bool(target.ingress.selector):
+        yield Mistake(
+            "ingress.selector", "namespace and selector go together; leave both out if the log cannot be read"
+        )
+    traffic = target.traffic
+    shortest_s = traffic.baseline_s + traffic.after_old_gone_s + traffic.tail_s
+    if traffic.max_duration_s <= shortest_s:
+        yield Mistake("traffic.max_duration_s", f"must be above baseline, after_old_gone and tail ({shortest_s:g} s)")
