@@ -231,6 +231,14 @@ def remove_network(log: Log) -> None:
     docker.current().docker(log, "network", "rm", settings.NETWORK, check=False)
 
 
+def remove_node_images(log: Log) -> None:
+    """Remove the node images from a daemon that is not ours (ours goes with all its data)."""
+    daemon = docker.current()
+    found = daemon.docker(log, "images", "--quiet", "rollproof-lab/node").split()
+    if found:
+        daemon.docker(log, "rmi", "--force", *found, check=False)
+
+
 def _running(log: Log) -> list[str]:
     words = ("ps", f"--filter=label=io.x-k8s.kind.cluster={settings.CLUSTER}", "--format={{.Names}}")
     return sorted(docker.current().docker(log, *words).split())

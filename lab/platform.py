@@ -10,7 +10,7 @@ from dataclasses import replace
 from lab import gobuild, settings
 from lab.images import BASE, Debian, File, Files, Image, Link, image_key
 
-__all__ = ["LABNET_IMAGE", "METRICS_IMAGE", "control_plane_images", "node_image", "worker_images"]
+__all__ = ["LABNET_IMAGE", "METRICS_IMAGE", "control_plane_images", "debian_layers", "node_image", "worker_images"]
 
 LABNET_IMAGE = "docker.io/rollproof-lab/labnet:1"
 METRICS_IMAGE = "registry.k8s.io/metrics-server/metrics-server:v0.9.0"
@@ -34,6 +34,11 @@ _KUBE = Files(
 )
 # kube-proxy calls the iptables of its own image.
 _PROXY_PACKAGES = Debian(("conntrack", "iptables", "kmod"), BASE)
+
+
+def debian_layers() -> list[Debian]:
+    """The layers of packages, so that they can be made while Go builds."""
+    return [BASE, _NODE_PACKAGES, _PROXY_PACKAGES]
 
 
 def node_image() -> Image:

