@@ -1,0 +1,260 @@
+"""The cluster's rows of the timeline: phases, rollout legs, Argo CD, pods with their place in the Service, proofs, drift.
+
+Drawn from watch arrivals and the harness' own deeds only. It must not fill in a state that no watch reported.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rollproof.checkers.act import find_act
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.plan import Plan
+from rollproof.reports.sentences import sentence, short_sha
+from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
+
+__all__ = ["cluster_sections", "version_kind"]
+
+_PHASES = ("settle", "baseline", "act", "recovery", "steady", "undo-check")
+_POD_LEGEND = (
+    ("old", "old version"), ("new", "new version"), ("new pending", "not ready"), ("new terminating", "terminating"),
+    ("inservice", "in the Service"),
+)  # fmt: skip
+_SYNC_KINDS = {"Synced": "good", "OutOfSync": "warn"}
+_HEALTH_KINDS = {"Healthy": "good", "Progressing": "busy", "Degraded": "bad", "Missing": "bad"}
+
+
+def cluster_sections(facts: Facts, axis: Axis) -> list[Section]:
+    """Every section that has at least one row."""
+    pods = _pods(facts)
+    sections = [
+        Section(title="Phases", rows=_phases(facts, axis)),
+        Section(title="Rollout", rows=_legs(facts, axis)),
+        Section(title="Drift", rows=_drift(facts, axis), legend=(("backoff", "back-off"), ("repair", "detect + apply"))),
+        Section(title="Argo CD", rows=_argo(facts, axis)),
+        Section(title="Pods and endpoints", rows=_pod_rows(facts, axis, pods), legend=_POD_LEGEND),
+        Section(title="Proof", rows=_proofs(facts, axis), legend=(("ok", "as expected"), ("fail", "other"), ("unknown", "no answer"))),
+        Section(title="Blind", rows=_watch_gaps(facts, axis)),
+    ]  # fmt: skip
+    return [section for section in sections if section.rows]
+
+
+def version_kind(plan: Plan, sha: str) -> str:
+    """The colour of an app version: the same in every drill of the run."""
+    if plan.new_sha and sha == plan.new_sha:
+        return "new"
+    return "old" if sha and sha == plan.old_sha else "other"
+
+
+def _phases(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+    events = [event for event in facts.find(source="run") if event.what in _PHASES and event.drill == facts.drill]
+    bars = tuple(
+        event_bar(axis, event, f"phase {event.what}", label=event.what, tip=sentence(event)) for event in events
+    )
+    return (Row(name="phase", bars=bars),) if bars else ()
+
+
+def _legs(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+    rows = []
+    for source in ("release", "rollback"):
+        grouped: dict[str, list[Event]] = defaultdict(list)
+        for event in facts.find(source=source):
+            if event.what != "started":
+                grouped[event.what].append(event)
+        for what, events in grouped.items():
+            took_s = max(event.end_s for event in events) - min(event.start_s for event in events)
+            bars = tuple(event_bar(axis, event, "leg", tip=sentence(event)) for event in events)
+            rows.append(Row(name=what, note=f"{took_s:.2f} s" if took_s > 0 else "", kind="thin", bars=bars))
+    return tuple(rows)
+
+
+def _argo(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+    events = list(facts.find(source="watch", subject="Application/"))
+    if not events:
+        return ()
+    spans = states(axis, events)
+    return (
+        Row(name="sync", kind="thin", bars=_words(axis, spans, "sync_status", _SYNC_KINDS)),
+        Row(name="health", kind="thin", bars=_words(axis, spans, "health", _HEALTH_KINDS)),
+    )
+
+
+def _words(
+    axis: Axis, spans: Iterable[tuple[Event, float, float]], key: str, kinds: Mapping[str, str]
+) -> tuple[Bar, ...]:
+    bars = []
+    for event, begin_ms, until_ms in spans:
+        word = str(event.data.get(key) or "?")
+        kind = f"state {kinds.get(word, 'unknown')}"
+        bars.append(bar(axis, begin_ms, until_ms, kind, label=word, tip=sentence(event), seq=event.seq))
+    return merged(bars, axis)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    name: str
+    uid: str
+    events: tuple[Event, ...]
+
+    def ips(self) -> set[str]:
+        return {str(event.data["ip"]) for event in self.events if event.data.get("ip")}
+
+    def image_tag(self) -> str:
+        images = [str(event.data["image"]) for event in self.events if event.data.get("image")]
+        return images[-1].rpartition(":")[2] if images else ""
+
+
+def _pods(facts: Facts) -> list[_Pod]:
+    grouped: dict[str, list[Event]] = defaultdict(list)
+    for event in facts.find(source="watch", subject="Pod/"):
+        grouped[str(event.data.get("uid", event.subject))].append(event)
+    return [_Pod(events[0].subject.rpartition("/")[2], uid, tuple(events)) for uid, events in grouped.items()]
+
+
+def _pod_rows(facts: Facts, axis: Axis, pods: Sequence[_Pod]) -> tuple[Row, ...]:
+    act = find_act(facts)
+    in_service = _in_service(facts, axis)
+    rows = []
+    for pod in pods:
+        sha = pod.image_tag()
+        kind = version_kind(facts.plan, sha)
+        if act is not None and act.from_sha == act.to_sha:  # a restart: same sha, so the pod's age is the colour
+            kind = "old" if pod.uid in act.old_uids else "new"
+        bars = _pod_bars(axis, pod, kind)
+        if not bars:
+            continue
+        served = [one for ip in sorted(pod.ips()) for one in in_service.get(ip, ())]
+        rows.append(Row(name=pod.name, note=sha, kind="pod", bars=(*bars, *_during(axis, served, bars))))
+    counts = _endpoint_counts(facts, axis)
+    if counts:
+        rows.append(Row(name="ready endpoints", kind="thin", bars=counts))
+    return tuple(rows)
+
+
+def _pod_bars(axis: Axis, pod: _Pod, kind: str) -> tuple[Bar, ...]:
+    alive = [event for event in pod.events if event.what != "deleted"]
+    gone = next((event.start_s for event in pod.events if event.what == "deleted"), None)
+    bars = []
+    for event, begin_ms, until_ms in states(axis, alive, gone):
+        data = event.data
+        state = "terminating" if data.get("terminating") else "ready" if data.get("ready") else "pending"
+        trouble = " bad" if data.get("reason") else ""
+        tip = f"{sentence(event)} ({state} for {(until_ms - begin_ms) / 1000:.2f} s)"
+        bars.append(bar(axis, begin_ms, until_ms, f"{kind} {state}{trouble}", tip=tip, seq=event.seq))
+    return merged(bars, axis)
+
+
+def _slices(facts: Facts) -> list[tuple[Event, frozenset[str]]]:
+    """After each EndpointSlice event, the ready addresses of all slices together."""
+    ready: dict[str, frozenset[str]] = {}
+    out = []
+    for event in facts.find(source="watch", subject="EndpointSlice/"):
+        gone = event.what == "deleted"
+        ready[event.subject] = frozenset() if gone else frozenset(str(ip) for ip in event.data.get("ready") or ())
+        out.append((event, frozenset().union(*ready.values())))
+    return out
+
+
+def _in_service(facts: Facts, axis: Axis) -> dict[str, list[Bar]]:
+    """For each address the stretches in which the Service sent traffic to it."""
+    words = _slices(facts)
+    bars: dict[str, list[Bar]] = defaultdict(list)
+    addresses = {event.seq: ips for event, ips in words}
+    for event, begin_ms, until_ms in states(axis, [event for event, _ in words]):
+        for ip in sorted(addresses[event.seq]):
+            bars[ip].append(
+                bar(axis, begin_ms, until_ms, "inservice", tip=f"{ip} is a ready endpoint", seq=event.seq)
+            )  # fmt: skip
+    return {ip: list(merged(stretches, axis)) for ip, stretches in bars.items()}
+
+
+def _during(axis: Axis, served: Iterable[Bar], life: Sequence[Bar]) -> tuple[Bar, ...]:
+    """An address outlives its pod in the slices' history and is used again: keep what lies within this pod's life."""
+    begin_ms, end_ms = life[0].start_ms, life[-1].end_ms
+    out = []
+    for one in served:
+        start_ms, until_ms = max(one.start_ms, begin_ms), min(one.end_ms, axis.length_ms)
+        if start_ms < min(until_ms, end_ms):
+            out.append(bar(axis, start_ms, until_ms, one.kind, tip=one.tip, seq=one.seq))
+    return tuple(out)
+
+
+def _endpoint_counts(facts: Facts, axis: Axis) -> tuple[Bar, ...]:
+    words = _slices(facts)
+    addresses = {event.seq: ips for event, ips in words}
+    bars = []
+    for event, begin_ms, until_ms in states(axis, [event for event, _ in words]):
+        count = len(addresses[event.seq])
+        kind = "count zero" if count == 0 else "count"
+        tip = f"{count} ready endpoints: {', '.join(sorted(addresses[event.seq])) or 'none'}"
+        bars.append(bar(axis, begin_ms, until_ms, kind, label=str(count), tip=tip, seq=event.seq))
+    return merged(bars, axis)
+
+
+def _drift(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+    rows = []
+    trials = dict.fromkeys(event.subject for event in facts.find(source="drift"))
+    for subject in trials:
+        events = {event.what: event for event in facts.find(source="drift") if event.subject == subject}
+        begun = events.get("injected")
+        ended = events.get("restored") or events.get("stayed") or events.get("not-healed") or events.get("undone")
+        name = subject.partition("/")[2]
+        if begun is None:
+            tips = [event for event in events.values() if event.what in {"skipped", "void"}]
+            bars = tuple(event_bar(axis, event, "mark", tip=sentence(event)) for event in tips)
+            rows.append(Row(name=name, note=tips[0].what if tips else "", kind="thin", bars=bars))
+            continue
+        rows.append(Row(name=name, kind="thin", bars=_drift_bars(axis, events, begun, ended)))
+    return tuple(rows)
+
+
+def _drift_bars(axis: Axis, events: Mapping[str, Event], begun: Event, ended: Event | None) -> tuple[Bar, ...]:
+    start_ms = axis.at_ms(begun.end_s)
+    end_ms = axis.length_ms if ended is None else axis.at_ms(ended.end_s)
+    before = events.get("before")
+    wait_s = float(before.data.get("remaining_s") or 0) if before is not None else 0.0
+    split_ms = start_ms if ended is None or ended.what != "restored" else min(start_ms + wait_s * 1000, end_ms)
+    healed = ended is not None and ended.what in {"restored", "stayed"}
+    tip = sentence(ended) if ended is not None else "never seen to end"
+    kind = "repair" if healed else "repair fail"
+    bars = [bar(axis, start_ms, split_ms, "backoff", tip=f"back-off, {wait_s:.1f} s expected", seq=begun.seq)]
+    bars = bars if split_ms > start_ms else []
+    bars.append(bar(axis, split_ms, end_ms, kind, tip=tip, seq=ended.seq if ended else None))
+    for what in ("injected", "detected", "synced", "healthy"):
+        if what in events:
+            at_ms = axis.at_ms(events[what].end_s)
+            bars.append(bar(axis, at_ms, at_ms, f"mark {what}", tip=sentence(events[what]), seq=events[what].seq))
+    return tuple(bars)
+
+
+def _proofs(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+    grouped: dict[str, list[Event]] = defaultdict(list)
+    for event in facts.find(source="proof"):
+        if event.what in {"version", "database"} and event.drill == facts.drill:
+            grouped[f"{event.subject.rpartition('/')[2]} {event.what}"].append(event)
+    rows = []
+    for name, events in grouped.items():
+        good = sum(event.outcome is Outcome.OK for event in events)
+        bars = tuple(
+            bar(
+                axis, axis.at_ms(event.end_s), axis.at_ms(event.end_s), f"mark {event.outcome}",
+                tip=short_sha(sentence(event)), seq=event.seq,
+            )
+            for event in events
+        )  # fmt: skip
+        rows.append(Row(name=name, note=f"{good}/{len(events)}", kind="thin", bars=bars))
+    return tuple(rows)
+
+
+def _watch_gaps(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+    rows = []
+    gaps = [event for event in facts.find(source="watch", what="gap") if event.end_s >= axis.start_s]
+    for subject in dict.fromkeys(event.subject for event in gaps):
+        bars = tuple(
+            event_bar(axis, event, "blind", tip=sentence(event)) for event in gaps if event.subject == subject
+        )
+        rows.append(Row(name=f"watch {subject.partition('/')[2]}", kind="thin", bars=bars))
+    return tuple(rows)

@@ -1,0 +1,166 @@
+"""The console: what is happening, for how long, how many requests and failures so far; at the end the verdicts.
+
+On a terminal the last line is alive; elsewhere (CI) every line is printed once, so that a log stays readable. It must
+never decide anything, never print a traceback, and never cost the load generator its core: two refreshes a second.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from rollproof.core.event import Event, Outcome
+from rollproof.core.plan import Plan
+from rollproof.core.verdict import Result
+from rollproof.reports.model import Report
+from rollproof.reports.sentences import headline, sentence, short_sha
+from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
+
+__all__ = ["LiveConsole"]
+
+_REFRESH_PER_S = 2
+_PLAIN_PROGRESS_S = 10.0  # without a terminal: one progress line in this time
+_PLAIN_WIDTH = 200  # CI logs have no width; 80 would break every sentence
+_STYLES = {
+    Result.PASS: "bold green",
+    Result.FAIL: "bold red",
+    Result.INCONCLUSIVE: "bold yellow",
+    Result.SKIPPED: "dim",
+}
+_MARKS = {Outcome.OK: ("·", "dim"), Outcome.FAIL: ("✖", "bold red"), Outcome.UNKNOWN: ("?", "bold yellow")}
+
+
+class LiveConsole:
+    """One run on the console. Every method may be called from any thread."""
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        out = stream or sys.stdout
+        self._console = Console(file=out, highlight=False, width=None if out.isatty() else _PLAIN_WIDTH)
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._live: Live | None = None
+        self._begin_s = self._phase_s = self._status_s = clock()
+        self._phase = self._status = ""
+        self._sent = self._failed = 0
+        self._progress_s = float("-inf")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._now_line, console=self._console, refresh_per_second=_REFRESH_PER_S, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        with self._lock:
+            live, self._live = self._live, None
+        if live is not None:  # outside of our lock: stop() joins the thread that draws, and drawing takes the lock
+            live.stop()
+
+    def phase(self, name: str) -> None:
+        """A phase begins (settle, baseline, act, recovery, steady, undo-check)."""
+        with self._lock:
+            self._phase, self._phase_s = name, self._clock()
+            self._status = ""
+            self._line(Text(f"── {name}", style="bold"))
+
+    def status(self, text: str) -> None:
+        """What is being waited for now; on a terminal it is shown with the time that it takes."""
+        with self._lock:
+            if text == self._status:
+                return
+            self._status, self._status_s = text, self._clock()
+            if text and self._live is None:
+                self._line(Text(f"… {text}"))
+
+    def progress(self, sent: int, failed: int) -> None:
+        """Requests and failures so far. Without a terminal a line every ten seconds, and at once for a new failure."""
+        with self._lock:
+            first_failure = failed > 0 and self._failed == 0
+            self._sent, self._failed = sent, failed
+            now_s = self._clock()
+            if self._live is None and (first_failure or now_s - self._progress_s >= _PLAIN_PROGRESS_S):
+                self._progress_s = now_s
+                self._line(Text(f"  {self._counts()}"))
+
+    def follow(self, event: Event) -> None:
+        """The hook for the run folder: called with every recorded event, prints those worth a line."""
+        if not headline(event):
+            return
+        mark, style = _MARKS[event.outcome]
+        with self._lock:
+            self._line(Text.assemble((mark, style), " ", sentence(event)))
+
+    def plan(self, plan: Plan) -> None:
+        """What the run will touch, and how each change is undone."""
+        release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
+        lines = [
+            Text(f"target {plan.target.name} ({plan.target.cluster.context}/{plan.target.cluster.namespace})"),
+            Text(f"drills {', '.join(plan.drills)}; release {release}; env repo at {short_sha(plan.env_repo_head)}"),
+        ]
+        table = Table("drill", "object", "change", "undo", box=None, pad_edge=False, header_style="bold")
+        for touch in plan.touches:
+            table.add_row(*(escape(cell) for cell in (touch.drill, touch.subject, touch.change, touch.undo)))
+        with self._lock:
+            self._console.print(Group(*lines, table if plan.touches else Text("nothing is changed")))
+
+    def problem(self, text: str, hint: str = "") -> None:
+        """Something is wrong with the request or the surroundings: one message, and what to do next."""
+        with self._lock:
+            self._console.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
+            if hint:
+                self._console.print(Text(f"  {hint}"), soft_wrap=True)
+
+    def verdicts(self, report: Report, *, folder: Path) -> None:
+        """The end: one row a verdict, then the result, its meaning and where the page is. Ends the live line."""
+        self._stop()
+        table = Table("result", "drill", "checker", "subject", "why", box=None, pad_edge=False, header_style="bold")
+        for verdict in report.verdicts:
+            why = Text(verdict.why)
+            for finding in verdict.findings:
+                why.append(f"\n{finding.code}: {finding.text} {finding.hint}".rstrip(), style="dim")
+            result = Text(verdict.result, style=_STYLES[verdict.result])
+            table.add_row(result, verdict.drill, verdict.checker, escape(verdict.subject), why)
+        with self._lock:
+            self._console.print(table)
+            self._console.print()
+            self._console.print(Text.assemble((report.result, _STYLES[report.result]), f"  {bottom_line(report)}"))
+            self._console.print(Text(f"exit {report.exit_code}: {exit_meaning(report.exit_code)}", style="dim"))
+            if report.undo:
+                self._console.print(Text(undo_sentence(report.undo), style="dim"))
+            self._console.print(Text(f"report {folder / 'report.html'}"), soft_wrap=True)
+
+    def _line(self, text: Text) -> None:
+        stamp = Text(f"{self._clock() - self._begin_s:7.1f}s ", style="dim")
+        self._console.print(Text.assemble(stamp, text), soft_wrap=True)
+
+    def _counts(self) -> str:
+        return f"{self._sent:,} requests, {self._failed:,} failed"
+
+    def _now_line(self) -> Text:
+        with self._lock:
+            now_s = self._clock()
+            parts: list[str | tuple[str, str]] = [(self._phase or "preparing", "bold")]
+            parts.append(f" {now_s - self._phase_s:.0f} s")
+            if self._status:
+                parts.append(f" · {self._status} ({now_s - self._status_s:.0f} s)")
+            if self._sent:
+                parts.append((f" · {self._counts()}", "red" if self._failed else ""))
+            return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")

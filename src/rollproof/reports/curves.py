@@ -1,0 +1,163 @@
+"""Request log -> a bounded number of buckets -> SVG paths. A million rows and ten thousand give a page of the same size.
+
+Requests are dated to their send (a failure belongs to its start); latency counts from the intended time. It must not
+smooth: a bucket shows its own counts and percentiles, and an empty bucket is a hole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.requests import RequestLog
+from rollproof.reports.timeline import Axis
+
+__all__ = ["Buckets", "bucketed", "decades", "latency_paths", "log_y", "stack_paths", "step_path"]
+
+BUCKETS_MAX = 1200
+_STEPS_MS = tuple(factor * unit for unit in (1, 10, 100, 1_000, 10_000, 100_000) for factor in (1, 2, 5))
+_STEP_MIN_MS = 20  # finer than this a bucket holds no more than a request or two
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """Counts per bucket: `sent[lane, bucket]`, `failed[lane, bucket]`, `versions[version, bucket]`; percentiles in ms."""
+
+    step_ms: int
+    sent: NDArray[np.int64]
+    failed: NDArray[np.int64]
+    versions: NDArray[np.int64]
+    p50_ms: NDArray[np.float64]
+    p99_ms: NDArray[np.float64]
+
+    @property
+    def count(self) -> int:
+        """How many buckets there are."""
+        return int(self.sent.shape[1])
+
+
+def bucketed(log: RequestLog, axis: Axis) -> Buckets:
+    """Aggregate. Percentiles are of good answers on the rate-driven lanes of the app: slow and control would blur them."""
+    step_ms = next(
+        (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= BUCKETS_MAX), _STEPS_MS[-1]
+    )
+    count = int(axis.length_ms // step_ms) + 1
+    rows = log.rows
+    begin_ns = int(axis.start_s * 1e9)
+    index = np.clip((rows["send_ns"] - begin_ns) // (step_ms * 1_000_000), 0, count - 1).astype(np.int64)
+    bad = rows["outcome"] != 0
+    lanes = rows["lane"].astype(np.int64)
+    paced = [number for number, lane in enumerate(log.lanes) if lane in log.open_loop and lane != log.control]
+    good = ~bad & np.isin(lanes, paced)
+    latency_ms = (rows["done_ns"][good] - rows["intended_ns"][good]) / 1e6
+    p50_ms, p99_ms = _percentiles(index[good], latency_ms, count)
+    app = np.ones(len(rows), dtype=bool)
+    if log.control:
+        app = lanes != log.lanes.index(log.control)
+    return Buckets(
+        step_ms=step_ms,
+        sent=_counts(lanes, index, len(log.lanes), count),
+        failed=_counts(lanes[bad], index[bad], len(log.lanes), count),
+        versions=_counts(rows["version"][app].astype(np.int64), index[app], len(log.versions), count),
+        p50_ms=p50_ms,
+        p99_ms=p99_ms,
+    )
+
+
+def _counts(
+    rows: NDArray[np.int64], index: NDArray[np.int64], row_count: int, bucket_count: int
+) -> NDArray[np.int64]:
+    flat = np.bincount(rows * bucket_count + index, minlength=row_count * bucket_count)
+    return flat.reshape(row_count, bucket_count)
+
+
+def _percentiles(
+    index: NDArray[np.int64], latency_ms: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nearest-rank p50 and p99 of each bucket; NaN where it has no good answer."""
+    order = np.lexsort((latency_ms, index))
+    ordered = latency_ms[order]
+    sizes = np.bincount(index, minlength=count)
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    out = []
+    for share in (0.5, 0.99):
+        found = np.full(count, np.nan)
+        filled = sizes > 0
+        rank = np.ceil(share * sizes[filled]).astype(np.int64) - 1
+        found[filled] = ordered[starts[filled] + rank]
+        out.append(found)
+    return out[0], out[1]
+
+
+def step_path(values: NDArray[np.float64], step_ms: int, floor: float) -> str:
+    """A filled step curve over `floor`; `values` are y coordinates. Equal neighbours share one line."""
+    if not len(values):
+        return ""
+    parts = [f"M0 {floor:g}"]
+    changes = np.flatnonzero(np.diff(values)) + 1
+    edges = [0, *changes.tolist(), len(values)]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        parts.append(f"V{round(float(values[begin]), 1):g}H{end * step_ms}")
+    return "".join([*parts, f"V{floor:g}Z"])
+
+
+def stack_paths(layers: NDArray[np.int64], step_ms: int, height: int) -> list[str]:
+    """Layers as shares of each bucket, from the bottom up; a bucket without requests stays empty."""
+    total = layers.sum(axis=0)
+    share = np.divide(layers, total, out=np.zeros(layers.shape), where=total > 0)
+    tops = np.cumsum(share, axis=0)
+    bottoms = tops - share
+    return [_band(height * (1 - top), height * (1 - bottom), step_ms) for top, bottom in zip(tops, bottoms, strict=True)]
+
+
+def _band(upper: NDArray[np.float64], lower: NDArray[np.float64], step_ms: int) -> str:
+    """The area between two step curves, in pieces where it has a height."""
+    parts = []
+    for begin, end in _runs(np.isfinite(upper) & np.isfinite(lower) & (lower - upper > 0)):
+        there = [f"M{begin * step_ms} {round(float(lower[begin]), 1):g}"]
+        back = []
+        for at in range(begin, end):
+            there.append(f"V{round(float(upper[at]), 1):g}H{(at + 1) * step_ms}")
+        for at in range(end - 1, begin - 1, -1):
+            back.append(f"V{round(float(lower[at]), 1):g}H{at * step_ms}")
+        parts.append("".join([*there, *back, "Z"]))
+    return "".join(parts)
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    padded = np.concatenate(([False], mask, [False]))
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def decades(buckets: Buckets) -> tuple[float, float]:
+    """The latency axis: whole powers of ten around what was measured, at least two of them."""
+    seen = np.concatenate((buckets.p50_ms, buckets.p99_ms))
+    seen = seen[np.isfinite(seen) & (seen > 0)]
+    if not len(seen):
+        return 1.0, 100.0
+    low = 10.0 ** np.floor(np.log10(seen.min()))
+    return float(low), float(max(10.0 ** np.ceil(np.log10(seen.max())), low * 100))
+
+
+def log_y(value_ms: NDArray[np.float64], low: float, high: float, height: int) -> NDArray[np.float64]:
+    """Where a latency lies in a box of that height, on a logarithmic scale; NaN stays NaN."""
+    return height * (1 - np.log10(np.clip(value_ms, low, high) / low) / np.log10(high / low))
+
+
+def latency_paths(buckets: Buckets, height: int) -> tuple[str, str, str]:
+    """The band from p50 to p99, the p50 line and the p99 line."""
+    low, high = decades(buckets)
+    p50, p99 = (log_y(values, low, high, height) for values in (buckets.p50_ms, buckets.p99_ms))
+    return _band(p99, p50, buckets.step_ms), _line(p50, buckets.step_ms), _line(p99, buckets.step_ms)
+
+
+def _line(values: NDArray[np.float64], step_ms: int) -> str:
+    parts = []
+    for begin, end in _runs(np.isfinite(values)):
+        parts.append(f"M{begin * step_ms} {round(float(values[begin]), 1):g}")
+        for at in range(begin, end):
+            parts.append(f"V{round(float(values[at]), 1):g}H{(at + 1) * step_ms}")
+    return "".join(parts)

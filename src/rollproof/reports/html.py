@@ -1,0 +1,215 @@
+"""report.html: one self-contained page. A manager reads its top in a minute; an engineer digs down to the single request.
+
+No network, no external file, works from file://; complete without JavaScript (which adds zoom, details and filter).
+Every value goes through the template's escaping: answers of the target and of Argo CD are not trusted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Result, Verdict
+from rollproof.reports import tables
+from rollproof.reports.cluster_rows import cluster_sections
+from rollproof.reports.files import write_whole
+from rollproof.reports.model import Report
+from rollproof.reports.sentences import data_text, headline, sentence, short_sha
+from rollproof.reports.timeline import Axis, Section, axis_of, ticks
+from rollproof.reports.traffic_rows import hover_data, traffic_section
+from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
+
+__all__ = ["html_page", "write_html"]
+
+_EVENTS_MAX = 4000  # rows of the event table; the run folder holds them all
+_MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "–"}
+_ORDER = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
+
+
+def write_html(path: Path, report: Report) -> None:
+    """Write report.html."""
+    write_whole(path, html_page(report))
+
+
+def html_page(report: Report) -> str:
+    """The page as text; a pure function of the report."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sha"] = short_sha
+    environment.filters["seconds"] = _seconds
+    environment.filters["number"] = _number
+    shown, left_out = _shown_events(report)
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        plan=report.plan,
+        mark=_MARKS,
+        bottom_line=bottom_line(report),
+        exit_meaning=exit_meaning(report.exit_code),
+        undo=undo_sentence(report.undo),
+        cards=_cards(report),
+        blind=tables.blind_spots(report),
+        verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
+        legs=tables.leg_tables(report),
+        drift=tables.drift_rows(report),
+        gaps=tables.heal_gaps(report),
+        drills=[_drill(drill, facts) for drill, facts in report.facts.items()],
+        events=[_event_row(event, report) for event in shown],
+        left_out=left_out,
+        sources=sorted({event.source for event in shown}),
+        environment=tables.flat(report.environment),
+        settings=tables.flat(_plain(report.plan.target)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drill:
+    name: str
+    axis: Axis | None
+    sections: tuple[Section, ...]
+    ticks: tuple[tuple[str, float], ...]
+    hover: dict[str, Any] | None
+    zooms: tuple[tuple[str, float, float], ...]
+    failure_counts: tuple[tuple[str, str, int], ...]
+    failures: tuple[tables.FailedRequest, ...]
+
+
+def _drill(name: str, facts: Facts) -> _Drill:
+    axis = axis_of(facts)
+    if axis is None:
+        return _Drill(
+            name=name, axis=None, sections=(), ticks=(), hover=None, zooms=(), failure_counts=(), failures=()
+        )  # fmt: skip
+    sections = cluster_sections(facts, axis)
+    traffic = traffic_section(facts, axis)
+    if traffic is not None:
+        at = next((i for i, section in enumerate(sections) if section.title in {"Proof", "Blind"}), len(sections))
+        sections.insert(at, traffic)
+    counts, failures = tables.failed_requests(facts.requests, axis) if facts.requests is not None else ([], [])
+    return _Drill(
+        name=name,
+        axis=axis,
+        sections=tuple(sections),
+        ticks=ticks(axis),
+        hover=hover_data(facts, axis),
+        zooms=_zooms(facts, axis, sections),
+        failure_counts=tuple(counts),
+        failures=tuple(failures),
+    )
+
+
+def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str, float, float], ...]:
+    """Stretches worth a look, as buttons: the act, and the first outages with some room around."""
+    out = []
+    act = facts.first(source="run", what="act")
+    if act is not None:
+        out.append(("the act", axis.at_ms(act.start_s), axis.at_ms(act.end_s)))
+    bars = [bar for section in sections for row in section.rows for bar in row.bars if bar.kind == "outage"]
+    seen: list[tuple[float, float]] = []
+    for one in sorted(bars, key=lambda bar: bar.start_ms):
+        if seen and one.start_ms <= seen[-1][1]:  # the same moment on another lane
+            continue
+        room_ms = max(one.end_ms - one.start_ms, 500.0)
+        seen.append((max(one.start_ms - room_ms, 0.0), min(one.end_ms + room_ms, axis.length_ms)))
+    out += [(f"outage {number}", *stretch) for number, stretch in enumerate(seen[:5], start=1)]
+    return tuple(out)
+
+
+def _cards(report: Report) -> list[tuple[str, str, str]]:
+    """(title, figure, note): what a manager asks for."""
+    plan = report.plan
+    events = report.events()
+    took_s = max((e.end_s for e in events), default=0.0) - min((e.start_s for e in events), default=0.0)
+    logs = [facts.requests for facts in report.facts.values() if facts.requests is not None]
+    release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
+    cluster = plan.target.cluster
+    cards = [
+        ("Target", plan.target.name, f"{cluster.context} / {cluster.namespace} / {cluster.deployment}"),
+        ("Release", release, f"env repo at {short_sha(plan.env_repo_head)}"),
+        ("Duration", _seconds(took_s), f"from {events[0].wall} (UTC)" if events else "no events"),
+    ]
+    if logs:
+        sent = sum(len(log.rows) for log in logs)
+        failed = sum(int((log.rows["outcome"] != 0).sum()) for log in logs)
+        cards.append(("Requests", f"{sent:,}", f"{failed:,} failed"))
+    for table in tables.leg_tables(report):
+        limit = f"limit {_seconds(table.limit_s)}" if table.limit_s is not None else "from push to proof"
+        figure = _seconds(table.total_s) if table.total_s is not None else "not reached"
+        cards.append(("Rollback" if table.limit_s is not None else "Rollout", figure, limit))
+    return cards
+
+
+def _evidence(verdict: Verdict, shown: list[Event]) -> list[tuple[int, bool]]:
+    """Each piece of evidence with whether its row is on this page."""
+    there = {event.seq for event in shown}
+    return [(seq, seq in there) for seq in verdict.evidence]
+
+
+def _shown_events(report: Report) -> tuple[list[Event], int]:
+    """All events if they fit; else first the evidence and the headlines, then the earliest of the rest."""
+    events = report.events()
+    if len(events) <= _EVENTS_MAX:
+        return list(events), 0
+    proof = {seq for verdict in report.verdicts for seq in verdict.evidence}
+    ranked = sorted(events, key=lambda event: (event.seq not in proof, not headline(event), event.seq))
+    return sorted(ranked[:_EVENTS_MAX], key=lambda event: event.seq), len(events) - _EVENTS_MAX
+
+
+def _event_row(event: Event, report: Report) -> dict[str, object]:
+    begin_s = _begin_s(report, event)
+    took_s = event.end_s - event.start_s
+    return {
+        "seq": event.seq,
+        "at": f"{event.start_s - begin_s:.3f}",
+        "took": f"{took_s:.3f}" if took_s > 0 else "",
+        "wall": event.wall,
+        "drill": event.drill,
+        "source": event.source,
+        "what": event.what,
+        "outcome": event.outcome,
+        "sentence": sentence(event),
+        "data": data_text(event.data),
+    }
+
+
+def _begin_s(report: Report, event: Event) -> float:
+    """An event's time is told on its drill's axis, so that table and timeline agree."""
+    facts = report.facts.get(event.drill)
+    axis = axis_of(facts) if facts is not None else None
+    return axis.start_s if axis is not None else min(other.start_s for other in report.events())
+
+
+def _plain(target: object) -> dict[str, Any]:
+    """The target file's settings; a dataclass inside stays nested."""
+    if not is_dataclass(target) or isinstance(target, type):
+        return {}
+    return {field.name: _value(getattr(target, field.name)) for field in fields(target)}
+
+
+def _value(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _seconds(value_s: float | None) -> str:
+    if value_s is None:
+        return "–"
+    if value_s >= 120:  # noqa: PLR2004 - two minutes: above it seconds alone are hard to read
+        return f"{int(value_s // 60)} min {value_s % 60:.0f} s"
+    return f"{value_s:.2f} s" if value_s < 10 else f"{value_s:.1f} s"  # noqa: PLR2004
+
+
+def _number(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,162 @@
+"""Event -> sentence: the one place that turns the vocabulary of docs/facts.md into words for people.
+
+The console, the event table and the timeline's details all use it. It must never fail: an event that it does not know,
+or that lacks a field, still gets a sentence (a report of a broken run is needed most).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollproof.core.event import Event, Outcome
+
+__all__ = ["data_text", "headline", "sentence", "short_sha"]
+
+_SHA_LENGTH = 10
+_VALUE_LENGTH = 160
+
+
+class _Data(dict[str, Any]):
+    """Event data for str.format: a missing field reads "?", a full commit sha is cut."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def short_sha(value: object) -> str:
+    """A 40-digit commit is cut for reading; anything else is left as it is."""
+    text = str(value)
+    if len(text) == 40 and all(digit in "0123456789abcdef" for digit in text):  # noqa: PLR2004 - a git object id
+        return text[:_SHA_LENGTH]
+    return text
+
+
+def data_text(data: Mapping[str, Any]) -> str:
+    """The data as `key=value` words, each value cut to a readable length."""
+    return " ".join(f"{key}={_value_text(value)}" for key, value in data.items())
+
+
+def _value_text(value: object) -> str:
+    text = short_sha(value)
+    return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
+
+
+# (source, what) -> template over the event's data; {subject} and {took} are added.
+_TEMPLATES: Mapping[tuple[str, str], str] = {
+    ("run", "settle"): "phase settle, {took}",
+    ("run", "baseline"): "phase baseline, {took}",
+    ("run", "act"): "phase act, {took}",
+    ("run", "recovery"): "phase recovery, {took}",
+    ("run", "steady"): "phase steady, {took}",
+    ("run", "undo-check"): "phase undo-check, {took}",
+    ("run", "started"): "drill started",
+    ("run", "finished"): "drill finished",
+    ("run", "skipped"): "drill skipped: {reason}",
+    ("run", "error"): "the harness failed: {reason}",
+    ("run", "interrupted"): "interrupted: {reason}",
+    ("run", "calibrated"): "watch delay {median_ms} ms (the timeline's error bar)",
+    ("run", "asked"): "to be judged: {checkers}",
+    ("watch", "gap"): "the watch was away for {took}: {reason}",
+    ("release", "committed"): "new tag committed as {commit}",
+    ("release", "pushed"): "pushed {commit} (attempt {attempts})",
+    ("release", "restarted"): "rollout restarted: the sha already runs",
+    ("release", "refresh-asked"): "asked Argo CD to look ({count}x)",
+    ("release", "seen"): "Argo CD has seen {revision}, {took}",
+    ("release", "synced"): "Argo CD has synced {operation_revision}, {took}",
+    ("release", "rolled-out"): "rolled out: {replicas} replicas of {template_hash}, {took}",
+    ("release", "old-gone"): "the last old pod is gone, {took}",
+    ("release", "proven"): "version proven: {pods} pods, {ingress_answers} answers through the ingress, {took}",
+    ("release", "failed"): "the release cannot go on at {leg}: {cause}: {reason}",
+    ("rollback", "started"): "rollback of {reverts}: back to {old_sha}",
+    ("rollback", "committed"): "revert committed as {commit}",
+    ("rollback", "failed"): "the rollback cannot go on at {leg}: {cause}: {reason}",
+    ("proof", "not-reachable"): "single pods cannot be asked: {reason}",
+    ("load", "self-test"): "self-test of the load engine: passed {passed}",
+    ("load", "started"): "load started: {rate_per_s} req/s on {lanes}",
+    ("load", "stopped"): "load stopped: {requests} requests, {failures} failures",
+    ("drift", "planned"): "drift planned: {change} on {object}",
+    ("drift", "skipped"): "drift skipped: {reason}",
+    ("drift", "before"): "before: {attempts} self-heals on this revision, next one {remaining_s} s away at the earliest",
+    ("drift", "injected"): "drift injected: {field} from {from} to {to}",
+    ("drift", "void"): "the patch changed nothing",
+    ("drift", "detected"): "Argo CD has noticed the drift after {took}",
+    ("drift", "restored"): "restored by {manager} after {took}",
+    ("drift", "synced"): "Synced again after {took}",
+    ("drift", "healthy"): "Healthy again after {took}",
+    ("drift", "after"): "after: {attempts} self-heals on this revision",
+    ("drift", "stayed"): "stayed for {watched_s} s, as an undeclared field must",
+    ("drift", "not-healed"): "not healed ({stage}) within {waited_s} s",
+    ("drift", "undone"): "undone by {by}",
+    ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
+    ("ingress", "log"): "ingress log: {lines} lines, {retried} retried, {masked} masked",
+    ("ingress", "log-unreadable"): "the ingress log cannot be read: {reason}",
+}
+
+_KINDS: Mapping[str, str] = {
+    "Pod": "phase {phase}, ready {ready}, terminating {terminating}, image {image}, ip {ip} {reason}",
+    "ReplicaSet": "{ready} of {replicas} ready, image {image}",
+    "Deployment": "{updated} updated, {ready} ready of {spec_replicas}, image {image}",
+    "EndpointSlice": "ready {ready}",
+    "Application": "{sync_status} at {sync_revision}, {health}, operation {phase}, attempts {attempts}",
+}
+
+
+def sentence(event: Event) -> str:
+    """What happened, in words; without the time, with the subject."""
+    data = _Data({key: _value_text(value) for key, value in event.data.items()})
+    data["took"] = f"{event.end_s - event.start_s:.2f} s"
+    if event.source == "proof" and event.what in {"version", "database"}:
+        return f"{event.subject}: {_answer(event, data)}"
+    template = _template(event)
+    if template is None:
+        return f"{event.subject}: {event.what} {data_text(event.data)}".strip()
+    if event.source == "watch" and event.what != "gap":
+        return f"{event.subject} {event.what}: {template.format_map(data)}".strip()
+    return f"{event.subject}: {template.format_map(data)}"
+
+
+def _template(event: Event) -> str | None:
+    source = event.source
+    if source == "watch" and event.what != "gap":
+        return _KINDS.get(event.subject.split("/", 1)[0])
+    if source == "rollback" and (source, event.what) not in _TEMPLATES:
+        source = "release"  # a rollback has the same legs
+    return _TEMPLATES.get((source, event.what))
+
+
+def _answer(event: Event, data: _Data) -> str:
+    asked = "version" if event.what == "version" else "database status"
+    seen = data["version"] if event.what == "version" else data["value"]
+    if event.outcome is Outcome.OK:
+        return f"{asked} is {seen}"
+    if event.outcome is Outcome.FAIL:
+        return f"{asked} is {seen}, expected {data['expected']}"
+    return f"no {asked} (expected {data['expected']}): {data['error']}"
+
+
+def _always(_: Event) -> bool:
+    return True
+
+
+def _bad(event: Event) -> bool:
+    return event.outcome is not Outcome.OK
+
+
+_HEADLINES: Mapping[str, Callable[[Event], bool]] = {
+    "run": lambda event: event.what not in {"asked", "started", "finished"} or _bad(event),
+    "release": _always,
+    "rollback": _always,
+    "load": _always,
+    "drift": lambda event: event.what in {"injected", "restored", "stayed", "void", "not-healed", "skipped", "undone"},
+    "undo": lambda event: event.what != "written",
+    "ingress": _always,
+    "proof": _bad,
+    "watch": _bad,
+}
+
+
+def headline(event: Event) -> bool:
+    """Whether the event is worth a line on the console: what we did, what we proved, and whatever is not ok."""
+    worth = _HEADLINES.get(event.source, _bad)
+    return worth(event)

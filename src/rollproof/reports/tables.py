@@ -1,0 +1,273 @@
+"""Facts -> the tables of the page: leg times, drift repairs, failed requests, and what could not be seen.
+
+They show numbers that facts and verdicts hold, in the order in which a reader asks. They must not judge: a limit is
+printed beside the figure, the result comes from the verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rollproof.checkers.act import LEGS, find_act
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.intervals import blind_gaps
+from rollproof.core.requests import RequestLog
+from rollproof.core.verdict import Result
+from rollproof.reports.model import Report
+from rollproof.reports.sentences import data_text, sentence, short_sha
+from rollproof.reports.timeline import Axis
+from rollproof.reports.traffic_rows import window_ns
+
+__all__ = [
+    "DriftRow", "FailedRequest", "LegRow", "LegTable", "blind_spots", "drift_rows", "failed_requests", "flat",
+    "heal_gaps", "leg_tables",
+]  # fmt: skip
+
+_FAILED_MAX = 200
+_LEG_WORDS: Mapping[str, str] = {
+    "committed": "tag committed", "restarted": "rollout restarted", "pushed": "pushed to the env repo",
+    "seen": "seen by Argo CD", "synced": "synced", "rolled-out": "rolled out", "old-gone": "last old pod gone",
+    "proven": "version proven",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRow:
+    """One leg: what it took by itself, and how long after the push it was over."""
+
+    name: str
+    took_s: float
+    since_push_s: float
+    detail: str
+    seq: int
+    left: float  # place in a small waterfall, per cent
+    width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegTable:
+    """The legs of one release or rollback; `limit_s` is None where no time is promised."""
+
+    drill: str
+    title: str
+    rows: tuple[LegRow, ...]
+    total_s: float | None  # push to proof; None if it never got there
+    limit_s: float | None
+    unfinished: str = ""
+
+
+def leg_tables(report: Report) -> list[LegTable]:
+    """A table for each drill that released or rolled back."""
+    tables = []
+    for drill, facts in report.facts.items():
+        act = find_act(facts)
+        if act is None:
+            continue
+        first = act.legs.get("pushed") or act.legs.get("restarted") or act.started
+        span_s = max((act.end_s or first.end_s) - act.started.start_s, 0.001)
+        rows = []
+        for leg in LEGS:
+            if leg not in act.legs:
+                continue
+            event = act.legs[leg]
+            rows.append(
+                LegRow(
+                    name=_LEG_WORDS[leg],
+                    took_s=event.end_s - event.start_s,
+                    since_push_s=event.end_s - first.end_s,
+                    detail=sentence(event).partition(": ")[2],
+                    seq=event.seq,
+                    left=round(100 * (event.start_s - act.started.start_s) / span_s, 2),
+                    width=round(100 * (event.end_s - event.start_s) / span_s, 2),
+                )
+            )
+        proven = act.legs.get("proven")
+        back = act.source == "rollback"
+        tables.append(
+            LegTable(
+                drill=drill,
+                title=f"{'Rollback' if back else 'Release'} {act.from_sha} → {act.to_sha}",
+                rows=tuple(rows),
+                total_s=proven.end_s - first.end_s if proven else None,
+                limit_s=facts.plan.target.rollback.limit_s if back else None,
+                unfinished="" if proven else act.why_unfinished(),
+            )
+        )
+    return tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftRow:
+    """One trial. Times are None where there was nothing to measure."""
+
+    trial: str
+    change: str
+    kind: str
+    outcome: str
+    restored_s: float | None
+    backoff_s: float | None
+    repair_s: float | None  # restored - back-off: detection + apply
+    attempts: str
+    by: str
+    seqs: tuple[int, ...]
+    result: Result | None
+
+
+def drift_rows(report: Report) -> list[DriftRow]:
+    """A row for each trial of every drill."""
+    rows = []
+    for drill, facts in report.facts.items():
+        results = {v.subject: v for v in report.verdicts if v.drill == drill and v.subject.startswith("Drift/")}
+        for subject in dict.fromkeys(event.subject for event in facts.find(source="drift")):
+            events = {event.what: event for event in facts.find(source="drift") if event.subject == subject}
+            verdict = results.get(subject)
+            rows.append(_drift_row(subject, events, verdict.numbers if verdict else {}, verdict and verdict.result))
+    return rows
+
+
+def _drift_row(
+    subject: str, events: Mapping[str, Event], numbers: Mapping[str, Any], result: Result | None
+) -> DriftRow:
+    planned, before, restored = (_data(events, what) for what in ("planned", "before", "restored"))
+    after, undone = _data(events, "after"), _data(events, "undone")
+    restored_s = backoff_s = repair_s = None
+    if "restored" in events:
+        restored_s = events["restored"].end_s - events["restored"].start_s
+        # The checker's own arithmetic where there is a verdict: page and verdict must not differ by a rounding.
+        backoff_s = float(numbers.get("backoff_s", before.get("remaining_s") or 0.0))
+        repair_s = float(numbers.get("repair_s", max(restored_s - backoff_s, 0.0)))
+    attempts = f"{before.get('attempts', '?')} → {after.get('attempts', '?')}" if before else ""
+    ends = ("skipped", "void", "not-healed", "stayed", "restored", "injected")
+    ended = next((events[what] for what in ends if what in events), None)
+    return DriftRow(
+        trial=subject.partition("/")[2],
+        change=f"{planned.get('object', '')} {planned.get('change', '')}".strip(),
+        kind=str(planned.get("kind", "")),
+        outcome=sentence(ended).partition(": ")[2] if ended else "not injected",
+        restored_s=restored_s,
+        backoff_s=backoff_s,
+        repair_s=repair_s,
+        attempts=attempts,
+        by=str(undone.get("by") or restored.get("manager") or ""),
+        seqs=tuple(event.seq for event in events.values()),
+        result=result,
+    )
+
+
+def _data(events: Mapping[str, Event], what: str) -> Mapping[str, Any]:
+    return events[what].data if what in events else {}
+
+
+def heal_gaps(report: Report) -> list[tuple[int, float, bool]]:
+    """(attempts already made, gap in seconds, within the limit): the gaps that Argo CD itself stated in this run."""
+    limit_s = report.plan.target.drift.limit_s
+    gaps: dict[int, float] = {}
+    for facts in report.facts.values():
+        for event in facts.find(source="drift", what="before"):
+            attempts, gap_s = event.data.get("attempts"), event.data.get("gap_s")
+            if isinstance(attempts, int) and isinstance(gap_s, int | float):
+                gaps[attempts] = float(gap_s)
+    return [(attempts, gap_s, gap_s < limit_s) for attempts, gap_s in sorted(gaps.items())]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRequest:
+    """One failed attempt, with what a server log needs to find it."""
+
+    at_ms: float
+    lane: str
+    outcome: str
+    status: int
+    took_ms: float
+    served_by: str
+    version: str
+    connection: str
+    request_id: str
+
+
+def failed_requests(log: RequestLog, axis: Axis) -> tuple[list[tuple[str, str, int]], list[FailedRequest]]:
+    """Counts by (lane, outcome), and the first failures one by one."""
+    failed = log.rows[log.rows["outcome"] != 0]
+    counts = Counter((log.lanes[int(row["lane"])], log.outcomes[int(row["outcome"])]) for row in failed)
+    rows = []
+    for row in failed[:_FAILED_MAX]:
+        done_ns = int(row["done_ns"]) or int(row["send_ns"])
+        reused = f"reused, idle {float(row['idle_ms']):.0f} ms, {int(row['connection_requests'])} served before"
+        rows.append(
+            FailedRequest(
+                at_ms=axis.at_ns(int(row["send_ns"])),
+                lane=log.lanes[int(row["lane"])],
+                outcome=log.outcomes[int(row["outcome"])],
+                status=int(row["status"]),
+                took_ms=round((done_ns - int(row["intended_ns"])) / 1e6, 1),
+                served_by=log.pods[int(row["served_by"])],
+                version=log.versions[int(row["version"])],
+                connection=reused if row["reused"] else "new",
+                request_id=f"{log.engine.request_id_prefix}{int(row['k'])}",
+            )
+        )
+    return [(lane, outcome, count) for (lane, outcome), count in counts.most_common()], rows
+
+
+def blind_spots(report: Report) -> list[str]:
+    """What this run could not see, so that nobody reads more into a result than was measured."""
+    out: list[str] = []
+    for verdict in report.verdicts:
+        if verdict.result is Result.SKIPPED:
+            out.append(f"{verdict.drill} {verdict.checker} {verdict.subject} was skipped: {verdict.why}".strip())
+    for drill, facts in report.facts.items():
+        for event in facts.find(source="watch", what="gap"):
+            if event.data.get("lost"):
+                out.append(f"{drill}: {sentence(event)}; facts may be missing")
+        for what in ("not-reachable", "log-unreadable"):
+            event_found = facts.first(what=what)
+            if event_found is not None:
+                out.append(f"{drill}: {sentence(event_found)}")
+        unanswered = sum(event.outcome is Outcome.UNKNOWN for event in facts.find(source="proof"))
+        if unanswered:
+            out.append(f"{drill}: {unanswered} proofs had no answer")
+        if facts.requests is not None:
+            out += [f"{drill}: {text}" for text in _blind_load(facts.requests)]
+    delay = next((e for facts in report.facts.values() for e in facts.find(source="run", what="calibrated")), None)
+    if delay is not None:
+        out.append(f"times of cluster facts are watch arrivals, {delay.data.get('median_ms')} ms late (median)")
+    else:
+        out.append("the watch delay was not measured, so times of cluster facts have no error bar")
+    return list(dict.fromkeys(out))
+
+
+def _blind_load(log: RequestLog) -> list[str]:
+    out = []
+    gaps = blind_gaps(log, window_ns=window_ns(log))
+    widest = {lane: max((g.end_ns - g.start_ns for g in gaps if g.lane == lane), default=0) for lane in log.open_loop}
+    if any(widest.values()):
+        lane, gap_ns = max(widest.items(), key=lambda item: item[1])
+        out.append(f"an outage shorter than {gap_ns / 1e6:.0f} ms could have gone unseen (widest gap, lane {lane})")
+    if not log.control:
+        out.append("there was no control lane: trouble on the way in and trouble of the app look the same")
+    if set(log.lanes) <= {*log.open_loop, log.control}:
+        out.append("there was no slow lane: a pod that drops the requests in its hands is seen by luck only")
+    engine = log.engine
+    if engine.dropped or engine.unfinished:
+        out.append(f"{engine.dropped} requests were not sent (in-flight cap), {engine.unfinished} never finished")
+    if engine.scheduling == "normal":
+        out.append("the generator ran with normal scheduling: other work on this host can delay it")
+    return out
+
+
+def flat(value: object, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted rows, for the environment and plan tables."""
+    if isinstance(value, Mapping):
+        rows: list[tuple[str, str]] = []
+        for key, inner in value.items():
+            rows += flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        return rows
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+        return [(f"{prefix}[{index}]", data_text(item)) for index, item in enumerate(value)]
+    if isinstance(value, list | tuple):
+        return [(prefix, ", ".join(str(item) for item in value))]
+    return [(prefix, short_sha(value))]

@@ -1,0 +1,140 @@
+"""The requests' rows of the timeline: which version answered, rate, latency, and a row a lane with outages and blind time.
+
+It draws what core.intervals derived, with the bounds that go with it; it must not derive an outage of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rollproof.core.facts import Facts
+from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
+from rollproof.core.requests import RequestLog
+from rollproof.reports.cluster_rows import version_kind
+from rollproof.reports.curves import Buckets, bucketed, decades, latency_paths, log_y, stack_paths, step_path
+from rollproof.reports.timeline import Axis, Bar, Plot, Row, Section, bar
+
+__all__ = ["hover_data", "traffic_section", "window_ns"]
+
+_HEIGHTS = {"rate": 56, "latency": 72, "lane": 26, "versions": 22}
+_FAILURE_MARKS_MAX = 1000
+_BLIND_BARS_MAX = 200  # the widest ones; the rest would be thinner than a pixel
+_LEGEND = (
+    ("sent", "requests"), ("failed", "failed"), ("outage", "outage, surely"), ("outage-bounds", "outage, at most"),
+    ("blind", "nobody was looking"), ("band", "latency p50 to p99"),
+)  # fmt: skip
+
+
+def window_ns(log: RequestLog) -> tuple[int, int]:
+    """The whole session, as the intervals want it."""
+    return log.engine.start_ns, log.engine.end_ns
+
+
+def traffic_section(facts: Facts, axis: Axis) -> Section | None:
+    """The section, or None when the drill ran no load."""
+    log = facts.requests
+    if log is None or not len(log.rows):
+        return None
+    buckets = bucketed(log, axis)
+    found = outages(log, window_ns=window_ns(log))
+    gaps = blind_gaps(log, window_ns=window_ns(log))
+    rows = [_versions(facts, log, buckets), _rate(log, buckets), _latency(buckets)]
+    rows += [_lane(log, lane, axis, buckets, found, gaps) for lane in log.lanes]
+    return Section(title="Requests", rows=tuple(rows), legend=_LEGEND)
+
+
+def hover_data(facts: Facts, axis: Axis) -> dict[str, Any] | None:
+    """What the page's cursor reads out: totals and percentiles of each bucket."""
+    log = facts.requests
+    if log is None or not len(log.rows):
+        return None
+    buckets = bucketed(log, axis)
+    return {
+        "step_ms": buckets.step_ms,
+        "sent": buckets.sent.sum(axis=0).tolist(),
+        "failed": buckets.failed.sum(axis=0).tolist(),
+        "p50": [None if np.isnan(value) else round(float(value), 1) for value in buckets.p50_ms],
+        "p99": [None if np.isnan(value) else round(float(value), 1) for value in buckets.p99_ms],
+    }
+
+
+def _versions(facts: Facts, log: RequestLog, buckets: Buckets) -> Row:
+    height = _HEIGHTS["versions"]
+    paths = []
+    for version, path in zip(log.versions, stack_paths(buckets.versions, buckets.step_ms, height), strict=True):
+        if path:
+            paths.append((version_kind(facts.plan, version) if version else "none", path))
+    return Row(name="answered by", kind="versions", plot=Plot(height=height, paths=tuple(paths)))
+
+
+def _rate(log: RequestLog, buckets: Buckets) -> Row:
+    height = _HEIGHTS["rate"]
+    sent, failed = buckets.sent.sum(axis=0), buckets.failed.sum(axis=0)
+    top = max(int(sent.max()), 1)
+    per_s = 1000 / buckets.step_ms
+    paths = (
+        ("sent", step_path(height * (1 - sent / top), buckets.step_ms, height)),
+        ("failed", step_path(height * (1 - failed / top), buckets.step_ms, height)),
+    )
+    note = f"{len(log.rows):,} in {buckets.step_ms} ms buckets"
+    marks = ((f"{top * per_s:g}/s", 0.0),)
+    return Row(name="requests", note=note, kind="rate", plot=Plot(height=height, paths=paths, marks=marks))
+
+
+def _latency(buckets: Buckets) -> Row:
+    height = _HEIGHTS["latency"]
+    band, p50, p99 = latency_paths(buckets, height)
+    low, high = decades(buckets)
+    powers = [10.0**power for power in range(round(np.log10(low)), round(np.log10(high)) + 1)]
+    at = log_y(np.array(powers), low, high, height) / height * 100
+    marks = tuple((f"{power:g} ms", round(float(y), 1)) for power, y in zip(powers, at, strict=True))
+    plot = Plot(height=height, paths=(("band", band), ("p50", p50), ("p99", p99)), marks=marks)
+    return Row(name="latency", note="p50 and p99, log scale", kind="latency", plot=plot)
+
+
+def _lane(
+    log: RequestLog, lane: str, axis: Axis, buckets: Buckets, found: tuple[Outage, ...], gaps: tuple[Gap, ...]
+) -> Row:
+    height = _HEIGHTS["lane"]
+    number = log.lanes.index(lane)
+    sent, failed = buckets.sent[number], buckets.failed[number]
+    top = max(int(sent.max()), 1)
+    paths = [("sent", step_path(height * (1 - sent / top), buckets.step_ms, height))]
+    if failed.any():
+        paths.append(("failed", step_path(height * (1 - failed / top), buckets.step_ms, height)))
+        paths.append(("failure", _failure_marks(log, number, axis, height)))
+    bars = [_gap_bar(axis, gap) for gap in _widest(gaps, lane)]
+    for outage in found:
+        if outage.lane == lane:
+            bars += _outage_bars(axis, outage)
+    role = " (control)" if lane == log.control else "" if lane in log.open_loop else " (by concurrency)"
+    note = f"{int(sent.sum()):,} sent, {int(failed.sum()):,} failed"
+    plot = Plot(height=height, paths=tuple(paths))
+    return Row(name=f"{lane}{role}", note=note, kind="lane", bars=tuple(bars), plot=plot)
+
+
+def _failure_marks(log: RequestLog, lane: int, axis: Axis, height: int) -> str:
+    rows = log.rows[(log.rows["lane"] == lane) & (log.rows["outcome"] != 0)]
+    at_ms = sorted({axis.at_ns(int(send_ns)) for send_ns in rows["send_ns"][:_FAILURE_MARKS_MAX]})
+    return "".join(f"M{moment:g} 0V{height}" for moment in at_ms)
+
+
+def _widest(gaps: tuple[Gap, ...], lane: str) -> list[Gap]:
+    own = [gap for gap in gaps if gap.lane == lane]
+    return sorted(own, key=lambda gap: gap.start_ns - gap.end_ns)[:_BLIND_BARS_MAX]
+
+
+def _gap_bar(axis: Axis, gap: Gap) -> Bar:
+    tip = f"nothing was sampled on {gap.lane} for {(gap.end_ns - gap.start_ns) / 1e6:.1f} ms"
+    return bar(axis, axis.at_ns(gap.start_ns), axis.at_ns(gap.end_ns), "blind", tip=tip)
+
+
+def _outage_bars(axis: Axis, outage: Outage) -> list[Bar]:
+    tip = (
+        f"outage on {outage.lane}: at least {outage.lower_ms:.0f} ms, at most {outage.upper_ms:.0f} ms, "
+        f"{outage.count} failed: {', '.join(outage.outcomes)}"
+    )
+    start_ms, end_ms = axis.at_ns(outage.start_ns), axis.at_ns(outage.end_ns)
+    return [bar(axis, start_ms, end_ms, "outage", tip=tip)]

@@ -1,0 +1,70 @@
+"""The words that every report uses for results, so that page, console and JUnit say the same. It must not judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Result, Verdict
+from rollproof.reports.model import Report
+
+__all__ = ["bottom_line", "exit_meaning", "stable_name", "undo_sentence"]
+
+_EXITS: Mapping[int, str] = {
+    0: "every claim was proven",
+    1: "a promise was broken",
+    EXIT_USAGE: "the command or the target file is wrong; nothing was touched",
+    3: "no claim is possible: see what could not be seen",
+    EXIT_UNDO_FAILED: "not everything was put back: `rollproof undo` tries again",
+}
+_UNDO: Mapping[str, str] = {
+    "clean": "Everything that the run changed is as it was before.",
+    "kept": "The release stays deployed, as the plan says.",
+    "left": "Something was left alone, because somebody else changed it after us.",
+    "failed": "Not everything could be put back: run `rollproof undo`.",
+}
+_BLAME = (Result.FAIL, Result.INCONCLUSIVE)  # the first of these that occurs decides the run
+
+
+def exit_meaning(code: int) -> str:
+    """What an exit code says, in a few words."""
+    return _EXITS.get(code, "unknown exit code")
+
+
+def undo_sentence(undo: str) -> str:
+    """The state after the run; an unknown word is shown as it is."""
+    return _UNDO.get(undo, f"Undo: {undo}." if undo else "")
+
+
+def stable_name(verdict: Verdict) -> str:
+    """The name under which history follows a check: it holds no sha, run id or number of this run."""
+    subject = verdict.subject
+    if subject.startswith(("Release/", "Rollback/")):
+        subject = subject.split("/", 1)[0]
+    return f"{verdict.checker} {subject}".strip()
+
+
+def bottom_line(report: Report) -> str:
+    """The run in one sentence: the check that decided, or what was proven."""
+    if report.exit_code == EXIT_UNDO_FAILED:
+        return _UNDO["failed"]
+    for result in _BLAME:
+        blamed = [verdict for verdict in report.verdicts if verdict.result is result]
+        if blamed:
+            return _blame(blamed)
+    passed = [verdict for verdict in report.verdicts if verdict.result is Result.PASS]
+    if not passed:
+        return "Nothing was judged, so nothing is claimed."
+    strongest = next((verdict for verdict in passed if verdict.checker == "availability"), passed[0])
+    return f"All {len(passed)} checks hold. {_sentence(strongest.why)}"
+
+
+def _blame(verdicts: list[Verdict]) -> str:
+    first, others = verdicts[0], len(verdicts) - 1
+    more = f" ({others} more check{'s' if others > 1 else ''} like it.)" if others else ""
+    where = f"{first.drill}, " if first.drill else ""
+    return f"{_sentence(f'{where}{first.checker}: {first.why}')}{more}"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

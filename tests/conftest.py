@@ -1,0 +1,32 @@
+"""Shared by all tests: goldens. `pytest --update-golden` writes them anew; look at the difference before committing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/* from what the code gives now")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)`: the text must be what tests/golden/<name> holds."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"no golden {name}: run pytest with --update-golden and look at it"
+        expected = path.read_text(encoding="utf-8")
+        if text != expected:
+            pairs = enumerate(zip(text.splitlines(), expected.splitlines(), strict=False), start=1)
+            number, (got, want) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+            pytest.fail(f"{name}, line {number}:\n  got      {got[:300]}\n  expected {want[:300]}\n(--update-golden)")
+
+    return check
