@@ -71,7 +71,9 @@ RELEASES = (
             Edit(
                 "docker/entrypoint",
                 _START,
-                "trap 'echo \"AngelPay says goodbye\"; exit 0' TERM\n" + _START.removeprefix("exec ").rstrip() + " &\nwait\n",
+                "trap 'echo \"AngelPay says goodbye\"; exit 0' TERM\n"
+                + _START.removeprefix("exec ").rstrip()
+                + " &\nwait\n",
             ),
         ),
         "exits-at-sigterm",
@@ -131,7 +133,9 @@ def export(repository: Path, name: str, folder: Path) -> None:
 def _source_files() -> dict[str, str]:
     root = SOURCES / "app" / "source"
     return {
-        str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*")) if path.is_file()
+        str(path.relative_to(root)): path.read_text(encoding="utf-8")
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
     }
 
 
@@ -160,7 +164,7 @@ def _edited(parent: dict[str, str], recipe: ReleaseRecipe) -> dict[str, str]:
         found = files[edit.path].count(edit.old)
         if found != 1:
             raise LabError(
-                f"release '{recipe.name}' wants to replace {edit.old!r} in {edit.path} once, but it occurs {found} times; "
+                f"release '{recipe.name}' replaces {edit.old!r} in {edit.path} once, but it occurs {found} times there; "
                 "bring the recipe in lab/apprepo.py in line with lab/app/source"
             )
         files[edit.path] = files[edit.path].replace(edit.old, edit.new)
@@ -177,5 +181,7 @@ def _git(*arguments: str, stdin: bytes = b"") -> bytes:
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, env=environment, check=False)
     if done.returncode != 0:
-        raise LabError(f"git {arguments[0]} failed while the app's history was made: {done.stderr.decode().strip()[:500]}")
+        raise LabError(
+            f"git {arguments[0]} failed while the app's history was made: {done.stderr.decode().strip()[:500]}"
+        )
     return done.stdout

@@ -1,7 +1,7 @@
 """What the images of the workloads are made of, as data.
 
-An image that exists upstream keeps its public name and start command, so that the manifests fit both sources. Layers are
-shared where packages are: a release of the app adds one small layer of files to what all releases have in common.
+An image that exists upstream keeps its public name and start command, so that the manifests fit both sources. Layers
+are shared where packages are: a release of the app adds one small layer of files to what all releases have in common.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from lab import apprepo, settings
 from lab.gobuild import ARGOCD, KUSTOMIZE
 from lab.images import BASE, Debian, File, Files, Folder, Image, Link, tree
 
-__all__ = ["APP_NAME", "ARGOCD_IMAGE", "DATABASE_IMAGE", "GIT_IMAGE", "INGRESS_IMAGE", "REDIS_IMAGE", "app_images", "platform_images"]
+__all__ = [
+    "APP_NAME",
+    "ARGOCD_IMAGE",
+    "DATABASE_IMAGE",
+    "GIT_IMAGE",
+    "INGRESS_IMAGE",
+    "REDIS_IMAGE",
+    "app_images",
+    "debian_layers",
+    "platform_images",
+]
 
 APP_NAME = "ghcr.io/angelpay/angelpay"
 ARGOCD_IMAGE = "quay.io/argoproj/argocd:v3.2.6"
@@ -36,6 +46,9 @@ _GIT_SERVER = Debian(("lighttpd",), _GIT)
 _REDIS = Debian(("redis-server",), BASE)
 # The package makes a data folder of 100 MB; the entrypoint makes its own.
 _DATABASE = Debian(("mariadb-server",), BASE, script="rm -rf /var/lib/mysql/*")
+_ACCOUNT = Debian(
+    (), _GIT, script=f"useradd --system --uid {_ARGOCD_UID} --home-dir /home/argocd --shell /bin/sh argocd"
+)
 
 _APP_FOLDER = "/srv/angelpay"
 
@@ -45,8 +58,13 @@ def platform_images() -> tuple[Image, ...]:
     return (_argocd(), _redis(), _database(), _git_server(), _ingress())
 
 
+def debian_layers() -> tuple[Debian, ...]:
+    """Every layer of packages, parents first: the slow part, which needs nothing but a mirror."""
+    return (_WEB, _APP, _INGRESS, _GIT, _GIT_SERVER, _REDIS, _DATABASE, _ACCOUNT)
+
+
 def app_images(repository: Path, releases: dict[str, str], work: Path) -> tuple[Image, ...]:
-    """One image for each release, from the files of its commit; ``work`` keeps them, because layers name files by path."""
+    """One image for each release, from the files of its commit; ``work`` keeps them: layers name files by path."""
     return tuple(_app(repository, name, sha, work / sha) for name, sha in releases.items())
 
 
@@ -106,7 +124,4 @@ def _argocd() -> Image:
             Folder("/app", uid=_ARGOCD_UID, gid=_ARGOCD_UID),
         )
     )
-    account = Debian(
-        (), _GIT, script=f"useradd --system --uid {_ARGOCD_UID} --home-dir /home/argocd --shell /bin/sh argocd"
-    )
-    return Image(ARGOCD_IMAGE, (BASE, _GIT, account, files), user=str(_ARGOCD_UID), env=(("HOME", "/home/argocd"),))
+    return Image(ARGOCD_IMAGE, (BASE, _GIT, _ACCOUNT, files), user=str(_ARGOCD_UID), env=(("HOME", "/home/argocd"),))

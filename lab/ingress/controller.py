@@ -1,7 +1,7 @@
 """Watches Ingress, Service and EndpointSlice objects and hands nginx the routing table through a local socket.
 
-Every change reaches nginx LAG_S seconds after it was seen, as in real controllers (ingress-nginx up to 4.4 s, Traefik 2 s):
-an ingress that follows at once hides apps that stop too early. Must never reload nginx.
+Every change reaches nginx LAG_S seconds after it was seen, as in real controllers (ingress-nginx up to 4.4 s, Traefik
+2 s): an ingress that follows at once hides apps that stop too early. Must never reload nginx.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ class Table:
         self._listed: set[str] = set()
 
     def replace(self, kind: str, objects: list[Any]) -> None:
+        """What a fresh list says takes the place of all that was known of this kind."""
         with self._lock:
             self._objects[kind] = {(o.metadata.namespace, o.metadata.name): o for o in objects}
             self._listed.add(kind)
 
     def note(self, kind: str, event: str, found: Any) -> None:
+        """Take in one watch event."""
         with self._lock:
             key = (found.metadata.namespace, found.metadata.name)
             if event == "DELETED":
@@ -97,6 +99,7 @@ class Delay:
         self._last: str | None = None
 
     def put(self, text: str | None) -> None:
+        """Send a table on its way, unless it says what the one before it says."""
         with self._ready:
             if text is None or text == self._last:
                 return
@@ -124,6 +127,7 @@ class LocalConnection(http.client.HTTPConnection):
     """HTTP over nginx's control socket."""
 
     def connect(self) -> None:
+        """Open the socket instead of a TCP connection."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(SOCKET)
 
@@ -159,22 +163,26 @@ def serve(delay: Delay) -> None:
 
 
 def follow(kind: str, lister: Callable[..., Any], table: Table, delay: Delay) -> None:
+    """Keep the table in line with one kind of object, for ever."""
     while True:
         try:
             listed = lister()
             table.replace(kind, listed.items)
             delay.put(table.text())
             version = listed.metadata.resource_version
-            for event in watch.Watch().stream(lister, resource_version=version, timeout_seconds=WATCH_S):
+            events = watch.Watch()  # type: ignore[no-untyped-call]
+            options = {"resource_version": version, "timeout_seconds": WATCH_S}
+            for event in events.stream(lister, **options):  # type: ignore[no-untyped-call]
                 table.note(kind, event["type"], event["object"])
                 delay.put(table.text())
-        except Exception as error:  # a broken watch is routine: list again
+        except Exception as error:  # noqa: BLE001 - a broken watch is routine: list again
             print(f"watch {kind}: {error}", flush=True)
             time.sleep(RETRY_S)
 
 
 def main() -> None:
-    config.load_incluster_config()
+    """Watch in threads, serve nginx in this one."""
+    config.load_incluster_config()  # type: ignore[no-untyped-call]
     table, delay = Table(), Delay(float(os.environ["LAG_S"]))
     listers = {
         "ingress": client.NetworkingV1Api().list_ingress_for_all_namespaces,

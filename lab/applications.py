@@ -1,0 +1,93 @@
+"""The two Applications, and when they count as up: Argo CD says so, and the app answers with the version that git names.
+
+Must never change the env repo, nor an Application that is as it should be.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lab import cluster, envrepo, settings
+from lab.steps import LabError, Log
+
+__all__ = ["ENVIRONMENTS", "deploy", "get", "rows"]
+
+ENVIRONMENTS = ("dev", "prod")
+
+
+def deploy(log: Log) -> str:
+    """Both environments synced to the head of the env repo, healthy, and answering with the version that git names."""
+    head = envrepo.head(log)
+    wanted = {name: envrepo.tag(log, name) for name in ENVIRONMENTS}
+    if _serve(log, head, wanted):
+        return "kept"
+    cluster.apply(log, settings.SOURCES / "env-repo" / "argocd" / "application.yaml")
+    try:
+        cluster.wait_for(
+            log, f"both applications at {head[:7]}", lambda: _serve(log, head, wanted), timeout_s=300, pause_s=1
+        )
+    except LabError as error:
+        log.say(cluster.kubectl(log, "get", "applications", "--namespace=argocd", "--output=yaml", check=False))
+        raise LabError(f"{error}; {_what_applications_say(log)}") from error
+    return ", ".join(f"{name} {tag}" for name, tag in wanted.items())
+
+
+def rows(log: Log) -> list[tuple[str, bool, str]]:
+    """Each Application: its name, whether it is well, and what it says."""
+    states = {state["metadata"]["name"]: state.get("status", {}) for state in _listed(log)}
+    found = []
+    for name in ENVIRONMENTS:
+        status = states.get(f"angelpay-{name}", {})
+        sync, health = status.get("sync", {}), status.get("health", {}).get("status", "?")
+        answer, _ = get(f"angelpay-{name}.lab", "/ready")
+        well = sync.get("status") == "Synced" and health == "Healthy" and answer == http.client.OK
+        seen = f"{sync.get('status', '?')} at {str(sync.get('revision', '?'))[:7]}, {health}"
+        about = f"{seen}, /ready answers {answer or 'nothing'}"
+        found.append((f"angelpay-{name}", well, about))
+    return found
+
+
+def _serve(log: Log, head: str, wanted: Mapping[str, str]) -> bool:
+    for name, tag in wanted.items():
+        status, text = get(f"angelpay-{name}.lab", "/health")
+        if status != http.client.OK or f'"version":"{tag}"' not in re.sub(r"\s", "", text):
+            return False
+    states = {state["metadata"]["name"]: state.get("status", {}) for state in _listed(log)}
+    return all(_is_at(states.get(f"angelpay-{name}", {}), head) for name in wanted)
+
+
+def _is_at(status: Mapping[str, Any], head: str) -> bool:
+    sync, health = status.get("sync", {}), status.get("health", {})
+    return bool(sync.get("status") == "Synced" and sync.get("revision") == head and health.get("status") == "Healthy")
+
+
+def _listed(log: Log) -> list[Any]:
+    listed = cluster.kubectl(log, "get", "applications", "--namespace=argocd", "--output=json", check=False)
+    return list(json.loads(listed)["items"]) if listed.strip() else []
+
+
+def _what_applications_say(log: Log) -> str:
+    said = []
+    for state in _listed(log):
+        status = state.get("status", {})
+        words = [status.get("sync", {}).get("status", "?"), status.get("health", {}).get("status", "?")]
+        words += [condition["message"][:200] for condition in status.get("conditions", [])]
+        said.append(f"{state['metadata']['name']}: {', '.join(words)}")
+    return "; ".join(said) or "no Application exists"
+
+
+def get(host: str, path: str) -> tuple[int, str]:
+    """One request through the ingress, over a new connection; nobody listening gives status 0."""
+    connection = http.client.HTTPConnection("127.0.0.1", settings.INGRESS_PORT, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Host": host, "Connection": "close"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return 0, ""
+    finally:
+        connection.close()

@@ -1,0 +1,256 @@
+"""Puts everything that runs in the cluster there, in order, each step waiting for a fact and not for a time.
+
+Every step looks first whether its work is done: the pods carry the content they were made from. Must never print a
+secret value; must never overwrite the env repo, which belongs to whoever uses the lab once it is filled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import applications, apprepo, cluster, credentials, envrepo, settings, workload_images
+from lab import images as image_store
+from lab.cluster import Mode
+from lab.images import Image
+from lab.steps import Log, Step
+
+__all__ = ["NAMESPACES", "build_steps", "describe", "images", "releases", "status", "steps"]
+
+NAMESPACES = ("argocd", "ingress-nginx", "git", "database", *(f"angelpay-{name}" for name in applications.ENVIRONMENTS))
+_CONTENT = "rollproof.lab/content"
+_OWN = "docker.io/rollproof-lab/"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of the platform: its manifests in order, the workloads to wait for, and what else it is made from."""
+
+    name: str
+    namespace: str
+    manifests: tuple[str, ...]
+    workloads: tuple[str, ...]
+    images: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+
+
+INGRESS = Component(
+    "ingress", "ingress-nginx", ("ingress/ingress.yaml",), ("daemonset/ingress",), (workload_images.INGRESS_IMAGE,)
+)
+GIT = Component("git server", "git", ("git/git.yaml",), ("deployment/git",), (workload_images.GIT_IMAGE,))
+DATABASE = Component(
+    "database",
+    "database",
+    ("database/database.yaml",),
+    ("statefulset/mariadb",),
+    (workload_images.DATABASE_IMAGE,),
+    sources=("database/initialise.sh", "database/schema.sql"),
+)
+ARGOCD = Component(
+    "argo cd",
+    "argocd",
+    # The workloads come last: when they are ready, everything before them is there, wherever an earlier run was killed.
+    ("argocd/crds.yaml", "argocd/project.yaml", "argocd/config.yaml", "argocd/rbac.yaml", "argocd/workloads.yaml"),
+    ("deployment/argocd-redis", "deployment/argocd-repo-server", "statefulset/argocd-application-controller"),
+    (workload_images.ARGOCD_IMAGE, workload_images.REDIS_IMAGE),
+)
+COMPONENTS = (INGRESS, DATABASE, GIT, ARGOCD)
+
+
+def build_steps(mode: Mode) -> tuple[Step, ...]:
+    """What needs no cluster; in the built mode it runs while the cluster is made."""
+    return (
+        Step("workload packages", _build_packages, lane="debian"),
+        Step(
+            "workload images",
+            lambda log: _build(mode, log),
+            lane="workload images",
+            needs=("workload packages", "build Argo CD"),
+        ),
+    )
+
+
+def steps(mode: Mode) -> tuple[Step, ...]:
+    """What needs the cluster: three lanes, because the parts of the platform do not wait for each other."""
+
+    def component(which: Component, lane: str) -> Step:
+        return Step(which.name, lambda log: _deploy(which, log), lane=lane, needs=("load workload images",))
+
+    built = ("workload images",) if mode.built else ()
+    return (
+        Step("namespaces and secrets", _secrets, lane="workloads", needs=("nodes ready",)),
+        Step("load workload images", lambda log: _load(mode, log), lane="workloads", needs=built),
+        component(INGRESS, "ingress"),
+        component(DATABASE, "database"),
+        component(GIT, "workloads"),
+        Step("env repo", _seed, lane="workloads"),
+        component(ARGOCD, "workloads"),
+        Step("applications", applications.deploy, lane="workloads", needs=("ingress", "database")),
+    )
+
+
+def status(log: Log) -> list[tuple[str, bool, str]]:
+    """Each part of the platform and each Application: its name, whether it is well, and what there is to know."""
+    rows = [(each.name, _is_deployed(each, _content(each), log), ", ".join(each.workloads)) for each in COMPONENTS]
+    return [*rows, *applications.rows(log)]
+
+
+def describe() -> None:
+    """Print what a person needs next: addresses, where the credentials are, and the releases."""
+    made = releases()
+    names = " ".join(f"angelpay-{name}.lab" for name in applications.ENVIRONMENTS)
+    sys.stdout.write(
+        f"ingress      http://127.0.0.1:{settings.INGRESS_PORT}  with Host: {names} control.lab\n"
+        f"env repo     {envrepo.URL}  (pushing: GIT_USERNAME and GIT_PASSWORD in {settings.credentials()})\n"
+        f"kubeconfig   {settings.kubeconfig()}  context {settings.CONTEXT}\n"
+        f"releases     {'  '.join(f'{name} {sha}' for name, sha in made.items())}\n"
+    )
+
+
+def releases() -> dict[str, str]:
+    """The short sha of each release of the app by its name, written down for the harness as well."""
+    made = apprepo.build(settings.state() / "app.git")
+    path = settings.state() / "releases.json"
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return made
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def images(mode: Mode) -> tuple[Image, ...]:
+    """All images that the lab makes for the workloads in this mode."""
+    return (*_platform(mode), *_app())
+
+
+def _platform(mode: Mode) -> tuple[Image, ...]:
+    """All of the platform, or, where public images are pulled, only what nobody publishes."""
+    return tuple(image for image in workload_images.platform_images() if mode.built or image.name.startswith(_OWN))
+
+
+def _app() -> tuple[Image, ...]:
+    return workload_images.app_images(settings.state() / "app.git", releases(), settings.state() / "releases")
+
+
+def _build_packages(log: Log) -> None:
+    for layer in workload_images.debian_layers():
+        image_store.build(layer, log)
+
+
+def _build(mode: Mode, log: Log) -> str:
+    platform, app = _platform(mode), _app()
+    image_store.archive(platform, log)
+    image_store.archive(app, log)
+    return f"{len(platform)} of the platform, {len(app)} releases of the app"
+
+
+def _load(mode: Mode, log: Log) -> str:
+    """The platform runs on the control plane, the app on the workers; no node gets what it never runs."""
+    notes = {cluster.load(log, _platform(mode), (settings.CONTROL_PLANE,)), cluster.load(log, _app(), settings.WORKERS)}
+    return "; ".join(sorted(notes))
+
+
+# --- platform ---------------------------------------------------------------------------------------------------------
+
+
+def _deploy(component: Component, log: Log) -> str:
+    content = _content(component)
+    if _is_deployed(component, content, log):
+        return "kept"
+    for name in component.manifests:
+        cluster.apply(log, (settings.SOURCES / name).read_text(encoding="utf-8").replace("@CONTENT@", content))
+        if name.endswith("crds.yaml"):
+            cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/appprojects.argoproj.io")
+            cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/applications.argoproj.io")
+    cluster.rolled_out(log, *component.workloads, namespace=component.namespace)
+    if component is INGRESS:
+        cluster.wait_for(log, "the ingress to answer on the host", _ingress_answers, timeout_s=60)
+    return ""
+
+
+def _content(component: Component) -> str:
+    """Names what a component is made from: the pods carry it, so a change of it replaces them."""
+    digest = hashlib.sha256(b"component 1")
+    for name in (*component.manifests, *component.sources):
+        digest.update((settings.SOURCES / name).read_bytes())
+    for image in workload_images.platform_images():
+        if image.name in component.images:
+            digest.update(image_store.image_key(image).encode())
+    return digest.hexdigest()[:16]
+
+
+def _is_deployed(component: Component, content: str, log: Log) -> bool:
+    words = ("get", *component.workloads, f"--namespace={component.namespace}", "--ignore-not-found", "--output=json")
+    listed = cluster.kubectl(log, *words, check=False)
+    if not listed.strip():
+        return False
+    found = json.loads(listed)
+    items = found.get("items", [found])
+    return len(items) == len(component.workloads) and all(_runs(item, content) for item in items)
+
+
+def _runs(workload: Mapping[str, Any], content: str) -> bool:
+    """Whether every pod of the workload is made from this content and ready."""
+    annotations = workload["spec"]["template"]["metadata"].get("annotations", {})
+    status = workload["status"]
+    wanted = status.get("desiredNumberScheduled", workload["spec"].get("replicas"))
+    updated = status.get("updatedNumberScheduled", status.get("updatedReplicas"))
+    ready = status.get("numberReady", status.get("readyReplicas"))
+    seen = status.get("observedGeneration") == workload["metadata"]["generation"]
+    return bool(annotations.get(_CONTENT) == content and seen and wanted and wanted == updated == ready)
+
+
+def _ingress_answers() -> bool:
+    return applications.get("control.lab", "/") == (200, "control\n")
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def _secrets(log: Log) -> None:
+    made = credentials.ensure(settings.credentials())
+    objects: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES
+    ]
+    objects += credentials.secret_objects(made)
+    objects.append(_database_init())
+    # As a List on stdin: the log shows names only, and server-side apply keeps no copy in an annotation.
+    cluster.apply(log, json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+
+def _database_init() -> dict[str, Any]:
+    folder = settings.SOURCES / "database"
+    files = {
+        "initialise.sh": (folder / "initialise.sh").read_text(encoding="utf-8"),
+        # Not *.sql: the image would run that once, in no database; initialise.sh runs it in each.
+        "schema.txt": (folder / "schema.sql").read_text(encoding="utf-8"),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "mariadb-init", "namespace": "database"},
+        "data": files,
+    }
+
+
+def _seed(log: Log) -> str:
+    """Fill the env repo, by pushing as the pipeline would; one that has a main branch is left as it is."""
+    made = credentials.ensure(settings.credentials())
+    cluster.wait_for(log, "the git server to answer on the host", lambda: envrepo.answers(log), timeout_s=60)
+    if envrepo.head(log):
+        return "kept"
+    work = Path(tempfile.mkdtemp(prefix="env-repo-"))
+    try:
+        envrepo.seed(log, work, releases()["first"], made)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return ""
