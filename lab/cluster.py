@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -129,11 +130,11 @@ def _node_lines(mode: Mode, role: str, archives: dict[str, Path]) -> list[str]:
     if role == "control-plane":
         audit = settings.audit_log().parent
         mounts += [(audit, "/var/log/kubernetes-audit", False), (settings.SOURCES / "node/audit-policy.yaml", "/etc/audit-policy.yaml", True)]
+    mounts.append((settings.cache() / "archives", "/kind/archives", True))
     if mode.built:
-        mounts += [(archives[role], "/kind/images/platform.tar", True), (settings.cache() / "archives", "/kind/archives", True)]
+        mounts.append((archives[role], "/kind/images/platform.tar", True))
     lines = [f"  image: {platform.node_image().name}"] if mode.built else []
-    if mounts:
-        lines.append("  extraMounts:")
+    lines.append("  extraMounts:")
     for host, inside, read_only in mounts:
         lines.append(f"  - {{hostPath: {json.dumps(str(host))}, containerPath: {inside}, readOnly: {str(read_only).lower()}}}")
     return lines
@@ -245,6 +246,9 @@ def _running(log: Log) -> list[str]:
 
 
 def _kind(log: Log) -> Path:
+    """Our own build of a known version; where there is no Go (public images), the kind that the person has."""
+    if gobuild.find_go() is None and (installed := shutil.which("kind")):
+        return Path(installed)
     return gobuild.build(gobuild.KIND, log)
 
 

@@ -26,6 +26,13 @@ _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _SOCKET_PATH_LIMIT = 100  # the kernel allows 107 bytes; Docker appends to it
 
+_ISOLATED = (
+    "--iptables=false",
+    "--ip6tables=false",
+    "--ip-forward=false",
+    "--dns=127.0.0.1",  # in a node nobody listens there: a name that the lab does not know fails at once, inside
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
@@ -46,6 +53,10 @@ class Daemon:
 def folder() -> Path:
     """Everything of our own daemon: socket, data, pid file, log."""
     return settings.state() / "docker"
+
+
+def _isolated_note() -> Path:
+    return folder() / "isolated"
 
 
 def lacking_capabilities() -> int:
@@ -75,9 +86,14 @@ def current() -> Daemon:
     return found
 
 
-def ensure(log: Log) -> str:
-    """A daemon that answers, started here where there is none; safe to call when a former one died in any way."""
+def ensure(log: Log, *, isolated: bool) -> str:
+    """A daemon that answers, started here where there is none; safe to call when a former one died in any way.
+
+    ``isolated``: it gives its containers no way out, which is what the built mode wants and the public mode cannot use.
+    """
     if (found := find()) is not None:
+        if found.own and _isolated_note().exists() != isolated:
+            raise LabError("the lab's own Docker daemon was started for the other source of images; run `python -m lab down` first")
         return "our own" if found.own else f"the one at {found.address}"
     if lacking_capabilities() and _answers("unix:///var/run/docker.sock"):
         log.say(
@@ -86,12 +102,12 @@ def ensure(log: Log) -> str:
         )
     _end_leftovers(log)
     try:
-        _start(log)
+        _start(log, isolated=isolated)
     except LabError as error:
         log.say(f"{error}\nThe data folder of a daemon that was killed may be unusable; once more with an empty one.")
         _end_leftovers(log)
         _empty_folder(log)
-        _start(log)
+        _start(log, isolated=isolated)
     return "our own, started"
 
 
@@ -128,7 +144,7 @@ def _ping(path: str) -> bool:
         return False
 
 
-def _start(log: Log) -> None:
+def _start(log: Log, *, isolated: bool) -> None:
     place = folder()
     place.mkdir(parents=True, exist_ok=True)
     door = place / "docker.sock"
@@ -146,12 +162,13 @@ def _start(log: Log) -> None:
         f"--pidfile={place / 'docker.pid'}",
         f"--config-file={place / 'daemon.json'}",
         "--bridge=none",
-        "--iptables=false",
-        "--ip6tables=false",
-        "--ip-forward=false",
-        "--dns=127.0.0.1",  # in a node nobody listens there: a name that the lab does not know fails at once, inside
+        *(_ISOLATED if isolated else ()),
         *shim,
     ]
+    if isolated:
+        _isolated_note().touch()
+    else:
+        _isolated_note().unlink(missing_ok=True)
     (place / "daemon.json").write_text("{}\n", encoding="utf-8")
     log.say("$ " + " ".join(words))
     with (place / "dockerd.log").open("ab") as output:

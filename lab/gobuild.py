@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import platform
 import re
 import shutil
@@ -17,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import settings
+from lab import cachelock, settings
 from lab.steps import LabError, Log
 
 __all__ = ["ARGOCD", "BOUNDED_RUNC", "COREDNS", "ETCD", "KIND", "KUBE", "KUSTOMIZE", "LABNET", "METRICS_SERVER", "PAUSE", "Program", "build", "key"]
@@ -78,12 +77,18 @@ def path_of(program: Program) -> Path:
 def build(program: Program, log: Log) -> Path:
     """The program from the cache, built first where it is not there yet."""
     path = path_of(program)
-    if path.exists():
-        return path
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    with cachelock.held(path.parent.parent / "build.lock"):  # one at a time: each uses all cores, and they share packages
+        if not path.exists():
+            _build(program, path, log)
+    return path
+
+
+def _build(program: Program, path: Path, log: Log) -> None:
     go = find_go()
     if go is None:
         raise LabError(missing_go())
-    unfinished = path.parent.with_name(f".{program.name}-{os.getpid()}")
+    unfinished = path.parent.with_name(f".{program.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     flags = ["-trimpath", "-ldflags", " ".join(["-s -w", *(f"-X {name}={value}" for name, value in program.values)])]
@@ -95,7 +100,6 @@ def build(program: Program, log: Log) -> Path:
         log.run(go, "build", *flags, "-o", target, program.package, env=env, cwd=_sources(program), timeout_s=2400)
     shutil.rmtree(path.parent, ignore_errors=True)
     unfinished.rename(path.parent)
-    return path
 
 
 def architecture() -> str:

@@ -11,18 +11,15 @@ images share are stored once in an archive. Must never talk to a daemon or a clu
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
-import os
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import debian, gobuild, settings
+from lab import cachelock, debian, gobuild, settings
 from lab.debian import Debian
 from lab.gobuild import Program
 from lab.steps import Log
@@ -132,7 +129,7 @@ def build(layer: Layer, log: Log) -> Built:
     folder = settings.cache() / "layers"
     folder.mkdir(parents=True, exist_ok=True)
     path, note = folder / f"{key(layer)}.tar", folder / f"{key(layer)}.sha256"
-    with _lock(folder / f"{key(layer)}.lock"):
+    with cachelock.held(folder / f"{key(layer)}.lock"):
         if not (path.exists() and note.exists()):
             unfinished = path.with_suffix(".unfinished")
             if isinstance(layer, Debian):
@@ -157,7 +154,7 @@ def archive(images: Sequence[Image], log: Log) -> Path:
     name = hashlib.sha256(b"archive 1" + b"".join(configs) + repr([i.name for i in images]).encode()).hexdigest()[:24]
     path = settings.cache() / "archives" / f"{name}.tar"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(path.with_suffix(".lock")):
+    with cachelock.held(path.with_suffix(".lock")):
         if not path.exists():
             unfinished = path.with_suffix(".unfinished")
             _write_archive(built, configs, unfinished)
@@ -265,14 +262,3 @@ def _content_key(source: bytes | Path | Program) -> bytes:
 def _sha256(path: Path) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Two lanes, or two people, may want the same layer: the second waits and then finds it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -96,8 +96,8 @@ def _fence_row(log: Log) -> tuple[str, bool, str]:
 def steps(mode: Mode) -> list[Step]:
     """All steps: builds in lanes of their own, then what needs them."""
     if not mode.built:
-        return [*_ground(mode), *_cluster(mode), *workloads.steps(mode)]
-    return [*_builds(), *workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics(mode)]
+        return [*workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics()]
+    return [*_builds(), *workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics()]
 
 
 def _builds() -> list[Step]:
@@ -132,7 +132,7 @@ def _layers(wanted: list[images.Debian], log: Log) -> None:
 
 def _ground(mode: Mode) -> list[Step]:
     needs = ("build kind",) if mode.built else ()
-    ground = [Step("docker", docker.ensure, needs=needs), Step("network", cluster.network)]
+    ground = [Step("docker", lambda log: docker.ensure(log, isolated=mode.built), needs=needs), Step("network", cluster.network)]
     if mode.built:
         ground.append(Step("fence", lambda log: fence.close(log, cluster.network(log))))
     return ground
@@ -143,17 +143,19 @@ def _cluster(mode: Mode) -> list[Step]:
         return [
             Step("cluster", lambda log: cluster.create(log, _config(mode, log))),
             Step("nodes ready", _wait_nodes),
+            Step("metrics-server", _metrics_server),
         ]
     return [
         Step("node image", cluster.load_node_image, needs=(*_BUILDS, "node packages")),
         Step("cluster", lambda log: cluster.create(log, _config(mode, log))),
         Step("pod network", _pod_network),
         Step("nodes ready", _wait_nodes),
-        Step("metrics-server", lambda log: cluster.apply(log, settings.SOURCES / "manifests" / "metrics-server.yaml")),
+        Step("metrics-server", _metrics_server),
     ]
 
 
-def _metrics(mode: Mode) -> list[Step]:
+def _metrics() -> list[Step]:
+    """Last, because nobody waits for it: an APIService must not exist before its server is ready."""
     return [Step("metrics API", _metrics_api)]
 
 
@@ -176,6 +178,10 @@ def _pod_network(log: Log) -> None:
 def _wait_nodes(log: Log) -> None:
     cluster.wait_for(log, "three ready nodes", lambda: cluster.nodes_ready(log), timeout_s=180)
     cluster.rolled_out(log, "deployment/coredns", namespace="kube-system")
+
+
+def _metrics_server(log: Log) -> None:
+    cluster.apply(log, settings.SOURCES / "manifests" / "metrics-server.yaml")
 
 
 def _metrics_api(log: Log) -> None:

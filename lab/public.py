@@ -1,0 +1,43 @@
+"""What ``--images public`` would pull, and what stays built here because nobody publishes it.
+
+This mode has not run yet: no machine with a registry has been at hand. Kept small on purpose, and checked by its dry run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from lab import plan, platform, workload_images, workloads
+from lab.cluster import Mode
+
+__all__ = ["KIND_NODE", "dry_run", "pulled"]
+
+KIND_NODE = "docker.io/kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
+"""What kind v0.30.0 uses when its configuration names no image; it holds Kubernetes, CoreDNS, etcd and kind's pod network."""
+
+
+def pulled() -> tuple[str, ...]:
+    """Every image that comes from a registry in the public mode: by Docker the first, by the nodes the others."""
+    return (
+        KIND_NODE,
+        platform.METRICS_IMAGE,
+        workload_images.ARGOCD_IMAGE,
+        workload_images.REDIS_IMAGE,
+        workload_images.DATABASE_IMAGE,
+    )
+
+
+def dry_run(source: str) -> int:
+    """Print images and steps, and do nothing."""
+    mode = Mode(source)
+    lines = [f"images: {source}"]
+    if mode.built:
+        built = (platform.node_image(), *platform.control_plane_images(), *workloads.images(mode))
+        lines += [f"  build {image.name}" for image in built]
+    else:
+        lines += [f"  pull  {name}" for name in pulled()]
+        lines += [f"  build {image.name}" for image in workloads.images(mode)]
+    lines.append("steps:")
+    lines += [f"  {step.name}" for step in plan.steps(mode)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
