@@ -1,0 +1,175 @@
+"""HTTP/1.1 answers, read strictly: an answer is whole, cut short, or not HTTP. It is never "good enough".
+
+Pure: bytes in, state out; no socket, no clock. Must never guess: a length that is no number, a chunk without its size or a
+line that is no header is `Malformed`, because a lenient reader turns a broken proxy into a good answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["BODY_KEPT", "Answer", "Malformed"]
+
+HEAD_MAX = 65_536
+BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; the rest is counted, not stored
+_NO_BODY = frozenset({204, 304})
+
+
+class Malformed(ValueError):
+    """The peer spoke, but not HTTP/1.x."""
+
+
+class Answer:
+    """One answer as it arrives. `feed` returns True once it is whole; `end` says whether the peer's close made it whole.
+
+    `wanted` names headers (lower case) whose values are kept in `headers`. `head_only` is for answers to HEAD.
+    """
+
+    __slots__ = (
+        "_buffer", "_chunked", "_in_trailers", "_left", "_wanted", "_whole", "body", "head_only", "headers", "reusable",
+        "status",
+    )  # fmt: skip
+
+    def __init__(self, wanted: Iterable[bytes] = (), *, head_only: bool = False) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.reusable = False
+        self.head_only = head_only
+        self._wanted = frozenset(wanted)
+        self._buffer = b""
+        self._left: int | None = None  # bytes still to come; None: until the peer closes (or, chunked, not known)
+        self._chunked = False
+        self._in_trailers = False
+        self._whole = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take what the socket gave; True when the answer is whole."""
+        if self.status >= 200:
+            return self._feed_body(data)
+        buffer = self._buffer + data if self._buffer else data
+        while True:
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                self._buffer = buffer
+                self._check_beginning(buffer)
+                return False
+            self._parse_head(buffer[:end])
+            buffer = buffer[end + 4 :]
+            if self.status >= 200:
+                break
+        self._buffer = b""
+        return self._feed_body(buffer)
+
+    def end(self) -> bool:
+        """The peer closed: True if that made the answer whole (a body without a length ends so), False if it is cut."""
+        if self.status >= 200 and self._left is None and not self._chunked:
+            self._whole = True
+        self.reusable = False
+        return self._whole
+
+    def _check_beginning(self, buffer: bytes) -> None:
+        if not b"HTTP/1.".startswith(buffer[:7]):
+            raise Malformed(f"the answer begins with {buffer[:20]!r}, not with HTTP/1.")
+        if len(buffer) > HEAD_MAX:
+            raise Malformed(f"no end of the headers within {HEAD_MAX} bytes")
+
+    def _parse_head(self, head: bytes) -> None:
+        lines = head.split(b"\r\n")
+        first = lines[0]
+        code = first[9:12]
+        if first[:7] != b"HTTP/1." or first[8:9] != b" " or not code.isdigit() or first[12:13] not in (b"", b" "):
+            raise Malformed(f"not a status line: {first[:40]!r}")
+        self.status = int(code)
+        if self.status < 100 or self.status == 101:
+            raise Malformed(f"status {self.status} cannot answer our request")
+        self.reusable = first[7:8] != b"0"
+        self.headers.clear()
+        lengths: set[bytes] = set()
+        self._chunked = False
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                raise Malformed(f"not a header: {line[:40]!r}")
+            self._take_header(name.lower(), value.strip(), lengths)
+        if self.status >= 200:
+            self._left = self._body_length(lengths)
+
+    def _take_header(self, name: bytes, value: bytes, lengths: set[bytes]) -> None:
+        if name == b"content-length":
+            lengths.add(value)
+        elif name == b"transfer-encoding":
+            self._chunked = value.lower().split(b",")[-1].strip() == b"chunked"
+        elif name == b"connection":
+            lowered = value.lower()
+            if b"close" in lowered:
+                self.reusable = False
+            elif b"keep-alive" in lowered:
+                self.reusable = True
+        if name in self._wanted:
+            self.headers[name] = value
+
+    def _body_length(self, lengths: set[bytes]) -> int | None:
+        if len(lengths) > 1 or any(not value.isdigit() for value in lengths):
+            raise Malformed(f"Content-Length is {b', '.join(sorted(lengths))!r}")
+        if self.head_only or self.status in _NO_BODY:
+            self._chunked = False
+            return 0
+        if self._chunked:
+            return None
+        return int(lengths.pop()) if lengths else None
+
+    def _feed_body(self, data: bytes) -> bool:
+        if self._chunked:
+            return self._feed_chunks(data)
+        if self._left is None:
+            self._keep(data)
+            return False
+        self._keep(data[: self._left])
+        if len(data) > self._left:
+            self.reusable = False  # bytes that nobody asked for: what comes next on this connection cannot be trusted
+        self._left -= min(len(data), self._left)
+        self._whole = self._left == 0
+        return self._whole
+
+    def _keep(self, data: bytes) -> None:
+        room = BODY_KEPT - len(self.body)
+        if room > 0 and data:
+            self.body += data[:room]
+
+    def _feed_chunks(self, data: bytes) -> bool:
+        buffer = self._buffer + data if self._buffer else data
+        while True:
+            if self._left:  # inside a chunk: its bytes and their CRLF
+                taken = buffer[: self._left]
+                self._keep(taken[: max(0, self._left - 2)])
+                self._left -= len(taken)
+                buffer = buffer[len(taken) :]
+                if self._left:
+                    break
+                if not taken.endswith(b"\n"):
+                    raise Malformed("a chunk is longer than it said")
+            line, newline, rest = buffer.partition(b"\r\n")
+            if not newline:
+                if len(buffer) > HEAD_MAX:
+                    raise Malformed("a chunk's size line does not end")
+                break
+            buffer = rest
+            if self._in_trailers:
+                if not line:
+                    self._whole = True
+                    self.reusable = self.reusable and not buffer
+                    break
+            elif (size := _chunk_size(line)) == 0:
+                self._in_trailers = True
+            else:
+                self._left = size + 2
+        self._buffer = buffer
+        return self._whole
+
+
+def _chunk_size(line: bytes) -> int:
+    digits = line.split(b";", 1)[0].strip()
+    if not digits or any(byte not in b"0123456789abcdefABCDEF" for byte in digits) or len(digits) > 15:
+        raise Malformed(f"not a chunk size: {line[:20]!r}")
+    return int(digits, 16)

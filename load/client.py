@@ -1,0 +1,260 @@
+"""One attempt over one connection: a raw HTTP/1.1 client that hides nothing.
+
+It never retries, never follows a redirect, never takes a second connection for the same attempt, and never invents a
+status: the pools of ordinary clients hide dropped requests (measurement.md section 4). Every attempt ends within its
+deadline with exactly one outcome. HTTP/2 is out of scope.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+import ssl
+import time
+from urllib.parse import urlsplit
+
+import gevent
+import gevent.socket
+import gevent.ssl
+
+from load.answer import Answer, Malformed
+from load.lanes import Lane, Settings, Tls
+
+__all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
+
+_OVERSLEPT_NS = 100_000_000  # a time-out noticed this much too late is our own stall, not the target's silence
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+_now = time.monotonic_ns
+
+
+class Attempt:
+    """What happened to one attempt; the fields are those of a row of the request log."""
+
+    __slots__ = (
+        "body", "connected_ns", "connection_requests", "done_ns", "error", "first_byte_ns", "idle_ms", "intended_ns",
+        "k", "reused", "send_ns", "served_by", "stale", "status", "version",
+    )  # fmt: skip
+
+    def __init__(self, k: int = 0, intended_ns: int = 0) -> None:
+        self.k = k
+        self.intended_ns = intended_ns
+        self.send_ns = self.connected_ns = self.first_byte_ns = self.done_ns = 0
+        self.status = 0
+        self.error = ""
+        self.reused = self.stale = False
+        self.idle_ms = 0.0
+        self.connection_requests = 0
+        self.version = self.served_by = self.body = b""
+
+
+class Endpoint:
+    """Where a lane connects to, resolved anew for every connection, as a real client's cold start is."""
+
+    def __init__(self, url: str, host_header: str, tls: Tls) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"expected an http:// or https:// URL, got {url!r}")
+        self.host = parts.hostname
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.server_name = urlsplit(f"//{host_header}").hostname or self.host
+        self.context = _tls_context(tls) if parts.scheme == "https" else None
+        self._family = 0
+        self._turn = itertools.count()
+        self._literal = self._literal_address()
+
+    def settle_family(self, timeout_s: float) -> None:
+        """Choose IPv4 or IPv6 once, by trying: an attempt must use one address, and not fall back to another one."""
+        if self._literal is not None:
+            return
+        for family, address in self._addresses(timeout_s):
+            try:
+                gevent.socket.create_connection(address[:2], timeout=min(1.0, timeout_s)).close()
+            except OSError:
+                continue
+            self._family = family
+            return
+
+    def address(self, timeout_s: float) -> tuple[int, tuple]:
+        """One address to connect to; with several, each in turn. Raises gaierror or TimeoutError."""
+        if self._literal is not None:
+            return self._literal
+        found = self._addresses(timeout_s)
+        same = [entry for entry in found if entry[0] == self._family] or found
+        return same[next(self._turn) % len(same)]
+
+    def _addresses(self, timeout_s: float) -> list[tuple[int, tuple]]:
+        with gevent.Timeout(timeout_s, socket.gaierror(socket.EAI_AGAIN, "no answer in time")):
+            found = gevent.socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
+
+    def _literal_address(self) -> tuple[int, tuple] | None:
+        for family, address in (
+            (socket.AF_INET, (self.host, self.port)), (socket.AF_INET6, (self.host, self.port, 0, 0)),
+        ):  # fmt: skip
+            try:
+                socket.inet_pton(family, self.host)
+            except OSError:
+                continue
+            return family, address
+        return None
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    context = gevent.ssl.create_default_context(cafile=tls.ca_file or None)
+    context.set_alpn_protocols(["http/1.1"])
+    if tls.client_cert_file:
+        context.load_cert_chain(tls.client_cert_file, tls.client_key_file or None)
+    return context
+
+
+def request_parts(lane: Lane, settings: Settings) -> tuple[bytes, bytes]:
+    """The bytes before and after the attempt's number, which ends the X-Request-ID."""
+    url = urlsplit(lane.url)
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    lines = [f"{lane.method} {target} HTTP/1.1", f"Host: {lane.host or url.netloc.rpartition('@')[2]}"]
+    lines += ["User-Agent: rollproof", "Accept: */*"]
+    if lane.secrets:
+        lines += [f"{name}: {value}" for name, value in settings.headers.items()]
+    if lane.new_connection:
+        lines.append("Connection: close")
+    body = ""
+    if lane.method == "POST":
+        body = "{}"
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    for line in lines:
+        if "\r" in line or "\n" in line:
+            raise ValueError(f"a header of lane {lane.name!r} contains a line break")
+    head = "\r\n".join(lines) + f"\r\nX-Request-ID: {settings.request_id_prefix}-"
+    return head.encode("latin-1"), f"\r\n\r\n{body}".encode("latin-1")
+
+
+class Connection:
+    """At most one open connection to an endpoint; `run` makes one attempt over it, opening it first if need be."""
+
+    def __init__(self, endpoint: Endpoint, lane: Lane, settings: Settings) -> None:
+        self._endpoint = endpoint
+        self._new = lane.new_connection
+        self._head_only = lane.method == "HEAD"
+        self._timeout_ns = int(settings.timeout_s * 1e9)
+        self._version = settings.version_header.lower().encode()
+        self._served_by = settings.served_by_header.lower().encode()
+        self._wanted = frozenset(name for name in (self._version, self._served_by) if name)
+        self._socket: gevent.socket.socket | None = None
+        self._requests = 0
+        self._idle_since_ns = 0
+
+    def run(self, request: bytes, attempt: Attempt) -> None:
+        """Fill in `attempt`: send `request`, read its answer. Never raises for anything the network does."""
+        attempt.send_ns = _now()
+        deadline_ns = attempt.send_ns + self._timeout_ns
+        if self._socket is not None and not self._is_alive():
+            attempt.stale = True
+            self.close()
+        if self._socket is not None:
+            attempt.reused = True
+            attempt.idle_ms = (attempt.send_ns - self._idle_since_ns) / 1e6
+            attempt.connection_requests = self._requests
+        phase = "connect"
+        answer = Answer(self._wanted, head_only=self._head_only)
+        try:
+            if self._socket is None:
+                self._connect(deadline_ns)
+                attempt.connected_ns = _now()
+            phase = "send"
+            self._socket.settimeout(max(1, deadline_ns - _now()) / 1e9)
+            self._socket.sendall(request)
+            phase = "read"
+            attempt.error = self._read(attempt, answer, deadline_ns)
+        except OSError as problem:
+            attempt.error = _name(phase, problem, attempt.first_byte_ns, deadline_ns)
+        except Malformed:
+            attempt.error = "read.malformed"
+        attempt.done_ns = _now()
+        self._settle(attempt, answer)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            try:
+                self._socket.close()
+            except OSError:
+                pass  # it is gone, which is what was wanted
+        self._socket = None
+        self._requests = 0
+
+    def _settle(self, attempt: Attempt, answer: Answer) -> None:
+        if not attempt.error:
+            attempt.status = answer.status
+            attempt.body = answer.body
+            attempt.version = answer.headers.get(self._version, b"")
+            attempt.served_by = answer.headers.get(self._served_by, b"")
+        if attempt.error or self._new or not answer.reusable:
+            self.close()
+        else:
+            self._requests += 1
+            self._idle_since_ns = attempt.done_ns
+
+    def _read(self, attempt: Attempt, answer: Answer, deadline_ns: int) -> str:
+        connection = self._socket
+        while True:
+            left_ns = deadline_ns - _now()
+            if left_ns <= 0:
+                raise TimeoutError  # a total deadline: a peer that trickles must not hold an attempt for ever
+            connection.settimeout(left_ns / 1e9)
+            data = connection.recv(65_536)
+            if not data:
+                if answer.end():
+                    return ""
+                return "read.truncated" if attempt.first_byte_ns else "read.eof"
+            if not attempt.first_byte_ns:
+                attempt.first_byte_ns = _now()
+            if answer.feed(data):
+                return ""
+
+    def _connect(self, deadline_ns: int) -> None:
+        family, address = self._endpoint.address(max(1, deadline_ns - _now()) / 1e9)
+        connection = self._socket = gevent.socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(max(1, deadline_ns - _now()) / 1e9)
+        connection.connect(address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._endpoint.context is not None:
+            with gevent.Timeout(max(1, deadline_ns - _now()) / 1e9, TimeoutError):
+                self._socket = self._endpoint.context.wrap_socket(
+                    connection, server_hostname=self._endpoint.server_name
+                )
+
+    def _is_alive(self) -> bool:
+        """False if the peer has closed the idle connection, or sent what nobody asked for."""
+        try:
+            if not self._socket._sock.recv(1, _PEEK):  # noqa: SLF001 - gevent's own recv would wait
+                return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return self._endpoint.context is not None and self._is_tls_alive()
+
+    def _is_tls_alive(self) -> bool:
+        """Bytes wait below TLS: a session ticket (alive) or a closing alert (not)?"""
+        self._socket.settimeout(0.0)
+        try:
+            self._socket.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def _name(phase: str, problem: OSError, first_byte_ns: int, deadline_ns: int) -> str:
+    """The outcome's name: phase and cause (measurement.md section 5)."""
+    if isinstance(problem, TimeoutError):
+        return "client.stalled" if _now() - deadline_ns > _OVERSLEPT_NS else f"{phase}.timeout"
+    if isinstance(problem, socket.gaierror):
+        return "connect.dns"
+    if phase == "read" and first_byte_ns:
+        return "read.truncated"
+    if isinstance(problem, ssl.SSLError):
+        return f"{phase}.tls"
+    return f"{phase}.{errno.errorcode.get(problem.errno or 0, type(problem).__name__)}"

@@ -1,0 +1,234 @@
+"""The dispatcher: sends on the schedule, whatever the answers do (open loop), and records every attempt.
+
+It never waits for an answer before it sends the next request and never skips a tick: a target that slows down must not
+slow its own measurement down (coordinated omission). At the in-flight cap an attempt is counted as dropped instead.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from load.client import Attempt, Connection, Endpoint, request_parts
+from load.lanes import SLOW_BASE, Lane, Settings, turns
+from load.recorder import Recorder
+from load.ticks import ticks
+
+__all__ = ["Dispatcher", "Fire"]
+
+LATE_NS = 5_000_000
+IDLE_MIN = 4  # connections that each open-loop lane has at hand
+LEAD_NS = 200_000_000  # from "started" to the first attempt
+_SLOW_PAUSE_S = 0.1  # a slow lane that fails at once must not become a busy loop
+_VERSIONS_KEPT = 1024
+_now = time.monotonic_ns
+
+Fire = Callable[..., None]  # locust's events.request.fire
+
+
+class _Worker:
+    """One connection and the greenlet that makes attempts over it, one at a time."""
+
+    def __init__(self, session: Dispatcher, index: int) -> None:
+        lane = session.settings.lanes[index]
+        self.lane, self.lane_index = lane, index
+        self.attempt: Attempt | None = None
+        self.asked = Event()
+        self._session = session
+        self._before, self._after = request_parts(lane, session.settings)
+        self._connection = session.connect(session.endpoints[index], lane, session.settings)
+
+    def loop(self) -> None:
+        """Make an attempt each time that one is asked for; afterwards go back to the idle ones."""
+        idle = self._session.idle[self.lane_index]
+        while True:
+            self.asked.wait()
+            self.asked.clear()
+            self.one()
+            self._session.in_flight -= 1
+            idle.append(self)
+
+    def loop_slow(self, first: int, step: int) -> None:
+        """Keep one attempt in flight, for ever."""
+        k = first
+        while not self._session.stopping:
+            begun_ns = _now()
+            self.attempt = Attempt(SLOW_BASE + k, begun_ns)
+            self.one()
+            k += step
+            gevent.sleep(max(0.0, _SLOW_PAUSE_S - (_now() - begun_ns) / 1e9))
+
+    def one(self) -> None:
+        """Make the attempt at hand and record it."""
+        attempt = self.attempt
+        try:
+            self._connection.run(b"%s%d%s" % (self._before, attempt.k, self._after), attempt)
+        except Exception:  # noqa: BLE001 - a bug of ours must become a row that nobody takes for the target's failure
+            self._connection.close()
+            attempt.error, attempt.done_ns = "client.error", _now()
+        if self.attempt is attempt:  # else it was given up as unfinished meanwhile, and has its row
+            self.attempt = None
+            self._session.finish(self, attempt)
+
+
+class Dispatcher:
+    """One load session. `run` blocks until `stop` was called or the time is over, and until all have an outcome."""
+
+    def __init__(self, settings: Settings, fire: Fire, *, connect: type[Connection] = Connection) -> None:
+        self.settings = settings
+        self.connect = connect
+        self.record = Recorder()
+        self.endpoints = [Endpoint(lane.url, lane.host, settings.tls) for lane in settings.lanes]
+        self.idle: list[list[_Worker]] = [[] for _ in settings.lanes]
+        self.in_flight = self.planned = self.dispatched = self.dropped = self.unfinished = 0
+        self.start_ns = self.end_ns = 0
+        self.stopping = False
+        self.started, self.finished = Event(), Event()
+        self.problem: Exception | None = None
+        self._fire = fire
+        self._stop = Event()
+        self._workers: list[_Worker] = []
+        self._pointer = settings.version_pointer
+        self._versions_seen: dict[bytes, str] = {}
+        self._failures: dict[str, Exception] = {}
+
+    def stop(self) -> None:
+        """Send nothing more; what is in flight is waited for."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """The whole session. An exception is kept in `problem`: locust would only log it and start the task again."""
+        try:
+            self._run()
+        except Exception as problem:  # noqa: BLE001 - handed to the engine, which reports it
+            self.problem = problem
+        finally:
+            self.started.set()
+            self.finished.set()
+
+    def _run(self) -> None:
+        self._prepare()
+        self.start_ns = _now() + LEAD_NS
+        self.started.set()
+        schedule = gevent.spawn(self._schedule)
+        gevent.sleep(LEAD_NS / 1e9)
+        self._start_slow()
+        self._stop.wait(self.settings.max_duration_s)
+        self.stopping = True
+        schedule.kill()
+        schedule.get()  # raises what the schedule raised, if it did
+        self.end_ns = _now()
+        self._drain()
+
+    def _prepare(self) -> None:
+        for index, lane in enumerate(self.settings.lanes):
+            self.endpoints[index].settle_family(self.settings.timeout_s)
+            for _ in range(IDLE_MIN if lane.share else 0):
+                self.idle[index].append(self._worker(index))
+        gevent.sleep(0)
+
+    def _worker(self, index: int) -> _Worker:
+        worker = _Worker(self, index)
+        self._workers.append(worker)
+        if worker.lane.share:
+            gevent.spawn(worker.loop)
+        return worker
+
+    def _start_slow(self) -> None:
+        crews = [(i, lane.concurrency) for i, lane in enumerate(self.settings.lanes) if not lane.share]
+        step = sum(size for _, size in crews)
+        first = 0
+        for index, size in crews:
+            for _ in range(size):
+                gevent.spawn(self._worker(index).loop_slow, first, step)
+                first += 1
+
+    def _schedule(self) -> None:
+        settings = self.settings
+        index = {lane.name: i for i, lane in enumerate(settings.lanes)}
+        order = (index[name] for name in turns({x.name: x.share for x in settings.lanes if x.share}, settings.seed))
+        period_ns = int(1e9 / settings.rate_per_s)
+        for due in ticks(self.start_ns, period_ns):
+            for _ in range(due):
+                intended_ns = self.start_ns + self.planned * period_ns
+                late_ns = _now() - intended_ns
+                if late_ns > LATE_NS:
+                    self.record.late.append((intended_ns, late_ns))
+                self._dispatch(next(order), intended_ns)
+
+    def _dispatch(self, lane: int, intended_ns: int) -> None:
+        k = self.planned
+        self.planned += 1
+        if self.in_flight >= self.settings.in_flight_max:
+            self.dropped += 1
+            return
+        idle = self.idle[lane]
+        worker = idle.pop() if idle else self._worker(lane)
+        worker.attempt = Attempt(k, intended_ns)
+        self.in_flight += 1
+        self.dispatched += 1
+        worker.asked.set()
+
+    def finish(self, worker: _Worker, attempt: Attempt) -> None:
+        """Judge one attempt by itself (status, version marker), record it and tell locust."""
+        lane = worker.lane
+        version = attempt.version.decode("latin-1") if attempt.version else ""
+        if not attempt.error:
+            if lane.version and not version and self._pointer:
+                version = self._version_in(attempt.body)
+            if not 200 <= attempt.status < 300:
+                attempt.error = f"http.{attempt.status}"
+            elif lane.version == "expected" and not version:
+                attempt.error = "body.wrong"
+        self.record.add(worker.lane_index, attempt, version)
+        self._fire(
+            request_type=lane.method, name=lane.name, response_time=(attempt.done_ns - attempt.intended_ns) / 1e6,
+            response_length=len(attempt.body), exception=self._failure(attempt.error), context={}, response=None,
+            start_time=0.0, url=lane.url,
+        )  # fmt: skip
+
+    def _failure(self, error: str) -> Exception | None:
+        if not error:
+            return None
+        if error not in self._failures:
+            self._failures[error] = Exception(error)
+        return self._failures[error]
+
+    def _version_in(self, body: bytes) -> str:
+        """The value at the version pointer, "" if there is none. The same few bodies come again and again."""
+        known = self._versions_seen.get(body)
+        if known is None:
+            known = _at_pointer(body, self._pointer)
+            if len(self._versions_seen) < _VERSIONS_KEPT:
+                self._versions_seen[body] = known
+        return known
+
+    def _drain(self) -> None:
+        """Wait until each attempt has its outcome; what has none after its deadline gets "unfinished"."""
+        deadline_ns = _now() + int((self.settings.timeout_s + 0.5) * 1e9)
+        while any(worker.attempt for worker in self._workers) and _now() < deadline_ns:
+            gevent.sleep(0.02)
+        for worker in self._workers:
+            attempt, worker.attempt = worker.attempt, None
+            if attempt is not None:
+                attempt.error, attempt.done_ns = "unfinished", _now()
+                attempt.send_ns = attempt.send_ns or attempt.done_ns
+                self.unfinished += 1
+                self.finish(worker, attempt)
+
+
+def _at_pointer(body: bytes, pointer: str) -> str:
+    """The text or number at an RFC 6901 pointer into a JSON body; "" for anything else."""
+    try:
+        value: Any = json.loads(body)
+        for part in pointer.split("/")[1:]:
+            part = part.replace("~1", "/").replace("~0", "~")
+            value = value[int(part)] if isinstance(value, list) else value[part]
+    except (ValueError, KeyError, IndexError, TypeError):
+        return ""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -1,0 +1,178 @@
+"""The generator's process. The parent (rollproof.load) starts it; people start `locust -f load/locustfile.py`.
+
+stdin:  one JSON line of settings (load.lanes.Settings), later {"stop": true}; its end, too, means stop
+stdout: JSON lines {"started": ...}, at most once a second {"progress": ...}, at the end {"done": ...} or {"error": ...}
+file:   the record (`record` in the settings), written here, so that a dead parent costs no data
+
+It must be a process of its own: locust patches sockets, and garbage collection, scheduling class and signals are
+changed here for the whole process. It ends with its parent, with SIGTERM (finish and flush), or when its time is over.
+"""
+
+import locust  # the first import of the process: it patches sockets, which fails after requests or kubernetes
+
+# isort: split
+import ctypes
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.os
+import locust.env
+import locust.html
+import locust.stats
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from load.client import Connection
+from load.dispatcher import Dispatcher
+from load.lanes import Settings
+from load.locustfile import OpenLoop
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1
+_FLUSH_S = 60  # after the drain: longer than writing a record can take; then the kernel ends us
+
+
+def main(connect: type[Connection] = Connection) -> None:
+    """Run one session and end the process. `connect` is the client; the self-test's test puts a lying one here."""
+    try:
+        lines = _lines()
+        settings = Settings.from_json(json.loads(next(lines)))
+        _run(settings, lines, connect)
+    except Exception as problem:  # noqa: BLE001 - the parent turns this line into its own error
+        _say({"error": f"{type(problem).__name__}: {problem}"})
+        os._exit(1)
+    os._exit(0)  # greenlets that still wait for a dead peer must not hold the process
+
+
+def _run(settings: Settings, lines: Any, connect: type[Connection]) -> None:
+    clocks = [(time.monotonic_ns(), time.time())]
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    environment = locust.env.Environment(user_classes=[OpenLoop], host=settings.lanes[0].url)
+    runner = environment.create_local_runner()
+    dispatcher = Dispatcher(settings, environment.events.request.fire, connect=connect)
+    environment.dispatcher = dispatcher
+    _stop_when_asked(dispatcher, lines)
+    scheduling = _become_quick()
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection is a 20-30 ms blind spot
+    history = gevent.spawn(locust.stats.stats_history, runner)
+    runner.start(1, spawn_rate=1)
+    progress = gevent.spawn(_progress, dispatcher, scheduling)
+    before_s = time.process_time()
+    dispatcher.finished.wait()
+    cpu_s = time.process_time() - before_s
+    if dispatcher.problem is not None:
+        raise dispatcher.problem
+    gevent.killall([history, progress])
+    signal.alarm(_FLUSH_S)
+    _become_normal()
+    gc.enable()
+    clocks.append((time.monotonic_ns(), time.time()))
+    counted = environment.stats.total.num_requests
+    dispatcher.record.write(Path(settings.record), _meta(dispatcher, scheduling, cpu_s, clocks, counted))
+    if settings.html:
+        page = locust.html.get_html_report(environment, show_download_link=False)
+        Path(settings.html).write_text(page, encoding="utf-8")
+    _say({"done": {"requests": dispatcher.record.count, "failures": dispatcher.record.failed}})
+
+
+def _meta(
+    dispatcher: Dispatcher, scheduling: str, cpu_s: float, clocks: list[tuple[int, float]], counted: int
+) -> dict[str, Any]:
+    settings = dispatcher.settings
+    return {
+        "lanes": [lane.name for lane in settings.lanes],
+        "open_loop": [lane.name for lane in settings.lanes if lane.share],
+        "control": settings.control,
+        "engine": {
+            "rate_per_s": settings.rate_per_s, "start_ns": dispatcher.start_ns, "end_ns": dispatcher.end_ns,
+            "planned": dispatcher.planned, "dispatched": dispatcher.dispatched, "unfinished": dispatcher.unfinished,
+            "dropped": dispatcher.dropped, "cpu_s": cpu_s, "scheduling": scheduling,
+            "request_id_prefix": settings.request_id_prefix, "monotonic_ns": [ns for ns, _ in clocks],
+            "wall_s": [wall for _, wall in clocks], "locust_requests": counted,
+        },
+    }  # fmt: skip
+
+
+def _progress(dispatcher: Dispatcher, scheduling: str) -> None:
+    dispatcher.started.wait()
+    _say({"started": {"start_ns": dispatcher.start_ns, "scheduling": scheduling}})
+    while True:
+        gevent.sleep(1.0)
+        _say({"progress": {"sent": dispatcher.record.count, "failed": dispatcher.record.failed}})
+
+
+def _stop_when_asked(dispatcher: Dispatcher, lines: Any) -> None:
+    """On {"stop": true}, on the end of stdin, on SIGTERM or SIGINT, and when the parent has died."""
+    parent = os.getppid()
+
+    def listen() -> None:
+        next(lines, None)
+        dispatcher.stop()
+
+    def orphaned() -> None:
+        if os.getppid() != parent:  # the signal also comes when only the thread that started us has ended
+            dispatcher.stop()
+
+    gevent.spawn(listen)
+    gevent.signal_handler(signal.SIGTERM, dispatcher.stop)
+    gevent.signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the parent decides
+    gevent.signal_handler(signal.SIGUSR1, orphaned)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+
+
+def _lines() -> Any:
+    """The lines of stdin, waited for without holding up the other greenlets."""
+    gevent.os.make_nonblocking(0)
+    buffer = b""
+    while data := gevent.os.nb_read(0, 65_536):
+        buffer += data
+        while b"\n" in buffer:
+            line, _, buffer = buffer.partition(b"\n")
+            yield line
+
+
+def _say(message: dict[str, Any]) -> None:
+    try:
+        os.write(1, json.dumps(message).encode() + b"\n")
+    except OSError:
+        pass  # nobody listens any more; the record is still written
+
+
+def _become_quick() -> str:
+    """Ask to be scheduled before others: an answer that waits for our CPU looks like a slow target."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(50))
+    except (OSError, AttributeError):
+        pass
+    else:
+        return "SCHED_FIFO 50"
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+    except OSError:
+        return "normal"
+    return "nice -15"
+
+
+def _become_normal() -> None:
+    """Writing the record is no hurry and must not take the CPU from the target."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""An HTTP/1.1 server on 127.0.0.1 that does known harm and tells the truth about it. Standard library only.
+
+usage: faultserver.py [--port N] [--tls CERT KEY]
+stdin:  JSON lines, one command each; its end ends the server
+  {"harm": {name: k, ...}, "every": n}   does each harm exactly k times, at every n-th request that is eligible
+  {"windows": [{"at": s, "for": s, "mode": name}, ...]}   does harm by the clock, counted from this line's arrival
+stdout: JSON lines: {"ready": port, "refusing": port, "swallowing": port}; for "harm", when all are done,
+  {"harmed": {name: k}}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "victims": n} (CLOCK_MONOTONIC)
+
+Window modes: a harm's name (done to every request), "refuse" (listener closed, all connections reset), "close-listener"
+(connections are served on), "stall" (answers are held until the window's end), "close-idle" (all connections closed once).
+On the port "refusing" nobody listens; on "swallowing" a full backlog lets every connect time out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from load.harms import GOOD, HARMS, ODD, End, Harm
+
+__all__ = ["main"]
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+_ALL = {**HARMS, **ODD}
+_now = time.monotonic_ns
+
+
+class Server:
+    """The listener, its connections, and the harm that is due."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
+        self.port = port
+        self.connections: set[_Connection] = set()
+        self.window: str = ""
+        self.held: list[_Connection] = []
+        self.victims = 0
+        self._tls = tls
+        self._queue: list[str] = []
+        self._every = 1
+        self._eligible = 0
+        self._done: Counter[str] = Counter()
+        self._listener: asyncio.Server | None = None
+
+    async def listen(self) -> None:
+        """Open the listener; with port 0 it keeps the one that it gets."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        listener.listen(4096)
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: _Connection(self), sock=listener, backlog=4096, ssl=self._tls)
+
+    def close_listener(self) -> None:
+        """New connections are refused from now on."""
+        if self._listener is not None:
+            self._listener.close()
+
+    def expect_harm(self, counts: dict[str, int], every: int) -> None:
+        """Queue each named harm so many times, in a random order."""
+        queue = [name for name, k in counts.items() for _ in range(k)]
+        random.Random(len(queue)).shuffle(queue)  # noqa: S311 - an order, no secret
+        self._queue, self._every, self._done = queue, max(1, every), Counter()
+
+    def due(self, request: int) -> Harm | None:
+        """The harm to be done to the `request`-th request of a connection, or None to serve it well."""
+        if self.window in _ALL:
+            harm = _ALL[self.window]
+            return None if harm.reused_only and request == 1 else harm
+        if not self._queue:
+            return None
+        name = self._queue[-1]
+        if _ALL[name].reused_only and request == 1:
+            return None
+        self._eligible += 1
+        if self._eligible % self._every:
+            return None
+        self._queue.pop()
+        self._done[name] += 1
+        if not self._queue:
+            say({"harmed": dict(self._done)})
+        return _ALL[name]
+
+    async def run_windows(self, windows: list[dict[str, Any]]) -> None:
+        """Each window in turn; the truth about it is said when it is over."""
+        begun_ns = _now()
+        for window in windows:
+            await _until(begun_ns + int(window["at"] * 1e9))
+            victims = self.victims
+            start_ns, end_ns = await self._one_window(window["mode"], int(window["for"] * 1e9))
+            truth = {"truth": window["mode"], "start_ns": start_ns, "end_ns": end_ns}
+            say(truth | {"victims": self.victims - victims})
+        say({"windows": len(windows)})
+
+    async def _one_window(self, mode: str, length_ns: int) -> tuple[int, int]:
+        if mode == "close-idle":
+            start_ns = _now()
+            for connection in list(self.connections):
+                connection.transport.close()
+            return start_ns, _now()
+        if mode in ("refuse", "close-listener"):
+            self.close_listener()
+            start_ns = _now()
+            for connection in list(self.connections) if mode == "refuse" else ():
+                connection.reset()
+            await _until(start_ns + length_ns)
+            await self.listen()
+            return start_ns, _now()
+        self.window, start_ns = mode, _now()
+        await _until(start_ns + length_ns)
+        self.window, end_ns = "", _now()
+        held, self.held = self.held, []
+        for connection in held:
+            connection.transport.write(GOOD)
+        return start_ns, end_ns
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._buffer = b""
+        self._requests = 0
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        self._server.connections.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._server.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Requests carry at most the two bytes of our own POST body, so the end of the headers is enough to count."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head, self._buffer = self._buffer[:end], self._buffer[end + 4 :].removeprefix(b"{}")
+            self._requests += 1
+            if self._server.window == "stall":
+                self._server.victims += 1
+                self._server.held.append(self)
+                continue
+            harm = self._server.due(self._requests)
+            if harm is None:
+                self.transport.write(GOOD)
+                if b"\r\nConnection: close" in head:
+                    self.transport.close()
+                continue
+            self._server.victims += 1
+            self._do(harm)
+
+    def reset(self) -> None:
+        """End the connection with RST."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
+
+    def _do(self, harm: Harm) -> None:
+        loop = asyncio.get_running_loop()
+        if harm.trickle:
+            for i in range(len(harm.data)):
+                loop.call_later(0.05 * i, self._write, harm.data[i : i + 1])
+            return
+        self.transport.write(harm.data)
+        if harm is ODD["slow-headers"]:
+            loop.call_later(0.02, self._write, GOOD[len(harm.data) :])
+        if harm.end is End.CLOSE:
+            self.transport.close()
+        elif harm.end is End.RESET and harm.data:
+            loop.call_later(0.02, self.reset)  # a reset right away would overtake the bytes
+        elif harm.end is End.RESET:
+            self.reset()
+
+    def _write(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+
+def say(message: dict[str, Any]) -> None:
+    """One line of truth."""
+    print(json.dumps(message), flush=True)
+
+
+async def _until(moment_ns: int) -> None:
+    """Sleep, and spin for the last 1.5 ms: the truth must be sharper than what is measured with it."""
+    while (left_ns := moment_ns - _now()) > 0:
+        await asyncio.sleep(left_ns / 1e9 - 0.0015 if left_ns > 3_000_000 else 0)
+
+
+def _special_ports() -> tuple[list[socket.socket], int, int]:
+    """A port on which nobody listens, and one whose backlog is full."""
+    refusing = socket.socket()
+    refusing.bind(("127.0.0.1", 0))
+    swallowing = socket.socket()
+    swallowing.bind(("127.0.0.1", 0))
+    swallowing.listen(0)
+    kept = [refusing, swallowing]
+    for _ in range(4):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(swallowing.getsockname())
+        kept.append(filler)
+    return kept, refusing.getsockname()[1], swallowing.getsockname()[1]
+
+
+async def _serve(port: int, tls: ssl.SSLContext | None) -> None:
+    server = Server(port, tls)
+    await server.listen()
+    loop = asyncio.get_running_loop()
+    commands: asyncio.Queue[str] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(commands.put_nowait, line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    kept, refusing, swallowing = _special_ports()
+    say({"ready": server.port, "refusing": refusing, "swallowing": swallowing})
+    while kept:
+        command = json.loads(await commands.get())
+        if "harm" in command:
+            server.expect_harm(command["harm"], command.get("every", 1))
+        elif "windows" in command:
+            await server.run_windows(command["windows"])
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    parser = argparse.ArgumentParser(description="a server that does known harm")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    arguments = parser.parse_args()
+    tls = None
+    if arguments.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*arguments.tls)
+    asyncio.run(_serve(arguments.port, tls))
+
+
+if __name__ == "__main__":
+    main()
