@@ -31,9 +31,10 @@ from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import RunFolderError
 
-__all__ = ["RunFolder", "new_run_id"]
+__all__ = ["UNDO", "RunFolder", "new_run_id"]
 
 PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
+UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # below that, hiding the value would hide half the report
 _EVENT_KEYS = {field.name for field in fields(Event)}
@@ -203,15 +204,15 @@ class RunFolder:
             return tuple(self._events)
 
     def facts(self, drill: str) -> Facts:
-        """What the checkers see of one drill. The drill "" is the run as a whole: every event, no requests."""
+        """What the checkers see of one drill. `UNDO` comes after all drills and sees every event, but no requests."""
         events = self.events()
-        if drill:
+        if drill != UNDO:
             events = tuple(event for event in events if event.drill in {drill, ""})
         return Facts(
             plan=self.plan,
             drill=drill,
             events=events,
-            requests=self._requests_of(drill, events) if drill else None,
+            requests=self._requests_of(drill, events) if drill != UNDO else None,
             environment=self.environment(),
         )
 

@@ -15,7 +15,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.errors import RunFolderError
-from rollproof.runfolder import RunFolder, new_run_id
+from rollproof.runfolder import UNDO, RunFolder, new_run_id
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_facts_of_a_drill_hold_its_own_events_and_those_of_the_run(folder: RunFo
     folder.drill = "drift"
     folder.record("drift", "Drift/env", "planned")
     assert [event.source for event in folder.facts("drift").events] == ["watch", "drift"]
-    assert [event.source for event in folder.facts("").events] == ["watch", "release", "drift"]
+    assert [event.source for event in folder.facts(UNDO).events] == ["watch", "release", "drift"]
 
 
 def test_requests_come_back_column_by_column(folder: RunFolder) -> None:

@@ -1,0 +1,90 @@
+"""The pytest process that runs the drills, as the command line starts and ends it.
+
+A child, because pytest rewrites what it imports and because its exit codes are not ours. Nothing of the caller's
+pytest set-up reaches it. It must never end the child by force: the child puts the cluster back, and that takes time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from rollproof.errors import InputError
+from rollproof.planning import Order
+
+__all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
+
+EXIT_BASE = 40  # the child ends with this + our code if it ended before there was a run folder; pytest's end at 5
+_INI = Path(__file__).parent / "suites" / "pytest.ini"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> int:
+    """Run the drills and give the run's exit code."""
+    if find_spec("pytest") is None:
+        raise InputError("the drills run in pytest, which is not installed", "pip install 'rollproof[pytest,load]'")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    words = pytest_words(order, files, target=target, folder=folder)
+    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL)
+    with _signals_handed_to(process):
+        code = process.wait()
+    return exit_code_of(folder, code)
+
+
+def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> list[str]:
+    """The child's command line."""
+    words = [sys.executable, "-m", "pytest", "-c", str(_INI), "--rootdir", str(_INI.parent)]
+    words += ["-p", "rollproof.plugin", "-p", "no:cacheprovider", "-p", "no:terminal", "-s"]
+    words += ["--rollproof-target", str(target), "--rollproof-run", str(folder)]
+    words += ["--rollproof-on-fail", order.on_fail]
+    words += [word for trial in order.trials for word in ("--rollproof-trial", trial)]
+    words += ["--rollproof-sha", order.sha] if order.sha else []
+    words += ["--rollproof-production"] if order.mean_production else []
+    return words + [str(file) for file in files]
+
+
+def exit_code_of(folder: Path, child_code: int) -> int:
+    """verdicts.json decides; without it, what the child said; without that, INCONCLUSIVE."""
+    path = folder / "verdicts.json"
+    if path.is_file():
+        return int(json.loads(path.read_text(encoding="utf-8"))["exit_code"])
+    said = child_code - EXIT_BASE
+    if said in {2, 3, 4}:
+        return said
+    if folder.is_dir():
+        print(f"the run ended without a verdict (pytest: {child_code}); `rollproof undo {folder}` puts things back")
+    return 3
+
+
+def write_crash_log(error: BaseException) -> Path:
+    """The traceback of a bug of ours, in a file of its own."""
+    handle, name = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.writelines(traceback.format_exception(error))
+    return Path(name)
+
+
+@contextmanager
+def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ctrl-C reaches both of us from a terminal, `kill` only us; the child takes the second of two for the first."""
+
+    def hand_on(number: int, _frame: object) -> None:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
+
+    before = {number: signal.signal(number, hand_on) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

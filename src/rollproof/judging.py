@@ -1,0 +1,122 @@
+"""From a run folder to verdicts and reports. The live session and `rollproof judge` both come here, so they agree.
+
+It only reads facts and calls checkers. It must never look at a cluster, and never take an exception in the harness for
+a statement about the target: such a drill is INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rollproof import checkers, diagnose
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result, Verdict, worst
+from rollproof.reports import Report
+from rollproof.reports.html import write_html
+from rollproof.reports.junit import write_junit
+from rollproof.runfolder import UNDO, RunFolder
+
+__all__ = ["judge_drill", "judge_run", "write_reports"]
+
+_HARNESS = "harness"  # the checker's name in verdicts about a drill that did not come to its end
+
+
+def judge_run(folder: RunFolder) -> Report:
+    """Every drill by the checkers that it asked for, then the undo; the worst of all is the run's result."""
+    facts = {drill: folder.facts(drill) for drill in folder.plan.drills}
+    verdicts = [verdict for drill in facts.values() for verdict in judge_drill(drill)]
+    at_the_end = folder.facts(UNDO)
+    undone = checkers.judge(at_the_end, ("undo",)) if _anything_done(at_the_end) else ()
+    verdicts.extend(undone)
+    result = worst(verdict.result for verdict in verdicts)
+    undo = _undo_word(undone, at_the_end)
+    return Report(
+        plan=folder.plan,
+        facts={**facts, UNDO: at_the_end},
+        verdicts=tuple(verdicts),
+        result=result,
+        exit_code=EXIT_UNDO_FAILED if undo == "failed" else EXIT_CODES[result],
+        undo=undo,
+        environment=folder.environment(),
+    )
+
+
+def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
+    """What the drill asked for, and how it ended if it did not end well."""
+    ended = [event for event in facts.find(source="run", subject="drill") if event.drill == facts.drill]
+    states = {event.what: event for event in ended}
+    if "skipped" in states:
+        reason = str(states["skipped"].data.get("reason", "no reason"))
+        return (Verdict(_HARNESS, facts.drill, Result.SKIPPED, reason, facts.drill, evidence=_seqs(ended)),)
+    asked = facts.last(source="run", subject="judge", what="asked")
+    verdicts: tuple[Verdict, ...] = ()
+    if asked is not None and asked.drill == facts.drill:
+        verdicts = checkers.judge(facts, [str(name) for name in asked.data.get("checkers", ())])
+        verdicts = diagnose.explain(facts, verdicts)
+    why = _why_not_whole(states, verdicts)
+    if not why:
+        return verdicts
+    broken = Verdict(_HARNESS, facts.drill, Result.INCONCLUSIVE, why, facts.drill, evidence=_seqs(ended))
+    return (*verdicts, broken)
+
+
+def write_reports(folder: RunFolder, report: Report) -> None:
+    """verdicts.json first, because the exit code comes from it; then the pages."""
+    context = folder.plan.target.cluster.context
+    folder.write_verdicts(
+        report.verdicts,
+        result=report.result,
+        exit_code=report.exit_code,
+        undo=report.undo,
+        target_kind="kind" if context.startswith("kind-") else "cluster",
+    )
+    page = folder.path / "report.html"
+    write_html(page, report)
+    write_junit(folder.path / "junit.xml", report)
+    _write_allure(folder.path, report, (page, *sorted(folder.path.glob("locust-*.html"))))
+
+
+def _write_allure(path: Path, report: Report, attachments: tuple[Path, ...]) -> None:
+    try:
+        from rollproof.reports.allure import write_allure  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError:
+        return
+    write_allure(path / "allure-results", report, attachments)
+
+
+def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> str:
+    if "error" in states:
+        return f"the harness failed: {states['error'].data.get('reason', 'no reason')}"
+    if "interrupted" in states:
+        return f"interrupted: {states['interrupted'].data.get('reason', 'no reason')}"
+    if "started" not in states:
+        return "the drill was never started: the run ended before it"
+    if "finished" not in states:
+        return "the run ended in the middle of the drill"
+    return "" if verdicts else "the drill asked for no verdict"
+
+
+def _anything_done(facts: Facts) -> bool:
+    return next(facts.find(source="undo"), None) is not None or _checked(facts)
+
+
+def _checked(facts: Facts) -> bool:
+    return facts.first(source="run", subject="phase", what="undo-check") is not None
+
+
+def _undo_word(undone: tuple[Verdict, ...], facts: Facts) -> str:
+    if not undone:
+        return ""
+    result = worst(verdict.result for verdict in undone)
+    if result is Result.FAIL:
+        return "failed"
+    if result is Result.INCONCLUSIVE:
+        return "left"
+    kept = any(event.data.get("kept") for event in facts.find(source="undo"))
+    return "kept" if kept else "clean"
+
+
+def _seqs(events: Iterable[Event]) -> tuple[int, ...]:
+    return tuple(event.seq for event in events)
