@@ -1,0 +1,68 @@
+# The only door: `make help` lists every command. Scripts that need rollproof's exit code call `rollproof` itself:
+# make turns every failure into 2.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LAB ?= kind
+TARGET ?= targets/lab.toml
+DRILL ?= all
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help venv format lint test test-kind lab lab-down lab-status drill plan doctor bench clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
+
+venv: $(READY) ## Python environment with everything in it
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY) ## Style, types, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## Lint and unit tests: no cluster, no root, minutes
+	$(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) tests/unit
+
+test-kind: lab ## The whole drill, and known-bad releases, on the lab
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind
+
+lab: $(READY) ## Build the lab: kind, Argo CD, git, ingress, database, app (again: seconds)
+	$(BIN)/python -m lab up
+
+lab-down: $(READY) ## Remove the lab and only that
+	$(BIN)/python -m lab down
+
+lab-status: $(READY) ## What of the lab is there
+	$(BIN)/python -m lab status
+
+drill: $(READY) ## Drills with a verdict; with LAB=kind the lab is built first
+	@if [ "$(LAB)" = kind ] && [ "$(TARGET)" = targets/lab.toml ]; then $(BIN)/python -m lab up; fi
+	$(BIN)/rollproof run $(DRILL) --target $(TARGET)
+
+plan: $(READY) ## What a drill would change, without changing it
+	$(BIN)/rollproof plan $(DRILL) --target $(TARGET)
+
+doctor: $(READY) ## Whether a drill could run
+	$(BIN)/rollproof doctor --target $(TARGET)
+
+bench: $(READY) ## Benchmarks of the load engine and of judging
+	$(BIN)/python -m bench
+
+clean: ## Remove caches and build outputs of this checkout (not the lab, not reports)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
