@@ -1,0 +1,175 @@
+"""Argo: one Argo CD Application through the Kubernetes API (argocd.md sections 2.2 and 4).
+
+It reads, asks for a refresh, and can start the sync that resets the self-heal count. It must never decide whether a
+revision is deployed: the fields it returns each have a trap, and the release waits know them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rollproof.clients.kube import ApiError, Kube, Object
+
+__all__ = ["ApplicationState", "Argo", "ControllerSettings", "application_state"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationState:
+    """What an Application says, in the words of docs/facts.md. Empty strings where it says nothing.
+
+    `attempts` is autoHealAttemptsCount of the last operation (absent = 0); `finished_at` has a grain of 1 s and comes
+    from another clock; `operation_revision` is what the last operation synced.
+    """
+
+    sync_status: str = ""
+    sync_revision: str = ""
+    compared_to_spec: bool = True
+    health: str = ""
+    operation_pending: bool = False
+    refresh_pending: bool = False
+    phase: str = ""
+    operation_revision: str = ""
+    attempts: int = 0
+    automated: bool = False
+    initiated_by: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    message: str = ""
+    conditions: tuple[str, ...] = ()
+    resource_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    """Self-heal settings as far as they can be read; `readable` is False when defaults were assumed."""
+
+    version: str = ""  # of the application-controller's image; "" if unknown
+    fixed_delay_s: float = 0.0
+    backoff_start_s: float = 2.0
+    backoff_factor: float = 3.0
+    backoff_cap_s: float = 300.0
+    backoff_cooldown_s: float = 330.0
+    reconciliation: str = ""
+    readable: bool = False
+
+
+def application_state(application: Object) -> ApplicationState:
+    """The state in an Application object."""
+    metadata, spec = application.get("metadata", {}), application.get("spec", {})
+    status = application.get("status") or {}
+    sync, operation_state = status.get("sync") or {}, status.get("operationState") or {}
+    operation = operation_state.get("operation") or {}
+    initiated = operation.get("initiatedBy") or {}
+    compared = (sync.get("comparedTo") or {}).get("source")
+    annotations = metadata.get("annotations") or {}
+    return ApplicationState(
+        sync_status=str(sync.get("status", "")),
+        sync_revision=str(sync.get("revision", "")),
+        compared_to_spec=compared is None or compared == spec.get("source"),
+        health=str((status.get("health") or {}).get("status", "")),
+        operation_pending="operation" in application,
+        refresh_pending="argocd.argoproj.io/refresh" in annotations,
+        phase=str(operation_state.get("phase", "")),
+        operation_revision=str((operation_state.get("syncResult") or {}).get("revision", "")),
+        attempts=int((operation.get("sync") or {}).get("autoHealAttemptsCount") or 0),
+        automated=bool(initiated.get("automated")),
+        initiated_by=str(initiated.get("username", "")),
+        started_at=str(operation_state.get("startedAt", "")),
+        finished_at=str(operation_state.get("finishedAt", "")),
+        message=str(operation_state.get("message", "")),
+        conditions=tuple(
+            f"{condition.get('type')}: {condition.get('message', '')}"[:300]
+            for condition in status.get("conditions") or ()
+        ),
+        resource_version=str(metadata.get("resourceVersion", "")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Argo:
+    """One Application. `kube` is the context where Argo CD lives, which may not be the app's."""
+
+    kube: Kube
+    namespace: str
+    application: str
+
+    def read(self) -> Object:
+        """The whole object."""
+        return self.kube.get("Application", self.namespace, self.application)
+
+    def state(self) -> ApplicationState:
+        """What it says now."""
+        return application_state(self.read())
+
+    def refresh(self) -> None:
+        """Ask for a comparison with the newest commit; both annotations, because of the lost-request race (#28392)."""
+        annotations = {
+            "argocd.argoproj.io/refresh": "normal",
+            "argocd.argoproj.io/refresh-timestamp": f"{time.time_ns()}",
+        }
+        self._patch({"metadata": {"annotations": annotations}})
+
+    def sync_to_reset(self, revision: str) -> None:
+        """Start a full sync to `revision`; with operationState nulled the self-heal count starts again at 0 (1.4)."""
+        operation = {
+            "initiatedBy": {"username": "rollproof"},
+            "sync": {"revision": revision, "syncStrategy": {"apply": {}}},
+        }
+        self._patch({"operation": operation, "status": {"operationState": None}})
+
+    def settings(self) -> ControllerSettings:
+        """Self-heal settings from the ConfigMaps and the controller's image; defaults where they cannot be read."""
+        parameters = self._configmap("argocd-cmd-params-cm")
+        general = self._configmap("argocd-cm")
+        readable = parameters is not None
+        parameters = parameters or {}
+
+        def number(key: str, default: float) -> float:
+            try:  # integers only: Argo CD itself ignores "150s" (#10924)
+                return float(int(parameters.get(f"controller.self.heal.{key}", default)))
+            except ValueError:
+                return default
+
+        return ControllerSettings(
+            version=self._version(),
+            fixed_delay_s=number("timeout.seconds", 0),
+            backoff_start_s=number("backoff.timeout.seconds", 2),
+            backoff_factor=number("backoff.factor", 3),
+            backoff_cap_s=number("backoff.cap.seconds", 300),
+            backoff_cooldown_s=number("backoff.cooldown.seconds", 330),
+            reconciliation=str((general or {}).get("timeout.reconciliation", "")),
+            readable=readable,
+        )
+
+    def sync_windows(self, project: str) -> list[Mapping[str, Any]] | None:
+        """The project's sync windows, or None if the project cannot be read."""
+        try:
+            found = self.kube.find("AppProject", self.namespace, project)
+        except ApiError:
+            return None
+        return list((found or {}).get("spec", {}).get("syncWindows") or ())
+
+    def _configmap(self, name: str) -> Mapping[str, str] | None:
+        try:
+            found = self.kube.find("ConfigMap", self.namespace, name)
+        except ApiError:
+            return None
+        return None if found is None else found.get("data") or {}
+
+    def _version(self) -> str:
+        try:
+            controllers = self.kube.list("StatefulSet", self.namespace)["items"]
+        except ApiError:
+            return ""
+        for controller in controllers:
+            for container in controller["spec"]["template"]["spec"]["containers"]:
+                name, _, tag = str(container["image"]).rpartition(":")
+                if "argocd" in name and "redis" not in name:
+                    return tag
+        return ""
+
+    def _patch(self, body: Object) -> None:
+        self.kube.patch("Application", self.namespace, self.application, body)

@@ -1,0 +1,292 @@
+"""Kube: the Kubernetes API of one named context, as plain JSON objects. The only importer of `kubernetes`.
+
+The official client brings kubeconfig, credentials (exec plugins and their renewal) and TLS; requests are one attempt
+each: nothing is retried or redirected here, because a drill that times an answer must know how many there were. The
+current context of a kubeconfig is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+import urllib3
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+
+from rollproof.errors import CannotJudgeError, InputError
+
+__all__ = ["KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "Object", "UnreachableError"]
+
+Object = dict[str, Any]  # a Kubernetes object as its JSON; typed views live with whoever reads a kind
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+FIELD_MANAGER = "rollproof"
+
+
+class UnreachableError(CannotJudgeError):
+    """The API server did not answer."""
+
+
+class ApiError(CannotJudgeError):
+    """The API server said no: `status` is the HTTP status, `reason` its word (NotFound, Forbidden, Conflict, ...)."""
+
+    def __init__(self, message: str, hint: str = "", *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where a kind lives in the API."""
+
+    name: str
+    plural: str
+    group: str = ""  # empty: the core group
+    version: str = "v1"
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """The URL path of a collection or of one object."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"{root}/namespaces/{quote(namespace)}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        return f"{place}/{quote(name)}" if name else place
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("Pod", "pods"),
+        Kind("Service", "services"),
+        Kind("ConfigMap", "configmaps"),
+        Kind("Node", "nodes"),
+        Kind("Event", "events"),
+        Kind("Deployment", "deployments", "apps"),
+        Kind("ReplicaSet", "replicasets", "apps"),
+        Kind("StatefulSet", "statefulsets", "apps"),
+        Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
+        Kind("Lease", "leases", "coordination.k8s.io"),
+        Kind("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2"),
+        Kind("Application", "applications", "argoproj.io", "v1alpha1"),
+        Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1"),
+        Kind("SelfSubjectAccessReview", "selfsubjectaccessreviews", "authorization.k8s.io"),
+    )
+}
+
+
+@dataclass(slots=True)
+class Kube:
+    """One context. Thread safe; a request that gets 401 renews the credentials once (expired exec-plugin token)."""
+
+    context: str
+    kubeconfig: str = ""
+    timeout_s: float = 15.0
+    _api: Any = field(default=None, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def get(self, kind: str, namespace: str, name: str) -> Object:
+        """One object; ApiError with reason NotFound if it is not there."""
+        return self.request("GET", KINDS[kind].path(namespace, name))
+
+    def find(self, kind: str, namespace: str, name: str) -> Object | None:
+        """One object, or None if it is not there."""
+        try:
+            return self.get(kind, namespace, name)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> Object:
+        """The whole list object: `items` and `metadata.resourceVersion`."""
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        return self.request("GET", KINDS[kind].path(namespace), query=query)
+
+    def patch(
+        self, kind: str, namespace: str, name: str, body: Object, *, how: str = MERGE, dry_run: bool = False
+    ) -> Object:
+        """Patch one object under our own field manager; returns the object after it."""
+        query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
+        return self.request("PATCH", KINDS[kind].path(namespace, name), query=query, body=body, content_type=how)
+
+    def create(self, kind: str, namespace: str, body: Object) -> Object:
+        """Create one object; ApiError with reason AlreadyExists if it is there."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return self.request("POST", KINDS[kind].path(namespace), query=query, body=body)
+
+    def replace(self, kind: str, namespace: str, name: str, body: Object) -> Object:
+        """Replace one object; ApiError with reason Conflict if its resourceVersion is not the newest."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return self.request("PUT", KINDS[kind].path(namespace, name), query=query, body=body)
+
+    def delete(self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> Object:
+        """Delete one object, if given only the one with that uid and version."""
+        wanted = {"uid": uid, "resourceVersion": resource_version}
+        preconditions = {key: value for key, value in wanted.items() if value}
+        body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if preconditions:
+            body["preconditions"] = preconditions
+        return self.request("DELETE", KINDS[kind].path(namespace, name), body=body)
+
+    def watch(
+        self, kind: str, namespace: str, *, resource_version: str, labels: str = "", fields: str = "",
+        timeout_s: float = 300.0,
+    ) -> Iterator[tuple[str, Object]]:  # fmt: skip
+        """(type, object) of each watch event until the server ends the watch; ApiError 410 when the version is gone.
+
+        Types are ADDED, MODIFIED, DELETED and BOOKMARK. Close the generator to end the watch from this side.
+        """
+        query = {
+            "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version,
+            "labelSelector": labels, "fieldSelector": fields, "timeoutSeconds": str(int(timeout_s)),
+        }  # fmt: skip
+        response = self._send("GET", KINDS[kind].path(namespace), query=query, timeout_s=timeout_s + 15)
+        try:
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _api_error(event["object"].get("code", 0), json.dumps(event["object"]), f"watch {kind}")
+                yield event["type"], event["object"]
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UnreachableError(f"the watch of {kind} in {namespace} broke: {_short(error)}") from None
+        finally:
+            response.close()
+
+    def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float | None = None) -> str:
+        """A raw GET whose answer is text: pod logs."""
+        response = self._send("GET", path, query=query or {}, timeout_s=timeout_s or self.timeout_s)
+        return _read(response).decode(errors="replace")
+
+    def pod_log(self, namespace: str, pod: str, container: str, *, since_s: int) -> str:
+        """The last `since_s` seconds of a container's log."""
+        path = f"{KINDS['Pod'].path(namespace, pod)}/log"
+        return self.text(path, query={"container": container, "sinceSeconds": str(since_s)}, timeout_s=60)
+
+    def pod_proxy(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+        """GET through the API server's pod proxy: (status, body) as the pod gave them, or the API server's refusal.
+
+        A refusal of the API server itself (a Status object) is raised as ApiError; the pod's own errors are returned.
+        """
+        place = f"{KINDS['Pod'].path(namespace, f'{pod}:{port}')}/proxy{path}"
+        response = self._send("GET", place, timeout_s=timeout_s, raise_status=False)
+        body = _read(response)
+        if response.status >= 400 and b'"kind":"Status"' in body.replace(b" ", b""):
+            raise _api_error(response.status, body.decode(errors="replace"), f"pods/proxy {pod}")
+        return int(response.status), body
+
+    def may(self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "") -> bool:
+        """Is this allowed to us? (SelfSubjectAccessReview)"""
+        attributes = {
+            "verb": verb, "resource": resource, "namespace": namespace, "group": group, "subresource": subresource,
+        }  # fmt: skip
+        body = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }  # fmt: skip
+        review = self.request("POST", KINDS["SelfSubjectAccessReview"].path(""), body=body)
+        return bool(review.get("status", {}).get("allowed"))
+
+    def version(self) -> str:
+        """The API server's version, such as v1.34.4; also the cheapest proof that it is there."""
+        return str(self.request("GET", "/version").get("gitVersion", "unknown"))
+
+    def request(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:  # fmt: skip
+        """One request whose answer is a JSON object."""
+        response = self._send(
+            method, path, query=query or {}, body=body, content_type=content_type, timeout_s=self.timeout_s
+        )
+        return cast(Object, json.loads(_read(response)))
+
+    def _send(
+        self, method: str, path: str, *, timeout_s: float, query: Mapping[str, str] | None = None,
+        body: Object | None = None, content_type: str = "application/json", raise_status: bool = True,
+    ) -> Any:  # fmt: skip
+        for renewed in (False, True):
+            response = self._attempt(method, path, query or {}, body, content_type, timeout_s)
+            if response.status == 401 and not renewed:
+                response.close()
+                self._client(renew=True)
+                continue
+            if raise_status and response.status >= 400:
+                raise _api_error(response.status, _read(response).decode(errors="replace"), f"{method} {path}")
+            return response
+        raise AssertionError("unreachable: the second attempt always returns or raises")
+
+    def _attempt(
+        self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str, timeout_s: float
+    ) -> Any:
+        api = self._client()
+        headers = {"Accept": "application/json"}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = content_type
+        api.update_params_for_auth(headers, [], ["BearerToken"], path, method, data)
+        asked = urlencode({key: value for key, value in query.items() if value})
+        url = f"{api.configuration.host}{path}" + (f"?{asked}" if asked else "")
+        try:
+            return api.rest_client.pool_manager.request(
+                method, url, body=data, headers=headers, preload_content=False, redirect=False, retries=False,
+                timeout=urllib3.Timeout(connect=min(5.0, timeout_s), read=timeout_s),
+            )  # fmt: skip
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            message = f"the API server of context {self.context!r} ({api.configuration.host}) did not answer"
+            raise UnreachableError(f"{message}: {_short(error)}", "is the cluster up, and the way to it?") from None
+
+    def _client(self, *, renew: bool = False) -> Any:
+        with self._lock:
+            if self._api is None or renew:
+                self._api = self._load()
+            return self._api
+
+    def _load(self) -> Any:
+        where = self.kubeconfig or "KUBECONFIG or ~/.kube/config"
+        try:
+            configuration = kubernetes_client.Configuration()
+            configuration.connection_pool_maxsize = 32
+            kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call] # the client ships no types
+                config_file=self.kubeconfig or None, context=self.context, client_configuration=configuration,
+                persist_config=False,
+            )  # fmt: skip
+        except kubernetes_config.ConfigException as error:
+            hint = "`kubectl config get-contexts` lists what there is; for the lab: make lab"
+            raise InputError(f"context {self.context!r} is not usable from {where}: {error}", hint) from None
+        return kubernetes_client.ApiClient(configuration)
+
+
+def _read(response: Any) -> bytes:
+    try:
+        return cast(bytes, response.read())
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise UnreachableError(f"the API server's answer broke off: {_short(error)}") from None
+    finally:
+        response.release_conn()
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    """Lines as soon as they arrive: `read1` returns what is there instead of waiting for a full buffer."""
+    rest = b""
+    while chunk := response.read1(1 << 16):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in whole if line.strip())
+
+
+def _api_error(status: int, text: str, what: str) -> ApiError:
+    try:
+        answer = json.loads(text)
+        message, reason = str(answer.get("message", text)), str(answer.get("reason", ""))
+    except (json.JSONDecodeError, AttributeError):
+        message, reason = text[:300], ""
+    hint = "rollproof doctor lists the rights that are needed" if status in (401, 403) else ""
+    return ApiError(f"{what}: {status} {reason} {message}".strip(), hint, status=status, reason=reason)
+
+
+def _short(error: BaseException) -> str:
+    return str(error).split("(Caused by ")[-1].strip(")") or type(error).__name__
