@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a step failed, 2 wrong usage or missing prerequisites. Mus
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from lab import plan, public, settings
@@ -15,6 +16,7 @@ from lab.steps import LabError
 def main(arguments: list[str] | None = None) -> int:
     """Parse, run, and turn every failure that a person can act on into one message."""
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         if given.command == "up":
             if given.dry_run:
@@ -27,15 +29,26 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"lab: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("lab: interrupted; run `python -m lab up` again to go on, or `python -m lab down` to remove it\n")
+        sys.stderr.write(
+            "lab: interrupted; run `python -m lab up` again to go on, or `python -m lab down` to remove it\n"
+        )
         return 130
 
 
+def _interrupt(_number: int, _frame: object) -> None:
+    """A polite end is treated like Ctrl-C: the children of the steps are ended as well."""
+    raise KeyboardInterrupt
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description=f"The real target: kind cluster {settings.CLUSTER} with Argo CD.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lab", description=f"The real target: kind cluster {settings.CLUSTER} with Argo CD."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="up|down|status")
     up = commands.add_parser("up", help="make the lab, or complete it; a healthy lab is left as it is")
-    up.add_argument("--images", choices=("built", "public"), default="built", help="where images come from (default: %(default)s)")
+    up.add_argument(
+        "--images", choices=("built", "public"), default="built", help="where images come from (default: %(default)s)"
+    )
     up.add_argument("--dry-run", action="store_true", help="print the images and steps, and do nothing")
     up.add_argument("--install", action="store_true", help="install missing Debian packages and Go first")
     down = commands.add_parser("down", help="remove the lab, and only the lab; build outputs stay")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from lab import docker, gobuild, images, platform, settings
 from lab.images import Image
-from lab.steps import CommandFailed, LabError, Log
+from lab.steps import CommandError, LabError, Log
 
 __all__ = [
     "Mode", "api_answers", "apply", "create", "delete", "is_current", "kind_config", "kubectl", "load", "network",
@@ -34,18 +35,23 @@ class Mode:
 
     @property
     def built(self) -> bool:
+        """Whether the nodes must find every image without a registry."""
         return self.name == "built"
 
 
-# --- speaking to the cluster -------------------------------------------------------------------------------------------
+# --- speaking to the cluster
 
 
-def kubectl(log: Log, *arguments: str, stdin: str | bytes | Path | None = None, check: bool = True, timeout_s: float = 180) -> str:
+def kubectl(
+    log: Log,
+    *arguments: str,
+    stdin: str | bytes | Path | None = None,
+    check: bool = True,
+    timeout_s: float = 180,
+) -> str:
     """kubectl as it is in the control plane: always the cluster's own version, in both modes."""
-    return docker.current().docker(
-        log, "exec", "--interactive", "--env=KUBECONFIG=/etc/kubernetes/admin.conf", settings.CONTROL_PLANE, "kubectl", *arguments,
-        stdin=stdin, check=check, timeout_s=timeout_s,
-    )  # fmt: skip
+    words = ("exec", "--interactive", "--env=KUBECONFIG=/etc/kubernetes/admin.conf", settings.CONTROL_PLANE, "kubectl")
+    return docker.current().docker(log, *words, *arguments, stdin=stdin, check=check, timeout_s=timeout_s)
 
 
 def apply(log: Log, manifest: Path | str) -> None:
@@ -54,7 +60,15 @@ def apply(log: Log, manifest: Path | str) -> None:
         for path in sorted(manifest.glob("*.yaml")):
             apply(log, path)
         return
-    kubectl(log, "apply", "--server-side", "--force-conflicts", "--field-manager=rollproof-lab", "--filename=-", stdin=manifest)
+    kubectl(
+        log,
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=rollproof-lab",
+        "--filename=-",
+        stdin=manifest,
+    )
 
 
 def rolled_out(log: Log, *workloads: str, namespace: str, timeout_s: float = 180) -> None:
@@ -63,7 +77,7 @@ def rolled_out(log: Log, *workloads: str, namespace: str, timeout_s: float = 180
         words = ("rollout", "status", workload, f"--namespace={namespace}", f"--timeout={timeout_s:.0f}s")
         try:
             kubectl(log, *words, timeout_s=timeout_s + 30)
-        except CommandFailed as failed:
+        except CommandError as failed:
             log.say(kubectl(log, "get", "pods,events", f"--namespace={namespace}", "--output=wide", check=False))
             raise LabError(f"{workload} in {namespace} did not roll out within {timeout_s:.0f} s: {failed}") from failed
 
@@ -75,7 +89,7 @@ def wait_for(log: Log, what: str, check: Callable[[], bool], *, timeout_s: float
         try:
             if check():
                 return
-        except CommandFailed as failed:
+        except CommandError as failed:
             log.say(f"not yet: {failed}")
         if time.monotonic() > end_s:
             raise LabError(f"waited {timeout_s:.0f} s for {what} in vain")
@@ -100,13 +114,13 @@ def nodes_ready(log: Log) -> bool:
     return sorted(ready) == sorted(settings.NODES)
 
 
-# --- making and removing it --------------------------------------------------------------------------------------------
+# --- making and removing it
 
 
 def kind_config(mode: Mode, text: str, archives: dict[str, Path]) -> str:
-    """kind-config.yaml with what the lab needs besides, line by line, so that a person's own changes to it stay.
+    """kind-config.yaml and what the lab needs besides, line by line, so that a person's own changes to it stay.
 
-    ``archives`` gives the images of a role (control-plane, worker) that a node of the built mode imports when it starts.
+    ``archives`` gives, for a role (control-plane, worker), what its nodes import when they start (built mode).
     """
     lines: list[str] = []
     roles = 0
@@ -117,31 +131,45 @@ def kind_config(mode: Mode, text: str, archives: dict[str, Path]) -> str:
         if line.startswith("- role: "):
             roles += 1
             lines.extend(_node_lines(mode, line.removeprefix("- role: ").split()[0], archives))
-    if roles != len(settings.NODES) or f"name: {settings.CLUSTER}" not in lines or (mode.built and "networking:" not in lines):
+    if (
+        roles != len(settings.NODES)
+        or f"name: {settings.CLUSTER}" not in lines
+        or (mode.built and "networking:" not in lines)
+    ):
         raise LabError(
-            f"kind-config.yaml must keep the name {settings.CLUSTER}, a `networking:` line and {len(settings.NODES)} lines "
-            f"`- role: ...` at the left edge; found {roles} roles"
+            f"kind-config.yaml must keep the name {settings.CLUSTER}, a `networking:` line and {len(settings.NODES)} "
+            f"lines `- role: ...` at the left edge; found {roles} roles"
         )
-    return "\n".join([*lines, *_kubeadm_lines(mode), ""])
+    policy = hashlib.sha256(_audit_policy().encode()).hexdigest()[:12]
+    return "\n".join([f"# audit policy {policy}", *lines, *_kubeadm_lines(mode), ""])
+
+
+def _audit_policy() -> str:
+    return (settings.SOURCES / "node" / "audit-policy.yaml").read_text(encoding="utf-8")
 
 
 def _node_lines(mode: Mode, role: str, archives: dict[str, Path]) -> list[str]:
     mounts = []
     if role == "control-plane":
         audit = settings.audit_log().parent
-        mounts += [(audit, "/var/log/kubernetes-audit", False), (settings.SOURCES / "node/audit-policy.yaml", "/etc/audit-policy.yaml", True)]
+        mounts += [
+            (audit, "/var/log/kubernetes-audit", False),
+            (settings.state() / "audit-policy.yaml", "/etc/audit-policy.yaml", True),
+        ]
     mounts.append((settings.cache() / "archives", "/kind/archives", True))
     if mode.built:
         mounts.append((archives[role], "/kind/images/platform.tar", True))
     lines = [f"  image: {platform.node_image().name}"] if mode.built else []
     lines.append("  extraMounts:")
     for host, inside, read_only in mounts:
-        lines.append(f"  - {{hostPath: {json.dumps(str(host))}, containerPath: {inside}, readOnly: {str(read_only).lower()}}}")
+        lines.append(
+            f"  - {{hostPath: {json.dumps(str(host))}, containerPath: {inside}, readOnly: {str(read_only).lower()}}}"
+        )
     return lines
 
 
 def _kubeadm_lines(mode: Mode) -> list[str]:
-    """The audit log in both modes; the cgroup driver, and CoreDNS left to our own manifest, where we build the nodes."""
+    """The audit log; where we build the nodes, the cgroup driver as well, and CoreDNS left to our own manifest."""
     lines = """\
 kubeadmConfigPatches:
 - |
@@ -153,8 +181,16 @@ kubeadmConfigPatches:
       audit-log-maxsize: "100"
       audit-log-maxbackup: "2"
     extraVolumes:
-    - {name: audit-policy, hostPath: /etc/audit-policy.yaml, mountPath: /etc/kubernetes/audit-policy.yaml, readOnly: true, pathType: File}
-    - {name: audit-log, hostPath: /var/log/kubernetes-audit, mountPath: /var/log/kubernetes-audit, readOnly: false, pathType: DirectoryOrCreate}"""
+    - name: audit-policy
+      hostPath: /etc/audit-policy.yaml
+      mountPath: /etc/kubernetes/audit-policy.yaml
+      readOnly: true
+      pathType: File
+    - name: audit-log
+      hostPath: /var/log/kubernetes-audit
+      mountPath: /var/log/kubernetes-audit
+      readOnly: false
+      pathType: DirectoryOrCreate"""
     if mode.built:
         lines += """
 - |
@@ -197,12 +233,16 @@ def create(log: Log, config: str) -> str:
     place = settings.state()
     settings.audit_log().parent.mkdir(parents=True, exist_ok=True)
     settings.audit_log().unlink(missing_ok=True)
+    (place / "audit-policy.yaml").write_text(_audit_policy(), encoding="utf-8")
     path = place / "kind-config.yaml"
     path.write_text(config, encoding="utf-8")
-    log.run(
-        _kind(log), "create", "cluster", f"--config={path}", f"--kubeconfig={settings.kubeconfig()}", "--retain", "--verbosity=1",
-        env=docker.current().env(), timeout_s=480,
-    )  # fmt: skip
+    _check_ports()
+    kubeconfig = f"--kubeconfig={settings.kubeconfig()}"
+    words = ("create", "cluster", f"--config={path}", kubeconfig, "--retain", "--verbosity=1")
+    daemon = docker.current()
+    log.run(_kind(log), *words, env=daemon.env(), timeout_s=480)
+    # Nodes that came back by themselves, before their fence stands and with new addresses, would help nobody.
+    daemon.docker(log, "update", "--restart=no", *settings.NODES)
     _marker().write_text(json.dumps({"identity": _identity(config)}), encoding="utf-8")
     return ""
 
@@ -211,20 +251,43 @@ def delete(log: Log) -> None:
     """Remove the cluster's nodes, whatever state they are in."""
     _marker().unlink(missing_ok=True)
     daemon = docker.current()
-    found = daemon.docker(log, "ps", "--all", "--quiet", f"--filter=label=io.x-k8s.kind.cluster={settings.CLUSTER}").split()
+    found = daemon.docker(
+        log, "ps", "--all", "--quiet", f"--filter=label=io.x-k8s.kind.cluster={settings.CLUSTER}"
+    ).split()
     if found:
         daemon.docker(log, "rm", "--force", "--volumes", *found, timeout_s=180)
     settings.kubeconfig().unlink(missing_ok=True)
 
 
+def _check_ports() -> None:
+    for port in (settings.INGRESS_PORT, settings.GIT_PORT):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise LabError(
+                    f"the lab publishes 127.0.0.1:{port}, which is taken ({error.strerror}); see who listens there "
+                    f"with `ss -ltnp 'sport = :{port}'` and end it"
+                ) from error
+
+
 def network(log: Log) -> str:
-    """The lab's own Docker network with a bridge of a fixed name, so that its fence can stand before it; gives its subnet."""
+    """The lab's own Docker network, its bridge with a fixed name, for the fence; gives its subnet."""
+    if not (subnet := network_subnet(log)):
+        option = f"--opt=com.docker.network.bridge.name={settings.BRIDGE}"
+        docker.current().docker(log, "network", "create", "--driver=bridge", option, settings.NETWORK)
+        subnet = network_subnet(log)
+    return subnet
+
+
+def network_subnet(log: Log) -> str:
+    """The network's subnet; empty where there is no such network."""
     daemon = docker.current()
     if not daemon.docker(log, "network", "ls", "--quiet", f"--filter=name=^{settings.NETWORK}$").strip():
-        daemon.docker(
-            log, "network", "create", "--driver=bridge", f"--opt=com.docker.network.bridge.name={settings.BRIDGE}", settings.NETWORK
-        )  # fmt: skip
-    return daemon.docker(log, "network", "inspect", "--format={{(index .IPAM.Config 0).Subnet}}", settings.NETWORK).strip()
+        return ""
+    template = "--format={{(index .IPAM.Config 0).Subnet}}"
+    return daemon.docker(log, "network", "inspect", template, settings.NETWORK).strip()
 
 
 def remove_network(log: Log) -> None:
@@ -252,7 +315,7 @@ def _kind(log: Log) -> Path:
     return gobuild.build(gobuild.KIND, log)
 
 
-# --- images ------------------------------------------------------------------------------------------------------------
+# --- images
 
 
 def load_node_image(log: Log) -> str:
@@ -266,7 +329,7 @@ def load_node_image(log: Log) -> str:
 
 
 def load(log: Log, wanted: Sequence[Image], nodes: Sequence[str] = settings.NODES) -> str:
-    """Import into the nodes those of the images that they do not have yet, all in one archive, the nodes side by side."""
+    """Import into the nodes those of the images that they do not have yet, in one archive, the nodes side by side."""
     ids = {image.name: images.config_digest(image, log) for image in wanted}
     with ThreadPoolExecutor(len(nodes)) as pool:
         return "; ".join(note for note in pool.map(lambda node: _load(log, node, wanted, ids), nodes) if note) or "kept"
@@ -274,18 +337,21 @@ def load(log: Log, wanted: Sequence[Image], nodes: Sequence[str] = settings.NODE
 
 def _load(log: Log, node: str, wanted: Sequence[Image], ids: dict[str, str]) -> str:
     present = _images_of(log, node)
-    missing = [image for image in wanted if present.get(image.name) is None or present.get(image.name) != present.get(f"sha256:{ids[image.name]}")]
+    missing = [
+        image
+        for image in wanted
+        if present.get(image.name) is None or present.get(image.name) != present.get(f"sha256:{ids[image.name]}")
+    ]
     if not missing:
         return ""
-    path = images.archive(missing, log)
-    docker.current().docker(
-        log, "exec", node, "ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", f"/kind/archives/{path.name}", timeout_s=300
-    )  # fmt: skip
+    archive = f"/kind/archives/{images.archive(missing, log).name}"
+    words = ("ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", archive)
+    docker.current().docker(log, "exec", node, *words, timeout_s=300)
     return f"{len(missing)} to {node.removeprefix(settings.CLUSTER + '-')}"
 
 
 def _images_of(log: Log, node: str) -> dict[str, str]:
-    """Name to manifest digest. The kubelet's own name for an image is its config's digest: both must lead to one manifest."""
+    """Name to manifest digest; the kubelet also names an image by its config's digest, and both must agree."""
     listed = docker.current().docker(log, "exec", node, "ctr", "--namespace=k8s.io", "images", "ls")
     rows = (line.split() for line in listed.splitlines()[1:])
     return {row[0]: row[2] for row in rows if len(row) > 2}

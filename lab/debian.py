@@ -1,7 +1,8 @@
 """Debian root filesystems as image layers: one base made by mmdebstrap, and what packages add to it.
 
-Only the difference to the parent becomes a layer, found by comparing the two trees: it needs no overlay mount, so it also
-works inside a container. Must never leave a mount behind: all mounts live in a mount namespace that ends with its command.
+Only the difference to the parent becomes a layer, found by comparing the two trees: it needs no overlay mount, so it
+also works inside a container. Must never leave a mount behind: all mounts live in a mount namespace that ends with its
+command.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ _DPKG_OPTIONS = tuple(f"path-exclude={pattern}" for pattern in _EXCLUDED)
 
 # What differs between two builds of the same thing, or only serves apt.
 _LEFT_OUT = ("var/lib/apt/lists/", "var/cache/apt/", "var/cache/debconf/", "var/log/", "tmp/", "proc/", "sys/", "dev/")
-_LEFT_OUT_FILES = frozenset({"etc/resolv.conf", "etc/hostname", "usr/sbin/policy-rc.d", "etc/machine-id", "etc/ld.so.cache~"})
+_LEFT_OUT_FILES = frozenset(
+    {"etc/resolv.conf", "etc/hostname", "usr/sbin/policy-rc.d", "etc/machine-id", "etc/ld.so.cache~"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +144,7 @@ def _install(layer: Debian, root: Path, work: Path, log: Log) -> None:
     program.write_text(_INSTALL, encoding="utf-8")
     script = root / "script"
     script.write_text(layer.script or ":", encoding="utf-8")
-    log.run(
-        "unshare", "--mount", "--propagation", "private", "sh", program, root, *layer.packages, timeout_s=900
-    )
+    log.run("unshare", "--mount", "--propagation", "private", "sh", program, root, *layer.packages, timeout_s=900)
     script.unlink()
 
 
@@ -158,9 +159,9 @@ def _survey(root: Path) -> dict[str, tuple[object, ...]]:
     found: dict[str, tuple[object, ...]] = {}
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
-            path = os.path.join(folder, name)
-            about = os.lstat(path)
-            link = os.readlink(path) if stat.S_ISLNK(about.st_mode) else ""
+            path = Path(folder, name)
+            about = path.lstat()
+            link = str(path.readlink()) if stat.S_ISLNK(about.st_mode) else ""
             size, mtime = (0, 0) if stat.S_ISDIR(about.st_mode) else (about.st_size, about.st_mtime_ns)
             found[os.path.relpath(path, root)] = (about.st_mode, about.st_uid, about.st_gid, size, mtime, link)
     return found
@@ -172,10 +173,10 @@ def _write_difference(root: Path, before: dict[str, tuple[object, ...]], target:
     gone = [path for path in before if path not in after and not _left_out(path)]
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as out:
         for path in sorted(gone):
-            parent = os.path.dirname(path)
+            parent = str(Path(path).parent)
             if parent in before and parent not in after:
                 continue  # the folder's own whiteout covers it
-            out.addfile(tarfile.TarInfo(os.path.join(parent, ".wh." + os.path.basename(path))))
+            out.addfile(tarfile.TarInfo(str(Path(parent, f".wh.{Path(path).name}"))))
         for path in changed:
             out.add(root / path, arcname=path, recursive=False)
 

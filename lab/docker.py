@@ -1,7 +1,7 @@
 """The Docker daemon under the cluster: a usable one that runs already, else one of our own.
 
-Our own daemon has its own socket, data folder and pid file, writes no iptables rules (published ports go through its proxy
-processes, which is all that 127.0.0.1 needs) and is the only one that this module ever starts or ends.
+Our own daemon has its own socket, data folder and pid file, writes no iptables rules (published ports go through its
+proxy processes, which is all that 127.0.0.1 needs) and is the only one that this module ever starts or ends.
 Must never reconfigure a daemon that it did not start.
 """
 
@@ -93,29 +93,27 @@ def ensure(log: Log, *, isolated: bool) -> str:
     """
     if (found := find()) is not None:
         if found.own and _isolated_note().exists() != isolated:
-            raise LabError("the lab's own Docker daemon was started for the other source of images; run `python -m lab down` first")
+            raise LabError(
+                "the lab's own Docker daemon was started for the other source of images; run `python -m lab down` first"
+            )
         return "our own" if found.own else f"the one at {found.address}"
     if lacking_capabilities() and _answers("unix:///var/run/docker.sock"):
         log.say(
-            "A Docker daemon runs, but this root lacks capabilities (see CapEff in /proc/self/status) and containers would "
-            "need a runtime that leaves them out. That daemon is left as it is; the lab starts its own beside it."
+            "A Docker daemon runs, but this root lacks capabilities (CapEff in /proc/self/status): containers need a "
+            "runtime that leaves them out. That daemon is left as it is; the lab starts its own beside it."
         )
-    _end_leftovers(log)
-    try:
-        _start(log, isolated=isolated)
-    except LabError as error:
-        log.say(f"{error}\nThe data folder of a daemon that was killed may be unusable; once more with an empty one.")
-        _end_leftovers(log)
-        _empty_folder(log)
-        _start(log, isolated=isolated)
+    # What a dead daemon leaves (half containers, a bridge, sockets) is not worth a repair: images are in the cache.
+    remove_own(log)
+    _start(log, isolated=isolated)
     return "our own, started"
 
 
 def remove_own(log: Log) -> None:
     """End our own daemon, if there is one, and remove all it left; nobody else's."""
     _end_leftovers(log)
-    _empty_folder(log)
-    folder().rmdir()
+    _remove_folder(log)
+    if Path("/sys/class/net", settings.BRIDGE).exists() and find() is None:
+        log.run("ip", "link", "delete", settings.BRIDGE)
 
 
 def _own() -> Daemon:
@@ -149,7 +147,9 @@ def _start(log: Log, *, isolated: bool) -> None:
     place.mkdir(parents=True, exist_ok=True)
     door = place / "docker.sock"
     if len(str(door)) > _SOCKET_PATH_LIMIT:
-        raise LabError(f"the path of Docker's socket is too long for the kernel: {door}; set XDG_STATE_HOME to a shorter one")
+        raise LabError(
+            f"the path of Docker's socket is too long for the kernel: {door}; set XDG_STATE_HOME to a shorter one"
+        )
     shim: Sequence[str] = ()
     if lacking_capabilities():
         runtime = gobuild.build(gobuild.BOUNDED_RUNC, log)
@@ -181,11 +181,13 @@ def _start(log: Log, *, isolated: bool) -> None:
             break
         time.sleep(0.2)
     tail = "\n".join((place / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
-    raise LabError(f"dockerd did not answer within {_START_TIMEOUT_S:.0f} s; its log {place / 'dockerd.log'} ends with:\n{tail}")
+    raise LabError(
+        f"dockerd did not answer within {_START_TIMEOUT_S:.0f} s; its log {place / 'dockerd.log'} ends with:\n{tail}"
+    )
 
 
 def _end_leftovers(log: Log) -> None:
-    """End the processes of our daemon, dead or alive: each names our folder in its own command line, nobody else's does."""
+    """End the processes of our daemon, dead or alive: their command lines name our folder, nobody else's does."""
     own = str(folder())
     for wanted in (_daemon_pid, _shim_pids, _shim_pids):
         pids = wanted(own)
@@ -197,11 +199,15 @@ def _end_leftovers(log: Log) -> None:
 
 
 def _daemon_pid(own: str) -> list[int]:
-    return [pid for pid in _pids() if _command_line(pid).startswith("dockerd ") and f"--pidfile={own}/" in _command_line(pid)]
+    return [
+        pid
+        for pid in _pids()
+        if _command_line(pid).startswith("dockerd ") and f"--pidfile={own}/" in _command_line(pid)
+    ]
 
 
 def _shim_pids(own: str) -> list[int]:
-    """containerd and its shims; a shim's containers end with it here, because their cgroup's processes are its children."""
+    """containerd, its shims, and the first process of each container: a child of its shim."""
     found = [pid for pid in _pids() if f"{own}/run/" in _command_line(pid)]
     children = {pid: [c for c in _pids() if _parent(c) == pid] for pid in found}
     return [*(child for pid in found for child in children[pid]), *found]
@@ -227,7 +233,10 @@ def _parent(pid: int) -> int:
 
 def _end(pid: int) -> None:
     """Ask first; a process that does not listen is ended for good."""
-    for sign, patience_s in ((signal.SIGTERM, _STOP_TIMEOUT_S if "dockerd" in _command_line(pid) else 3.0), (signal.SIGKILL, 5.0)):
+    for sign, patience_s in (
+        (signal.SIGTERM, _STOP_TIMEOUT_S if "dockerd" in _command_line(pid) else 3.0),
+        (signal.SIGKILL, 5.0),
+    ):
         try:
             os.kill(pid, sign)
         except ProcessLookupError:
@@ -246,15 +255,12 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _empty_folder(log: Log) -> None:
-    """Unmount what containers left below the folder, deepest first, then remove its content."""
+def _remove_folder(log: Log) -> None:
+    """Unmount what containers left below the folder, deepest first, then remove it."""
     place = str(folder())
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(place + "/")), key=len, reverse=True):
         log.run("umount", "--lazy", mount, check=False)
+    shutil.rmtree(folder(), ignore_errors=True)
     if folder().exists():
-        for entry in folder().iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+        raise LabError(f"cannot remove {folder()}; something still uses it: look at `grep {folder()} /proc/mounts`")

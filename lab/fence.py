@@ -1,8 +1,8 @@
 """Keeps the lab's packets inside the lab, and counts those that tried to leave.
 
-Rules of our own, in a chain of our own, for one bridge of our own: packets between nodes pass, new connections from a node
-to this machine or to the world are refused and counted. Must never touch a rule of anybody else, nor close the way to published
-ports (those connections begin on this machine).
+Rules of our own, in a chain of our own, for one bridge of our own: packets between nodes pass, new connections from a
+node to this machine or to the world are refused and counted. Must never touch a rule of anybody else, nor close the way
+to published ports (those connections begin on this machine).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from lab import settings
-from lab.steps import CommandFailed, LabError, Log
+from lab.steps import CommandError, LabError, Log
 
 __all__ = ["Count", "close", "count", "is_closed", "open_again"]
 
@@ -21,14 +21,14 @@ _WATCH = "ROLLPROOF-LEFT"
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Packets since the fence was closed: ``refused`` tried to leave the lab, ``left`` did (always 0, or the fence is broken)."""
+    """Packets since the fence was closed: ``refused`` tried to leave; ``left`` did (not 0: the fence is broken)."""
 
     refused: int
     left: int
 
 
 def close(log: Log, subnet: str) -> str:
-    """Build the fence for the network with this subnet, before anything runs in it; a fence that stands is kept with its counts."""
+    """Build the fence around this subnet, before anything runs in it; a fence that stands keeps its counts."""
     if is_closed(log, subnet):
         return "kept"
     open_again(log)
@@ -50,7 +50,7 @@ def is_closed(log: Log, subnet: str) -> bool:
     """Whether every rule of the fence is in place, for this subnet."""
     try:
         rules, watch = _filter(log, "-S"), _mangle(log, "-S")
-    except CommandFailed:
+    except CommandError:
         return False
     refuses = re.search(rf"^-A {_CHAIN} -i {settings.BRIDGE} .*-j REJECT", rules, re.MULTILINE) is not None
     jumps = all(f"-A {parent} -j {_CHAIN}\n" in rules for parent in _parents(log))

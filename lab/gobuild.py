@@ -19,14 +19,28 @@ from pathlib import Path
 from lab import cachelock, settings
 from lab.steps import LabError, Log
 
-__all__ = ["ARGOCD", "BOUNDED_RUNC", "COREDNS", "ETCD", "KIND", "KUBE", "KUSTOMIZE", "LABNET", "METRICS_SERVER", "PAUSE", "Program", "build", "key"]
+__all__ = [
+    "ARGOCD",
+    "BOUNDED_RUNC",
+    "COREDNS",
+    "ETCD",
+    "KIND",
+    "KUBE",
+    "KUSTOMIZE",
+    "LABNET",
+    "METRICS_SERVER",
+    "PAUSE",
+    "Program",
+    "build",
+    "key",
+]
 
 GO_AT_LEAST = (1, 26, 4)  # what metrics-server 0.9.0 asks for
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A Go program: its folder below lab/go, or (``install``) a module path with version; ``values`` are set at link time."""
+    """A Go program: a folder below lab/go, or (``install``) a module with version; the linker sets ``values``."""
 
     name: str
     install: str = ""
@@ -78,7 +92,9 @@ def build(program: Program, log: Log) -> Path:
     """The program from the cache, built first where it is not there yet."""
     path = path_of(program)
     path.parent.parent.mkdir(parents=True, exist_ok=True)
-    with cachelock.held(path.parent.parent / "build.lock"):  # one at a time: each uses all cores, and they share packages
+    with cachelock.held(
+        path.parent.parent / "build.lock"
+    ):  # one at a time: each uses all cores, and they share packages
         if not path.exists():
             _build(program, path, log)
     return path

@@ -1,12 +1,13 @@
 """Container images from Debian packages, Go programs and files, without a registry and without a Docker daemon.
 
-An image is declared as data (layers and a start command). Its key is known before anything is built, each layer is built once and
-kept in the cache under its key, and an archive is what ``docker load`` and ``ctr images import`` read. Layers that
-images share are stored once in an archive. Must never talk to a daemon or a cluster (docker.py, cluster.py).
+An image is declared as data (layers and a start command). Its key is known before anything is built, each layer is
+built once and kept in the cache under its key, and an archive is what ``docker load`` and ``ctr images import`` read.
+Layers that images share are stored once in an archive. Must never talk to a daemon or a cluster.
 
     BASE = Debian()                                               # one for all
     APP = Debian(packages=("nginx", "php8.2-fpm"), parent=BASE)   # only what is added becomes a layer
-    Image("ghcr.io/angelpay/angelpay:1a2b3c4", (BASE, APP, Files((File("/srv/app/index.php", source=path),))), command=("supervisord",))
+    FILES = Files((File("/srv/app/index.php", source=path),))
+    Image("ghcr.io/angelpay/angelpay:1a2b3c4", (BASE, APP, FILES), command=("supervisord",))
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +26,26 @@ from lab.debian import Debian
 from lab.gobuild import Program
 from lab.steps import Log
 
-__all__ = ["BASE", "Debian", "File", "Files", "Folder", "Image", "Link", "archive", "build", "config_digest", "tree"]
+__all__ = [
+    "BASE",
+    "Debian",
+    "File",
+    "Files",
+    "Folder",
+    "Image",
+    "Link",
+    "archive",
+    "build",
+    "config_digest",
+    "prune",
+    "tree",
+]
 
 BASE = Debian()
 """The one Debian root that every image with packages stands on."""
 
 _MTIME = 1735689600  # a fixed time: equal content gives an equal layer
+_UNUSED_S = 21 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +155,8 @@ def build(layer: Layer, log: Log) -> Built:
                 _write_files(layer, unfinished, log)
             note.write_text(_sha256(unfinished), encoding="utf-8")
             unfinished.replace(path)
+    for used in (path, note):
+        used.touch()
     return Built(path, note.read_text(encoding="utf-8"))
 
 
@@ -159,13 +177,26 @@ def archive(images: Sequence[Image], log: Log) -> Path:
             unfinished = path.with_suffix(".unfinished")
             _write_archive(built, configs, unfinished)
             unfinished.replace(path)
+    path.touch()
     log.say(f"archive {path}: {', '.join(image.name for image in images)}")
     return path
 
 
+def prune() -> None:
+    """Remove layers and archives that no run has used for weeks; the cache would grow for ever otherwise."""
+    oldest_s = time.time() - _UNUSED_S
+    for folder in ("layers", "archives"):
+        for path in (settings.cache() / folder).glob("*"):
+            if path.stat().st_mtime < oldest_s:
+                path.unlink(missing_ok=True)
+
+
 def _config(image: Image, layers: Sequence[Built]) -> bytes:
     start: dict[str, object] = {
-        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *(f"{k}={v}" for k, v in image.env)],
+        "Env": [
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            *(f"{k}={v}" for k, v in image.env),
+        ],
         "Cmd": list(image.command),
         "Entrypoint": list(image.entrypoint),
         "WorkingDir": image.folder,

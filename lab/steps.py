@@ -1,12 +1,13 @@
 """Runs named steps in lanes, so that a person sees what happens, how long it takes and, on failure, where to look.
 
-A lane is an ordered list of steps run by one thread; lanes run side by side; a step starts when all that it needs has ended.
-A step must be safe to run again after it was killed at any point. Must never know what the steps are about.
+A lane is an ordered list of steps run by one thread; lanes run side by side; a step starts when all that it needs has
+ended. A step must be safe to run again after it was killed at any point. Must never know what the steps are about.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["CommandFailed", "LabError", "Log", "Step", "StepFailed", "run_steps"]
+__all__ = ["CommandError", "LabError", "Log", "Step", "StepError", "run_steps"]
 
 _TAIL_LINES = 15
 
@@ -26,15 +27,18 @@ class LabError(Exception):
     """Something a person can act on; the text says what was expected, what was seen and what to do next."""
 
 
-class CommandFailed(LabError):
+class CommandError(LabError):
     """A command ended with a non-zero status, or did not end in time."""
 
 
-class StepFailed(LabError):
+CommandFailed = CommandError
+
+
+class StepError(LabError):
     """A step did not complete; the text carries the step, its log and the log's last lines."""
 
 
-class Aborted(LabError):
+class AbortedError(LabError):
     """Another lane failed, or a person pressed Ctrl-C; this lane stops as well."""
 
 
@@ -49,8 +53,10 @@ class Children:
     def start(self, arguments: Sequence[str], **options: object) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._closed:
-                raise Aborted("stopped before starting " + arguments[0])
-            child = subprocess.Popen(list(arguments), start_new_session=True, **options)  # type: ignore[call-overload]
+                raise AbortedError("stopped before starting " + arguments[0])
+            # Should this process be killed, its children must not work on beside the next run.
+            words = ["setpriv", "--pdeathsig", "TERM", "--", *arguments]
+            child = subprocess.Popen(words, start_new_session=True, **options)  # type: ignore[call-overload]
             self._running.add(child)
             return child  # type: ignore[no-any-return]
 
@@ -83,6 +89,7 @@ class Log:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def say(self, text: str) -> None:
+        """Add a line."""
         with self.path.open("a", encoding="utf-8") as out:
             out.write(text.rstrip("\n") + "\n")
 
@@ -95,24 +102,23 @@ class Log:
         timeout_s: float = 1800,
         check: bool = True,
     ) -> str:
-        """Run a command and give its standard output; ``env`` adds to the environment; a Path as ``stdin`` is opened."""
+        """Run a command, give its standard output; ``env`` adds to the environment; a Path as ``stdin`` is opened."""
         words = [str(a) for a in arguments]
         self.say(f"$ {' '.join(words)}")
         given = stdin.encode() if isinstance(stdin, str) else stdin if isinstance(stdin, bytes) else None
         with ExitStack() as files:
             errors = files.enter_context(self.path.open("ab"))  # straight to the log: a long step can be followed
             source = files.enter_context(stdin.open("rb")) if isinstance(stdin, Path) else None
-            try:
-                child = self._children.start(
-                    words,
-                    stdin=source or (subprocess.PIPE if given is not None else subprocess.DEVNULL),
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    env={**os.environ, **(env or {})},
-                    cwd=cwd,
-                )
-            except FileNotFoundError as missing:
-                raise CommandFailed(f"{words[0]} is not installed (wanted for: {' '.join(words)[:200]})") from missing
+            if shutil.which(words[0]) is None:
+                raise CommandError(f"{words[0]} is not installed (wanted for: {' '.join(words)[:200]})")
+            child = self._children.start(
+                words,
+                stdin=source or (subprocess.PIPE if given is not None else subprocess.DEVNULL),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+            )
             return self._finish(child, words, given, timeout_s, check=check)
 
     def _finish(
@@ -122,7 +128,7 @@ class Log:
             out, _ = child.communicate(given, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             _end_group(child)
-            raise CommandFailed(f"{words[0]} did not end within {timeout_s:.0f} s: {' '.join(words)[:200]}") from None
+            raise CommandError(f"{words[0]} did not end within {timeout_s:.0f} s: {' '.join(words)[:200]}") from None
         finally:
             self._children.forget(child)
         text = out.decode(errors="replace")
@@ -130,10 +136,11 @@ class Log:
             self.say(text)
         if check and child.returncode != 0:
             self.say(f"exit status {child.returncode}")
-            raise CommandFailed(f"`{' '.join(words)[:200]}` ended with status {child.returncode}")
+            raise CommandError(f"`{' '.join(words)[:200]}` ended with status {child.returncode}")
         return text
 
     def tail(self) -> list[str]:
+        """The last lines that say anything."""
         if not self.path.exists():
             return []
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -156,12 +163,13 @@ class _Board:
     """What the lanes share: which steps have ended, and the first failure."""
 
     events: dict[str, threading.Event]
-    failures: list[StepFailed] = field(default_factory=list)
+    failures: list[StepError] = field(default_factory=list)
+    running: dict[str, float] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
 def run_steps(steps: Sequence[Step], logs: Path, say: Callable[[str], None] | None = None) -> None:
-    """Run all steps; the first failure ends the children of the other lanes and is raised as StepFailed."""
+    """Run all steps; the first failure ends the children of the other lanes and is raised as StepError."""
     say = say or _say
     _check_needs(steps)
     board = _Board({step.name: threading.Event() for step in steps})
@@ -179,6 +187,7 @@ def run_steps(steps: Sequence[Step], logs: Path, say: Callable[[str], None] | No
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.5)
+                _show(board)
     except BaseException:
         board.stop.set()
         children.end_all()
@@ -187,9 +196,7 @@ def run_steps(steps: Sequence[Step], logs: Path, say: Callable[[str], None] | No
         raise board.failures[0]
 
 
-def _run_lane(
-    lane: Sequence[Step], board: _Board, children: Children, logs: Path, say: Callable[[str], None]
-) -> None:
+def _run_lane(lane: Sequence[Step], board: _Board, children: Children, logs: Path, say: Callable[[str], None]) -> None:
     for step in lane:
         for need in step.needs:
             while not board.events[need].wait(0.2):
@@ -197,16 +204,19 @@ def _run_lane(
                     return
         if board.stop.is_set():
             return
+        board.running[step.name] = time.monotonic()
         try:
             _run_step(step, children, logs, say)
-        except Aborted:
+        except AbortedError:
             return
-        except StepFailed as failure:
+        except StepError as failure:
             if not board.stop.is_set():
                 board.failures.append(failure)
                 board.stop.set()
                 children.end_all()
             return
+        finally:
+            board.running.pop(step.name, None)
         board.events[step.name].set()
 
 
@@ -220,13 +230,15 @@ def _run_step(step: Step, children: Children, logs: Path, say: Callable[[str], N
             return
         say(f"{'start':>9}  {step.name}")
         note = step.run(log)
-    except Aborted:
+    except AbortedError:
         raise
     except Exception as error:
         took_s = time.monotonic() - start
         log.say(f"{type(error).__name__}: {error}")
         lines = "\n".join(f"    | {line}" for line in log.tail())
-        raise StepFailed(f"step '{step.name}' failed after {took_s:.1f} s: {error}\n  log: {log.path}\n{lines}") from error
+        raise StepError(
+            f"step '{step.name}' failed after {took_s:.1f} s: {error}\n  log: {log.path}\n{lines}"
+        ) from error
     took_s = time.monotonic() - start
     say(f"{took_s:7.1f} s  {step.name}{f' ({note})' if note else ''}")
 
@@ -247,5 +259,16 @@ _say_lock = threading.Lock()
 
 def _say(text: str) -> None:
     with _say_lock:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(("\r\x1b[K" if sys.stdout.isatty() else "") + text + "\n")
+        sys.stdout.flush()
+
+
+def _show(board: _Board) -> None:
+    """On a terminal, one line that says what runs now and for how long; elsewhere nothing."""
+    if not sys.stdout.isatty():
+        return
+    now = time.monotonic()
+    running = ", ".join(f"{name} {now - start:.0f} s" for name, start in list(board.running.items()))
+    with _say_lock:
+        sys.stdout.write(f"\r\x1b[K{running[:110]}")
         sys.stdout.flush()
