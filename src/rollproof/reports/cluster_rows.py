@@ -1,4 +1,4 @@
-"""The cluster's rows of the timeline: phases, rollout legs, Argo CD, pods with their place in the Service, proofs, drift.
+"""The cluster's rows of the timeline: phases, rollout legs, Argo CD, pods and their place in the Service, drift.
 
 Drawn from watch arrivals and the harness' own deeds only. It must not fill in a state that no watch reported.
 """
@@ -23,6 +23,8 @@ _POD_LEGEND = (
     ("old", "old version"), ("new", "new version"), ("new pending", "not ready"), ("new terminating", "terminating"),
     ("inservice", "in the Service"),
 )  # fmt: skip
+_DRIFT_LEGEND = (("backoff", "back-off"), ("repair", "detect + apply"))
+_PROOF_LEGEND = (("ok", "as expected"), ("fail", "other"), ("unknown", "no answer"))
 _SYNC_KINDS = {"Synced": "good", "OutOfSync": "warn"}
 _HEALTH_KINDS = {"Healthy": "good", "Progressing": "busy", "Degraded": "bad", "Missing": "bad"}
 
@@ -33,10 +35,10 @@ def cluster_sections(facts: Facts, axis: Axis) -> list[Section]:
     sections = [
         Section(title="Phases", rows=_phases(facts, axis)),
         Section(title="Rollout", rows=_legs(facts, axis)),
-        Section(title="Drift", rows=_drift(facts, axis), legend=(("backoff", "back-off"), ("repair", "detect + apply"))),
+        Section(title="Drift", rows=_drift(facts, axis), legend=_DRIFT_LEGEND),
         Section(title="Argo CD", rows=_argo(facts, axis)),
         Section(title="Pods and endpoints", rows=_pod_rows(facts, axis, pods), legend=_POD_LEGEND),
-        Section(title="Proof", rows=_proofs(facts, axis), legend=(("ok", "as expected"), ("fail", "other"), ("unknown", "no answer"))),
+        Section(title="Proof", rows=_proofs(facts, axis), legend=_PROOF_LEGEND),
         Section(title="Blind", rows=_watch_gaps(facts, axis)),
     ]  # fmt: skip
     return [section for section in sections if section.rows]
@@ -251,10 +253,13 @@ def _proofs(facts: Facts, axis: Axis) -> tuple[Row, ...]:
 
 def _watch_gaps(facts: Facts, axis: Axis) -> tuple[Row, ...]:
     rows = []
-    gaps = [event for event in facts.find(source="watch", what="gap") if event.end_s >= axis.start_s]
+    end_s = axis.start_s + axis.length_ms / 1000
+    gaps = [
+        event
+        for event in facts.find(source="watch", what="gap")
+        if event.end_s >= axis.start_s and event.start_s <= end_s
+    ]
     for subject in dict.fromkeys(event.subject for event in gaps):
-        bars = tuple(
-            event_bar(axis, event, "blind", tip=sentence(event)) for event in gaps if event.subject == subject
-        )
+        bars = tuple(event_bar(axis, event, "blind", tip=sentence(event)) for event in gaps if event.subject == subject)
         rows.append(Row(name=f"watch {subject.partition('/')[2]}", kind="thin", bars=bars))
     return tuple(rows)

@@ -1,4 +1,4 @@
-"""Request log -> a bounded number of buckets -> SVG paths. A million rows and ten thousand give a page of the same size.
+"""Request log -> a bounded number of buckets -> SVG paths. A million rows and ten thousand make the same page.
 
 Requests are dated to their send (a failure belongs to its start); latency counts from the intended time. It must not
 smooth: a bucket shows its own counts and percentiles, and an empty bucket is a hole.
@@ -6,6 +6,7 @@ smooth: a bucket shows its own counts and percentiles, and an empty bucket is a 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ _STEP_MIN_MS = 20  # finer than this a bucket holds no more than a request or tw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buckets:
-    """Counts per bucket: `sent[lane, bucket]`, `failed[lane, bucket]`, `versions[version, bucket]`; percentiles in ms."""
+    """Counts: `sent[lane, bucket]`, `failed[lane, bucket]`, `versions[version, bucket]`; percentiles a bucket."""
 
     step_ms: int
     sent: NDArray[np.int64]
@@ -39,7 +40,7 @@ class Buckets:
 
 
 def bucketed(log: RequestLog, axis: Axis) -> Buckets:
-    """Aggregate. Percentiles are of good answers on the rate-driven lanes of the app: slow and control would blur them."""
+    """Aggregate. Percentiles are of good answers on the app's rate-driven lanes: slow and control would blur them."""
     step_ms = next(
         (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= BUCKETS_MAX), _STEPS_MS[-1]
     )
@@ -66,9 +67,7 @@ def bucketed(log: RequestLog, axis: Axis) -> Buckets:
     )
 
 
-def _counts(
-    rows: NDArray[np.int64], index: NDArray[np.int64], row_count: int, bucket_count: int
-) -> NDArray[np.int64]:
+def _counts(rows: NDArray[np.int64], index: NDArray[np.int64], row_count: int, bucket_count: int) -> NDArray[np.int64]:
     flat = np.bincount(rows * bucket_count + index, minlength=row_count * bucket_count)
     return flat.reshape(row_count, bucket_count)
 
@@ -92,15 +91,16 @@ def _percentiles(
 
 
 def step_path(values: NDArray[np.float64], step_ms: int, floor: float) -> str:
-    """A filled step curve over `floor`; `values` are y coordinates. Equal neighbours share one line."""
-    if not len(values):
-        return ""
-    parts = [f"M0 {floor:g}"]
-    changes = np.flatnonzero(np.diff(values)) + 1
-    edges = [0, *changes.tolist(), len(values)]
-    for begin, end in zip(edges, edges[1:], strict=False):
-        parts.append(f"V{round(float(values[begin]), 1):g}H{end * step_ms}")
-    return "".join([*parts, f"V{floor:g}Z"])
+    """A filled step curve over `floor`; `values` are y coordinates, and what lies on the floor is not drawn."""
+    parts = []
+    for first, last in _runs(values < floor):
+        parts.append(f"M{first * step_ms} {floor:g}")
+        changes = np.flatnonzero(np.diff(values[first:last])) + first + 1
+        edges = [first, *changes.tolist(), last]
+        for begin, end in itertools.pairwise(edges):  # equal neighbours share one line
+            parts.append(f"V{round(float(values[begin]), 1):g}H{end * step_ms}")
+        parts.append(f"V{floor:g}Z")
+    return "".join(parts)
 
 
 def stack_paths(layers: NDArray[np.int64], step_ms: int, height: int) -> list[str]:
@@ -108,21 +108,17 @@ def stack_paths(layers: NDArray[np.int64], step_ms: int, height: int) -> list[st
     total = layers.sum(axis=0)
     share = np.divide(layers, total, out=np.zeros(layers.shape), where=total > 0)
     tops = np.cumsum(share, axis=0)
-    bottoms = tops - share
-    return [_band(height * (1 - top), height * (1 - bottom), step_ms) for top, bottom in zip(tops, bottoms, strict=True)]
+    uppers, lowers = height * (1 - tops), height * (1 - tops + share)
+    return [_band(upper, lower, step_ms) for upper, lower in zip(uppers, lowers, strict=True)]
 
 
 def _band(upper: NDArray[np.float64], lower: NDArray[np.float64], step_ms: int) -> str:
     """The area between two step curves, in pieces where it has a height."""
     parts = []
     for begin, end in _runs(np.isfinite(upper) & np.isfinite(lower) & (lower - upper > 0)):
-        there = [f"M{begin * step_ms} {round(float(lower[begin]), 1):g}"]
-        back = []
-        for at in range(begin, end):
-            there.append(f"V{round(float(upper[at]), 1):g}H{(at + 1) * step_ms}")
-        for at in range(end - 1, begin - 1, -1):
-            back.append(f"V{round(float(lower[at]), 1):g}H{at * step_ms}")
-        parts.append("".join([*there, *back, "Z"]))
+        there = _steps(upper, range(begin, end), step_ms, 1)
+        back = _steps(lower, range(end - 1, begin - 1, -1), step_ms, 0)
+        parts.append(f"M{begin * step_ms} {round(float(lower[begin]), 1):g}{there}{back}Z")
     return "".join(parts)
 
 
@@ -144,7 +140,8 @@ def decades(buckets: Buckets) -> tuple[float, float]:
 
 def log_y(value_ms: NDArray[np.float64], low: float, high: float, height: int) -> NDArray[np.float64]:
     """Where a latency lies in a box of that height, on a logarithmic scale; NaN stays NaN."""
-    return height * (1 - np.log10(np.clip(value_ms, low, high) / low) / np.log10(high / low))
+    share = np.log10(np.clip(value_ms, low, high) / low) / np.log10(high / low)
+    return np.asarray(height * (1 - share), dtype=np.float64)
 
 
 def latency_paths(buckets: Buckets, height: int) -> tuple[str, str, str]:
@@ -158,6 +155,10 @@ def _line(values: NDArray[np.float64], step_ms: int) -> str:
     parts = []
     for begin, end in _runs(np.isfinite(values)):
         parts.append(f"M{begin * step_ms} {round(float(values[begin]), 1):g}")
-        for at in range(begin, end):
-            parts.append(f"V{round(float(values[at]), 1):g}H{(at + 1) * step_ms}")
+        parts.append(_steps(values, range(begin, end), step_ms, 1))
     return "".join(parts)
+
+
+def _steps(values: NDArray[np.float64], at: range, step_ms: int, edge: int) -> str:
+    """To each value's height, then along to its bucket's right (1) or left (0) edge."""
+    return "".join(f"V{round(float(values[index]), 1):g}H{(index + edge) * step_ms}" for index in at)

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page. A manager reads its top in a minute; an engineer digs down to the single request.
+"""report.html: one self-contained page; a manager reads its top in a minute, an engineer digs to a single request.
 
 No network, no external file, works from file://; complete without JavaScript (which adds zoom, details and filter).
 Every value goes through the template's escaping: answers of the target and of Argo CD are not trusted.
@@ -6,7 +6,7 @@ Every value goes through the template's escaping: answers of the target and of A
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
 __all__ = ["html_page", "write_html"]
 
 _EVENTS_MAX = 4000  # rows of the event table; the run folder holds them all
-_MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "–"}
+_MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
 _ORDER = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
 
 
@@ -62,7 +62,7 @@ def html_page(report: Report) -> str:
         legs=tables.leg_tables(report),
         drift=tables.drift_rows(report),
         gaps=tables.heal_gaps(report),
-        drills=[_drill(drill, facts) for drill, facts in report.facts.items()],
+        drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
         events=[_event_row(event, report) for event in shown],
         left_out=left_out,
         sources=sorted({event.source for event in shown}),
@@ -83,8 +83,9 @@ class _Drill:
     failures: tuple[tables.FailedRequest, ...]
 
 
-def _drill(name: str, facts: Facts) -> _Drill:
+def _drill(name: str, facts: Facts, report: Report) -> _Drill:
     axis = axis_of(facts)
+    facts = _with_all_watches(facts, report)
     if axis is None:
         return _Drill(
             name=name, axis=None, sections=(), ticks=(), hover=None, zooms=(), failure_counts=(), failures=()
@@ -105,6 +106,13 @@ def _drill(name: str, facts: Facts) -> _Drill:
         failure_counts=tuple(counts),
         failures=tuple(failures),
     )
+
+
+def _with_all_watches(facts: Facts, report: Report) -> Facts:
+    """Pods and Applications outlive a drill: what was their state when it began, an earlier drill's watch has told."""
+    wanted = {facts.drill, ""}
+    events = tuple(event for event in report.events() if event.drill in wanted or event.source == "watch")
+    return replace(facts, events=events)
 
 
 def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str, float, float], ...]:
@@ -135,7 +143,7 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
     cards = [
         ("Target", plan.target.name, f"{cluster.context} / {cluster.namespace} / {cluster.deployment}"),
         ("Release", release, f"env repo at {short_sha(plan.env_repo_head)}"),
-        ("Duration", _seconds(took_s), f"from {events[0].wall} (UTC)" if events else "no events"),
+        ("Duration", _seconds(took_s), f"from {events[0].wall[:19].replace('T', ' ')} UTC" if events else "no events"),
     ]
     if logs:
         sent = sum(len(log.rows) for log in logs)
@@ -201,10 +209,10 @@ def _value(value: object) -> object:
 
 def _seconds(value_s: float | None) -> str:
     if value_s is None:
-        return "–"
-    if value_s >= 120:  # noqa: PLR2004 - two minutes: above it seconds alone are hard to read
+        return "-"
+    if value_s >= 120:
         return f"{int(value_s // 60)} min {value_s % 60:.0f} s"
-    return f"{value_s:.2f} s" if value_s < 10 else f"{value_s:.1f} s"  # noqa: PLR2004
+    return f"{value_s:.2f} s" if value_s < 10 else f"{value_s:.1f} s"
 
 
 def _number(value: object) -> str:

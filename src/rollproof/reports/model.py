@@ -6,7 +6,7 @@ handle and no path: where a report goes is the writer's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,10 @@ class Report:
     exit_code: int
     undo: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def drills(self) -> Iterator[tuple[str, Facts]]:
+        """The drills with their facts; the run as a whole ("") is not one of them."""
+        return ((drill, facts) for drill, facts in self.facts.items() if drill)
 
     def events(self) -> tuple[Event, ...]:
         """Every event of the run once, in order: run-wide events are in each drill's facts."""

@@ -27,7 +27,7 @@ class _Data(dict[str, Any]):
 def short_sha(value: object) -> str:
     """A 40-digit commit is cut for reading; anything else is left as it is."""
     text = str(value)
-    if len(text) == 40 and all(digit in "0123456789abcdef" for digit in text):  # noqa: PLR2004 - a git object id
+    if len(text) == 40 and all(digit in "0123456789abcdef" for digit in text):
         return text[:_SHA_LENGTH]
     return text
 
@@ -77,7 +77,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("load", "stopped"): "load stopped: {requests} requests, {failures} failures",
     ("drift", "planned"): "drift planned: {change} on {object}",
     ("drift", "skipped"): "drift skipped: {reason}",
-    ("drift", "before"): "before: {attempts} self-heals on this revision, next one {remaining_s} s away at the earliest",
+    ("drift", "before"): "before: {attempts} self-heals on this revision, the next in {remaining_s} s at the earliest",
     ("drift", "injected"): "drift injected: {field} from {from} to {to}",
     ("drift", "void"): "the patch changed nothing",
     ("drift", "detected"): "Argo CD has noticed the drift after {took}",

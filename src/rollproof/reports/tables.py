@@ -13,7 +13,6 @@ from typing import Any
 
 from rollproof.checkers.act import LEGS, find_act
 from rollproof.core.event import Event, Outcome
-from rollproof.core.facts import Facts
 from rollproof.core.intervals import blind_gaps
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result
@@ -63,7 +62,7 @@ class LegTable:
 def leg_tables(report: Report) -> list[LegTable]:
     """A table for each drill that released or rolled back."""
     tables = []
-    for drill, facts in report.facts.items():
+    for drill, facts in report.drills():
         act = find_act(facts)
         if act is None:
             continue
@@ -120,12 +119,13 @@ class DriftRow:
 def drift_rows(report: Report) -> list[DriftRow]:
     """A row for each trial of every drill."""
     rows = []
-    for drill, facts in report.facts.items():
+    for drill, facts in report.drills():
         results = {v.subject: v for v in report.verdicts if v.drill == drill and v.subject.startswith("Drift/")}
         for subject in dict.fromkeys(event.subject for event in facts.find(source="drift")):
             events = {event.what: event for event in facts.find(source="drift") if event.subject == subject}
             verdict = results.get(subject)
-            rows.append(_drift_row(subject, events, verdict.numbers if verdict else {}, verdict and verdict.result))
+            numbers, result = (verdict.numbers, verdict.result) if verdict else ({}, None)
+            rows.append(_drift_row(subject, events, numbers, result))
     return rows
 
 
@@ -166,7 +166,7 @@ def heal_gaps(report: Report) -> list[tuple[int, float, bool]]:
     """(attempts already made, gap in seconds, within the limit): the gaps that Argo CD itself stated in this run."""
     limit_s = report.plan.target.drift.limit_s
     gaps: dict[int, float] = {}
-    for facts in report.facts.values():
+    for _, facts in report.drills():
         for event in facts.find(source="drift", what="before"):
             attempts, gap_s = event.data.get("attempts"), event.data.get("gap_s")
             if isinstance(attempts, int) and isinstance(gap_s, int | float):
@@ -216,13 +216,14 @@ def failed_requests(log: RequestLog, axis: Axis) -> tuple[list[tuple[str, str, i
 def blind_spots(report: Report) -> list[str]:
     """What this run could not see, so that nobody reads more into a result than was measured."""
     out: list[str] = []
-    for verdict in report.verdicts:
-        if verdict.result is Result.SKIPPED:
-            out.append(f"{verdict.drill} {verdict.checker} {verdict.subject} was skipped: {verdict.why}".strip())
-    for drill, facts in report.facts.items():
-        for event in facts.find(source="watch", what="gap"):
-            if event.data.get("lost"):
-                out.append(f"{drill}: {sentence(event)}; facts may be missing")
+    out += [
+        f"{verdict.checker} {verdict.subject} was skipped: {verdict.why}"
+        for verdict in report.verdicts
+        if verdict.result is Result.SKIPPED
+    ]
+    for drill, facts in report.drills():
+        lost = [event for event in facts.find(source="watch", what="gap") if event.data.get("lost")]
+        out += [f"{drill}: {sentence(event)}; facts may be missing" for event in lost]
         for what in ("not-reachable", "log-unreadable"):
             event_found = facts.first(what=what)
             if event_found is not None:
@@ -232,7 +233,7 @@ def blind_spots(report: Report) -> list[str]:
             out.append(f"{drill}: {unanswered} proofs had no answer")
         if facts.requests is not None:
             out += [f"{drill}: {text}" for text in _blind_load(facts.requests)]
-    delay = next((e for facts in report.facts.values() for e in facts.find(source="run", what="calibrated")), None)
+    delay = next((event for event in report.events() if (event.source, event.what) == ("run", "calibrated")), None)
     if delay is not None:
         out.append(f"times of cluster facts are watch arrivals, {delay.data.get('median_ms')} ms late (median)")
     else:

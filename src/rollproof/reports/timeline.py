@@ -61,7 +61,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """Curves of a row: (CSS class, SVG path) in a box of `length_ms` by `height`; `marks` are (label, y in per cent)."""
+    """Curves of a row: (CSS class, SVG path) in a box of the axis by `height`; `marks` are (label, y in per cent)."""
 
     height: int
     paths: tuple[tuple[str, str], ...]
@@ -129,7 +129,7 @@ def ticks(axis: Axis) -> tuple[tuple[str, float], ...]:
 
 
 def _clock(at_ms: float, step_ms: float) -> str:
-    if step_ms >= 60_000:  # noqa: PLR2004 - a minute
+    if step_ms >= 60_000:
         return f"{at_ms / 60_000:g} min"
     return f"{at_ms / 1000:g} s"
 

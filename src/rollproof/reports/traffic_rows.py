@@ -1,4 +1,4 @@
-"""The requests' rows of the timeline: which version answered, rate, latency, and a row a lane with outages and blind time.
+"""The requests' rows of the timeline: which version answered, rate, latency, and for each lane outages and blind time.
 
 It draws what core.intervals derived, with the bounds that go with it; it must not derive an outage of its own.
 """
@@ -19,7 +19,7 @@ from rollproof.reports.timeline import Axis, Bar, Plot, Row, Section, bar
 __all__ = ["hover_data", "traffic_section", "window_ns"]
 
 _HEIGHTS = {"rate": 56, "latency": 72, "lane": 26, "versions": 22}
-_FAILURE_MARKS_MAX = 1000
+_FAILURE_MARKS_MAX = 1000  # on a lane; more are drawn as a curve
 _BLIND_BARS_MAX = 200  # the widest ones; the rest would be thinner than a pixel
 _LEGEND = (
     ("sent", "requests"), ("failed", "failed"), ("outage", "outage, surely"), ("outage-bounds", "outage, at most"),
@@ -102,14 +102,15 @@ def _lane(
     sent, failed = buckets.sent[number], buckets.failed[number]
     top = max(int(sent.max()), 1)
     paths = [("sent", step_path(height * (1 - sent / top), buckets.step_ms, height))]
-    if failed.any():
+    if int(failed.sum()) > _FAILURE_MARKS_MAX:
         paths.append(("failed", step_path(height * (1 - failed / top), buckets.step_ms, height)))
+    elif failed.any():
         paths.append(("failure", _failure_marks(log, number, axis, height)))
     bars = [_gap_bar(axis, gap) for gap in _widest(gaps, lane)]
     for outage in found:
         if outage.lane == lane:
             bars += _outage_bars(axis, outage)
-    role = " (control)" if lane == log.control else "" if lane in log.open_loop else " (by concurrency)"
+    role = " (not the app)" if lane == log.control else "" if lane in log.open_loop else " (by concurrency)"
     note = f"{int(sent.sum()):,} sent, {int(failed.sum()):,} failed"
     plot = Plot(height=height, paths=tuple(paths))
     return Row(name=f"{lane}{role}", note=note, kind="lane", bars=tuple(bars), plot=plot)
@@ -117,7 +118,7 @@ def _lane(
 
 def _failure_marks(log: RequestLog, lane: int, axis: Axis, height: int) -> str:
     rows = log.rows[(log.rows["lane"] == lane) & (log.rows["outcome"] != 0)]
-    at_ms = sorted({axis.at_ns(int(send_ns)) for send_ns in rows["send_ns"][:_FAILURE_MARKS_MAX]})
+    at_ms = sorted({axis.at_ns(int(send_ns)) for send_ns in rows["send_ns"]})
     return "".join(f"M{moment:g} 0V{height}" for moment in at_ms)
 
 

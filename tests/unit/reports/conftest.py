@@ -32,9 +32,17 @@ class Story:
     events: list[Event] = field(default_factory=list)
 
     def tell(
-        self, source: str, subject: str, what: str, at: float, until: float | None = None, *, ok: object = True, **data: Any
+        self,
+        source: str,
+        subject: str,
+        what: str,
+        at: float,
+        until: float | None = None,
+        *,
+        ok: bool = True,
+        **data: Any,
     ) -> Event:
-        outcome = {True: Outcome.OK, False: Outcome.FAIL, None: Outcome.UNKNOWN}[ok]  # type: ignore[index]
+        outcome = Outcome.OK if ok else Outcome.UNKNOWN
         wall = f"2026-11-24T09:{int(at) // 60:02d}:{at % 60:06.3f}+00:00"
         end_s = 1000.0 + (at if until is None else until)
         names = {key.rstrip("_"): value for key, value in data.items()}
@@ -77,7 +85,7 @@ def rollout(story: Story, source: str, begin: float, pods: tuple[int, int, int, 
         source, subject, "started", t, old_sha=OLD, new_sha=NEW, mode="push", restart=False, reverts=COMMIT,
         old_pods=[{"name": name, "uid": uid} for name, uid in zip(names[:2], uids, strict=True)],
     )  # fmt: skip
-    tell(source, subject, "committed", t, t + 0.31, commit=commit, parent="9" * 40, path="overlays/dev/kustomization.yaml")
+    tell(source, subject, "committed", t, t + 0.31, commit=commit, parent="9" * 40, path="overlays/dev")
     tell(source, subject, "pushed", t + 0.31, t + 0.62, commit=commit, attempts=1)
     tell(source, subject, "refresh-asked", t + 0.65, count=2)
     app = {"health": "Healthy", "attempts": 0, "automated": True}
@@ -98,14 +106,16 @@ def rollout(story: Story, source: str, begin: float, pods: tuple[int, int, int, 
     tell("watch", "Application/argocd/shop", "modified", to + 13.2, sync_status="Synced", sync_revision=commit, **app)
     for index, at in enumerate(np.linspace(to + 13.4, to + 14.6, 12)):
         where = "Ingress" if index % 3 == 0 else f"Pod/shop/{names[2 + index % 2]}"
-        tell("proof", where, "version", at, at + 0.02, version=sha_to, expected=sha_to, status=200, error="", via="ingress")
+        tell("proof", where, "version", at, at + 0.02, version=sha_to, expected=sha_to, status=200, error="")
         if index < 3:
             tell("proof", where, "database", at, at + 0.03, value="ok", expected="ok", status=200, error="")
     tell(source, subject, "proven", to + 13.0, to + 14.7, pods=2, ingress_answers=20)
     tell(source, subject, "old-gone", to + 13.0, to + 23.8, uids=uids)
 
 
-def requests(begin: float, seconds: float, switch: tuple[float, float], outage: tuple[float, float] | None) -> RequestLog:
+def requests(
+    begin: float, seconds: float, switch: tuple[float, float], outage: tuple[float, float] | None
+) -> RequestLog:
     """RATE a second over the lanes; within `switch` both versions answer, within `outage` most lanes fail."""
     count = int(seconds * RATE)
     k = np.arange(count)
@@ -172,12 +182,14 @@ def drift(story: Story) -> None:
         tell("drift", subject, "healthy", at, done + 0.9)
         tell("drift", subject, "after", done + 1, attempts=attempts + 1, initiated_by="automated", automated=True)
         tell("drift", subject, "undone", done + 1, by="self-heal")
-    story.tell("drift", "Drift/replicas", "planned", 135.0, object="Deployment/shop/shop", change="replicas → 3", kind="heal")
-    story.tell("drift", "Drift/replicas", "skipped", 135.1, reason="an HPA owns replicas")
-    story.tell("drift", "Drift/undeclared-annotation", "planned", 136.0, object="Service/shop/shop", change="annotation", kind="control")
-    story.tell("drift", "Drift/undeclared-annotation", "injected", 136.2, 136.25, field="annotation", from_=None, to="x")
-    story.tell("drift", "Drift/undeclared-annotation", "stayed", 136.25, 146.25, watched_s=10)
-    story.tell("drift", "Drift/undeclared-annotation", "undone", 146.4, by="harness")
+    tell, subject = story.tell, "Drift/replicas"
+    tell("drift", subject, "planned", 135.0, object="Deployment/shop/shop", change="replicas → 3", kind="heal")
+    tell("drift", subject, "skipped", 135.1, reason="an HPA owns replicas")
+    subject = "Drift/undeclared-annotation"
+    tell("drift", subject, "planned", 136.0, object="Service/shop/shop", change="annotation", kind="control")
+    tell("drift", subject, "injected", 136.2, 136.25, field="annotation", from_=None, to="x")
+    tell("drift", subject, "stayed", 136.25, 146.25, watched_s=10)
+    tell("drift", subject, "undone", 146.4, by="harness")
 
 
 def the_plan() -> Plan:
@@ -191,9 +203,9 @@ def the_plan() -> Plan:
         control=Control(url="http://127.0.0.1:8080/control"),
     )
     touches = (
-        Touch(drill="zero-downtime", subject="env repo overlays/dev", change=f"newTag {OLD} → {NEW}", undo="git revert"),
+        Touch(drill="zero-downtime", subject="overlays/dev", change=f"newTag {OLD} → {NEW}", undo="git revert"),
         Touch(drill="drift", subject="Deployment/shop/shop", change="image, env", undo="restore the field"),
-        Touch(drill="rollback", subject="env repo overlays/dev", change=f"revert of {NEW}", undo="none needed"),
+        Touch(drill="rollback", subject="overlays/dev", change=f"revert of {NEW}", undo="none needed"),
     )
     return Plan(
         schema=SCHEMA, run_id="20261124T090000Z-all", drills=("zero-downtime", "drift", "rollback"), target=target,
@@ -207,23 +219,38 @@ def the_verdicts() -> tuple[Verdict, ...]:
         "requests failed from 0.1 s after the old pod began to terminate until it left the Service 0.4 s later",
         "preStop sleep of at least 6 s; terminationGracePeriodSeconds above preStop plus the longest request",
     )
-    return (
-        Verdict("rollout", "Deployment/shop/shop", Result.PASS, "2 of 2 old pods were replaced; the last one was gone 27.0 s after the start", "zero-downtime", {"old_pods": 2, "new_pods": 2, "last_old_pod_gone_s": 27.0}, (9, 10)),
-        Verdict("release", f"Release/{NEW}", Result.PASS, f"{NEW} was proven on every pod 17.9 s after the start", "zero-downtime", {"proven_s": 17.9}, (9, 12, 15)),
-        Verdict("version", "Ingress", Result.PASS, f"every answer after the proof came from {NEW}", "zero-downtime", {"answers": 5400}),
-        Verdict("readiness", "/ready#/database", Result.PASS, "'ok' from 2 pods and through the ingress", "zero-downtime", {"pods": 2}),
-        Verdict("availability", "Ingress", Result.FAIL, "24 of 12,000 requests failed in 2 outages; the longest lasted at least 280 ms, at most 310 ms", "zero-downtime", {"requests": 12000, "failures": 24, "outage_ms_max": 310.0}, (27, 28, 30), (hint,)),
-        Verdict("load_soundness", "Load", Result.PASS, "200 req/s before and after; 1 of 12,000 dispatches was late", "zero-downtime", {"late_share": 0.0001}),
-        Verdict("drift", "Drift/image", Result.PASS, "detection + apply took 0.58 s, limit 5 s", "drift", {"repair_s": 0.58, "backoff_s": 0.0}, (60, 61)),
-        Verdict("drift", "Drift/env", Result.PASS, "detection + apply took 0.41 s, limit 5 s", "drift", {}),
-        Verdict("drift", "Drift/configmap", Result.PASS, "detection + apply took 0.51 s, limit 5 s; back-off 3.61 s", "drift", {}),
-        Verdict("drift", "Drift/delete-service", Result.INCONCLUSIVE, "restored after 15.97 s, but the watch was away for 0.8 s", "drift", {}),
-        Verdict("drift", "Drift/replicas", Result.SKIPPED, "an HPA owns replicas", "drift", {}),
-        Verdict("drift", "Drift/undeclared-annotation", Result.PASS, "the undeclared annotation stayed for 10 s", "drift", {}),
-        Verdict("rollback", f"Rollback/{OLD}", Result.PASS, f"git revert brought {OLD} back in 17.3 s from push to proof, within the limit of 30 s", "rollback", {"push_to_proof_s": 17.28, "limit_s": 30.0}),
-        Verdict("availability", "Ingress", Result.PASS, "12,000 requests, 0 failures: no outage longer than 12 ms", "rollback", {"requests": 12000, "failures": 0}),
-        Verdict("undo", "Undo", Result.PASS, "all 8 changes were undone", "rollback", {"entries": 8, "failed": 0}),
+    good, out = Result.PASS, []
+
+    def said(drill: str, checker: str, subject: str, result: Result, why: str, **more: Any) -> None:
+        out.append(Verdict(checker, subject, result, why, drill, **more))
+
+    why = "2 of 2 old pods were replaced; the last one was gone 27.0 s after the start"
+    said("zero-downtime", "rollout", "Deployment/shop/shop", good, why, numbers={"old_pods": 2}, evidence=(9, 10))
+    said("zero-downtime", "release", f"Release/{NEW}", good, f"{NEW} was proven on every pod 17.9 s after the start")
+    said("zero-downtime", "version", "Ingress", good, f"every answer after the proof came from {NEW}")
+    said("zero-downtime", "readiness", "/ready#/database", good, "'ok' from 2 pods and through the ingress")
+    why = "26 of 12,000 requests failed in 3 outages; the longest lasted at least 280 ms, at most 310 ms"
+    numbers = {"requests": 12000, "failures": 26, "outage_ms_max": 310.0}
+    said(
+        "zero-downtime", "availability", "Ingress", Result.FAIL, why,
+        numbers=numbers, evidence=(27, 28, 30), findings=(hint,),
     )  # fmt: skip
+    why = "200 req/s before and after; 1 of 12,000 dispatches was late"
+    said("zero-downtime", "load_soundness", "Load", good, why, numbers={"late_share": 0.0001})
+    why = "detection + apply took 0.58 s, limit 5 s"
+    said("drift", "drift", "Drift/image", good, why, numbers={"repair_s": 0.58, "backoff_s": 0.0}, evidence=(60, 61))
+    said("drift", "drift", "Drift/env", good, "detection + apply took 0.41 s, limit 5 s")
+    said("drift", "drift", "Drift/configmap", good, "detection + apply took 0.51 s, limit 5 s; back-off 3.61 s")
+    why = "restored after 15.97 s, but the watch was away for 0.8 s"
+    said("drift", "drift", "Drift/delete-service", Result.INCONCLUSIVE, why)
+    said("drift", "drift", "Drift/replicas", Result.SKIPPED, "an HPA owns replicas")
+    said("drift", "drift", "Drift/undeclared-annotation", good, "the undeclared annotation stayed for 10 s")
+    why = f"git revert brought {OLD} back in 17.3 s from push to proof, within the limit of 30 s"
+    said("rollback", "rollback", f"Rollback/{OLD}", good, why, numbers={"push_to_proof_s": 17.28, "limit_s": 30.0})
+    why = "12,000 requests, 0 failures: no outage longer than 12 ms"
+    said("rollback", "availability", "Ingress", good, why, numbers={"requests": 12000, "failures": 0})
+    said("rollback", "undo", "Undo", good, "all 8 changes were undone", numbers={"entries": 8, "failed": 0})
+    return tuple(out)
 
 
 def the_report() -> Report:
@@ -238,14 +265,14 @@ def the_report() -> Report:
     story.tell("run", "drill", "started", 1.0)
     story.tell("load", "Load", "self-test", 1.0, 2.4, passed=True, classes={"http.502": [20, 20]})
     story.tell("load", "Load", "started", 2.5, rate_per_s=200, lanes=list(LANES), scheduling="SCHED_FIFO 50")
-    story.phases(("settle", 1, 2.5), ("baseline", 2.5, 13), ("act", 13, 40), ("steady", 40, 55), ("undo-check", 62.5, 63))
+    story.phases(("settle", 1, 2.5), ("baseline", 2.5, 13), ("act", 13, 40), ("steady", 40, 62.5))
     rollout(story, "release", 13.0, (1, 2, 3, 4), OLD, NEW)
-    story.tell("load", "Load", "stopped", 62.5, requests=12000, failures=24)
-    story.tell("ingress", "Ingress", "log-unreadable", 62.6, ok=None, reason="no selector in the target file")
+    story.tell("load", "Load", "stopped", 62.5, requests=12000, failures=26)
+    story.tell("ingress", "Ingress", "log-unreadable", 62.6, ok=False, reason="no selector in the target file")
     story.drill = "drift"
     story.phases(("settle", 100, 101), ("act", 101, 147))
     drift(story)
-    story.tell("watch", "Watch/Service", "gap", 118.0, 118.8, ok=None, lost=True, reason="410 Gone, a version was skipped")
+    story.tell("watch", "Watch/Service", "gap", 118.0, 118.8, ok=False, lost=True, reason="410 Gone")
     story.drill = "rollback"
     story.phases(("baseline", 150, 160), ("act", 160, 187), ("steady", 187, 202))
     rollout(story, "rollback", 160.0, (3, 4, 1, 2), OLD, NEW)
@@ -261,7 +288,7 @@ def the_report() -> Report:
         drill: Facts(
             plan=plan,
             drill=drill,
-            events=tuple(event for event in story.events if event.drill in {drill, ""} or event.source == "watch"),
+            events=tuple(event for event in story.events if event.drill in {drill, ""}),
             requests=logs.get(drill),
         )
         for drill in plan.drills

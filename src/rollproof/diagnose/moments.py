@@ -1,0 +1,131 @@
+"""What the causes are read from: bursts of failed requests, and the moments of each pod's life on the same clock.
+
+Watch arrivals are a few milliseconds late, so rules compare with slack; this module must not decide what is a cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.requests import RequestLog
+
+__all__ = ["Burst", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
+
+_APART_S = 1.0  # failures further apart than this are told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Failed requests close together. `rows` are their rows; times are seconds on the timeline's clock."""
+
+    log: RequestLog
+    rows: NDArray[np.void]
+
+    @property
+    def start_s(self) -> float:
+        """First failed send."""
+        return float(self.rows["send_ns"].min()) / 1e9
+
+    @property
+    def end_s(self) -> float:
+        """Last failed send."""
+        return float(self.rows["send_ns"].max()) / 1e9
+
+    def lanes(self) -> set[str]:
+        """Names of the lanes that suffered."""
+        return {self.log.lanes[int(lane)] for lane in np.unique(self.rows["lane"])}
+
+    def outcomes(self) -> set[str]:
+        """The classes of failure in it."""
+        return {self.log.outcomes[int(outcome)] for outcome in np.unique(self.rows["outcome"])}
+
+    def share(self, *prefixes: str) -> float:
+        """Which part of the failures has an outcome that begins with one of these words."""
+        wanted = [index for index, name in enumerate(self.log.outcomes) if name.startswith(prefixes)]
+        return float(np.isin(self.rows["outcome"], wanted).mean())
+
+    def served_by(self) -> str:
+        """The pod that gave most of the bad answers, "" if none is known."""
+        named = self.rows["served_by"][self.rows["served_by"] > 0]
+        return self.log.pods[int(np.bincount(named).argmax())] if len(named) else ""
+
+    def took_s(self) -> float:
+        """How long the longest of them had been under way when it failed."""
+        done = self.rows["done_ns"] > 0
+        return float((self.rows["done_ns"] - self.rows["send_ns"])[done].max(initial=0)) / 1e9
+
+
+def bursts(log: RequestLog, begin_s: float) -> list[Burst]:
+    """The failures after `begin_s`, in groups."""
+    failed = log.rows[(log.rows["outcome"] != 0) & (log.rows["send_ns"] >= int(begin_s * 1e9))]
+    if not len(failed):
+        return []
+    cuts = np.flatnonzero(np.diff(failed["send_ns"]) > _APART_S * 1e9) + 1
+    return [Burst(log, rows) for rows in np.split(failed, cuts)]
+
+
+@dataclass(frozen=True, slots=True)
+class PodLife:
+    """When a pod became ready, began to terminate, left the Service and was gone; None for what was not seen."""
+
+    name: str
+    ready_s: float | None
+    terminating_s: float | None
+    out_of_service_s: float | None
+    gone_s: float | None
+    lost_readiness_s: float | None  # ready, then not, without being asked to terminate
+
+
+def pod_lives(facts: Facts) -> list[PodLife]:
+    """The lives of all pods, in order of appearance."""
+    grouped: dict[str, list[Event]] = {}
+    for event in facts.find(source="watch", subject="Pod/"):
+        grouped.setdefault(str(event.data.get("uid", event.subject)), []).append(event)
+    slices = _ready_addresses(facts)
+    return [_life(events, slices) for events in grouped.values()]
+
+
+def _life(events: Sequence[Event], slices: Sequence[tuple[float, frozenset[str]]]) -> PodLife:
+    ready_s = terminating_s = lost_s = gone_s = None
+    was_ready = False
+    for event in events:
+        ready, terminating = bool(event.data.get("ready")), bool(event.data.get("terminating"))
+        if event.what == "deleted":
+            gone_s = event.start_s
+        if terminating and terminating_s is None:
+            terminating_s = event.start_s
+        if ready and ready_s is None and not event.data.get("initial"):
+            ready_s = event.start_s
+        if was_ready and not ready and terminating_s is None and lost_s is None:
+            lost_s = event.start_s
+        was_ready = ready
+    ips = {str(event.data["ip"]) for event in events if event.data.get("ip")}
+    out_s = None
+    if terminating_s is not None:
+        out_s = next((at for at, ready_ips in slices if at >= terminating_s - 1.0 and not ips & ready_ips), None)
+    return PodLife(events[0].subject.rpartition("/")[2], ready_s, terminating_s, out_s, gone_s, lost_s)
+
+
+def _ready_addresses(facts: Facts) -> list[tuple[float, frozenset[str]]]:
+    """After each EndpointSlice event, the ready addresses of all slices together."""
+    latest: dict[str, frozenset[str]] = {}
+    out = []
+    for event in facts.find(source="watch", subject="EndpointSlice/"):
+        ready = event.data.get("ready") or ()
+        latest[event.subject] = frozenset() if event.what == "deleted" else frozenset(str(ip) for ip in ready)
+        out.append((event.start_s, frozenset().union(*latest.values())))
+    return out
+
+
+def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:
+    """The smallest number of ready endpoints at any time between; None if no watch told."""
+    words = _ready_addresses(facts)
+    before = [len(ips) for at, ips in words if at <= begin_s][-1:]
+    between = [len(ips) for at, ips in words if begin_s < at <= end_s]
+    return min(before + between, default=None)
