@@ -1,0 +1,61 @@
+"""What an outcome means for the target: good, its failure, a refusal by a rate limit, or no statement about it at all.
+
+The names are the taxonomy of measurement.md section 5, as the generator writes them. One place decides, so that the
+checkers, the outages and the reports cannot differ. "slow" is no outcome: a late answer is an answer.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.requests import RequestLog
+
+__all__ = ["Kind", "kind", "kinds", "lane_mask", "was_silence"]
+
+_LIMITED = frozenset({"http.403", "http.429"})
+_OWN = frozenset(
+    f"connect.{cause}" for cause in ("dns", "EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM", "EACCES", "EPERM")
+) | {"unfinished"}
+
+
+class Kind(IntEnum):
+    """What one attempt says."""
+
+    GOOD = 0
+    HARD = 1  # the target, or the way to it, failed the request
+    LIMITED = 2  # a rate limit or WAF in front refused it: the load is too high to tell anything
+    OWN = 3  # the generator's side failed (name lookup, no port left, no outcome): nothing is known about the target
+
+
+def kind(outcome: str) -> Kind:
+    """The meaning of an outcome's name; an unknown name that is not ours counts against the target."""
+    if not outcome:
+        return Kind.GOOD
+    if outcome in _LIMITED:
+        return Kind.LIMITED
+    return Kind.OWN if outcome in _OWN or outcome.startswith("client.") else Kind.HARD
+
+
+def kinds(log: RequestLog) -> NDArray[np.uint8]:
+    """The kind of every row."""
+    table = np.array([kind(name) for name in log.outcomes], dtype=np.uint8)
+    found: NDArray[np.uint8] = table[log.rows["outcome"]]
+    return found
+
+
+def was_silence(log: RequestLog) -> NDArray[np.bool_]:
+    """Rows that were never answered within their deadline: those were failing all the time since they were sent."""
+    table = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
+    found: NDArray[np.bool_] = table[log.rows["outcome"]]
+    return found
+
+
+def lane_mask(log: RequestLog, lane: str) -> NDArray[np.bool_]:
+    """The rows of one lane; none if there is no such lane."""
+    if lane not in log.lanes:
+        return np.zeros(len(log.rows), dtype=bool)
+    found: NDArray[np.bool_] = log.rows["lane"] == log.lanes.index(lane)
+    return found
