@@ -7,13 +7,13 @@ a statement about the target: such a drill is INCONCLUSIVE.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from rollproof import checkers, diagnose
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result, Verdict, worst
 from rollproof.reports import Report
+from rollproof.reports.allure import write_allure
 from rollproof.reports.html import write_html
 from rollproof.reports.junit import write_junit
 from rollproof.runfolder import UNDO, RunFolder
@@ -75,15 +75,8 @@ def write_reports(folder: RunFolder, report: Report) -> None:
     page = folder.path / "report.html"
     write_html(page, report)
     write_junit(folder.path / "junit.xml", report)
-    _write_allure(folder.path, report, (page, *sorted(folder.path.glob("locust-*.html"))))
-
-
-def _write_allure(path: Path, report: Report, attachments: tuple[Path, ...]) -> None:
-    try:
-        from rollproof.reports.allure import write_allure  # noqa: PLC0415 - an optional extra
-    except ModuleNotFoundError:
-        return
-    write_allure(path / "allure-results", report, attachments)
+    attachments = (page, *sorted(folder.path.glob("locust-*.html")))
+    write_allure(folder.path / "allure-results", report, attachments)
 
 
 def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> str:

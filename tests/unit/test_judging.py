@@ -1,0 +1,111 @@
+"""What a folder is judged as: drills that did not come to their end, the undo, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from story import good_release, plan
+
+from rollproof.core.event import Outcome
+from rollproof.core.verdict import Result
+from rollproof.judging import judge_run, write_reports
+from rollproof.runfolder import UNDO, RunFolder
+
+DRILL = "zero-downtime"
+ASKED = {"checkers": ["rollout", "release", "version", "readiness"]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[RunFolder]:
+    with RunFolder.create(tmp_path / "run", plan()) as folder:
+        yield folder
+
+
+def tell(folder: RunFolder, *, ended: str = "finished", asked: dict[str, list[str]] | None = ASKED) -> None:
+    """A sound release as the session would have recorded it."""
+    folder.drill = DRILL
+    folder.record("run", "drill", "started")
+    for event in good_release().events:
+        folder.record(
+            event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s, end_s=event.end_s,
+            data=event.data,
+        )  # fmt: skip
+    if asked:
+        folder.record("run", "judge", "asked", data=asked)
+    if ended:
+        folder.record("run", "drill", ended, data={"reason": "because"})
+    folder.drill = UNDO
+
+
+def test_a_sound_drill_passes(folder: RunFolder) -> None:
+    tell(folder)
+    report = judge_run(folder)
+    assert [verdict.result for verdict in report.verdicts] == [Result.PASS] * 4
+    assert (report.result, report.exit_code, report.undo) == (Result.PASS, 0, "")
+
+
+@pytest.mark.parametrize("ended", ["error", "interrupted", ""])
+def test_a_drill_that_did_not_end_is_inconclusive_whatever_was_proven(folder: RunFolder, ended: str) -> None:
+    tell(folder, ended=ended)
+    report = judge_run(folder)
+    assert report.result is Result.INCONCLUSIVE
+    assert report.exit_code == 3
+    assert report.verdicts[-1].checker == "harness"
+
+
+def test_a_drill_that_never_started_or_asked_for_nothing_is_inconclusive(folder: RunFolder) -> None:
+    folder.record("run", "phase", "settle")
+    assert "never started" in judge_run(folder).verdicts[0].why
+    tell(folder, asked=None)
+    assert "asked for no verdict" in judge_run(folder).verdicts[0].why
+
+
+def test_a_skipped_drill_never_makes_a_pass(folder: RunFolder) -> None:
+    folder.drill = DRILL
+    folder.record("run", "drill", "skipped", data={"reason": "no HPA"})
+    report = judge_run(folder)
+    assert [(verdict.result, verdict.why) for verdict in report.verdicts] == [(Result.SKIPPED, "no HPA")]
+    assert report.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "word"),
+    [
+        (["done"], 0, "clean"),
+        (["left"], 3, "left"),
+        (["failed"], 4, "failed"),
+        ([], 4, "failed"),
+    ],
+)
+def test_the_undo_decides_with(folder: RunFolder, ends: list[str], code: int, word: str) -> None:
+    tell(folder)
+    folder.drill = DRILL
+    folder.record("undo", "Undo/1", "written")
+    folder.drill = UNDO
+    for what in ends:
+        outcome = {"left": Outcome.UNKNOWN, "failed": Outcome.FAIL}.get(what, Outcome.OK)
+        folder.record("undo", "Undo/1", what, outcome=outcome)
+    report = judge_run(folder)
+    assert (report.exit_code, report.undo) == (code, word)
+
+
+def test_a_kept_release_is_called_kept(folder: RunFolder) -> None:
+    tell(folder)
+    folder.record("undo", "Undo/1", "written")
+    folder.record("undo", "Undo/1", "not-needed", data={"kept": True})
+    assert judge_run(folder).undo == "kept"
+
+
+def test_judging_again_gives_the_same(folder: RunFolder) -> None:
+    tell(folder)
+    write_reports(folder, judge_run(folder))
+    first = (folder.path / "verdicts.json").read_text()
+    for name in ("verdicts.json", "report.html", "junit.xml"):
+        assert (folder.path / name).stat().st_size > 100
+    with RunFolder.open(folder.path) as again:
+        write_reports(again, judge_run(again))
+    assert (folder.path / "verdicts.json").read_text() == first
+    assert json.loads(first)["result"] == "PASS"
