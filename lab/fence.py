@@ -39,7 +39,7 @@ def close(log: Log, subnet: str) -> str:
         _filter(log, "-I", parent, "1", "-j", _CHAIN)
     _mangle(log, "-N", _WATCH)
     for source in (subnet, settings.POD_RANGE, settings.SERVICE_RANGE):
-        _mangle(log, "-A", _WATCH, "!", "-o", "lo", "-s", source)
+        _mangle(log, "-A", _WATCH, "-s", source, "!", "-o", "lo")
     _mangle(log, "-I", "POSTROUTING", "1", "!", "-o", settings.BRIDGE, "-j", _WATCH)
     if not is_closed(log, subnet):
         raise LabError("iptables took the lab's rules but does not show them; look at `iptables -S` and try again")

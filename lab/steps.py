@@ -21,6 +21,7 @@ from pathlib import Path
 __all__ = ["CommandError", "LabError", "Log", "Step", "StepError", "run_steps"]
 
 _TAIL_LINES = 15
+_PATIENCE_S = 10.0
 
 
 class LabError(Exception):
@@ -80,6 +81,15 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
         return
 
 
+def _collect(child: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a child that was asked to end; one that does not listen is killed."""
+    try:
+        child.communicate(timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+
+
 class Log:
     """The log of one step: every command that the step runs goes through here, with its output and its status."""
 
@@ -128,6 +138,7 @@ class Log:
             out, _ = child.communicate(given, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             _end_group(child)
+            _collect(child)
             raise CommandError(f"{words[0]} did not end within {timeout_s:.0f} s: {' '.join(words)[:200]}") from None
         finally:
             self._children.forget(child)

