@@ -1,0 +1,267 @@
+"""EnvRepo: the environment repository, through the `git` command. The only caller of git.
+
+A deploy changes one line, keeps every comment, and is pushed without force; when somebody else pushed in between, the
+change is made again on top of theirs. Credentials travel in the environment of the git process only: never in an
+argument, a URL, a file or an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tenacity
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from rollproof.core.target import EnvRepo as EnvRepoTarget
+from rollproof.errors import CannotJudgeError, InputError
+
+__all__ = ["Commit", "EnvRepo", "GitError", "PushRefusedError"]
+
+_PUSH_ATTEMPTS = 5
+_RACE = re.compile(r"non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value")
+_NO_RIGHT = re.compile(r"\b(401|403)\b|Authentication failed|could not read Username|denied|not allowed", re.IGNORECASE)
+_CREDENTIALS = "!f() { echo username=$ROLLPROOF_GIT_USERNAME; echo password=$ROLLPROOF_GIT_PASSWORD; }; f"
+
+
+class GitError(CannotJudgeError):
+    """git said no; the message carries its last lines without credentials."""
+
+
+class PushRefusedError(GitError):
+    """The server refuses our push: no right, or a hook. Trying again would not help."""
+
+
+class _RaceError(GitError):
+    """Somebody else pushed first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit of ours: its revision, its parent, the file and the line that it changed."""
+
+    revision: str
+    parent: str
+    path: str
+    line: str
+    attempts: int = 1
+    forward: bool = False  # a revert that conflicted and became a forward commit
+
+
+class EnvRepo:
+    """A private clone in a temporary folder. Use as a context manager; `close` removes the folder."""
+
+    def __init__(self, target: EnvRepoTarget, environ: Mapping[str, str], *, timeout_s: float = 30.0) -> None:
+        self._target = target
+        self._timeout_s = timeout_s
+        self._secrets = tuple(
+            value
+            for name in (target.username_env, target.password_env)
+            if name and (value := self._secret(environ, name))
+        )
+        self._environ = self._git_environ(environ)
+        self._folder = Path(tempfile.mkdtemp(prefix="rollproof-env-"))
+        self._cloned = False
+
+    def __enter__(self) -> EnvRepo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the clone."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def head(self) -> str:
+        """The newest revision of the branch, fetched now."""
+        self._fetch()
+        return self._git("rev-parse", self._remote)
+
+    def tag(self, revision: str = "") -> str:
+        """The image tag in the overlay at `revision` (default: the newest). InputError if the image is not there."""
+        if not revision:
+            self._fetch()
+        path, text = self._overlay(revision or self._remote)
+        return self._find_tag(path, text)[1]
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
+        for fetched in (False, True):
+            if fetched:
+                self._fetch()
+            done = self._run("merge-base", "--is-ancestor", ancestor, descendant)
+            if done.returncode in (0, 1):
+                return done.returncode == 0
+        return False
+
+    def may_push(self) -> None:
+        """Prove the right to push without pushing anything new. PushRefusedError if there is none."""
+        self._fetch()
+        self._check_push(self._run("push", "--dry-run", "origin", f"{self._remote}:refs/heads/rollproof-right-to-push"))
+
+    def set_tag(self, sha: str, *, message: str) -> Commit:
+        """Commit `sha` as the overlay's image tag, on top of the branch's newest commit. Not pushed yet."""
+        self._fetch()
+        self._git("checkout", "-q", "--detach", self._remote)
+        path, text = self._overlay("HEAD")
+        number, current = self._find_tag(path, text)
+        lines = text.splitlines(keepends=True)
+        old = lines[number]
+        lines[number] = old.replace(current, sha, 1) if current else old.rstrip("\n") + f" {sha}\n"
+        if lines[number] == old:
+            raise InputError(f"{path} has {sha} already: there is nothing to commit")
+        (self._folder / path).write_text("".join(lines))
+        if self._find_tag(path, "".join(lines))[1] != sha:
+            raise GitError(f"{path}: line {number + 1} could not be changed to {sha!r} safely", "see the overlay")
+        self._git("commit", "-q", "-m", message, "--", path)
+        return self._commit(path, lines[number])
+
+    def revert(self, revision: str, *, message: str) -> Commit:
+        """`git revert` of one commit, on top of the newest. On a conflict a forward commit sets the tag before it."""
+        self._fetch()
+        self._git("checkout", "-q", "--detach", self._remote)
+        done = self._run("revert", "--no-edit", revision)
+        if done.returncode == 0:
+            path, text = self._overlay("HEAD")
+            return self._commit(path, text.splitlines()[self._find_tag(path, text)[0]])
+        self._run("revert", "--abort")
+        self._git("reset", "-q", "--hard", self._remote)
+        before = self.tag(f"{revision}^")
+        made = self.set_tag(before, message=message)
+        return Commit(made.revision, made.parent, made.path, made.line, forward=True)
+
+    def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
+        """Push `made`; when somebody else was first, `make` it again on top and try again. Never forces.
+
+        Raises PushRefusedError at once when there is no right to push, GitError when the attempts are used up.
+        """
+        commit, attempts = made, 0
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_RaceError),
+            stop=tenacity.stop_after_attempt(_PUSH_ATTEMPTS),
+            wait=tenacity.wait_random(0.05, 0.5),
+            reraise=True,
+        )
+        for attempt in retry:
+            with attempt:
+                attempts += 1
+                if attempts > 1:
+                    commit = make()
+                self._check_push(self._run("push", "origin", f"HEAD:refs/heads/{self._target.branch}"))
+        return Commit(commit.revision, commit.parent, commit.path, commit.line, attempts, commit.forward)
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    @property
+    def _remote(self) -> str:
+        return f"refs/remotes/origin/{self._target.branch}"
+
+    def _commit(self, path: str, line: str) -> Commit:
+        revision = self._git("rev-parse", "HEAD")
+        return Commit(revision, self._git("rev-parse", "HEAD^"), path, line.strip())
+
+    def _fetch(self) -> None:
+        if not self._cloned:
+            self._git("init", "-q")
+            self._git("remote", "add", "origin", self._target.url)
+            self._cloned = True
+        done = self._run("fetch", "-q", "origin", f"+refs/heads/{self._target.branch}:{self._remote}")
+        if done.returncode != 0:
+            where = f"branch {self._target.branch!r} of {self._target.url}"
+            hint = "is the URL right, is the server up, may we read it?"
+            raise GitError(f"cannot fetch {where}: {self._said(done)}", hint)
+
+    def _overlay(self, revision: str) -> tuple[str, str]:
+        """Path and text of the overlay's kustomization at a revision."""
+        for name in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
+            path = f"{self._target.overlay.strip('/')}/{name}"
+            done = self._run("show", f"{revision}:{path}")
+            if done.returncode == 0:
+                return path, done.stdout
+        message = f"{self._target.overlay} has no kustomization.yaml in branch {self._target.branch!r}"
+        raise InputError(message, "env_repo.overlay is the folder of the Kustomize overlay")
+
+    def _find_tag(self, path: str, text: str) -> tuple[int, str]:
+        """(line index, value) of the image's newTag; ruamel knows the line, so that nothing else is rewritten."""
+        try:
+            document: Any = YAML(typ="rt").load(text)
+        except YAMLError as error:
+            raise InputError(f"{path} is not YAML: {error}") from None
+        images = document.get("images") if isinstance(document, dict) else None
+        for image in images or ():
+            if image.get("name") == self._target.image and "newTag" in image:
+                return image.lc.value("newTag")[0], str(image["newTag"])
+        names = ", ".join(str(image.get("name")) for image in images or ()) or "none"
+        message = f"{path} has no image {self._target.image!r} with a newTag (there: {names})"
+        raise InputError(message, "env_repo.image is the `name:` of the entry under `images:`")
+
+    def _check_push(self, done: subprocess.CompletedProcess[str]) -> None:
+        if done.returncode == 0:
+            return
+        said = self._said(done)
+        if _RACE.search(said):
+            raise _RaceError(f"somebody else pushed to {self._target.url} first, {_PUSH_ATTEMPTS} times: {said}")
+        if _NO_RIGHT.search(said):
+            hint = "check env_repo.username_env and password_env, and the rights of that user"
+            raise PushRefusedError(f"no right to push to {self._target.url}: {said}", hint)
+        raise GitError(f"cannot push to {self._target.url}: {said}", "is the git server up?")
+
+    def _git(self, *arguments: str) -> str:
+        done = self._run(*arguments)
+        if done.returncode != 0:
+            raise GitError(f"git {arguments[0]} failed: {self._said(done)}")
+        return done.stdout.strip()
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        settings = [
+            "credential.helper=",  # forget the machine's helpers: no prompt, no stored password of somebody else
+            f"user.name={self._target.author_name}",
+            f"user.email={self._target.author_email}",
+            "commit.gpgsign=false",
+            "advice.detachedHead=false",
+        ]
+        if self._secrets:
+            settings.append(f"credential.helper={_CREDENTIALS}")
+        options = [word for setting in settings for word in ("-c", setting)]
+        try:
+            return subprocess.run(
+                ["git", *options, *arguments], cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=self._timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            message = f"git {arguments[0]} with {self._target.url} did not end within {self._timeout_s:g} s"
+            raise GitError(message, "is the git server up?") from None
+        except FileNotFoundError:
+            raise InputError("the command `git` is not installed", "apt-get install git") from None
+
+    def _said(self, done: subprocess.CompletedProcess[str]) -> str:
+        text = " / ".join(line.strip() for line in done.stderr.strip().splitlines()[-4:] if line.strip())
+        for secret in self._secrets:
+            text = text.replace(secret, "[redacted]")
+        return text or f"exit {done.returncode}"
+
+    def _git_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        kept.update({"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_CONFIG_GLOBAL": os.devnull})
+        if self._target.username_env:
+            kept["ROLLPROOF_GIT_USERNAME"] = self._secret(environ, self._target.username_env)
+        if self._target.password_env:
+            kept["ROLLPROOF_GIT_PASSWORD"] = self._secret(environ, self._target.password_env)
+        return kept
+
+    @staticmethod
+    def _secret(environ: Mapping[str, str], name: str) -> str:
+        value = environ.get(name)
+        if not value:
+            hint = f"export {name}=…, or name a file with it as env_file"
+            raise InputError(f"env_repo names the environment variable {name}, which is not set", hint)
+        return value

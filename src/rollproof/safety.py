@@ -1,0 +1,144 @@
+"""Safety: the fences that stand before every change, and the lock that keeps two runs apart.
+
+A fence is checked against what a change names, never against what it means; it raises before anything is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.target import Target
+from rollproof.errors import FenceError, LockedError, RollproofError
+from rollproof.undo import Undone
+
+__all__ = ["LEASE_NAME", "RunLock", "check_load_fence", "check_namespace_fence", "lease_release"]
+
+LEASE_NAME = "rollproof"
+_LEASE_S = 60
+
+
+def check_namespace_fence(target: Target, namespace: str) -> None:
+    """FenceError unless the target's fences name this namespace."""
+    if namespace not in target.fences.namespaces:
+        allowed = ", ".join(target.fences.namespaces) or "none"
+        message = f"namespace {namespace!r} is outside of the fences of target {target.name!r} (allowed: {allowed})"
+        raise FenceError(message, "add it to fences.namespaces if it really is to be changed")
+
+
+def check_load_fence(target: Target) -> None:
+    """FenceError unless every URL that load goes to has a host that the fences name, at an allowed rate."""
+    urls = [target.app.base_url] + ([target.control.url] if target.control else [])
+    for url in urls:
+        host = urlsplit(url).hostname or ""
+        if host not in target.fences.load_hosts:
+            allowed = ", ".join(target.fences.load_hosts) or "none"
+            message = f"load may not go to {host!r} ({url}); the fences allow {allowed}"
+            raise FenceError(message, "add it to fences.load_hosts if it is yours and can bear it")
+    if target.traffic.rate_per_s > target.fences.rate_per_s_max:
+        message = f"{target.traffic.rate_per_s:g} requests/s is above fences.rate_per_s_max"
+        raise FenceError(f"{message} ({target.fences.rate_per_s_max:g})", "lower traffic.rate_per_s")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _micro(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(slots=True)
+class RunLock:
+    """One run per target: a Lease in the app's namespace, renewed while the run lives, gone after it.
+
+    A holder that stopped renewing for 60 s is dead and loses the lock. The Lease is created and replaced with its
+    resourceVersion, so that of two runs at the same moment exactly one wins.
+    """
+
+    kube: Kube
+    namespace: str
+    run_id: str
+    lease_s: int = _LEASE_S
+    _stop: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    _thread: threading.Thread | None = field(default=None, init=False, repr=False)
+
+    @property
+    def holder(self) -> str:
+        """Who we are, for the person who meets a held lock."""
+        return f"{self.run_id} on {socket.gethostname()} (pid {os.getpid()})"
+
+    def acquire(self) -> None:
+        """Take the lock or raise LockedError with the holder."""
+        found = self.kube.find("Lease", self.namespace, LEASE_NAME)
+        try:
+            if found is None:
+                self.kube.create("Lease", self.namespace, self._lease({}))
+            else:
+                self._refuse_if_alive(found)
+                self.kube.replace("Lease", self.namespace, LEASE_NAME, self._lease(found["metadata"]))
+        except ApiError as error:
+            if error.reason in ("AlreadyExists", "Conflict"):
+                raise LockedError("another run took this target at the same moment", "wait for it to end") from None
+            raise
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+
+    def release(self) -> None:
+        """Give the lock back; a lock that is not ours any more is left alone."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+        lease_release(self.kube, {"namespace": self.namespace, "run_id": self.run_id})
+
+    def _refuse_if_alive(self, found: Object) -> None:
+        spec: Mapping[str, Any] = found.get("spec") or {}
+        renewed = spec.get("renewTime")
+        if not renewed or not spec.get("holderIdentity"):
+            return
+        moment = datetime.fromisoformat(str(renewed).replace("Z", "+00:00"))
+        left = moment + timedelta(seconds=int(spec.get("leaseDurationSeconds", _LEASE_S))) - _now()
+        if left.total_seconds() > 0:
+            message = f"another run holds this target: {spec['holderIdentity']}"
+            hint = f"wait for it, or, if it is dead, for {left.total_seconds():.0f} s until its lease ends"
+            raise LockedError(message, hint)
+
+    def _lease(self, metadata: Mapping[str, Any]) -> Object:
+        now = _micro(_now())
+        kept = {key: metadata[key] for key in ("resourceVersion", "uid") if key in metadata}
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": LEASE_NAME, "namespace": self.namespace, **kept},
+            "spec": {
+                "holderIdentity": self.holder, "leaseDurationSeconds": self.lease_s, "acquireTime": now,
+                "renewTime": now,
+            },
+        }  # fmt: skip
+
+    def _renew(self) -> None:
+        while not self._stop.wait(self.lease_s / 3):
+            try:
+                self.kube.patch("Lease", self.namespace, LEASE_NAME, {"spec": {"renewTime": _micro(_now())}})
+            except RollproofError:
+                continue  # an API server that is away for a moment must not end the run; the lease outlives it
+
+
+def lease_release(kube: Kube, args: Mapping[str, Any]) -> Undone:
+    """Delete the Lease if this run still holds it. Also the undo of a run that was killed."""
+    namespace, run_id = str(args["namespace"]), str(args["run_id"])
+    found = kube.find("Lease", namespace, LEASE_NAME)
+    if found is None:
+        return Undone("not-needed", reason="no lease is held")
+    holder = str((found.get("spec") or {}).get("holderIdentity", ""))
+    if not holder.startswith(f"{run_id} "):
+        return Undone("not-needed", reason=f"held by {holder}")
+    kube.delete("Lease", namespace, LEASE_NAME, uid=found["metadata"]["uid"])
+    return Undone("done")
