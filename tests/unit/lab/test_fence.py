@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from lab import fence, settings
@@ -39,7 +41,8 @@ class Tables(Log):
 
 
 @pytest.fixture
-def tables() -> Tables:
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    monkeypatch.setattr(fence, "_forwarding", lambda: tmp_path / "forwarding")
     return Tables()
 
 
@@ -63,6 +66,12 @@ def test_a_fence_with_a_hole_is_noticed(tables: Tables, lost: str) -> None:
     fence.close(tables, "172.20.0.0/16")
     for name, rules in tables.rules.items():
         tables.rules[name] = [rule for rule in rules if lost not in rule]
+    assert not fence.is_closed(tables, "172.20.0.0/16")
+
+
+def test_a_bridge_that_forwards_nothing_would_hide_strays(tables: Tables) -> None:
+    fence.close(tables, "172.20.0.0/16")
+    fence._forwarding().write_text("0", encoding="utf-8")
     assert not fence.is_closed(tables, "172.20.0.0/16")
 
 
