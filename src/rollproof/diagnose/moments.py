@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
 
 __all__ = ["Burst", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
@@ -63,7 +64,7 @@ class Burst:
 
 def bursts(log: RequestLog, begin_s: float) -> list[Burst]:
     """The failures after `begin_s`, in groups."""
-    failed = log.rows[(log.rows["outcome"] != 0) & (log.rows["send_ns"] >= int(begin_s * 1e9))]
+    failed = log.rows[(kinds(log) == Kind.HARD) & (log.rows["send_ns"] >= int(begin_s * 1e9))]
     if not len(failed):
         return []
     cuts = np.flatnonzero(np.diff(failed["send_ns"]) > _APART_S * 1e9) + 1

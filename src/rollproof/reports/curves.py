@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
 from rollproof.reports.timeline import Axis
 
@@ -48,10 +49,10 @@ def bucketed(log: RequestLog, axis: Axis) -> Buckets:
     rows = log.rows
     begin_ns = int(axis.start_s * 1e9)
     index = np.clip((rows["send_ns"] - begin_ns) // (step_ms * 1_000_000), 0, count - 1).astype(np.int64)
-    bad = rows["outcome"] != 0
+    bad = kinds(log) == Kind.HARD
     lanes = rows["lane"].astype(np.int64)
     paced = [number for number, lane in enumerate(log.lanes) if lane in log.open_loop and lane != log.control]
-    good = ~bad & np.isin(lanes, paced)
+    good = (rows["outcome"] == 0) & np.isin(lanes, paced)
     latency_ms = (rows["done_ns"][good] - rows["intended_ns"][good]) / 1e6
     p50_ms, p99_ms = _percentiles(index[good], latency_ms, count)
     app = np.ones(len(rows), dtype=bool)

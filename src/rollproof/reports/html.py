@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.verdict import Result, Verdict
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
@@ -121,7 +122,7 @@ def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str
     act = facts.first(source="run", what="act")
     if act is not None:
         out.append(("the act", axis.at_ms(act.start_s), axis.at_ms(act.end_s)))
-    bars = [bar for section in sections for row in section.rows for bar in row.bars if bar.kind == "outage"]
+    bars = [bar for section in sections for row in section.rows for bar in row.bars if bar.kind == "outage-bounds"]
     seen: list[tuple[float, float]] = []
     for one in sorted(bars, key=lambda bar: bar.start_ms):
         if seen and one.start_ms <= seen[-1][1]:  # the same moment on another lane
@@ -147,8 +148,10 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
     ]
     if logs:
         sent = sum(len(log.rows) for log in logs)
-        failed = sum(int((log.rows["outcome"] != 0).sum()) for log in logs)
-        cards.append(("Requests", f"{sent:,}", f"{failed:,} failed"))
+        failed = sum(int((kinds(log) == Kind.HARD).sum()) for log in logs)
+        mute = sum(int((kinds(log) > Kind.HARD).sum()) for log in logs)
+        note = f"{failed:,} failed" + (f", {mute:,} say nothing about the target" if mute else "")
+        cards.append(("Requests", f"{sent:,}", note))
     for table in tables.leg_tables(report):
         limit = f"limit {_seconds(table.limit_s)}" if table.limit_s is not None else "from push to proof"
         figure = _seconds(table.total_s) if table.total_s is not None else "not reached"

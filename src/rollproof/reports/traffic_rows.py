@@ -11,6 +11,7 @@ import numpy as np
 
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
+from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
 from rollproof.reports.cluster_rows import version_kind
 from rollproof.reports.curves import Buckets, bucketed, decades, latency_paths, log_y, stack_paths, step_path
@@ -20,10 +21,10 @@ __all__ = ["hover_data", "traffic_section", "window_ns"]
 
 _HEIGHTS = {"rate": 56, "latency": 72, "lane": 26, "versions": 22}
 _FAILURE_MARKS_MAX = 1000  # on a lane; more are drawn as a curve
-_BLIND_BARS_MAX = 200  # the widest ones; the rest would be thinner than a pixel
+_BARS_MAX = 200  # in a row, the widest ones
 _LEGEND = (
     ("sent", "requests"), ("failed", "failed"), ("outage", "outage, surely"), ("outage-bounds", "outage, at most"),
-    ("blind", "nobody was looking"), ("band", "latency p50 to p99"),
+    ("blind", "widest gap, nobody was looking"), ("band", "latency p50 to p99"),
 )  # fmt: skip
 
 
@@ -42,6 +43,8 @@ def traffic_section(facts: Facts, axis: Axis) -> Section | None:
     gaps = blind_gaps(log, window_ns=window_ns(log))
     rows = [_versions(facts, log, buckets), _rate(log, buckets), _latency(buckets)]
     rows += [_lane(log, lane, axis, buckets, found, gaps) for lane in log.lanes]
+    late = _late(log, axis)
+    rows += [late] if late is not None else []
     return Section(title="Requests", rows=tuple(rows), legend=_LEGEND)
 
 
@@ -106,10 +109,10 @@ def _lane(
         paths.append(("failed", step_path(height * (1 - failed / top), buckets.step_ms, height)))
     elif failed.any():
         paths.append(("failure", _failure_marks(log, number, axis, height)))
-    bars = [_gap_bar(axis, gap) for gap in _widest(gaps, lane)]
-    for outage in found:
-        if outage.lane == lane:
-            bars += _outage_bars(axis, outage)
+    bars = [_gap_bar(axis, gap) for gap in gaps if gap.lane == lane]
+    own = sorted((outage for outage in found if outage.lane == lane), key=lambda outage: -outage.upper_ms)
+    for outage in own[:_BARS_MAX]:
+        bars += _outage_bars(axis, outage)
     role = " (not the app)" if lane == log.control else "" if lane in log.open_loop else " (by concurrency)"
     note = f"{int(sent.sum()):,} sent, {int(failed.sum()):,} failed"
     plot = Plot(height=height, paths=tuple(paths))
@@ -117,25 +120,39 @@ def _lane(
 
 
 def _failure_marks(log: RequestLog, lane: int, axis: Axis, height: int) -> str:
-    rows = log.rows[(log.rows["lane"] == lane) & (log.rows["outcome"] != 0)]
+    rows = log.rows[(log.rows["lane"] == lane) & (kinds(log) == Kind.HARD)]
     at_ms = sorted({axis.at_ns(int(send_ns)) for send_ns in rows["send_ns"]})
     return "".join(f"M{moment:g} 0V{height}" for moment in at_ms)
 
 
-def _widest(gaps: tuple[Gap, ...], lane: str) -> list[Gap]:
-    own = [gap for gap in gaps if gap.lane == lane]
-    return sorted(own, key=lambda gap: gap.start_ns - gap.end_ns)[:_BLIND_BARS_MAX]
+def _late(log: RequestLog, axis: Axis) -> Row | None:
+    """The moments in which the generator itself was late: nobody was looking, on any lane."""
+    late = log.engine.late_ns
+    if not len(late):
+        return None
+    widest = late[np.argsort(-late[:, 1], kind="stable")[:_BARS_MAX]]
+    bars = [
+        bar(
+            axis, axis.at_ns(int(at_ns)), axis.at_ns(int(at_ns + late_ns)), "blind",
+            tip=f"the generator was {late_ns / 1e6:.1f} ms late",
+        )
+        for at_ns, late_ns in sorted(widest.tolist())
+    ]  # fmt: skip
+    return Row(name="generator late", note=f"{len(late):,} times", kind="thin", bars=tuple(bars))
 
 
 def _gap_bar(axis: Axis, gap: Gap) -> Bar:
-    tip = f"nothing was sampled on {gap.lane} for {(gap.end_ns - gap.start_ns) / 1e6:.1f} ms"
+    tip = f"the widest gap on {gap.lane}: nothing was sampled for {gap.gap_ms:.1f} ms"
     return bar(axis, axis.at_ns(gap.start_ns), axis.at_ns(gap.end_ns), "blind", tip=tip)
 
 
 def _outage_bars(axis: Axis, outage: Outage) -> list[Bar]:
     tip = (
         f"outage on {outage.lane}: at least {outage.lower_ms:.0f} ms, at most {outage.upper_ms:.0f} ms, "
-        f"{outage.count} failed: {', '.join(outage.outcomes)}"
+        f"{', '.join(f'{count} {outcome}' for outcome, count in outage.outcomes.items())}"
     )
-    start_ms, end_ms = axis.at_ns(outage.start_ns), axis.at_ns(outage.end_ns)
-    return [bar(axis, start_ms, end_ms, "outage", tip=tip)]
+    low_ms, high_ms = axis.at_ns(outage.begins_ns[0]), axis.at_ns(outage.ends_ns[1])
+    bars = [bar(axis, low_ms, high_ms, "outage-bounds", tip=tip)]
+    if outage.lower_ms > 0:
+        bars.append(bar(axis, axis.at_ns(outage.begins_ns[1]), axis.at_ns(outage.ends_ns[0]), "outage", tip=tip))
+    return bars

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import io
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from rollproof.core.event import Event, Outcome
+from rollproof.reports import Report
+from rollproof.reports.console import LiveConsole
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def spoken(stream: io.StringIO) -> list[str]:
+    return stream.getvalue().splitlines()
+
+
+def event(source: str, what: str, outcome: Outcome = Outcome.OK, **data: object) -> Event:
+    return Event(1, 1.0, 2.0, "w", "drift", source, "Release/e4f5a6b", what, outcome, data)
+
+
+def test_plain_output_is_one_line_an_event_with_the_time() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with LiveConsole(stream, clock) as console:
+        console.phase("act")
+        clock.now_s += 12.34
+        console.follow(event("release", "synced", operation_revision="abc"))
+    assert spoken(stream) == [
+        "    0.0s ── act",
+        "   12.3s · Release/e4f5a6b: Argo CD has synced abc, 1.00 s",
+    ]
+
+
+def test_routine_events_are_not_printed_but_what_is_not_ok_is() -> None:
+    stream = io.StringIO()
+    with LiveConsole(stream, Clock()) as console:
+        console.follow(event("watch", "modified"))
+        console.follow(event("proof", "version", version="x"))
+        console.follow(event("proof", "version", Outcome.FAIL, version="x", expected="y"))
+    assert len(spoken(stream)) == 1
+    assert "version is x, expected y" in stream.getvalue()
+
+
+def test_progress_is_rare_without_a_terminal_but_the_first_failure_is_told_at_once() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with LiveConsole(stream, clock) as console:
+        for sent in range(0, 1000, 100):
+            clock.now_s += 1.5
+            console.progress(sent, 0)
+        console.progress(1000, 2)
+        console.progress(1001, 3)
+    assert [line.split("s ", 1)[1].strip() for line in spoken(stream)] == [
+        "0 requests, 0 failed",
+        "700 requests, 0 failed",
+        "1,000 requests, 2 failed",
+    ]
+
+
+def test_a_status_is_printed_once() -> None:
+    stream = io.StringIO()
+    with LiveConsole(stream, Clock()) as console:
+        for _ in range(3):
+            console.status("waiting for the last old pod to go")
+    assert len(spoken(stream)) == 1
+
+
+def test_markup_in_what_the_target_says_is_not_obeyed() -> None:
+    stream = io.StringIO()
+    with LiveConsole(stream, Clock()) as console:
+        console.status("[bold red]x[/] [link=http://example]")
+        console.problem("[red]no[/red] such context", "see [/] doctor")
+    assert "[bold red]x[/] [link=http://example]" in stream.getvalue()
+    assert "error: [red]no[/red] such context" in stream.getvalue()
+    assert "see [/] doctor" in stream.getvalue()
+
+
+def test_the_end_names_result_reason_exit_and_page(report: Report) -> None:
+    stream = io.StringIO()
+    with LiveConsole(stream, Clock()) as console:
+        console.verdicts(report, folder=Path("reports/run-1"))
+    said = stream.getvalue()
+    assert "FAIL  zero-downtime, availability: 53 of 12,000 requests failed" in said
+    assert "PRESTOP_TOO_SHORT" in said
+    assert "exit 1: a promise was broken" in said
+    assert "reports/run-1/report.html" in said
+    assert "\x1b[" not in said
+
+
+def test_the_plan_shows_every_touch(report: Report) -> None:
+    stream = io.StringIO()
+    LiveConsole(stream, Clock()).plan(report.plan)
+    for touch in report.plan.touches:
+        assert touch.change in stream.getvalue()
+    stream = io.StringIO()
+    LiveConsole(stream, Clock()).plan(replace(report.plan, touches=()))
+    assert "nothing is changed" in stream.getvalue()
+
+
+def test_the_live_line_on_a_terminal_shows_phase_wait_and_requests() -> None:
+    stream, clock = Terminal(), Clock()
+    with LiveConsole(stream, clock) as console:
+        console.phase("act")
+        console.status("waiting for sync")
+        clock.now_s += 7
+        console.progress(1234, 5)
+        line = console._now_line().plain
+    assert line == "act 7 s · waiting for sync (7 s) · 1,234 requests, 5 failed"
+
+
+def test_many_threads_may_speak_at_once() -> None:
+    stream = Terminal()
+    with LiveConsole(stream, Clock()) as console:
+        speakers = [
+            threading.Thread(target=lambda: [console.follow(event("release", "synced")) for _ in range(50)])
+            for _ in range(4)
+        ]
+        for speaker in speakers:
+            speaker.start()
+        for speaker in speakers:
+            speaker.join()
+    assert stream.getvalue().count("Argo CD has synced") == 200

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.requests import RequestLog
+from rollproof.core.verdict import Result, Verdict
+from rollproof.diagnose import causes, explain
+from rollproof.reports import Report
+
+# The release of the made-up run: new pods Ready at 22.3 and 29.1 s, old ones terminating at 22.5 and 29.3 s,
+# out of the Service at 22.7 and 29.7 s, gone at 33.2 and 40.0 s (all + 1000 s on the timeline's clock).
+TERMINATING, GONE, READY = 29.3, 40.0, 29.1
+BASE = 1000.0
+
+
+@pytest.fixture
+def facts(report: Report) -> Facts:
+    return report.facts["zero-downtime"]
+
+
+def failing(facts: Facts, at: Iterable[float], outcome: str, **columns: Any) -> Facts:
+    """Only these requests fail, sent at these seconds; `columns` set more of their row."""
+    log = facts.requests
+    assert isinstance(log, RequestLog)
+    rows = log.rows.copy()
+    rows["outcome"] = 0
+    outcomes = (*log.outcomes, outcome)
+    moments = np.array(sorted(at)) + BASE
+    chosen = np.searchsorted(rows["send_ns"], moments * 1e9)
+    took_s = columns.pop("took_s", 0.002)
+    rows["lane"][chosen] = 0
+    rows["reused"][chosen] = True
+    rows["served_by"][chosen] = 0
+    rows["outcome"][chosen] = len(outcomes) - 1
+    rows["done_ns"][chosen] = rows["send_ns"][chosen] + int(took_s * 1e9)
+    for name, value in columns.items():
+        rows[name][chosen] = value
+    return replace(facts, requests=replace(log, rows=rows, outcomes=outcomes))
+
+
+def found(facts: Facts) -> list[str]:
+    return [finding.code for finding in causes(facts)]
+
+
+def with_event(facts: Facts, event: Event) -> Facts:
+    events = sorted((*facts.events, event), key=lambda one: one.start_s)
+    return replace(facts, events=tuple(events))
+
+
+def pod_event(at: float, name: str, **data: Any) -> Event:
+    base = {"uid": f"uid-{name}", "ip": "", "ready": False, "terminating": False}
+    return Event(
+        900, BASE + at, BASE + at, "w", "", "watch", f"Pod/shop/{name}", "modified", Outcome.OK, {**base, **data}
+    )
+
+
+def test_failures_right_after_termination_mean_no_prestop(facts: Facts) -> None:
+    broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "http.502", lane=1)
+    assert found(broken) == ["PRESTOP_MISSING"]
+    finding = causes(broken)[0]
+    assert "left the Service after 0.40 s" in finding.text
+    assert "preStop sleep of at least 6 s" in finding.hint
+
+
+def test_failures_later_after_termination_mean_prestop_too_short(facts: Facts) -> None:
+    broken = failing(facts, np.arange(TERMINATING + 2.1, TERMINATING + 5.2, 0.1), "http.502")
+    assert found(broken) == ["PRESTOP_TOO_SHORT"]
+    assert "at least 8 s" in causes(broken)[0].hint
+
+
+def test_failures_of_the_new_pod_mean_that_readiness_lies(facts: Facts) -> None:
+    new_pod = 4  # the index of shop-7d4b-ddddd
+    broken = failing(facts, np.arange(READY + 0.05, READY + 0.15, 0.02), "http.502", served_by=new_pod)
+    assert found(broken) == ["READINESS_LIES"]
+
+
+def test_a_pod_that_loses_its_readiness_again_lied(facts: Facts) -> None:
+    broken = failing(facts, np.arange(31.0, 32.0, 0.1), "http.503")
+    broken = with_event(broken, pod_event(31.8, "shop-7d4b-ddddd"))
+    assert found(broken) == ["READINESS_LIES"]
+    assert "lost its readiness" in causes(broken)[0].text
+
+
+def endpoints(at: float, ready: list[str]) -> Event:
+    data = {"ready": ready}
+    return Event(
+        901, BASE + at, BASE + at, "w", "", "watch", "EndpointSlice/shop/shop-x1", "modified", Outcome.OK, data
+    )
+
+
+def test_no_endpoint_and_one_endpoint_are_told_apart(facts: Facts) -> None:
+    broken = failing(facts, np.arange(24.0, 24.5, 0.05), "http.503")
+    assert found(with_event(broken, endpoints(23.9, []))) == ["NO_READY_ENDPOINT"]
+    assert found(with_event(broken, endpoints(23.9, ["10.244.1.19"]))) == ["ONE_ENDPOINT"]
+    assert "ENDPOINT" not in found(broken)[0]
+
+
+def test_long_requests_cut_when_their_pod_ends(facts: Facts) -> None:
+    broken = failing(facts, [GONE - 0.4, GONE - 0.3], "read.eof", lane=3, took_s=0.35)
+    assert found(broken) == ["IN_FLIGHT_CUT"]
+    assert "10.7 s after it began to terminate" in causes(broken)[0].text
+
+
+def test_a_late_generator_is_blamed_first(facts: Facts) -> None:
+    broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "read.timeout")
+    log = broken.requests
+    assert log is not None
+    late = np.array([[int((BASE + TERMINATING) * 1e9), 500_000_000]], dtype=np.int64)
+    stalled = replace(broken, requests=replace(log, engine=replace(log.engine, late_ns=late)))
+    assert found(stalled) == ["GENERATOR_STALL"]
+    assert found(broken) != ["GENERATOR_STALL"]
+
+
+def test_a_control_lane_that_suffers_too_acquits_the_app(facts: Facts) -> None:
+    broken = failing(facts, np.arange(24.0, 24.5, 0.05), "connect.timeout")
+    log = broken.requests
+    assert log is not None
+    log.rows["lane"][np.flatnonzero(log.rows["outcome"])[3]] = log.lanes.index("control")
+    assert found(broken) == ["CONTROL_SUFFERED"]
+
+
+def test_a_single_reset_far_from_any_step_is_a_race(facts: Facts) -> None:
+    assert found(failing(facts, [17.0, 50.0], "read.eof", idle_ms=5000.0)) == ["KEEPALIVE_RACE"]
+
+
+def test_many_reused_connections_closed_at_once_mean_a_reload(facts: Facts) -> None:
+    assert found(failing(facts, [50.0, 50.02, 50.04, 50.06], "read.ECONNRESET")) == ["INGRESS_RELOAD"]
+
+
+def test_refused_connections_alone_mean_a_closed_listener(facts: Facts) -> None:
+    broken = failing(facts, np.arange(50.0, 51.0, 0.1), "connect.ECONNREFUSED", lane=2, reused=False)
+    assert found(broken) == ["LISTENER_CLOSED"]
+
+
+def test_what_nothing_explains_is_called_so(facts: Facts) -> None:
+    broken = failing(facts, np.arange(50.0, 51.0, 0.1), "body.wrong")
+    assert found(broken) == ["UNEXPLAINED"]
+    assert "body.wrong" in causes(broken)[0].text
+
+
+def test_failures_before_the_act_and_own_failures_have_no_cause(facts: Facts) -> None:
+    assert found(failing(facts, [5.0, 6.0], "http.502")) == []
+    assert found(failing(facts, [24.0], "unfinished")) == []
+    assert found(replace(facts, requests=None)) == []
+
+
+def test_the_same_cause_is_told_once(facts: Facts) -> None:
+    moments = [22.6, 22.7, TERMINATING + 0.1, TERMINATING + 0.2]
+    assert found(failing(facts, moments, "http.502", lane=1)) == ["PRESTOP_MISSING"]
+
+
+def test_only_an_availability_failure_is_explained_and_no_result_changes(facts: Facts, report: Report) -> None:
+    broken = failing(facts, [TERMINATING + 0.1], "http.502", lane=1)
+    verdicts = report.verdicts
+    said = explain(broken, verdicts)
+    assert [verdict.result for verdict in said] == [verdict.result for verdict in verdicts]
+    changed = [after.checker for before, after in zip(verdicts, said, strict=True) if before != after]
+    assert changed == ["availability"]
+    assert explain(broken, [Verdict("availability", "x", Result.PASS, "fine")])[0].findings == ()

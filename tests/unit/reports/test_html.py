@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from rollproof.core.event import Event, Outcome
+from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.reports import Report
+from rollproof.reports.html import html_page
+
+NASTY = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
+VOID = {"meta", "br", "input", "img", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask for, and complains about tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [given["id"] or ""] if "id" in given else []
+        self.links += [given["href"] or ""] if "href" in given else []
+        self.loads += [value or "" for name, value in attrs if name in {"src", "srcset", "action"}]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags += [tag, *(name for name, _ in attrs if name.startswith("on"))]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1:] == [tag], f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def text(report: Report) -> str:
+    return html_page(report)
+
+
+def test_the_page_is_the_golden_one(text: str, golden: Callable[[str, str], None]) -> None:
+    golden("report.html", text)
+
+
+def test_a_passed_run_is_the_golden_one(passed: Report, golden: Callable[[str, str], None]) -> None:
+    golden("passed.html", html_page(passed))
+
+
+def test_every_tag_is_closed_and_ids_are_unique(text: str) -> None:
+    page = Page(text)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_every_link_leads_somewhere_on_the_page(text: str) -> None:
+    page = Page(text)
+    assert page.links
+    assert {link for link in page.links if link.removeprefix("#") not in page.ids} == set()
+
+
+def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
+    page = Page(text)
+    assert page.loads == []
+    assert not {"link", "iframe", "img", "object", "embed"} & set(page.tags)
+    assert not re.search(r"@import|url\(|https?://(?!127\.0\.0\.1)", text)
+
+
+def test_the_top_says_result_sentence_shas_and_blind_spots(text: str, report: Report) -> None:
+    top = Page(text.partition('id="verdicts"')[0]).text
+    assert "FAIL" in top
+    assert "53 of 12,000 requests failed" in top
+    assert f"{report.plan.old_sha} → {report.plan.new_sha}" in top
+    assert "the ingress log cannot be read" in top
+
+
+def test_failures_come_first_in_the_verdict_table(text: str) -> None:
+    table = text.partition('id="verdicts"')[2].partition("</section>")[0]
+    results = re.findall(r'class="pill (\w+)"', table)
+    assert results == sorted(results, key=["FAIL", "INCONCLUSIVE", "PASS", "SKIPPED"].index)
+
+
+def test_what_the_target_says_is_escaped(report: Report) -> None:
+    event = Event(9001, 1030.0, 1030.0, "w", "drift", NASTY, NASTY, NASTY, Outcome.FAIL, {NASTY: NASTY})
+    facts = replace(report.facts["drift"], events=(*report.facts["drift"].events, event))
+    verdict = Verdict(NASTY, NASTY, Result.FAIL, NASTY, NASTY, {NASTY: NASTY}, (9001,), (Finding(NASTY, NASTY, NASTY),))
+    nasty = replace(
+        report, verdicts=(verdict,), undo=NASTY, environment={NASTY: NASTY}, facts={**report.facts, "drift": facts}
+    )
+    clean = Page(html_page(report))
+    page = Page(html_page(nasty))
+    assert "img" not in page.tags
+    assert page.tags.count("script") == clean.tags.count("script")
+    assert NASTY in page.text
+
+
+def test_the_same_report_gives_the_same_bytes(report: Report, text: str) -> None:
+    assert html_page(report) == text
+
+
+def test_a_long_run_has_a_bounded_page(report: Report) -> None:
+    facts = report.facts["zero-downtime"]
+    log = facts.requests
+    assert log is not None
+    times = 30
+    rows = np.concatenate([log.rows] * times)
+    step_ns = int(log.rows["send_ns"][-1] - log.rows["send_ns"][0]) + 5_000_000
+    shift = np.repeat(np.arange(times) * step_ns, len(log.rows))
+    for name in ("intended_ns", "send_ns", "first_byte_ns", "done_ns"):
+        rows[name] += shift
+    engine = replace(log.engine, end_ns=int(rows["done_ns"].max()))
+    longer = replace(facts, requests=replace(log, rows=rows, engine=engine))
+    short = html_page(replace(report, facts={"zero-downtime": facts}))
+    long = html_page(replace(report, facts={"zero-downtime": longer}))
+    assert len(long) < 3 * len(short)
+    hover = json.loads(re.findall(r'class="hover">(.*?)</script>', long)[0])
+    assert len(hover["sent"]) <= 1201
+    assert sum(hover["sent"]) == len(rows)
+    assert sum(hover["failed"]) == int((rows["outcome"] != 0).sum())
+
+
+def test_too_many_events_keep_the_evidence(report: Report) -> None:
+    facts = report.facts["drift"]
+    noise = tuple(
+        Event(seq, 1100.0, 1100.0, "w", "drift", "watch", "ReplicaSet/shop/x", "modified") for seq in range(5000, 12000)
+    )
+    verdict = replace(report.verdicts[0], evidence=(11999,))
+    noisy = replace(
+        report, verdicts=(verdict,), facts={**report.facts, "drift": replace(facts, events=(*facts.events, *noise))}
+    )
+    page = html_page(noisy)
+    assert 'id="e11999"' in page
+    assert page.count('<tr id="e') == 4000
+    assert "events are left out" in page
+
+
+def test_a_run_without_facts_or_verdicts_still_gives_a_page(report: Report) -> None:
+    empty = replace(report, facts={}, verdicts=(), result=Result.INCONCLUSIVE, exit_code=3, environment={}, undo="")
+    page = Page(html_page(empty)).text
+    assert "INCONCLUSIVE" in page
+    assert "nothing is claimed" in page
+    assert "No checker has said anything" in page
+
+
+def test_bars_lie_within_the_axis(text: str) -> None:
+    for left, width in re.findall(r'<i class="b [^"]*" style="left:([\d.-]+)%;width:([\d.-]+)%"', text):
+        assert 0 <= float(left) <= 100
+        assert float(width) >= 0
+        assert float(left) + float(width) <= 100.01
+
+
+def test_a_pod_of_an_earlier_drill_is_drawn_in_the_next(text: str) -> None:
+    rollback = text.partition('id="timeline-rollback"')[2].partition("</section>")[0]
+    names = re.findall(r'class="name pod"[^>]*><b>([^<]+)</b>', rollback)
+    assert names == ["shop-7d4b-ccccc", "shop-7d4b-ddddd", "shop-6f9c-aaaaa2", "shop-6f9c-bbbbb2"]
