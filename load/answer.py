@@ -1,26 +1,26 @@
 """HTTP/1.1 answers, read strictly: an answer is whole, cut short, or not HTTP. It is never "good enough".
 
-Pure: bytes in, state out; no socket, no clock. Must never guess: a length that is no number, a chunk without its size or a
-line that is no header is `Malformed`, because a lenient reader turns a broken proxy into a good answer.
+Pure: bytes in, state out; no socket, no clock. Must never guess: a length that is no number, a chunk without its size
+or a line that is no header is `MalformedError`, because a lenient reader turns a broken proxy into a good answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["BODY_KEPT", "Answer", "Malformed"]
+__all__ = ["BODY_KEPT", "Answer", "MalformedError"]
 
 HEAD_MAX = 65_536
 BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; the rest is counted, not stored
 _NO_BODY = frozenset({204, 304})
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """The peer spoke, but not HTTP/1.x."""
 
 
 class Answer:
-    """One answer as it arrives. `feed` returns True once it is whole; `end` says whether the peer's close made it whole.
+    """One answer as it arrives. `feed` returns True once it is whole; `end` whether the peer's close made it whole.
 
     `wanted` names headers (lower case) whose values are kept in `headers`. `head_only` is for answers to HEAD.
     """
@@ -70,19 +70,19 @@ class Answer:
 
     def _check_beginning(self, buffer: bytes) -> None:
         if not b"HTTP/1.".startswith(buffer[:7]):
-            raise Malformed(f"the answer begins with {buffer[:20]!r}, not with HTTP/1.")
+            raise MalformedError(f"the answer begins with {buffer[:20]!r}, not with HTTP/1.")
         if len(buffer) > HEAD_MAX:
-            raise Malformed(f"no end of the headers within {HEAD_MAX} bytes")
+            raise MalformedError(f"no end of the headers within {HEAD_MAX} bytes")
 
     def _parse_head(self, head: bytes) -> None:
         lines = head.split(b"\r\n")
         first = lines[0]
         code = first[9:12]
         if first[:7] != b"HTTP/1." or first[8:9] != b" " or not code.isdigit() or first[12:13] not in (b"", b" "):
-            raise Malformed(f"not a status line: {first[:40]!r}")
+            raise MalformedError(f"not a status line: {first[:40]!r}")
         self.status = int(code)
         if self.status < 100 or self.status == 101:
-            raise Malformed(f"status {self.status} cannot answer our request")
+            raise MalformedError(f"status {self.status} cannot answer our request")
         self.reusable = first[7:8] != b"0"
         self.headers.clear()
         lengths: set[bytes] = set()
@@ -90,7 +90,7 @@ class Answer:
         for line in lines[1:]:
             name, colon, value = line.partition(b":")
             if not colon:
-                raise Malformed(f"not a header: {line[:40]!r}")
+                raise MalformedError(f"not a header: {line[:40]!r}")
             self._take_header(name.lower(), value.strip(), lengths)
         if self.status >= 200:
             self._left = self._body_length(lengths)
@@ -111,7 +111,7 @@ class Answer:
 
     def _body_length(self, lengths: set[bytes]) -> int | None:
         if len(lengths) > 1 or any(not value.isdigit() for value in lengths):
-            raise Malformed(f"Content-Length is {b', '.join(sorted(lengths))!r}")
+            raise MalformedError(f"Content-Length is {b', '.join(sorted(lengths))!r}")
         if self.head_only or self.status in _NO_BODY:
             self._chunked = False
             return 0
@@ -148,11 +148,11 @@ class Answer:
                 if self._left:
                     break
                 if not taken.endswith(b"\n"):
-                    raise Malformed("a chunk is longer than it said")
+                    raise MalformedError("a chunk is longer than it said")
             line, newline, rest = buffer.partition(b"\r\n")
             if not newline:
                 if len(buffer) > HEAD_MAX:
-                    raise Malformed("a chunk's size line does not end")
+                    raise MalformedError("a chunk's size line does not end")
                 break
             buffer = rest
             if self._in_trailers:
@@ -171,5 +171,5 @@ class Answer:
 def _chunk_size(line: bytes) -> int:
     digits = line.split(b";", 1)[0].strip()
     if not digits or any(byte not in b"0123456789abcdefABCDEF" for byte in digits) or len(digits) > 15:
-        raise Malformed(f"not a chunk size: {line[:20]!r}")
+        raise MalformedError(f"not a chunk size: {line[:20]!r}")
     return int(digits, 16)

@@ -7,6 +7,7 @@ deadline with exactly one outcome. HTTP/2 is out of scope.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import socket
@@ -18,7 +19,7 @@ import gevent
 import gevent.socket
 import gevent.ssl
 
-from load.answer import Answer, Malformed
+from load.answer import Answer, MalformedError
 from load.lanes import Lane, Settings, Tls
 
 __all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
@@ -168,7 +169,7 @@ class Connection:
             attempt.error = self._read(attempt, answer, deadline_ns)
         except OSError as problem:
             attempt.error = _name(phase, problem, attempt.first_byte_ns, deadline_ns)
-        except Malformed:
+        except MalformedError:
             attempt.error = "read.malformed"
         attempt.done_ns = _now()
         self._settle(attempt, answer)
@@ -176,10 +177,8 @@ class Connection:
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._socket is not None:
-            try:
+            with contextlib.suppress(OSError):  # it is gone, which is what was wanted
                 self._socket.close()
-            except OSError:
-                pass  # it is gone, which is what was wanted
         self._socket = None
         self._requests = 0
 

@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 
 from load.client import Attempt, Connection, Endpoint, request_parts
-from load.lanes import SLOW_BASE, Lane, Settings, turns
+from load.lanes import SLOW_BASE, Settings, turns
 from load.recorder import Recorder
 from load.ticks import ticks
 
@@ -226,8 +226,8 @@ def _at_pointer(body: bytes, pointer: str) -> str:
     """The text or number at an RFC 6901 pointer into a JSON body; "" for anything else."""
     try:
         value: Any = json.loads(body)
-        for part in pointer.split("/")[1:]:
-            part = part.replace("~1", "/").replace("~0", "~")
+        for escaped in pointer.split("/")[1:]:
+            part = escaped.replace("~1", "/").replace("~0", "~")
             value = value[int(part)] if isinstance(value, list) else value[part]
     except (ValueError, KeyError, IndexError, TypeError):
         return ""

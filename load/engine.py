@@ -11,6 +11,7 @@ changed here for the whole process. It ends with its parent, with SIGTERM (finis
 import locust  # the first import of the process: it patches sockets, which fails after requests or kubernetes
 
 # isort: split
+import contextlib
 import ctypes
 import gc
 import json
@@ -144,10 +145,8 @@ def _lines() -> Any:
 
 
 def _say(message: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody may listen any more; the record is still written
         os.write(1, json.dumps(message).encode() + b"\n")
-    except OSError:
-        pass  # nobody listens any more; the record is still written
 
 
 def _become_quick() -> str:
@@ -167,11 +166,9 @@ def _become_quick() -> str:
 
 def _become_normal() -> None:
     """Writing the record is no hurry and must not take the CPU from the target."""
-    try:
+    with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, 0, 0)
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

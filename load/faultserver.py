@@ -7,8 +7,9 @@ stdin:  JSON lines, one command each; its end ends the server
 stdout: JSON lines: {"ready": port, "refusing": port, "swallowing": port}; for "harm", when all are done,
   {"harmed": {name: k}}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "victims": n} (CLOCK_MONOTONIC)
 
-Window modes: a harm's name (done to every request), "refuse" (listener closed, all connections reset), "close-listener"
-(connections are served on), "stall" (answers are held until the window's end), "close-idle" (all connections closed once).
+Window modes: a harm's name (done to every request), "refuse" (listener closed, all connections reset),
+"close-listener" (connections are served on), "stall" (answers are held until the window's end), "close-idle" (all
+connections closed once).
 On the port "refusing" nobody listens; on "swallowing" a full backlog lets every connect time out.
 """
 

@@ -95,7 +95,7 @@ def outages(
 ) -> tuple[Outage, ...]:  # fmt: skip
     """The outages of every lane with a failed send inside the window, in order of their beginning.
 
-    `failed` are the rows that count as failures (default: kind HARD); `silent` the rows that say nothing (default: kinds
+    `failed` are the rows that count as failures (default: kind HARD); `silent` those that say nothing (default: kinds
     OWN and LIMITED). Brackets look beyond the window's edges.
     """
     found: list[Outage] = []
@@ -136,6 +136,7 @@ class _Runs:
         return np.sort(np.argsort(self.begins[0] - self.ends[1], kind="stable")[:size])
 
     def lower_ns(self) -> int:
+        """The sum of what each lasted at least."""
         return int(np.maximum(0, self.ends[0] - self.begins[1]).sum())
 
     def upper_ns(self) -> int:
@@ -144,6 +145,7 @@ class _Runs:
         return int(np.maximum(0, self.ends[1] - np.maximum(self.begins[0], reached)).sum())
 
     def outage(self, log: RequestLog, lane: str, i: int) -> Outage:
+        """The i-th run as an object."""
         first, after = self.first[i], self.after[i]
         values, counts = np.unique(self.rows["outcome"][first:after], return_counts=True)
         named = zip(values, counts, strict=True)
@@ -173,9 +175,7 @@ def _runs_by_lane(
                 yield lane, runs
 
 
-def _runs(
-    log: RequestLog, chosen: NDArray[np.intp], failed: NDArray[np.bool_], window_ns: tuple[int, int]
-) -> _Runs:
+def _runs(log: RequestLog, chosen: NDArray[np.intp], failed: NDArray[np.bool_], window_ns: tuple[int, int]) -> _Runs:
     rows = log.rows[chosen]
     send, done = rows["send_ns"].astype(np.int64), rows["done_ns"].astype(np.int64)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], failed, [False])).astype(np.int8)))
@@ -208,7 +208,8 @@ def _proof_of_end(
     last = len(rows) - 1
     on_new = (after <= last) & ~rows["reused"][np.minimum(after, last)]
     then_good = (after < last) & ~failed[np.minimum(after + 1, last)]
-    return after + (all_reused & on_new & then_good)
+    position: NDArray[np.intp] = after + (all_reused & on_new & then_good)
+    return position
 
 
 def merge(found: Iterable[Outage]) -> tuple[Span, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.requests import RequestLog
 
-__all__ = ["Kind", "kind", "kinds", "lane_mask", "was_silence"]
+__all__ = ["Kind", "kind", "kinds", "lane_mask", "named", "was_silence"]
 
 _LIMITED = frozenset({"http.403", "http.429"})
 _OWN = frozenset(
@@ -49,6 +49,13 @@ def kinds(log: RequestLog) -> NDArray[np.uint8]:
 def was_silence(log: RequestLog) -> NDArray[np.bool_]:
     """Rows that were never answered within their deadline: those were failing all the time since they were sent."""
     table = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
+    found: NDArray[np.bool_] = table[log.rows["outcome"]]
+    return found
+
+
+def named(log: RequestLog, outcome: str) -> NDArray[np.bool_]:
+    """Rows with exactly this outcome."""
+    table = np.array([name == outcome for name in log.outcomes], dtype=bool)
     found: NDArray[np.bool_] = table[log.rows["outcome"]]
     return found
 

@@ -42,9 +42,9 @@ def latency_ms(
 def left_after_one_retry(log: RequestLog, failed: NDArray[np.bool_]) -> int:
     """How many of `failed` a client would still see that retries once where RFC 9110 section 9.2.2 lets it.
 
-    It may when no byte of an answer had come and the method is idempotent, or when the request cannot have been sent. The
-    retry is judged by what really happened next: the first attempt on a new connection (or else on the same lane) that
-    was sent after the failure was known.
+    It may when no byte of an answer had come and the method is idempotent, or when the request cannot have been sent.
+    The retry is judged by what really happened next: the first attempt on a new connection (or else on the same lane)
+    that was sent after the failure was known.
     """
     rows = log.rows
     index = np.flatnonzero(failed)

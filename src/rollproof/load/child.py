@@ -6,6 +6,7 @@ stderr. Only the process that was started here is ever signalled.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -38,6 +39,9 @@ class Child:
             [sys.executable, str(script), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, bufsize=1,
         )  # fmt: skip
+        if self._process.stdin is None or self._process.stdout is None:
+            raise LoadError(f"{self.name} has no pipes to talk over")  # cannot be: both were asked for
+        self._input, self._output = self._process.stdin, self._process.stdout
         self._news = threading.Condition()
         self._newest: dict[str, Any] = {}
         self._ended = False
@@ -56,12 +60,9 @@ class Child:
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Send one line. A child that is gone does not raise here: the next wait says why it ended."""
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except (OSError, ValueError):
-            pass
+        with contextlib.suppress(OSError, ValueError):
+            self._input.write(json.dumps(message) + "\n")
+            self._input.flush()
 
     def newest(self, key: str) -> Any:
         """The newest value that came under `key`, or None."""
@@ -88,11 +89,8 @@ class Child:
 
     def close(self) -> None:
         """End the process, gently first, and wait for it. May be called again."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            try:
-                self._process.stdin.close()
-            except OSError:
-                pass  # it was gone already
+        with contextlib.suppress(OSError):  # it may be gone already
+            self._input.close()
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -101,8 +99,7 @@ class Child:
                 self._process.kill()
         self._process.wait()
         self._reader.join(_PATIENCE_S)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._output.close()
         self._stderr.close()
 
     def __enter__(self) -> Child:
@@ -114,8 +111,7 @@ class Child:
         self.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._output:
             try:
                 message = json.loads(line)
             except ValueError:
