@@ -23,7 +23,7 @@ _POD_LEGEND = (
     ("old", "old version"), ("new", "new version"), ("new pending", "not ready"), ("new terminating", "terminating"),
     ("inservice", "in the Service"),
 )  # fmt: skip
-_DRIFT_LEGEND = (("backoff", "back-off"), ("repair", "detect + apply"))
+_DRIFT_LEGEND = (("backoff", "back-off"), ("repair", "detect + apply"), ("stayed", "stays, as it must"))
 _PROOF_LEGEND = (("ok", "as expected"), ("fail", "other"), ("unknown", "no answer"))
 _SYNC_KINDS = {"Synced": "good", "OutOfSync": "warn"}
 _HEALTH_KINDS = {"Healthy": "good", "Progressing": "busy", "Degraded": "bad", "Missing": "bad"}
@@ -222,10 +222,11 @@ def _drift_bars(axis: Axis, events: Mapping[str, Event], begun: Event, ended: Ev
     healed = ended is not None and ended.what in {"restored", "stayed"}
     tip = sentence(ended) if ended is not None else "never seen to end"
     kind = "repair" if healed else "repair fail"
+    kind = "stayed" if "stayed" in events else kind
     bars = [bar(axis, start_ms, split_ms, "backoff", tip=f"back-off, {wait_s:.1f} s expected", seq=begun.seq)]
     bars = bars if split_ms > start_ms else []
     bars.append(bar(axis, split_ms, end_ms, kind, tip=tip, seq=ended.seq if ended else None))
-    for what in ("injected", "detected", "synced", "healthy"):
+    for what in ("detected", "synced", "healthy"):
         if what in events:
             at_ms = axis.at_ms(events[what].end_s)
             bars.append(bar(axis, at_ms, at_ms, f"mark {what}", tip=sentence(events[what]), seq=events[what].seq))

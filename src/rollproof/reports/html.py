@@ -50,6 +50,7 @@ def html_page(report: Report) -> str:
     environment.filters["seconds"] = _seconds
     environment.filters["number"] = _number
     shown, left_out = _shown_events(report)
+    begin_s = min((event.start_s for event in report.events()), default=0.0)
     return environment.get_template("report.html.j2").render(
         report=report,
         plan=report.plan,
@@ -64,7 +65,8 @@ def html_page(report: Report) -> str:
         drift=tables.drift_rows(report),
         gaps=tables.heal_gaps(report),
         drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
-        events=[_event_row(event, report) for event in shown],
+        events=[_event_row(event, begin_s) for event in shown],
+        begin_s=begin_s,
         left_out=left_out,
         sources=sorted({event.source for event in shown}),
         environment=tables.flat(report.environment),
@@ -175,12 +177,11 @@ def _shown_events(report: Report) -> tuple[list[Event], int]:
     return sorted(ranked[:_EVENTS_MAX], key=lambda event: event.seq), len(events) - _EVENTS_MAX
 
 
-def _event_row(event: Event, report: Report) -> dict[str, object]:
-    begin_s = _begin_s(report, event)
+def _event_row(event: Event, begin_s: float) -> dict[str, object]:
     took_s = event.end_s - event.start_s
     return {
         "seq": event.seq,
-        "at": f"{event.start_s - begin_s:.3f}",
+        "at": f"{event.start_s - begin_s:.3f}",  # on one axis for the whole run, so that the table is in order
         "took": f"{took_s:.3f}" if took_s > 0 else "",
         "wall": event.wall,
         "drill": event.drill,
@@ -190,13 +191,6 @@ def _event_row(event: Event, report: Report) -> dict[str, object]:
         "sentence": sentence(event),
         "data": data_text(event.data),
     }
-
-
-def _begin_s(report: Report, event: Event) -> float:
-    """An event's time is told on its drill's axis, so that table and timeline agree."""
-    facts = report.facts.get(event.drill)
-    axis = axis_of(facts) if facts is not None else None
-    return axis.start_s if axis is not None else min(other.start_s for other in report.events())
 
 
 def _plain(target: object) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def data_text(data: Mapping[str, Any]) -> str:
 
 
 def _value_text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        value = ", ".join(data_text(item) if isinstance(item, Mapping) else short_sha(item) for item in value) or "none"
     text = short_sha(value)
     return text if len(text) <= _VALUE_LENGTH else text[: _VALUE_LENGTH - 1] + "…"
 
@@ -58,6 +60,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("run", "calibrated"): "watch delay {median_ms} ms (the timeline's error bar)",
     ("run", "asked"): "to be judged: {checkers}",
     ("watch", "gap"): "the watch was away for {took}: {reason}",
+    ("release", "started"): "{old_sha} → {new_sha}, mode {mode}",
     ("release", "committed"): "new tag committed as {commit}",
     ("release", "pushed"): "pushed {commit} (attempt {attempts})",
     ("release", "restarted"): "rollout restarted: the sha already runs",
@@ -68,7 +71,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("release", "old-gone"): "the last old pod is gone, {took}",
     ("release", "proven"): "version proven: {pods} pods, {ingress_answers} answers through the ingress, {took}",
     ("release", "failed"): "the release cannot go on at {leg}: {cause}: {reason}",
-    ("rollback", "started"): "rollback of {reverts}: back to {old_sha}",
+    ("rollback", "started"): "{reverts} is to be reverted: back to {old_sha}",
     ("rollback", "committed"): "revert committed as {commit}",
     ("rollback", "failed"): "the rollback cannot go on at {leg}: {cause}: {reason}",
     ("proof", "not-reachable"): "single pods cannot be asked: {reason}",
@@ -113,6 +116,8 @@ def sentence(event: Event) -> str:
         return f"{event.subject}: {event.what} {data_text(event.data)}".strip()
     if event.source == "watch" and event.what != "gap":
         return f"{event.subject} {event.what}: {template.format_map(data)}".strip()
+    if event.source == "run":  # the subject is "phase", "drill" or "clock": the words say that already
+        return template.format_map(data)
     return f"{event.subject}: {template.format_map(data)}"
 
 
