@@ -1,4 +1,4 @@
-"""The two Applications, and when they count as up: Argo CD says so, and the app answers with the version that git names.
+"""The two Applications, and when they count as up: Argo CD says so, and the app answers with the version git names.
 
 Must never change the env repo, nor an Application that is as it should be.
 """

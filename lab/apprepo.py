@@ -164,7 +164,7 @@ def _edited(parent: dict[str, str], recipe: ReleaseRecipe) -> dict[str, str]:
         found = files[edit.path].count(edit.old)
         if found != 1:
             raise LabError(
-                f"release '{recipe.name}' replaces {edit.old!r} in {edit.path} once, but it occurs {found} times there; "
+                f"release '{recipe.name}' replaces {edit.old!r} in {edit.path} once, but it occurs {found} times; "
                 "bring the recipe in lab/apprepo.py in line with lab/app/source"
             )
         files[edit.path] = files[edit.path].replace(edit.old, edit.new)

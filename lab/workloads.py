@@ -49,7 +49,7 @@ DATABASE = Component(
     "database",
     "database",
     ("database/database.yaml",),
-    ("statefulset/mariadb",),
+    ("deployment/mariadb",),
     (workload_images.DATABASE_IMAGE,),
     sources=("database/initialise.sh", "database/schema.sql"),
 )

@@ -20,6 +20,7 @@ from typing import Any
 from kubernetes import client, config, watch
 
 SOCKET = "/run/ingress/control.sock"
+NODE_IP = os.environ.get("NODE_IP", "")
 WATCH_S = 300
 RETRY_S = 0.2
 CHECK_S = 1.0
@@ -162,19 +163,30 @@ def serve(delay: Delay) -> None:
         print(f"{time.time():.3f} {newest}", flush=True)
 
 
-def follow(kind: str, lister: Callable[..., Any], table: Table, delay: Delay) -> None:
-    """Keep the table in line with one kind of object, for ever."""
+def publish(network: Any, found: Any) -> None:
+    """Write where the Ingress is served into its status: until it says so, Argo CD holds it for not yet healthy."""
+    served = [each.ip for each in (found.status.load_balancer.ingress or [])]
+    if served != [NODE_IP]:
+        body = {"status": {"loadBalancer": {"ingress": [{"ip": NODE_IP}]}}}
+        network.patch_namespaced_ingress_status(found.metadata.name, found.metadata.namespace, body)
+
+
+def follow(kind: str, lister: Callable[..., Any], seen: Callable[[Any], None], table: Table, delay: Delay) -> None:
+    """Keep the table in line with one kind of object, for ever; ``seen`` is told of every object that is there."""
     while True:
         try:
             listed = lister()
             table.replace(kind, listed.items)
             delay.put(table.text())
-            version = listed.metadata.resource_version
+            for found in listed.items:
+                seen(found)
             events = watch.Watch()  # type: ignore[no-untyped-call]
-            options = {"resource_version": version, "timeout_seconds": WATCH_S}
+            options = {"resource_version": listed.metadata.resource_version, "timeout_seconds": WATCH_S}
             for event in events.stream(lister, **options):  # type: ignore[no-untyped-call]
                 table.note(kind, event["type"], event["object"])
                 delay.put(table.text())
+                if event["type"] != "DELETED":
+                    seen(event["object"])
         except Exception as error:  # noqa: BLE001 - a broken watch is routine: list again
             print(f"watch {kind}: {error}", flush=True)
             time.sleep(RETRY_S)
@@ -184,13 +196,14 @@ def main() -> None:
     """Watch in threads, serve nginx in this one."""
     config.load_incluster_config()  # type: ignore[no-untyped-call]
     table, delay = Table(), Delay(float(os.environ["LAG_S"]))
-    listers = {
-        "ingress": client.NetworkingV1Api().list_ingress_for_all_namespaces,
-        "slice": client.DiscoveryV1Api().list_endpoint_slice_for_all_namespaces,
-        "service": client.CoreV1Api().list_service_for_all_namespaces,
+    network = client.NetworkingV1Api()
+    watched: dict[str, tuple[Callable[..., Any], Callable[[Any], None]]] = {
+        "ingress": (network.list_ingress_for_all_namespaces, lambda found: publish(network, found)),
+        "slice": (client.DiscoveryV1Api().list_endpoint_slice_for_all_namespaces, lambda _: None),
+        "service": (client.CoreV1Api().list_service_for_all_namespaces, lambda _: None),
     }
-    for kind, lister in listers.items():
-        threading.Thread(target=follow, args=(kind, lister, table, delay), daemon=True).start()
+    for kind, (lister, seen) in watched.items():
+        threading.Thread(target=follow, args=(kind, lister, seen, table, delay), daemon=True).start()
     serve(delay)
 
 
