@@ -1,0 +1,144 @@
+"""Proof: which version answers, and does the database answer, asked of each pod and through the ingress.
+
+Each answer is one fact; a checker adds them up. "Synced and Healthy" is never a proof (system.md row 1). Pods are
+asked through the API server's pods/proxy; which way was used is in the facts, and if there is none, that is a fact too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rollproof.clients.http import Answer, Http, pointed
+from rollproof.clients.kube import ApiError, Kube, UnreachableError
+from rollproof.core.event import Event, Outcome, Recorder
+from rollproof.core.target import Target
+from rollproof.errors import RollproofError
+
+__all__ = ["Prover"]
+
+_POD_TIMEOUT_S = 5.0
+_TRIES = 3  # a pod that gives no answer is asked again: silence is not a version
+_PAUSE_S = 0.2  # between two questions when the first got no answer
+_PATIENCE_S = 30.0  # for the row of answers through the ingress
+
+
+class Prover:
+    """Asks the app of one target. Nothing here waits for a rollout: it is called when there is something to prove."""
+
+    def __init__(self, target: Target, kube: Kube, http: Http, recorder: Recorder) -> None:
+        self._target = target
+        self._kube = kube
+        self._http = http
+        self._recorder = recorder
+
+    def prove(self, pods: Iterable[str], expected: str) -> str:
+        """Ask every pod and the ingress for version and database; "" if the version is proven, else why not.
+
+        The database's state is recorded but does not decide here: a wrong one is no missing release.
+        """
+        why = ""
+        reachable = True
+        for pod in sorted(pods):
+            if reachable:
+                reachable, said = self._prove_pod(pod, expected)
+                why = why or said
+        why = why or self._prove_ingress(expected)
+        self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
+        return why
+
+    def _prove_pod(self, pod: str, expected: str) -> tuple[bool, str]:
+        """(whether single pods can be asked at all, why this one is not proven)."""
+        app = self._target.app
+        subject = f"Pod/{self._target.cluster.namespace}/{pod}"
+        try:
+            answer = self._ask_pod(pod, app.health_path)
+        except ApiError as error:
+            self._recorder.record(
+                "proof", "Pods", "not-reachable", outcome=Outcome.UNKNOWN, data={"reason": str(error)}
+            )
+            return False, ""
+        event = self._version(subject, answer, expected, "pods/proxy")
+        self._database(subject, self._ask_pod(pod, app.ready_path), "pods/proxy")
+        return True, "" if event.outcome is Outcome.OK else f"{subject}: {_seen(event)}"
+
+    def _ask_pod(self, pod: str, path: str) -> Answer:
+        cluster, app = self._target.cluster, self._target.app
+        answer = Answer(status=None, error="not asked")
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(_PAUSE_S)
+            try:
+                status, body = self._kube.pod_proxy(
+                    cluster.namespace, pod, app.pod_port, path, timeout_s=_POD_TIMEOUT_S
+                )
+                answer = Answer(status=status, body=body)
+            except UnreachableError as error:
+                answer = Answer(status=None, error=str(error))
+            except ApiError as error:
+                if error.status in {401, 403, 405}:
+                    raise
+                answer = Answer(status=None, error=str(error))  # 404: the pod went; 502 and 503: it does not answer
+            if answer.status == 200:
+                break
+        return answer
+
+    def _prove_ingress(self, expected: str) -> str:
+        """`proof_count` right answers in a row over new connections; the first wrong one ends it."""
+        wanted = self._target.release.proof_count
+        deadline_s = time.monotonic() + _PATIENCE_S
+        in_a_row = 0
+        event: Event | None = None
+        while in_a_row < wanted and (event is None or time.monotonic() < deadline_s):
+            if event is not None and event.outcome is Outcome.UNKNOWN:
+                time.sleep(_PAUSE_S)
+            event = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
+            if event.outcome is Outcome.FAIL:
+                return f"Ingress: {_seen(event)}"
+            in_a_row = in_a_row + 1 if event.outcome is Outcome.OK else 0
+        if in_a_row >= wanted or event is None:
+            return ""
+        return f"only {in_a_row} of {wanted} answers in a row through the ingress within {_PATIENCE_S:.0f} s"
+
+    def version_now(self) -> str:
+        """The version that one question through the ingress gets; RollproofError with the reason if none."""
+        answer = self._http.get(self._target.app.health_path)
+        value, error = _field(answer, self._target.app.version_pointer)
+        if value is None:
+            raise RollproofError(f"no version from {self._target.app.base_url}{self._target.app.health_path}: {error}")
+        return str(value)
+
+    def _version(self, subject: str, answer: Answer, expected: str, via: str) -> Event:
+        value, error = _field(answer, self._target.app.version_pointer)
+        data = {"version": value, "expected": expected, "status": answer.status, "error": error, "via": via}
+        return self._record(subject, "version", value, expected, data)
+
+    def _database(self, subject: str, answer: Answer, via: str) -> Event:
+        app = self._target.app
+        value, error = _field(answer, app.database_pointer, only_ok=False)
+        data = {"value": value, "expected": app.database_ok, "status": answer.status, "error": error, "via": via}
+        return self._record(subject, "database", value, app.database_ok, data)
+
+    def _record(self, subject: str, what: str, value: Any, expected: str, data: Mapping[str, Any]) -> Event:
+        outcome = Outcome.UNKNOWN if value is None else Outcome.OK if str(value) == expected else Outcome.FAIL
+        return self._recorder.record("proof", subject, what, outcome=outcome, data=data)
+
+
+def _field(answer: Answer, pointer: str, *, only_ok: bool = True) -> tuple[Any, str]:
+    """(value, error): a version counts only from a 200; a database status also from a 503, which is what it is for."""
+    if answer.error:
+        return None, answer.error
+    if only_ok and answer.status != 200:
+        return None, f"HTTP status {answer.status}"
+    try:
+        return pointed(answer.body, pointer), ""
+    except LookupError as error:
+        return None, str(error)
+
+
+def _seen(event: Event) -> str:
+    data = event.data
+    if event.outcome is Outcome.FAIL:
+        return f"version {data['version']} instead of {data['expected']}"
+    return f"no version ({data['error']})"

@@ -1,0 +1,277 @@
+"""Release: brings a sha to the cluster the GitOps way, follows it leg by leg, and takes it back.
+
+Every leg that ends is one fact; the first that fails ends the rollout, which is then a fact too and no exception: the
+checkers say what it means. The tag that was there before is in the undo journal before the push. It must never change
+the cluster directly, except for the restart that stands in for a release when there is nothing new to deploy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import STRATEGIC, Kube
+from rollproof.clients.repo import Commit, EnvRepo, GitError, PushRefusedError
+from rollproof.core.event import Event, Outcome, Recorder
+from rollproof.core.plan import Plan
+from rollproof.errors import RollproofError
+from rollproof.probes.proof import Prover
+from rollproof.probes.watches import Watches
+from rollproof.release.wait import LegFailedError, Waits
+from rollproof.undo import Journal, Undone
+
+__all__ = ["TAG_KIND", "Release", "Rollout"]
+
+TAG_KIND = "env-repo-tag"  # undo: the overlay's tag is set back, if it is still ours
+_AGAIN_S = 2.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One road of one sha. `legs` are the events of what was reached; `failed` ended it; `stop` names why."""
+
+    source: str  # "release" or "rollback"
+    subject: str
+    from_sha: str
+    to_sha: str
+    old_uids: frozenset[str]
+    old_templates: frozenset[str]
+    revision: str = ""
+    template: str = ""
+    legs: dict[str, Event] = field(default_factory=dict)
+    failed: Event | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether it came to its end."""
+        return "proven" in self.legs
+
+    @property
+    def old_gone_s(self) -> float | None:
+        """When the last old pod was gone, or None if that was not seen."""
+        event = self.legs.get("old-gone")
+        return event.end_s if event else None
+
+
+class Release:
+    """The roads of one run. `status` is told what is being waited for, for the console."""
+
+    def __init__(
+        self, plan: Plan, *, kube: Kube, argo: Argo, repo: EnvRepo, view: Watches, prover: Prover,
+        recorder: Recorder, journal: Journal, status: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._plan = plan
+        self._kube, self._argo, self._repo = kube, argo, repo
+        self._view, self._prover = view, prover
+        self._recorder, self._journal, self._status = recorder, journal, status
+
+    def deploy(self) -> Rollout:
+        """Bring the plan's new sha: by a commit of ours, by somebody else's, or by a restart if it runs already."""
+        plan = self._plan
+        rollout = self._begin("release", plan.old_sha, plan.new_sha)
+        settings = plan.target.release
+        waits = Waits(plan.target, self._view, deadline_s=settings.deadline_s)
+        if plan.restart:
+            return self._follow(rollout, waits, lambda: self._restart(rollout))
+        if settings.mode == "observe":
+            return self._follow(rollout, waits, lambda: self._observe(rollout, waits))
+
+        def make() -> Commit:
+            return self._repo.set_tag(rollout.to_sha, message=f"rollproof: release {rollout.to_sha} ({plan.run_id})")
+
+        return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
+
+    def revert(self, deployed: Rollout) -> Rollout:
+        """Take a deploy back by `git revert`, as the runbook says: a new commit with the old tree."""
+        data = {"reverts": deployed.revision}
+        rollout = self._begin("rollback", deployed.to_sha, deployed.from_sha, data)
+        waits = Waits(self._plan.target, self._view, deadline_s=self._plan.target.rollback.deadline_s)
+        message = f"rollproof: roll back to {rollout.to_sha} ({self._plan.run_id})"
+
+        def make() -> Commit:
+            return self._repo.revert(deployed.revision, message=message)
+
+        return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
+
+    def restore(self, args: Mapping[str, Any]) -> Undone:
+        """Undo of kind TAG_KIND: the tag that was there before, unless somebody changed it after us."""
+        ours, before = str(args["to"]), str(args["from"])
+        found = self._repo.tag()
+        if found == before:
+            return Undone("not-needed", reason="the tag is as it was before")
+        if found != ours:
+            return Undone("left", reason="somebody changed the tag after us", expected=ours, found=found)
+        message = f"rollproof: undo, back to {before} ({self._plan.run_id})"
+
+        def make() -> Commit:
+            return self._repo.set_tag(before, message=message)
+
+        self._repo.push(make, make())
+        return Undone("done", reason=f"the tag is {before} again")
+
+    def settle(self, sha: str, *, deadline_s: float) -> None:
+        """Wait until the branch's newest revision is synced and only `sha` runs. LegFailedError if it does not."""
+        waits = Waits(self._plan.target, self._view, deadline_s=deadline_s)
+        seen = waits.seen(self._repo.head(), self._argo, self._contains(self._repo.head()))
+        waits.settled(seen.revision)
+        template = waits.rolled_out(sha, frozenset())
+        waits.old_gone(template, frozenset())
+
+    # -- legs ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, source: str, from_sha: str, to_sha: str, data: Mapping[str, Any] | None = None) -> Rollout:
+        pods = {name: pod for name, pod in self._view.pods().items() if not pod.terminating}
+        deployment = self._view.deployment()
+        subject = f"{'Release' if source == 'release' else 'Rollback'}/{to_sha}"
+        release = source == "release"
+        self._recorder.record(
+            source, subject, "started",
+            data={
+                "old_sha": from_sha if release else to_sha, "new_sha": to_sha if release else from_sha,
+                "mode": self._plan.target.release.mode, "restart": self._plan.restart and release,
+                "old_pods": [
+                    {"name": name, "uid": pod.uid, "template_hash": pod.template_hash} for name, pod in pods.items()
+                ],
+                "deployment_uid": deployment.uid if deployment else "", **(data or {}),
+            },
+        )  # fmt: skip
+        return Rollout(
+            source=source, subject=subject, from_sha=from_sha, to_sha=to_sha,
+            old_uids=frozenset(pod.uid for pod in pods.values()),
+            old_templates=frozenset(pod.template_hash for pod in pods.values()),
+        )  # fmt: skip
+
+    def _follow(self, rollout: Rollout, waits: Waits, act: Callable[[], None]) -> Rollout:
+        """All legs in order; what goes wrong is recorded, and the rollout is returned as far as it came."""
+        try:
+            act()
+            if rollout.revision:
+                self._follow_revision(rollout, waits)
+            self._status(f"rollout of {rollout.to_sha}")
+            begun_s = time.monotonic()
+            rollout.template = waits.rolled_out(rollout.to_sha, rollout.old_templates)
+            deployment = self._view.deployment()
+            data = {"template_hash": rollout.template, "replicas": deployment.spec_replicas if deployment else None}
+            self._leg(rollout, "rolled-out", begun_s, data)
+            self._status("the last old pod to go")
+            begun_s = time.monotonic()
+            uids = waits.old_gone(rollout.template, rollout.old_uids)
+            self._leg(rollout, "old-gone", begun_s, {"uids": uids})
+            self._prove(rollout)
+        except LegFailedError as error:
+            self._fail(rollout, error)
+        except RollproofError as error:
+            leg = next(reversed(rollout.legs), "started")
+            unknown = LegFailedError(leg, type(error).__name__, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
+            self._fail(rollout, unknown)
+        return rollout
+
+    def _follow_revision(self, rollout: Rollout, waits: Waits) -> None:
+        self._status(f"Argo CD to see {rollout.revision[:12]}")
+        begun_s = time.monotonic()
+        seen = waits.seen(rollout.revision, self._argo, self._contains(rollout.revision))
+        if seen.asked:
+            self._recorder.record(
+                rollout.source, rollout.subject, "refresh-asked", start_s=begun_s, data={"count": seen.asked}
+            )
+        self._leg(rollout, "seen", begun_s, {"revision": seen.revision, "superseded": seen.superseded})
+        self._status(f"Argo CD to sync {seen.revision[:12]}")
+        begun_s = time.monotonic()
+        state = waits.synced(seen.revision)
+        self._leg(rollout, "synced", begun_s, {"operation_revision": state.operation_revision})
+
+    def _commit_and_push(self, rollout: Rollout, waits: Waits, make: Callable[[], Commit]) -> None:
+        begun_s = time.monotonic()
+        before = self._with_git(waits, "committed", self._repo.tag)
+        commit = self._with_git(waits, "committed", make)
+        data: dict[str, Any] = {"commit": commit.revision, "parent": commit.parent}
+        data |= {"path": commit.path, "line": commit.line}
+        data |= {"reverted": rollout.from_sha, "forward": commit.forward} if rollout.source == "rollback" else {}
+        self._leg(rollout, "committed", begun_s, data)
+        if rollout.source == "release":  # a revert is itself the way back: the deploy's entry covers it
+            env_repo = self._plan.target.env_repo
+            subject = f"{env_repo.url} {env_repo.branch}: {commit.path}"
+            self._journal.write(TAG_KIND, subject, {"from": before, "to": rollout.to_sha, "commit": commit.revision})
+        begun_s = time.monotonic()
+        pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
+        rollout.revision = pushed.revision
+        self._leg(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
+
+    def _with_git(self, waits: Waits, leg: str, deed: Callable[[], T]) -> T:
+        """Do it; while the git server is away, again and again: a moment's silence must not end a drill."""
+        while True:
+            try:
+                return deed()
+            except PushRefusedError as error:
+                raise LegFailedError(
+                    leg, "PushRefused", str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                ) from None
+            except GitError as error:
+                if waits.left_s <= _AGAIN_S:
+                    raise LegFailedError(
+                        leg, "PushFailed", str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                    ) from None
+                self._status("the git server to answer")
+                time.sleep(_AGAIN_S)
+
+    def _observe(self, rollout: Rollout, waits: Waits) -> None:
+        """Wait until somebody else's commit names the sha."""
+        self._status(f"a commit of {rollout.to_sha} by its pipeline")
+        begun_s = time.monotonic()
+        while (tag := self._with_git(waits, "committed", self._repo.tag)) != rollout.to_sha:
+            if not waits.left_s:
+                reason = f"nobody set the tag to {rollout.to_sha} in time; the overlay says {tag}"
+                raise LegFailedError("committed", "DeadlineExceeded", reason, outcome=Outcome.UNKNOWN)
+            time.sleep(min(_AGAIN_S, waits.left_s))
+        rollout.revision = self._repo.head()
+        self._leg(rollout, "committed", begun_s, {"commit": rollout.revision, "observed": True})
+
+    def _restart(self, rollout: Rollout) -> None:
+        cluster = self._plan.target.cluster
+        begun_s = time.monotonic()
+        stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
+        body = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+        self._kube.patch("Deployment", cluster.namespace, cluster.deployment, body, how=STRATEGIC)
+        self._leg(rollout, "restarted", begun_s, {"deployment": cluster.deployment})
+
+    def _prove(self, rollout: Rollout) -> None:
+        self._status(f"proof that {rollout.to_sha} answers")
+        begun_s = time.monotonic()
+        pods = [name for name, pod in self._view.pods().items() if pod.template_hash == rollout.template]
+        why = self._prover.prove(pods, rollout.to_sha)
+        if why:
+            wrong = " instead of " in why
+            outcome = Outcome.FAIL if wrong else Outcome.UNKNOWN
+            raise LegFailedError("proven", "WrongVersion" if wrong else "NoAnswer", why, outcome=outcome)
+        data = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}
+        self._leg(rollout, "proven", begun_s, data)
+
+    def _contains(self, revision: str) -> Callable[[str], bool | None]:
+        def contains(later: str) -> bool | None:
+            try:
+                return self._repo.is_ancestor(revision, later)
+            except GitError:
+                return None  # the git server is away for a moment; the wait asks again
+
+        return contains
+
+    def _leg(self, rollout: Rollout, leg: str, begun_s: float, data: Mapping[str, Any]) -> None:
+        event = self._recorder.record(
+            rollout.source, rollout.subject, leg, start_s=begun_s, end_s=time.monotonic(), data=data
+        )
+        rollout.legs[leg] = event
+
+    def _fail(self, rollout: Rollout, error: LegFailedError) -> None:
+        rollout.failed = self._recorder.record(
+            rollout.source, rollout.subject, "failed", outcome=error.outcome,
+            data={
+                "leg": error.leg, "cause": error.cause, "reason": error.reason, "last_seen": error.last_seen,
+                "look_at": error.look_at,
+            },
+        )  # fmt: skip

@@ -1,0 +1,205 @@
+"""The waits of a rollout: each named, bounded, pinned to a revision or a template, and ended early when it is hopeless.
+
+A wait ends well, or raises LegFailedError, which says what was waited for, what was seen last and where to look. It
+must never take "Synced" or "Healthy" for an answer without the revision that it is about.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import NoReturn
+
+from rollproof.clients.argo import ApplicationState, Argo
+from rollproof.core.event import Outcome
+from rollproof.core.target import Target
+from rollproof.errors import RollproofError
+from rollproof.probes.views import DeploymentView, PodView, image_tag
+from rollproof.probes.watches import Watches
+
+__all__ = ["LegFailedError", "Seen", "Waits"]
+
+_HOPELESS_PODS = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CrashLoopBackOff",
+                  "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
+# A ComparisonError with one of these is about the commit itself; others (git or repo-server away) may pass by.
+_BROKEN_COMMIT = ("kustomize build", "Manifest generation error", "failed to generate manifest", "error unmarshaling")
+_AWAY = (
+    "connection refused", "dial tcp", "no such host", "i/o timeout", "deadline exceeded", "Unavailable", "ls-remote",
+    "failed to fetch", "could not read", "unable to access", "EOF",
+)  # fmt: skip
+_ASK_AGAIN_S = 1.0  # at the earliest: each refresh makes Argo CD fetch
+
+
+class LegFailedError(RollproofError):
+    """A leg did not come to its end. `outcome` FAIL: it cannot succeed any more; UNKNOWN: we do not know."""
+
+    def __init__(
+        self, leg: str, cause: str, reason: str, *, outcome: Outcome = Outcome.FAIL, last_seen: object = None,
+        look_at: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(f"{leg}: {cause}: {reason}", look_at)
+        self.leg, self.cause, self.reason = leg, cause, reason
+        self.outcome, self.last_seen, self.look_at = outcome, last_seen, look_at
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The revision that Argo CD looks at: ours, or a later one that contains ours."""
+
+    revision: str
+    superseded: bool
+    asked: int
+
+
+class Waits:
+    """The waits of one rollout; all share one deadline."""
+
+    def __init__(self, target: Target, view: Watches, *, deadline_s: float) -> None:
+        self._target = target
+        self._view = view
+        self._until_s = time.monotonic() + deadline_s
+        self._deadline_s = deadline_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the rollout's deadline."""
+        return max(0.0, self._until_s - time.monotonic())
+
+    def seen(self, revision: str, argo: Argo, contains: Callable[[str], bool | None]) -> Seen:
+        """Argo CD compares with our commit; asked again and again, because one request can be lost (argocd.md 2.1)."""
+        known: dict[str, bool | None] = {revision: True}  # None: could not be asked, ask again
+        asking = self._target.argocd.profile == "refresh"
+        asked = 0
+
+        def looked_at() -> str | None:
+            state = self._view.application()
+            if not state.sync_revision:
+                return None
+            if known.get(state.sync_revision) is None:
+                known[state.sync_revision] = contains(state.sync_revision)
+            if known[state.sync_revision]:
+                return state.sync_revision
+            self._refuse_broken_commit(state, "seen")
+            return None
+
+        while True:
+            if asking:
+                argo.refresh()
+                asked += 1
+            pause_s = max(_ASK_AGAIN_S, self._target.release.poll_s) if asking else self.left_s
+            found = self._view.poll(looked_at, timeout_s=min(pause_s, self.left_s))
+            if found is not None:
+                return Seen(found, found != revision, asked)
+            if not self.left_s:
+                self._expired("seen", f"Argo CD to look at {revision[:12]}", outcome=Outcome.UNKNOWN)
+
+    def synced(self, revision: str) -> ApplicationState:
+        """The last operation synced that revision and succeeded, and the comparison says Synced at it."""
+
+        def applied() -> ApplicationState | None:
+            state = self._view.application()
+            ours = state.operation_revision == revision
+            if ours and state.phase in {"Failed", "Error"}:
+                raise LegFailedError(
+                    "synced", "SyncFailed", state.message or state.phase, last_seen=asdict(state),
+                    look_at=self._application,
+                )  # fmt: skip
+            self._refuse_broken_commit(state, "synced")
+            good = ours and state.phase == "Succeeded" and not state.operation_pending
+            return state if good and (state.sync_status, state.sync_revision) == ("Synced", revision) else None
+
+        found = self._view.poll(applied, timeout_s=self.left_s)
+        return found or self._expired("synced", f"Argo CD to sync {revision[:12]}", outcome=Outcome.UNKNOWN)
+
+    def settled(self, revision: str) -> ApplicationState:
+        """Nothing under way and nothing out of place at that revision, whoever synced it and when."""
+
+        def at_rest() -> ApplicationState | None:
+            state = self._view.application()
+            if state.operation_pending or state.phase == "Running":
+                return None
+            good = (state.sync_status, state.sync_revision, state.health) == ("Synced", revision, "Healthy")
+            return state if good else None
+
+        found = self._view.poll(at_rest, timeout_s=self.left_s)
+        return found or self._expired("settled", f"Argo CD to be at rest at {revision[:12]}", outcome=Outcome.UNKNOWN)
+
+    def rolled_out(self, sha: str, old_templates: frozenset[str]) -> str:
+        """The new template's hash, once every replica belongs to it and is available."""
+        new: set[str] = set()
+
+        def complete() -> str | None:
+            pods = self._view.pods()
+            new.update(pod.template_hash for pod in pods.values() if _is_new(pod, sha, old_templates))
+            for name, pod in pods.items():
+                if pod.template_hash in new:
+                    self._refuse_hopeless(name, pod)
+            deployment = self._view.deployment()
+            if deployment is None or not new:
+                return None
+            current = max(new, key=lambda one: sum(1 for pod in pods.values() if pod.template_hash == one))
+            ready = sum(1 for pod in pods.values() if pod.template_hash == current and pod.ready)
+            return current if _complete(deployment, sha) and ready >= deployment.spec_replicas else None
+
+        found = self._view.poll(complete, timeout_s=self.left_s)
+        return found or self._expired("rolled-out", f"all replicas to run {sha}")
+
+    def old_gone(self, template: str, old_uids: frozenset[str]) -> tuple[str, ...]:
+        """Uids of the old pods, once none is left, Terminating included, and only the new template has pods."""
+
+        def gone() -> tuple[str, ...] | None:
+            pods = self._view.pods().values()
+            left = [pod for pod in pods if pod.uid in old_uids or pod.template_hash != template]
+            return None if left else tuple(sorted(old_uids))
+
+        found = self._view.poll(gone, timeout_s=self.left_s)
+        return found if found is not None else self._expired("old-gone", "the last old pod to go")
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    @property
+    def _application(self) -> str:
+        argocd = self._target.argocd
+        return f"kubectl -n {argocd.namespace} get application {argocd.application} -o yaml"
+
+    def _refuse_broken_commit(self, state: ApplicationState, leg: str) -> None:
+        for condition in state.conditions:
+            broken = any(word in condition for word in _BROKEN_COMMIT) and not any(word in condition for word in _AWAY)
+            if condition.startswith(("ComparisonError", "InvalidSpecError")) and broken:
+                raise LegFailedError(
+                    leg, "ComparisonError", condition, last_seen=asdict(state), look_at=self._application
+                )
+
+    def _refuse_hopeless(self, name: str, pod: PodView) -> None:
+        if pod.reason in _HOPELESS_PODS and not pod.ready:
+            namespace = self._target.cluster.namespace
+            raise LegFailedError(
+                "rolled-out", pod.reason, f"pod {name} of the new version is in {pod.reason}", last_seen=asdict(pod),
+                look_at=f"kubectl -n {namespace} describe pod {name}; kubectl -n {namespace} logs {name}",
+            )  # fmt: skip
+
+    def _expired(self, leg: str, what: str, *, outcome: Outcome = Outcome.FAIL) -> NoReturn:
+        state, deployment = self._view.application(), self._view.deployment()
+        last_seen = {
+            "application": asdict(state),
+            "deployment": asdict(deployment) if deployment else None,
+            "pods": {name: asdict(pod) for name, pod in self._view.pods().items()},
+        }
+        namespace = self._target.cluster.namespace
+        argo = leg in {"seen", "synced", "settled"}
+        look_at = self._application if argo else f"kubectl -n {namespace} get pods; kubectl -n {namespace} get events"
+        said = f"; Argo CD says: {state.conditions[0]}" if state.conditions else ""
+        reason = f"waited {self._deadline_s:g} s in all for {what}{said}"
+        raise LegFailedError(leg, "DeadlineExceeded", reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
+
+
+def _is_new(pod: PodView, sha: str, old_templates: frozenset[str]) -> bool:
+    return pod.template_hash not in old_templates and image_tag(pod.image) == sha
+
+
+def _complete(deployment: DeploymentView, sha: str) -> bool:
+    """What `kubectl rollout status` asks, plus the image: the generation was seen and every replica is updated."""
+    counts = {deployment.replicas, deployment.updated, deployment.available, deployment.ready}
+    seen = deployment.observed_generation >= deployment.generation
+    return seen and image_tag(deployment.image) == sha and counts == {deployment.spec_replicas}
