@@ -20,6 +20,7 @@ __all__ = ["Buckets", "bucketed", "decades", "latency_paths", "log_y", "stack_pa
 
 BUCKETS_MAX = 1200
 _STEPS_MS = tuple(factor * unit for unit in (1, 10, 100, 1_000, 10_000, 100_000) for factor in (1, 2, 5))
+_LATENCY_BITS = 40  # 2**40 ns are 18 minutes: more than any deadline
 _STEP_MIN_MS = 20  # finer than this a bucket holds no more than a request or two
 
 
@@ -53,8 +54,7 @@ def bucketed(log: RequestLog, axis: Axis) -> Buckets:
     lanes = rows["lane"].astype(np.int64)
     paced = [number for number, lane in enumerate(log.lanes) if lane in log.open_loop and lane != log.control]
     good = (rows["outcome"] == 0) & np.isin(lanes, paced)
-    latency_ms = (rows["done_ns"][good] - rows["intended_ns"][good]) / 1e6
-    p50_ms, p99_ms = _percentiles(index[good], latency_ms, count)
+    p50_ms, p99_ms = _percentiles(index[good], rows["done_ns"][good] - rows["intended_ns"][good], count)
     app = np.ones(len(rows), dtype=bool)
     if log.control:
         app = lanes != log.lanes.index(log.control)
@@ -74,11 +74,11 @@ def _counts(rows: NDArray[np.int64], index: NDArray[np.int64], row_count: int, b
 
 
 def _percentiles(
-    index: NDArray[np.int64], latency_ms: NDArray[np.float64], count: int
+    index: NDArray[np.int64], latency_ns: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nearest-rank p50 and p99 of each bucket; NaN where it has no good answer."""
-    order = np.lexsort((latency_ms, index))
-    ordered = latency_ms[order]
+    key = (index << _LATENCY_BITS) | np.clip(latency_ns, 0, (1 << _LATENCY_BITS) - 1)
+    ordered = (np.sort(key) & ((1 << _LATENCY_BITS) - 1)) / 1e6  # one sort by bucket, then by latency
     sizes = np.bincount(index, minlength=count)
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     out = []

@@ -22,7 +22,7 @@ from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
-from rollproof.reports.traffic_rows import hover_data, traffic_section
+from rollproof.reports.traffic_rows import traffic
 from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
 
 __all__ = ["html_page", "write_html"]
@@ -94,17 +94,17 @@ def _drill(name: str, facts: Facts, report: Report) -> _Drill:
             name=name, axis=None, sections=(), ticks=(), hover=None, zooms=(), failure_counts=(), failures=()
         )  # fmt: skip
     sections = cluster_sections(facts, axis)
-    traffic = traffic_section(facts, axis)
-    if traffic is not None:
-        at = next((i for i, section in enumerate(sections) if section.title in {"Proof", "Blind"}), len(sections))
-        sections.insert(at, traffic)
+    section, hover = traffic(facts, axis) or (None, None)
+    if section is not None:
+        at = next((i for i, other in enumerate(sections) if other.title in {"Proof", "Blind"}), len(sections))
+        sections.insert(at, section)
     counts, failures = tables.failed_requests(facts.requests, axis) if facts.requests is not None else ([], [])
     return _Drill(
         name=name,
         axis=axis,
         sections=tuple(sections),
         ticks=ticks(axis),
-        hover=hover_data(facts, axis),
+        hover=hover,
         zooms=_zooms(facts, axis, sections),
         failure_counts=tuple(counts),
         failures=tuple(failures),

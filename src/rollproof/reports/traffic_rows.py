@@ -17,7 +17,7 @@ from rollproof.reports.cluster_rows import version_kind
 from rollproof.reports.curves import Buckets, bucketed, decades, latency_paths, log_y, stack_paths, step_path
 from rollproof.reports.timeline import Axis, Bar, Plot, Row, Section, bar
 
-__all__ = ["hover_data", "traffic_section", "window_ns"]
+__all__ = ["traffic", "window_ns"]
 
 _HEIGHTS = {"rate": 56, "latency": 72, "lane": 26, "versions": 22}
 _FAILURE_MARKS_MAX = 1000  # on a lane; more are drawn as a curve
@@ -33,8 +33,8 @@ def window_ns(log: RequestLog) -> tuple[int, int]:
     return log.engine.start_ns, log.engine.end_ns
 
 
-def traffic_section(facts: Facts, axis: Axis) -> Section | None:
-    """The section, or None when the drill ran no load."""
+def traffic(facts: Facts, axis: Axis) -> tuple[Section, dict[str, Any]] | None:
+    """The section and what the page's cursor reads out; None when the drill ran no load."""
     log = facts.requests
     if log is None or not len(log.rows):
         return None
@@ -45,15 +45,11 @@ def traffic_section(facts: Facts, axis: Axis) -> Section | None:
     rows += [_lane(log, lane, axis, buckets, found, gaps) for lane in log.lanes]
     late = _late(log, axis)
     rows += [late] if late is not None else []
-    return Section(title="Requests", rows=tuple(rows), legend=_LEGEND)
+    return Section(title="Requests", rows=tuple(rows), legend=_LEGEND), _hover(buckets)
 
 
-def hover_data(facts: Facts, axis: Axis) -> dict[str, Any] | None:
-    """What the page's cursor reads out: totals and percentiles of each bucket."""
-    log = facts.requests
-    if log is None or not len(log.rows):
-        return None
-    buckets = bucketed(log, axis)
+def _hover(buckets: Buckets) -> dict[str, Any]:
+    """Totals and percentiles of each bucket."""
     return {
         "step_ms": buckets.step_ms,
         "sent": buckets.sent.sum(axis=0).tolist(),
