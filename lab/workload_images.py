@@ -86,6 +86,7 @@ def _ingress() -> Image:
         INGRESS_IMAGE,
         (BASE, _WEB, _INGRESS, Files(tree(settings.SOURCES / "ingress", "/etc/ingress"))),
         command=("nginx", "-c", "/etc/ingress/nginx.conf"),
+        stop_signal="SIGQUIT",  # nginx ends the requests that it has begun
     )
 
 

@@ -11,7 +11,9 @@ import http
 import http.client
 import json
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -194,6 +196,9 @@ def follow(kind: str, lister: Callable[..., Any], seen: Callable[[Any], None], t
 
 def main() -> None:
     """Watch in threads, serve nginx in this one."""
+    # As PID 1 this process gets no signal that it does not ask for, and the pod would stay for its whole grace period.
+    for name in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(name, lambda number, _: sys.exit(128 + number))
     config.load_incluster_config()  # type: ignore[no-untyped-call]
     table, delay = Table(), Delay(float(os.environ["LAG_S"]))
     network = client.NetworkingV1Api()
