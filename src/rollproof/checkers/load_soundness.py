@@ -78,7 +78,7 @@ def _pace(facts: Facts, log: RequestLog, numbers: dict[str, Number]) -> list[str
         if isinstance(share, float) and share < _RATE_MIN:
             length_s = (end_ns - start_ns) / 1e9
             troubles.append(f"only {share:.0%} of the rate was reached {part} the act ({length_s:.0f} s)")
-    share_late = float(numbers["late_share"] or 0.0)
+    share_late = len(log.engine.late_ns) / max(1, log.engine.planned)
     if share_late > facts.plan.target.traffic.late_share_max:
         worst = f"worst {numbers['late_ms_max']} ms"
         troubles.append(f"{share_late:.1%} of the requests were sent more than 5 ms late ({worst})")
