@@ -21,14 +21,16 @@ _DISK_FREE_GIB = 20
 _DISK_FREE_CACHED_GIB = 8
 
 # command: Debian package
-_BUILT = {
-    "mmdebstrap": "mmdebstrap",
-    "iptables": "iptables",
+_ALWAYS = {
+    "docker": "docker.io",
     "git": "git",
-    "unshare": "util-linux",
+    "ip": "iproute2",
+    "mmdebstrap": "mmdebstrap",
+    "setpriv": "util-linux",
     "tar": "tar",
+    "unshare": "util-linux",
 }
-_ALWAYS = {"docker": "docker.io"}
+_BUILT = {"iptables": "iptables"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ def check(mode: Mode) -> list[Missing]:
     packages = sorted({package for command, package in wanted.items() if shutil.which(command) is None})
     if packages:
         missing.append(Missing(f"Debian packages {', '.join(packages)}", ("apt-get", "install", "--yes", *packages)))
-    if mode.built and gobuild.find_go() is None:
+    if not mode.built and docker.lacking_capabilities():
+        missing.append(Missing("capabilities of root that public node images ask for", advice="use --images built"))
+    needs_go = mode.built or shutil.which("kind") is None
+    if needs_go and gobuild.find_go() is None:
         missing.append(
             Missing(
                 "Go " + ".".join(map(str, gobuild.GO_AT_LEAST)) + " or newer",
