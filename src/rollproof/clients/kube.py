@@ -7,6 +7,7 @@ current context of a kubeconfig is never used.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,10 @@ from kubernetes import config as kubernetes_config
 
 from rollproof.errors import CannotJudgeError, InputError
 
-__all__ = ["KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "Object", "UnreachableError"]
+__all__ = [
+    "KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "Object", "SilenceError", "UnreachableError",
+    "WatchStream",
+]  # fmt: skip
 
 Object = dict[str, Any]  # a Kubernetes object as its JSON; typed views live with whoever reads a kind
 MERGE = "application/merge-patch+json"
@@ -30,6 +34,10 @@ FIELD_MANAGER = "rollproof"
 
 class UnreachableError(CannotJudgeError):
     """The API server did not answer."""
+
+
+class SilenceError(UnreachableError):
+    """A watch on which nothing came for longer than bookmarks take: nobody knows since when it was deaf."""
 
 
 class ApiError(CannotJudgeError):
@@ -76,6 +84,39 @@ KINDS: Mapping[str, Kind] = {
         Kind("SelfSubjectAccessReview", "selfsubjectaccessreviews", "authorization.k8s.io"),
     )
 }
+
+
+class WatchStream:
+    """One running watch: (type, object) of each event, until the server ends it or `close` is called.
+
+    Types are ADDED, MODIFIED, DELETED and BOOKMARK. UnreachableError when the connection breaks.
+    """
+
+    def __init__(self, response: Any, what: str) -> None:
+        self._response = response
+        self._what = what
+        self._closed = False
+
+    def __iter__(self) -> Iterator[tuple[str, Object]]:
+        try:
+            for line in _lines(self._response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _api_error(event["object"].get("code", 0), json.dumps(event["object"]), self._what)
+                yield event["type"], event["object"]
+        except urllib3.exceptions.ReadTimeoutError:
+            raise SilenceError(f"{self._what} was silent for too long and was given up") from None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if not self._closed:
+                raise UnreachableError(f"{self._what} broke: {_short(error)}") from None
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        """End the watch, also while another thread waits for its next event."""
+        self._closed = True
+        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has ended already
+            self._response.shutdown()
 
 
 @dataclass(slots=True)
@@ -134,27 +175,19 @@ class Kube:
 
     def watch(
         self, kind: str, namespace: str, *, resource_version: str, labels: str = "", fields: str = "",
-        timeout_s: float = 300.0,
-    ) -> Iterator[tuple[str, Object]]:  # fmt: skip
-        """(type, object) of each watch event until the server ends the watch; ApiError 410 when the version is gone.
+        timeout_s: float = 300.0, silence_s: float = 90.0,
+    ) -> WatchStream:  # fmt: skip
+        """Changes from `resource_version` on; connected when this returns. ApiError 410 when that version is gone.
 
-        Types are ADDED, MODIFIED, DELETED and BOOKMARK. Close the generator to end the watch from this side.
+        The server ends it after `timeout_s`. Bookmarks come about once a minute, so a stream that is silent for
+        `silence_s` is taken as broken: a firewall that forgot the connection says nothing.
         """
         query = {
             "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": resource_version,
             "labelSelector": labels, "fieldSelector": fields, "timeoutSeconds": str(int(timeout_s)),
         }  # fmt: skip
-        response = self._send("GET", KINDS[kind].path(namespace), query=query, timeout_s=timeout_s + 15)
-        try:
-            for line in _lines(response):
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise _api_error(event["object"].get("code", 0), json.dumps(event["object"]), f"watch {kind}")
-                yield event["type"], event["object"]
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UnreachableError(f"the watch of {kind} in {namespace} broke: {_short(error)}") from None
-        finally:
-            response.close()
+        response = self._send("GET", KINDS[kind].path(namespace), query=query, timeout_s=silence_s)
+        return WatchStream(response, f"the watch of {kind} in {namespace}")
 
     def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float | None = None) -> str:
         """A raw GET whose answer is text: pod logs."""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.kube import Object
 
-__all__ = ["DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "image_tag"]
+__all__ = ["DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "image_tag", "label_selector"]
 
 
 def image_tag(image: str) -> str:
     """The tag of an image reference: "ghcr.io/shop/web:abc" -> "abc"; "" if there is none."""
     name = image.split("@", 1)[0]
     return name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
+
+
+def label_selector(deployment: Object) -> str:
+    """A Deployment's selector in the form that a list request takes."""
+    selector = deployment["spec"]["selector"]
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for rule in selector.get("matchExpressions") or ():
+        key, values = rule["key"], ",".join(rule.get("values") or ())
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+        parts.append(forms.get(rule["operator"], f"!{key}"))
+    return ",".join(parts)
 
 
 def _container(containers: list[Object], name: str) -> Object:
@@ -48,26 +60,37 @@ class PodView:
     def of(cls, pod: Object, container: str = "") -> PodView:
         """The view of a Pod object; `container` names the app's container ("" = the first)."""
         metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-        own = _container(status.get("containerStatuses") or [], container)
-        state: dict[str, Any] = own.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        conditions = {item["type"]: item for item in status.get("conditions") or ()}
-        ready = conditions.get("Ready") or {}
+        wanted = _container(spec.get("containers") or [], container)
+        statuses = status.get("containerStatuses") or []  # in an order of their own, not the spec's
+        own: Object = next((one for one in statuses if one.get("name") == wanted.get("name")), {})
+        ready: Object = next((one for one in status.get("conditions") or () if one.get("type") == "Ready"), {})
+        stuck = _stuck([own, *(status.get("initContainerStatuses") or []), *statuses])
         return cls(
             uid=str(metadata.get("uid", "")),
             replicaset=_owner(metadata, "ReplicaSet"),
             template_hash=str((metadata.get("labels") or {}).get("pod-template-hash", "")),
-            image=str(_container(spec.get("containers") or [], container).get("image", "")),
+            image=str(wanted.get("image", "")),
             image_id=str(own.get("imageID", "")),
             phase=str(status.get("phase", "")),
             ready=ready.get("status") == "True",
-            ready_since=str(ready.get("lastTransitionTime", "")),
+            ready_since=str(ready.get("lastTransitionTime") or "") if ready.get("status") == "True" else "",
             terminating="deletionTimestamp" in metadata,
             node=str(spec.get("nodeName", "")),
             ip=str(status.get("podIP", "")),
             restarts=int(own.get("restartCount", 0)),
-            reason=str(waiting.get("reason") or ended.get("reason") or status.get("reason") or ""),
+            reason=stuck or str(status.get("reason") or ""),
         )
+
+
+def _stuck(statuses: list[Object]) -> str:
+    """Why a container waits or ended badly: the first reason in this order, "" if all is well."""
+    for one in statuses:
+        state: dict[str, Any] = one.get("state") or {}
+        for kind in ("waiting", "terminated"):
+            reason = (state.get(kind) or {}).get("reason")
+            if reason and reason != "Completed":
+                return str(reason)
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,19 +176,20 @@ class EndpointSliceView:
         labels = endpointslice["metadata"].get("labels") or {}
         endpoints = endpointslice.get("endpoints") or ()
 
-        def addresses(condition: str, default: bool) -> tuple[str, ...]:
-            return tuple(
-                sorted(
-                    address
-                    for endpoint in endpoints
-                    if (endpoint.get("conditions") or {}).get(condition, default)
-                    for address in endpoint["addresses"]
-                )
-            )
+        def addresses(holds: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+            chosen = [endpoint for endpoint in endpoints if holds(endpoint.get("conditions") or {})]
+            return tuple(sorted(address for endpoint in chosen for address in endpoint["addresses"]))
+
+        def ready(conditions: Mapping[str, Any]) -> bool:
+            return conditions.get("ready") is not False  # the API: unknown counts as ready
+
+        def serving(conditions: Mapping[str, Any]) -> bool:
+            value = conditions.get("serving")
+            return ready(conditions) if value is None else bool(value)
 
         return cls(
             service=str(labels.get("kubernetes.io/service-name", "")),
-            ready=addresses("ready", True),
-            serving=addresses("serving", True),
-            terminating=addresses("terminating", False),
+            ready=addresses(ready),
+            serving=addresses(serving),
+            terminating=addresses(lambda conditions: bool(conditions.get("terminating"))),
         )

@@ -1,14 +1,13 @@
 """Watches: what the cluster says, as it arrives, one thread a kind; and the only place where code waits for it.
 
 Each change becomes a fact with its arrival time on the monotonic clock. A watch that ends is resumed from its last
-version; one that must list again (410 Gone) is a recorded gap, and marked as lossy only if something changed meanwhile.
-Waits are event driven, bounded and named: their expiry says what was wanted and what was seen last.
+version, which loses nothing but lateness; one whose version is gone (410) lists again, and has lost facts if anything
+changed meanwhile. Either is a recorded gap. Waits are event driven, bounded and named: their expiry says what was
+wanted and what was seen last. Must never poll the API, and never call a gap nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import statistics
 import threading
 import time
@@ -16,18 +15,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+import tenacity
+
 from rollproof.clients.argo import ApplicationState, Argo, application_state
-from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.kube import ApiError, Kube, Object, SilenceError, WatchStream
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
-from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView
+from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
 
 __all__ = ["WaitExpiredError", "Watches"]
 
 T = TypeVar("T")
-_LOSSY_GAP_S = 1.0  # a shorter gap with changes in it may have merged them, but a rollout's facts are far apart
-_PAUSE_S = 0.2
+_WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
+_WAKE_S = 1.0  # a condition may look at more than the watches: it is tried again at least this often
+_LEASE_ANNOTATION = "rollproof/watch-delay"
 
 
 class WaitExpiredError(CannotJudgeError):
@@ -36,7 +38,10 @@ class WaitExpiredError(CannotJudgeError):
 
 @dataclass(slots=True)
 class _Stream:
-    """One watched collection: what to ask for, and what is known of it."""
+    """One watched collection: what to ask for, what is known of it, and from which version the watch goes on.
+
+    An empty `version` means that it must be listed again; `lost` notes that a fact may be missing since the last gap.
+    """
 
     kind: str
     kube: Kube
@@ -45,7 +50,9 @@ class _Stream:
     labels: str = ""
     fields: str = ""
     version: str = ""
+    lost: bool = False
     known: dict[str, Any] = field(default_factory=dict)
+    events: WatchStream | None = None
 
 
 class Watches:
@@ -57,9 +64,11 @@ class Watches:
         self._argo = argo
         self._recorder = recorder
         self._changed = threading.Condition()
+        self._changes = 0  # counted, so that a change between a look and the wait for the next one is not slept through
         self._stopping = threading.Event()
         self._streams: dict[str, _Stream] = {}
         self._threads: list[threading.Thread] = []
+        self._broken = ""
 
     def __enter__(self) -> Watches:
         self.start()
@@ -69,20 +78,26 @@ class Watches:
         self.stop()
 
     def start(self) -> None:
-        """List everything once, record it as initial, then watch. Raises what the first list raises."""
+        """List everything once, record it as initial, then watch. Raises what the first lists and watches raise."""
         for stream in self._plan():
-            self._streams[stream.kind] = stream
             self._list(stream, initial=True)
+            self._open(stream)
+            self._streams[stream.kind] = stream
         for stream in self._streams.values():
-            thread = threading.Thread(target=self._follow, args=(stream,), name=f"watch-{stream.kind}", daemon=True)
+            thread = threading.Thread(target=self._run, args=(stream,), name=f"watch-{stream.kind}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """End all watches. Threads that wait for the server are daemons and end with their next event or time-out."""
+        """End all watches and their threads, and wake whoever waits."""
         self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
+        for stream in self._streams.values():
+            if stream.events is not None:
+                stream.events.close()
+        self._wake()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._threads.clear()
 
     # -- what is known now --------------------------------------------------------------------------------------
 
@@ -105,20 +120,28 @@ class Watches:
 
     def _known(self, kind: str) -> dict[str, Any]:
         with self._changed:
-            return dict(self._streams[kind].known)
+            stream = self._streams.get(kind)
+            return dict(stream.known) if stream else {}
 
     # -- waiting ------------------------------------------------------------------------------------------------
 
     def poll(self, condition: Callable[[], T | None], *, timeout_s: float) -> T | None:
-        """The condition's first value that is not None, or None when the time is over. Tried after each event."""
+        """The condition's first value that is not None, or None when the time is over. Tried after each event.
+
+        CannotJudgeError when a watch cannot go on: nothing that is waited for could be seen any more.
+        """
         deadline_s = time.monotonic() + timeout_s
         while True:
+            looked_at = self._changes
             value = condition()
             left_s = deadline_s - time.monotonic()
             if value is not None or left_s <= 0 or self._stopping.is_set():
                 return value
+            if self._broken:
+                raise CannotJudgeError(f"a watch ended for good: {self._broken}")
             with self._changed:
-                self._changed.wait(min(left_s, 1.0))
+                if self._changes == looked_at:
+                    self._changed.wait(min(left_s, _WAKE_S))
 
     def wait_for(
         self, condition: Callable[[], T | None], *, timeout_s: float, what: str, seen: Callable[[], object], hint: str
@@ -130,130 +153,167 @@ class Watches:
         return value
 
     def calibrate(self, *, lease: str, times: int = 5) -> list[float]:
-        """Measure the watch delay in ms (reply of a patch to its event) on the run's own Lease, and record it."""
-        start_s = time.monotonic()
-        delays_ms = [ms for number in range(times) if (ms := self._one_delay_ms(lease, number)) is not None]
+        """Measure the watch delay in ms (reply of a patch to its event) on the run's own Lease, and record it.
+
+        An event that comes before the reply counts as 0. Empty if no event came at all.
+        """
+        namespace, start_s = self._target.cluster.namespace, time.monotonic()
+        version = self._kube.get("Lease", namespace, lease)["metadata"]["resourceVersion"]
+        arrived_s: dict[str, float] = {}
+        events = self._kube.watch("Lease", namespace, resource_version=version, fields=f"metadata.name={lease}")
+        reader = threading.Thread(target=_note_arrivals, args=(events, arrived_s, self._wake), daemon=True)
+        reader.start()
+        delays_ms: list[float] = []
+        try:
+            for mark in (f"{self._target.name}-{number}" for number in range(times)):
+                self._kube.patch("Lease", namespace, lease, {"metadata": {"annotations": {_LEASE_ANNOTATION: mark}}})
+                replied_s = time.monotonic()
+                seen_s = self.poll(lambda mark=mark: arrived_s.get(mark), timeout_s=5)  # type: ignore[misc]
+                if seen_s is not None:
+                    delays_ms.append(round(max(0.0, seen_s - replied_s) * 1e3, 3))
+        finally:
+            events.close()
+            reader.join(timeout=5)
         data = {"watch_delay_ms": delays_ms, "median_ms": statistics.median(delays_ms) if delays_ms else None}
         self._recorder.record("run", "clock", "calibrated", start_s=start_s, end_s=time.monotonic(), data=data)
         return delays_ms
 
-    def _one_delay_ms(self, lease: str, number: int) -> float | None:
-        namespace, arrived_s, watching = self._target.cluster.namespace, queue.Queue[float](), threading.Event()
-        version = self._kube.get("Lease", namespace, lease)["metadata"]["resourceVersion"]
-
-        def look() -> None:
-            events = self._kube.watch(
-                "Lease", namespace, resource_version=version, fields=f"metadata.name={lease}", timeout_s=5
-            )
-            watching.set()
-            with contextlib.suppress(RollproofError):
-                if any(kind == "MODIFIED" for kind, _ in events):
-                    arrived_s.put(time.monotonic())
-
-        threading.Thread(target=look, name="calibrate", daemon=True).start()
-        watching.wait(5)
-        self._kube.patch("Lease", namespace, lease, {"metadata": {"annotations": {"rollproof/delay": f"{number}"}}})
-        replied_s = time.monotonic()
-        try:
-            return round(max(0.0, arrived_s.get(timeout=6) - replied_s) * 1e3, 3)
-        except queue.Empty:
-            return None
-
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
 
     def _plan(self) -> list[_Stream]:
         cluster, container = self._target.cluster, self._target.cluster.container
-        deployment = self._kube.get("Deployment", cluster.namespace, cluster.deployment)
-        selector = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-
-        def ours(kind: str, view: Callable[[Object], Any], *, labels: str = "", fields: str = "") -> _Stream:
-            return _Stream(kind, self._kube, cluster.namespace, view, labels, fields)
-
+        kube, namespace = self._kube, cluster.namespace
+        pods = label_selector(kube.get("Deployment", namespace, cluster.deployment))
+        slices = f"kubernetes.io/service-name={cluster.service}"
+        named = f"metadata.name={cluster.deployment}"
+        application = f"metadata.name={self._argo.application}"
         return [
-            ours("Pod", lambda o: PodView.of(o, container), labels=selector),
-            ours("ReplicaSet", lambda o: ReplicaSetView.of(o, container), labels=selector),
-            ours("Deployment", lambda o: DeploymentView.of(o, container), fields=f"metadata.name={cluster.deployment}"),
-            ours("EndpointSlice", EndpointSliceView.of, labels=f"kubernetes.io/service-name={cluster.service}"),
-            _Stream(
-                "Application", self._argo.kube, self._argo.namespace, application_state,
-                fields=f"metadata.name={self._argo.application}",
-            ),
-        ]  # fmt: skip
+            _Stream("Pod", kube, namespace, lambda item: PodView.of(item, container), labels=pods),
+            _Stream("ReplicaSet", kube, namespace, lambda item: ReplicaSetView.of(item, container), labels=pods),
+            _Stream("Deployment", kube, namespace, lambda item: DeploymentView.of(item, container), fields=named),
+            _Stream("EndpointSlice", kube, namespace, EndpointSliceView.of, labels=slices),
+            _Stream("Application", self._argo.kube, self._argo.namespace, application_state, fields=application),
+        ]
 
-    def _list(self, stream: _Stream, *, initial: bool) -> bool:
-        """Take over a fresh list; True if it differs from what was known."""
+    def _list(self, stream: _Stream, *, initial: bool = False) -> None:
+        """Take over a fresh list. What differs from what was known is recorded, and means that facts were lost."""
         listed = stream.kube.list(stream.kind, stream.namespace, labels=stream.labels, fields=stream.fields)
-        stream.version = listed["metadata"]["resourceVersion"]
         views = {item["metadata"]["name"]: stream.view(item) for item in listed["items"]}
         before = dict(stream.known)
+        stream.lost = stream.lost or (not initial and before != views)
         for name in before.keys() - views.keys():
             self._take(stream, "deleted", name, before[name])
         for name, view in views.items():
             self._take(stream, "modified" if name in before else "added", name, view, initial=initial)
-        return before != views
+        stream.version = listed["metadata"]["resourceVersion"]
 
-    def _follow(self, stream: _Stream) -> None:
-        while not self._stopping.is_set():
-            lost_at_s = time.monotonic()
-            try:
-                self._watch_once(stream)
-            except ApiError as error:
-                if error.status != 410:
-                    self._gap(stream, lost_at_s, str(error))
-                    continue
-                self._gap(stream, lost_at_s, "410 Gone: listed again")
-            except RollproofError as error:
-                self._gap(stream, lost_at_s, str(error))
-
-    def _watch_once(self, stream: _Stream) -> None:
-        events = stream.kube.watch(
-            stream.kind, stream.namespace, resource_version=stream.version, labels=stream.labels, fields=stream.fields
-        )
-        for kind, item in events:
-            if self._stopping.is_set():
-                return
-            stream.version = item["metadata"]["resourceVersion"]
-            if kind != "BOOKMARK":
-                what = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}[kind]
-                self._take(stream, what, item["metadata"]["name"], stream.view(item))
-
-    def _gap(self, stream: _Stream, start_s: float, reason: str) -> None:
-        """The watch is gone: list until that works, then record how long we were blind and whether it mattered."""
-        start_s = max(start_s, time.monotonic() - 0.001)
-        while not self._stopping.wait(_PAUSE_S):
-            try:
-                changed = self._list(stream, initial=False)
-            except RollproofError:
-                continue
-            end_s = time.monotonic()
-            lost = changed and end_s - start_s > _LOSSY_GAP_S
-            self._recorder.record(
-                "watch", f"Watch/{stream.kind}", "gap", outcome=Outcome.UNKNOWN, start_s=start_s, end_s=end_s,
-                data={"lost": lost, "reason": reason},
+    def _open(self, stream: _Stream) -> None:
+        """Connect from the last version; ask for a new list first if that version is gone."""
+        if not stream.version:
+            self._list(stream)
+        try:
+            stream.events = stream.kube.watch(
+                stream.kind, stream.namespace, resource_version=stream.version, labels=stream.labels,
+                fields=stream.fields,
             )  # fmt: skip
-            return
+        except ApiError as error:
+            if error.status == 410:
+                stream.version = ""
+            raise
+        if self._stopping.is_set():
+            stream.events.close()
 
-    def _take(self, stream: _Stream, what: str, name: str, view: Any, *, initial: bool = False) -> None:
-        arrived_s = time.monotonic()
+    def _run(self, stream: _Stream) -> None:
+        """A watch's thread: read until it ends, come back, say how long it was away."""
+        try:
+            while not self._stopping.is_set():
+                since_s, reason = self._read(stream)
+                if not self._stopping.is_set():
+                    self._come_back(stream, since_s, reason)
+        except Exception as error:  # noqa: BLE001 - a bug in here must end the wait of others, not this thread alone
+            self._broken = f"{stream.kind}: {type(error).__name__}: {error}"
+            self._gap(stream, time.monotonic(), self._broken, lost=True)
+            self._wake()
+
+    def _read(self, stream: _Stream) -> tuple[float, str]:
+        """Take events until the watch ends: (since when nothing came, why)."""
+        heard_s = time.monotonic()
+        try:
+            for kind, item in stream.events or ():
+                heard_s = time.monotonic()
+                stream.version = item["metadata"]["resourceVersion"]
+                if kind in _WHAT:
+                    self._take(stream, _WHAT[kind], item["metadata"]["name"], stream.view(item), arrived_s=heard_s)
+        except SilenceError as error:
+            return heard_s, str(error)
+        except ApiError as error:
+            if error.status == 410:
+                stream.version = ""
+            return heard_s, str(error)
+        except RollproofError as error:
+            return time.monotonic(), str(error)
+        return time.monotonic(), "the server ended the watch"
+
+    def _come_back(self, stream: _Stream, since_s: float, reason: str) -> None:
+        """Connect again, for as long as it takes, and record the gap; one that never ended has lost facts."""
+        stream.lost = False
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RollproofError),
+            wait=tenacity.wait_exponential(multiplier=0.05, max=2),
+            sleep=tenacity.sleep_using_event(self._stopping),
+            stop=tenacity.stop_when_event_set(self._stopping),
+            reraise=True,
+        )
+        try:
+            retry(self._open, stream)
+        except RollproofError as error:
+            self._gap(stream, since_s, f"{reason}; then: {error}", lost=True)
+            return
+        self._gap(stream, since_s, reason, lost=stream.lost)
+
+    def _gap(self, stream: _Stream, since_s: float, reason: str, *, lost: bool) -> None:
+        self._recorder.record(
+            "watch", f"Watch/{stream.kind}", "gap", outcome=Outcome.UNKNOWN, start_s=since_s, end_s=time.monotonic(),
+            data={"lost": lost, "reason": reason},
+        )  # fmt: skip
+
+    def _take(
+        self, stream: _Stream, what: str, name: str, view: Any, *, initial: bool = False,
+        arrived_s: float | None = None,
+    ) -> None:  # fmt: skip
+        """A change: first a fact, then known to those who wait, so that what they record comes after it."""
+        before = stream.known.get(name)
+        heartbeat = what == "modified" and before is not None and _words(before) == _words(view)
+        if not heartbeat:  # a change of no word of ours is no fact
+            data = {**asdict(view), "initial": True} if initial else asdict(view)
+            subject = f"{stream.kind}/{stream.namespace}/{name}"
+            self._recorder.record("watch", subject, what, start_s=arrived_s, data=data)
         with self._changed:
-            before = stream.known.get(name)
             if what == "deleted":
                 stream.known.pop(name, None)
             else:
                 stream.known[name] = view
-            self._changed.notify_all()
-        if what != "deleted" and before is not None and _same(before, view):
-            return  # a heartbeat that changes no field of the view is no fact
-        data = asdict(view)
-        if initial:
-            data["initial"] = True
-        subject = f"{stream.kind}/{stream.namespace}/{name}"
-        self._recorder.record("watch", subject, what, start_s=arrived_s, end_s=arrived_s, data=data)
+        self._wake()
 
 
-def _same(before: Any, after: Any) -> bool:
-    """Equal but for the resourceVersion."""
-    a, b = asdict(before), asdict(after)
-    a.pop("resource_version", None)
-    b.pop("resource_version", None)
-    return bool(a == b)
+def _words(view: Any) -> dict[str, Any]:
+    """What a view says but for the version, which every heartbeat changes."""
+    return {key: value for key, value in asdict(view).items() if key != "resource_version"}
+
+
+def _note_arrivals(events: WatchStream, arrived_s: dict[str, float], wake: Callable[[], None]) -> None:
+    """When each mark came back on the Lease, until the watch is closed."""
+    try:
+        for _, lease in events:
+            now_s = time.monotonic()
+            mark = (lease["metadata"].get("annotations") or {}).get(_LEASE_ANNOTATION)
+            if mark:
+                arrived_s.setdefault(mark, now_s)
+            wake()
+    except RollproofError:
+        wake()  # fewer delays are measured, and the reader of the record sees how many
