@@ -314,7 +314,7 @@ def _with_schedule(facts: Facts, verdicts: list[Verdict]) -> list[Verdict]:
 
 def _schedule(facts: Facts) -> Finding:
     model, limit_s = _model(facts), facts.plan.target.drift.limit_s
-    gaps = ", ".join(f"{model.gap_s(attempts):g}" for attempts in range(8))
+    gaps = ", ".join(f"{model.gap_s(attempts):g}" for attempts in range(7))
     keeps = model.keeps_up_to(limit_s)
     said = {math.inf: "for any number of heals", -1: "for no number of heals"}.get(
         keeps, f"after 0 to {keeps:g} heals on the revision"
