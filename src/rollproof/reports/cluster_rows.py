@@ -16,7 +16,7 @@ from rollproof.core.plan import Plan
 from rollproof.reports.sentences import sentence, short_sha
 from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
 
-__all__ = ["cluster_sections", "version_kind"]
+__all__ = ["cluster_sections", "trials", "version_kind"]
 
 _PHASES = ("settle", "baseline", "act", "recovery", "steady", "undo-check")
 _POD_LEGEND = (
@@ -196,16 +196,24 @@ def _endpoint_counts(facts: Facts, axis: Axis) -> tuple[Bar, ...]:
     return merged(bars, axis)
 
 
+def trials(facts: Facts) -> dict[str, dict[str, Event]]:
+    """The events of each drift trial by their word; of a trial that was done again, only the last time."""
+    out: dict[str, dict[str, Event]] = {}
+    for event in facts.find(source="drift", subject="Drift/"):
+        if event.what == "planned":
+            out[event.subject] = {}
+        out.setdefault(event.subject, {})[event.what] = event
+    return out
+
+
 def _drift(facts: Facts, axis: Axis) -> tuple[Row, ...]:
     rows = []
-    trials = dict.fromkeys(event.subject for event in facts.find(source="drift"))
-    for subject in trials:
-        events = {event.what: event for event in facts.find(source="drift") if event.subject == subject}
+    for subject, events in trials(facts).items():
         begun = events.get("injected")
         ended = events.get("restored") or events.get("stayed") or events.get("not-healed") or events.get("undone")
         name = subject.partition("/")[2]
         if begun is None:
-            tips = [event for event in events.values() if event.what in {"skipped", "void"}]
+            tips = [event for event in events.values() if event.what in {"skipped", "void", "error"}]
             bars = tuple(event_bar(axis, event, "mark", tip=sentence(event)) for event in tips)
             rows.append(Row(name=name, note=tips[0].what if tips else "", kind="thin", bars=bars))
             continue

@@ -155,7 +155,7 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
         note = f"{failed:,} failed" + (f", {mute:,} say nothing about the target" if mute else "")
         cards.append(("Requests", f"{sent:,}", note))
     for table in tables.leg_tables(report):
-        limit = f"limit {_seconds(table.limit_s)}" if table.limit_s is not None else "from push to proof"
+        limit = f"limit {table.limit_s:g} s" if table.limit_s is not None else "from push to proof"
         figure = _seconds(table.total_s) if table.total_s is not None else "not reached"
         cards.append(("Rollback" if table.limit_s is not None else "Rollout", figure, limit))
     return cards

@@ -78,6 +78,8 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("load", "self-test"): "self-test of the load engine: passed {passed}",
     ("load", "started"): "load started: {rate_per_s} req/s on {lanes}",
     ("load", "stopped"): "load stopped: {requests} requests, {failures} failures",
+    ("drift", "model"): "back-off of Argo CD {version}: starts at {start_s} s, times {factor}, up to {cap_s} s",
+    ("drift", "error"): "the harness could not do it: {reason}",
     ("drift", "planned"): "drift planned: {change} on {object}",
     ("drift", "skipped"): "drift skipped: {reason}",
     ("drift", "before"): "before: {attempts} self-heals on this revision, the next in {remaining_s} s at the earliest",

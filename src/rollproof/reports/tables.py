@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.checkers.act import LEGS, find_act
+from rollproof.core.backoff import BackOff, CountRule
 from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
 from rollproof.core.intervals import blind_gaps
 from rollproof.core.requests import RequestLog
-from rollproof.core.verdict import Result
+from rollproof.core.verdict import Number, Result
+from rollproof.reports.cluster_rows import trials
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import data_text, sentence, short_sha
 from rollproof.reports.timeline import Axis
@@ -27,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 _FAILED_MAX = 200
+_HEALS_SHOWN = 7  # the gap has reached its cap by then
 _LEG_WORDS: Mapping[str, str] = {
     "committed": "tag committed", "restarted": "rollout restarted", "pushed": "pushed to the env repo",
     "seen": "seen by Argo CD", "synced": "synced", "rolled-out": "rolled out", "old-gone": "last old pod gone",
@@ -40,7 +44,7 @@ class LegRow:
 
     name: str
     took_s: float
-    since_push_s: float
+    since_push_s: float | None  # None before the push
     detail: str
     seq: int
     left: float  # place in a small waterfall, per cent
@@ -77,7 +81,7 @@ def leg_tables(report: Report) -> list[LegTable]:
                 LegRow(
                     name=_LEG_WORDS[leg],
                     took_s=event.end_s - event.start_s,
-                    since_push_s=event.end_s - first.end_s,
+                    since_push_s=event.end_s - first.end_s if event.end_s >= first.end_s else None,
                     detail=sentence(event).partition(": ")[2],
                     seq=event.seq,
                     left=round(100 * (event.start_s - act.started.start_s) / span_s, 2),
@@ -120,38 +124,30 @@ def drift_rows(report: Report) -> list[DriftRow]:
     """A row for each trial of every drill."""
     rows = []
     for drill, facts in report.drills():
-        results = {v.subject: v for v in report.verdicts if v.drill == drill and v.subject.startswith("Drift/")}
-        for subject in dict.fromkeys(event.subject for event in facts.find(source="drift")):
-            events = {event.what: event for event in facts.find(source="drift") if event.subject == subject}
-            verdict = results.get(subject)
+        verdicts = {v.subject: v for v in report.verdicts if v.drill == drill}
+        for subject, events in trials(facts).items():
+            verdict = verdicts.get(subject)
             numbers, result = (verdict.numbers, verdict.result) if verdict else ({}, None)
             rows.append(_drift_row(subject, events, numbers, result))
     return rows
 
 
 def _drift_row(
-    subject: str, events: Mapping[str, Event], numbers: Mapping[str, Any], result: Result | None
+    subject: str, events: Mapping[str, Event], numbers: Mapping[str, Number], result: Result | None
 ) -> DriftRow:
     planned, before, restored = (_data(events, what) for what in ("planned", "before", "restored"))
     after, undone = _data(events, "after"), _data(events, "undone")
-    restored_s = backoff_s = repair_s = None
-    if "restored" in events:
-        restored_s = events["restored"].end_s - events["restored"].start_s
-        # The checker's own arithmetic where there is a verdict: page and verdict must not differ by a rounding.
-        backoff_s = float(numbers.get("backoff_s", before.get("remaining_s") or 0.0))
-        repair_s = float(numbers.get("repair_s", max(restored_s - backoff_s, 0.0)))
-    attempts = f"{before.get('attempts', '?')} → {after.get('attempts', '?')}" if before else ""
-    ends = ("skipped", "void", "not-healed", "stayed", "restored", "injected")
+    ends = ("skipped", "error", "void", "not-healed", "stayed", "restored", "injected")
     ended = next((events[what] for what in ends if what in events), None)
     return DriftRow(
         trial=subject.partition("/")[2],
         change=f"{planned.get('object', '')} {planned.get('change', '')}".strip(),
         kind=str(planned.get("kind", "")),
         outcome=sentence(ended).partition(": ")[2] if ended else "not injected",
-        restored_s=restored_s,
-        backoff_s=backoff_s,
-        repair_s=repair_s,
-        attempts=attempts,
+        restored_s=_seconds(numbers, "restored_s"),
+        backoff_s=_seconds(numbers, "backoff_s") if "restored" in events else None,
+        repair_s=_seconds(numbers, "detect_and_apply_s"),
+        attempts=f"{before.get('attempts', '?')} → {after.get('attempts', '?')}" if before else "",
         by=str(undone.get("by") or restored.get("manager") or ""),
         seqs=tuple(event.seq for event in events.values()),
         result=result,
@@ -162,16 +158,25 @@ def _data(events: Mapping[str, Event], what: str) -> Mapping[str, Any]:
     return events[what].data if what in events else {}
 
 
+def _seconds(numbers: Mapping[str, Number], key: str) -> float | None:
+    """A time as the checker worked it out: the page must not have an arithmetic of its own."""
+    value = numbers.get(key)
+    return float(value) if isinstance(value, int | float) else None
+
+
 def heal_gaps(report: Report) -> list[tuple[int, float, bool]]:
-    """(attempts already made, gap in seconds, within the limit): the gaps that Argo CD itself stated in this run."""
+    """(heals before, gap in seconds, within the limit) by the model of Argo CD's back-off that the drill wrote down."""
+    model = next((e for e in report.events() if (e.source, e.subject, e.what) == ("drift", "Drift", "model")), None)
+    if model is None:
+        return []
+    data = model.data
+    backoff = BackOff(
+        rule=CountRule(str(data["rule"])), start_s=float(data["start_s"]), factor=float(data["factor"]),
+        cap_s=float(data["cap_s"]), fixed_delay_s=float(data["fixed_delay_s"]),
+    )  # fmt: skip
     limit_s = report.plan.target.drift.limit_s
-    gaps: dict[int, float] = {}
-    for _, facts in report.drills():
-        for event in facts.find(source="drift", what="before"):
-            attempts, gap_s = event.data.get("attempts"), event.data.get("gap_s")
-            if isinstance(attempts, int) and isinstance(gap_s, int | float):
-                gaps[attempts] = float(gap_s)
-    return [(attempts, gap_s, gap_s < limit_s) for attempts, gap_s in sorted(gaps.items())]
+    gaps = [(attempts, backoff.gap_s(attempts)) for attempts in range(_HEALS_SHOWN)]
+    return [(attempts, gap_s, gap_s < limit_s) for attempts, gap_s in gaps]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +237,7 @@ def blind_spots(report: Report) -> list[str]:
         if unanswered:
             out.append(f"{drill}: {unanswered} proofs had no answer")
         if facts.requests is not None:
-            out += [f"{drill}: {text}" for text in _blind_load(facts.requests)]
+            out += [f"{drill}: {text}" for text in (*_widest_gap(report, facts), *_blind_load(facts.requests))]
     delay = next((event for event in report.events() if (event.source, event.what) == ("run", "calibrated")), None)
     if delay is not None:
         out.append(f"times of cluster facts are watch arrivals, {delay.data.get('median_ms')} ms late (median)")
@@ -241,13 +246,22 @@ def blind_spots(report: Report) -> list[str]:
     return list(dict.fromkeys(out))
 
 
+def _widest_gap(report: Report, facts: Facts) -> list[str]:
+    """As the availability verdict has it, for its window; of the whole session where there is no such verdict."""
+    said = [v.numbers for v in report.verdicts if v.drill == facts.drill and "gap_ms_max" in v.numbers]
+    if said:
+        gap_ms, lane = float(str(said[0]["gap_ms_max"])), said[0].get("gap_lane", "?")
+    else:
+        log = facts.requests
+        gaps = blind_gaps(log, window_ns=window_ns(log)) if log is not None else ()
+        gap_ms, lane = max(((gap.gap_ms, gap.lane) for gap in gaps), default=(0.0, ""))
+    return (
+        [f"an outage shorter than {gap_ms:.0f} ms could have gone unseen (widest gap, lane {lane})"] if gap_ms else []
+    )
+
+
 def _blind_load(log: RequestLog) -> list[str]:
     out = []
-    gaps = blind_gaps(log, window_ns=window_ns(log))
-    widest = {lane: max((g.end_ns - g.start_ns for g in gaps if g.lane == lane), default=0) for lane in log.open_loop}
-    if any(widest.values()):
-        lane, gap_ns = max(widest.items(), key=lambda item: item[1])
-        out.append(f"an outage shorter than {gap_ns / 1e6:.0f} ms could have gone unseen (widest gap, lane {lane})")
     if not log.control:
         out.append("there was no control lane: trouble on the way in and trouble of the app look the same")
     if set(log.lanes) <= {*log.open_loop, log.control}:

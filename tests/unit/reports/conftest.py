@@ -114,7 +114,11 @@ def rollout(story: Story, source: str, begin: float, pods: tuple[int, int, int, 
 
 
 def requests(
-    begin: float, seconds: float, switch: tuple[float, float], outage: tuple[float, float] | None
+    begin: float,
+    seconds: float,
+    switch: tuple[float, float],
+    outage: tuple[float, float] | None = None,
+    versions: tuple[int, int] = (1, 2),
 ) -> RequestLog:
     """RATE a second over the lanes; within `switch` both versions answer, within `outage` most lanes fail."""
     count = int(seconds * RATE)
@@ -132,7 +136,7 @@ def requests(
     rows["status"] = 200
     at = sent_s - 1000
     new = (at >= switch[1]) | ((at >= switch[0]) & (k % 2 == 0))
-    rows["version"] = np.where(new, 2, 1)
+    rows["version"] = np.where(new, versions[1], versions[0])
     rows["served_by"] = np.where(new, 3, 1) + k // 2 % 2
     rows["reused"] = rows["lane"] != 2
     rows["idle_ms"] = 40 * noise
@@ -161,6 +165,10 @@ def requests(
 
 def drift(story: Story) -> None:
     """Six trials, one after the other."""
+    story.tell(
+        "drift", "Drift", "model", 101.0, version="v3.2.6", rule="quiet", known=True, start_s=2.0, factor=3.0,
+        cap_s=300.0, cooldown_s=330.0, fixed_delay_s=0.0,
+    )  # fmt: skip
     trials = (
         ("image", "Deployment/shop/shop", "image → shop:drift", 102.0, 0.0, 0.58, 0),
         ("env", "Deployment/shop/shop", "env GREETING → drifted", 106.0, 0.0, 0.41, 1),
@@ -237,18 +245,27 @@ def the_verdicts() -> tuple[Verdict, ...]:
     )  # fmt: skip
     why = "200 req/s before and after; 1 of 12,000 dispatches was late"
     said("zero-downtime", "load_soundness", "Load", good, why, numbers={"late_share": 0.0001})
-    why = "detection + apply took 0.58 s, limit 5 s"
-    said("drift", "drift", "Drift/image", good, why, numbers={"repair_s": 0.58, "backoff_s": 0.0}, evidence=(60, 61))
-    said("drift", "drift", "Drift/env", good, "detection + apply took 0.41 s, limit 5 s")
-    said("drift", "drift", "Drift/configmap", good, "detection + apply took 0.51 s, limit 5 s; back-off 3.61 s")
-    why = "restored after 15.97 s, but the watch was away for 0.8 s"
-    said("drift", "drift", "Drift/delete-service", Result.INCONCLUSIVE, why)
+    for trial, restored_s, backoff_s, result in (
+        ("image", 0.58, 0.0, good), ("env", 0.41, 0.0, good), ("configmap", 4.12, 3.61, good),
+        ("delete-service", 15.97, 15.2, Result.INCONCLUSIVE),
+    ):  # fmt: skip
+        why = f"self-heal restored it in {restored_s - backoff_s:.2f} s (detection + apply); limit 5 s"
+        why = why if result is good else "Watch/Service was blind during the trial: 410 Gone"
+        numbers = {"restored_s": restored_s, "backoff_s": backoff_s, "detect_and_apply_s": restored_s - backoff_s}
+        said("drift", "drift", f"Drift/{trial}", result, why, numbers=numbers, evidence=(60, 61))
     said("drift", "drift", "Drift/replicas", Result.SKIPPED, "an HPA owns replicas")
     said("drift", "drift", "Drift/undeclared-annotation", good, "the undeclared annotation stayed for 10 s")
     why = f"git revert brought {OLD} back in 17.3 s from push to proof, within the limit of 30 s"
     said("rollback", "rollback", f"Rollback/{OLD}", good, why, numbers={"push_to_proof_s": 17.28, "limit_s": 30.0})
-    why = "12,000 requests, 0 failures: no outage longer than 12 ms"
-    said("rollback", "availability", "Ingress", good, why, numbers={"requests": 12000, "failures": 0})
+    why = "12,000 requests, 0 failures: no outage longer than 20 ms"
+    said(
+        "rollback",
+        "availability",
+        "Ingress",
+        good,
+        why,
+        numbers={"requests": 12000, "failures": 0, "gap_ms_max": 20.1, "gap_lane": "new"},
+    )
     said("rollback", "undo", "Undo", good, "all 8 changes were undone", numbers={"entries": 8, "failed": 0})
     return tuple(out)
 
@@ -273,15 +290,16 @@ def the_report() -> Report:
     story.phases(("settle", 100, 101), ("act", 101, 147))
     drift(story)
     story.tell("watch", "Watch/Service", "gap", 118.0, 118.8, ok=False, lost=True, reason="410 Gone")
+    for number in range(1, 9):
+        story.tell("undo", f"Undo/{number}", "written", 100 + number)
     story.drill = "rollback"
     story.phases(("baseline", 150, 160), ("act", 160, 187), ("steady", 187, 202))
     rollout(story, "rollback", 160.0, (3, 4, 1, 2), OLD, NEW)
     for number in range(1, 9):
-        story.tell("undo", f"Undo/{number}", "written", 100 + number)
         story.tell("undo", f"Undo/{number}", "done", 203 + number / 10)
     logs = {
         "zero-downtime": requests(2.5, 60, (22.5, 29.4), (29.35, 29.65)),
-        "rollback": requests(150, 60, (169.5, 176.4), None),
+        "rollback": requests(150, 60, (169.5, 176.4), versions=(2, 1)),
     }
     plan = the_plan()
     facts = {
@@ -309,7 +327,6 @@ def report() -> Report:
 
 @pytest.fixture(scope="session")
 def passed(report: Report) -> Report:
-    """Only the rollback, where everything went well."""
+    """As if only the rollback had been judged, where everything went well."""
     verdicts = tuple(verdict for verdict in report.verdicts if verdict.drill == "rollback")
-    facts = {"rollback": report.facts["rollback"]}
-    return replace(report, facts=facts, verdicts=verdicts, result=Result.PASS, exit_code=0)
+    return replace(report, verdicts=verdicts, result=Result.PASS, exit_code=0)

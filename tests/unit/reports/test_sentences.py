@@ -71,5 +71,5 @@ def test_every_exit_code_has_a_meaning() -> None:
 
 def test_the_bottom_line_blames_fail_before_inconclusive(report: Report, passed: Report) -> None:
     assert bottom_line(report).startswith("zero-downtime, availability:")
-    assert bottom_line(passed) == "All 3 checks hold. 12,000 requests, 0 failures: no outage longer than 12 ms."
+    assert bottom_line(passed) == "All 3 checks hold. 12,000 requests, 0 failures: no outage longer than 20 ms."
     assert {verdict.result for verdict in report.verdicts} == set(Result)
