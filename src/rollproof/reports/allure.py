@@ -17,7 +17,7 @@ from allure_commons.utils import md5, uuid4
 
 from rollproof.core.verdict import Result, Verdict
 from rollproof.reports.model import Report
-from rollproof.reports.words import stable_name
+from rollproof.reports.words import finding_line, stable_name
 
 __all__ = ["write_allure"]
 
@@ -46,7 +46,7 @@ def _result(report: Report, verdict: Verdict, attached: list[Attachment]) -> Tes
     name = stable_name(verdict)
     full_name = f"rollproof.{verdict.drill or 'run'}.{name}"
     start_ms, stop_ms = _span_ms(report, verdict.drill)
-    hints = [f"**{finding.code}**: {finding.text} {finding.hint}".strip() for finding in verdict.findings]
+    hints = [finding_line(finding) for finding in verdict.findings]
     return TestResult(
         uuid=uuid4(),
         historyId=md5(report.plan.target.name, full_name),

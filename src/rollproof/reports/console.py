@@ -25,7 +25,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import headline, sentence, short_sha
-from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
+from rollproof.reports.words import bottom_line, exit_meaning, finding_line, undo_sentence
 
 __all__ = ["LiveConsole"]
 
@@ -135,7 +135,7 @@ class LiveConsole:
         for verdict in report.verdicts:
             why = Text(verdict.why)
             for finding in verdict.findings:
-                why.append(f"\n{finding.code}: {finding.text} {finding.hint}".rstrip(), style="dim")
+                why.append(f"\n{finding_line(finding)}", style="dim")
             result = Text(verdict.result, style=_STYLES[verdict.result])
             table.add_row(result, verdict.drill, verdict.checker, escape(verdict.subject), why)
         with self._lock:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml
 from rollproof.core.verdict import Result, Verdict
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
-from rollproof.reports.words import bottom_line, stable_name
+from rollproof.reports.words import bottom_line, finding_line, stable_name
 
 __all__ = ["junit_xml", "write_junit"]
 
@@ -84,12 +84,7 @@ def _case(verdict: Verdict) -> Xml.Element:
 
 
 def _details(verdict: Verdict) -> str:
-    lines = [verdict.why]
-    for finding in verdict.findings:
-        lines.append(f"{finding.code}: {finding.text}")
-        if finding.hint:
-            lines.append(f"  {finding.hint}")
-    return _text("\n".join(lines))
+    return _text("\n".join([verdict.why, *(finding_line(finding) for finding in verdict.findings)]))
 
 
 def _text(value: object) -> str:

@@ -46,12 +46,12 @@ def _value_text(value: object) -> str:
 
 # (source, what) -> template over the event's data; {subject} and {took} are added.
 _TEMPLATES: Mapping[tuple[str, str], str] = {
-    ("run", "settle"): "phase settle, {took}",
-    ("run", "baseline"): "phase baseline, {took}",
-    ("run", "act"): "phase act, {took}",
-    ("run", "recovery"): "phase recovery, {took}",
-    ("run", "steady"): "phase steady, {took}",
-    ("run", "undo-check"): "phase undo-check, {took}",
+    ("run", "settle"): "phase settle took {took}",
+    ("run", "baseline"): "phase baseline took {took}",
+    ("run", "act"): "phase act took {took}",
+    ("run", "recovery"): "phase recovery took {took}",
+    ("run", "steady"): "phase steady took {took}",
+    ("run", "undo-check"): "phase undo-check took {took}",
     ("run", "started"): "drill started",
     ("run", "finished"): "drill finished",
     ("run", "skipped"): "drill skipped: {reason}",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Result, Verdict
+from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
 
-__all__ = ["bottom_line", "exit_meaning", "stable_name", "undo_sentence"]
+__all__ = ["bottom_line", "exit_meaning", "finding_line", "stable_name", "undo_sentence"]
 
 _EXITS: Mapping[int, str] = {
     0: "every claim was proven",
@@ -33,6 +33,11 @@ def exit_meaning(code: int) -> str:
 def undo_sentence(undo: str) -> str:
     """The state after the run; an unknown word is shown as it is."""
     return _UNDO.get(undo, f"Undo: {undo}." if undo else "")
+
+
+def finding_line(finding: Finding) -> str:
+    """A finding on one line, with what to do next behind an arrow."""
+    return f"{finding.code}: {finding.text}" + (f" → {finding.hint}" if finding.hint else "")
 
 
 def stable_name(verdict: Verdict) -> str:
