@@ -19,7 +19,7 @@ from jsonpointer import JsonPointer, JsonPointerException
 from rollproof.core.target import App
 from rollproof.errors import InputError
 
-__all__ = ["Answer", "Http", "pointed", "request_headers"]
+__all__ = ["Answer", "Http", "pointed", "request", "request_headers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,20 @@ class Http:
 
     def ask(self, url: str, headers: Mapping[str, str]) -> Answer:
         """One GET of any URL, with this target's TLS settings."""
-        try:
-            with httpx.Client(verify=self._verify, timeout=self._timeout_s, trust_env=False) as client:
-                answer = client.get(url, headers={**headers, "Connection": "close"})
-        except httpx.HTTPError as error:
-            return Answer(status=None, error=_error_class(error))
-        return Answer(status=answer.status_code, body=answer.content, headers=dict(answer.headers))
+        return request("GET", url, headers, verify=self._verify, timeout_s=self._timeout_s)
+
+
+def request(
+    method: str, url: str, headers: Mapping[str, str], *, verify: ssl.SSLContext | None = None, timeout_s: float = 5.0
+) -> Answer:
+    """One request over a new connection, without redirect, retry or proxy from the environment."""
+    context = verify or ssl.create_default_context()
+    try:
+        with httpx.Client(verify=context, timeout=timeout_s, trust_env=False) as client:
+            answer = client.request(method, url, headers={**headers, "Connection": "close"})
+    except httpx.HTTPError as error:
+        return Answer(status=None, error=_error_class(error))
+    return Answer(status=answer.status_code, body=answer.content, headers=dict(answer.headers))
 
 
 def _error_class(error: httpx.HTTPError) -> str:

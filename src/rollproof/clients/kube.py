@@ -8,7 +8,9 @@ current context of a kubeconfig is never used.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
+from kubernetes.stream import portforward
 
 from rollproof.errors import CannotJudgeError, InputError
 
@@ -210,6 +213,32 @@ class Kube:
         if response.status >= 400 and b'"kind":"Status"' in body.replace(b" ", b""):
             raise _api_error(response.status, body.decode(errors="replace"), f"pods/proxy {pod}")
         return int(response.status), body
+
+    def pod_forward(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+        """GET through a port-forward: (status, body) as the pod gave them. For those who may not use pods/proxy."""
+        what = f"pods/portforward {pod}"
+        api = kubernetes_client.CoreV1Api(self._load())  # its own: the websocket call bends the client while it runs
+        try:
+            forward = portforward(
+                api.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port), _request_timeout=timeout_s
+            )
+        except kubernetes_client.ApiException as error:  # status 0, and the real one in the text
+            found = re.search(r"Handshake status (\d+)", str(error.reason))
+            if found:
+                raise _api_error(int(found[1]), str(error.reason), what) from None
+            raise UnreachableError(f"{what}: {error.reason}") from None
+        connection = http.client.HTTPConnection("localhost", timeout=timeout_s)
+        connection.sock = forward.socket(port)
+        connection.sock.settimeout(timeout_s)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(f"{what}: {forward.error(port) or _short(error)}") from None
+        finally:
+            connection.close()
+            forward.close()
 
     def may(self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "") -> bool:
         """Is this allowed to us? (SelfSubjectAccessReview)"""

@@ -238,7 +238,6 @@ class Watches:
         except Exception as error:  # noqa: BLE001 - a bug in here must end the wait of others, not this thread alone
             self._broken = f"{stream.kind}: {type(error).__name__}: {error}"
             self._gap(stream, time.monotonic(), self._broken, lost=True)
-            self._wake()
 
     def _read(self, stream: _Stream) -> tuple[float, str]:
         """Take events until the watch ends: (since when nothing came, why)."""
@@ -281,6 +280,7 @@ class Watches:
             "watch", f"Watch/{stream.kind}", "gap", outcome=Outcome.UNKNOWN, start_s=since_s, end_s=time.monotonic(),
             data={"lost": lost, "reason": reason},
         )  # fmt: skip
+        self._wake()
 
     def _take(
         self, stream: _Stream, what: str, name: str, view: Any, *, initial: bool = False,

@@ -1,0 +1,243 @@
+"""The watches against a small API server over real HTTP: facts, gaps, waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+from fakeapi import FakeApi
+from recorder import ListRecorder
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import Kube
+from rollproof.errors import CannotJudgeError
+from rollproof.probes.watches import WaitExpiredError, Watches
+
+NAMESPACE = "shop"
+
+
+def pod(name: str, *, ready: bool = False, **changes: Any) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+    return {
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "web", "pod-template-hash": "h1"}},
+        "spec": {"containers": [{"name": "web", "image": "ghcr.io/shop/web:aaaaaaa"}]},
+        "status": {"phase": "Running", "conditions": conditions},
+        **changes,
+    }
+
+
+DEPLOYMENT = {
+    "metadata": {"name": "web", "namespace": NAMESPACE, "generation": 1},
+    "spec": {
+        "replicas": 2,
+        "selector": {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "tier", "operator": "Exists"}]},
+        "template": {"spec": {"containers": [{"name": "web", "image": "ghcr.io/shop/web:aaaaaaa"}]}},
+    },
+    "status": {"observedGeneration": 1},
+}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[FakeApi]:
+    fake = FakeApi()
+    fake.put("deployments", DEPLOYMENT)
+    fake.put("pods", pod("web-1"))
+    fake.put("applications", {"metadata": {"name": "shop"}, "spec": {}, "status": {"sync": {"revision": "r1"}}})
+    with fake.serve(tmp_path) as kubeconfig:
+        fake.kubeconfig = str(kubeconfig)  # type: ignore[attr-defined]
+        yield fake
+
+
+@pytest.fixture
+def recorder() -> ListRecorder:
+    return ListRecorder()
+
+
+@pytest.fixture
+def watches(api: FakeApi, recorder: ListRecorder) -> Iterator[Watches]:
+    kube = Kube("fake", api.kubeconfig)  # type: ignore[attr-defined]
+    with Watches(story.target(), kube, Argo(kube, "argocd", "shop"), recorder) as started:
+        yield started
+
+
+def gaps(recorder: ListRecorder, kind: str = "Pod") -> list[dict[str, Any]]:
+    return [dict(event.data) for event in recorder.events if event.what == "gap" and event.subject == f"Watch/{kind}"]
+
+
+def until(watches: Watches, condition: Any, *, timeout_s: float = 10) -> Any:
+    return watches.wait_for(condition, timeout_s=timeout_s, what="the test", seen=lambda: "", hint="")
+
+
+def test_what_exists_is_known_and_recorded_as_initial_when_start_returns(
+    watches: Watches, recorder: ListRecorder
+) -> None:
+    assert watches.pods()["web-1"].template_hash == "h1"
+    assert watches.application().sync_revision == "r1"
+    deployment = watches.deployment()
+    assert deployment is not None
+    assert deployment.spec_replicas == 2
+    pod_events = [event for event in recorder.events if event.subject == f"Pod/{NAMESPACE}/web-1"]
+    assert [(event.what, event.data["initial"]) for event in pod_events] == [("added", True)]
+
+
+def test_only_the_deployments_pods_are_asked_for(watches: Watches, api: FakeApi) -> None:
+    queries = [query for _, path, query in api.asked if path.endswith("/pods")]
+    assert {query["labelSelector"] for query in queries} == {"app=web,tier"}
+
+
+def test_changes_arrive_as_facts_in_order(watches: Watches, api: FakeApi, recorder: ListRecorder) -> None:
+    before_s = time.monotonic()
+    api.put("pods", pod("web-2"))
+    api.put("pods", pod("web-2", ready=True))
+    api.remove("pods", "web-1")
+    until(watches, lambda: True if "web-1" not in watches.pods() else None)
+    told = [(e.subject.split("/")[-1], e.what) for e in recorder.events if e.start_s >= before_s]
+    assert told == [("web-2", "added"), ("web-2", "modified"), ("web-1", "deleted")]
+
+
+def test_the_fact_is_on_record_before_anybody_can_see_the_change(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    api.put("pods", pod("web-2"))
+    until(watches, lambda: watches.pods().get("web-2"))
+    recorder.record("release", "Release/x", "rolled-out")
+    assert [event.what for event in recorder.events[-2:]] == ["added", "rolled-out"]
+
+
+def test_a_heartbeat_that_changes_no_word_is_no_fact(watches: Watches, api: FakeApi, recorder: ListRecorder) -> None:
+    item = api.objects["applications", "shop"]
+    api.put("applications", {**item, "status": {**item["status"], "reconciledAt": "2026-01-01T00:00:09Z"}})
+    newest = api.objects["applications", "shop"]["metadata"]["resourceVersion"]
+    until(watches, lambda: True if watches.application().resource_version == newest else None)
+    assert [e.what for e in recorder.events if e.subject.startswith("Application/")] == ["added"]
+
+
+@pytest.mark.parametrize("abruptly", [False, True])
+def test_a_watch_that_ends_is_resumed_and_loses_nothing(
+    watches: Watches, api: FakeApi, recorder: ListRecorder, abruptly: bool
+) -> None:
+    api.end_watches("pods", abruptly=abruptly)
+    api.put("pods", pod("web-2"))
+    api.put("pods", pod("web-2", ready=True))
+    until(watches, lambda: True if (p := watches.pods().get("web-2")) and p.ready else None)
+    until(watches, lambda: True if gaps(recorder) else None)
+    assert [e.what for e in recorder.events if e.subject == f"Pod/{NAMESPACE}/web-2"] == ["added", "modified"]
+    assert [gap["lost"] for gap in gaps(recorder)] == [False]
+    assert sum(1 for m, path, q in api.asked if path.endswith("/pods") and "watch" not in q) == 1, "it listed again"
+
+
+def test_gone_versions_without_a_change_are_routine(watches: Watches, api: FakeApi, recorder: ListRecorder) -> None:
+    api.forget("pods")
+    api.end_watches("pods")
+    until(watches, lambda: True if gaps(recorder) else None)
+    assert [gap["lost"] for gap in gaps(recorder)] == [False]
+
+
+def test_gone_versions_with_a_change_in_between_have_lost_facts(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    api.refusing["pods?watch"] = 503  # what happens until it is let in again is not seen
+    api.end_watches("pods")
+    until(watches, lambda: True if api.refused else None)
+    api.put("pods", pod("web-2"))
+    api.remove("pods", "web-1")
+    api.forget("pods")
+    api.refusing.clear()
+    until(watches, lambda: True if gaps(recorder) else None)
+    assert [gap["lost"] for gap in gaps(recorder)] == [True]
+    assert set(watches.pods()) == {"web-2"}
+    assert [e.what for e in recorder.events if e.subject == f"Pod/{NAMESPACE}/web-1"] == ["added", "deleted"]
+
+
+def test_a_version_that_is_gone_in_mid_stream_lists_again(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    error = {"code": 410, "reason": "Expired", "message": "too old", "metadata": {"resourceVersion": ""}}
+    with api.changed:
+        api.version += 1
+        api.log.append((api.version, "pods", "ERROR", error))
+        api.changed.notify_all()
+    until(watches, lambda: True if gaps(recorder) else None)
+    assert [gap["lost"] for gap in gaps(recorder)] == [False]
+    assert "410" in gaps(recorder)[0]["reason"]
+
+
+def test_a_watch_that_never_came_back_has_lost_facts(api: FakeApi, recorder: ListRecorder) -> None:
+    kube = Kube("fake", api.kubeconfig)  # type: ignore[attr-defined]
+    watches = Watches(story.target(), kube, Argo(kube, "argocd", "shop"), recorder)
+    watches.start()
+    api.refusing["pods?watch"] = 503
+    api.end_watches("pods")
+    until(watches, lambda: True if api.refused > 1 else None)
+    watches.stop()
+    assert [gap["lost"] for gap in gaps(recorder)] == [True]
+
+
+def test_a_change_between_the_look_and_the_wait_is_not_slept_through(watches: Watches, api: FakeApi) -> None:
+    looks: list[float] = []
+
+    def condition() -> bool | None:
+        looks.append(time.monotonic())
+        if len(looks) == 1:
+            api.put("pods", pod("web-2"))
+            while "web-2" not in watches.pods():  # the event arrives while we are still looking
+                time.sleep(0.001)
+            return None
+        return True
+
+    until(watches, condition)
+    assert looks[1] - looks[0] < 0.9, "woke up by the clock, not by the event"
+
+
+def test_expiry_says_what_was_wanted_and_seen_and_where_to_look(watches: Watches) -> None:
+    with pytest.raises(WaitExpiredError) as caught:
+        watches.wait_for(
+            lambda: None, timeout_s=0.01, what="the moon", seen=lambda: "clouds", hint="look up"
+        )  # fmt: skip
+    assert str(caught.value) == "waited 0.01 s for the moon; last seen: clouds"
+    assert caught.value.hint == "look up"
+
+
+def test_a_failing_watch_thread_ends_the_waits_of_others(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    api.put("replicasets", {"metadata": {"name": "odd", "annotations": {"deployment.kubernetes.io/revision": "x"}}})
+    with pytest.raises(CannotJudgeError, match="ReplicaSet: ValueError"):
+        until(watches, lambda: None)
+    assert gaps(recorder, "ReplicaSet")[0]["lost"] is True
+
+
+def test_stop_ends_every_thread_and_wakes_who_waits(watches: Watches) -> None:
+    names = {thread.name for thread in threading.enumerate()}
+    assert {"watch-Pod", "watch-Application"} <= names
+    got: list[object] = []
+    waiter = threading.Thread(target=lambda: got.append(watches.poll(lambda: None, timeout_s=60)))
+    waiter.start()
+    watches.stop()
+    waiter.join(timeout=5)
+    assert got == [None]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("watch-")]
+
+
+def test_calibrate_measures_each_patch_and_records_the_median(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    api.put("leases", {"metadata": {"name": "rollproof"}, "spec": {}})
+    delays_ms = watches.calibrate(lease="rollproof", times=3)
+    event = recorder.events[-1]
+    assert len(delays_ms) == 3
+    assert (event.subject, event.what) == ("clock", "calibrated")
+    assert event.data["watch_delay_ms"] == delays_ms
+    assert event.data["median_ms"] == sorted(delays_ms)[1]
+
+
+def test_no_right_to_list_is_an_error_of_start(api: FakeApi, recorder: ListRecorder) -> None:
+    api.refuse_next("/pods", 403)
+    kube = Kube("fake", api.kubeconfig)  # type: ignore[attr-defined]
+    with pytest.raises(CannotJudgeError, match="403"):
+        Watches(story.target(), kube, Argo(kube, "argocd", "shop"), recorder).start()
