@@ -11,14 +11,17 @@
 Clients add their own (an API's answer, git's refusal) below RollproofError. An exception that is none of these is a
 bug of ours: one line for the user, the rest in a log file, and the run is INCONCLUSIVE.
 
+`RollproofFailure` and `Inconclusive` are no errors but verdicts on their way out of a drill: pytest shows the first as
+a failure and the second as an error.
+
 A message says who, what was expected and what was seen; `hint` says what to do next. No message holds a secret.
 """
 
 from __future__ import annotations
 
 __all__ = [
-    "CannotJudgeError", "FenceError", "InputError", "LockedError", "RollproofError", "RunFolderError",
-    "TargetFileError",
+    "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "RollproofError",
+    "RollproofFailure", "RunFolderError", "TargetFileError",
 ]  # fmt: skip
 
 
@@ -56,3 +59,11 @@ class CannotJudgeError(RollproofError):
 
 class LockedError(CannotJudgeError):
     """Another run is at work on this target."""
+
+
+class RollproofFailure(AssertionError):  # noqa: N818 - it is a verdict, and reads as one in a test report
+    """A checker said FAIL."""
+
+
+class Inconclusive(Exception):  # noqa: N818
+    """No claim is possible. Never a skip: skips are green."""

@@ -107,7 +107,7 @@ def _undo_word(undone: tuple[Verdict, ...], facts: Facts) -> str:
         return "failed"
     if result is Result.INCONCLUSIVE:
         return "left"
-    kept = any(event.data.get("kept") for event in facts.find(source="undo"))
+    kept = any(str(event.data.get("reason", "")).startswith("kept") for event in facts.find(source="undo"))
     return "kept" if kept else "clean"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import sys
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import pytest
 
 from rollproof.child import EXIT_BASE, write_crash_log
-from rollproof.errors import InputError, RollproofError
+from rollproof.errors import Inconclusive, InputError, RollproofError, RollproofFailure
 from rollproof.planning import Order
 
 if TYPE_CHECKING:
@@ -24,18 +23,8 @@ if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.session import Session
 
-__all__ = ["Inconclusive", "RollproofFailure"]
-
 _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are ours, this one is the last
 _SESSION = pytest.StashKey["Session | None"]()
-
-
-class RollproofFailure(AssertionError):  # noqa: N818 - in a test report it reads as what it is
-    """A checker said FAIL."""
-
-
-class Inconclusive(Exception):  # noqa: N818
-    """No claim is possible. Never a skip: skips are green."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,22 +66,20 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     session = Session(_order(config, tuple(drills)), _target_path(config), _folder(config), _stream(config))
     config.stash[_SESSION] = session
     try:
-        session.open()
-    except RollproofError as error:
-        session.close()
-        session.console.problem(str(error), error.hint)
-        raise _Stop(error) from None
-    try:
+        _open(session)
         yield session
     finally:
         session.close()
 
 
-class _Stop(pytest.exit.Exception):
-    """Ends pytest at once, before any drill, with a code that says why."""
-
-    def __init__(self, error: RollproofError) -> None:
-        super().__init__(str(error), returncode=EXIT_BASE + error.exit_code)
+def _open(session: Session) -> None:
+    """Open it, or end pytest with a code that says why."""
+    try:
+        session.open()
+    except RollproofError as error:
+        session.close()
+        session.console.problem(str(error), error.hint)
+        pytest.exit(str(error), returncode=EXIT_BASE + error.exit_code)
 
 
 @pytest.fixture
@@ -137,7 +124,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         session.end("error", str(error))
         session.console.problem(str(error), error.hint)
         raise Inconclusive(str(error)) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a bug of ours is no statement about the target
         path = write_crash_log(error)
         reason = f"{type(error).__name__}: {error} (the whole story: {path})"
         session.end("error", reason)
@@ -174,7 +161,7 @@ def _target_path(config: pytest.Config) -> Path:
     named = config.getoption("--rollproof-target")
     if not named:
         raise InputError("no target file: give --rollproof-target")
-    return config.invocation_params.dir / named
+    return Path(config.invocation_params.dir / named)
 
 
 def _folder(config: pytest.Config) -> Path | None:

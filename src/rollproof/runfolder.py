@@ -66,6 +66,7 @@ class RunFolder:
         self._next_seq = _end_of_timeline(path / TIMELINE)
         self._secrets: tuple[str, ...] = ()
         self._lock = threading.RLock()
+        self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
 
     # -- a live run ---------------------------------------------------------------------------------------------
@@ -108,6 +109,7 @@ class RunFolder:
         now_s = time.monotonic()
         start_s = now_s if start_s is None else start_s
         with self._lock:
+            self._recorder = threading.get_ident()
             event = Event(
                 seq=self._next_seq,
                 start_s=round(start_s, 6),
@@ -125,9 +127,14 @@ class RunFolder:
             self._append(line)
             self._next_seq += 1
             self._events.append(event)
+            self._recorder = None
         if self._listener is not None:
             self._listener(event)
         return event
+
+    def recording(self, thread: int | None) -> bool:
+        """Whether that thread must not be interrupted now: half a record would leave a hole in the timeline."""
+        return self._recorder is not None and self._recorder == thread
 
     def _append(self, line: str) -> None:
         if self._timeline is None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -51,6 +51,12 @@ class LoadedTarget:
     environ: Mapping[str, str]
     path: Path
 
+    @classmethod
+    def stored(cls, target: Target, environ: Mapping[str, str] | None = None) -> Self:
+        """The target of a stored run: its secrets are looked up again, because no run folder holds one."""
+        path = Path(f"target {target.name}")
+        return cls(target, _with_secrets(path, target, dict(os.environ if environ is None else environ)), path)
+
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedTarget:
     """Read, check and resolve. Raises TargetFileError with every mistake found."""
@@ -63,13 +69,17 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedTarget:
         mistakes.extend(broken_rules(target))
     if target is None or mistakes:
         raise _error(path, mistakes)
+    return LoadedTarget(target, _with_secrets(path, target, environ), path)
+
+
+def _with_secrets(path: Path, target: Target, environ: Mapping[str, str]) -> Mapping[str, str]:
     environ = {**_env_file(path, target.env_file), **environ}
     missing = [Mistake(place, f"environment variable {name} is not set") for place, name in secret_names(target)
                if not environ.get(name)]  # fmt: skip
     if missing:
         hint = f"set it, or put it into {target.env_file}" if target.env_file else "set it, or name an env_file"
         raise _error(path, missing, hint)
-    return LoadedTarget(target, MappingProxyType(environ), path)
+    return MappingProxyType(environ)
 
 
 def secret_names(target: Target) -> tuple[tuple[str, str], ...]:

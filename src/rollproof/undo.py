@@ -141,10 +141,14 @@ class Journal:
         return [entry for entry in reversed(entries) if not kind or entry.kind == kind]
 
 
-def replay(journal: Journal, handlers: Mapping[str, Handler]) -> list[tuple[Entry, Undone]]:
-    """Undo every open entry, newest first, all of them even if one fails."""
+def replay(
+    journal: Journal, handlers: Mapping[str, Handler], *, later: frozenset[str] = frozenset()
+) -> list[tuple[Entry, Undone]]:
+    """Undo every open entry, newest first, all of them even if one fails; the kinds in `later` are left open."""
     ended: list[tuple[Entry, Undone]] = []
     for entry in journal.open_entries():
+        if entry.kind in later:
+            continue
         undone = _undo_one(entry, handlers)
         journal.settle(entry, undone)
         ended.append((entry, undone))

@@ -95,7 +95,7 @@ def test_the_undo_decides_with(folder: RunFolder, ends: list[str], code: int, wo
 def test_a_kept_release_is_called_kept(folder: RunFolder) -> None:
     tell(folder)
     folder.record("undo", "Undo/1", "written")
-    folder.record("undo", "Undo/1", "not-needed", data={"kept": True})
+    folder.record("undo", "Undo/1", "not-needed", data={"reason": "kept: the release passed"})
     assert judge_run(folder).undo == "kept"
 
 

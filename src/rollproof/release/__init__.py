@@ -1,5 +1,5 @@
 """A sha's road to production and back: commit, push, seen, synced, rolled out, old pods gone, proven."""
 
-from rollproof.release.deploy import Release, Rollout
+from rollproof.release.deploy import TAG_KIND, Release, Rollout, restore_tag
 
-__all__ = ["Release", "Rollout"]
+__all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]

@@ -24,7 +24,7 @@ from rollproof.probes.watches import Watches
 from rollproof.release.wait import LegFailedError, Waits
 from rollproof.undo import Journal, Undone
 
-__all__ = ["TAG_KIND", "Release", "Rollout"]
+__all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
 
 TAG_KIND = "env-repo-tag"  # undo: the overlay's tag is set back, if it is still ours
 _AGAIN_S = 2.0
@@ -98,22 +98,6 @@ class Release:
             return self._repo.revert(deployed.revision, message=message)
 
         return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
-
-    def restore(self, args: Mapping[str, Any]) -> Undone:
-        """Undo of kind TAG_KIND: the tag that was there before, unless somebody changed it after us."""
-        ours, before = str(args["to"]), str(args["from"])
-        found = self._repo.tag()
-        if found == before:
-            return Undone("not-needed", reason="the tag is as it was before")
-        if found != ours:
-            return Undone("left", reason="somebody changed the tag after us", expected=ours, found=found)
-        message = f"rollproof: undo, back to {before} ({self._plan.run_id})"
-
-        def make() -> Commit:
-            return self._repo.set_tag(before, message=message)
-
-        self._repo.push(make, make())
-        return Undone("done", reason=f"the tag is {before} again")
 
     def settle(self, sha: str, *, deadline_s: float) -> None:
         """Wait until the branch's newest revision is synced and only `sha` runs. LegFailedError if it does not."""
@@ -275,3 +259,19 @@ class Release:
                 "look_at": error.look_at,
             },
         )  # fmt: skip
+
+
+def restore_tag(repo: EnvRepo, run_id: str, args: Mapping[str, Any]) -> Undone:
+    """Undo of kind TAG_KIND: the tag that was there before, unless somebody changed it after us."""
+    ours, before = str(args["to"]), str(args["from"])
+    found = repo.tag()
+    if found == before:
+        return Undone("not-needed", reason="the tag is as it was before")
+    if found != ours:
+        return Undone("left", reason="somebody changed the tag after us", expected=ours, found=found)
+
+    def make() -> Commit:
+        return repo.set_tag(before, message=f"rollproof: undo, back to {before} ({run_id})")
+
+    repo.push(make, make())
+    return Undone("done", reason=f"the tag is {before} again")

@@ -1,0 +1,1 @@
+"""Chaos: drills that break something, or undo it, and watch the repair."""

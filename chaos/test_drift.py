@@ -1,0 +1,14 @@
+"""Drill: what is changed by hand in the cluster is put back by Argo CD's self-heal, in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.drilling import DriftDrill, Run
+
+
+@pytest.mark.drill("drift")
+def test_self_heal_restores_what_git_declares(run: Run, drift: DriftDrill) -> None:
+    """Patch or delete one declared thing after another; each comes back within the limit, and undeclared ones stay."""
+    drift.run_all()
+    run.judge("drift", "watches")

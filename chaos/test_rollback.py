@@ -1,0 +1,19 @@
+"""Drill: `git revert` brings the old version back, in time and without a lost request."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.drilling import Run, Traffic
+from rollproof.release import Release
+
+
+@pytest.mark.drill("rollback")
+def test_a_revert_brings_the_old_version_back(run: Run, release: Release, traffic: Traffic) -> None:
+    """Revert the deploy in git, under load, and push: the old sha answers everywhere within the limit."""
+    deployed = run.deployed()
+    with traffic.steady() as load:
+        with run.phase("act"):
+            rollback = release.revert(deployed)
+        load.go_on_after(rollback)
+    run.judge("rollback", "availability", "load_soundness", "rollout", "version", "readiness", "watches")

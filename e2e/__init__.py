@@ -1,0 +1,1 @@
+"""End to end: drills of the way from git to the user."""

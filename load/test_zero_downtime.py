@@ -1,0 +1,18 @@
+"""Drill: a rolling update loses no request."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.drilling import Run, Traffic
+from rollproof.release import Release
+
+
+@pytest.mark.drill("zero-downtime")
+def test_a_rolling_update_loses_no_request(run: Run, release: Release, traffic: Traffic) -> None:
+    """Deploy the next sha under load: every request is answered, and by the old or the new version only."""
+    with traffic.steady() as load:
+        with run.phase("act"):
+            rollout = run.keep(release.deploy())
+        load.go_on_after(rollout)
+    run.judge("availability", "load_soundness", "rollout", "release", "version", "readiness", "watches")

@@ -1,0 +1,52 @@
+"""What a reader needs to weigh a run: versions, the host, Argo CD's settings. Gathered before anything is touched.
+
+Whatever cannot be found out is left out or said to be unknown; it never ends a run. No name of a user, no path.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from rollproof.errors import RollproofError
+from rollproof.preflight import Clients
+
+__all__ = ["gather"]
+
+_PACKAGES = ("rollproof", "kubernetes", "httpx", "locust", "numpy", "pytest")
+
+
+def gather(clients: Clients) -> dict[str, Any]:
+    """environment.json."""
+    return {
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "host": {
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.release()}",
+            "machine": platform.machine(),
+            "cpus": os.cpu_count(),
+            "cpus_allowed": len(os.sched_getaffinity(0)),
+            "load_average_1min": round(os.getloadavg()[0], 2),
+        },
+        "clock": {"monotonic_s": round(time.monotonic(), 6), "wall_s": round(time.time(), 6)},
+        "kubernetes": _or_unknown(clients.kube.version),
+        "argocd": _or_unknown(lambda: asdict(clients.argo.settings())),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _or_unknown(ask: Any) -> Any:
+    try:
+        return ask()
+    except RollproofError as error:
+        return f"unknown: {error}"

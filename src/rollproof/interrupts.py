@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM: the first one ends the drill, and no later one may end the putting back.
+
+A signal that comes while an event is being written is sent again a moment later, so that no record is cut in half.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+__all__ = ["Interrupts"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN_S = 0.02
+
+
+class Interrupts:
+    """Signal handling of one run. `busy(thread)` says whether the main thread must not be interrupted just now."""
+
+    def __init__(self, busy: Callable[[int | None], bool]) -> None:
+        self._busy = busy
+        self._before: dict[int, Any] = {}
+        self._came = False
+        self._held: Callable[[], None] | None = None
+
+    def catch(self) -> None:
+        """From now on the first signal raises KeyboardInterrupt in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._take) for number in _SIGNALS}
+
+    def hold(self, say: Callable[[], None]) -> None:
+        """From now on a signal only makes `say` be called."""
+        self._held = say
+
+    def release(self) -> None:
+        """Give the handlers back that were there before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if self._busy(threading.main_thread().ident):
+            again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        elif self._held is not None:
+            self._held()
+        elif not self._came:  # from a terminal it comes twice: to us, and handed on by the command line
+            self._came = True
+            raise KeyboardInterrupt(signal.Signals(number).name)
