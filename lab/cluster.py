@@ -225,6 +225,11 @@ def is_current(log: Log, config: str) -> bool:
     return True
 
 
+def distrust() -> None:
+    """Forget that the cluster was made to its end: the next ``create`` makes it anew."""
+    _marker().unlink(missing_ok=True)
+
+
 def create(log: Log, config: str) -> str:
     """The cluster, kept where it is current, else made anew; what a killed run left half made is removed first."""
     if is_current(log, config):

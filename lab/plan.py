@@ -193,8 +193,12 @@ def _pod_network(log: Log) -> None:
 
 
 def _wait_nodes(log: Log) -> None:
-    cluster.wait_for(log, "three ready nodes", lambda: cluster.nodes_ready(log), timeout_s=180)
-    cluster.rolled_out(log, "deployment/coredns", namespace="kube-system")
+    try:
+        cluster.wait_for(log, "three ready nodes", lambda: cluster.nodes_ready(log), timeout_s=180)
+        cluster.rolled_out(log, "deployment/coredns", namespace="kube-system")
+    except LabError as error:
+        cluster.distrust()
+        raise LabError(f"{error}; the next `python -m lab up` will make the cluster anew") from error
 
 
 def _metrics_server(log: Log) -> None:
