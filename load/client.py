@@ -57,6 +57,10 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"expected an http:// or https:// URL, got {url!r}")
         self.host = parts.hostname
+        try:
+            self.host.encode("idna")
+        except UnicodeError as problem:
+            raise ValueError(f"{self.host!r} in {url!r} cannot be a host name: {problem}") from problem
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.server_name = urlsplit(f"//{host_header}").hostname or self.host
         self.context = _tls_context(tls) if parts.scheme == "https" else None
@@ -68,13 +72,11 @@ class Endpoint:
         """Choose IPv4 or IPv6 once, by trying: an attempt must use one address, and not fall back to another one."""
         if self._literal is not None:
             return
-        for family, address in self._addresses(timeout_s):
-            try:
-                gevent.socket.create_connection(address[:2], timeout=min(1.0, timeout_s)).close()
-            except OSError:
-                continue
-            self._family = family
-            return
+        with contextlib.suppress(OSError):  # no address at all: every attempt will say so
+            for family, address in self._addresses(timeout_s):
+                if _accepts(address, min(1.0, timeout_s)):
+                    self._family = family
+                    return
 
     def address(self, timeout_s: float) -> tuple[int, tuple]:
         """One address to connect to; with several, each in turn. Raises gaierror or TimeoutError."""
@@ -99,6 +101,14 @@ class Endpoint:
                 continue
             return family, address
         return None
+
+
+def _accepts(address: tuple, timeout_s: float) -> bool:
+    try:
+        gevent.socket.create_connection(address[:2], timeout=timeout_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:

@@ -59,7 +59,7 @@ class Server:
 
     async def listen(self) -> None:
         """Open the listener; with port 0 it keeps the one that it gets."""
-        listener = socket.socket()
+        listener = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio turns Nagle off only where it sees this number
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(4096)

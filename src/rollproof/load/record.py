@@ -19,7 +19,7 @@ _TABLES = ("lanes", "outcomes", "versions", "pods", "open_loop")
 def read_record(path: Path) -> RequestLog:
     """Read the file. LoadError if it is missing, cut short, or of another layout."""
     try:
-        with np.load(path, allow_pickle=False) as packed:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:
             rows, late_ns, meta = packed["rows"], packed["late_ns"], json.loads(str(packed["meta"]))
         if rows.dtype != REQUEST_DTYPE:
             raise LoadError(f"{path} has rows of another layout; it was written by another version of the generator")

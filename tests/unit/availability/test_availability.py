@@ -17,7 +17,7 @@ from rollproof.core.requests import RequestLog
 from rollproof.core.target import Ingress, Traffic
 from rollproof.core.verdict import Result, Verdict
 
-# The stories' act lasts from 100 s to 125 s; the last old pod goes at 124 s, so the window ends at 124 + 10 + 5 = 139 s.
+# The stories' act begins at 100 s; the last old pod goes at 124 s, so the window ends at 124 + 10 + 5 = 139 s.
 RANK = {Result.PASS: 0, Result.INCONCLUSIVE: 1, Result.FAIL: 2}
 
 
@@ -97,7 +97,8 @@ class TestLost:
     @pytest.mark.parametrize(
         "outcome",
         ["connect.ECONNREFUSED", "connect.timeout", "connect.tls", "send.EPIPE", "read.eof", "read.ECONNRESET",
-         "read.timeout", "read.truncated", "read.malformed", "http.500", "http.502", "http.404", "http.301", "body.wrong"],
+         "read.timeout", "read.truncated", "read.malformed", "http.500", "http.502", "http.404", "http.301",
+         "body.wrong"],
     )  # fmt: skip
     def test_every_hard_class_fails(self, outcome: str) -> None:
         verdict = judge(clean().fail(at=118.0, outcome=outcome))

@@ -1,0 +1,288 @@
+"""The generator against the fault server: what was done is what is reported, class by class, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rollproof.core.event import Event, Outcome
+from rollproof.core.requests import RequestLog
+from rollproof.core.target import App, Control, Traffic
+from rollproof.load import LoadSession
+from rollproof.load.child import Child, LoadError
+from rollproof.load.code import script
+from rollproof.load.record import read_record
+from rollproof.load.selftest import self_test
+
+HERE = Path(__file__).parent
+
+
+class Notes:
+    """A recorder that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, Mapping[str, Any]] = {}
+
+    def record(
+        self, source: str, subject: str, what: str, *, outcome: Outcome = Outcome.OK, start_s: float | None = None,
+        end_s: float | None = None, data: Mapping[str, Any] | None = None,
+    ) -> Event:  # fmt: skip
+        self.events[what] = data or {}
+        return Event(1, start_s or 0.0, end_s or 0.0, "", "", source, subject, what, outcome, data or {})
+
+
+@pytest.fixture
+def server() -> Iterator[Child]:
+    with Child(script("faultserver.py")) as child:
+        child.wait("ready", timeout_s=20)
+        yield child
+
+
+@contextlib.contextmanager
+def engine(record: Path, lanes: list[dict[str, Any]], **settings: Any) -> Iterator[Child]:
+    """A running generator; its schedule has begun."""
+    with Child(script("engine.py")) as child:
+        rest = {"rate_per_s": 200.0, "timeout_s": 1.0, "max_duration_s": 30.0, **settings}
+        child.tell({"lanes": lanes, "record": str(record), **rest})
+        child.wait("started", timeout_s=20)
+        yield child
+
+
+def run(record: Path, lanes: list[dict[str, Any]], *, seconds: float = 0.3, **settings: Any) -> RequestLog:
+    with engine(record, lanes, max_duration_s=seconds, **settings) as child:
+        child.wait("done", timeout_s=20)
+    return read_record(record)
+
+
+def lane(url: str, **changes: Any) -> dict[str, Any]:
+    return {"name": "keepalive-get", "url": url, "share": 1, **changes}
+
+
+def outcomes(log: RequestLog) -> Counter[str]:
+    return Counter(log.outcomes[i] for i in log.rows["outcome"])
+
+
+def test_the_self_test_passes_with_exactly_k_of_each_class() -> None:
+    result = self_test()
+    assert result.passed, result.why
+    assert len(result.classes) >= 16
+    assert all(done == reported > 0 for done, reported in result.classes.values())
+
+
+def test_the_self_test_fails_with_a_client_that_retries_in_secret() -> None:
+    result = self_test(HERE / "retrying_engine.py")
+    assert not result.passed
+    done, reported = result.classes["read.ECONNRESET"]
+    assert reported < done
+
+
+def test_a_session_from_start_to_record(server: Child, tmp_path: Path) -> None:
+    app = App(
+        base_url=f"http://127.0.0.1:{server.newest('ready')}", post_path="/echo", slow_path="/slow",
+        version_header="X-Version", served_by_header="X-Served-By",
+    )  # fmt: skip
+    notes = Notes()
+    control = Control(url=f"http://127.0.0.1:{server.newest('ready')}/control")
+    with LoadSession(app, Traffic(rate_per_s=300.0), control, notes, tmp_path, drill="drill") as session:
+        session.start()
+        pid = session.pid
+        server.tell({"windows": [{"at": 0.2, "for": 0.2, "mode": "http-503"}]})
+        server.wait("windows", timeout_s=20)
+        log = session.stop()
+    assert pid is not None
+    assert not Path(f"/proc/{pid}").exists()
+    assert set(log.lanes) == {"keepalive-get", "new-get", "keepalive-post", "control", "slow"}
+    assert outcomes(log)["http.503"] == server.newest("victims") > 10
+    assert log.versions == ("", "v1")
+    assert log.pods == ("", "fault-server")
+    assert log.engine.locust_requests == len(log.rows) == notes.events["stopped"]["requests"]
+    open_loop = log.rows["k"] < 1 << 30
+    assert log.engine.planned == log.engine.dispatched == int(open_loop.sum())
+    assert sorted(log.rows["k"][open_loop]) == list(range(log.engine.planned))
+    assert np.all(np.diff(log.rows["send_ns"]) >= 0)
+    assert np.all(log.rows["send_ns"] >= log.rows["intended_ns"])
+    new = log.rows["lane"] == log.lanes.index("new-get")
+    assert np.all(log.rows["connected_ns"][new] > 0)
+    assert not np.any(log.rows["reused"][new])
+    assert "<html" in (tmp_path / "locust-drill.html").read_text(encoding="utf-8")[:500]
+
+
+def test_a_version_that_is_expected_but_not_there_is_a_wrong_body(server: Child, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{server.newest('ready')}/"
+    wrong = run(tmp_path / "a.npz", [lane(url, version="expected")], version_pointer="/nowhere")
+    assert set(outcomes(wrong)) == {"body.wrong"}
+    right = run(tmp_path / "b.npz", [lane(url, version="expected")], version_pointer="/version")
+    assert set(outcomes(right)) == {""}
+    assert right.versions == ("", "v1")
+
+
+def test_names_that_do_not_resolve_and_ports_that_swallow(server: Child, tmp_path: Path) -> None:
+    swallowing = f"http://127.0.0.1:{server.newest('swallowing')}/"
+    lanes = [
+        lane(swallowing, name="swallowed", new_connection=True),
+        lane("http://nosuch.invalid/", name="nameless", new_connection=True),
+    ]
+    log = run(tmp_path / "r.npz", lanes, timeout_s=0.3)
+    by_lane = {
+        name: set(np.array(log.outcomes)[log.rows["outcome"][log.rows["lane"] == i]])
+        for i, name in enumerate(log.lanes)
+    }
+    assert by_lane == {"swallowed": {"connect.timeout"}, "nameless": {"connect.dns"}}
+
+
+def test_too_many_in_flight_are_dropped_and_counted(server: Child, tmp_path: Path) -> None:
+    swallowing = f"http://127.0.0.1:{server.newest('swallowing')}/"
+    log = run(tmp_path / "r.npz", [lane(swallowing)], in_flight_max=5)
+    assert len(log.rows) == 5
+    assert log.engine.dropped == log.engine.planned - 5 > 0
+
+
+def test_a_rate_below_one_a_second_is_kept(server: Child, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{server.newest('ready')}/"
+    log = run(tmp_path / "r.npz", [lane(url)], rate_per_s=0.5, seconds=2.3)
+    assert log.engine.planned == 2
+    assert np.diff(log.rows["intended_ns"])[0] == 2_000_000_000
+
+
+def test_an_address_of_ipv6(tmp_path: Path) -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    ended = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while not ended.is_set():
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    log = run(tmp_path / "r.npz", [lane(f"http://[::1]:{listener.getsockname()[1]}/", new_connection=True)])
+    ended.set()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(5)
+    assert set(outcomes(log)) == {""}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=shop.test", "-addext", "subjectAltName=DNS:shop.test,IP:127.0.0.1", "-keyout", str(key),
+         "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+def test_tls_is_verified_and_closed_connections_are_seen(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    with Child(script("faultserver.py"), "--tls", *map(str, certificate)) as tls_server:
+        url = f"https://127.0.0.1:{tls_server.wait('ready', timeout_s=20)}/"
+        trusted = {"ca_file": str(certificate[0])}
+        lanes = [lane(url), lane(url, name="new-get", new_connection=True)]
+        with engine(tmp_path / "good.npz", lanes, tls=trusted) as child:
+            tls_server.tell({"harm": {"close-when-idle": 3, "http-502": 2}, "every": 3})
+            tls_server.wait("harmed", timeout_s=20)
+            child.tell({"stop": True})
+            child.wait("done", timeout_s=20)
+        good = read_record(tmp_path / "good.npz")
+        assert outcomes(good)["http.502"] == 2
+        assert set(outcomes(good)) == {"", "http.502"}
+        assert np.any(good.rows["reused"])
+        assert set(outcomes(run(tmp_path / "untrusted.npz", lanes))) == {"connect.tls"}
+        named = [lane(url, host="other.test")]
+        assert set(outcomes(run(tmp_path / "named.npz", named, tls=trusted))) == {"connect.tls"}
+        named = [lane(url, host="shop.test")]
+        assert set(outcomes(run(tmp_path / "right.npz", named, tls=trusted))) == {""}
+
+
+def test_sigterm_means_finish_and_flush(server: Child, tmp_path: Path) -> None:
+    record = tmp_path / "r.npz"
+    with engine(record, [lane(f"http://127.0.0.1:{server.newest('ready')}/")]) as child:
+        os.kill(child.pid, signal.SIGTERM)
+        assert child.wait("done", timeout_s=20)["failures"] == 0
+    assert read_record(record).engine.unfinished == 0
+
+
+def test_when_the_parent_dies_the_load_ends_and_the_record_stays(server: Child, tmp_path: Path) -> None:
+    record = tmp_path / "r.npz"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, str(script("engine.py")), str(record), str(server.newest("ready"))],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    handle = os.pidfd_open(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert _ended(handle, timeout_s=20)
+    assert len(read_record(record).rows) > 0
+
+
+_PARENT = """
+import json, subprocess, sys, time
+engine, record, port = sys.argv[1:]
+child = subprocess.Popen([sys.executable, engine], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+lanes = [{"name": "keepalive-get", "share": 1, "url": f"http://127.0.0.1:{port}/"}]
+settings = {"lanes": lanes, "rate_per_s": 200, "timeout_s": 1, "max_duration_s": 60, "record": record}
+child.stdin.write(json.dumps(settings) + "\\n")
+child.stdin.flush()
+for line in child.stdout:
+    if "progress" in line:
+        print(child.pid, flush=True)
+"""
+
+
+def _ended(handle: int, *, timeout_s: float) -> bool:
+    """Whether the process has ended (a pidfd becomes readable then)."""
+    ready, _, _ = select.select([handle], [], [], timeout_s)
+    os.close(handle)
+    return bool(ready)
+
+
+def test_settings_that_make_no_sense_are_one_clear_error(tmp_path: Path) -> None:
+    with Child(script("engine.py")) as child:
+        child.tell({"lanes": [lane("ftp://nowhere/")], "record": str(tmp_path / "r.npz"), "rate_per_s": 1.0,
+                    "timeout_s": 1.0, "max_duration_s": 1.0})  # fmt: skip
+        with pytest.raises(LoadError, match="http:// or https://"):
+            child.wait("started", timeout_s=20)
+
+
+def test_a_generator_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    dying = tmp_path / "dying.py"
+    dying.write_text("import sys\nsys.stdin.readline()\nsys.exit('no more strength')\n", encoding="utf-8")
+    app = App(base_url="http://127.0.0.1:1")
+    with (
+        LoadSession(app, Traffic(), None, Notes(), tmp_path, engine=dying) as session,
+        pytest.raises(LoadError, match="code 1") as caught,
+    ):
+        session.start()
+    assert "no more strength" in caught.value.hint
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    record = tmp_path / "r.npz"
+    record.write_bytes(b"PK\x03\x04 but not much more")
+    with pytest.raises(LoadError, match="cannot be read"):
+        read_record(record)
