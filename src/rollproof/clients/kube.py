@@ -240,10 +240,13 @@ class Kube:
             connection.close()
             forward.close()
 
-    def may(self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "") -> bool:
-        """Is this allowed to us? (SelfSubjectAccessReview)"""
+    def may(
+        self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "", name: str = ""
+    ) -> bool:
+        """Is this allowed to us? (SelfSubjectAccessReview). With a `name`: for that one object."""
         attributes = {
             "verb": verb, "resource": resource, "namespace": namespace, "group": group, "subresource": subresource,
+            "name": name,
         }  # fmt: skip
         body = {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
