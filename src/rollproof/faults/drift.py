@@ -1,0 +1,441 @@
+"""Drift: change what git declares, and time Argo CD's repair of it with a watch (argocd.md 1.8).
+
+A trial starts only when all is at rest, and never asks Argo CD for a refresh: that would hide a broken watch. Whatever
+self-heal does not repair is put back here. It records facts and must never judge them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from rollproof.clients.argo import ApplicationState, Argo, application_state
+from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.core.backoff import BackOff, model
+from rollproof.core.event import Outcome, Recorder
+from rollproof.core.target import Target
+from rollproof.errors import CannotJudgeError, RollproofError
+from rollproof.faults.fairness import (
+    age_s,
+    causes,
+    covered_by_ignore,
+    known_beforehand,
+    rolled_out,
+    self_heal,
+    why_unfair,
+)
+from rollproof.faults.objects import (
+    field_name,
+    field_patch,
+    manager_of,
+    read_field,
+    restore_field,
+    restore_object,
+    saved,
+)
+from rollproof.faults.sight import Arrival, Sight
+from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
+from rollproof.probes.views import DeploymentView
+from rollproof.undo import Entry, Journal, Undone
+
+__all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
+
+T = TypeVar("T")
+_SETTLE_S = 120.0  # an image that cannot start is rolled back within this, or the next trial is not fair
+_GRAIN_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
+_NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not Argo CD's
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    """What was done: when the API's reply came, the version after it, and the entry that undoes it."""
+
+    at_s: float
+    version: int
+    entry: Entry
+    before: Object
+    original: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What one trial watches; all three wake the same condition."""
+
+    changed: threading.Condition
+    application: Sight
+    deployment: Sight
+    item: Sight
+
+    def state(self) -> ApplicationState:
+        newest = self.application.newest()
+        return application_state(newest.item) if newest else ApplicationState()
+
+    def rollout(self, container: str) -> DeploymentView | None:
+        newest = self.deployment.newest()
+        gone = newest is None or newest.change == "DELETED"
+        return None if newest is None or gone else DeploymentView.of(newest.item, container)
+
+    def wait(self, look: Callable[[], T | None], timeout_s: float) -> T | None:
+        """The first value of `look` that is not None, asked after every arrival; None when the time is over."""
+        deadline_s = time.monotonic() + timeout_s
+        with self.changed:
+            while True:
+                value, left_s = look(), deadline_s - time.monotonic()
+                if value is not None or left_s <= 0:
+                    return value
+                self.changed.wait(min(left_s, 1.0))
+
+
+class DriftRunner:
+    """Runs trials one at a time. Each ends with the object as before, or with an open entry in the journal."""
+
+    def __init__(self, target: Target, kube: Kube, argo: Argo, recorder: Recorder, journal: Journal) -> None:
+        self._target = target
+        self._settings = target.drift
+        self._kube = kube
+        self._argo = argo
+        self._recorder = recorder
+        self._journal = journal
+        self._model: BackOff | None = None
+
+    def run_all(self) -> None:
+        """Every trial of the target file, in its order."""
+        for trial in plan_trials(self._target, self._kube, self._argo):
+            self.run(trial)
+
+    def run(self, trial: Trial | Skip) -> None:
+        """One trial, resolved again against the cluster as it is now: a release may have come since the plan."""
+        try:
+            now = plan_trial(trial.name, self._target, self._kube, self._argo)
+            if isinstance(now, Skip):
+                self._tell(now, "skipped", {"reason": now.reason})
+                return
+            kind = "control" if now.control else "heal"
+            planned = {"object": now.target, "change": now.change, "undo": now.undo, "kind": kind}
+            self._tell(now, "planned", planned)
+            with ExitStack() as stack:
+                self._trial(now, self._scene(now, stack))
+        except RollproofError as error:
+            self._tell(trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)
+            self._put_back(trial)
+
+    # -- the steps of a trial -----------------------------------------------------------------------------------
+
+    def _scene(self, trial: Trial, stack: ExitStack) -> _Scene:
+        changed, cluster = threading.Condition(), self._target.cluster
+
+        def sight(kube: Kube, kind: str, namespace: str, name: str) -> Sight:
+            return stack.enter_context(Sight(kube, kind, namespace, name, changed))
+
+        deployment = sight(self._kube, "Deployment", cluster.namespace, cluster.deployment)
+        item = deployment
+        if trial.kind != "Deployment":
+            item = sight(self._kube, trial.kind, trial.namespace, trial.object_name)
+        application = sight(self._argo.kube, "Application", self._argo.namespace, self._argo.application)
+        return _Scene(changed, application, deployment, item)
+
+    def _trial(self, trial: Trial, scene: _Scene) -> None:
+        before = self._before(trial, scene)
+        if not before["fair"]:
+            return
+        deed = self._inject(trial)
+        if deed is None:
+            return
+        if trial.control:
+            self._control(trial, scene, deed)
+        else:
+            self._heal(trial, scene, deed, before)
+        self._tell_blind(scene, deed)
+
+    def _before(self, trial: Trial, scene: _Scene) -> Mapping[str, Any]:
+        """Wait for rest, wait out or reset the back-off, and write down where the trial starts from."""
+        rules = self._rules()
+        self._rest(scene)
+        if not trial.control:
+            self._out_of_backoff(scene, rules)
+        state, application = self._argo.state(), self._argo.read()
+        on, healing = self_heal(application)
+        quiet_s = age_s(state.finished_at, time.time())
+        unfair = why_unfair(state, scene.rollout(self._target.cluster.container))
+        remaining_s = rules.remaining_s(
+            finished_at_s=None if quiet_s is None else -quiet_s, attempts=state.attempts, now_s=0.0
+        )
+        before = {
+            "attempts": state.attempts, "finished_at": state.finished_at, "started_at": state.started_at,
+            "gap_s": rules.gap_s(state.attempts), "remaining_s": round(remaining_s, 3),
+            "quiet_s": None if quiet_s is None else round(quiet_s, 3), "sync_revision": state.sync_revision,
+            "operation_revision": state.operation_revision, "fair": not unfair, "why_unfair": unfair,
+            "self_heal": healing, "automated": on, "phase": state.phase,
+            "ignored": covered_by_ignore(application, trial),
+        }  # fmt: skip
+        self._tell(trial, "before", before)
+        return before
+
+    def _rest(self, scene: _Scene) -> None:
+        """Wait until nothing moves; what still moves then makes the trial unfair, which `before` says."""
+        container = self._target.cluster.container
+
+        def at_rest() -> bool | None:
+            state = scene.state()
+            unfair = why_unfair(state, scene.rollout(container))
+            only_revision = unfair == "the last operation was for another revision"
+            return True if not unfair or only_revision else None
+
+        scene.wait(at_rest, _SETTLE_S)
+
+    def _out_of_backoff(self, scene: _Scene, rules: BackOff) -> None:
+        state = self._argo.state()
+        quiet_s = age_s(state.finished_at, time.time())
+        if quiet_s is None:
+            return
+        left_s = rules.remaining_s(finished_at_s=-quiet_s, attempts=state.attempts, now_s=_GRAIN_S * -1)
+        stale = state.operation_revision != state.sync_revision
+        may_reset = self._settings.reset == "sync" and self._target.argocd.profile == "refresh"
+        if may_reset and (left_s > self._settings.backoff_wait_max_s or stale):
+            self._reset(scene, state)
+        elif left_s > 0:
+            time.sleep(left_s)
+
+    def _reset(self, scene: _Scene, before: ApplicationState) -> None:
+        self._argo.sync_to_reset(before.sync_revision)
+
+        def done() -> bool | None:
+            state = scene.state()
+            ours = state.started_at != before.started_at and state.attempts == 0 and state.phase == "Succeeded"
+            return True if ours and not state.operation_pending else None
+
+        if scene.wait(done, self._settings.deadline_s) is None:
+            message = f"the sync that resets the self-heal count did not end; last seen: {scene.state().phase!r}"
+            raise CannotJudgeError(
+                message, "see status.operationState of the Application; drift.reset = 'wait' avoids it"
+            )
+        self._rest(scene)
+        time.sleep(_GRAIN_S)
+
+    def _inject(self, trial: Trial) -> _Deed | None:
+        """Do the deed, noted in the journal first; None if it changed nothing."""
+        for _ in range(_TRIES):
+            item = self._kube.get(trial.kind, trial.namespace, trial.object_name)
+            entry = self._note(trial, item)
+            try:
+                reply = self._do(trial, item)
+            except ApiError as error:
+                if error.status < 500:  # refused: nothing was changed
+                    self._journal.settle(entry, Undone("not-needed", reason=f"refused: {error.reason}"))
+                if error.status == 409:
+                    continue  # somebody wrote meanwhile, so what we noted as the original is old
+                raise
+            return self._tell_deed(trial, item, reply, entry)
+        raise CannotJudgeError(f"{trial.target} changed {_TRIES} times between reading and patching it")
+
+    def _note(self, trial: Trial, item: Object) -> Entry:
+        if trial.deletes:
+            args = {"object": {**saved(item), "kind": trial.kind}, "uid": item["metadata"]["uid"]}
+            return self._journal.write("object-restore", trial.target, args)
+        would = self._kube.patch(
+            trial.kind, trial.namespace, trial.object_name, field_patch(trial.path, trial.value), how=STRATEGIC,
+            dry_run=True,
+        )  # fmt: skip
+        args = {
+            "kind": trial.kind, "namespace": trial.namespace, "name": trial.object_name, "path": list(trial.path),
+            "original": read_field(item, trial.path), "ours": read_field(would, trial.path),
+        }  # fmt: skip
+        return self._journal.write("field-restore", trial.target, args)
+
+    def _do(self, trial: Trial, item: Object) -> Object:
+        metadata = item["metadata"]
+        if trial.deletes:
+            return self._kube.delete(
+                trial.kind, trial.namespace, trial.object_name, uid=metadata["uid"],
+                resource_version=metadata["resourceVersion"],
+            )  # fmt: skip
+        body = field_patch(trial.path, trial.value)
+        body.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
+        return self._kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC)
+
+    def _tell_deed(self, trial: Trial, item: Object, reply: Object, entry: Entry) -> _Deed | None:
+        at_s = time.monotonic()
+        was = item["metadata"]["resourceVersion"]
+        version = was if trial.deletes else reply["metadata"]["resourceVersion"]
+        if not trial.deletes and version == was:
+            self._journal.settle(entry, Undone("not-needed", reason="the patch changed nothing"))
+            self._tell(trial, "void", {"resource_version": version}, start_s=at_s)
+            return None
+        original = read_field(item, trial.path)
+        data = {
+            "resource_version": version, "uid": item["metadata"]["uid"], "field": field_name(trial.path),
+            "from": "there" if trial.deletes else original,
+            "to": "deleted" if trial.deletes else read_field(reply, trial.path), "deleted": trial.deletes,
+        }  # fmt: skip
+        self._tell(trial, "injected", data, start_s=at_s)
+        return _Deed(at_s, int(version), entry, item, original)
+
+    # -- what follows the deed ----------------------------------------------------------------------------------
+
+    def _control(self, trial: Trial, scene: _Scene, deed: _Deed) -> None:
+        watch_s = self._settings.negative_watch_s
+        gone = scene.wait(lambda: self._restored(trial, scene, deed), watch_s)
+        if gone is None:
+            watched_s = round(time.monotonic() - deed.at_s, 3)
+            self._tell(trial, "stayed", {"watched_s": watched_s}, start_s=deed.at_s)
+        else:
+            self._tell_restored(trial, deed, gone)
+        self._put_back(trial, deed.entry)
+
+    def _heal(self, trial: Trial, scene: _Scene, deed: _Deed, before: Mapping[str, Any]) -> None:
+        checked = self._causes(trial)
+        patience_s = 2 * self._settings.limit_s if known_beforehand(checked) else self._settings.deadline_s
+        patience_s += float(before["remaining_s"])
+        restored = scene.wait(lambda: self._restored(trial, scene, deed), patience_s)
+        detected = self._first(scene, deed, lambda state: _noticed(state, before))
+        if detected is not None:
+            self._tell(trial, "detected", {}, start_s=deed.at_s, end_s=detected.at_s)
+        if restored is None:
+            started = self._first(scene, deed, lambda state: state.started_at != before["started_at"])
+            stage = "not-detected" if detected is None else "not-synced" if started is None else "not-restored"
+            waited_s = round(time.monotonic() - deed.at_s, 3)
+            data = {"stage": stage, "checked": dict(self._causes(trial)), "waited_s": waited_s}
+            self._tell(trial, "not-healed", data, start_s=deed.at_s)
+            self._put_back(trial, deed.entry)
+            return
+        self._tell_restored(trial, deed, restored)
+        self._tell_rest(trial, scene, deed, before, restored.at_s)
+        self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
+        self._tell(trial, "undone", {"by": "self-heal"})
+
+    def _tell_rest(
+        self, trial: Trial, scene: _Scene, deed: _Deed, before: Mapping[str, Any], restored_s: float
+    ) -> None:
+        """Wait for Synced and for Healthy, each with its time, and write down what Argo CD says it did."""
+
+        def synced() -> float | None:
+            state = scene.state()
+            late = time.monotonic() - back_s > _NO_OPERATION_S
+            ended = (state.started_at != before["started_at"] or late) and state.phase not in ("Running", "Terminating")
+            return (
+                _arrived_s(scene) if ended and state.sync_status == "Synced" and not state.operation_pending else None
+            )
+
+        def healthy() -> float | None:
+            rollout = scene.rollout(self._target.cluster.container)
+            well = rollout is not None and rolled_out(rollout) and scene.state().health == "Healthy"
+            return synced() if well else None
+
+        for what, look in (("synced", synced), ("healthy", healthy)):
+            at_s = scene.wait(look, self._settings.deadline_s)
+            if at_s is not None:
+                self._tell(trial, what, {}, start_s=deed.at_s, end_s=max(at_s, back_s))
+        state = self._argo.state()
+        words = (
+            "attempts", "operation_revision", "automated", "initiated_by", "phase", "sync_status", "health",
+            "started_at", "finished_at",
+        )  # fmt: skip
+        self._tell(trial, "after", {word: getattr(state, word) for word in words})
+
+    def _restored(self, trial: Trial, scene: _Scene, deed: _Deed) -> Arrival | None:
+        uid = deed.before["metadata"]["uid"]
+        for arrival in scene.item.since(deed.at_s - 5):
+            metadata = arrival.item["metadata"]
+            if arrival.change == "DELETED" or int(metadata["resourceVersion"]) <= deed.version:
+                continue
+            back = metadata["uid"] != uid if trial.deletes else read_field(arrival.item, trial.path) == deed.original
+            if back:
+                return arrival
+        return None
+
+    def _first(self, scene: _Scene, deed: _Deed, wanted: Callable[[ApplicationState], bool]) -> Arrival | None:
+        arrivals = scene.application.since(deed.at_s)
+        return next((one for one in arrivals if wanted(application_state(one.item))), None)
+
+    def _tell_restored(self, trial: Trial, deed: _Deed, arrival: Arrival) -> None:
+        data = {
+            "resource_version": arrival.item["metadata"]["resourceVersion"],
+            "manager": manager_of(arrival.item, trial.path),
+            "value": "there" if trial.deletes else read_field(arrival.item, trial.path),
+            "complete": _content(arrival.item) == _content(deed.before),
+        }
+        self._tell(trial, "restored", data, start_s=deed.at_s, end_s=max(arrival.at_s, deed.at_s))
+
+    def _tell_blind(self, scene: _Scene, deed: _Deed) -> None:
+        for name, sight in (("Application", scene.application), ("object", scene.item)):
+            if sight.blind_s > 0:
+                reason = f"the drill's own watch was away for {sight.blind_s:.3f} s"
+                data = {"lost": sight.blind_s > 1, "reason": reason}
+                self._recorder.record(
+                    "watch", f"Watch/{name}", "gap", outcome=Outcome.UNKNOWN, start_s=deed.at_s,
+                    end_s=time.monotonic(), data=data,
+                )  # fmt: skip
+
+    # -- helpers ------------------------------------------------------------------------------------------------
+
+    def _put_back(self, trial: Trial | Skip, entry: Entry | None = None) -> None:
+        """Undo the trial's own entry, or after an error whatever of drift is still open."""
+        entries = [entry] if entry else self._journal.open_entries()
+        handlers = {"field-restore": restore_field, "object-restore": restore_object}
+        for one in entries:
+            if one.kind not in handlers:
+                continue
+            try:
+                undone = handlers[one.kind](self._kube, one.args)
+            except RollproofError as error:
+                undone = Undone("failed", reason=str(error))
+            self._journal.settle(one, undone)
+            if undone.how in ("done", "not-needed"):
+                self._tell(trial, "undone", {"by": "harness"})
+
+    def _causes(self, trial: Trial) -> Mapping[str, bool]:
+        application = self._argo.read()
+        ready = True
+        try:
+            for one in self._argo.kube.list("StatefulSet", self._argo.namespace)["items"]:
+                if one["metadata"]["name"].endswith("application-controller"):
+                    ready = bool((one.get("status") or {}).get("readyReplicas"))
+        except ApiError:
+            ready = True  # not allowed to look is no proof that it is away
+        return causes(application, application_state(application), trial, controller_ready=ready)
+
+    def _rules(self) -> BackOff:
+        """The back-off in use, read and recorded once."""
+        if self._model is None:
+            said = self._argo.settings()
+            self._model = model(
+                said.version, fixed_delay_s=said.fixed_delay_s, start_s=said.backoff_start_s,
+                factor=said.backoff_factor, cap_s=said.backoff_cap_s, cooldown_s=said.backoff_cooldown_s,
+            )  # fmt: skip
+            data = {**asdict(self._model), "version": said.version}
+            self._recorder.record("drift", "Drift", "model", data=data)
+        return self._model
+
+    def _tell(
+        self, trial: Trial | Skip, what: str, data: Mapping[str, Any], *, outcome: Outcome = Outcome.OK,
+        start_s: float | None = None, end_s: float | None = None,
+    ) -> None:  # fmt: skip
+        ends_s = {"stayed", "not-healed"}
+        if what in ends_s and end_s is None:
+            end_s = time.monotonic()
+        self._recorder.record("drift", trial.subject, what, outcome=outcome, start_s=start_s, end_s=end_s, data=data)
+
+
+def _noticed(state: ApplicationState, before: Mapping[str, Any]) -> bool:
+    return state.sync_status == "OutOfSync" or state.started_at != before["started_at"]
+
+
+def _arrived_s(scene: _Scene) -> float:
+    """When the newest of what a wait looks at arrived."""
+    newest = [one for one in (scene.application.newest(), scene.deployment.newest()) if one is not None]
+    return max((one.at_s for one in newest), default=0.0)
+
+
+def _content(item: Object) -> Mapping[str, Any]:
+    """What a person would call the object: without bookkeeping, status, and the address that the cluster gives."""
+    skipped = ("metadata", "status", "apiVersion", "kind")
+    content = {key: value for key, value in item.items() if key not in skipped}
+    if isinstance(content.get("spec"), Mapping):
+        spec = dict(content["spec"])
+        content["spec"] = {key: value for key, value in spec.items() if key not in ("clusterIP", "clusterIPs")}
+    return content

@@ -1,0 +1,111 @@
+"""Sight: what happens to one object while a drift trial runs, with the arrival time of each change.
+
+It has its own connection and thread and is up before the fault, so that a short-lived change is not missed and no
+other watcher's work delays its time stamps. It must never ask Argo CD for anything: that would hide a broken watch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from rollproof.clients.kube import ApiError, Kube, Object, WatchStream
+from rollproof.errors import RollproofError
+
+__all__ = ["Arrival", "Sight"]
+
+_PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One change: when it arrived, what it was (LISTED, ADDED, MODIFIED, DELETED), and the object then."""
+
+    at_s: float
+    change: str
+    item: Object
+
+
+class Sight:
+    """A watch of one object. All sights of a trial share one condition, so that one wait sees them all."""
+
+    def __init__(self, kube: Kube, kind: str, namespace: str, name: str, changed: threading.Condition) -> None:
+        self._kube, self._kind, self._namespace = kube, kind, namespace
+        self._fields = f"metadata.name={name}"
+        self._changed = changed
+        self._stopping = threading.Event()
+        self._stream: WatchStream | None = None
+        self._version = ""
+        self._arrivals: list[Arrival] = []
+        self.blind_s = 0.0  # how long the watch was away; a time that was taken in it is late
+        self._thread = threading.Thread(target=self._follow, name=f"sight-{kind}", daemon=True)
+
+    def __enter__(self) -> Sight:
+        self._list()
+        self._connect()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        if self._stream is not None:
+            self._stream.close()
+        self._thread.join(timeout=2)
+
+    def since(self, at_s: float) -> list[Arrival]:
+        """Everything that arrived at or after `at_s`."""
+        with self._changed:
+            return [arrival for arrival in self._arrivals if arrival.at_s >= at_s]
+
+    def newest(self) -> Arrival | None:
+        """The last thing that arrived."""
+        with self._changed:
+            return self._arrivals[-1] if self._arrivals else None
+
+    def _take(self, change: str, item: Object) -> None:
+        at_s = time.monotonic()
+        with self._changed:
+            self._arrivals.append(Arrival(at_s, change, item))
+            self._changed.notify_all()
+
+    def _list(self) -> None:
+        listed = self._kube.list(self._kind, self._namespace, fields=self._fields)
+        self._version = listed["metadata"]["resourceVersion"]
+        for item in listed["items"]:
+            self._take("LISTED", item)
+
+    def _connect(self) -> None:
+        self._stream = self._kube.watch(
+            self._kind, self._namespace, resource_version=self._version, fields=self._fields
+        )
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            lost = False
+            try:
+                self._read()
+            except ApiError as error:
+                lost = error.status == 410
+            except RollproofError:
+                pass
+            if not self._stopping.is_set():
+                self._again(lost=lost)
+
+    def _read(self) -> None:
+        for change, item in self._stream or ():
+            self._version = item["metadata"]["resourceVersion"]
+            if change != "BOOKMARK":
+                self._take(change, item)
+
+    def _again(self, *, lost: bool) -> None:
+        start_s = time.monotonic()
+        while not self._stopping.is_set():
+            try:
+                if lost:
+                    self._list()
+                self._connect()
+                break
+            except RollproofError:
+                self._stopping.wait(_PAUSE_S)
+        self.blind_s += time.monotonic() - start_s
