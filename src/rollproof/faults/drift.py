@@ -308,9 +308,7 @@ class DriftRunner:
         self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial, "undone", {"by": "self-heal"})
 
-    def _tell_rest(
-        self, trial: Trial, scene: _Scene, deed: _Deed, before: Mapping[str, Any], restored_s: float
-    ) -> None:
+    def _tell_rest(self, trial: Trial, scene: _Scene, deed: _Deed, before: Mapping[str, Any], back_s: float) -> None:
         """Wait for Synced and for Healthy, each with its time, and write down what Argo CD says it did."""
 
         def synced() -> float | None:
