@@ -28,7 +28,11 @@ def deploy(log: Log) -> str:
     cluster.apply(log, settings.SOURCES / "env-repo" / "argocd" / "application.yaml")
     try:
         cluster.wait_for(
-            log, f"both applications at {head[:7]}", lambda: _serve(log, head, wanted), timeout_s=300, pause_s=1
+            log,
+            f"both applications at {head[:7]}",
+            lambda: _serve_after_refresh(log, head, wanted),
+            timeout_s=300,
+            pause_s=3,
         )
     except LabError as error:
         log.say(cluster.kubectl(log, "get", "applications", "--namespace=argocd", "--output=yaml", check=False))
@@ -49,6 +53,22 @@ def rows(log: Log) -> list[tuple[str, bool, str]]:
         about = f"{seen}, /ready answers {answer or 'nothing'}"
         found.append((f"angelpay-{name}", well, about))
     return found
+
+
+def _serve_after_refresh(log: Log, head: str, wanted: Mapping[str, str]) -> bool:
+    """Ask Argo CD to look again: a controller that just started may miss that pods got ready, until its next poll."""
+    if _serve(log, head, wanted):
+        return True
+    refresh = (
+        "annotate",
+        "applications",
+        "--namespace=argocd",
+        "--all",
+        "argocd.argoproj.io/refresh=normal",
+        "--overwrite",
+    )
+    cluster.kubectl(log, *refresh)
+    return False
 
 
 def _serve(log: Log, head: str, wanted: Mapping[str, str]) -> bool:

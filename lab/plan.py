@@ -76,6 +76,9 @@ def down(*, with_cache: bool) -> int:
 
 def status() -> int:
     """What runs and what is healthy, one line each; 0 when all of it is."""
+    if not settings.state().exists():
+        sys.stdout.write("there is no lab; make one with: python -m lab up\n")
+        return 1
     log = Log(_logs() / "status.log")
     daemon = docker.find()
     rows: list[tuple[str, bool, str]] = [
@@ -88,7 +91,8 @@ def status() -> int:
         rows.append(_fence_row(log))
     for name, good, about in rows:
         sys.stdout.write(f"{'ok' if good else 'NOT OK':>7}  {name:<14} {about}\n")
-    workloads.describe()
+    if daemon is not None:
+        workloads.describe()
     return 0 if all(good for _, good, _ in rows) else 1
 
 
@@ -271,7 +275,7 @@ def _logs() -> Path:
 def _only_one() -> Iterator[None]:
     """The lab exists once on a machine: a second ``up`` or ``down`` waits for nobody, it says so and ends."""
     settings.cache().mkdir(parents=True, exist_ok=True)
-    settings.state().mkdir(parents=True, exist_ok=True)
+    settings.state().mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(_lock_file(), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:

@@ -72,7 +72,7 @@ def build_steps(mode: Mode) -> tuple[Step, ...]:
             "workload images",
             lambda log: _build(mode, log),
             lane="workload images",
-            needs=("workload packages", "build Argo CD"),
+            needs=("workload packages", *(("build Argo CD",) if mode.built else ())),
         ),
     )
 

@@ -1,0 +1,95 @@
+import fcntl
+import os
+
+import pytest
+
+from lab import __main__ as command
+from lab import docker, plan, settings, workloads
+from lab.cluster import Mode
+from lab.steps import LabError, Log, StepError
+
+
+@pytest.mark.parametrize("mode", ["built", "public"])
+def test_every_step_needs_only_steps_that_come_before_it(mode: str) -> None:
+    seen: set[str] = set()
+    for step in plan.steps(Mode(mode)):
+        assert set(step.needs) <= seen, step.name
+        assert step.name not in seen
+        seen.add(step.name)
+
+
+def test_the_fence_stands_before_the_first_node() -> None:
+    names = [step.name for step in plan.steps(Mode("built")) if step.lane == "cluster"]
+    assert names.index("docker") < names.index("network") < names.index("fence") < names.index("cluster")
+
+
+def test_the_metrics_api_comes_after_its_server() -> None:
+    names = [step.name for step in plan.steps(Mode("built"))]
+    assert names.index("metrics-server") < names.index("metrics API")
+
+
+def test_a_second_up_at_the_same_time_says_so_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    settings.state().mkdir(parents=True)
+    descriptor = os.open(plan._lock_file(), os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        assert command.main(["up"]) == 1
+    finally:
+        os.close(descriptor)
+    assert "another `python -m lab` is at work" in capsys.readouterr().err
+
+
+def test_a_failed_step_is_one_message_and_no_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise StepError("step 'cluster' failed after 3.0 s: no\n  log: /x")
+
+    monkeypatch.setattr(plan, "up", fail)
+    assert command.main(["up"]) == 1
+    assert capsys.readouterr().err == "lab: step 'cluster' failed after 3.0 s: no\n  log: /x\n"
+
+
+def test_status_without_a_lab_says_how_to_make_one_and_makes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["status"]) == 1
+    assert "python -m lab up" in capsys.readouterr().out
+    assert not settings.state().exists()
+
+
+def test_health_is_asked_of_the_lab_and_not_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_inputs", lambda _: "same")
+    settings.state().mkdir(parents=True)
+    plan._finished().write_text('{"inputs": "same"}', encoding="utf-8")
+    monkeypatch.setattr(docker, "find", lambda: None)
+    assert not plan._is_healthy(Mode("built"))
+
+
+@pytest.mark.parametrize(("api", "nodes", "app", "healthy"), [(1, 1, 1, 1), (0, 1, 1, 0), (1, 0, 1, 0), (1, 1, 0, 0)])
+def test_a_lab_is_healthy_only_when_all_of_it_is(
+    monkeypatch: pytest.MonkeyPatch, api: int, nodes: int, app: int, healthy: int
+) -> None:
+    def rows(_: Log) -> list[tuple[str, bool, str]]:
+        return [("app", bool(app), "")]
+
+    monkeypatch.setattr(plan, "_inputs", lambda _: "same")
+    settings.state().mkdir(parents=True)
+    plan._finished().write_text('{"inputs": "same"}', encoding="utf-8")
+    monkeypatch.setattr(docker, "find", lambda: docker.Daemon("unix:///x", own=True))
+    monkeypatch.setattr(plan.fence, "is_closed", lambda *_: True)
+    monkeypatch.setattr(plan.cluster, "network_subnet", lambda _: "172.17.0.0/16")
+    monkeypatch.setattr(plan.cluster, "api_answers", lambda _: bool(api))
+    monkeypatch.setattr(plan.cluster, "nodes_ready", lambda _: bool(nodes))
+    monkeypatch.setattr(workloads, "status", rows)
+    assert plan._is_healthy(Mode("built")) == bool(healthy)
+
+
+def test_a_public_lab_needs_no_step_that_builds_kubernetes() -> None:
+    names = {step.name for step in plan.steps(Mode("public"))}
+    assert not names & {"build Kubernetes", "build Argo CD", "node image", "fence", "pod network"}
+
+
+def test_two_steps_of_one_name_are_a_mistake_that_is_said() -> None:
+    from lab.steps import Step, run_steps
+
+    with pytest.raises(LabError, match="two steps"):
+        run_steps([Step("a", lambda _: None), Step("a", lambda _: None)], settings.state())
