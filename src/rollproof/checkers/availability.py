@@ -96,7 +96,7 @@ def _numbers(case: _Case) -> dict[str, Number]:
         "requests": requests,
         "failures": failed,
         "failures_while_control_failed": int(window.explained.sum()),
-        "failures_after_one_retry": left_after_one_retry(log, window.hard),
+        "failures_after_one_retry": left_after_one_retry(log, window.blamed),
         "control_failures": int(window.control_failed.sum()),
         "refused_by_rate_limit": int(window.limited.sum()),
         "without_statement": int(window.unknown.sum()),
@@ -178,7 +178,7 @@ def _lost(case: _Case) -> Verdict | None:
     budget = f"; the budget is {case.budget_ms:.0f} ms" if case.budget_ms else ""
     return case.verdict(
         Result.FAIL,
-        f"{blamed} of {case.numbers['requests']:,} requests failed "
+        f"{blamed:,} of {case.numbers['requests']:,} requests failed "
         f"({_by_outcome(case.window.log, case.window.blamed)}); the longest of {_many(len(case.outages), 'outage')}: "
         f"{longest.lower_ms:.0f} to {longest.upper_ms:.0f} ms on {longest.lane}, {start_s:.1f} s after the start"
         f"{budget}; after one retry that RFC 9110 permits: "

@@ -196,6 +196,13 @@ class TestBudget:
         assert judge(hurt, downtime_budget_ms=1000.0).result is Result.FAIL
 
 
+    def test_failures_that_the_control_shared_do_not_prove_that_the_app_was_back(self) -> None:
+        hurt = clean().fail(at=118.0, until=118.6).fail("control", at=118.25, until=118.35)
+        verdict = judge(hurt, downtime_budget_ms=450.0)
+        assert verdict.result is Result.FAIL
+        assert verdict.numbers["outages"] == 1
+
+
 class TestFindings:
     def test_slow_answers_never_fail(self) -> None:
         verdict = judge(clean().slow(at=116.0, until=120.0, took_ms=2000.0))

@@ -108,6 +108,15 @@ def test_a_lane_that_fails_every_second_request_stays_bounded() -> None:
     assert downtime_ms(log, window_ns=ALL_NS)["keepalive-get"][1] > 50_000
 
 
+def test_brackets_that_overlap_are_counted_once() -> None:
+    log = Requests().fail(at=100.0).fail(at=100.02).build()
+    one, two = outages(log, window_ns=ALL_NS)
+    lower_ms, upper_ms = downtime_ms(log, window_ns=ALL_NS)["keepalive-get"]
+    assert lower_ms == 0.0
+    assert upper_ms == pytest.approx((two.ends_ns[1] - one.begins_ns[0]) / 1e6)
+    assert upper_ms < one.upper_ms + two.upper_ms
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     at=st.floats(95.0, 130.0),
