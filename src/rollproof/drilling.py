@@ -17,6 +17,8 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.errors import CannotJudgeError, Inconclusive, RollproofFailure
+from rollproof.faults.drift import DriftRunner
+from rollproof.faults.trials import plan_trials
 from rollproof.ingresslog import record_retries
 from rollproof.judging import judge_drill
 from rollproof.load import LoadSession
@@ -183,15 +185,13 @@ class DriftDrill:
 
     def run_all(self) -> None:
         """Inject each drift, wait for its repair, undo what was not repaired."""
-        from rollproof.faults.drift import DriftRunner, plan_trials
-
-        session, target = self._session, self._run.target
+        session, clients = self._session, self._session.clients
         self._run.settle()
         with self._run.phase("act"):
-            runner = DriftRunner(
-                target, session.clients.kube, session.clients.argo, session.folder, session.journal
-            )  # fmt: skip
-            runner.run_all(plan_trials(target, session.clients.kube, session.clients.argo))
+            runner = DriftRunner(self._run.target, clients.kube, clients.argo, session.folder, session.journal)
+            for trial in plan_trials(self._run.target, clients.kube, clients.argo):
+                session.status(f"drift {trial.name}")
+                runner.run(trial)
 
 
 @contextmanager

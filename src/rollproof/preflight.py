@@ -21,7 +21,7 @@ from rollproof.probes.views import DeploymentView, image_tag
 from rollproof.safety import check_load_fence, check_namespace_fence
 from rollproof.targetfile import LoadedTarget
 
-__all__ = ["Clients", "look"]
+__all__ = ["Clients", "check_rights", "look"]
 
 _PUSHING = ("zero-downtime", "rollback", "release")
 
@@ -162,6 +162,8 @@ def _check_spec(target: Target, spec: Object, name: str) -> None:
 
 def _app(app: App, http: Http, sha: str) -> None:
     health = _asked(app, http, app.health_path)
+    if health.status == 404:
+        raise InputError(f"{app.base_url}{app.health_path} answered 404", "see app.host and app.health_path")
     if health.status != 200:
         raise CannotJudgeError(f"{app.base_url}{app.health_path} answered {health.status}: sick before we begin")
     version = _value(app, health, app.health_path, app.version_pointer, "version_pointer")
@@ -208,22 +210,6 @@ def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> str:
     except LookupError as error:
         message = f"{app.base_url}{path} (HTTP {answer.status}): {error}"
         raise InputError(message, f"see app.{name} in the target file") from None
-
-
-def check_image(target: Target, clients: Clients, sha: str) -> None:
-    """Refuse a sha that exists as no image, where the target says how that can be known."""
-    how = target.release.image_check
-    if how == "none":
-        return
-    image = f"{target.env_repo.image}:{sha}"
-    if how == "nodes" and not any(image in names for names in _images_on_nodes(clients.kube)):
-        message = f"no node has the image {image}"
-        raise InputError(message, "is it built and loaded? For the lab: `make lab-status` names the releases")
-
-
-def _images_on_nodes(kube: Kube) -> list[list[str]]:
-    nodes = kube.list("Node", "")["items"]
-    return [image.get("names") or [] for node in nodes for image in (node.get("status") or {}).get("images") or ()]
 
 
 def check_rights(order: Order, target: Target, clients: Clients) -> None:

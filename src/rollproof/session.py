@@ -17,6 +17,7 @@ from typing import TextIO, TypeVar
 
 from rollproof import faults
 from rollproof.clients.kube import Kube
+from rollproof.clients.registry import check_image
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
@@ -24,10 +25,11 @@ from rollproof.core.verdict import Result, worst
 from rollproof.drilling import Run
 from rollproof.environment import gather
 from rollproof.errors import LockedError, RollproofError
+from rollproof.faults.trials import plan_trials
 from rollproof.interrupts import Interrupts
 from rollproof.judging import judge_drill, judge_run, write_reports
 from rollproof.planning import Order, check_order, make_plan, wanted_target
-from rollproof.preflight import Clients, check_image, check_rights, look
+from rollproof.preflight import Clients, check_rights, look
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
@@ -57,13 +59,11 @@ def _resolve(order: Order, target: Target, clients: Clients, *, run_id: str) -> 
     found = look(order, target, clients)
     check_rights(order, target, clients)
     if "drift" in order.drills:
-        from rollproof.faults.drift import plan_trials
-
         trials = plan_trials(target, clients.kube, clients.argo)
         found = replace(found, drift_touches=tuple(trial.touch() for trial in trials))
     plan = make_plan(order, target, found, run_id=run_id)
     if plan.new_sha and not plan.restart:
-        check_image(target, clients, plan.new_sha)
+        check_image(target.release.image_check, f"{target.env_repo.image}:{plan.new_sha}", clients.kube)
     return plan
 
 

@@ -1,7 +1,8 @@
 """Proof: which version answers, and does the database answer, asked of each pod and through the ingress.
 
 Each answer is one fact; a checker adds them up. "Synced and Healthy" is never a proof (system.md row 1). Pods are
-asked through the API server's pods/proxy; which way was used is in the facts, and if there is none, that is a fact too.
+asked through the API server's pods/proxy, else by port-forward; which way it was is in the facts, and that there was
+none is a fact too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rollproof.errors import RollproofError
 __all__ = ["Prover"]
 
 _POD_TIMEOUT_S = 5.0
+_FORBIDDEN = (401, 403, 405)
 _TRIES = 3  # a pod that gives no answer is asked again: silence is not a version
 _PAUSE_S = 0.2  # between two questions when the first got no answer
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
@@ -32,6 +34,7 @@ class Prover:
         self._kube = kube
         self._http = http
         self._recorder = recorder
+        self._ways = ["pods/proxy", "port-forward"]  # to a single pod, the first that is allowed
 
     def prove(self, pods: Iterable[str], expected: str) -> str:
         """Ask every pod and the ingress for version and database; "" if the version is proven, else why not.
@@ -39,47 +42,46 @@ class Prover:
         The database's state is recorded but does not decide here: a wrong one is no missing release.
         """
         why = ""
-        reachable = True
         for pod in sorted(pods):
-            if reachable:
-                reachable, said = self._prove_pod(pod, expected)
-                why = why or said
+            if self._ways:
+                why = why or self._prove_pod(pod, expected)
         why = why or self._prove_ingress(expected)
         self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
         return why
 
-    def _prove_pod(self, pod: str, expected: str) -> tuple[bool, str]:
-        """(whether single pods can be asked at all, why this one is not proven)."""
+    def _prove_pod(self, pod: str, expected: str) -> str:
+        """Why this pod's version is not proven; "" also if no way to single pods is allowed, which is recorded."""
         app = self._target.app
         subject = f"Pod/{self._target.cluster.namespace}/{pod}"
-        try:
-            answer = self._ask_pod(pod, app.health_path)
-        except ApiError as error:
-            self._recorder.record(
-                "proof", "Pods", "not-reachable", outcome=Outcome.UNKNOWN, data={"reason": str(error)}
-            )
-            return False, ""
-        event = self._version(subject, answer, expected, "pods/proxy")
-        self._database(subject, self._ask_pod(pod, app.ready_path), "pods/proxy")
-        return True, "" if event.outcome is Outcome.OK else f"{subject}: {_seen(event)}"
+        answer = self._ask_pod(pod, app.health_path)
+        if not self._ways:
+            data = {"reason": f"neither pods/proxy nor port-forward: {answer.error}"}
+            self._recorder.record("proof", "Pods", "not-reachable", outcome=Outcome.UNKNOWN, data=data)
+            return ""
+        event = self._version(subject, answer, expected, self._ways[0])
+        self._database(subject, self._ask_pod(pod, app.ready_path), self._ways[0])
+        return "" if event.outcome is Outcome.OK else f"{subject}: {_seen(event)}"
 
     def _ask_pod(self, pod: str, path: str) -> Answer:
+        """One answer by the first way that is allowed; ways that are forbidden are not tried again."""
         cluster, app = self._target.cluster, self._target.app
         answer = Answer(status=None, error="not asked")
         for attempt in range(_TRIES):
-            if attempt:
+            if attempt and self._ways:
                 time.sleep(_PAUSE_S)
-            try:
-                status, body = self._kube.pod_proxy(
-                    cluster.namespace, pod, app.pod_port, path, timeout_s=_POD_TIMEOUT_S
-                )
-                answer = Answer(status=status, body=body)
-            except UnreachableError as error:
-                answer = Answer(status=None, error=str(error))
-            except ApiError as error:
-                if error.status in {401, 403, 405}:
-                    raise
-                answer = Answer(status=None, error=str(error))  # 404: the pod went; 502 and 503: it does not answer
+            while self._ways:
+                ask = self._kube.pod_proxy if self._ways[0] == "pods/proxy" else self._kube.pod_forward
+                try:
+                    status, body = ask(cluster.namespace, pod, app.pod_port, path, timeout_s=_POD_TIMEOUT_S)
+                    answer = Answer(status=status, body=body)
+                except UnreachableError as error:
+                    answer = Answer(status=None, error=str(error))
+                except ApiError as error:
+                    answer = Answer(status=None, error=str(error))
+                    if error.status in _FORBIDDEN:
+                        self._ways.pop(0)
+                        continue
+                break  # 404: the pod went; 502 and 503: it does not answer
             if answer.status == 200:
                 break
         return answer
