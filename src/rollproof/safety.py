@@ -69,6 +69,7 @@ class RunLock:
     lease_s: int = _LEASE_S
     _stop: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
+    _lost_to: str = field(default="", init=False, repr=False)
 
     @property
     def holder(self) -> str:
@@ -90,6 +91,12 @@ class RunLock:
             raise
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
+
+    def check(self) -> None:
+        """LockedError if the lock was lost since: what was seen from then on may be another run's doing."""
+        if self._lost_to:
+            message = f"the lock on this target was lost while the run was under way, to {self._lost_to}"
+            raise LockedError(message, "run again when nobody else is at work on this target")
 
     def release(self) -> None:
         """Give the lock back; a lock that is not ours any more is left alone."""
@@ -126,9 +133,20 @@ class RunLock:
     def _renew(self) -> None:
         while not self._stop.wait(self.lease_s / 3):
             try:
-                self.kube.patch("Lease", self.namespace, LEASE_NAME, {"spec": {"renewTime": _micro(_now())}})
+                self._renew_once()
             except RollproofError:
                 continue  # an API server that is away for a moment must not end the run; the lease outlives it
+
+    def _renew_once(self) -> None:
+        """Renew our lease; one that is somebody else's now is theirs: note it, and never touch it again."""
+        found = self.kube.find("Lease", self.namespace, LEASE_NAME)
+        spec: Mapping[str, Any] = (found or {}).get("spec") or {}
+        if found is None or spec.get("holderIdentity") != self.holder:
+            self._lost_to = str(spec.get("holderIdentity") or "nobody: it was deleted")
+            self._stop.set()
+            return
+        found["spec"]["renewTime"] = _micro(_now())
+        self.kube.replace("Lease", self.namespace, LEASE_NAME, found)
 
 
 def lease_release(kube: Kube, args: Mapping[str, Any]) -> Undone:

@@ -75,10 +75,13 @@ class FolderStore:
     def append(self, line: Mapping[str, Any]) -> None:
         """Write, flush, fsync. RunFolderError if the disk refuses: then the deed must not be done."""
         try:
-            with self._lock, self.path.open("ab") as file:
-                file.write(json.dumps(line, default=str).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            with self._lock:
+                self._drop_torn_line()
+                with self.path.open("ab") as file:
+                    file.write(json.dumps(line, default=str).encode() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._sync_folder()
         except OSError as error:
             message = f"the undo journal {self.path} cannot be written: {error.strerror}; nothing was changed"
             raise RunFolderError(message, "free the disk or choose another --reports folder") from None
@@ -87,17 +90,30 @@ class FolderStore:
         """All whole lines; none if there is no journal."""
         if not self.path.is_file():
             return ()
+        *whole, _torn = self.path.read_bytes().split(b"\n")
         lines: list[Mapping[str, Any]] = []
-        for number, text in enumerate(self.path.read_bytes().split(b"\n"), 1):
-            if not text.strip():
-                continue
+        for number, text in enumerate(whole, 1):
             try:
                 lines.append(json.loads(text))
             except ValueError:
-                if number < self.path.read_bytes().count(b"\n") + 1:  # only the last line may be cut off
-                    message = f"{self.path} line {number} is not JSON"
-                    raise RunFolderError(message, "look at it by hand: it says what was changed") from None
+                message = f"{self.path} line {number} is not JSON"
+                raise RunFolderError(message, "look at it by hand: it says what was changed") from None
         return lines
+
+    def _drop_torn_line(self) -> None:
+        """Cut off what a crash left of a last line: its append never returned, so its deed was never done."""
+        if not self.path.is_file():
+            return
+        with self.path.open("rb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+
+    def _sync_folder(self) -> None:
+        """A new file is only durable when its folder's entry is."""
+        descriptor = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class Journal:

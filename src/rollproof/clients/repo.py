@@ -28,8 +28,15 @@ __all__ = ["Commit", "EnvRepo", "GitError", "PushRefusedError"]
 
 _PUSH_ATTEMPTS = 5
 _RACE = re.compile(r"non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value")
-_NO_RIGHT = re.compile(r"\b(401|403)\b|Authentication failed|could not read Username|denied|not allowed", re.IGNORECASE)
-_CREDENTIALS = "!f() { echo username=$ROLLPROOF_GIT_USERNAME; echo password=$ROLLPROOF_GIT_PASSWORD; }; f"
+_NO_RIGHT = re.compile(
+    r"\b(401|403)\b|Authentication failed|could not read Username|denied|declined|not allowed|protected branch",
+    re.IGNORECASE,
+)
+_CREDENTIALS = (
+    """!f() { printf 'username=%s\\npassword=%s\\n' "$ROLLPROOF_GIT_USERNAME" "$ROLLPROOF_GIT_PASSWORD"; }; f"""
+)
+_NUMBER_LIKE = re.compile(r"[0-9][0-9be]*", re.IGNORECASE)  # 1234567, 12e4567, 0b10110: numbers to one YAML or another
+_KEPT = ("GIT_SSL_", "GIT_SSH", "GIT_PROXY_")  # how to get there; all else of GIT_* would bend what we do there
 
 
 class GitError(CannotJudgeError):
@@ -54,6 +61,16 @@ class Commit:
     line: str
     attempts: int = 1
     forward: bool = False  # a revert that conflicted and became a forward commit
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a tag stands in a file (counted from 0), and whether YAML takes it as text: 1234567 would be a number."""
+
+    line: int
+    column: int
+    tag: str
+    is_text: bool
 
 
 class EnvRepo:
@@ -91,7 +108,7 @@ class EnvRepo:
         if not revision:
             self._fetch()
         path, text = self._overlay(revision or self._remote)
-        return self._find_tag(path, text)[1]
+        return self._find_tag(path, text).tag
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
@@ -113,17 +130,21 @@ class EnvRepo:
         self._fetch()
         self._git("checkout", "-q", "--detach", self._remote)
         path, text = self._overlay("HEAD")
-        number, current = self._find_tag(path, text)
-        lines = text.splitlines(keepends=True)
-        old = lines[number]
-        lines[number] = old.replace(current, sha, 1) if current else old.rstrip("\n") + f" {sha}\n"
-        if lines[number] == old:
+        place = self._find_tag(path, text)
+        if place.tag == sha:
             raise InputError(f"{path} has {sha} already: there is nothing to commit")
-        (self._folder / path).write_text("".join(lines))
-        if self._find_tag(path, "".join(lines))[1] != sha:
-            raise GitError(f"{path}: line {number + 1} could not be changed to {sha!r} safely", "see the overlay")
+        lines = text.splitlines(keepends=True)
+        lines[place.line] = _with_tag(lines[place.line], place, sha)
+        changed = "".join(lines)
+        after = self._find_tag(path, changed)
+        if after.tag != sha or not after.is_text:
+            message = f"{path}: line {place.line + 1} cannot be changed to {sha!r} safely: {lines[place.line].strip()}"
+            raise InputError(message, "write the entry in block style: `newTag: <sha>` on a line of its own")
+        (self._folder / path).write_bytes(changed.encode())
         self._git("commit", "-q", "-m", message, "--", path)
-        return self._commit(path, lines[number])
+        if (said := self._git("show", "--numstat", "--format=", "HEAD")) != f"1\t1\t{path}":
+            raise GitError(f"the commit would change more than one line: {said}", "is a .gitattributes filter at work?")
+        return self._commit(path, lines[place.line])
 
     def revert(self, revision: str, *, message: str) -> Commit:
         """`git revert` of one commit, on top of the newest. On a conflict a forward commit sets the tag before it."""
@@ -132,7 +153,7 @@ class EnvRepo:
         done = self._run("revert", "--no-edit", revision)
         if done.returncode == 0:
             path, text = self._overlay("HEAD")
-            return self._commit(path, text.splitlines()[self._find_tag(path, text)[0]])
+            return self._commit(path, text.splitlines()[self._find_tag(path, text).line])
         self._run("revert", "--abort")
         self._git("reset", "-q", "--hard", self._remote)
         before = self.tag(f"{revision}^")
@@ -177,6 +198,8 @@ class EnvRepo:
         done = self._run("fetch", "-q", "origin", f"+refs/heads/{self._target.branch}:{self._remote}")
         if done.returncode != 0:
             where = f"branch {self._target.branch!r} of {self._target.url}"
+            if "couldn't find remote ref" in done.stderr:
+                raise InputError(f"there is no {where}", "env_repo.branch is what Argo CD follows")
             hint = "is the URL right, is the server up, may we read it?"
             raise GitError(f"cannot fetch {where}: {self._said(done)}", hint)
 
@@ -190,16 +213,17 @@ class EnvRepo:
         message = f"{self._target.overlay} has no kustomization.yaml in branch {self._target.branch!r}"
         raise InputError(message, "env_repo.overlay is the folder of the Kustomize overlay")
 
-    def _find_tag(self, path: str, text: str) -> tuple[int, str]:
-        """(line index, value) of the image's newTag; ruamel knows the line, so that nothing else is rewritten."""
+    def _find_tag(self, path: str, text: str) -> _Place:
+        """Where the image's newTag is; ruamel knows the place, so that nothing else is rewritten."""
         try:
             document: Any = YAML(typ="rt").load(text)
         except YAMLError as error:
             raise InputError(f"{path} is not YAML: {error}") from None
         images = document.get("images") if isinstance(document, dict) else None
         for image in images or ():
-            if image.get("name") == self._target.image and "newTag" in image:
-                return image.lc.value("newTag")[0], str(image["newTag"])
+            if image.get("name") == self._target.image and image.get("newTag") is not None:
+                line, column = image.lc.value("newTag")
+                return _Place(line, column, str(image["newTag"]), isinstance(image["newTag"], str))
         names = ", ".join(str(image.get("name")) for image in images or ()) or "none"
         message = f"{path} has no image {self._target.image!r} with a newTag (there: {names})"
         raise InputError(message, "env_repo.image is the `name:` of the entry under `images:`")
@@ -208,9 +232,9 @@ class EnvRepo:
         if done.returncode == 0:
             return
         said = self._said(done)
-        if _RACE.search(said):
+        if _RACE.search(done.stderr):
             raise _RaceError(f"somebody else pushed to {self._target.url} first, {_PUSH_ATTEMPTS} times: {said}")
-        if _NO_RIGHT.search(said):
+        if _NO_RIGHT.search(done.stderr):
             hint = "check env_repo.username_env and password_env, and the rights of that user"
             raise PushRefusedError(f"no right to push to {self._target.url}: {said}", hint)
         raise GitError(f"cannot push to {self._target.url}: {said}", "is the git server up?")
@@ -233,10 +257,12 @@ class EnvRepo:
             settings.append(f"credential.helper={_CREDENTIALS}")
         options = [word for setting in settings for word in ("-c", setting)]
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 ["git", *options, *arguments], cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=self._timeout_s, check=False,
+                capture_output=True, timeout=self._timeout_s, check=False,
             )  # fmt: skip
+            said = done.stderr.decode(errors="replace")  # not text mode: that would rewrite line ends of files
+            return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), said)
         except subprocess.TimeoutExpired:
             message = f"git {arguments[0]} with {self._target.url} did not end within {self._timeout_s:g} s"
             raise GitError(message, "is the git server up?") from None
@@ -244,13 +270,14 @@ class EnvRepo:
             raise InputError("the command `git` is not installed", "apt-get install git") from None
 
     def _said(self, done: subprocess.CompletedProcess[str]) -> str:
-        text = " / ".join(line.strip() for line in done.stderr.strip().splitlines()[-4:] if line.strip())
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("hint:")]
+        text = " / ".join(lines[-4:])
         for secret in self._secrets:
             text = text.replace(secret, "[redacted]")
         return text or f"exit {done.returncode}"
 
     def _git_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)}
         kept.update({"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_CONFIG_GLOBAL": os.devnull})
         if self._target.username_env:
             kept["ROLLPROOF_GIT_USERNAME"] = self._secret(environ, self._target.username_env)
@@ -265,3 +292,15 @@ class EnvRepo:
             hint = f"export {name}=…, or name a file with it as env_file"
             raise InputError(f"env_repo names the environment variable {name}, which is not set", hint)
         return value
+
+
+def _with_tag(line: str, place: _Place, sha: str) -> str:
+    """The line with another tag: quotes stay, and are added where YAML would take the sha for a number."""
+    before, value, rest = line[: place.column], "", line[place.column :]
+    quote = rest[0] if rest[:1] in ("'", '"') else ""
+    value = f"{quote}{place.tag}{quote}"
+    if not rest.startswith(value):
+        return line
+    if not quote and _NUMBER_LIKE.fullmatch(sha):
+        quote = '"'
+    return f"{before}{quote}{sha}{quote}{rest[len(value) :]}"

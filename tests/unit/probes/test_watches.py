@@ -85,7 +85,8 @@ def test_what_exists_is_known_and_recorded_as_initial_when_start_returns(
     assert [(event.what, event.data["initial"]) for event in pod_events] == [("added", True)]
 
 
-def test_only_the_deployments_pods_are_asked_for(watches: Watches, api: FakeApi) -> None:
+@pytest.mark.usefixtures("watches")
+def test_only_the_deployments_pods_are_asked_for(api: FakeApi) -> None:
     queries = [query for _, path, query in api.asked if path.endswith("/pods")]
     assert {query["labelSelector"] for query in queries} == {"app=web,tier"}
 

@@ -1,0 +1,283 @@
+"""EnvRepo on real git: a bare repository in a folder, and a server that only knows how to refuse."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rollproof.clients.repo import Commit, EnvRepo, GitError, PushRefusedError
+from rollproof.core.target import EnvRepo as EnvRepoTarget
+from rollproof.errors import InputError
+
+IMAGE = "ghcr.io/shop/web"
+OVERLAY = f"""\
+# how the team likes it
+resources: [../../base]   # do not sort
+images:
+  - name: ghcr.io/shop/other
+    newTag: aaaaaaa
+  - name: {IMAGE}
+    newTag: aaaaaaa  # set by CI
+replicas:
+  - {{name: web, count: 2}}
+"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    environ = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "dev", "GIT_AUTHOR_EMAIL": "dev@example.org", "GIT_COMMITTER_NAME": "dev",
+        "GIT_COMMITTER_EMAIL": "dev@example.org",
+    }  # fmt: skip
+    done = subprocess.run(["git", *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+class Server:
+    """A bare repository, and somebody else who works in it."""
+
+    def __init__(self, folder: Path, text: str = OVERLAY) -> None:
+        self.bare, self.other = folder / "env.git", folder / "other"
+        folder.mkdir(exist_ok=True)
+        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
+        git(folder, "clone", "-q", str(self.bare), str(self.other))
+        git(self.other, "checkout", "-q", "-b", "main")
+        self.commit(text)
+
+    def commit(self, text: str, path: str = "overlays/dev/kustomization.yaml") -> str:
+        git(self.other, "pull", "-q", "--rebase", "origin", "main") if self.heads() else None
+        (self.other / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.other / path).write_bytes(text.encode())
+        git(self.other, "add", ".")
+        git(self.other, "commit", "-q", "-m", "by somebody else")
+        git(self.other, "push", "-q", "origin", "main")
+        return git(self.other, "rev-parse", "HEAD")
+
+    def heads(self) -> str:
+        return git(self.bare, "for-each-ref", "--format=%(refname)")
+
+    def text(self) -> str:
+        done = subprocess.run(
+            ["git", "show", "main:overlays/dev/kustomization.yaml"], cwd=self.bare, capture_output=True, check=True
+        )
+        return done.stdout.decode()
+
+    def target(self, **changes: str) -> EnvRepoTarget:
+        parts = {"url": f"file://{self.bare}", "overlay": "overlays/dev", "image": IMAGE, **changes}
+        return EnvRepoTarget(**parts)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return Server(tmp_path / "server")
+
+
+@pytest.fixture
+def repo(server: Server) -> Iterator[EnvRepo]:
+    with EnvRepo(server.target(), {}) as opened:
+        yield opened
+
+
+def release(repo: EnvRepo, sha: str = "bbbbbbb") -> Commit:
+    def make() -> Commit:
+        return repo.set_tag(sha, message=f"release {sha}")
+
+    return repo.push(make, make())
+
+
+def test_a_release_changes_one_value_and_keeps_all_else(server: Server, repo: EnvRepo) -> None:
+    before = repo.head()
+    pushed = release(repo)
+    assert server.text() == OVERLAY.replace("aaaaaaa  # set", "bbbbbbb  # set")
+    assert (pushed.parent, pushed.line, pushed.attempts) == (before, "newTag: bbbbbbb  # set by CI", 1)
+    assert pushed.revision == repo.head() == git(server.bare, "rev-parse", "main")
+    assert repo.tag() == "bbbbbbb"
+
+
+@pytest.mark.parametrize(
+    ("before", "sha", "after"),
+    [
+        ('newTag: "abc"', "bbbbbbb", 'newTag: "bbbbbbb"'),
+        ("newTag: 'abc' # why", "bbbbbbb", "newTag: 'bbbbbbb' # why"),
+        ("newTag: e", "bbbbbbb", "newTag: bbbbbbb"),  # the value's letter is in the key too
+        ("newTag: abc", "1234567", 'newTag: "1234567"'),  # a number to YAML, an error to kustomize
+        ("newTag: abc", "12e4567", 'newTag: "12e4567"'),
+        ("newTag: abc", "0b10110", 'newTag: "0b10110"'),
+        ("newTag: abc\r", "bbbbbbb", "newTag: bbbbbbb\r"),
+    ],
+)
+def test_values_of_every_style(tmp_path: Path, before: str, sha: str, after: str) -> None:
+    text = f"images:\n- name: {IMAGE}\n  {before}\n"
+    server = Server(tmp_path / "styles", text)
+    with EnvRepo(server.target(), {}) as repo:
+        release(repo, sha)
+    assert server.text() == text.replace(before, after)
+
+
+def test_flow_style_is_changed_in_place(tmp_path: Path) -> None:
+    server = Server(tmp_path / "flow", f"images: [{{name: {IMAGE}, newTag: abc}}, {{name: x, newTag: abc}}]\n")
+    with EnvRepo(server.target(), {}) as repo:
+        release(repo)
+    assert server.text() == f"images: [{{name: {IMAGE}, newTag: bbbbbbb}}, {{name: x, newTag: abc}}]\n"
+
+
+def test_an_anchor_is_refused_with_the_line(tmp_path: Path) -> None:
+    server = Server(tmp_path / "anchor", f"images:\n- name: {IMAGE}\n  newTag: &tag abc\n")
+    with EnvRepo(server.target(), {}) as repo, pytest.raises(InputError, match=r"cannot be changed.*&tag abc"):
+        repo.set_tag("bbbbbbb", message="")
+
+
+def test_the_same_tag_again_is_refused(repo: EnvRepo) -> None:
+    with pytest.raises(InputError, match="has aaaaaaa already"):
+        repo.set_tag("aaaaaaa", message="")
+
+
+def test_a_race_is_run_again_on_top_of_the_other_commit(server: Server, repo: EnvRepo) -> None:
+    made = repo.set_tag("bbbbbbb", message="release")
+    other = server.commit("hello\n", "README.md")
+    pushed = repo.push(lambda: repo.set_tag("bbbbbbb", message="release"), made)
+    assert (pushed.attempts, pushed.parent) == (2, other)
+    assert repo.is_ancestor(other, pushed.revision)
+    assert server.text() == OVERLAY.replace("aaaaaaa  # set", "bbbbbbb  # set")
+
+
+def test_a_race_that_is_always_lost_ends_with_an_error_and_never_forces(server: Server, repo: EnvRepo) -> None:
+    calls: list[str] = []
+
+    def make() -> Commit:
+        made = repo.set_tag("bbbbbbb", message="release")
+        calls.append(server.commit(f"{len(calls)}\n", "README.md"))
+        return made
+
+    with pytest.raises(GitError, match="somebody else pushed"):
+        repo.push(make, make())
+    assert git(server.bare, "rev-parse", "main") == calls[-1]
+    assert len(calls) == 5
+
+
+def test_a_hook_that_declines_is_a_refusal_and_not_tried_again(server: Server, repo: EnvRepo) -> None:
+    hook = server.bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho x >> count\necho 'freeze until Monday' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(PushRefusedError, match="freeze until Monday"):
+        release(repo)
+    assert (server.bare / "count").read_text().count("x") == 1
+
+
+def test_revert_restores_the_line_in_a_new_commit(server: Server, repo: EnvRepo) -> None:
+    deployed = release(repo)
+    server.commit("hello\n", "README.md")
+
+    def make() -> Commit:
+        return repo.revert(deployed.revision, message="back")
+
+    reverted = repo.push(make, make())
+    assert server.text() == OVERLAY
+    assert reverted.forward is False
+    assert f"This reverts commit {deployed.revision}" in git(server.bare, "log", "-1", "--format=%b", "main")
+
+
+def test_a_revert_that_conflicts_becomes_a_forward_commit_of_the_tag_before(server: Server, repo: EnvRepo) -> None:
+    deployed = release(repo)
+    server.commit(server.text().replace("bbbbbbb", "ccccccc"))
+
+    def make() -> Commit:
+        return repo.revert(deployed.revision, message="back")
+
+    reverted = repo.push(make, make())
+    assert reverted.forward is True
+    assert server.text() == OVERLAY
+    assert git(server.bare, "log", "-1", "--format=%s", "main") == "back"
+
+
+def test_ancestors_pushed_after_the_clone_are_known(server: Server, repo: EnvRepo) -> None:
+    first = repo.head()
+    later = server.commit("hello\n", "README.md")
+    assert repo.is_ancestor(first, later)
+    assert not repo.is_ancestor(later, first)
+    assert not repo.is_ancestor("0" * 40, first)
+
+
+def test_may_push_leaves_nothing_behind(server: Server, repo: EnvRepo) -> None:
+    repo.may_push()
+    assert server.heads() == "refs/heads/main"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"overlay": "overlays/nope"}, InputError, "overlays/nope has no kustomization.yaml"),
+        ({"image": "ghcr.io/shop/nope"}, InputError, "no image 'ghcr.io/shop/nope'.*ghcr.io/shop/other"),
+        ({"branch": "nope"}, InputError, "no branch 'nope'"),
+        ({"url": "file:///nowhere/env.git"}, GitError, "cannot fetch branch 'main' of file:///nowhere"),
+    ],
+)
+def test_wrong_targets_are_named(server: Server, changes: dict[str, str], error: type[Exception], said: str) -> None:
+    with EnvRepo(server.target(**changes), {}) as repo, pytest.raises(error, match=said):
+        repo.tag()
+
+
+def test_yaml_that_is_none_is_named(tmp_path: Path) -> None:
+    server = Server(tmp_path / "broken", "images: [\n")
+    with EnvRepo(server.target(), {}) as repo, pytest.raises(InputError, match=r"kustomization\.yaml is not YAML"):
+        repo.tag()
+
+
+def test_the_clone_is_removed(server: Server) -> None:
+    with EnvRepo(server.target(), {}) as repo:
+        repo.head()
+        folder = repo._folder
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    seen: list[str]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        sent = self.headers.get("Authorization", "")
+        self.seen.append(sent)
+        self.send_response(403 if sent else 401)
+        if not sent:
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def refusing() -> Iterator[tuple[str, list[str]]]:
+    seen: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Refusing,), {"seen": seen}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/env.git", seen
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_credentials_travel_whole_and_are_in_no_error(refusing: tuple[str, list[str]]) -> None:
+    url, seen = refusing
+    environ: Mapping[str, str] = {"U": "robot", "P": "s3 cr\\et $HOME 'x' \"y\""}
+    target = EnvRepoTarget(url=url, overlay="o", image=IMAGE, username_env="U", password_env="P")
+    with EnvRepo(target, environ) as repo, pytest.raises(GitError) as caught:
+        repo.head()
+    assert base64.b64decode(seen[-1].removeprefix("Basic ")).decode() == f"robot:{environ['P']}"
+    assert "cr\\et" not in str(caught.value)
+    assert "403" in str(caught.value)
+
+
+def test_a_variable_that_is_not_set_is_named(server: Server) -> None:
+    with pytest.raises(InputError, match="GIT_PASSWORD_X, which is not set"):
+        EnvRepo(server.target(password_env="GIT_PASSWORD_X"), {})
