@@ -112,13 +112,17 @@ class Argo:
         }
         self._patch({"metadata": {"annotations": annotations}})
 
-    def sync_to_reset(self, revision: str) -> None:
-        """Start a full sync to `revision`; with operationState nulled the self-heal count starts again at 0 (1.4)."""
+    def sync_to_reset(self, revision: str) -> int:
+        """Start a full sync to `revision`; with operationState nulled the self-heal count starts again at 0 (1.4).
+
+        Returns the version of that write: time stamps have a grain of 1 s, so only what is newer tells of this sync.
+        """
         operation = {
             "initiatedBy": {"username": "rollproof"},
             "sync": {"revision": revision, "syncStrategy": {"apply": {}}},
         }
-        self._patch({"operation": operation, "status": {"operationState": None}})
+        written = self._patch({"operation": operation, "status": {"operationState": None}})
+        return int(written["metadata"]["resourceVersion"])
 
     def settings(self) -> ControllerSettings:
         """Self-heal settings from the ConfigMaps and the controller's image; defaults where they cannot be read."""
@@ -171,5 +175,5 @@ class Argo:
                     return tag
         return ""
 
-    def _patch(self, body: Object) -> None:
-        self.kube.patch("Application", self.namespace, self.application, body)
+    def _patch(self, body: Object) -> Object:
+        return self.kube.patch("Application", self.namespace, self.application, body)

@@ -202,12 +202,12 @@ class DriftRunner:
             time.sleep(left_s)
 
     def _reset(self, scene: _Scene, before: ApplicationState) -> None:
-        self._argo.sync_to_reset(before.sync_revision)
+        version = self._argo.sync_to_reset(before.sync_revision)
 
         def done() -> bool | None:
             state = scene.state()
-            ours = state.started_at != before.started_at and state.attempts == 0 and state.phase == "Succeeded"
-            return True if ours and not state.operation_pending else None
+            ours = int(state.resource_version or 0) > version and state.attempts == 0
+            return True if ours and state.phase == "Succeeded" and not state.operation_pending else None
 
         if scene.wait(done, self._settings.deadline_s) is None:
             message = f"the sync that resets the self-heal count did not end; last seen: {scene.state().phase!r}"
