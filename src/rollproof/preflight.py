@@ -18,10 +18,11 @@ from rollproof.core.target import App, Target
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.planning import Found, Order
 from rollproof.probes.views import DeploymentView, image_tag
+from rollproof.rights import missing_rights
 from rollproof.safety import check_load_fence, check_namespace_fence
 from rollproof.targetfile import LoadedTarget
 
-__all__ = ["Clients", "check_rights", "look"]
+__all__ = ["Clients", "check_app", "check_application", "check_deployment", "check_rights", "look"]
 
 _PUSHING = ("zero-downtime", "rollback", "release")
 
@@ -67,8 +68,8 @@ def look(order: Order, target: Target, clients: Clients) -> Found:
     check_namespace_fence(target, target.cluster.namespace)
     check_load_fence(target)
     clients.kube.version()
-    deployment = _deployment(target, clients.kube)
-    _application(target, clients.argo)
+    deployment = check_deployment(target, clients.kube)
+    check_application(target, clients.argo)
     head, tag = clients.repo.head(), clients.repo.tag()
     running = image_tag(deployment.image)
     if running != tag:
@@ -78,11 +79,12 @@ def look(order: Order, target: Target, clients: Clients) -> Found:
         )
     if target.release.mode == "push" and any(drill in _PUSHING for drill in order.drills):
         clients.repo.may_push()
-    _app(target.app, clients.http, tag)
+    check_app(target.app, clients.http, tag)
     return Found(running_sha=tag, env_repo_head=head)
 
 
-def _deployment(target: Target, kube: Kube) -> DeploymentView:
+def check_deployment(target: Target, kube: Kube) -> DeploymentView:
+    """The Deployment, if it is there, whole and at rest."""
     cluster = target.cluster
     found = kube.find("Deployment", cluster.namespace, cluster.deployment)
     where = f"namespace {cluster.namespace!r} of context {cluster.context!r}"
@@ -116,7 +118,8 @@ def _deployment(target: Target, kube: Kube) -> DeploymentView:
     return view
 
 
-def _application(target: Target, argo: Argo) -> None:
+def check_application(target: Target, argo: Argo) -> None:
+    """The Application is there, is the one of this target, and is at rest."""
     settings = target.argocd
     name = f"Application {settings.application!r} in namespace {settings.namespace!r}"
     found = argo.kube.find("Application", settings.namespace, settings.application)
@@ -160,7 +163,8 @@ def _check_spec(target: Target, spec: Object, name: str) -> None:
         raise InputError(message, "see [env_repo] in the target file")
 
 
-def _app(app: App, http: Http, sha: str) -> None:
+def check_app(app: App, http: Http, sha: str) -> None:
+    """The app answers at its address, with this version and a good database."""
     health = _asked(app, http, app.health_path)
     if health.status == 404:
         raise InputError(f"{app.base_url}{app.health_path} answered 404", "see app.host and app.health_path")
@@ -214,3 +218,7 @@ def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> str:
 
 def check_rights(order: Order, target: Target, clients: Clients) -> None:
     """Refuse a drill that would fail in the middle for want of a right."""
+    missing = missing_rights(target, clients.kube, clients.argo.kube, order.drills)
+    if missing:
+        message = f"rights are missing: {'; '.join(str(right) for right in missing)}"
+        raise CannotJudgeError(message, "`rollproof doctor` says what each is for")

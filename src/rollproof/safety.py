@@ -92,6 +92,12 @@ class RunLock:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
 
+    def check_free(self) -> None:
+        """LockedError if another run holds it now. Takes nothing."""
+        found = self.kube.find("Lease", self.namespace, LEASE_NAME)
+        if found is not None:
+            self._refuse_if_alive(found)
+
     def check(self) -> None:
         """LockedError if the lock was lost since: what was seen from then on may be another run's doing."""
         if self._lost_to:

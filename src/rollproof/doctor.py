@@ -1,0 +1,331 @@
+"""Doctor: could a drill run here? One line a question, each ok or with what to do about it. Changes nothing.
+
+It goes on after a bad answer, so that a person sees everything that is missing at once; a question whose ground is
+gone (no API, no Application) is said to be unasked, never taken for good. The checks themselves are those that a run
+makes before it touches anything, so that the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+
+from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state
+from rollproof.clients.kube import Object
+from rollproof.core.backoff import BackOff, model
+from rollproof.core.target import Target, Traffic
+from rollproof.errors import RollproofError
+from rollproof.ingresslog import read_log
+from rollproof.preflight import Clients, check_app, check_application, check_deployment
+from rollproof.rights import Right, is_granted, needed_rights
+from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
+from rollproof.suites import ALL
+from rollproof.targetfile import LoadedTarget
+
+__all__ = ["Line", "examine", "measure_lateness"]
+
+_LATE_MS = 5.0  # the same as traffic.late_share_max is about
+_TICK_S = 0.002
+_TICKS = 500
+_PLAIN_PER_CORE, _TLS_PER_CORE = 8000.0, 2000.0  # open-loop requests a second of one core (architecture.md section 8)
+_LOG_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One answer. `ok` None: not wrong, but less can be seen or claimed, or it could not be asked."""
+
+    name: str
+    ok: bool | None
+    said: str
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class _Patient:
+    """What is examined, and what has been found out so far."""
+
+    loaded: LoadedTarget
+    clients: Clients
+    drills: tuple[str, ...]
+    reached: set[str] = field(default_factory=set)  # names of questions with a good answer
+    application: Object | None = None
+    tag: str = ""
+
+    @property
+    def target(self) -> Target:
+        return self.loaded.target
+
+
+def examine(loaded: LoadedTarget, drills: Sequence[str] = ALL) -> tuple[Line, ...]:
+    """Ask everything that these drills need. Never raises for what is wrong with the target."""
+    try:
+        clients = Clients.of(loaded)
+    except RollproofError as error:
+        return (Line("settings", False, str(error), error.hint),)
+    with clients:
+        patient = _Patient(loaded, clients, tuple(drills))
+        return tuple(line for question in _QUESTIONS for line in _ask(patient, question))
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """`needs` are questions without whose good answer this one cannot be asked."""
+
+    name: str
+    answer: Callable[[_Patient], Iterator[Line]]
+    needs: tuple[str, ...] = ()
+
+
+def _ask(patient: _Patient, question: _Question) -> Iterator[Line]:
+    missing = [name for name in question.needs if name not in patient.reached]
+    if missing:
+        yield Line(question.name, None, f"not asked, because of: {', '.join(missing)}")
+        return
+    good = True
+    try:
+        for line in question.answer(patient):
+            good = good and line.ok is not False
+            yield line
+    except RollproofError as error:
+        good = False
+        yield Line(question.name, False, str(error), error.hint)
+    if good:
+        patient.reached.add(question.name)
+
+
+# -- cluster ----------------------------------------------------------------------------------------------------------
+
+
+def _fences(patient: _Patient) -> Iterator[Line]:
+    target = patient.target
+    check_namespace_fence(target, target.cluster.namespace)
+    check_load_fence(target)
+    inside = f"namespaces {', '.join(target.fences.namespaces)}; load to {', '.join(target.fences.load_hosts)}"
+    if target.fences.production:
+        yield Line("fences", None, f"{inside}; marked as production", "drills need --i-mean-production")
+    else:
+        yield Line("fences", True, inside)
+
+
+def _api(patient: _Patient) -> Iterator[Line]:
+    kube = patient.clients.kube
+    yield Line("Kubernetes API", True, f"{kube.version()} by context {kube.context}")
+
+
+def _argo_api(patient: _Patient) -> Iterator[Line]:
+    kube, argo_kube = patient.clients.kube, patient.clients.argo.kube
+    same = argo_kube is kube
+    said = f"{kube.context}, as the app" if same else f"{argo_kube.version()} by context {argo_kube.context}"
+    yield Line("API of Argo CD", True, said)
+
+
+def _rights(patient: _Patient) -> Iterator[Line]:
+    """One line a resource: what is granted, and what is missed without the rest."""
+    clients = patient.clients
+    rights = sorted(needed_rights(patient.target, patient.drills), key=lambda right: (right.argocd, right.place))
+    for (_, place), group in groupby(rights, key=lambda right: (right.argocd, right.place)):
+        wanted = tuple(group)
+        refused = [right for right in wanted if not is_granted(right, clients.kube, clients.argo.kube)]
+        yield _right_line(place, wanted, refused)
+
+
+def _right_line(place: str, wanted: Sequence[Right], refused: Sequence[Right]) -> Line:
+    name = f"right on {place}"
+    if not refused:
+        return Line(name, True, ", ".join(dict.fromkeys(right.verb for right in wanted)))
+    verbs = ", ".join(dict.fromkeys(right.verb for right in refused))
+    why = "; ".join(dict.fromkeys(right.why for right in refused))
+    if any(right.required for right in refused):
+        return Line(name, False, f"not granted: {verbs} (needed: {why})", "have a Role with it bound to this user")
+    return Line(name, None, f"not granted: {verbs}: {why}")
+
+
+def _deployment(patient: _Patient) -> Iterator[Line]:
+    view = check_deployment(patient.target, patient.clients.kube)
+    yield Line("Deployment", True, f"{view.available} of {view.spec_replicas} replicas available, {view.image}")
+
+
+def _lock(patient: _Patient) -> Iterator[Line]:
+    RunLock(patient.clients.kube, patient.target.cluster.namespace, "doctor").check_free()
+    yield Line("lock", True, "no other run holds this target")
+
+
+# -- Argo CD ----------------------------------------------------------------------------------------------------------
+
+
+def _application(patient: _Patient) -> Iterator[Line]:
+    argo = patient.clients.argo
+    check_application(patient.target, argo)
+    patient.application = argo.read()
+    state = application_state(patient.application)
+    said = f"{state.sync_status} at {state.sync_revision[:10]}, {state.health}, project {patient.target.argocd.project}"
+    yield Line("Application", True, said)
+
+
+def _self_heal(patient: _Patient) -> Iterator[Line]:
+    if "drift" not in patient.drills:
+        return
+    application = patient.application or {}
+    settings = patient.clients.argo.settings()
+    backoff = model(
+        settings.version, fixed_delay_s=settings.fixed_delay_s, start_s=settings.backoff_start_s,
+        factor=settings.backoff_factor, cap_s=settings.backoff_cap_s, cooldown_s=settings.backoff_cooldown_s,
+    )  # fmt: skip
+    yield _switched_on(patient.target, application)
+    yield _schedule(patient.target, settings, backoff)
+    yield _attempts(application_state(application), backoff, now_s=time.time())
+    yield _windows(patient)
+
+
+def _switched_on(target: Target, application: Object) -> Line:
+    automated = (application["spec"].get("syncPolicy") or {}).get("automated")
+    on = bool(automated and automated.get("enabled", True) and automated.get("selfHeal"))
+    if on:
+        return Line("self-heal", True, "automated sync with selfHeal")
+    said = "selfHeal is off" if automated else "automated sync is off"
+    if not target.drift.must_heal:
+        return Line("self-heal", None, f"{said}; drift.must_heal is false, so drifts are undone by the harness")
+    hint = "spec.syncPolicy.automated.selfHeal: true, or drift.must_heal = false"
+    return Line("self-heal", False, f"{said}: every drift will be FAIL", hint)
+
+
+def _schedule(target: Target, settings: ControllerSettings, backoff: BackOff) -> Line:
+    gaps = ", ".join(f"{backoff.gap_s(attempts):g}" for attempts in range(7))
+    keeps = backoff.keeps_up_to(target.drift.limit_s)
+    limit = f"{target.drift.limit_s:g} s"
+    able = {math.inf: f"{limit} can always be kept", -1: f"{limit} can never be kept"}.get(
+        keeps, f"{limit} can be kept at once after 0 to {keeps:g} heals on a revision"
+    )
+    said = f"Argo CD {settings.version or 'of unknown version'}: gaps {gaps} s; {able}"
+    if not backoff.known:
+        return Line("back-off", None, f"{said} (assumed)", "grant list statefulsets, or read its image tag")
+    if not settings.readable:
+        return Line("back-off", None, f"{said} (defaults assumed)", "grant get configmaps argocd-cmd-params-cm")
+    return Line("back-off", True, said)
+
+
+def _attempts(state: ApplicationState, backoff: BackOff, *, now_s: float) -> Line:
+    finished_at_s = datetime.fromisoformat(state.finished_at).astimezone(UTC).timestamp() if state.finished_at else None
+    remaining_s = backoff.remaining_s(finished_at_s=finished_at_s, attempts=state.attempts, now_s=now_s)
+    said = f"{state.attempts} heals on this revision so far; the next drift waits {remaining_s:.0f} s"
+    if state.operation_revision != state.sync_revision:
+        said = f"{said}; the last operation was for another revision: the next repair is an ordinary auto-sync"
+        return Line("heal count", None, said, 'drift.reset = "sync" starts a sync of this revision first')
+    return Line("heal count", True, said)
+
+
+def _windows(patient: _Patient) -> Line:
+    windows = patient.clients.argo.sync_windows(patient.target.argocd.project)
+    if windows is None:
+        return Line("sync windows", None, "the AppProject cannot be read: windows stay unseen")
+    if windows:
+        kinds = ", ".join(f"{window.get('kind')} {window.get('schedule')}" for window in windows)
+        return Line("sync windows", None, f"the project has {len(windows)}: {kinds}", "they may forbid self-heal")
+    return Line("sync windows", True, "none")
+
+
+# -- env repo and app -------------------------------------------------------------------------------------------------
+
+
+def _env_repo(patient: _Patient) -> Iterator[Line]:
+    repo, wanted = patient.clients.repo, patient.target.env_repo
+    patient.tag = repo.tag()
+    said = f"{wanted.branch} at {repo.head()[:10]}: {wanted.image}:{patient.tag} in {wanted.overlay}"
+    yield Line("env repo", True, said)
+
+
+def _push(patient: _Patient) -> Iterator[Line]:
+    if patient.target.release.mode != "push":
+        yield Line("push", True, 'not needed: release.mode is "observe"')
+        return
+    patient.clients.repo.may_push()
+    yield Line("push", True, "git push --dry-run was accepted")
+
+
+def _app(patient: _Patient) -> Iterator[Line]:
+    app = patient.target.app
+    check_app(app, patient.clients.http, patient.tag)
+    yield Line("app", True, f"{app.base_url}: version {patient.tag}, database {app.database_ok}")
+
+
+def _ingress_log(patient: _Patient) -> Iterator[Line]:
+    ingress = patient.target.ingress
+    if not ingress.namespace:
+        said = "not named in the target file: retries that the client never sees stay unseen"
+        yield Line("ingress log", None, said, "see [ingress] in targets/staging.example.toml")
+        return
+    lines = read_log(patient.clients.kube, ingress, since_s=_LOG_S)
+    structured = sum(1 for line in lines if "{" in line)
+    if lines and not structured:
+        hint = "a JSON format with id, upstream and status is needed"
+        yield Line("ingress log", None, f"{len(lines)} lines in the last minute, none of them JSON", hint)
+    else:
+        yield Line("ingress log", True, f"readable, {len(lines)} lines in the last minute")
+
+
+# -- this machine -----------------------------------------------------------------------------------------------------
+
+
+def _generator(patient: _Patient) -> Iterator[Line]:
+    if importlib.util.find_spec("locust") is None:
+        yield Line("load engine", False, "locust is not installed", "pip install 'rollproof[load]'")
+    else:
+        yield Line("load engine", True, "locust is installed")
+    yield _speed(patient.target, cores=len(os.sched_getaffinity(0)))
+    yield _quiet(measure_lateness(), patient.target.traffic)
+
+
+def _speed(target: Target, *, cores: int) -> Line:
+    per_core = _TLS_PER_CORE if target.app.base_url.startswith("https") else _PLAIN_PER_CORE
+    rate = target.traffic.rate_per_s
+    said = f"{rate:g} requests/s of about {per_core:g} that one core can send; {cores} cores here"
+    if rate > per_core / 2:
+        return Line("rate", False, said, "lower traffic.rate_per_s, or use a stronger machine")
+    if cores < 2:
+        return Line("rate", None, said, "with one core the generator is disturbed by everything else")
+    return Line("rate", True, said)
+
+
+def measure_lateness(ticks: int = _TICKS, tick_s: float = _TICK_S) -> list[float]:
+    """How late this process wakes up, in ms: `ticks` sleeps to absolute times."""
+    late_ms: list[float] = []
+    begun_s = time.monotonic()
+    for number in range(1, ticks + 1):
+        due_s = begun_s + number * tick_s
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        late_ms.append((time.monotonic() - due_s) * 1e3)
+    return late_ms
+
+
+def _quiet(late_ms: Sequence[float], traffic: Traffic) -> Line:
+    ordered = sorted(late_ms)
+    share = sum(1 for late in ordered if late > _LATE_MS) / len(ordered)
+    p99 = ordered[min(len(ordered) - 1, math.ceil(len(ordered) * 0.99) - 1)]
+    said = f"timer late by {p99:.1f} ms (p99), {ordered[-1]:.1f} ms (max); {share:.1%} of ticks above {_LATE_MS:g} ms"
+    if share > traffic.late_share_max:
+        return Line("quiet enough", False, said, "this machine is busy: a drill would end INCONCLUSIVE")
+    return Line("quiet enough", True, said)
+
+
+_QUESTIONS = (
+    _Question("fences", _fences),
+    _Question("Kubernetes API", _api),
+    _Question("API of Argo CD", _argo_api, ("Kubernetes API",)),
+    _Question("rights", _rights, ("Kubernetes API", "API of Argo CD")),
+    _Question("Deployment", _deployment, ("Kubernetes API",)),
+    _Question("lock", _lock, ("Kubernetes API",)),
+    _Question("Application", _application, ("API of Argo CD",)),
+    _Question("self-heal", _self_heal, ("Application",)),
+    _Question("env repo", _env_repo),
+    _Question("push", _push, ("env repo",)),
+    _Question("app", _app, ("env repo",)),
+    _Question("ingress log", _ingress_log, ("Kubernetes API",)),
+    _Question("generator", _generator),
+)
