@@ -10,15 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any
 
 from rollproof.clients.argo import ApplicationState, Argo, application_state
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
+from rollproof.faults.deed import Deed, inject
 from rollproof.faults.fairness import (
     age_s,
     causes,
@@ -29,66 +30,21 @@ from rollproof.faults.fairness import (
     why_unfair,
 )
 from rollproof.faults.objects import (
-    field_name,
-    field_patch,
     manager_of,
     read_field,
     restore_field,
     restore_object,
-    saved,
 )
+from rollproof.faults.scene import Scene
 from rollproof.faults.sight import Arrival, Sight
 from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
-from rollproof.probes.views import DeploymentView
 from rollproof.undo import Entry, Journal, Undone
 
 __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
 
-T = TypeVar("T")
 _SETTLE_S = 120.0  # an image that cannot start is rolled back within this, or the next trial is not fair
 _GRAIN_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
 _NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not Argo CD's
-_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Deed:
-    """What was done: when the API's reply came, the version after it, and the entry that undoes it."""
-
-    at_s: float
-    version: int
-    entry: Entry
-    before: Object
-    original: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What one trial watches; all three wake the same condition."""
-
-    changed: threading.Condition
-    application: Sight
-    deployment: Sight
-    item: Sight
-
-    def state(self) -> ApplicationState:
-        newest = self.application.newest()
-        return application_state(newest.item) if newest else ApplicationState()
-
-    def rollout(self, container: str) -> DeploymentView | None:
-        newest = self.deployment.newest()
-        gone = newest is None or newest.change == "DELETED"
-        return None if newest is None or gone else DeploymentView.of(newest.item, container)
-
-    def wait(self, look: Callable[[], T | None], timeout_s: float) -> T | None:
-        """The first value of `look` that is not None, asked after every arrival; None when the time is over."""
-        deadline_s = time.monotonic() + timeout_s
-        with self.changed:
-            while True:
-                value, left_s = look(), deadline_s - time.monotonic()
-                if value is not None or left_s <= 0:
-                    return value
-                self.changed.wait(min(left_s, 1.0))
 
 
 class DriftRunner:
@@ -126,7 +82,7 @@ class DriftRunner:
 
     # -- the steps of a trial -----------------------------------------------------------------------------------
 
-    def _scene(self, trial: Trial, stack: ExitStack) -> _Scene:
+    def _scene(self, trial: Trial, stack: ExitStack) -> Scene:
         changed, cluster = threading.Condition(), self._target.cluster
 
         def sight(kube: Kube, kind: str, namespace: str, name: str) -> Sight:
@@ -137,13 +93,13 @@ class DriftRunner:
         if trial.kind != "Deployment":
             item = sight(self._kube, trial.kind, trial.namespace, trial.object_name)
         application = sight(self._argo.kube, "Application", self._argo.namespace, self._argo.application)
-        return _Scene(changed, application, deployment, item)
+        return Scene(changed, application, deployment, item)
 
-    def _trial(self, trial: Trial, scene: _Scene) -> None:
+    def _trial(self, trial: Trial, scene: Scene) -> None:
         before = self._before(trial, scene)
         if not before["fair"]:
             return
-        deed = self._inject(trial)
+        deed = inject(trial, self._kube, self._journal, self._recorder)
         if deed is None:
             return
         if trial.control:
@@ -152,7 +108,7 @@ class DriftRunner:
             self._heal(trial, scene, deed, before)
         self._tell_blind(scene, deed)
 
-    def _before(self, trial: Trial, scene: _Scene) -> Mapping[str, Any]:
+    def _before(self, trial: Trial, scene: Scene) -> Mapping[str, Any]:
         """Wait for rest, wait out or reset the back-off, and write down where the trial starts from."""
         rules = self._rules()
         self._rest(scene)
@@ -176,7 +132,7 @@ class DriftRunner:
         self._tell(trial, "before", before)
         return before
 
-    def _rest(self, scene: _Scene) -> None:
+    def _rest(self, scene: Scene) -> None:
         """Wait until nothing moves; what still moves then makes the trial unfair, which `before` says."""
         container = self._target.cluster.container
 
@@ -188,7 +144,7 @@ class DriftRunner:
 
         scene.wait(at_rest, _SETTLE_S)
 
-    def _out_of_backoff(self, scene: _Scene, rules: BackOff) -> None:
+    def _out_of_backoff(self, scene: Scene, rules: BackOff) -> None:
         state = self._argo.state()
         quiet_s = age_s(state.finished_at, time.time())
         if quiet_s is None:
@@ -201,7 +157,7 @@ class DriftRunner:
         elif left_s > 0:
             time.sleep(left_s)
 
-    def _reset(self, scene: _Scene, before: ApplicationState) -> None:
+    def _reset(self, scene: Scene, before: ApplicationState) -> None:
         version = self._argo.sync_to_reset(before.sync_revision)
 
         def done() -> bool | None:
@@ -217,67 +173,9 @@ class DriftRunner:
         self._rest(scene)
         time.sleep(_GRAIN_S)
 
-    def _inject(self, trial: Trial) -> _Deed | None:
-        """Do the deed, noted in the journal first; None if it changed nothing."""
-        for _ in range(_TRIES):
-            item = self._kube.get(trial.kind, trial.namespace, trial.object_name)
-            entry = self._note(trial, item)
-            try:
-                reply = self._do(trial, item)
-            except ApiError as error:
-                if error.status < 500:  # refused: nothing was changed
-                    self._journal.settle(entry, Undone("not-needed", reason=f"refused: {error.reason}"))
-                if error.status == 409:
-                    continue  # somebody wrote meanwhile, so what we noted as the original is old
-                raise
-            return self._tell_deed(trial, item, reply, entry)
-        raise CannotJudgeError(f"{trial.target} changed {_TRIES} times between reading and patching it")
-
-    def _note(self, trial: Trial, item: Object) -> Entry:
-        if trial.deletes:
-            args = {"object": {**saved(item), "kind": trial.kind}, "uid": item["metadata"]["uid"]}
-            return self._journal.write("object-restore", trial.target, args)
-        would = self._kube.patch(
-            trial.kind, trial.namespace, trial.object_name, field_patch(trial.path, trial.value), how=STRATEGIC,
-            dry_run=True,
-        )  # fmt: skip
-        args = {
-            "kind": trial.kind, "namespace": trial.namespace, "name": trial.object_name, "path": list(trial.path),
-            "original": read_field(item, trial.path), "ours": read_field(would, trial.path),
-        }  # fmt: skip
-        return self._journal.write("field-restore", trial.target, args)
-
-    def _do(self, trial: Trial, item: Object) -> Object:
-        metadata = item["metadata"]
-        if trial.deletes:
-            return self._kube.delete(
-                trial.kind, trial.namespace, trial.object_name, uid=metadata["uid"],
-                resource_version=metadata["resourceVersion"],
-            )  # fmt: skip
-        body = field_patch(trial.path, trial.value)
-        body.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
-        return self._kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC)
-
-    def _tell_deed(self, trial: Trial, item: Object, reply: Object, entry: Entry) -> _Deed | None:
-        at_s = time.monotonic()
-        was = item["metadata"]["resourceVersion"]
-        version = was if trial.deletes else reply["metadata"]["resourceVersion"]
-        if not trial.deletes and version == was:
-            self._journal.settle(entry, Undone("not-needed", reason="the patch changed nothing"))
-            self._tell(trial, "void", {"resource_version": version}, start_s=at_s)
-            return None
-        original = read_field(item, trial.path)
-        data = {
-            "resource_version": version, "uid": item["metadata"]["uid"], "field": field_name(trial.path),
-            "from": "there" if trial.deletes else original,
-            "to": "deleted" if trial.deletes else read_field(reply, trial.path), "deleted": trial.deletes,
-        }  # fmt: skip
-        self._tell(trial, "injected", data, start_s=at_s)
-        return _Deed(at_s, int(version), entry, item, original)
-
     # -- what follows the deed ----------------------------------------------------------------------------------
 
-    def _control(self, trial: Trial, scene: _Scene, deed: _Deed) -> None:
+    def _control(self, trial: Trial, scene: Scene, deed: Deed) -> None:
         watch_s = self._settings.negative_watch_s
         gone = scene.wait(lambda: self._restored(trial, scene, deed), watch_s)
         if gone is None:
@@ -287,7 +185,7 @@ class DriftRunner:
             self._tell_restored(trial, deed, gone)
         self._put_back(trial, deed.entry)
 
-    def _heal(self, trial: Trial, scene: _Scene, deed: _Deed, before: Mapping[str, Any]) -> None:
+    def _heal(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any]) -> None:
         checked = self._causes(trial)
         patience_s = 2 * self._settings.limit_s if known_beforehand(checked) else self._settings.deadline_s
         patience_s += float(before["remaining_s"])
@@ -308,7 +206,7 @@ class DriftRunner:
         self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial, "undone", {"by": "self-heal"})
 
-    def _tell_rest(self, trial: Trial, scene: _Scene, deed: _Deed, before: Mapping[str, Any], back_s: float) -> None:
+    def _tell_rest(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any], back_s: float) -> None:
         """Wait for Synced and for Healthy, each with its time, and write down what Argo CD says it did."""
 
         def synced() -> float | None:
@@ -335,7 +233,7 @@ class DriftRunner:
         )  # fmt: skip
         self._tell(trial, "after", {word: getattr(state, word) for word in words})
 
-    def _restored(self, trial: Trial, scene: _Scene, deed: _Deed) -> Arrival | None:
+    def _restored(self, trial: Trial, scene: Scene, deed: Deed) -> Arrival | None:
         uid = deed.before["metadata"]["uid"]
         for arrival in scene.item.since(deed.at_s - 5):
             metadata = arrival.item["metadata"]
@@ -346,11 +244,11 @@ class DriftRunner:
                 return arrival
         return None
 
-    def _first(self, scene: _Scene, deed: _Deed, wanted: Callable[[ApplicationState], bool]) -> Arrival | None:
+    def _first(self, scene: Scene, deed: Deed, wanted: Callable[[ApplicationState], bool]) -> Arrival | None:
         arrivals = scene.application.since(deed.at_s)
         return next((one for one in arrivals if wanted(application_state(one.item))), None)
 
-    def _tell_restored(self, trial: Trial, deed: _Deed, arrival: Arrival) -> None:
+    def _tell_restored(self, trial: Trial, deed: Deed, arrival: Arrival) -> None:
         data = {
             "resource_version": arrival.item["metadata"]["resourceVersion"],
             "manager": manager_of(arrival.item, trial.path),
@@ -359,7 +257,7 @@ class DriftRunner:
         }
         self._tell(trial, "restored", data, start_s=deed.at_s, end_s=max(arrival.at_s, deed.at_s))
 
-    def _tell_blind(self, scene: _Scene, deed: _Deed) -> None:
+    def _tell_blind(self, scene: Scene, deed: Deed) -> None:
         for name, sight in (("Application", scene.application), ("object", scene.item)):
             if sight.blind_s > 0:
                 reason = f"the drill's own watch was away for {sight.blind_s:.3f} s"
@@ -423,7 +321,7 @@ def _noticed(state: ApplicationState, before: Mapping[str, Any]) -> bool:
     return state.sync_status == "OutOfSync" or state.started_at != before["started_at"]
 
 
-def _arrived_s(scene: _Scene) -> float:
+def _arrived_s(scene: Scene) -> float:
     """When the newest of what a wait looks at arrived."""
     newest = [one for one in (scene.application.newest(), scene.deployment.newest()) if one is not None]
     return max((one.at_s for one in newest), default=0.0)
