@@ -14,7 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -55,9 +55,8 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
 
 def exit_code_of(folder: Path, child_code: int) -> int:
     """verdicts.json decides; without it, what the child said; without that, INCONCLUSIVE."""
-    path = folder / "verdicts.json"
-    if path.is_file():
-        return int(json.loads(path.read_text(encoding="utf-8"))["exit_code"])
+    with suppress(OSError, ValueError, KeyError):
+        return int(json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["exit_code"])
     said = child_code - EXIT_BASE
     if said in {2, 3, 4}:
         return said

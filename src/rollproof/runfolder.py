@@ -214,7 +214,7 @@ class RunFolder:
         """What the checkers see of one drill. `UNDO` comes after all drills and sees every event, but no requests."""
         events = self.events()
         if drill != UNDO:
-            events = tuple(event for event in events if event.drill in {drill, ""})
+            events = _of_drill(events, drill)
         return Facts(
             plan=self.plan,
             drill=drill,
@@ -288,6 +288,19 @@ def _end_of_timeline(path: Path) -> int:
         with path.open("ab") as stream:
             stream.write(b"\n")
     return content.count(b"\n") + 1
+
+
+def _of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
+    """The drill's events, those of no drill, and gaps of a watch that began in the drill but ended after it."""
+    own = [event for event in events if event.drill == drill]
+    until_s = max((event.end_s for event in own), default=float("-inf"))
+    return tuple(
+        event
+        for event in events
+        if event.drill in {drill, ""}
+        or (event.source == "watch" and event.what == "gap" and own and own[0].start_s < event.end_s
+            and event.start_s < until_s)
+    )  # fmt: skip
 
 
 def _engine(meta: Mapping[str, Any], late_ns: np.ndarray[Any, np.dtype[np.int64]]) -> EngineFacts:

@@ -79,6 +79,16 @@ def test_facts_of_a_drill_hold_its_own_events_and_those_of_the_run(folder: RunFo
     assert [event.source for event in folder.facts(UNDO).events] == ["watch", "release", "drift"]
 
 
+def test_a_watch_gap_that_ends_after_the_drill_belongs_to_it(folder: RunFolder) -> None:
+    folder.drill = "drift"
+    folder.record("drift", "Drift/env", "planned", start_s=10.0, end_s=20.0)
+    folder.drill = UNDO
+    folder.record("watch", "Watch/Pod", "gap", start_s=15.0, end_s=30.0)
+    folder.record("watch", "Watch/Pod", "gap", start_s=25.0, end_s=30.0)
+    folder.record("watch", "Pod/shop/a", "deleted", start_s=15.0)
+    assert [event.seq for event in folder.facts("drift").events] == [1, 2]
+
+
 def test_requests_come_back_column_by_column(folder: RunFolder) -> None:
     log = requests()
     folder.write_requests("zero-downtime", log)

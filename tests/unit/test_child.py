@@ -1,0 +1,43 @@
+"""The exit code comes from verdicts.json, and only without one from the child."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rollproof.child import EXIT_BASE, exit_code_of, pytest_words
+from rollproof.planning import Order
+
+
+@pytest.mark.parametrize("pytest_code", [0, 1, 2, 3, 4, 5, EXIT_BASE + 3])
+def test_the_verdict_decides_whatever_pytest_said(tmp_path: Path, pytest_code: int) -> None:
+    (tmp_path / "verdicts.json").write_text(json.dumps({"exit_code": 1}))
+    assert exit_code_of(tmp_path, pytest_code) == 1
+
+
+@pytest.mark.parametrize(
+    ("child", "code"),
+    [(EXIT_BASE + 2, 2), (EXIT_BASE + 3, 3), (0, 3), (1, 3), (2, 3), (4, 3), (5, 3), (-9, 3), (70, 3)],
+)
+def test_without_a_verdict_nothing_is_ever_green(tmp_path: Path, child: int, code: int) -> None:
+    assert exit_code_of(tmp_path / "nothing", child) == code
+    assert exit_code_of(tmp_path, child) == code
+
+
+def test_a_verdict_that_is_cut_off_is_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.json").write_text('{"exit_code": ')
+    assert exit_code_of(tmp_path, 0) == 3
+
+
+def test_everything_that_was_ordered_reaches_the_child() -> None:
+    order = Order(drills=("drift",), sha="abc1234", trials=("env", "image"), mean_production=True)
+    words = pytest_words(order, [Path("a.py")], target=Path("t.toml"), folder=Path("run"))
+    for wanted in (
+        "--rollproof-sha abc1234",
+        "--rollproof-trial env --rollproof-trial image",
+        "--rollproof-production",
+    ):
+        assert wanted in " ".join(words)
+    assert words[-1] == "a.py"
