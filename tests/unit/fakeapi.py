@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Object = dict[str, Any]
 
@@ -136,12 +136,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.tokens.append(self.headers.get("Authorization", ""))
         body = self._body()
         for part, status in tuple(self.api.refusing.items()):
-            if part in self.path:
+            if part in unquote(self.path):
                 self.api.refused += 1
                 self._status(status, "Told")
                 return
         for number, (part, status, answer) in enumerate(self.api.next_answers):
-            if part in self.path:
+            if part in unquote(self.path):
                 del self.api.next_answers[number]
                 if isinstance(answer, str) and not answer:
                     self._status(status, "Told")
@@ -223,9 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _place(path: str) -> tuple[str, str]:
     """(plural, name or "") of an API path."""
-    parts = path.strip("/").split("/")
-    if "namespaces" in parts:
-        parts = parts[parts.index("namespaces") + 2 :]
+    parts = unquote(path).strip("/").split("/")
+    start = parts.index("namespaces") + 2 if "namespaces" in parts else {"api": 2, "apis": 3}.get(parts[0], 0)
+    parts = parts[start:]
     return parts[0], parts[1] if len(parts) > 1 else ""
 
 

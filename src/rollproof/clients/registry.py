@@ -58,8 +58,7 @@ def _check_registry(image: str, scheme: str) -> None:
     url = f"{scheme}://{host}/v2/{name}/manifests/{tag}"
     headers = {"Accept": _MANIFESTS}
     answer = request("HEAD", url, headers, timeout_s=_TIMEOUT_S)
-    if answer.status == 401:
-        token = _token(answer, name)
+    if answer.status == 401 and (token := _token(answer, name)):
         answer = request("HEAD", url, {**headers, "Authorization": f"Bearer {token}"}, timeout_s=_TIMEOUT_S)
     if answer.status == 200:
         return

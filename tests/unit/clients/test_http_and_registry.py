@@ -1,0 +1,184 @@
+"""Single questions over HTTP: answers as they are, error classes, and the way to an image's manifest."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakeapi import FakeApi
+
+from rollproof.clients.http import Http, pointed
+from rollproof.clients.kube import Kube
+from rollproof.clients.registry import check_image
+from rollproof.core.target import App
+from rollproof.errors import CannotJudgeError, InputError
+
+
+class Site:
+    """Answers by (method, path); remembers every question."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, dict[str, str], str]] = {}
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.peers: set[Any] = set()
+        self.url = ""
+
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    site: Site
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.site.asked.append((self.command, self.path, {key.lower(): value for key, value in self.headers.items()}))
+        self.site.peers.add(self.client_address)
+        token = self.headers.get("Authorization", "").startswith("Bearer ")
+        found = self.site.answers.get((self.command + ("+" if token else ""), self.path))
+        status, headers, body = found or self.site.answers.get((self.command, self.path)) or (404, {}, "")
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body.encode())
+
+    do_HEAD = do_GET  # noqa: N815
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    found = Site()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": found}))
+    server.daemon_threads = True
+    found.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_an_answer_is_what_the_app_said(site: Site) -> None:
+    site.answers["GET", "/health"] = (503, {"X-Served-By": "web-1"}, '{"database": "down"}')
+    answer = Http(App(base_url=site.url + "/", host="shop.example"), {}).get("/health")
+    assert (answer.status, answer.field("/database"), answer.headers["x-served-by"]) == (503, "down", "web-1")
+    assert site.asked[0][2]["host"] == "shop.example"
+
+
+def test_every_question_has_its_own_connection(site: Site) -> None:
+    http = Http(App(base_url=site.url), {})
+    for _ in range(3):
+        http.get("/")
+    assert len(site.peers) == 3
+
+
+def test_a_redirect_is_an_answer_and_not_followed(site: Site) -> None:
+    site.answers["GET", "/health"] = (302, {"Location": "/login"}, "")
+    assert Http(App(base_url=site.url), {}).get("/health").status == 302
+    assert len(site.asked) == 1
+
+
+def test_errors_are_classes_and_no_status_is_invented() -> None:
+    answer = Http(App(base_url="http://127.0.0.1:1"), {}).get("/")
+    assert answer.status is None
+    assert answer.error.startswith("connect.refused")
+    answer = Http(App(base_url="http://no-such-host.invalid"), {}).get("/")
+    assert answer.error.startswith("connect.dns")
+
+
+def test_secrets_come_from_the_environment_by_name(site: Site) -> None:
+    app = App(base_url=site.url, headers_env={"X-Token": "TOKEN"}, basic_auth_env=("USER_V", "PASS_V"))
+    Http(app, {"TOKEN": "t0", "USER_V": "u", "PASS_V": "p"}).get("/")
+    assert site.asked[0][2]["x-token"] == "t0"
+    assert site.asked[0][2]["authorization"] == "Basic dTpw"
+    with pytest.raises(InputError, match="TOKEN, which is not set"):
+        Http(app, {})
+
+
+def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(InputError, match=r"app\.ca_file"):
+        Http(App(base_url="https://127.0.0.1", ca_file=str(tmp_path / "ca.pem")), {})
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "said"),
+    [(b"<html>", "/version", "not JSON"), (b"{}", "/version", "no /version"), (b"[]", "/version", "no /version")],
+)
+def test_a_missing_field_says_why(body: bytes, pointer: str, said: str) -> None:
+    with pytest.raises(LookupError, match=said):
+        pointed(body, pointer)
+
+
+# -- images -----------------------------------------------------------------------------------------------------
+
+NO_KUBE = Kube("none")
+
+
+def manifest(tag: str) -> str:
+    return f"/v2/shop/web/manifests/{tag}"
+
+
+def ask(site: Site, tag: str) -> None:
+    check_image("registry", f"{site.host}/shop/web:{tag}", NO_KUBE, scheme="http")
+
+
+def test_an_open_registry_is_asked_for_the_manifest_only(site: Site) -> None:
+    site.answers["HEAD", manifest("abc")] = (200, {}, "")
+    ask(site, "abc")
+    assert [method for method, _, _ in site.asked] == ["HEAD"]
+    assert "oci.image.index" in site.asked[0][2]["accept"]
+
+
+def test_the_anonymous_token_that_public_registries_want(site: Site) -> None:
+    challenge = f'Bearer realm="{site.url}/token",service="reg",scope="repository:shop/web:pull"'
+    site.answers["HEAD", manifest("abc")] = (401, {"WWW-Authenticate": challenge}, "")
+    site.answers["HEAD+", manifest("abc")] = (200, {}, "")
+    token = "/token?scope=repository%3Ashop%2Fweb%3Apull&service=reg"
+    site.answers["GET", token] = (200, {}, json.dumps({"token": "anonymous"}))
+    ask(site, "abc")
+    assert site.asked[-1][2]["authorization"] == "Bearer anonymous"
+
+
+def test_an_image_that_does_not_exist_is_bad_input(site: Site) -> None:
+    with pytest.raises(InputError, match="has no image shop/web:typo"):
+        ask(site, "typo")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_registry_that_does_not_say_is_no_answer(site: Site, status: int) -> None:
+    site.answers["HEAD", manifest("abc")] = (status, {}, "")
+    with pytest.raises(CannotJudgeError, match=f"HTTP status {status}"):
+        ask(site, "abc")
+
+
+def node(*images: str) -> dict[str, Any]:
+    return {"metadata": {"name": f"node-{images[0]}"}, "status": {"images": [{"names": [one]} for one in images]}}
+
+
+def test_what_the_nodes_hold(tmp_path: Path) -> None:
+    api = FakeApi()
+    api.put("nodes", node("ghcr.io/shop/web:abc"))
+    api.put("nodes", node("ghcr.io/shop/web:def"))
+    with api.serve(tmp_path) as kubeconfig:
+        kube = Kube("fake", str(kubeconfig))
+        check_image("nodes", "ghcr.io/shop/web:def", kube)
+        with pytest.raises(InputError, match=r"no node holds the image .*:typo"):
+            check_image("nodes", "ghcr.io/shop/web:typo", kube)
+        api.put("nodes", node(*(f"other:{number}" for number in range(50))))
+        with pytest.raises(CannotJudgeError, match="cut off at 50"):
+            check_image("nodes", "ghcr.io/shop/web:typo", kube)
+        check_image("none", "ghcr.io/shop/web:typo", kube)

@@ -1,0 +1,122 @@
+"""Kube against a small API server: one attempt each, typed errors, renewed credentials, and both ways to a pod."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakeapi import FakeApi
+
+from rollproof.clients.kube import ApiError, Kube, UnreachableError
+from rollproof.errors import InputError
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+def kube(api: FakeApi, tmp_path: Path) -> Iterator[Kube]:
+    with api.serve(tmp_path) as kubeconfig:
+        yield Kube("fake", str(kubeconfig))
+
+
+def configmap(name: str = "settings", **data: str) -> dict[str, object]:
+    return {"metadata": {"name": name}, "data": data}
+
+
+def test_get_find_create_patch_replace_delete(kube: Kube) -> None:
+    made = kube.create("ConfigMap", "shop", configmap(a="1"))
+    assert kube.get("ConfigMap", "shop", "settings")["data"] == {"a": "1"}
+    assert kube.patch("ConfigMap", "shop", "settings", {"data": {"b": "2"}})["data"] == {"a": "1", "b": "2"}
+    with pytest.raises(ApiError) as caught:
+        kube.replace("ConfigMap", "shop", "settings", made)
+    assert (caught.value.status, caught.value.reason) == (409, "Conflict")
+    with pytest.raises(ApiError):
+        kube.delete("ConfigMap", "shop", "settings", uid="another")
+    kube.delete("ConfigMap", "shop", "settings", uid=made["metadata"]["uid"])
+    assert kube.find("ConfigMap", "shop", "settings") is None
+    with pytest.raises(ApiError, match="NotFound"):
+        kube.get("ConfigMap", "shop", "settings")
+
+
+def test_writes_carry_our_field_manager_and_a_dry_run_says_so(kube: Kube, api: FakeApi) -> None:
+    kube.create("ConfigMap", "shop", configmap())
+    kube.patch("ConfigMap", "shop", "settings", {}, dry_run=True)
+    assert [query["fieldManager"] for method, _, query in api.asked if method in ("POST", "PATCH")] == ["rollproof"] * 2
+    assert api.asked[-1][2]["dryRun"] == "All"
+
+
+@pytest.mark.parametrize("status", [403, 404, 409, 429, 500, 503])
+def test_an_error_is_one_attempt_and_typed(kube: Kube, api: FakeApi, status: int) -> None:
+    api.refuse_next("configmaps", status)
+    with pytest.raises(ApiError) as caught:
+        kube.get("ConfigMap", "shop", "settings")
+    assert caught.value.status == status
+    assert len(api.asked) == 1
+    assert ("doctor" in caught.value.hint) == (status == 403)
+
+
+def test_a_redirect_is_not_followed(kube: Kube, api: FakeApi) -> None:
+    api.refuse_next("configmaps", 302, "elsewhere")
+    with pytest.raises((ApiError, ValueError)):
+        kube.get("ConfigMap", "shop", "settings")
+    assert len(api.asked) == 1
+
+
+def test_an_expired_token_is_renewed_once(kube: Kube, api: FakeApi) -> None:
+    kube.create("ConfigMap", "shop", configmap())
+    config = json.loads(Path(kube.kubeconfig).read_text())
+    config["users"][0]["user"]["token"] = "fresh-token"
+    Path(kube.kubeconfig).write_text(json.dumps(config))
+    api.refuse_next("configmaps", 401)
+    kube.get("ConfigMap", "shop", "settings")
+    assert api.tokens[-2:] == ["Bearer fake-token", "Bearer fresh-token"]
+
+
+def test_a_token_that_stays_refused_is_an_error(kube: Kube, api: FakeApi) -> None:
+    api.refusing["configmaps"] = 401
+    with pytest.raises(ApiError, match="401"):
+        kube.get("ConfigMap", "shop", "settings")
+    assert len(api.asked) == 2
+
+
+def test_the_named_context_is_used_and_never_the_current_one(kube: Kube) -> None:
+    with pytest.raises(InputError, match="context 'another'"):
+        Kube("another", kube.kubeconfig).version()
+
+
+def test_no_server_is_unreachable_and_says_which_context(kube: Kube, tmp_path: Path) -> None:
+    config = json.loads(Path(kube.kubeconfig).read_text())
+    config["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1"
+    (tmp_path / "dead").write_text(json.dumps(config))
+    with pytest.raises(UnreachableError, match=r"context 'fake' \(http://127\.0\.0\.1:1\)"):
+        Kube("fake", str(tmp_path / "dead")).version()
+
+
+def test_the_pod_proxy_tells_the_pods_answer_from_the_api_servers(kube: Kube, api: FakeApi) -> None:
+    path = "pods/web-1:8080/proxy/health"
+    api.refuse_next(path, 200, {"version": "abc"})
+    assert kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=5) == (200, b'{"version": "abc"}')
+    api.refuse_next(path, 503, {"database": "down"})
+    assert kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=5)[0] == 503
+    api.refuse_next(path, 403)
+    with pytest.raises(ApiError, match="pods/proxy web-1: 403"):
+        kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=5)
+
+
+def test_a_port_forward_without_the_right_is_an_api_error(kube: Kube, api: FakeApi) -> None:
+    api.refuse_next("portforward", 403)
+    with pytest.raises(ApiError) as caught:
+        kube.pod_forward("shop", "web-1", 8080, "/health", timeout_s=5)
+    assert caught.value.status == 403
+
+
+def test_may_asks_for_the_exact_right(kube: Kube, api: FakeApi) -> None:
+    api.refuse_next("selfsubjectaccessreviews", 201, {"status": {"allowed": True}})
+    assert kube.may("get", "pods", "shop", subresource="proxy") is True
+    api.refuse_next("selfsubjectaccessreviews", 201, {"status": {}})
+    assert kube.may("get", "pods", "shop") is False
