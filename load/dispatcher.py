@@ -24,7 +24,6 @@ __all__ = ["Dispatcher", "Fire"]
 LATE_NS = 5_000_000
 IDLE_MIN = 4  # connections that each open-loop lane has at hand
 LEAD_NS = 200_000_000  # from "started" to the first attempt
-_SLOW_PAUSE_S = 0.1  # a slow lane that fails at once must not become a busy loop
 _VERSIONS_KEPT = 1024
 _now = time.monotonic_ns
 
@@ -61,7 +60,9 @@ class _Worker:
             self.attempt = Attempt(SLOW_BASE + k, begun_ns)
             self.one()
             k += step
-            gevent.sleep(max(0.0, _SLOW_PAUSE_S - (_now() - begun_ns) / 1e9))
+            left_s = self.lane.pause_s - (_now() - begun_ns) / 1e9
+            if left_s > 0:
+                gevent.sleep(left_s)
 
     def one(self) -> None:
         """Make the attempt at hand and record it."""
@@ -151,7 +152,10 @@ class Dispatcher:
     def _schedule(self) -> None:
         settings = self.settings
         index = {lane.name: i for i, lane in enumerate(settings.lanes)}
-        order = (index[name] for name in turns({x.name: x.share for x in settings.lanes if x.share}, settings.seed))
+        shares = {lane.name: lane.share for lane in settings.lanes if lane.share}
+        if not shares:
+            return  # all lanes are driven by concurrency
+        order = (index[name] for name in turns(shares, settings.seed))
         period_ns = int(1e9 / settings.rate_per_s)
         for due in ticks(self.start_ns, period_ns):
             for _ in range(due):

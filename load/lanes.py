@@ -21,7 +21,7 @@ class Lane:
     """One kind of request.
 
     `url` is absolute, its query included. `share` is how many of a block's attempts are this lane's; 0 means that the
-    lane is driven by `concurrency` instead. `host` is the Host header, empty for the URL's own. `version` is "" (no
+    lane is driven by `concurrency` instead, with `pause_s` from one start to the next at least. `host` is the Host header, empty for the URL's own. `version` is "" (no
     version is looked for), "optional" or "expected" (then a good answer without one is `body.wrong`).
     """
 
@@ -30,6 +30,7 @@ class Lane:
     method: str = "GET"
     share: int = 0
     concurrency: int = 0
+    pause_s: float = 0.1  # an answer or failure that comes at once must not make a busy loop
     new_connection: bool = False
     host: str = ""
     version: str = ""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 
-__all__ = ["LANES", "Requests"]
+__all__ = ["LANES", "Requests", "steady"]
 
 LANES = ("keepalive-get", "new-get", "keepalive-post", "control", "slow")
 _BLOCK = (0, 1, 0, 2, 0, 3, 0, 1, 0, 2)  # a fixed order is good enough here: nothing balances these requests
@@ -142,3 +142,9 @@ class Requests:
         if name not in self.outcomes:
             self.outcomes.append(name)
         return self.outcomes.index(name)
+
+
+def steady(*, requests: int, start_s: float, end_s: float) -> RequestLog:
+    """So many good requests, evenly spaced: the old sha before 115 s (story.py), the new one from then on."""
+    seconds = end_s - start_s
+    return Requests(start=start_s, seconds=seconds, rate_per_s=requests / seconds).says("bbbbbbb", at=115.0).build()
