@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from rollproof import child
-from rollproof.errors import InputError, RollproofError, RunFolderError
+from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
 from rollproof.judging import judge_run, write_reports
 from rollproof.planning import Order, check_order, wanted_target
 from rollproof.reports.console import LiveConsole
@@ -45,6 +45,7 @@ Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the 
 
 _TARGET = Path("targets/lab.toml")
 _REPORTS = Path("reports")
+_MARKS = {True: ("ok", "green"), False: ("NOT OK", "red"), None: ("note", "yellow")}
 
 
 @app.command()
@@ -114,9 +115,19 @@ def undo(
 @app.command()
 def doctor(target: Target = _TARGET) -> None:
     """Look whether a drill could run: reach, rights, settings, app, generator. Changes nothing."""
-    from rollproof.session import examine  # noqa: PLC0415
+    from rollproof.doctor import examine  # noqa: PLC0415
 
-    sys.exit(examine(load(target)))
+    lines = examine(load(target))
+    width = max(len(line.name) for line in lines)
+    for line in lines:
+        word, colour = _MARKS[line.ok]
+        typer.secho(f"{word:>7}  ", fg=colour, nl=False)
+        typer.echo(f"{line.name:<{width}}  {line.said}")
+        if line.hint and line.ok is not True:
+            typer.echo(f"{'':>9}{'':<{width}}  -> {line.hint}")
+    broken = [line.name for line in lines if line.ok is False]
+    typer.echo(f"{len(broken)} of {len(lines)} need attention" if broken else "a drill can run")
+    sys.exit(CannotJudgeError.exit_code if broken else 0)
 
 
 @app.command()
