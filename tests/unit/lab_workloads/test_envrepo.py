@@ -1,0 +1,105 @@
+"""The env repo against a real git repository: the seed's layout, and what the lab reads back from it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import credentials, envrepo
+from lab.steps import CommandError, LabError, Log
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty bare repository in place of the git server."""
+    repository = tmp_path / "env.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", repository], check=True)
+    monkeypatch.setattr(envrepo, "URL", f"file://{repository}")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return repository
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "step.log")
+
+
+def seed(tmp_path: Path, log: Log, sha: str = "1e23456") -> credentials.Credentials:
+    made = credentials.ensure(tmp_path / "credentials.env")
+    work = tmp_path / "work"
+    work.mkdir()
+    envrepo.seed(log, work, sha, made)
+    return made
+
+
+@pytest.mark.usefixtures("server")
+def test_an_empty_server_answers_and_has_no_head(log: Log) -> None:
+    assert envrepo.answers(log)
+    assert envrepo.head(log) == ""
+
+
+def test_a_server_that_is_away_does_not_answer(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(envrepo, "URL", f"file://{tmp_path}/nowhere.git")
+    assert not envrepo.answers(log)
+
+
+def test_the_seed_has_the_layout_of_the_reference_system(server: Path, tmp_path: Path, log: Log) -> None:
+    seed(tmp_path, log)
+    listed = subprocess.run(
+        ["git", "-C", server, "ls-tree", "-r", "--name-only", "main"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    base = {"deployment", "service", "ingress", "configmap", "configmap-dbconfig", "networkpolicy", "secret"}
+    assert {f"base/{name}.yaml" for name in base} <= set(listed)
+    assert {"overlays/dev/kustomization.yaml", "overlays/prod/kustomization.yaml"} <= set(listed)
+    assert {"overlays/prod/hpa.yaml", "argocd/application.yaml"} <= set(listed)
+    assert "overlays/dev/hpa.yaml" not in listed
+
+
+@pytest.mark.usefixtures("server")
+def test_both_overlays_run_the_first_release(tmp_path: Path, log: Log) -> None:
+    seed(tmp_path, log)
+    assert envrepo.tag(log, "dev") == envrepo.tag(log, "prod") == "1e23456"
+    assert len(envrepo.head(log)) == 40
+
+
+@pytest.mark.usefixtures("server")
+def test_the_tag_is_quoted_because_this_sha_reads_as_a_number(tmp_path: Path, log: Log) -> None:
+    seed(tmp_path, log, "1e23456")
+    text = (tmp_path / "work" / "overlays" / "dev" / "kustomization.yaml").read_text(encoding="utf-8")
+    assert 'newTag: "1e23456" # written by the pipeline' in text
+
+
+@pytest.mark.usefixtures("server")
+def test_a_repository_that_is_filled_is_never_overwritten(tmp_path: Path, log: Log) -> None:
+    seed(tmp_path, log)
+    first = envrepo.head(log)
+    again = tmp_path / "again"
+    again.mkdir()
+    made = credentials.ensure(tmp_path / "credentials.env")
+    with pytest.raises(CommandError):
+        envrepo.seed(log, again, "7654321", made)
+    assert envrepo.head(log) == first
+
+
+@pytest.mark.usefixtures("server")
+def test_the_password_is_neither_in_the_log_nor_in_the_repository(tmp_path: Path, log: Log) -> None:
+    made = seed(tmp_path, log)
+    assert made.git_password not in log.path.read_text(encoding="utf-8")
+    assert not [
+        p for p in (tmp_path / "work").rglob("*") if p.is_file() and made.git_password.encode() in p.read_bytes()
+    ]
+
+
+@pytest.mark.usefixtures("server")
+def test_an_overlay_without_a_tag_is_named(tmp_path: Path, log: Log) -> None:
+    seed(tmp_path, log)
+    work = tmp_path / "work"
+    path = work / "overlays" / "dev" / "kustomization.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("newTag", "digest"), encoding="utf-8")
+    person = ["-c", "user.name=x", "-c", "user.email=x@example"]
+    subprocess.run(["git", "-C", work, *person, "commit", "--quiet", "--all", "--message=x"], check=True)
+    subprocess.run(["git", "-C", work, "push", "--quiet", envrepo.URL, "main"], check=True)
+    with pytest.raises(LabError, match=r"overlays/dev/kustomization.yaml in .* has no newTag"):
+        envrepo.tag(log, "dev")

@@ -1,0 +1,68 @@
+"""When a part of the platform counts as done: its pods are ready and made from what the files say now."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import settings, workloads
+
+
+def workload(**changes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "metadata": {"generation": 3},
+        "spec": {"replicas": 1, "template": {"metadata": {"annotations": {"rollproof.lab/content": "abc"}}}},
+        "status": {"observedGeneration": 3, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1},
+    }
+    found["status"] |= changes
+    return found
+
+
+def test_ready_pods_of_this_content_are_done() -> None:
+    assert workloads._runs(workload(), "abc")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"readyReplicas": None}, {"readyReplicas": 0}, {"updatedReplicas": 0}, {"observedGeneration": 2}],
+    ids=["not ready", "none ready", "old pods", "not seen by its controller"],
+)
+def test_anything_else_is_not(changes: dict[str, Any]) -> None:
+    assert not workloads._runs(workload(**changes), "abc")
+
+
+def test_pods_of_another_content_are_not_done() -> None:
+    assert not workloads._runs(workload(), "abd")
+
+
+def test_a_daemon_that_was_scheduled_nowhere_is_not_done() -> None:
+    daemon = workload(desiredNumberScheduled=0, updatedNumberScheduled=0, numberReady=0)
+    assert not workloads._runs(daemon, "abc")
+    assert workloads._runs(workload(desiredNumberScheduled=1, updatedNumberScheduled=1, numberReady=1), "abc")
+
+
+@pytest.mark.parametrize(
+    ("component", "touched"),
+    [
+        (workloads.INGRESS, "ingress/route.lua"),
+        (workloads.INGRESS, "ingress/ingress.yaml"),
+        (workloads.GIT, "git/lighttpd.conf"),
+        (workloads.DATABASE, "database/schema.sql"),
+        (workloads.ARGOCD, "argocd/config.yaml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_a_change_of_a_source_is_a_change_of_content(
+    component: workloads.Component, touched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "lab"
+    shutil.copytree(settings.SOURCES, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(settings, "SOURCES", copy)
+    before = {each.name: workloads._content(each) for each in workloads.COMPONENTS}
+    with (copy / touched).open("a", encoding="utf-8") as out:
+        out.write("\n# changed\n")
+    after = {each.name: workloads._content(each) for each in workloads.COMPONENTS}
+    assert [name for name in before if before[name] != after[name]] == [component.name]
