@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.argo import Argo
-from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.kube import Kube, Object
 from rollproof.core.plan import Touch
 from rollproof.core.target import Target
 from rollproof.faults.objects import declared, field_name, read_field
@@ -97,13 +97,11 @@ def plan_trials(target: Target, kube: Kube, argo: Argo) -> list[Trial | Skip]:
 
 
 def plan_trial(name: str, target: Target, kube: Kube, argo: Argo) -> Trial | Skip:
-    """One trial. An API server that does not answer raises; a thing that is not there is a reason to skip."""
+    """One trial. A Skip is a statement about the target; an object that is missing or may not be read raises."""
     try:
         return _PLANNERS[name](_Look(target, kube, argo))
     except _NotHereError as reason:
         return Skip(name, str(reason))
-    except ApiError as error:
-        return Skip(name, f"it cannot be looked at: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+from fakecluster import NAMESPACE, FakeCluster
+from recorder import ListRecorder
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import ApiError
+from rollproof.core.target import DriftSettings
+from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
+from rollproof.undo import FolderStore, Journal
+
+HEALS = (
+    "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service", "delete-configmap",
+)  # fmt: skip
+
+
+class Drill:
+    """The runner on a fake cluster, with what it told."""
+
+    def __init__(self, folder: Path, *names: str, cluster: FakeCluster | None = None, **settings: Any) -> None:
+        self.cluster = cluster or FakeCluster()
+        quick = {"limit_s": 0.1, "negative_watch_s": 0.05, "deadline_s": 5.0, "drift_image_tag": "bbbbbbb"}
+        self.target = story.target(drift=DriftSettings(**{"trials": names, **quick, **settings}))
+        self.argo = Argo(self.cluster, "argocd", "shop")  # type: ignore[arg-type]
+        self.recorder = ListRecorder()
+        self.journal = Journal(FolderStore(folder / "undo.jsonl"), self.recorder)
+
+    def plan(self) -> list[Trial | Skip]:
+        return plan_trials(self.target, self.cluster, self.argo)  # type: ignore[arg-type]
+
+    def run(self) -> Drill:
+        DriftRunner(self.target, self.cluster, self.argo, self.recorder, self.journal).run_all()  # type: ignore[arg-type]
+        return self
+
+    def said(self, what: str) -> dict[str, Any]:
+        return next(dict(event.data) for event in self.recorder.events if event.what == what)
+
+    def words(self) -> list[str]:
+        return [event.what for event in self.recorder.events if event.subject.startswith("Drift/")]
+
+
+@pytest.mark.parametrize("name", HEALS)
+def test_a_drift_that_is_healed_is_timed_and_told(name: str, tmp_path: Path) -> None:
+    drill = Drill(tmp_path, name).run()
+    words = drill.words()
+    assert words[:3] == ["planned", "before", "injected"]
+    assert [word for word in words[3:] if word != "detected"] == ["restored", "synced", "healthy", "after", "undone"]
+    assert drill.said("restored")["manager"] == "argocd-controller"
+    assert drill.said("restored")["complete"] is True
+    assert drill.said("after")["attempts"] == drill.said("before")["attempts"] + 1
+    assert drill.said("undone") == {"by": "self-heal"}
+    assert drill.journal.open_entries() == []
+
+
+@pytest.mark.parametrize("name", HEALS)
+def test_what_is_not_healed_is_put_back_by_the_harness(name: str, tmp_path: Path) -> None:
+    cluster = FakeCluster(heals=False)
+    drill = Drill(tmp_path, name, cluster=cluster, deadline_s=0.2).run()
+    assert drill.said("not-healed")["stage"] == "not-detected"
+    assert drill.said("undone") == {"by": "harness"}
+    for (kind, item_name), declared in cluster.git.items():
+        live = cluster.get(kind, NAMESPACE, item_name)
+        assert [live.get(word) for word in ("spec", "data")] == [declared.get(word) for word in ("spec", "data")]
+    assert drill.journal.open_entries() == []
+
+
+def test_the_journal_has_the_entry_before_the_deed(tmp_path: Path) -> None:
+    events = Drill(tmp_path, "configmap").run().recorder.events
+    order = [event.what for event in events if event.what in ("written", "injected")]
+    assert order == ["written", "injected"]
+
+
+def test_self_heal_off_is_a_cause_that_shortens_the_wait(tmp_path: Path) -> None:
+    cluster = FakeCluster(heals=False)
+    cluster.patch("Application", "argocd", "shop", {"spec": {"syncPolicy": {"automated": {"selfHeal": False}}}})
+    drill = Drill(tmp_path, "configmap", cluster=cluster, deadline_s=3600).run()
+    said = drill.said("not-healed")
+    assert [cause for cause, holds in said["checked"].items() if holds] == ["self_heal_off"]
+    assert said["waited_s"] >= 0.2
+
+
+def test_a_void_patch_is_void_and_changes_nothing(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "void-patch")
+    before = drill.cluster.get("Service", NAMESPACE, "web")
+    assert drill.run().words() == ["planned", "before", "void"]
+    assert drill.cluster.get("Service", NAMESPACE, "web") == before
+
+
+def test_an_undeclared_annotation_stays_and_is_then_removed(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "undeclared-annotation").run()
+    assert drill.words() == ["planned", "before", "injected", "stayed", "undone"]
+    assert "rollproof/drift-control" not in str(drill.cluster.get("Service", NAMESPACE, "web"))
+
+
+def test_an_application_that_is_not_at_rest_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollproof.faults.drift._SETTLE_S", 0.05)
+    cluster = FakeCluster()
+    cluster.patch("Application", "argocd", "shop", {"status": {"sync": {"status": "OutOfSync"}}})
+    deeds = list(cluster.deeds)
+    drill = Drill(tmp_path, "configmap", cluster=cluster).run()
+    assert drill.words() == ["planned", "before"]
+    assert drill.said("before")["fair"] is False
+    assert "OutOfSync" in drill.said("before")["why_unfair"]
+    assert cluster.deeds == deeds
+
+
+def test_a_write_between_reading_and_patching_is_no_drift_and_is_tried_again(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    cluster.conflicts = 1
+    drill = Drill(tmp_path, "configmap", cluster=cluster).run()
+    assert "restored" in drill.words()
+    assert drill.journal.open_entries() == []
+
+
+def test_a_refusal_of_the_api_is_an_error_of_unknown_outcome(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    cluster.conflicts = 99
+    drill = Drill(tmp_path, "delete-service", cluster=cluster).run()
+    assert drill.words() == ["planned", "before", "error"]
+    assert drill.journal.open_entries() == []
+    assert ("Service", "web") in cluster.objects
+
+
+def test_replicas_of_an_autoscaler_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    reference = {"kind": "Deployment", "name": "web"}
+    scaler = {"metadata": {"name": "web"}, "spec": {"scaleTargetRef": reference}}
+    cluster.put({"kind": "HorizontalPodAutoscaler", **scaler})
+    drill = Drill(tmp_path, "replicas", cluster=cluster).run()
+    assert drill.words() == ["skipped"]
+    assert "HorizontalPodAutoscaler" in drill.said("skipped")["reason"]
+
+
+def test_what_git_does_not_declare_is_skipped(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    item = cluster.get("Deployment", NAMESPACE, "web")
+    item["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": '{"spec": {}}'}
+    cluster.put(item)
+    (trial,) = Drill(tmp_path, "replicas", cluster=cluster).plan()
+    assert isinstance(trial, Skip)
+    assert "does not declare" in trial.reason
+
+
+def test_no_other_image_tag_is_a_reason_to_skip(tmp_path: Path) -> None:
+    (trial,) = Drill(tmp_path, "image", drift_image_tag="aaaaaaa").plan()
+    assert isinstance(trial, Skip)
+
+
+def test_a_missing_object_is_no_skip(tmp_path: Path) -> None:
+    cluster = FakeCluster(heals=False)
+    del cluster.objects["Service", "web"]
+    drill = Drill(tmp_path, "delete-service", cluster=cluster)
+    with pytest.raises(ApiError):
+        drill.plan()
+
+
+def test_the_plan_names_object_change_and_undo_and_changes_nothing(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "resources", "env", "image", "delete-configmap")
+    touches = [trial.touch() for trial in drill.plan()]
+    assert [touch.subject for touch in touches] == ["Deployment/shop/web"] * 3 + ["ConfigMap/shop/config"]
+    assert [touch.change.rpartition(" = ")[2] for touch in touches] == [
+        "'257Mi'", "'info-drift'", "'ghcr.io/shop/web:bbbbbbb'", "deleted",
+    ]  # fmt: skip
+    assert drill.cluster.deeds == []
+
+
+def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    app["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 6
+    cluster.put(app)
+    asked = []
+
+    def sync(_: Argo, revision: str) -> int:
+        asked.append(revision)
+        fresh = cluster.get("Application", "argocd", "shop")
+        fresh["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 0
+        version = int(fresh["metadata"]["resourceVersion"])
+        cluster.put(fresh)
+        return version
+
+    monkeypatch.setattr(Argo, "sync_to_reset", sync)
+    monkeypatch.setattr("rollproof.faults.drift._GRAIN_S", 0.0)
+    drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
+    assert asked == ["c" * 40]
+    assert drill.said("before")["attempts"] == 0
