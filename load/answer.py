@@ -13,6 +13,7 @@ __all__ = ["BODY_KEPT", "Answer", "MalformedError"]
 HEAD_MAX = 65_536
 BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; the rest is counted, not stored
 _NO_BODY = frozenset({204, 304})
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
 class MalformedError(ValueError):
@@ -87,27 +88,30 @@ class Answer:
         self.headers.clear()
         lengths: set[bytes] = set()
         self._chunked = False
+        wanted = self._wanted
         for line in lines[1:]:
             name, colon, value = line.partition(b":")
             if not colon:
                 raise MalformedError(f"not a header: {line[:40]!r}")
-            self._take_header(name.lower(), value.strip(), lengths)
+            name = name.lower()
+            if name in _FRAMING:
+                self._take_framing(name, value.strip(), lengths)
+            if name in wanted:
+                self.headers[name] = value.strip()
         if self.status >= 200:
             self._left = self._body_length(lengths)
 
-    def _take_header(self, name: bytes, value: bytes, lengths: set[bytes]) -> None:
+    def _take_framing(self, name: bytes, value: bytes, lengths: set[bytes]) -> None:
         if name == b"content-length":
             lengths.add(value)
         elif name == b"transfer-encoding":
             self._chunked = value.lower().split(b",")[-1].strip() == b"chunked"
-        elif name == b"connection":
+        else:
             lowered = value.lower()
             if b"close" in lowered:
                 self.reusable = False
             elif b"keep-alive" in lowered:
                 self.reusable = True
-        if name in self._wanted:
-            self.headers[name] = value
 
     def _body_length(self, lengths: set[bytes]) -> int | None:
         if len(lengths) > 1 or any(not value.isdigit() for value in lengths):

@@ -21,11 +21,11 @@ import gevent.ssl
 
 from load.answer import Answer, MalformedError
 from load.lanes import Lane, Settings, Tls
+from load.wire import Wire, left_s, open_wire
 
 __all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
 
 _OVERSLEPT_NS = 100_000_000  # a time-out noticed this much too late is our own stall, not the target's silence
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _now = time.monotonic_ns
 
 
@@ -151,7 +151,7 @@ class Connection:
         self._version = settings.version_header.lower().encode()
         self._served_by = settings.served_by_header.lower().encode()
         self._wanted = frozenset(name for name in (self._version, self._served_by) if name)
-        self._socket: gevent.socket.socket | None = None
+        self._wire: Wire | None = None
         self._requests = 0
         self._idle_since_ns = 0
 
@@ -159,24 +159,23 @@ class Connection:
         """Fill in `attempt`: send `request`, read its answer. Never raises for anything the network does."""
         attempt.send_ns = _now()
         deadline_ns = attempt.send_ns + self._timeout_ns
-        if self._socket is not None and not self._is_alive():
+        if self._wire is not None and not self._wire.is_alive():
             attempt.stale = True
             self.close()
-        if self._socket is not None:
+        if self._wire is not None:
             attempt.reused = True
             attempt.idle_ms = (attempt.send_ns - self._idle_since_ns) / 1e6
             attempt.connection_requests = self._requests
         phase = "connect"
         answer = Answer(self._wanted, head_only=self._head_only)
         try:
-            if self._socket is None:
-                self._connect(deadline_ns)
+            if self._wire is None:
+                self._wire = self._connect(deadline_ns)
                 attempt.connected_ns = _now()
             phase = "send"
-            self._socket.settimeout(max(1, deadline_ns - _now()) / 1e9)
-            self._socket.sendall(request)
+            self._wire.send(request, deadline_ns)
             phase = "read"
-            attempt.error = self._read(attempt, answer, deadline_ns)
+            attempt.error = _read(self._wire, attempt, answer, deadline_ns)
         except OSError as problem:
             attempt.error = _name(phase, problem, attempt.first_byte_ns, deadline_ns)
         except MalformedError:
@@ -186,11 +185,10 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # it is gone, which is what was wanted
-                self._socket.close()
-        self._socket = None
+        wire, self._wire = self._wire, None
         self._requests = 0
+        if wire is not None:
+            wire.close()
 
     def _settle(self, attempt: Attempt, answer: Answer) -> None:
         if not attempt.error:
@@ -204,56 +202,24 @@ class Connection:
             self._requests += 1
             self._idle_since_ns = attempt.done_ns
 
-    def _read(self, attempt: Attempt, answer: Answer, deadline_ns: int) -> str:
-        connection = self._socket
-        while True:
-            left_ns = deadline_ns - _now()
-            if left_ns <= 0:
-                raise TimeoutError  # a total deadline: a peer that trickles must not hold an attempt for ever
-            connection.settimeout(left_ns / 1e9)
-            data = connection.recv(65_536)
-            if not data:
-                if answer.end():
-                    return ""
-                return "read.truncated" if attempt.first_byte_ns else "read.eof"
-            if not attempt.first_byte_ns:
-                attempt.first_byte_ns = _now()
-            if answer.feed(data):
+    def _connect(self, deadline_ns: int) -> Wire:
+        endpoint = self._endpoint
+        family, address = endpoint.address(left_s(deadline_ns))
+        return open_wire(family, address, endpoint.context, endpoint.server_name, deadline_ns)
+
+
+def _read(wire: Wire, attempt: Attempt, answer: Answer, deadline_ns: int) -> str:
+    """Read until the answer is whole. The deadline is total: a peer that trickles must not hold an attempt for ever."""
+    while True:
+        data = wire.receive(deadline_ns)
+        if not data:
+            if answer.end():
                 return ""
-
-    def _connect(self, deadline_ns: int) -> None:
-        family, address = self._endpoint.address(max(1, deadline_ns - _now()) / 1e9)
-        connection = self._socket = gevent.socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(max(1, deadline_ns - _now()) / 1e9)
-        connection.connect(address)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._endpoint.context is not None:
-            with gevent.Timeout(max(1, deadline_ns - _now()) / 1e9, TimeoutError):
-                self._socket = self._endpoint.context.wrap_socket(
-                    connection, server_hostname=self._endpoint.server_name
-                )
-
-    def _is_alive(self) -> bool:
-        """False if the peer has closed the idle connection, or sent what nobody asked for."""
-        try:
-            if not self._socket._sock.recv(1, _PEEK):  # noqa: SLF001 - gevent's own recv would wait
-                return False
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return self._endpoint.context is not None and self._is_tls_alive()
-
-    def _is_tls_alive(self) -> bool:
-        """Bytes wait below TLS: a session ticket (alive) or a closing alert (not)?"""
-        self._socket.settimeout(0.0)
-        try:
-            self._socket.recv(1)
-        except ssl.SSLWantReadError:
-            return True
-        except OSError:
-            return False
-        return False
+            return "read.truncated" if attempt.first_byte_ns else "read.eof"
+        if not attempt.first_byte_ns:
+            attempt.first_byte_ns = _now()
+        if answer.feed(data):
+            return ""
 
 
 def _name(phase: str, problem: OSError, first_byte_ns: int, deadline_ns: int) -> str:

@@ -21,8 +21,9 @@ class Lane:
     """One kind of request.
 
     `url` is absolute, its query included. `share` is how many of a block's attempts are this lane's; 0 means that the
-    lane is driven by `concurrency` instead, with `pause_s` from one start to the next at least. `host` is the Host header, empty for the URL's own. `version` is "" (no
-    version is looked for), "optional" or "expected" (then a good answer without one is `body.wrong`).
+    lane is driven by `concurrency` instead, with `pause_s` at least from one start to the next. `host` is the Host
+    header, empty for the URL's own. `version` is "" (no version is looked for), "optional" or "expected" (then a good
+    answer without one is `body.wrong`).
     """
 
     name: str
