@@ -21,7 +21,7 @@ class ApplicationState:
     """What an Application says, in the words of docs/facts.md. Empty strings where it says nothing.
 
     `attempts` is autoHealAttemptsCount of the last operation (absent = 0); `finished_at` has a grain of 1 s and comes
-    from another clock; `operation_revision` is what the last operation synced.
+    from another clock; `operation_revision` is what the last operation synced, or tried to.
     """
 
     sync_status: str = ""
@@ -63,6 +63,7 @@ def application_state(application: Object) -> ApplicationState:
     sync, operation_state = status.get("sync") or {}, status.get("operationState") or {}
     operation = operation_state.get("operation") or {}
     initiated = operation.get("initiatedBy") or {}
+    asked = (operation.get("sync") or {}).get("revision", "")  # an operation that failed early has no result
     compared = (sync.get("comparedTo") or {}).get("source")
     annotations = metadata.get("annotations") or {}
     return ApplicationState(
@@ -73,7 +74,7 @@ def application_state(application: Object) -> ApplicationState:
         operation_pending="operation" in application,
         refresh_pending="argocd.argoproj.io/refresh" in annotations,
         phase=str(operation_state.get("phase", "")),
-        operation_revision=str((operation_state.get("syncResult") or {}).get("revision", "")),
+        operation_revision=str((operation_state.get("syncResult") or {}).get("revision") or asked),
         attempts=int((operation.get("sync") or {}).get("autoHealAttemptsCount") or 0),
         automated=bool(initiated.get("automated")),
         initiated_by=str(initiated.get("username", "")),

@@ -102,8 +102,10 @@ class Release:
     def settle(self, sha: str, *, deadline_s: float) -> None:
         """Wait until the branch's newest revision is synced and only `sha` runs. LegFailedError if it does not."""
         waits = Waits(self._plan.target, self._view, deadline_s=deadline_s)
-        seen = waits.seen(self._repo.head(), self._argo, self._contains(self._repo.head()))
-        waits.settled(seen.revision)
+        head = self._repo.head()
+        contains = self._contains(head)
+        waits.seen(head, self._argo, contains)
+        waits.at_rest("settled", head, contains)
         template = waits.rolled_out(sha, frozenset())
         waits.old_gone(template, frozenset())
 
@@ -147,7 +149,7 @@ class Release:
             begun_s = time.monotonic()
             uids = waits.old_gone(rollout.template, rollout.old_uids)
             self._leg(rollout, "old-gone", begun_s, {"uids": uids})
-            self._prove(rollout)
+            self._prove(rollout, waits)
         except LegFailedError as error:
             self._fail(rollout, error)
         except RollproofError as error:
@@ -159,7 +161,8 @@ class Release:
     def _follow_revision(self, rollout: Rollout, waits: Waits) -> None:
         self._status(f"Argo CD to see {rollout.revision[:12]}")
         begun_s = time.monotonic()
-        seen = waits.seen(rollout.revision, self._argo, self._contains(rollout.revision))
+        contains = self._contains(rollout.revision)
+        seen = waits.seen(rollout.revision, self._argo, contains)
         if seen.asked:
             self._recorder.record(
                 rollout.source, rollout.subject, "refresh-asked", start_s=begun_s, data={"count": seen.asked}
@@ -167,7 +170,7 @@ class Release:
         self._leg(rollout, "seen", begun_s, {"revision": seen.revision, "superseded": seen.superseded})
         self._status(f"Argo CD to sync {seen.revision[:12]}")
         begun_s = time.monotonic()
-        state = waits.synced(seen.revision)
+        state = waits.synced(seen.revision, contains)
         self._leg(rollout, "synced", begun_s, {"operation_revision": state.operation_revision})
 
     def _commit_and_push(self, rollout: Rollout, waits: Waits, make: Callable[[], Commit]) -> None:
@@ -224,9 +227,10 @@ class Release:
         self._kube.patch("Deployment", cluster.namespace, cluster.deployment, body, how=STRATEGIC)
         self._leg(rollout, "restarted", begun_s, {"deployment": cluster.deployment})
 
-    def _prove(self, rollout: Rollout) -> None:
+    def _prove(self, rollout: Rollout, waits: Waits) -> None:
         self._status(f"proof that {rollout.to_sha} answers")
         begun_s = time.monotonic()
+        waits.at_rest("proven")
         pods = [name for name, pod in self._view.pods().items() if pod.template_hash == rollout.template]
         why = self._prover.prove(pods, rollout.to_sha)
         if why:

@@ -74,14 +74,12 @@ class Waits:
 
         def looked_at() -> str | None:
             state = self._view.application()
-            if not state.sync_revision:
+            self._refuse_broken_commit(state, "seen")
+            if not state.sync_revision:  # as with a ComparisonError
                 return None
             if known.get(state.sync_revision) is None:
                 known[state.sync_revision] = contains(state.sync_revision)
-            if known[state.sync_revision]:
-                return state.sync_revision
-            self._refuse_broken_commit(state, "seen")
-            return None
+            return state.sync_revision if known[state.sync_revision] else None
 
         while True:
             if asking:
@@ -94,36 +92,50 @@ class Waits:
             if not self.left_s:
                 self._expired("seen", f"Argo CD to look at {revision[:12]}", outcome=Outcome.UNKNOWN)
 
-    def synced(self, revision: str) -> ApplicationState:
-        """The last operation synced that revision and succeeded, and the comparison says Synced at it."""
+    def synced(self, revision: str, contains: Callable[[str], bool | None]) -> ApplicationState:
+        """The last operation synced that revision, or a later one that contains it, and the comparison says Synced.
+
+        The two may differ: a commit that does not touch this app moves the comparison on without an operation.
+        """
+        known: dict[str, bool | None] = {revision: True, "": False}
+
+        def ours(seen: str) -> bool:
+            if known.get(seen) is None:
+                known[seen] = contains(seen)
+            return bool(known[seen])
 
         def applied() -> ApplicationState | None:
             state = self._view.application()
-            ours = state.operation_revision == revision
-            if ours and state.phase in {"Failed", "Error"}:
+            if state.phase in {"Failed", "Error"} and ours(state.operation_revision):
                 raise LegFailedError(
                     "synced", "SyncFailed", state.message or state.phase, last_seen=asdict(state),
                     look_at=self._application,
                 )  # fmt: skip
             self._refuse_broken_commit(state, "synced")
-            good = ours and state.phase == "Succeeded" and not state.operation_pending
-            return state if good and (state.sync_status, state.sync_revision) == ("Synced", revision) else None
+            good = state.phase == "Succeeded" and state.sync_status == "Synced" and not state.operation_pending
+            return state if good and ours(state.operation_revision) and ours(state.sync_revision) else None
 
         found = self._view.poll(applied, timeout_s=self.left_s)
         return found or self._expired("synced", f"Argo CD to sync {revision[:12]}", outcome=Outcome.UNKNOWN)
 
-    def settled(self, revision: str) -> ApplicationState:
-        """Nothing under way and nothing out of place at that revision, whoever synced it and when."""
+    def at_rest(self, leg: str, revision: str = "", contains: Callable[[str], bool | None] | None = None) -> None:
+        """Nothing asked for or under way, no error, Synced and Healthy; at that revision or a later one, if named.
 
-        def at_rest() -> ApplicationState | None:
+        Without a revision it is worth nothing alone; then it comes after the waits that name one.
+        """
+
+        def resting() -> ApplicationState | None:
             state = self._view.application()
-            if state.operation_pending or state.phase == "Running":
-                return None
-            good = (state.sync_status, state.sync_revision, state.health) == ("Synced", revision, "Healthy")
-            return state if good else None
+            moving = state.operation_pending or state.refresh_pending or state.phase == "Running"
+            good = (state.sync_status, state.health) == ("Synced", "Healthy") and state.compared_to_spec
+            named = contains is None or state.sync_revision == revision or bool(contains(state.sync_revision))
+            return state if good and named and not moving and not _errors(state) else None
 
-        found = self._view.poll(at_rest, timeout_s=self.left_s)
-        return found or self._expired("settled", f"Argo CD to be at rest at {revision[:12]}", outcome=Outcome.UNKNOWN)
+        if self._view.poll(resting, timeout_s=self.left_s) is None:
+            state = self._view.application()
+            sick = state.health == "Degraded" or _errors(state)
+            what = f"Argo CD to be at rest, Synced and Healthy (it says {state.sync_status}, {state.health})"
+            self._expired(leg, what, outcome=Outcome.FAIL if sick else Outcome.UNKNOWN)
 
     def rolled_out(self, sha: str, old_templates: frozenset[str]) -> str:
         """The new template's hash, once every replica belongs to it and is available."""
@@ -138,6 +150,7 @@ class Waits:
             deployment = self._view.deployment()
             if deployment is None or not new:
                 return None
+            self._refuse_exceeded(deployment, sha)
             current = max(new, key=lambda one: sum(1 for pod in pods.values() if pod.template_hash == one))
             ready = sum(1 for pod in pods.values() if pod.template_hash == current and pod.ready)
             return current if _complete(deployment, sha) and ready >= deployment.spec_replicas else None
@@ -179,6 +192,16 @@ class Waits:
                 look_at=f"kubectl -n {namespace} describe pod {name}; kubectl -n {namespace} logs {name}",
             )  # fmt: skip
 
+    def _refuse_exceeded(self, deployment: DeploymentView, sha: str) -> None:
+        current = deployment.observed_generation >= deployment.generation and image_tag(deployment.image) == sha
+        if deployment.deadline_exceeded and current:
+            cluster = self._target.cluster
+            raise LegFailedError(
+                "rolled-out", "ProgressDeadlineExceeded", "the Deployment made no progress for its deadline",
+                last_seen=asdict(deployment),
+                look_at=f"kubectl -n {cluster.namespace} describe deployment {cluster.deployment}",
+            )  # fmt: skip
+
     def _expired(self, leg: str, what: str, *, outcome: Outcome = Outcome.FAIL) -> NoReturn:
         state, deployment = self._view.application(), self._view.deployment()
         last_seen = {
@@ -187,11 +210,15 @@ class Waits:
             "pods": {name: asdict(pod) for name, pod in self._view.pods().items()},
         }
         namespace = self._target.cluster.namespace
-        argo = leg in {"seen", "synced", "settled"}
+        argo = leg in {"seen", "synced", "settled", "proven"}
         look_at = self._application if argo else f"kubectl -n {namespace} get pods; kubectl -n {namespace} get events"
         said = f"; Argo CD says: {state.conditions[0]}" if state.conditions else ""
         reason = f"waited {self._deadline_s:g} s in all for {what}{said}"
         raise LegFailedError(leg, "DeadlineExceeded", reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
+
+
+def _errors(state: ApplicationState) -> list[str]:
+    return [one for one in state.conditions if one.partition(":")[0].endswith("Error")]
 
 
 def _is_new(pod: PodView, sha: str, old_templates: frozenset[str]) -> bool:
