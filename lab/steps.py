@@ -32,9 +32,6 @@ class CommandError(LabError):
     """A command ended with a non-zero status, or did not end in time."""
 
 
-CommandFailed = CommandError
-
-
 class StepError(LabError):
     """A step did not complete; the text carries the step, its log and the log's last lines."""
 
