@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab import settings
 from lab.credentials import Credentials
-from lab.steps import CommandFailed, LabError, Log
+from lab.steps import CommandError, LabError, Log
 
 __all__ = ["URL", "answers", "head", "seed", "tag"]
 
@@ -27,7 +27,7 @@ def answers(log: Log) -> bool:
     """Whether the server serves the repository, empty or not."""
     try:
         log.run("git", "ls-remote", URL, env=_PLAIN, timeout_s=10)
-    except CommandFailed:
+    except CommandError:
         return False
     return True
 
