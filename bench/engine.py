@@ -88,10 +88,10 @@ def detection(*, rates: Sequence[int], windows: int) -> None:
     for rate in rates:
         for engine in ENGINES:
             run = measure(engine, rate_per_s=rate, seconds=at + 0.5, windows=plan)
-            row(engine, rate, *compare(run))
+            row(engine, rate, *compare(run, [window["for"] for window in plan]))
 
 
-def compare(run: Run) -> list[str]:
+def compare(run: Run, lengths_s: Sequence[float]) -> list[str]:
     """The cells of one engine: found per length, all, false ones, errors of the ends."""
     log, truths = run.log, run.truths
     took_ns = log.rows["done_ns"] - log.rows["intended_ns"]
@@ -102,14 +102,13 @@ def compare(run: Run) -> list[str]:
     hits = dict.fromkeys(LENGTHS_S, 0)
     starts: list[float] = []
     ends: list[float] = []
-    for truth in truths:
+    for truth, length_s in zip(truths, lengths_s, strict=True):
         near = [
             i for i, one in enumerate(found)
             if one.start_ns <= truth["end_ns"] + SLACK_NS and one.end_ns >= truth["start_ns"] - SLACK_NS
         ]  # fmt: skip
         claimed.update(near)
         if near:
-            length_s = min(LENGTHS_S, key=lambda s: abs(s - (truth["end_ns"] - truth["start_ns"]) / 1e9))
             hits[length_s] += 1
             starts.append(abs(min(found[i].start_ns for i in near) - truth["start_ns"]) / 1e6)
             ends.append(abs(max(found[i].end_ns for i in near) - truth["end_ns"]) / 1e6)
@@ -120,15 +119,16 @@ def compare(run: Run) -> list[str]:
 
 
 def cost(*, rounds: int, seconds: float) -> None:
-    """CPU time a request: ours at a fixed 4000 req/s, the others as fast as they can with ten connections."""
+    """CPU time a request, each as fast as it can with ten connections; ours at a fixed 4000 req/s as well."""
     heading("Cost of a request (median of the rounds)", "engine", "req/s", "CPU us/request", "requests per CPU s",
             "x FastHttpUser")  # fmt: skip
-    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ENGINES, "wrk")}
+    paced = f"{OURS}, open loop"
+    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in (OURS, paced, FAST, HTTP, "wrk")}
     for _ in range(rounds):
-        for engine in ENGINES:
-            rate = 4000 if engine == OURS else 0
-            run = measure(engine, rate_per_s=rate, seconds=seconds, users=10)
-            figures[engine].append((len(run.log.rows) / seconds, run.cpu_s / max(1, len(run.log.rows)) * 1e6))
+        for name in (OURS, paced, FAST, HTTP):
+            engine = OURS if name == paced else name
+            run = measure(engine, rate_per_s=4000 if name == paced else 0, seconds=seconds, users=10)
+            figures[name].append((len(run.log.rows) / seconds, run.cpu_s / max(1, len(run.log.rows)) * 1e6))
         if shutil.which("wrk"):
             figures["wrk"].append(wrk(seconds))
     base_us = statistics.median(us for _, us in figures[FAST])
@@ -149,7 +149,8 @@ def measure(
         out = Path(folder) / "rows.npz"
         url = f"http://127.0.0.1:{port}/"
         if engine == OURS:
-            lanes = [{"name": "keepalive-get", "url": url, "share": 1}]
+            drive = {"share": 1} if rate_per_s else {"concurrency": users, "pause_s": 0.0}
+            lanes = [{"name": "keepalive-get", "url": url, **drive}]
             settings = {"lanes": lanes, "rate_per_s": rate_per_s, "timeout_s": 5.0, "max_duration_s": seconds,
                         "record": str(out)}  # fmt: skip
             script = ROOT / "load/engine.py"
@@ -185,7 +186,7 @@ def _ours(out: Path) -> Run:
 
 
 def _peer(out: Path, rate_of_one_per_s: float) -> Run:
-    """A peer's rows as a log. What a user of locust intends is its own pace, counted from its third request."""
+    """A peer's rows as a log. A user of locust intends its own pace, in the phase that suits it best."""
     with out.open("rb") as stream, np.load(stream) as packed:
         data, cpu_s = packed["rows"], float(packed["cpu_s"])
     rows = np.zeros(len(data), dtype=REQUEST_DTYPE)
@@ -196,8 +197,8 @@ def _peer(out: Path, rate_of_one_per_s: float) -> Run:
         for user in np.unique(data[:, 0]):
             sends = np.sort(data[data[:, 0] == user, 1])[2:]
             if len(sends) > 1:
-                due = sends[0] + np.arange(len(sends)) * (1e9 / rate_of_one_per_s)
-                errors.append((sends - due) / 1e6)
+                phase_ms = (sends - sends[0] - np.arange(len(sends)) * (1e9 / rate_of_one_per_s)) / 1e6
+                errors.append(np.abs(phase_ms - np.median(phase_ms)))
     rows = rows[np.argsort(rows["send_ns"])]
     engine = EngineFacts(
         rate_per_s=rate_of_one_per_s, start_ns=int(rows["send_ns"][0]), end_ns=int(rows["done_ns"].max()),

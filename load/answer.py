@@ -13,7 +13,7 @@ __all__ = ["BODY_KEPT", "Answer", "MalformedError"]
 HEAD_MAX = 65_536
 BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; the rest is counted, not stored
 _NO_BODY = frozenset({204, 304})
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+_FRAMING = frozenset({b"transfer-encoding", b"connection"})
 
 
 class MalformedError(ValueError):
@@ -86,7 +86,7 @@ class Answer:
             raise MalformedError(f"status {self.status} cannot answer our request")
         self.reusable = first[7:8] != b"0"
         self.headers.clear()
-        lengths: set[bytes] = set()
+        length = b""
         self._chunked = False
         wanted = self._wanted
         for line in lines[1:]:
@@ -94,34 +94,30 @@ class Answer:
             if not colon:
                 raise MalformedError(f"not a header: {line[:40]!r}")
             name = name.lower()
-            if name in _FRAMING:
-                self._take_framing(name, value.strip(), lengths)
+            if name == b"content-length":
+                if not value.strip().isdigit() or length not in (b"", value.strip()):
+                    raise MalformedError(f"Content-Length is {value[:20]!r}")
+                length = value.strip()
+            elif name in _FRAMING:
+                self._take_framing(name, value.strip().lower())
             if name in wanted:
                 self.headers[name] = value.strip()
         if self.status >= 200:
-            self._left = self._body_length(lengths)
+            self._left = self._body_length(length)
 
-    def _take_framing(self, name: bytes, value: bytes, lengths: set[bytes]) -> None:
-        if name == b"content-length":
-            lengths.add(value)
-        elif name == b"transfer-encoding":
-            self._chunked = value.lower().split(b",")[-1].strip() == b"chunked"
-        else:
-            lowered = value.lower()
-            if b"close" in lowered:
-                self.reusable = False
-            elif b"keep-alive" in lowered:
-                self.reusable = True
+    def _take_framing(self, name: bytes, value: bytes) -> None:
+        if name == b"transfer-encoding":
+            self._chunked = value.split(b",")[-1].strip() == b"chunked"
+        elif b"close" in value:
+            self.reusable = False
+        elif b"keep-alive" in value:
+            self.reusable = True
 
-    def _body_length(self, lengths: set[bytes]) -> int | None:
-        if len(lengths) > 1 or any(not value.isdigit() for value in lengths):
-            raise MalformedError(f"Content-Length is {b', '.join(sorted(lengths))!r}")
+    def _body_length(self, length: bytes) -> int | None:
         if self.head_only or self.status in _NO_BODY:
             self._chunked = False
             return 0
-        if self._chunked:
-            return None
-        return int(lengths.pop()) if lengths else None
+        return int(length) if length and not self._chunked else None
 
     def _feed_body(self, data: bytes) -> bool:
         if self._chunked:

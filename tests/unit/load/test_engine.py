@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from rollproof.core.event import Event, Outcome
+from rollproof.core.intervals import blind_gaps
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import App, Control, Traffic
 from rollproof.load import LoadSession
@@ -259,6 +260,34 @@ def _ended(handle: int, *, timeout_s: float) -> bool:
     ready, _, _ = select.select([handle], [], [], timeout_s)
     os.close(handle)
     return bool(ready)
+
+
+def test_a_stall_of_the_generator_is_its_own_and_is_recorded(server: Child, tmp_path: Path) -> None:
+    record = tmp_path / "r.npz"
+    with engine(record, [lane(f"http://127.0.0.1:{server.newest('ready')}/")]) as child:
+        child.wait("progress", timeout_s=20)
+        os.kill(child.pid, signal.SIGSTOP)
+        server.tell({"windows": [{"at": 1.2, "for": 0.0, "mode": "pause"}]})  # harms nobody; the server's clock is used
+        server.wait("windows", timeout_s=20)
+        os.kill(child.pid, signal.SIGCONT)
+        child.tell({"stop": True})
+        child.wait("done", timeout_s=20)
+    log = read_record(record)
+    (gap,) = blind_gaps(log, window_ns=(log.engine.start_ns, log.engine.end_ns))
+    assert gap.gap_ms > 1000
+    assert gap.own_ms > 1000
+    assert not set(outcomes(log)) - {"", "client.stalled"}  # nothing of it is blamed on the target
+
+
+def test_the_locustfile_works_by_itself(server: Child) -> None:
+    url = f"http://127.0.0.1:{server.newest('ready')}"
+    command = [
+        sys.executable, "-m", "locust", "-f", str(script("locustfile.py")), "--headless", "-t", "1s", "--host", url,
+        "--rate-per-s", "50", "--post-path", "/echo", "--only-summary",
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "keepalive-post" in ended.stderr
 
 
 def test_settings_that_make_no_sense_are_one_clear_error(tmp_path: Path) -> None:
