@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +34,8 @@ class FakeApi:
         self.abruptly = False
         self.compacted: dict[str, int] = {}  # plural -> versions below this are gone
         self.tokens: list[str] = []
+        self.on_patch: Callable[[str, Object], None] = lambda _plural, _item: None  # plays the controllers
+        self.proxied: Callable[[str, str], tuple[int, str]] = lambda _pod, _path: (404, "")
         self.watching = 0
 
     def put(self, plural: str, item: Object) -> Object:
@@ -149,7 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
                     self._answer(status, answer)
                 return
         plural, name = _place(url.path)
-        if query.get("watch"):
+        if "/proxy/" in url.path:
+            self._answer(*self.api.proxied(name.partition(":")[0], "/" + url.path.partition("/proxy/")[2]))
+        elif query.get("watch"):
             self._watch(plural, query)
         else:
             self._plain(plural, name, query, body)
@@ -179,7 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._answer(200, api.put(plural, body))
         elif self.command == "PATCH":
-            self._answer(200, api.put(plural, _merged(old, body)))
+            item = api.put(plural, _merged(old, body))
+            self._answer(200, item)
+            api.on_patch(plural, item)
         else:
             wanted_uid = (body.get("preconditions") or {}).get("uid")
             if wanted_uid and wanted_uid != old["metadata"]["uid"]:
