@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a step failed, 2 wrong usage or missing prerequisites. Mus
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
@@ -27,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         return plan.status()
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")
+        return 1
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(
