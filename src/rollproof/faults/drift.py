@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from rollproof.clients.argo import ApplicationState, Argo, application_state
@@ -38,6 +39,7 @@ from rollproof.faults.objects import (
 from rollproof.faults.scene import Scene
 from rollproof.faults.sight import Arrival, Sight
 from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
+from rollproof.faults.windows import denied
 from rollproof.undo import Entry, Journal, Undone
 
 __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
@@ -118,6 +120,9 @@ class DriftRunner:
         on, healing = self_heal(application)
         quiet_s = age_s(state.finished_at, time.time())
         unfair = why_unfair(state, scene.rollout(self._target.cluster.container))
+        window = self._window_denied()
+        if window:
+            unfair = "; ".join(filter(None, (unfair, "a sync window forbids automated syncs now")))
         remaining_s = rules.remaining_s(
             finished_at_s=None if quiet_s is None else -quiet_s, attempts=state.attempts, now_s=0.0
         )
@@ -127,6 +132,7 @@ class DriftRunner:
             "quiet_s": None if quiet_s is None else round(quiet_s, 3), "sync_revision": state.sync_revision,
             "operation_revision": state.operation_revision, "fair": not unfair, "why_unfair": unfair,
             "self_heal": healing, "automated": on, "phase": state.phase,
+            "window_denied": window,
             "ignored": covered_by_ignore(application, trial),
         }  # fmt: skip
         self._tell(trial, "before", before)
@@ -293,7 +299,18 @@ class DriftRunner:
                     ready = bool((one.get("status") or {}).get("readyReplicas"))
         except ApiError:
             ready = True  # not allowed to look is no proof that it is away
-        return causes(application, application_state(application), trial, controller_ready=ready)
+        checked = causes(application, application_state(application), trial, controller_ready=ready)
+        return {**checked, "sync_window": bool(self._window_denied())}
+
+    def _window_denied(self) -> bool | None:
+        """Does a sync window forbid it now? None if that cannot be known."""
+        windows = self._argo.sync_windows(self._target.argocd.project)
+        if windows is None:
+            return None
+        return denied(
+            windows, application=self._argo.application, namespace=self._target.cluster.namespace,
+            now=datetime.now(UTC),
+        )  # fmt: skip
 
     def _rules(self) -> BackOff:
         """The back-off in use, read and recorded once."""

@@ -191,3 +191,13 @@ def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
     drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
     assert asked == ["c" * 40]
     assert drill.said("before")["attempts"] == 0
+
+
+def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    cluster.put({"kind": "AppProject", "metadata": {"name": "default"}, "spec": {"syncWindows": [window]}})
+    drill = Drill(tmp_path, "configmap", cluster=cluster).run()
+    assert drill.words() == ["planned", "before"]
+    assert drill.said("before")["window_denied"] is True
+    assert "sync window" in drill.said("before")["why_unfair"]

@@ -1,0 +1,97 @@
+"""Windows: does a sync window of the AppProject forbid an automated sync now? Pure; the time comes in.
+
+A deny window that is open forbids; if there are allow windows for the Application and none is open, that forbids too.
+A schedule that we cannot read is not guessed: the answer is then None.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+__all__ = ["denied"]
+
+_UNITS_S = {"h": 3600, "m": 60, "s": 1}
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_NAMES = {
+    name: str(number)
+    for names, first in (("sun mon tue wed thu fri sat", 0), ("jan feb mar apr may jun jul aug sep oct nov dec", 1))
+    for number, name in enumerate(names.split(), first)
+}
+
+
+def denied(windows: Iterable[Mapping[str, Any]], *, application: str, namespace: str, now: datetime) -> bool | None:
+    """Is an automated sync of this Application forbidden at `now`? None if a schedule cannot be read."""
+    ours = [one for one in windows if _applies(one, application, namespace)]
+    try:
+        opened = {kind: [_open(one, now) for one in ours if one.get("kind") == kind] for kind in ("allow", "deny")}
+    except (ValueError, KeyError, OSError):  # an unknown form or time zone
+        return None
+    return any(opened["deny"]) or (bool(opened["allow"]) and not any(opened["allow"]))
+
+
+def _applies(window: Mapping[str, Any], application: str, namespace: str) -> bool:
+    named = (("applications", application), ("namespaces", namespace))
+    matched = [
+        any(fnmatch.fnmatchcase(value, pattern) for pattern in window[key]) for key, value in named if window.get(key)
+    ]
+    if window.get("clusters"):
+        matched.append(True)  # the cluster's name is not known here; taken as ours
+    return bool(matched) and (all(matched) if window.get("andOperator") else any(matched))
+
+
+def _open(window: Mapping[str, Any], now: datetime) -> bool:
+    """Did the schedule fire within the last `duration`?"""
+    here = now.astimezone(ZoneInfo(str(window.get("timeZone") or "UTC")))
+    fields = _fields(str(window["schedule"]))
+    minute = here.replace(second=0, microsecond=0)
+    earliest = here - timedelta(seconds=_duration_s(str(window["duration"])))
+    while minute > earliest:
+        if _fires(fields, minute):
+            return True
+        minute -= timedelta(minutes=1)
+    return False
+
+
+def _duration_s(text: str) -> float:
+    parts = re.findall(r"(\d+(?:\.\d+)?)([hms])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"duration {text!r}")
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def _fields(schedule: str) -> tuple[frozenset[int] | None, ...]:
+    """The allowed values of minute, hour, day, month and weekday; None for `*`."""
+    parts = schedule.lower().split()
+    if len(parts) != len(_RANGES):
+        raise ValueError(f"schedule {schedule!r}")
+    return tuple(_values(part, *limits) for part, limits in zip(parts, _RANGES, strict=True))
+
+
+def _values(part: str, low: int, high: int) -> frozenset[int] | None:
+    if part in ("*", "?"):
+        return None
+    found: set[int] = set()
+    for item in part.split(","):
+        span, _, step = item.partition("/")
+        first, _, last = span.partition("-")
+        start = low if first == "*" else int(_NAMES.get(first, first))
+        end = high if first == "*" or (step and not last) else int(_NAMES.get(last or first, last or first))
+        found.update(range(start, end + 1, int(step or 1)))
+    return frozenset(found)
+
+
+def _fires(fields: tuple[frozenset[int] | None, ...], at: datetime) -> bool:
+    minutes, hours, days, months, weekdays = fields
+    for allowed, value in ((minutes, at.minute), (hours, at.hour), (months, at.month)):
+        if allowed is not None and value not in allowed:
+            return False
+    weekday = at.isoweekday() % 7
+    by_day = days is None or at.day in days
+    by_weekday = weekdays is None or bool(weekdays & ({0, 7} if weekday == 0 else {weekday}))
+    both = days is not None and weekdays is not None  # cron: if both are given, either is enough
+    return (by_day or by_weekday) if both else (by_day and by_weekday)
