@@ -1,289 +1,336 @@
-"""A release on a small platform: every leg, every way in which it ends early, the way back, and the undo."""
+"""A release as told by watches: what ends a leg, what ends the whole road early, and what is only unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
-import story
-from fakeapi import FakeApi
 from recorder import ListRecorder
+from story import NEW, OLD, plan, target
 
-from rollproof.clients.argo import Argo
-from rollproof.clients.kube import Kube
-from rollproof.clients.repo import EnvRepo
-from rollproof.core.event import Event, Outcome
+from rollproof.clients.argo import ApplicationState
+from rollproof.clients.repo import Commit, GitError, PushRefusedError
+from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
-from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
-from rollproof.core.target import EnvRepo as EnvRepoTarget
-from rollproof.probes.watches import Watches
-from rollproof.release import TAG_KIND, Release, restore_tag
-from rollproof.undo import FolderStore, Journal
+from rollproof.core.target import ArgoCd, ReleaseSettings
+from rollproof.probes.views import DeploymentView, PodView
+from rollproof.release import TAG_KIND, Release, deploy, restore_tag
+from rollproof.undo import Journal
 
-from .platform import IMAGE, OVERLAY, Platform, git
+T = TypeVar("T")
+OURS, OTHERS, OLD_REVISION = "c" * 40, "d" * 40, "0" * 40
 
-LEGS = ("committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out", "old-gone", "proven")
+
+def pod(name: str, sha: str, *, ready: bool = True, reason: str = "") -> PodView:
+    return PodView(
+        uid=f"uid-{name}", replicaset=f"rs-{sha}", template_hash=f"hash-{sha}", image=f"ghcr.io/shop/web:{sha}",
+        image_id="", phase="Running", ready=ready, ready_since="", terminating=False, node="n", ip="10.0.0.1",
+        restarts=0, reason=reason,
+    )  # fmt: skip
+
+
+def deployment(sha: str, *, updated: int = 2) -> DeploymentView:
+    return DeploymentView(
+        uid="d", generation=2, observed_generation=2, spec_replicas=2, replicas=2, updated=updated, available=2,
+        ready=2, image=f"ghcr.io/shop/web:{sha}", paused=False, deadline_exceeded=False, resource_version="1",
+    )  # fmt: skip
+
+
+SYNCED = ApplicationState(sync_status="Synced", health="Healthy", phase="Succeeded")
+
+
+def at(revision: str, **changes: Any) -> ApplicationState:
+    return replace(SYNCED, **{"sync_revision": revision, "operation_revision": revision, **changes})
+
+
+class View:
+    """The cluster as a script: each poll shows one scene after the other, then the time is over."""
+
+    def __init__(self, *scenes: dict[str, Any]) -> None:
+        self.now: dict[str, Any] = {
+            "application": at(OLD_REVISION), "deployment": deployment(OLD),
+            "pods": {"old-1": pod("old-1", OLD), "old-2": pod("old-2", OLD)},
+        }  # fmt: skip
+        self._scenes = list(scenes)
+
+    def pods(self) -> dict[str, PodView]:
+        return dict(self.now["pods"])
+
+    def deployment(self) -> DeploymentView:
+        return self.now["deployment"]
+
+    def application(self) -> ApplicationState:
+        return self.now["application"]
+
+    def poll(self, condition: Callable[[], T | None], *, timeout_s: float) -> T | None:
+        del timeout_s
+        while True:
+            value = condition()
+            if value is not None or not self._scenes:
+                return value
+            self.now.update(self._scenes.pop(0))
+
+
+class Repo:
+    def __init__(self, *errors: Exception) -> None:
+        self.current = OLD
+        self.pushed: list[str] = []
+        self._errors = list(errors)
+
+    def head(self) -> str:
+        return OURS
+
+    def tag(self) -> str:
+        return self.current
+
+    def set_tag(self, sha: str, *, message: str) -> Commit:
+        assert sha in message
+        return Commit(OURS, OLD_REVISION, "overlays/dev/kustomization.yaml", f"newTag: {sha}")
+
+    def revert(self, revision: str, *, message: str) -> Commit:
+        assert revision == OURS
+        assert OLD in message
+        return Commit(OTHERS, OURS, "overlays/dev/kustomization.yaml", f"newTag: {OLD}")
+
+    def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
+        del make
+        if self._errors:
+            raise self._errors.pop(0)
+        self.pushed.append(made.line)
+        self.current = made.line.split()[-1]
+        return made
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        return (ancestor, descendant) == (OURS, OTHERS)
+
+
+class Argo:
+    asked = 0
+
+    def refresh(self) -> None:
+        self.asked += 1
+
+
+class Kube:
+    def __init__(self) -> None:
+        self.patches: list[Any] = []
+
+    def patch(self, kind: str, namespace: str, name: str, body: Any, **_: Any) -> None:
+        self.patches.append((kind, f"{namespace}/{name}", body))
 
 
 class Prover:
-    """Stands in for the proof, which has tests of its own."""
+    def __init__(self, why: str = "") -> None:
+        self.why = why
 
-    def __init__(self) -> None:
-        self.why = ""
-        self.asked: list[tuple[list[str], str]] = []
-
-    def prove(self, pods: list[str], expected: str) -> str:
-        self.asked.append((sorted(pods), expected))
+    def prove(self, pods: Any, expected: str) -> str:
+        del pods, expected
         return self.why
 
 
-@dataclass
-class Lab:
-    platform: Platform
-    release: Release
-    recorder: ListRecorder
-    prover: Prover
-    journal: Journal
-    repo: EnvRepo
-    api: FakeApi
+class Store:
+    def __init__(self) -> None:
+        self.lines: list[Any] = []
 
-    def legs(self, source: str = "release") -> list[str]:
-        return [event.what for event in self.recorder.events if event.source == source and event.what != "started"]
+    def append(self, line: Any) -> None:
+        self.lines.append(line)
 
-    def event(self, what: str, source: str = "release") -> Event:
-        return next(event for event in self.recorder.events if (event.source, event.what) == (source, what))
+    def read(self) -> list[Any]:
+        return []
 
 
-@pytest.fixture
-def changes() -> dict[str, Any]:
-    return {}
+class World:
+    def __init__(self, view: View, *, repo: Repo | None = None, prover: Prover | None = None, run: Plan | None = None):
+        self.recorder = ListRecorder()
+        self.repo, self.argo, self.kube, self.store = repo or Repo(), Argo(), Kube(), Store()
+        journal = Journal(self.store, self.recorder)
+        self.release = Release(
+            run or plan(), kube=self.kube, argo=self.argo, repo=self.repo, view=view, prover=prover or Prover(),
+            recorder=self.recorder, journal=journal,
+        )  # type: ignore[arg-type] # fmt: skip
+
+    def said(self, source: str = "release") -> list[str]:
+        return [event.what for event in self.recorder.events if event.source == source]
 
 
-@pytest.fixture
-def lab(tmp_path: Path, changes: dict[str, Any]) -> Iterator[Lab]:
-    api, recorder, prover = FakeApi(), ListRecorder(), Prover()
-    platform = Platform(tmp_path, api)
-    settings = {"release": ReleaseSettings(deadline_s=2.5), "rollback": RollbackSettings(deadline_s=2.5)}
-    env_repo = EnvRepoTarget(url=f"file://{platform.bare}", overlay="overlays/dev", image=IMAGE)
-    target = story.target(env_repo=env_repo, **{**settings, **changes.pop("target", {})})
-    plan: Plan = story.plan(target=target, **changes)
-    with api.serve(tmp_path) as kubeconfig, EnvRepo(env_repo, {}) as repo:
-        kube = Kube("fake", str(kubeconfig))
-        argo = Argo(kube, "argocd", "shop")
-        journal = Journal(FolderStore(tmp_path / "undo.jsonl"), recorder)
-        with Watches(target, kube, argo, recorder) as watches:
-            release = Release(
-                plan, kube=kube, argo=argo, repo=repo, view=watches, prover=prover,  # type: ignore[arg-type]
-                recorder=recorder, journal=journal,
-            )  # fmt: skip
-            yield Lab(platform, release, recorder, prover, journal, repo, api)
+NEW_PODS = {"new-1": pod("new-1", NEW), "new-2": pod("new-2", NEW)}
+GOOD = (
+    {"application": at(OURS, operation_revision=OLD_REVISION)},
+    {"application": at(OURS)},
+    {"deployment": deployment(NEW, updated=1)},
+    {"deployment": deployment(NEW), "pods": {"old-1": pod("old-1", OLD), **NEW_PODS}},
+    {"pods": NEW_PODS},
+)
 
 
-def test_every_leg_is_a_fact_in_its_order(lab: Lab) -> None:
-    before = lab.platform.head()
-    rollout = lab.release.deploy()
-    assert rollout.proven, rollout.failed
-    assert lab.legs() == list(LEGS)
-    head = lab.platform.head()
-    assert lab.event("started").data["old_sha"] == "aaaaaaa"
-    assert lab.event("committed").data["parent"] == before
-    assert lab.event("pushed").data["commit"] == head
-    assert lab.event("seen").data == {"revision": head, "superseded": False}
-    assert lab.event("synced").data["operation_revision"] == head
-    old = {pod["uid"] for pod in lab.event("started").data["old_pods"]}
-    assert len(old) == 2
-    assert set(lab.event("old-gone").data["uids"]) == old
-    assert lab.prover.asked == [(["web-3-0", "web-3-1"], "bbbbbbb")]
-    ends = [lab.event(leg).end_s for leg in LEGS if leg != "refresh-asked"]
-    assert ends == sorted(ends)
+@pytest.fixture(autouse=True)
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    pauses: list[float] = []
+    monkeypatch.setattr(deploy.time, "sleep", pauses.append)
+    return pauses
 
 
-def test_the_tag_before_is_in_the_journal_before_the_push(lab: Lab) -> None:
-    lab.release.deploy()
-    what = [event.what for event in lab.recorder.events if event.source in ("release", "undo")]
-    assert what.index("committed") < what.index("written") < what.index("pushed")
-    assert lab.journal.open_entries(TAG_KIND)[0].args["from"] == "aaaaaaa"
+def test_a_release_goes_leg_by_leg() -> None:
+    world = World(View(*GOOD))
+    rollout = world.release.deploy()
+    assert rollout.proven
+    assert world.said() == [
+        "started", "committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out", "old-gone", "proven",
+    ]  # fmt: skip
+    started = world.recorder.events[0].data
+    assert {one["uid"] for one in started["old_pods"]} == {"uid-old-1", "uid-old-2"}
+    assert rollout.legs["old-gone"].data["uids"] == ("uid-old-1", "uid-old-2")
+    assert world.argo.asked >= 1
 
 
-def test_a_lost_refresh_is_asked_for_again(lab: Lab) -> None:
-    lab.platform.lost_refreshes = 1
-    assert lab.release.deploy().proven
-    assert lab.event("refresh-asked").data["count"] == 2
+def test_the_undo_is_on_disk_before_the_push() -> None:
+    world = World(View(), repo=Repo(PushRefusedError("no right")))
+    rollout = world.release.deploy()
+    assert world.repo.pushed == []
+    assert [(line["kind"], line["args"]["from"], line["args"]["to"]) for line in world.store.lines] == [
+        (TAG_KIND, OLD, NEW)
+    ]
+    assert rollout.failed is not None
+    assert rollout.failed.outcome is Outcome.UNKNOWN
 
 
-@pytest.mark.parametrize("changes", [{"target": {"argocd": ArgoCd(application="shop", profile="read-only")}}])
-def test_the_read_only_profile_never_patches(lab: Lab) -> None:
-    rollout = lab.release.deploy()  # nobody polls here, so that it is not seen
+def test_a_git_server_that_is_away_for_a_moment_ends_nothing(slept: list[float]) -> None:
+    world = World(View(*GOOD), repo=Repo(GitError("away"), GitError("away")))
+    assert world.release.deploy().proven
+    assert slept == [2.0, 2.0]
+
+
+def test_a_git_server_that_stays_away_is_unknown_and_no_failure() -> None:
+    short = plan(target=target(release=ReleaseSettings(deadline_s=0.001)))
+    rollout = World(View(), repo=Repo(GitError("away")), run=short).release.deploy()
+    assert rollout.failed is not None
+    assert (rollout.failed.outcome, rollout.failed.data["cause"]) == (Outcome.UNKNOWN, "PushFailed")
+
+
+def test_synced_and_healthy_on_the_old_revision_is_never_taken_for_ours() -> None:
+    short = plan(target=target(release=ReleaseSettings(deadline_s=0.001)))
+    rollout = World(View(), run=short).release.deploy()
     assert rollout.failed is not None
     assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("seen", Outcome.UNKNOWN)
-    assert [method for method, _, _ in lab.api.asked if method not in ("GET",)] == []
 
 
-def test_a_commit_of_others_that_does_not_touch_the_app_holds_nothing_up(lab: Lab) -> None:
-    lab.platform.commit_after_seen = "README.md"
-    rollout = lab.release.deploy()
-    assert rollout.proven, rollout.failed
-    assert lab.platform.head() != rollout.revision
+def test_a_later_commit_that_contains_ours_is_superseded() -> None:
+    world = World(View({"application": at(OTHERS)}, *GOOD[2:]))
+    rollout = world.release.deploy()
+    assert rollout.proven
+    assert rollout.legs["seen"].data["superseded"]
+    assert rollout.legs["synced"].data["operation_revision"] == OTHERS
 
 
-def test_a_later_commit_that_contains_ours_is_reported_as_superseding(lab: Lab) -> None:
-    push = lab.repo.push
-
-    def pushed_then_another(make: Any, made: Any) -> Any:
-        done = push(make, made)
-        lab.platform.commit("hello\n", "README.md")
-        return done
-
-    lab.repo.push = pushed_then_another  # type: ignore[method-assign]
-    rollout = lab.release.deploy()
-    assert rollout.proven, rollout.failed
-    assert lab.event("seen").data == {"revision": lab.platform.head(), "superseded": True}
-
-
-@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CrashLoopBackOff"])
-def test_a_hopeless_pod_ends_the_wait_with_its_reason(lab: Lab, reason: str) -> None:
-    lab.platform.pod_reason = reason
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("rolled-out", reason, Outcome.FAIL)
-    assert "describe pod web-3-" in failed.data["look_at"]
-
-
-def test_progress_deadline_exceeded_ends_the_wait(lab: Lab) -> None:
-    lab.platform.deadline_exceeded = True
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert failed.data["cause"] == "ProgressDeadlineExceeded"
-
-
-def test_a_failed_sync_ends_the_wait_with_argo_cds_message(lab: Lab) -> None:
-    lab.platform.failing_sync = "one or more objects failed to apply"
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["cause"], failed.data["reason"]) == ("SyncFailed", "one or more objects failed to apply")
-
-
-def test_a_commit_that_kustomize_cannot_build_ends_the_wait(lab: Lab) -> None:
-    lab.platform.condition = {"type": "ComparisonError", "message": "Manifest generation error: kustomize build failed"}
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"]) == ("seen", "ComparisonError")
-
-
-def test_a_git_server_that_is_away_is_waited_for_and_then_unknown(lab: Lab) -> None:
-    lab.platform.condition = {"type": "ComparisonError", "message": "failed to fetch: dial tcp: connection refused"}
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["cause"], failed.outcome) == ("DeadlineExceeded", Outcome.UNKNOWN)
-    assert "connection refused" in failed.data["reason"]
-
-
-def test_an_old_pod_that_stays_is_no_finished_rollout(lab: Lab) -> None:
-    lab.platform.keeps_old_pods = True
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"]) == ("old-gone", "DeadlineExceeded")
-    assert set(failed.data["last_seen"]["pods"]) == {"web-2-0", "web-2-1", "web-3-0", "web-3-1"}
-
-
-def test_synced_and_degraded_is_not_proven(lab: Lab) -> None:
-    lab.platform.health = "Degraded"
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["leg"], failed.outcome) == ("proven", Outcome.FAIL)
-    assert lab.prover.asked == []
+def test_a_failed_sync_ends_the_road_at_once() -> None:
+    broken = at(OURS, phase="Failed", sync_status="OutOfSync", message="one or more objects failed to apply")
+    rollout = World(View({"application": broken})).release.deploy()
+    assert rollout.failed is not None
+    assert rollout.failed.outcome is Outcome.FAIL
+    assert rollout.failed.data["cause"] == "SyncFailed"
 
 
 @pytest.mark.parametrize(
-    ("why", "cause", "outcome"),
+    ("condition", "ended"),
     [
-        ("Ingress: version aaaaaaa instead of bbbbbbb", "WrongVersion", Outcome.FAIL),
-        ("Ingress: no version (read.timeout)", "NoAnswer", Outcome.UNKNOWN),
+        ("ComparisonError: Failed to load target state: kustomize build failed: no such file", True),
+        ("ComparisonError: failed to generate manifest: dial tcp: connection refused", False),
     ],
 )
-def test_a_version_that_is_not_proven(lab: Lab, why: str, cause: str, outcome: Outcome) -> None:
-    lab.prover.why = why
-    failed = lab.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("proven", cause, outcome)
+def test_a_broken_commit_ends_the_road_but_an_absent_server_does_not(condition: str, ended: bool) -> None:
+    away = at(OLD_REVISION, conditions=(condition,))
+    rollout = World(View({"application": away}, *GOOD)).release.deploy()
+    assert rollout.proven is not ended
+    if ended:
+        assert rollout.failed is not None
+        assert rollout.failed.data["cause"] == "ComparisonError"
 
 
-@pytest.mark.parametrize("changes", [{"new_sha": "aaaaaaa", "restart": True}])
-def test_the_same_sha_again_restarts_the_rollout_and_commits_nothing(lab: Lab) -> None:
-    before = lab.platform.head()
-    rollout = lab.release.deploy()
-    assert rollout.proven, rollout.failed
-    assert lab.legs() == ["restarted", "rolled-out", "old-gone", "proven"]
-    assert lab.platform.head() == before
-    patched = lab.api.log
-    assert any(
-        "kubectl.kubernetes.io/restartedAt" in str(item) for _, plural, _, item in patched if plural == "deployments"
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CrashLoopBackOff"])
+def test_a_new_pod_that_cannot_start_ends_the_road_and_an_old_one_does_not(reason: str) -> None:
+    hopeless = pod("new-1", NEW, ready=False, reason=reason)
+    scene = {"pods": {"old-1": pod("old-1", OLD), "new-1": hopeless}}
+    rollout = World(View(*GOOD[:3], scene)).release.deploy()
+    assert rollout.failed is not None
+    assert (rollout.failed.outcome, rollout.failed.data["cause"]) == (Outcome.FAIL, reason)
+    old = {"pods": {"old-1": pod("old-1", OLD, ready=False, reason=reason)}}
+    assert World(View(*GOOD[:3], old, *GOOD[3:])).release.deploy().proven
+
+
+def test_an_old_pod_that_never_goes_is_a_failure() -> None:
+    short = plan(target=target(release=ReleaseSettings(deadline_s=5)))
+    rollout = World(View(*GOOD[:-1]), run=short).release.deploy()
+    assert rollout.failed is not None
+    assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("old-gone", Outcome.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("why", "outcome"),
+    [("Ingress: version x instead of y", Outcome.FAIL), ("Ingress: no version (read.timeout)", Outcome.UNKNOWN)],
+)
+def test_without_the_proof_it_did_not_arrive(why: str, outcome: Outcome) -> None:
+    rollout = World(View(*GOOD), prover=Prover(why)).release.deploy()
+    assert not rollout.proven
+    assert rollout.failed is not None
+    assert rollout.failed.outcome is outcome
+
+
+def test_the_same_sha_again_restarts_the_deployment_and_touches_no_repository() -> None:
+    again = replace(plan(), new_sha=OLD, restart=True)
+    fresh = {name: replace(one, template_hash="hash-again") for name, one in (
+        ("new-1", pod("new-1", OLD)), ("new-2", pod("new-2", OLD)))}  # fmt: skip
+    world = World(View({"pods": fresh}), run=again)
+    assert world.release.deploy().proven
+    assert world.said() == ["started", "restarted", "rolled-out", "old-gone", "proven"]
+    assert world.repo.pushed == []
+    assert [kind for kind, _, _ in world.kube.patches] == ["Deployment"]
+
+
+def test_a_pod_that_only_looks_new_does_not_count() -> None:
+    """The same template as before is no rollout, whatever its image says."""
+    again = replace(plan(target=target(release=ReleaseSettings(deadline_s=0.001))), new_sha=OLD, restart=True)
+    assert not World(View(), run=again).release.deploy().proven
+
+
+def test_observing_waits_for_somebody_elses_commit() -> None:
+    observing = plan(target=target(release=ReleaseSettings(mode="observe")))
+    world = World(View(*GOOD), run=observing)
+    world.repo.current = NEW
+    assert world.release.deploy().proven
+    assert world.repo.pushed == []
+    assert world.store.lines == []
+
+
+def test_a_read_only_profile_asks_for_no_refresh() -> None:
+    world = World(View(*GOOD), run=plan(target=target(argocd=ArgoCd(application="shop", profile="read-only"))))
+    assert world.release.deploy().proven
+    assert world.argo.asked == 0
+
+
+def test_a_revert_names_both_shas_and_needs_no_undo_of_its_own() -> None:
+    back = (
+        {"application": at(OTHERS)},
+        {"deployment": deployment(OLD), "pods": {"back-1": pod("back-1", OLD), "back-2": pod("back-2", OLD)}},
     )
+    world = World(View(*GOOD, *back))
+    deployed = world.release.deploy()
+    entries = len(world.store.lines)
+    rollback = world.release.revert(deployed)
+    assert rollback.proven
+    assert (rollback.from_sha, rollback.to_sha) == (NEW, OLD)
+    started = next(event for event in world.recorder.events if event.source == "rollback")
+    assert (started.data["old_sha"], started.data["new_sha"], started.data["reverts"]) == (OLD, NEW, OURS)
+    assert len(world.store.lines) == entries
 
 
-@pytest.mark.parametrize("changes", [{"target": {"release": ReleaseSettings(deadline_s=8.0, mode="observe")}}])
-def test_observe_waits_for_somebody_elses_commit(lab: Lab) -> None:
-    theirs: list[str] = []
-    tag = lab.repo.tag
-
-    def tag_then_commit(revision: str = "") -> str:
-        found = tag(revision)
-        if not theirs:
-            theirs.append(lab.platform.commit(OVERLAY.replace("aaaaaaa", "bbbbbbb")))
-        return found
-
-    lab.repo.tag = tag_then_commit  # type: ignore[method-assign]
-    rollout = lab.release.deploy()
-    assert rollout.proven, rollout.failed
-    assert rollout.revision == theirs[0] == lab.platform.head()
-    assert lab.journal.open_entries() == []
-
-
-def test_the_way_back_is_a_revert_with_two_shas(lab: Lab) -> None:
-    deployed = lab.release.deploy()
-    reverted = lab.release.revert(deployed)
-    assert reverted.proven, reverted.failed
-    assert lab.legs("rollback") == list(LEGS)
-    started = lab.event("started", "rollback").data
-    assert (started["reverts"], started["old_sha"], started["new_sha"]) == (deployed.revision, "aaaaaaa", "bbbbbbb")
-    committed = lab.event("committed", "rollback").data
-    assert committed["commit"] != deployed.revision
-    assert committed["forward"] is False
-    assert "This reverts" in git(lab.platform.bare, "log", "-1", "--format=%b", "main")
-    assert lab.prover.asked[-1][1] == "aaaaaaa"
-
-
-def test_settle_is_over_only_when_the_wanted_version_runs_alone(lab: Lab) -> None:
-    lab.release.settle("aaaaaaa", deadline_s=3)
-    with pytest.raises(Exception, match="all replicas to run bbbbbbb"):
-        lab.release.settle("bbbbbbb", deadline_s=0.5)
-
-
-# -- undo -------------------------------------------------------------------------------------------------------
-
-
-def test_undo_sets_the_tag_back_if_it_is_still_ours_and_only_once(lab: Lab) -> None:
-    lab.release.deploy()
-    args = lab.journal.open_entries(TAG_KIND)[0].args
-    assert restore_tag(lab.repo, "run", args).how == "done"
-    assert lab.platform.tag() == "aaaaaaa"
-    assert restore_tag(lab.repo, "run", args).how == "not-needed"
-
-
-def test_undo_leaves_a_newer_deploy_alone_and_reports_it(lab: Lab) -> None:
-    lab.release.deploy()
-    args = lab.journal.open_entries(TAG_KIND)[0].args
-    theirs = lab.platform.commit(OVERLAY.replace("aaaaaaa", "ccccccc"))
-    undone = restore_tag(lab.repo, "run", args)
-    assert (undone.how, undone.expected, undone.found) == ("left", "bbbbbbb", "ccccccc")
-    assert lab.platform.head() == theirs
-
-
-def test_undo_of_a_deploy_that_was_never_pushed_changes_nothing(lab: Lab) -> None:
-    before = lab.platform.head()
-    lab.journal.write(TAG_KIND, "overlay", {"from": "aaaaaaa", "to": "bbbbbbb", "commit": "0" * 40})
-    assert restore_tag(lab.repo, "run", lab.journal.open_entries()[0].args).how == "not-needed"
-    assert lab.platform.head() == before
+@pytest.mark.parametrize(
+    ("found", "how", "pushes"), [(NEW, "done", 1), (OLD, "not-needed", 0), ("somebody", "left", 0)]
+)
+def test_the_undo_of_a_tag_compares_first(found: str, how: str, pushes: int) -> None:
+    repo = Repo()
+    repo.current = found
+    undone = restore_tag(repo, "run", {"from": OLD, "to": NEW, "commit": OURS})  # type: ignore[arg-type]
+    assert undone.how == how
+    assert len(repo.pushed) == pushes
