@@ -224,6 +224,20 @@ def test_a_later_commit_that_contains_ours_is_superseded() -> None:
     assert rollout.legs["synced"].data["operation_revision"] == OTHERS
 
 
+def test_a_comparison_with_ours_is_no_sync_of_ours() -> None:
+    compared = at(OURS, operation_revision=OLD_REVISION)  # as for a commit that changes nothing of this app
+    rollout = World(View({"application": compared}, *GOOD[2:])).release.deploy()
+    assert rollout.failed is not None
+    assert rollout.failed.data["leg"] == "synced"
+
+
+def test_a_pod_of_the_old_template_that_came_later_counts_as_old() -> None:
+    replaced = {"pods": {"old-3": pod("old-3", OLD), **NEW_PODS}}  # the old ReplicaSet replaced one of its own
+    rollout = World(View(*GOOD[:-1], replaced)).release.deploy()
+    assert rollout.failed is not None
+    assert rollout.failed.data["leg"] == "old-gone"
+
+
 def test_a_failed_sync_ends_the_road_at_once() -> None:
     broken = at(OURS, phase="Failed", sync_status="OutOfSync", message="one or more objects failed to apply")
     rollout = World(View({"application": broken})).release.deploy()

@@ -1,0 +1,151 @@
+"""The proof: every pod by the first way that is allowed, then a row of answers through the way in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import story
+from fakeapi import FakeApi
+from recorder import ListRecorder
+
+from rollproof.clients.http import Answer
+from rollproof.clients.kube import ApiError, Kube
+from rollproof.core.event import Outcome
+from rollproof.core.target import ReleaseSettings
+from rollproof.errors import RollproofError
+from rollproof.probes import proof
+from rollproof.probes.proof import Prover
+
+NEW = "bbbbbbb"
+PODS = ("web-1", "web-2")
+
+
+def healthy(version: str = NEW) -> str:
+    return json.dumps({"version": version, "database": "ok"})
+
+
+class Ingress:
+    """Answers in turn; the last one for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers) or [Answer(200, healthy().encode())]
+        self.asked: list[str] = []
+
+    def get(self, path: str) -> Answer:
+        self.asked.append(path)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    fake = FakeApi()
+    fake.proxied = lambda _pod, _path: (200, healthy())
+    return fake
+
+
+@pytest.fixture
+def kube(api: FakeApi, tmp_path: Path) -> Iterator[Kube]:
+    with api.serve(tmp_path) as kubeconfig:
+        yield Kube("fake", str(kubeconfig))
+
+
+@pytest.fixture
+def recorder() -> ListRecorder:
+    return ListRecorder()
+
+
+@pytest.fixture
+def prove(kube: Kube, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    clock = [0.0]
+    monkeypatch.setattr(proof.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(proof.time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
+
+    def run(ingress: Ingress | None = None) -> str:
+        target = story.target(release=ReleaseSettings(proof_count=3))
+        return Prover(target, kube, ingress or Ingress(), recorder).prove(PODS, NEW)  # type: ignore[arg-type]
+
+    return run
+
+
+def told(recorder: ListRecorder, what: str = "version") -> list[tuple[str, str, Outcome]]:
+    return [
+        (e.subject.rpartition("/")[2], str(e.data.get("via")), e.outcome) for e in recorder.events if e.what == what
+    ]
+
+
+def test_every_pod_then_a_row_through_the_ingress(prove: Callable[..., str], recorder: ListRecorder) -> None:
+    assert prove() == ""
+    pods = [(pod, "pods/proxy", Outcome.OK) for pod in PODS]
+    assert told(recorder) == [*pods, *[("Ingress", "ingress", Outcome.OK)] * 3]
+    assert told(recorder, "database") == [*pods, ("Ingress", "ingress", Outcome.OK)]
+
+
+def test_one_wrong_pod_is_enough(prove: Callable[..., str], api: FakeApi, recorder: ListRecorder) -> None:
+    api.proxied = lambda pod, _: (200, healthy("aaaaaaa" if pod == "web-2" else NEW))
+    assert prove() == "Pod/shop/web-2: version aaaaaaa instead of bbbbbbb"
+    assert told(recorder)[-1] == ("web-2", "pods/proxy", Outcome.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [(200, "{}", "no /version"), (200, "<html>", "not JSON"), (500, healthy(), "HTTP status 500")],
+)
+def test_no_version_is_unknown_and_never_wrong(
+    prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, status: int, body: str, said: str
+) -> None:
+    api.proxied = lambda _pod, _path: (status, body)
+    assert said in prove()
+    assert told(recorder)[0][2] is Outcome.UNKNOWN
+
+
+def test_a_503_still_tells_about_the_database(prove: Callable[..., str], api: FakeApi, recorder: ListRecorder) -> None:
+    api.proxied = lambda _, path: (503, '{"database": "down"}') if path == "/ready" else (200, healthy())
+    assert prove() == "", "the database does not decide about the version"
+    assert told(recorder, "database")[0] == ("web-1", "pods/proxy", Outcome.FAIL)
+
+
+def test_without_pods_proxy_a_port_forward(
+    prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.refusing["/proxy/"] = 403
+    monkeypatch.setattr(Kube, "pod_forward", lambda *_, **__: (200, healthy().encode()))
+    assert prove() == ""
+    assert told(recorder)[:2] == [(pod, "port-forward", Outcome.OK) for pod in PODS]
+    assert api.refused == 1, "what is forbidden is not tried again"
+
+
+def test_with_neither_the_ingress_alone_and_that_is_on_record(
+    prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise ApiError("pods/portforward: 403", status=403)
+
+    api.refusing["/proxy/"] = 403
+    monkeypatch.setattr(Kube, "pod_forward", forbidden)
+    assert prove() == ""
+    assert told(recorder) == [("Ingress", "ingress", Outcome.OK)] * 3
+    assert [event.outcome for event in recorder.events if event.what == "not-reachable"] == [Outcome.UNKNOWN]
+
+
+def test_silence_starts_the_row_again_and_a_wrong_answer_ends_it(
+    prove: Callable[..., str], recorder: ListRecorder
+) -> None:
+    right, silent, wrong = Answer(200, healthy().encode()), Answer(None, error="read.timeout"), healthy("aaaaaaa")
+    assert prove(Ingress(right, right, silent, right)) == ""
+    assert len([one for one in told(recorder) if one[0] == "Ingress"]) == 6
+    assert prove(Ingress(right, right, Answer(200, wrong.encode()))) == "Ingress: version aaaaaaa instead of bbbbbbb"
+
+
+def test_a_row_that_never_comes_ends(prove: Callable[..., str]) -> None:
+    said = prove(Ingress(Answer(None, error="connect.refused")))
+    assert said == "only 0 of 3 answers in a row through the ingress within 30 s"
+
+
+def test_the_version_now(kube: Kube, recorder: ListRecorder) -> None:
+    assert Prover(story.target(), kube, Ingress(), recorder).version_now() == NEW  # type: ignore[arg-type]
+    away = Ingress(Answer(302))
+    with pytest.raises(RollproofError, match="HTTP status 302"):
+        Prover(story.target(), kube, away, recorder).version_now()  # type: ignore[arg-type]
