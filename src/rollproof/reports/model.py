@@ -35,8 +35,8 @@ class Report:
     environment: Mapping[str, Any] = field(default_factory=dict)
 
     def drills(self) -> Iterator[tuple[str, Facts]]:
-        """The drills with their facts; the run as a whole ("") is not one of them."""
-        return ((drill, facts) for drill, facts in self.facts.items() if drill)
+        """The planned drills with their facts. The undo at the end sees all of theirs again, and is none of them."""
+        return ((drill, facts) for drill, facts in self.facts.items() if drill in self.plan.drills)
 
     def events(self) -> tuple[Event, ...]:
         """Every event of the run once, in order: run-wide events are in each drill's facts."""
