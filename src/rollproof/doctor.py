@@ -25,6 +25,7 @@ from rollproof.ingresslog import read_log
 from rollproof.preflight import Clients, check_app, check_application, check_deployment
 from rollproof.rights import Right, is_granted, needed_rights
 from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
+from rollproof.scheduling import quick
 from rollproof.suites import ALL
 from rollproof.targetfile import LoadedTarget
 
@@ -296,23 +297,13 @@ def _speed(target: Target, *, cores: int) -> Line:
 def measure_lateness(ticks: int = _TICKS, tick_s: float = _TICK_S) -> list[float]:
     """How late this process wakes up, in ms: `ticks` sleeps to absolute times, scheduled as the generator would be."""
     late_ms: list[float] = []
-    quick = _become_quick()
-    begun_s = time.monotonic()
-    for number in range(1, ticks + 1):
-        due_s = begun_s + number * tick_s
-        time.sleep(max(0.0, due_s - time.monotonic()))
-        late_ms.append((time.monotonic() - due_s) * 1e3)
-    if quick:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    with quick():
+        begun_s = time.monotonic()
+        for number in range(1, ticks + 1):
+            due_s = begun_s + number * tick_s
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            late_ms.append((time.monotonic() - due_s) * 1e3)
     return late_ms
-
-
-def _become_quick() -> bool:
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-    except (OSError, AttributeError):  # not granted, or not Linux
-        return False
-    return True
 
 
 def _quiet(late_ms: Sequence[float], traffic: Traffic) -> Line:

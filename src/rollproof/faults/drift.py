@@ -40,6 +40,7 @@ from rollproof.faults.scene import Scene
 from rollproof.faults.sight import Arrival, Sight
 from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
 from rollproof.faults.windows import denied
+from rollproof.scheduling import quick
 from rollproof.undo import Entry, Journal, Undone
 
 __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
@@ -76,7 +77,7 @@ class DriftRunner:
             kind = "control" if now.control else "heal"
             planned = {"object": now.target, "change": now.change, "undo": now.undo, "kind": kind}
             self._tell(now, "planned", planned)
-            with ExitStack() as stack:
+            with quick(), ExitStack() as stack:
                 self._trial(now, self._scene(now, stack))
         except RollproofError as error:
             self._tell(trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)

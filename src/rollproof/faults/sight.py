@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rollproof.clients.kube import ApiError, Kube, Object, WatchStream
 from rollproof.errors import RollproofError
+from rollproof.scheduling import quick
 
 __all__ = ["Arrival", "Sight"]
 
@@ -81,6 +82,10 @@ class Sight:
         )
 
     def _follow(self) -> None:
+        with quick():
+            self._look()
+
+    def _look(self) -> None:
         while not self._stopping.is_set():
             lost = False
             try:

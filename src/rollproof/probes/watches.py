@@ -23,6 +23,7 @@ from rollproof.core.event import Outcome, Recorder
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
+from rollproof.scheduling import quick
 
 __all__ = ["WaitExpiredError", "Watches"]
 
@@ -231,10 +232,11 @@ class Watches:
     def _run(self, stream: _Stream) -> None:
         """A watch's thread: read until it ends, come back, say how long it was away."""
         try:
-            while not self._stopping.is_set():
-                since_s, reason = self._read(stream)
-                if not self._stopping.is_set():
-                    self._come_back(stream, since_s, reason)
+            with quick():
+                while not self._stopping.is_set():
+                    since_s, reason = self._read(stream)
+                    if not self._stopping.is_set():
+                        self._come_back(stream, since_s, reason)
         except Exception as error:  # noqa: BLE001 - a bug in here must end the wait of others, not this thread alone
             self._broken = f"{stream.kind}: {type(error).__name__}: {error}"
             self._gap(stream, time.monotonic(), self._broken, lost=True)
