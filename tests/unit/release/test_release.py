@@ -238,6 +238,13 @@ def test_a_pod_of_the_old_template_that_came_later_counts_as_old() -> None:
     assert rollout.failed.data["leg"] == "old-gone"
 
 
+def test_ready_pods_are_no_rollout_until_the_deployment_counts_them() -> None:
+    behind = {"deployment": deployment(NEW, updated=1), "pods": NEW_PODS}
+    rollout = World(View(*GOOD[:2], behind)).release.deploy()
+    assert rollout.failed is not None
+    assert rollout.failed.data["leg"] == "rolled-out"
+
+
 def test_a_failed_sync_ends_the_road_at_once() -> None:
     broken = at(OURS, phase="Failed", sync_status="OutOfSync", message="one or more objects failed to apply")
     rollout = World(View({"application": broken})).release.deploy()
