@@ -100,13 +100,13 @@ def test_a_session_from_start_to_record(server: Child, tmp_path: Path) -> None:
     with LoadSession(app, Traffic(rate_per_s=300.0), control, notes, tmp_path, drill="drill") as session:
         session.start()
         pid = session.pid
-        server.tell({"windows": [{"at": 0.2, "for": 0.2, "mode": "http-503"}]})
-        server.wait("windows", timeout_s=20)
+        server.tell({"harm": {"http-503": 12}, "every": 3})
+        server.wait("harmed", timeout_s=20)
         log = session.stop()
     assert pid is not None
     assert not Path(f"/proc/{pid}").exists()
     assert set(log.lanes) == {"keepalive-get", "new-get", "keepalive-post", "control", "slow"}
-    assert outcomes(log)["http.503"] == server.newest("victims") > 10
+    assert outcomes(log)["http.503"] == 12
     assert log.versions == ("", "v1")
     assert log.pods == ("", "fault-server")
     assert log.engine.locust_requests == len(log.rows) == notes.events["stopped"]["requests"]
