@@ -89,15 +89,11 @@ def _ask(patient: _Patient, question: _Question) -> Iterator[Line]:
     if missing:
         yield Line(question.name, None, f"not asked, because of: {', '.join(missing)}")
         return
-    good = True
     try:
-        for line in question.answer(patient):
-            good = good and line.ok is not False
-            yield line
+        yield from question.answer(patient)
     except RollproofError as error:
-        good = False
         yield Line(question.name, False, str(error), error.hint)
-    if good:
+    else:
         patient.reached.add(question.name)
 
 

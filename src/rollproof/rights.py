@@ -7,7 +7,7 @@ try a right out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rollproof.clients.kube import Kube
 from rollproof.core.target import Target
@@ -27,7 +27,7 @@ class Right:
     verb: str
     resource: str
     namespace: str
-    why: str
+    why: str = field(compare=False)
     group: str = ""
     subresource: str = ""
     name: str = ""  # only this object is needed: a Role may use resourceNames
@@ -46,7 +46,7 @@ class Right:
 
 
 def needed_rights(target: Target, drills: Iterable[str]) -> tuple[Right, ...]:
-    """Every right that these drills use on this target."""
+    """Every right that these drills use on this target, each once, with the first reason."""
     wanted = frozenset(drills)
     rights = [*_watching(target), *_locking(target), *_reading_argocd(target)]
     if wanted & _DEPLOYING:
