@@ -19,10 +19,10 @@ from rollproof.errors import CannotJudgeError, InputError
 from rollproof.planning import Found, Order
 from rollproof.probes.views import DeploymentView, image_tag
 from rollproof.rights import missing_rights
-from rollproof.safety import check_load_fence, check_namespace_fence
+from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
 from rollproof.targetfile import LoadedTarget
 
-__all__ = ["Clients", "check_app", "check_application", "check_deployment", "check_rights", "look"]
+__all__ = ["Clients", "check_app", "check_application", "check_deployment", "look"]
 
 _PUSHING = ("zero-downtime", "rollback", "release")
 
@@ -68,6 +68,8 @@ def look(order: Order, target: Target, clients: Clients) -> Found:
     check_namespace_fence(target, target.cluster.namespace)
     check_load_fence(target)
     clients.kube.version()
+    _check_rights(order, target, clients)
+    RunLock(clients.kube, target.cluster.namespace, "preflight").check_free()  # under another run nothing is at rest
     deployment = check_deployment(target, clients.kube)
     check_application(target, clients.argo)
     head, tag = clients.repo.head(), clients.repo.tag()
@@ -216,7 +218,7 @@ def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> str:
         raise InputError(message, f"see app.{name} in the target file") from None
 
 
-def check_rights(order: Order, target: Target, clients: Clients) -> None:
+def _check_rights(order: Order, target: Target, clients: Clients) -> None:
     """Refuse a drill that would fail in the middle for want of a right."""
     missing = missing_rights(target, clients.kube, clients.argo.kube, order.drills)
     if missing:
