@@ -82,7 +82,7 @@ class Run:
     def deployed(self) -> Rollout:
         """The release that is open in this run; made now if no drill before has made one."""
         if self._session.deployed is None or not self._session.deployed.revision:
-            with self.phase("act"):
+            with self.phase("settle"):
                 self.keep(self._session.release.deploy())
         deployed = self._session.deployed
         if deployed is None or not deployed.revision:
