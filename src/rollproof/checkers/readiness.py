@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rollproof.checkers.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
@@ -13,7 +14,9 @@ def check(facts: Facts) -> Verdict:
     """FAIL on a wrong value, INCONCLUSIVE if nobody answered or somebody gave no such field, else PASS."""
     app = facts.plan.target.app
     field = f"{app.ready_path}#{app.database_pointer}"
-    proofs = list(facts.find(source="proof", what="database"))
+    act = find_act(facts)
+    since_s = act.started.start_s if act else 0.0  # answers from before belong to another rollout
+    proofs = [event for event in facts.find(source="proof", what="database") if event.start_s >= since_s]
     numbers = {"answers_asked": len(proofs)}
     if not proofs:
         why = f"{field} was never asked"

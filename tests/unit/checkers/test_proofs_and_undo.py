@@ -73,6 +73,10 @@ class TestReadiness:
     def test_a_missing_field_is_not_judged(self) -> None:
         assert readiness.check(Story().database(None).facts()).result is Result.INCONCLUSIVE
 
+    def test_answers_from_before_the_rollout_do_not_count(self) -> None:
+        told = Story().database().release_started(at=200.0)
+        assert readiness.check(told.facts()).result is Result.INCONCLUSIVE
+
     def test_never_asked_is_not_judged(self) -> None:
         assert readiness.check(Story().facts()).result is Result.INCONCLUSIVE
 
