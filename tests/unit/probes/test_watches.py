@@ -242,3 +242,27 @@ def test_no_right_to_list_is_an_error_of_start(api: FakeApi, recorder: ListRecor
     kube = Kube("fake", api.kubeconfig)  # type: ignore[attr-defined]
     with pytest.raises(CannotJudgeError, match="403"):
         Watches(story.target(), kube, Argo(kube, "argocd", "shop"), recorder).start()
+
+
+def test_argo_cd_may_live_in_another_cluster(tmp_path: Path, recorder: ListRecorder) -> None:
+    apps, argos = FakeApi(), FakeApi()
+    apps.put("deployments", DEPLOYMENT)
+    argos.put("applications", {"metadata": {"name": "shop"}, "spec": {}, "status": {"sync": {"revision": "r1"}}})
+    (tmp_path / "other").mkdir()
+    with apps.serve(tmp_path) as here, argos.serve(tmp_path / "other") as there:
+        argo = Argo(Kube("fake", str(there)), "argocd", "shop")
+        with Watches(story.target(), Kube("fake", str(here)), argo, recorder) as watches:
+            argo.refresh()
+            until(watches, lambda: True if watches.application().refresh_pending else None)
+            assert watches.deployment() is not None
+    assert {path.split("/")[-1] for _, path, _ in argos.asked} == {"applications", "shop"}
+    assert not [path for _, path, _ in apps.asked if "applications" in path]
+
+
+def test_a_token_that_expires_during_a_watch_is_renewed(watches: Watches, api: FakeApi, recorder: ListRecorder) -> None:
+    api.refuse_next("pods?watch", 401)
+    api.end_watches("pods")
+    api.put("pods", pod("web-2"))
+    until(watches, lambda: watches.pods().get("web-2"))
+    until(watches, lambda: True if gaps(recorder) else None)
+    assert [gap["lost"] for gap in gaps(recorder)] == [False]
