@@ -322,7 +322,14 @@ class Kube:
             )  # fmt: skip
         except kubernetes_config.ConfigException as error:
             hint = "`kubectl config get-contexts` lists what there is; for the lab: make lab"
+            if "/contexts list" in str(error):
+                raise InputError(f"there is no context {self.context!r} in {where}", hint) from None
             raise InputError(f"context {self.context!r} is not usable from {where}: {error}", hint) from None
+        except Exception as error:  # noqa: BLE001 - a file that is no kubeconfig ends in any exception of its parser
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(
+                f"{where} is not a kubeconfig: {said}", "see cluster.kubeconfig in the target file"
+            ) from None
         return kubernetes_client.ApiClient(configuration)
 
 
