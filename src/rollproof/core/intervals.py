@@ -234,8 +234,9 @@ def merge(found: Iterable[Outage]) -> tuple[Span, ...]:
 
 
 def blind_gaps(log: RequestLog, *, window_ns: tuple[int, int]) -> tuple[Gap, ...]:
-    """For each open-loop lane its largest time without a sample inside the window, edges included; largest first.
+    """For each open-loop lane of the app its largest time without a sample inside the window, edges included.
 
+    Largest first. The control lane is left out: it watches the way in, and no claim about the app rests on it.
     A dispatch that came late is seen as it was: the sample lies where it was really sent.
     """
     start_ns, end_ns = window_ns
@@ -244,6 +245,8 @@ def blind_gaps(log: RequestLog, *, window_ns: tuple[int, int]) -> tuple[Gap, ...
     useful = (kind <= Kind.HARD) & (sends >= start_ns) & (sends <= end_ns)
     gaps: list[Gap] = []
     for lane in log.open_loop:
+        if lane == log.control:
+            continue
         points = np.concatenate(([start_ns], sends[useful & lane_mask(log, lane)], [end_ns])).astype(np.int64)
         i = int(np.argmax(np.diff(points)))
         low, high = int(points[i]), int(points[i + 1])

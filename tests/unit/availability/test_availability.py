@@ -41,7 +41,7 @@ def test_a_clean_rollout_passes_with_the_largest_gap_in_its_claim() -> None:
     assert verdict.result is Result.PASS, verdict.why
     assert verdict.numbers["failures"] == 0
     assert f"{verdict.numbers['gap_ms_max']:.0f} ms" in verdict.why
-    assert verdict.numbers["gap_ms_max"] == 50.0  # the control lane: 20 requests a second, evenly spaced here
+    assert verdict.numbers["gap_ms_max"] == 30.0  # the control lane is sampled every 50 ms, but no claim rests on it
     assert verdict.numbers["latency_ms_p99"] == 4.06  # the slow lane is slow on purpose and does not count
 
 
@@ -194,7 +194,6 @@ class TestBudget:
         for i in range(20):
             hurt.fail(at=110.0 + i, until=110.2 + i)
         assert judge(hurt, downtime_budget_ms=1000.0).result is Result.FAIL
-
 
     def test_failures_that_the_control_shared_do_not_prove_that_the_app_was_back(self) -> None:
         hurt = clean().fail(at=118.0, until=118.6).fail("control", at=118.25, until=118.35)

@@ -141,11 +141,10 @@ class TestBlindGaps:
     def gap_ms(self, log: RequestLog, lane: str) -> float:
         return next(gap.gap_ms for gap in blind_gaps(log, window_ns=ALL_NS) if gap.lane == lane)
 
-    def test_the_largest_gap_of_each_open_loop_lane(self) -> None:
+    def test_the_largest_gap_of_each_open_loop_lane_of_the_app(self) -> None:
         log = Requests().with_slow().build()
         gaps = blind_gaps(log, window_ns=ALL_NS)
-        assert {gap.lane for gap in gaps} == set(LANES[:4])
-        assert gaps[0].lane == "control"
+        assert {gap.lane for gap in gaps} == set(LANES[:4]) - {"control"}
         assert self.gap_ms(log, "keepalive-get") == pytest.approx(10.0, abs=0.1)
 
     def test_a_stall_of_our_own_is_a_gap_and_named_as_ours(self) -> None:
