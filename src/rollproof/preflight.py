@@ -14,7 +14,7 @@ from rollproof.clients.argo import ApplicationState, Argo, application_state
 from rollproof.clients.http import Answer, Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.repo import EnvRepo
-from rollproof.core.target import App, Target
+from rollproof.core.target import App, Control, Target
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.planning import Found, Order
 from rollproof.probes.views import DeploymentView, image_tag
@@ -82,6 +82,7 @@ def look(order: Order, target: Target, clients: Clients) -> Found:
     if target.release.mode == "push" and any(drill in _PUSHING for drill in order.drills):
         clients.repo.may_push()
     check_app(target.app, clients.http, tag)
+    _check_control(target.control, clients.http)
     return Found(running_sha=tag, env_repo_head=head)
 
 
@@ -181,18 +182,38 @@ def check_app(app: App, http: Http, sha: str) -> None:
     if database != app.database_ok:
         message = f"{app.base_url}{app.ready_path} says database {database!r}, not {app.database_ok!r}"
         raise CannotJudgeError(message, "sick before we begin; or app.database_ok names another word")
-    for name in ("home_path", "slow_path"):
+    for name in ("home_path", "slow_path", "post_path"):
         path = getattr(app, name)
-        if path and (answer := _asked(app, http, path)).status != 200:
-            raise InputError(
-                f"{app.base_url}{path} answered {answer.status}, not 200", f"see app.{name} in the target file"
-            )
+        if path:
+            answer = http.post(path) if name == "post_path" else http.get(path)
+            _check_answer(f"{app.base_url}{path}", answer)
+            _check_good(f"{app.base_url}{path}", answer, f"app.{name}")
+
+
+def _check_control(control: Control | None, http: Http) -> None:
+    """A control probe that fails without us could never speak for the app."""
+    if control is None:
+        return
+    answer = http.ask(control.url, {"Host": control.host} if control.host else {})
+    if answer.error:
+        raise CannotJudgeError(f"{control.url} (the control probe) did not answer: {answer.error}", "see control.url")
+    _check_good(f"{control.url} (the control probe)", answer, "control.url and control.host")
+
+
+def _check_good(url: str, answer: Answer, place: str) -> None:
+    if answer.status is None or not 200 <= answer.status < 300:
+        kind = InputError if answer.status is not None and answer.status < 500 else CannotJudgeError
+        raise kind(f"{url} answered {answer.status}, which load would count as a failure", f"see {place}")
 
 
 def _asked(app: App, http: Http, path: str) -> Answer:
-    """The answer, if it is one that load could be sent to."""
-    url = f"{app.base_url}{path}"
+    """The answer to a GET, if it is one that load could be sent to."""
     answer = http.get(path)
+    _check_answer(f"{app.base_url}{path}", answer)
+    return answer
+
+
+def _check_answer(url: str, answer: Answer) -> None:
     if answer.error.startswith("connect.tls"):
         raise InputError(
             f"{url}: {answer.error}", "see app.ca_file, and whether base_url has the right host and scheme"
@@ -207,7 +228,6 @@ def _asked(app: App, http: Http, path: str) -> Answer:
         raise InputError(f"{url} answered {answer.status}", "name credentials: app.basic_auth_env or app.headers_env")
     if answer.status in {403, 429}:
         raise CannotJudgeError(f"{url} answered {answer.status}: a gate in front refuses us", "see app.headers_env")
-    return answer
 
 
 def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> str:

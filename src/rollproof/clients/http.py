@@ -90,19 +90,27 @@ class Http:
         """One GET of `path` below the base URL."""
         return self.ask(f"{self._base_url}{path}", self._headers)
 
+    def post(self, path: str) -> Answer:
+        """One POST of an empty JSON object to `path` below the base URL, as the load's POST lane sends it."""
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return request(
+            "POST", f"{self._base_url}{path}", headers, verify=self._verify, timeout_s=self._timeout_s, body=b"{}"
+        )
+
     def ask(self, url: str, headers: Mapping[str, str]) -> Answer:
         """One GET of any URL, with this target's TLS settings."""
         return request("GET", url, headers, verify=self._verify, timeout_s=self._timeout_s)
 
 
 def request(
-    method: str, url: str, headers: Mapping[str, str], *, verify: ssl.SSLContext | None = None, timeout_s: float = 5.0
-) -> Answer:
+    method: str, url: str, headers: Mapping[str, str], *, verify: ssl.SSLContext | None = None, timeout_s: float = 5.0,
+    body: bytes = b"",
+) -> Answer:  # fmt: skip
     """One request over a new connection, without redirect, retry or proxy from the environment."""
     context = verify or ssl.create_default_context()
     try:
         with httpx.Client(verify=context, timeout=timeout_s, trust_env=False) as client:
-            answer = client.request(method, url, headers={**headers, "Connection": "close"})
+            answer = client.request(method, url, headers={**headers, "Connection": "close"}, content=body)
     except httpx.HTTPError as error:
         return Answer(status=None, error=_error_class(error))
     return Answer(status=answer.status_code, body=answer.content, headers=dict(answer.headers))

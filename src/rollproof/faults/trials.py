@@ -15,6 +15,7 @@ from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.plan import Touch
 from rollproof.core.target import Target
+from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.objects import declared, field_name, read_field
 from rollproof.probes.views import image_tag
 
@@ -123,8 +124,14 @@ class _Look:
         return self.kube.get("Service", self.namespace, self.target.cluster.service)
 
     def configmap(self) -> Object:
-        name = self.target.drift.configmap or self._tracked("ConfigMap")
-        return self.kube.get("ConfigMap", self.namespace, name)
+        named = self.target.drift.configmap
+        found = self.kube.find("ConfigMap", self.namespace, named or self._tracked("ConfigMap"))
+        if found is None and named:
+            message = f"there is no ConfigMap {named!r} in namespace {self.namespace!r}"
+            raise InputError(message, "see drift.configmap in the target file")
+        if found is None:
+            raise CannotJudgeError(f"a ConfigMap of {self.argo.application} is missing", "is the Application synced?")
+        return found
 
     def _tracked(self, kind: str) -> str:
         resources = (self.argo.read().get("status") or {}).get("resources") or ()
