@@ -166,6 +166,7 @@ def test_a_version_that_is_gone_in_mid_stream_lists_again(
     until(watches, lambda: True if gaps(recorder) else None)
     assert [gap["lost"] for gap in gaps(recorder)] == [False]
     assert "410" in gaps(recorder)[0]["reason"]
+    assert sum(1 for _, path, query in api.asked if path.endswith("/pods") and "watch" not in query) == 2
 
 
 def test_a_watch_that_never_came_back_has_lost_facts(api: FakeApi, recorder: ListRecorder) -> None:

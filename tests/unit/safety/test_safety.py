@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import story
@@ -108,6 +109,22 @@ def test_of_two_at_the_same_moment_one_wins(kube: Kube, api: FakeApi) -> None:
     for lock in locks:
         lock.release()
     assert ("leases", LEASE_NAME) not in api.objects
+
+
+def test_of_two_heirs_of_a_dead_run_one_wins(kube: Kube, api: FakeApi) -> None:
+    api.put("leases", {"metadata": {"name": LEASE_NAME}, "spec": {}})
+    faster = RunLock(kube, "shop", "run-2")
+
+    class Overtaken(Kube):
+        def find(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+            found = super().find(kind, namespace, name)
+            faster.acquire()
+            return found
+
+    with pytest.raises(LockedError, match="at the same moment"):
+        RunLock(Overtaken("fake", kube.kubeconfig), "shop", "run-1").acquire()
+    assert str(lease(api)["holderIdentity"]).startswith("run-2 ")
+    faster.release()
 
 
 def test_it_is_renewed_while_the_run_lives(kube: Kube, api: FakeApi) -> None:
