@@ -47,6 +47,7 @@ __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
 
 _SETTLE_S = 120.0  # an image that cannot start is rolled back within this, or the next trial is not fair
 _GRAIN_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
+_TRIES = 3
 _NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not Argo CD's
 
 
@@ -114,9 +115,12 @@ class DriftRunner:
     def _before(self, trial: Trial, scene: Scene) -> Mapping[str, Any]:
         """Wait for rest, wait out or reset the back-off, and write down where the trial starts from."""
         rules = self._rules()
-        self._rest(scene)
-        if not trial.control:
-            self._out_of_backoff(scene, rules)
+        for _ in range(_TRIES):
+            self._rest(scene)
+            if not trial.control:
+                self._out_of_backoff(scene, rules)
+            if not why_unfair(self._argo.state(), scene.rollout(self._target.cluster.container)):
+                break  # else a commit came while the back-off ran: what follows it must come to rest too
         state, application = self._argo.state(), self._argo.read()
         on, healing = self_heal(application)
         quiet_s = age_s(state.finished_at, time.time())
