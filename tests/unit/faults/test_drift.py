@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import story
-from fakecluster import NAMESPACE, FakeCluster
+from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
 from recorder import ListRecorder
 
 from rollproof.clients.argo import Argo
@@ -201,3 +203,21 @@ def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> No
     assert drill.words() == ["planned", "before"]
     assert drill.said("before")["window_denied"] is True
     assert "sync window" in drill.said("before")["why_unfair"]
+
+
+def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    app["status"]["operationState"] = operation_state(1, stamp(datetime.now(UTC)))
+    cluster.put(app)
+
+    def commit(_: float) -> None:
+        monkeypatch.setattr("rollproof.faults.drift.time.sleep", lambda _: None)
+        moving = cluster.get("Application", "argocd", "shop")
+        cluster.put({**moving, "status": {**moving["status"], "sync": {"status": "OutOfSync", "revision": REVISION}}})
+        threading.Timer(0.1, cluster.put, args=(moving,)).start()
+
+    monkeypatch.setattr("rollproof.faults.drift.time.sleep", commit)
+    assert "restored" in Drill(tmp_path, "configmap", cluster=cluster).run().words()
