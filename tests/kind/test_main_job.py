@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import EnvRepo, Tool
+from lab_user import EnvRepo, Tool
 
 DRIFTS = {
     "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service", "delete-configmap",

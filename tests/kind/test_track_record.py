@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import APP, NAMESPACE, EnvRepo, Tool, kubectl, patched, settle
+from lab_user import APP, NAMESPACE, EnvRepo, Tool, kubectl, patched, settle
 
 KUSTOMIZATION = "overlays/dev/kustomization.yaml"
 NO_PRESTOP = """
