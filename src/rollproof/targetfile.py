@@ -210,7 +210,7 @@ def _env_file(path: Path, name: str) -> dict[str, str]:
         lines = Path(name).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        hint = "create it with KEY=VALUE lines, or remove env_file and set the variables"
+        hint = "create it with KEY=VALUE lines, or remove env_file and set the variables; for the lab: make lab"
         raise TargetFileError(f"{path}: env_file {name} cannot be read: {reason}", hint) from None
     found = {}
     for number, raw in enumerate(lines, start=1):

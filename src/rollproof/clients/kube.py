@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
@@ -313,6 +314,9 @@ class Kube:
 
     def _load(self) -> Any:
         where = self.kubeconfig or "KUBECONFIG or ~/.kube/config"
+        if self.kubeconfig and not Path(self.kubeconfig).exists():
+            hint = "cluster.kubeconfig in the target file names it; for the lab: make lab"
+            raise InputError(f"kubeconfig {where} does not exist", hint)
         try:
             configuration = kubernetes_client.Configuration()
             configuration.connection_pool_maxsize = 32

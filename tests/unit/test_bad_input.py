@@ -1,0 +1,274 @@
+"""Bad input that needs no lab: one message that says what to do next, exit 2 or 3, nothing left behind.
+
+Commands run through `main`, as the console script does, in this process. What a real cluster, git server or app has to
+say no to is in tests/kind/test_bad_input.py; tests/unit/test_targetfile.py has each rule of the target file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from story import good_release, plan
+
+from rollproof.cli import main
+from rollproof.judging import judge_run, write_reports
+from rollproof.runfolder import RunFolder
+
+TARGET = """
+name = "shop"
+[cluster]
+context = "staging"
+kubeconfig = "kubeconfig"
+namespace = "shop"
+deployment = "web"
+service = "web"
+[argocd]
+application = "shop"
+[env_repo]
+url = "http://127.0.0.1:9/env.git"
+overlay = "overlays/dev"
+image = "registry.example.com/web"
+[app]
+base_url = "http://127.0.0.1:9"
+[fences]
+namespaces = ["shop"]
+"""
+SECRET = "s3cret-value-9c1d"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a user has after a command."""
+
+    exit_code: int
+    output: str
+
+    def assert_is(self, exit_code: int, *texts: str) -> None:
+        for text in texts:
+            assert text in self.output
+        assert self.exit_code == exit_code, self.output
+        assert sum(line.startswith("error: ") for line in self.output.splitlines()) == 1, self.output
+        assert "Traceback" not in self.output
+        assert SECRET not in self.output
+
+
+User = Callable[..., Said]
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> User:
+    """Types a command in a folder with a target file; a refused one leaves no run folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    Path("targets").mkdir()
+    Path("targets/lab.toml").write_text(TARGET)
+
+    def type_in(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["rollproof", *words])
+        before = sorted(tmp_path.glob("reports/*"))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert sorted(tmp_path.glob("reports/*")) == before
+        told = capfd.readouterr()
+        return Said(int(ended.value.code or 0), told.out + told.err)
+
+    return type_in
+
+
+# -- the cluster ------------------------------------------------------------------------------------------------------
+
+
+def kubeconfig(server: str = "https://127.0.0.1:9", context: str = "staging") -> str:
+    return json.dumps({
+        "apiVersion": "v1", "kind": "Config", "users": [{"name": "u", "user": {"token": SECRET}}],
+        "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_no_cluster(user: User, command: str) -> None:
+    Path("targets/kubeconfig").write_text(kubeconfig())
+    user(command, "zero-downtime").assert_is(
+        3, "the API server of context 'staging' (https://127.0.0.1:9) did not answer", "is the cluster up"
+    )
+
+
+def test_wrong_context(user: User) -> None:
+    Path("targets/kubeconfig").write_text(kubeconfig(context="production"))
+    user("plan", "drift").assert_is(2, "there is no context 'staging' in", "kubectl config get-contexts")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "targets/kubeconfig does not exist"),
+        ("", "is empty"),
+        ("contexts: [", "is not a kubeconfig: ParserError"),
+        ("- a list", "is not a kubeconfig: TypeError"),
+        ("apiVersion: v1\nkind: Config\n", "there is no context 'staging' in"),
+        (kubeconfig().replace('"name": "c"', '"name": "d"'), "context 'staging' is not usable from"),
+    ],
+)
+def test_a_kubeconfig_that_is_none(user: User, content: str | None, said: str) -> None:
+    if content is not None:
+        Path("targets/kubeconfig").write_text(content)
+    user("plan", "drift").assert_is(2, said)
+
+
+# -- the target file --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("plan", "drift"), ("run", "drift"), ("doctor",)])
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('service = "web"', 'servce = "web"', "cluster.servce: unknown key; did you mean cluster.service?"),
+        ('context = "staging"', "context = 5", "cluster.context: a text in quotes was expected, found 5"),
+        ('overlay = "overlays/dev"\n', "", "env_repo.overlay: missing, and it has no default"),
+        ('name = "shop"\n', 'name = "shop\n', "is not TOML"),
+        ('name = "shop"\n', 'name = "shop"\nschema = 99\n', "has schema 99"),
+        (
+            'namespace = "shop"\n', 'namespace = "kube-system"\n',
+            "cluster.namespace: 'kube-system' is outside of fences.namespaces (shop)",
+        ),
+        (
+            'base_url = "http://127.0.0.1:9"', 'base_url = "http://shop.example.com"',
+            "app.base_url: host 'shop.example.com' is outside of fences.load_hosts",
+        ),
+        ('overlay = "', 'password_env = "ROLLPROOF_UNSET"\noverlay = "', "ROLLPROOF_UNSET is not set"),
+        ('url = "http://127', f'url = "http://u:{SECRET}@127', "env_repo.url: holds a password"),
+        ('name = "shop"\n', 'name = "shop"\nenv_file = "nothing.env"\n', "nothing.env cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_target_file(user: User, words: tuple[str, ...], old: str, new: str, said: str) -> None:
+    assert old in TARGET
+    Path("targets/lab.toml").write_text(TARGET.replace(old, new, 1))
+    user(*words).assert_is(2, "targets/lab.toml", said)
+
+
+def test_no_target_file(user: User) -> None:
+    user("run", "drift", "--target", "targets/nothing.toml").assert_is(
+        2, "target file targets/nothing.toml does not exist", "there is targets/lab.toml"
+    )
+
+
+def test_a_drill_without_its_prerequisite(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollproof.child.find_spec", lambda _name: None)
+    user("run", "drift").assert_is(2, "pytest, which is not installed", "pip install")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "said"),
+    [
+        ("production = true", ("drift",), "--i-mean-production"),
+        ('[release]\nmode = "observe"', ("zero-downtime",), "--sha <sha>"),
+        ('[release]\nmode = "observe"', ("rollback", "--sha", "abc1234"), "release.mode is 'observe'"),
+    ],
+)
+def test_a_drill_that_the_target_does_not_allow(user: User, settings: str, words: tuple[str, ...], said: str) -> None:
+    Path("targets/lab.toml").write_text(f"{TARGET}{settings}\n")
+    user("run", *words).assert_is(2, said)
+
+
+# -- run folders ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(user: User) -> Path:  # noqa: ARG001 - it makes the folder that we are in
+    """A whole run below reports/."""
+    with RunFolder.create(Path("reports/20260101T000000Z-zero-downtime"), plan()) as run:
+        run.drill = "zero-downtime"
+        run.record("run", "drill", "started")
+        for event in good_release().events:
+            run.record(
+                event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s,
+                end_s=event.end_s, data=event.data,
+            )  # fmt: skip
+        run.record("run", "judge", "asked", data={"checkers": ["rollout"]})
+        run.record("run", "drill", "finished")
+        write_reports(run, judge_run(run))
+        return run.path
+
+
+def emptied(run: Path) -> None:
+    shutil.rmtree(run)
+    run.mkdir()
+
+
+def newer(run: Path) -> None:
+    document = json.loads((run / "plan.json").read_text())
+    (run / "plan.json").write_text(json.dumps({**document, "schema": 99}))
+
+
+def cut(name: str, share: float = 0.5) -> Callable[[Path], None]:
+    def cut_off(run: Path) -> None:
+        content = (run / name).read_bytes()
+        (run / name).write_bytes(content[: int(len(content) * share)])
+
+    return cut_off
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).unlink()
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "gone": (shutil.rmtree, "does not exist"),
+    "empty": (emptied, "is empty"),
+    "newer": (newer, "was written by a newer rollproof (schema 99)"),
+    "no plan": (without("plan.json"), "is no run folder: it has no plan.json"),
+    "plan cut": (cut("plan.json"), "plan.json is cut off or damaged"),
+    "plan emptied": (cut("plan.json", 0), "plan.json is cut off or damaged"),
+}
+FACT_DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no timeline": (without("timeline.jsonl"), "timeline.jsonl is missing"),
+    "timeline emptied": (cut("timeline.jsonl", 0), "timeline.jsonl is empty"),
+    "timeline cut": (cut("timeline.jsonl"), "is cut off"),
+    "verdicts cut": (cut("verdicts.json"), "verdicts.json is cut off or damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, *FACT_DAMAGES])
+def test_judge_of_a_damaged_folder(user: User, stored: Path, damage: str) -> None:
+    break_it, said = {**DAMAGES, **FACT_DAMAGES}[damage]
+    break_it(stored)
+    before = files(stored)
+    user("judge", str(stored)).assert_is(2, said)
+    assert files(stored) == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_undo_of_a_damaged_folder(user: User, stored: Path, damage: str) -> None:
+    break_it, said = DAMAGES[damage]
+    break_it(stored)
+    before = files(stored)
+    user("undo", str(stored)).assert_is(2, said)
+    assert files(stored) == before
+
+
+def test_undo_of_a_journal_that_cannot_be_read(user: User, stored: Path) -> None:
+    """Not exit 0: what cannot be read may still have to be undone."""
+    (stored / "undo.jsonl").write_text("not JSON\n{}\n")
+    before = (stored / "undo.jsonl").read_bytes()
+    user("undo", str(stored)).assert_is(2, "undo.jsonl line 1 is not JSON", "look at it by hand")
+    assert (stored / "undo.jsonl").read_bytes() == before
+
+
+def test_a_file_is_no_run_folder(user: User) -> None:
+    for command in ("judge", "undo"):
+        user(command, "targets/lab.toml").assert_is(2, "targets/lab.toml")
+
+
+def test_any_folder_is_no_run_folder(user: User) -> None:
+    user("judge", "targets").assert_is(2, "targets is no run folder")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
