@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab import apprepo
+from lab import apprepo, settings
 from lab.steps import LabError
 
 
@@ -67,3 +68,10 @@ def test_an_edit_that_no_longer_fits_the_sources_says_which(tmp_path: Path, monk
     monkeypatch.setattr(apprepo, "RELEASES", (apprepo.RELEASES[0], stale))
     with pytest.raises(LabError, match=r"release 'second' replaces 'no such text' in src/app.php .* occurs 0 times"):
         apprepo.build(tmp_path / "app.git")
+
+
+def test_the_lab_target_names_the_good_releases(tmp_path: Path) -> None:
+    """A change of the app's sources changes every sha: then targets/lab.toml has to follow."""
+    made = apprepo.build(tmp_path / "app.git")
+    target = tomllib.loads((settings.REPOSITORY / "targets" / "lab.toml").read_text(encoding="utf-8"))
+    assert target["release"]["shas"] == [made["first"], made["second"], made["third"]]
