@@ -142,6 +142,8 @@ def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
 
 
 def _judge_heal(facts: Facts, trial: _Trial) -> Verdict:
+    if trial.data("before").get("window_denied") and "injected" not in trial.said:
+        return _judge_window(facts, trial)
     why = _why_not_judged(trial)
     if why:
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
@@ -154,6 +156,15 @@ def _judge_heal(facts: Facts, trial: _Trial) -> Verdict:
     else:
         verdict = _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
     return replace(verdict, numbers=times)
+
+
+def _judge_window(facts: Facts, trial: _Trial) -> Verdict:
+    """A window that forbids syncs needs no drift to prove that none would be healed."""
+    finding = Finding("SYNC_WINDOW", *CAUSES["sync_window"])
+    why = "nothing would be healed now, and nothing was changed: a sync window forbids automated syncs"
+    if not facts.plan.target.drift.must_heal:
+        return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", findings=(finding,))
+    return _verdict(trial.subject, Result.FAIL, why, findings=(finding,))
 
 
 def _why_not_judged(trial: _Trial) -> str:

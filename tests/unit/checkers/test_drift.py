@@ -172,6 +172,13 @@ class TestNotHealed:
     def test_not_watched_long_enough_is_not_judged(self) -> None:
         assert judged(self.told(waited_s=4.0)).result is Result.INCONCLUSIVE
 
+    @pytest.mark.parametrize(("must_heal", "result"), [(True, Result.FAIL), (False, Result.SKIPPED)])
+    def test_a_closed_sync_window_is_judged_without_a_drift(self, must_heal: bool, result: Result) -> None:
+        told = ready(tale(must_heal=must_heal), window_denied=True, fair=False, why_unfair="a sync window forbids it")
+        verdict = judged(told)
+        assert verdict.result is result
+        assert verdict.findings[0].code == "SYNC_WINDOW"
+
     def test_a_cause_that_this_version_does_not_know_is_no_excuse(self) -> None:
         assert judged(self.told(must_heal=False, sunspots=True)).result is Result.FAIL
 
