@@ -103,7 +103,7 @@ def undo(
     reports: Reports = _REPORTS,
 ) -> None:
     """Put back what a run left changed, for example after kill -9. Never overwrites what somebody changed since."""
-    from rollproof.session import undo_stored  # noqa: PLC0415
+    from rollproof.putback import undo_stored  # noqa: PLC0415
 
     if (run_folder is None) == (not last):
         raise InputError("name a run folder, or say --last", "`ls reports/` shows the runs")

@@ -10,13 +10,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from rollproof import faults
-from rollproof.clients.kube import Kube
 from rollproof.clients.registry import check_image
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
@@ -24,26 +21,24 @@ from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.drilling import Run
 from rollproof.environment import gather
-from rollproof.errors import LockedError, RollproofError
+from rollproof.errors import LockedError
 from rollproof.faults.trials import plan_trials
 from rollproof.interrupts import Interrupts
 from rollproof.judging import judge_drill, judge_run, write_reports
 from rollproof.planning import Order, check_order, make_plan, wanted_target
 from rollproof.preflight import Clients, look
-from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
-from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
+from rollproof.putback import KEPT, LEASE_KIND, connect, handlers, look_whether_as_before, replay_all
+from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import UNDO, RunFolder, new_run_id
 from rollproof.safety import LEASE_NAME, RunLock, lease_release
 from rollproof.targetfile import LoadedTarget, load, secret_values
-from rollproof.undo import FolderStore, Handler, Journal, Undone, replay
+from rollproof.undo import FolderStore, Journal, Undone
 
-__all__ = ["Session", "preview", "undo_stored"]
+__all__ = ["Session", "preview"]
 
 T = TypeVar("T")
-_LEASE_KIND = "lease-release"
-_KEPT = "kept: "  # how the reason of an entry begins that is not undone on purpose
 
 
 def preview(order: Order, loaded: LoadedTarget) -> Plan:
@@ -116,17 +111,13 @@ class Session:
         self._watches.start()
         self.status("how late the watches are")
         self._watches.calibrate(lease=LEASE_NAME)
-        self._release = Release(
-            self.plan, kube=self._clients.kube, argo=self._clients.argo, repo=self._clients.repo, view=self._watches,
-            prover=Prover(target, self._clients.kube, self._clients.http, self._folder), recorder=self._folder,
-            journal=self.journal, status=self.status,
-        )  # fmt: skip
+        self._release = connect(self.plan, self._clients, self._watches, self._folder, self.journal, self.status)
 
     def _take_lock(self, target: Target) -> None:
         namespace = target.cluster.namespace
         lock = RunLock(self.clients.kube, namespace, self.plan.run_id)
         args = {"namespace": namespace, "run_id": self.plan.run_id}
-        self.journal.write(_LEASE_KIND, f"Lease/{namespace}/{LEASE_NAME}", args)
+        self.journal.write(LEASE_KIND, f"Lease/{namespace}/{LEASE_NAME}", args)
         try:
             lock.acquire()
         except LockedError:
@@ -160,8 +151,13 @@ class Session:
         self.console.status(text)
 
     def running_sha(self) -> str:
-        """The version that should be running now: the deployed one if a release is open, else the one from before."""
-        return self.plan.new_sha if self.journal.open_entries(TAG_KIND) else self.plan.old_sha
+        """The version that should be running now: the deployed one if a release is open, else the one from before.
+
+        A release that we only observed is not ours to take back: once its commit was seen, it is what should run.
+        """
+        observed = self.plan.target.release.mode == "observe" and self.deployed is not None and self.deployed.revision
+        ours = bool(self.journal.open_entries(TAG_KIND))
+        return self.plan.new_sha if ours or observed else self.plan.old_sha
 
     # -- drills -------------------------------------------------------------------------------------------------
 
@@ -202,13 +198,8 @@ class Session:
         self.console.phase("undo-check")
         begun_s = time.monotonic()
         kept = self._keep()
-        ended = replay(self.journal, self._handlers(), later=frozenset({_LEASE_KIND}))
-        left = any(undone.how in {"left", "failed"} for _, undone in ended)
-        if not left and self._release is not None:
-            self._check_undone(self.plan.new_sha if kept else self.plan.old_sha)
-        if self._watches is not None:
-            self._watches.stop()
-        replay(self.journal, self._handlers())
+        undo = handlers(self.clients, self.plan.run_id, self._give_lock_back)
+        replay_all(self.journal, undo, look=lambda ended: self._look(ended, kept=kept))
         self.folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
 
     def _keep(self) -> bool:
@@ -222,32 +213,26 @@ class Session:
         why = "the release passed" if passed else "--on-fail keep"
         entries = self.journal.open_entries(TAG_KIND)
         for entry in entries:
-            self.journal.settle(entry, Undone("not-needed", reason=f"{_KEPT}{why}"))
+            self.journal.settle(entry, Undone("not-needed", reason=f"{KEPT}{why}"))
         return bool(entries)
 
-    def _check_undone(self, sha: str) -> None:
-        """Look whether all is as it was: the version, every pod, Argo CD at rest. A fact like any other."""
-        self.status(f"everything to be as before ({sha})")
-        self.folder.record("undo", "Undo/check", "written", data={"object": "the app", "args": {"version": sha}})
-        begun_s = time.monotonic()
-        how, data = "done", {"version": sha, "reason": f"only {sha} runs, synced and healthy"}
-        try:
-            self.release.settle(sha, deadline_s=self.plan.target.release.deadline_s)
-        except RollproofError as error:
-            how, data = "failed", {"reason": f"not as before: {error}"}
-        outcome = Outcome.OK if how == "done" else Outcome.FAIL
-        self.folder.record(
-            "undo", "Undo/check", how, outcome=outcome, start_s=begun_s, end_s=time.monotonic(), data=data
-        )
+    def _look(self, ended: list[Undone], *, kept: bool) -> None:
+        """Look whether all is as it should be now; not if something of ours was left or could not be undone."""
+        if self._release is not None and not any(undone.how in {"left", "failed"} for undone in ended):
+            ours = self.plan.target.release.mode == "push"  # else the pipeline's release stays, as it should
+            sha = self.plan.new_sha if kept else self.plan.old_sha if ours else self.clients.repo.tag()
+            look_whether_as_before(
+                self.plan, sha=sha, release=self._release, repo=self.clients.repo, recorder=self.folder,
+                status=self.status,
+            )  # fmt: skip
+        if self._watches is not None:
+            self._watches.stop()
 
-    def _handlers(self) -> Mapping[str, Handler]:
-        def give_back(args: Mapping[str, object]) -> Undone:
-            if self._lock is None:
-                return lease_release(self.clients.kube, args)
-            self._lock.release()
-            return Undone("done")
-
-        return {**_handlers(self.clients, self.plan.run_id), _LEASE_KIND: give_back}
+    def _give_lock_back(self, args: Mapping[str, object]) -> Undone:
+        if self._lock is None:
+            return lease_release(self.clients.kube, args)
+        self._lock.release()
+        return Undone("done")
 
     def _judge(self) -> None:
         report = judge_run(self.folder)
@@ -257,41 +242,3 @@ class Session:
 
     def _busy(self, thread: int | None) -> bool:
         return self._folder is not None and self._folder.recording(thread)
-
-
-def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = None) -> int:
-    """Put back what a stored run left open, and judge the run anew. The exit code is about the undo alone."""
-    with RunFolder.open_for_undo(path, listener=console.follow) as folder:
-        target = folder.plan.target
-        loaded = load(target_path) if target_path else LoadedTarget.stored(target)
-        folder.redact(secret_values(loaded))
-        folder.drill = UNDO
-        journal = Journal(FolderStore(path / "undo.jsonl"), folder)
-        begun_s = time.monotonic()
-        with Clients.of(loaded) as clients:
-            handlers = {**_handlers(clients, folder.plan.run_id), _LEASE_KIND: _lease_handler(clients.kube)}
-            ended = replay(journal, handlers)
-        folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
-    with suppress(RollproofError), RunFolder.open(path) as folder:  # a damaged timeline cannot be judged any more
-        write_reports(folder, judge_run(folder))
-    failed = [undone for _, undone in ended if undone.how == "failed"]
-    left = [undone for _, undone in ended if undone.how == "left"]
-    if failed:
-        console.problem(f"{len(failed)} of {len(ended)} changes could not be undone: {failed[0].reason}")
-        return 4
-    if left:
-        console.problem(f"{len(left)} of {len(ended)} changes were left alone: {left[0].reason}", "decide by hand")
-        return 3
-    console.status(f"{len(ended)} changes undone" if ended else "nothing was left to undo")
-    return 0
-
-
-def _handlers(clients: Clients, run_id: str) -> dict[str, Handler]:
-    return {
-        **faults.undo_handlers(clients.kube, clients.argo),
-        TAG_KIND: lambda args: restore_tag(clients.repo, run_id, args),
-    }
-
-
-def _lease_handler(kube: Kube) -> Handler:
-    return lambda args: lease_release(kube, args)
