@@ -25,13 +25,16 @@ __all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_cra
 
 EXIT_BASE = 40  # the child ends with this + our code if it ended before there was a run folder; pytest's end at 5
 _INI = Path(__file__).parent / "suites" / "pytest.ini"
+_NEEDS = {"pytest": frozenset[str](), "locust": frozenset({"zero-downtime", "rollback"})}  # empty: by every drill
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> int:
     """Run the drills and give the run's exit code."""
-    if find_spec("pytest") is None:
-        raise InputError("the drills run in pytest, which is not installed", "pip install 'rollproof[pytest,load]'")
+    for name, needed_by in _NEEDS.items():
+        if find_spec(name) is None and (not needed_by or needed_by & set(order.drills)):
+            message = f"{', '.join(order.drills)} needs {name}, which is not installed"
+            raise InputError(message, "pip install 'rollproof[pytest,load]'")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     words = pytest_words(order, files, target=target, folder=folder)

@@ -159,9 +159,12 @@ def test_no_target_file(user: User) -> None:
     )
 
 
-def test_a_drill_without_its_prerequisite(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollproof.child.find_spec", lambda _name: None)
-    user("run", "drift").assert_is(2, "pytest, which is not installed", "pip install")
+@pytest.mark.parametrize(("drill", "missing"), [("drift", "pytest"), ("rollback", "locust"), ("all", "locust")])
+def test_a_drill_without_its_prerequisite(
+    user: User, monkeypatch: pytest.MonkeyPatch, drill: str, missing: str
+) -> None:
+    monkeypatch.setattr("rollproof.child.find_spec", lambda name: None if name == missing else object())
+    user("run", drill).assert_is(2, f"needs {missing}, which is not installed", "pip install")
 
 
 @pytest.mark.parametrize(
