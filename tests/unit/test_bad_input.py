@@ -6,18 +6,28 @@ say no to is in tests/kind/test_bad_input.py; tests/unit/test_targetfile.py has 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import ssl
+import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from story import good_release, plan
 
 from rollproof.cli import main
+from rollproof.clients.http import Http
+from rollproof.core.target import App
+from rollproof.errors import RollproofError
 from rollproof.judging import judge_run, write_reports
+from rollproof.preflight import check_app
 from rollproof.runfolder import RunFolder
 
 TARGET = """
@@ -275,3 +285,78 @@ def test_any_folder_is_no_run_folder(user: User) -> None:
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# -- the app's address ------------------------------------------------------------------------------------------------
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Answers like a server that is not the app."""
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", f"https://shop.example.com{self.path}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def elsewhere(certificate: Path | None = None) -> Iterator[str]:
+    """A little server of ours: its base URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=partial(server.serve_forever, poll_interval=0.02), daemon=True).start()
+    try:
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def asked(base_url: str) -> RollproofError:
+    app = App(base_url=base_url)
+    with pytest.raises(RollproofError) as caught:
+        check_app(app, Http(app, {}), "abc1234")
+    return caught.value
+
+
+def test_a_redirect() -> None:
+    with elsewhere() as base_url:
+        error = asked(base_url)
+    assert f"{base_url}/health redirects to https://shop.example.com/health" in str(error)
+    assert "name the final address" in error.hint
+    assert error.exit_code == 2
+
+
+def test_tls_to_a_plain_port() -> None:
+    with elsewhere() as base_url:
+        error = asked(base_url.replace("http:", "https:"))
+    assert "/health: connect.tls" in str(error)
+    assert "app.ca_file" in error.hint
+    assert error.exit_code == 2
+
+
+def test_tls_of_an_unknown_authority(tmp_path: Path) -> None:
+    path, certificate = tmp_path / "server.pem", tmp_path / "certificate.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    words += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(certificate)]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    path.write_text(path.read_text() + certificate.read_text())
+    with elsewhere(path) as base_url:
+        error = asked(base_url)
+    assert "self-signed certificate" in str(error)
+    assert "app.ca_file" in error.hint
+    assert error.exit_code == 2
+
+
+def test_an_address_where_nobody_listens() -> None:
+    error = asked("http://127.0.0.1:9")
+    assert "http://127.0.0.1:9/health did not answer: connect.refused" in str(error)
+    assert error.exit_code == 3
