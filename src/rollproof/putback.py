@@ -26,7 +26,7 @@ from rollproof.release import TAG_KIND, Release, restore_tag
 from rollproof.release.wait import LegFailedError
 from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import UNDO, RunFolder
-from rollproof.safety import lease_release
+from rollproof.safety import RunLock, lease_release
 from rollproof.targetfile import LoadedTarget, load, secret_values
 from rollproof.undo import FolderStore, Handler, Journal, Undone, replay
 
@@ -111,6 +111,7 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
 
 def _undo_stored(folder: RunFolder, clients: Clients, console: LiveConsole) -> list[Undone]:
     plan = folder.plan
+    RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id).check_undo()
     journal = Journal(FolderStore(folder.path / "undo.jsonl"), folder)
     tags = {entry.number for entry in journal.open_entries(TAG_KIND)}
 

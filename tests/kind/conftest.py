@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab_user import STATE, TARGET, EnvRepo, Tool
+from lab_user import STATE, TARGET, EnvRepo, Tool, branch_head, settle
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,10 +17,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def tool(tmp_path: Path) -> Tool:
+def tool(tmp_path: Path, request: pytest.FixtureRequest) -> Tool:
+    """rollproof with a reports folder of this test's own, and the app at rest on the branch's head."""
     kept = os.environ.get("ROLLPROOF_KEEP_REPORTS")
-    reports = Path(kept) if kept else tmp_path / "reports"
+    reports = Path(kept) / request.node.name if kept else tmp_path / "reports"
     reports.mkdir(parents=True, exist_ok=True)
+    settle(branch_head())
     return Tool(reports)
 
 

@@ -80,11 +80,11 @@ class Tool:
         """The same drill, left running; the caller ends it."""
         words = command("run", name, "--target", str(self.target), "--reports", str(self.reports), *arguments)
         print("$", shlex.join(words), "&", flush=True)
-        log = (self.reports.parent / "started.log").open("w")
-        return subprocess.Popen(
-            words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        with (self.reports.parent / "started.log").open("w") as log:
+            return subprocess.Popen(
+                words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True,
+                start_new_session=True,
+            )  # fmt: skip
 
     def await_fact(self, source: str, what: str, *, timeout_s: float = 180) -> dict[str, Any]:
         """The first fact of that kind in the newest run, as soon as it is on disk."""
@@ -151,6 +151,12 @@ class EnvRepo:
             self.git("read-tree", "-u", "--reset", tree)
             self.push(message)
             settle(self.git("rev-parse", "HEAD"))
+
+
+def branch_head() -> str:
+    """The newest revision of the env repo, as anybody may read it."""
+    words = ["git", "ls-remote", "http://127.0.0.1:8090/env.git", "refs/heads/main"]
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout.split()[0]
 
 
 def settle(revision: str, *, timeout_s: float = 180) -> None:

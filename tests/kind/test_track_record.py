@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from lab_user import APP, NAMESPACE, EnvRepo, Tool, kubectl, patched, settle
 
 KUSTOMIZATION = "overlays/dev/kustomization.yaml"
@@ -174,9 +173,3 @@ def cpu_hog(cpu: int) -> Iterator[None]:
     finally:
         hog.kill()
         hog.wait()
-
-
-@pytest.fixture(autouse=True)
-def _clean_start() -> None:
-    """Each test begins with the app settled on the branch's head."""
-    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/angelpay", "--timeout=120s")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -184,3 +187,26 @@ def test_whether_it_is_free_can_be_asked_without_taking_it(kube: Kube, api: Fake
     with pytest.raises(LockedError, match="run-1"):
         RunLock(kube, "shop", "run-2").check_free()
     held.release()
+
+
+def hold(api: FakeApi, holder: str) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": 60, "renewTime": now}
+    api.objects["leases", LEASE_NAME] = {"metadata": {"name": LEASE_NAME, "resourceVersion": "1"}, "spec": spec}
+
+
+def test_nothing_is_undone_under_a_run_that_is_at_work(kube: Kube, api: FakeApi) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()", "rollproof"], stdin=subprocess.PIPE)
+    try:
+        hold(api, f"run-1 on {socket.gethostname()} (pid {other.pid})")
+        with pytest.raises(LockedError, match="run-1"):
+            RunLock(kube, "shop", "run-1").check_undo()
+    finally:
+        other.communicate(b"\n")
+    RunLock(kube, "shop", "run-1").check_undo()  # its process is gone: no need to wait for the lease's end
+
+
+def test_a_holder_on_another_host_is_believed_as_long_as_its_lease_is_fresh(kube: Kube, api: FakeApi) -> None:
+    hold(api, "run-1 on elsewhere (pid 999999999)")
+    with pytest.raises(LockedError, match="elsewhere"):
+        RunLock(kube, "shop", "run-1").check_undo()
