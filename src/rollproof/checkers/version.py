@@ -66,13 +66,27 @@ def _enough(
     if silent:
         why = f"{len(silent)} pods gave no version ({', '.join(sorted(silent))})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
-    findings: tuple[Finding, ...] = ()
+    findings = _mixed_images(facts, act)
     why = f"{act.to_sha} came from each of {len(pods)} pods and {in_a_row} times in a row through the ingress"
     if not pods and unreachable is not None:
         why = f"{act.to_sha} came {in_a_row} times in a row through the ingress; single pods could not be asked"
         hint = "grant pods/proxy (get) or pods/portforward (create) in the app's namespace"
-        findings = (Finding("PODS_NOT_SEEN", str(unreachable.data.get("reason", "")), hint),)
+        findings += (Finding("PODS_NOT_SEEN", str(unreachable.data.get("reason", "")), hint),)
     return Verdict("version", subject, Result.PASS, why, numbers=numbers, evidence=evidence, findings=findings)
+
+
+def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
+    """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (argocd.md 2.3, line 6)."""
+    ids: dict[str, str] = {}
+    for event in facts.find(source="watch", subject="Pod/"):
+        if event.what == "deleted":
+            ids.pop(event.subject, None)
+        elif str(event.data.get("image", "")).endswith(f":{act.to_sha}") and event.data.get("image_id"):
+            ids[event.subject] = str(event.data["image_id"])
+    if len(set(ids.values())) < 2:
+        return ()
+    text = f"{len(ids)} pods run {act.to_sha} from {len(set(ids.values()))} different images"
+    return (Finding("MIXED_IMAGES", text, "is the tag mutable, or do the nodes have several platforms?"),)
 
 
 def _last_in_a_row(answers: list[Event]) -> int:

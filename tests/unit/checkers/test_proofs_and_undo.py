@@ -44,6 +44,20 @@ class TestVersion:
         assert verdict.result is Result.PASS
         assert verdict.findings[0].code == "PODS_NOT_SEEN"
 
+    def test_one_tag_from_two_images_is_a_finding(self) -> None:
+        told = good_release()
+        for name, image_id in (("new-1", "sha256:1"), ("new-2", "sha256:2")):
+            told.tell(
+                "watch",
+                f"Pod/shop/{name}",
+                "modified",
+                at=123,
+                image=f"x/web:{story.NEW}",
+                image_id=image_id,
+                ready=True,
+            )
+        assert [finding.code for finding in version.check(told.facts()).findings] == ["MIXED_IMAGES"]
+
     def test_a_silent_pod_is_not_overlooked(self) -> None:
         told = good_release()
         told.tell("proof", "Pod/shop/new-3", "version", at=126, outcome=Outcome.UNKNOWN, error="read.timeout")
