@@ -76,7 +76,7 @@ def _enough(
 
 
 def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
-    """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (argocd.md 2.3, line 6)."""
+    """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (argocd.md 2.3)."""
     ids: dict[str, str] = {}
     for event in facts.find(source="watch", subject="Pod/"):
         if event.what == "deleted":
