@@ -217,8 +217,14 @@ class Session:
         return bool(entries)
 
     def _look(self, ended: list[Undone], *, kept: bool) -> None:
-        """Look whether all is as it should be now; not if something of ours was left or could not be undone."""
-        if self._release is not None and not any(undone.how in {"left", "failed"} for undone in ended):
+        """Look whether all is as it should be now; not if something of ours was left or could not be undone.
+
+        Where nothing but the lock was taken there is nothing to look for (the env repo may be away: then nothing
+        was pushed, and that it cannot be asked now is no change of ours).
+        """
+        changed = bool(self.journal.kinds() - {LEASE_KIND}) or self.plan.restart
+        whole = not any(undone.how in {"left", "failed"} for undone in ended)
+        if self._release is not None and changed and whole:
             ours = self.plan.target.release.mode == "push"  # else the pipeline's release stays, as it should
             sha = self.plan.new_sha if kept else self.plan.old_sha if ours else self.clients.repo.tag()
             look_whether_as_before(

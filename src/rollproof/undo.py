@@ -151,6 +151,10 @@ class Journal:
         data = {"object": entry.subject, "reason": undone.reason, "expected": undone.expected, "found": undone.found}
         self._recorder.record("undo", entry.name, undone.how, outcome=_OUTCOMES[undone.how], data=data)
 
+    def kinds(self) -> frozenset[str]:
+        """The kinds of all changes that were ever journalled, undone or not."""
+        return frozenset(entry.kind for entry in self._entries.values())
+
     def open_entries(self, kind: str = "") -> list[Entry]:
         """What still has to be undone, newest first."""
         entries = [entry for entry in self._entries.values() if entry.state == "open"]

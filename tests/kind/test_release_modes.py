@@ -37,7 +37,7 @@ def test_observe_proves_what_somebody_else_deploys_and_leaves_it(
     run = tool.start("release", "--sha", new)
     tool.await_fact("release", "started")
     overlay = env_repo.folder / OVERLAY
-    overlay.write_text(overlay.read_text().replace(f"newTag: {old}", f"newTag: {new}"))
+    overlay.write_text(overlay.read_text().replace(old, new))
     theirs = env_repo.push(f"pipeline: {new}")
     exit_code = run.wait(timeout=300)
 

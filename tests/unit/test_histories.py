@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +33,26 @@ def test_history(case: Path, tmp_path: Path) -> None:
     seen: dict[str, dict[str, list[str]]] = {}
     for verdict in report.verdicts:
         seen.setdefault(verdict.drill, {}).setdefault(verdict.checker, []).append(str(verdict.result))
-    assert seen == expected["checkers"], [f"{v.checker}: {v.why}" for v in report.verdicts]
-    assert report.result == Result(KIND[case.parent.name]) == Result(expected["result"])
+    why = [f"{v.drill} {v.checker} {v.result}: {v.why}" for v in report.verdicts]
+    if "checkers" in expected:
+        assert seen == expected["checkers"], why
+    for checker, wanted in expected.get("must", {}).items():
+        found = {result for checkers in seen.values() for result in checkers.get(checker, [])}
+        assert found >= set(wanted), why
+    assert report.result == Result(KIND[case.parent.name]), why
 
 
 def test_every_checker_has_a_recorded_run_and_one_that_it_must_not_judge() -> None:
-    """`undo` and `rollback` excepted where named: their INCONCLUSIVE needs a second person, told in unit tests."""
-    recorded: Counter[tuple[str, str]] = Counter()
+    """At least one run recorded on the lab that it judges, and one history that it must leave INCONCLUSIVE."""
+    judged: set[str] = set()
+    refused: set[str] = set()
     for case in CASES:
         expected = expected_of(case)
-        for checkers in expected["checkers"].values():
+        for checkers in (*expected.get("checkers", {}).values(), expected.get("must", {})):
             for checker, results in checkers.items():
-                for result in results:
-                    recorded[checker, result] += expected["origin"] == "lab" or result == "INCONCLUSIVE"
-    missing = [name for name in CHECKERS if not any(recorded[name, result] for result in ("PASS", "FAIL"))]
-    assert not missing, f"no history recorded on the lab for {missing}"
-    unjudged = [name for name in CHECKERS if not recorded[name, "INCONCLUSIVE"]]
-    assert not unjudged, f"no history that {unjudged} must not judge"
+                if expected["origin"] == "lab" and {"PASS", "FAIL"} & set(results):
+                    judged.add(checker)
+                if "INCONCLUSIVE" in results:
+                    refused.add(checker)
+    assert not set(CHECKERS) - judged, "no history recorded on the lab for these"
+    assert not set(CHECKERS) - refused, "no history that these must not judge"
