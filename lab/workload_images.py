@@ -40,7 +40,7 @@ _APP = Debian(
     # pam_loginuid wants to write to the kernel's audit records, which a container may not: cron would run nothing.
     script="sed -i '/pam_loginuid/d' /etc/pam.d/cron\nrm -f /etc/cron.d/* /etc/cron.daily/*",
 )
-_INGRESS = Debian(("libnginx-mod-http-lua", "lua-resty-core", "lua-cjson", "python3-kubernetes"), _WEB)
+_INGRESS = Debian(("libnginx-mod-http-lua", "lua-resty-core", "lua-cjson", "python3"), _WEB)
 _GIT = Debian(("git",), BASE)
 _GIT_SERVER = Debian(("lighttpd",), _GIT)
 _REDIS = Debian(("redis-server",), BASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,34 +25,27 @@ def controller() -> ModuleType:
     return module
 
 
-def named(namespace: str, name: str, **labels: str) -> SimpleNamespace:
-    return SimpleNamespace(namespace=namespace, name=name, labels={k.replace("_", "/"): v for k, v in labels.items()})
+def ingress(host: str, *paths: str, port: str | int = "http") -> dict[str, Any]:
+    service = {"name": "shop", "port": {"number" if isinstance(port, int) else "name": port}}
+    routes = [{"path": path, "backend": {"service": service}} for path in paths]
+    return {
+        "metadata": {"namespace": "team", "name": host},
+        "spec": {"rules": [{"host": host, "http": {"paths": routes}}]},
+        "status": {"loadBalancer": {}},
+    }
 
 
-def ingress(host: str, *paths: str, port: str | int = "http") -> SimpleNamespace:
-    service_port = SimpleNamespace(
-        number=port if isinstance(port, int) else None, name=port if isinstance(port, str) else None
-    )
-    routes = [
-        SimpleNamespace(path=p, backend=SimpleNamespace(service=SimpleNamespace(name="shop", port=service_port)))
-        for p in paths
-    ]
-    return SimpleNamespace(
-        metadata=named("team", host),
-        spec=SimpleNamespace(rules=[SimpleNamespace(host=host, http=SimpleNamespace(paths=routes))]),
-    )
+def service() -> dict[str, Any]:
+    return {"metadata": {"namespace": "team", "name": "shop"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
 
 
-def service() -> SimpleNamespace:
-    return SimpleNamespace(
-        metadata=named("team", "shop"), spec=SimpleNamespace(ports=[SimpleNamespace(name="http", port=80)])
-    )
-
-
-def piece(name: str, *endpoints: tuple[str, bool], namespace: str = "team") -> SimpleNamespace:
-    metadata = SimpleNamespace(namespace=namespace, name=name, labels={"kubernetes.io/service-name": "shop"})
-    found = [SimpleNamespace(addresses=[ip], conditions=SimpleNamespace(ready=ready)) for ip, ready in endpoints]
-    return SimpleNamespace(metadata=metadata, ports=[SimpleNamespace(name="http", port=8080)], endpoints=found)
+def piece(name: str, *endpoints: tuple[str, bool], namespace: str = "team") -> dict[str, Any]:
+    labels = {"kubernetes.io/service-name": "shop"}
+    return {
+        "metadata": {"namespace": namespace, "name": name, "labels": labels},
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": ready}} for ip, ready in endpoints] or None,
+    }
 
 
 def table(controller: ModuleType, **objects: list[Any]) -> Any:
@@ -82,6 +75,15 @@ def test_only_ready_pods_of_this_service_and_namespace_get_requests(controller: 
     assert peers(made) == [["10.0.0.1", 8080]]
 
 
+def test_a_service_that_selects_nothing_leaves_the_others_alone(controller: ModuleType) -> None:
+    nothing = piece("b")
+    nothing["metadata"]["labels"] = {"kubernetes.io/service-name": "elsewhere"}
+    slices = [nothing, piece("a", ("10.0.0.1", True)), piece("c")]
+    assert nothing["endpoints"] is None
+    made = table(controller, ingress=[ingress("shop.lab", "/")], slice=slices, service=[service()])
+    assert peers(made) == [["10.0.0.1", 8080]]
+
+
 def test_a_port_may_be_named_or_numbered(controller: ModuleType) -> None:
     slices = [piece("a", ("10.0.0.1", True))]
     made = table(controller, ingress=[ingress("shop.lab", "/", port=80)], slice=slices, service=[service()])
@@ -105,8 +107,8 @@ def test_the_longest_path_comes_first(controller: ModuleType) -> None:
 
 def test_the_first_table_comes_at_once_and_later_ones_wait_for_the_lag(controller: ModuleType) -> None:
     delay = controller.Delay(lag_s=3600)
-    delay.put("one")
-    delay.put("two")
+    delay.put(lambda: "one")
+    delay.put(lambda: "two")
     assert delay.take(timeout_s=0) == "one"
     assert delay.take(timeout_s=0) is None
 
@@ -114,27 +116,55 @@ def test_the_first_table_comes_at_once_and_later_ones_wait_for_the_lag(controlle
 def test_tables_arrive_in_order_and_repetitions_do_not(controller: ModuleType) -> None:
     delay = controller.Delay(lag_s=0)
     for text in ("one", "one", None, "two", "one"):
-        delay.put(text)
+        delay.put(lambda text=text: text)
     assert [delay.take(timeout_s=0) for _ in range(4)] == ["one", "two", "one", None]
 
 
-class Network:
+class Api:
     """Keeps what would be written to the API server."""
 
     def __init__(self) -> None:
-        self.written: list[tuple[str, str, Any]] = []
+        self.written: list[tuple[str, Any]] = []
 
-    def patch_namespaced_ingress_status(self, name: str, namespace: str, body: Any) -> None:
-        self.written.append((name, namespace, body))
+    def merge(self, path: str, body: Any) -> None:
+        self.written.append((path, body))
 
 
 def test_the_address_is_published_once(controller: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controller, "NODE_IP", "172.17.0.2")
-    network = Network()
-    found = ingress("shop.lab", "/")
-    found.status = SimpleNamespace(load_balancer=SimpleNamespace(ingress=None))
-    controller.publish(network, found)
-    assert network.written == [("shop.lab", "team", {"status": {"loadBalancer": {"ingress": [{"ip": "172.17.0.2"}]}}})]
-    found.status.load_balancer.ingress = [SimpleNamespace(ip="172.17.0.2")]
-    controller.publish(network, found)
-    assert len(network.written) == 1
+    api, found = Api(), ingress("shop.lab", "/")
+    controller.publish(api, found)
+    [(path, body)] = api.written
+    assert path == "/apis/networking.k8s.io/v1/namespaces/team/ingresses/shop.lab/status"
+    found |= body
+    controller.publish(api, found)
+    assert len(api.written) == 1
+
+
+class OneList:
+    """An API server that gives one list and one event, then breaks."""
+
+    def __init__(self, listed: list[Any], event: tuple[str, Any]) -> None:
+        self.listed, self.event, self.asked = listed, event, 0
+
+    def get(self, _path: str) -> Any:
+        self.asked += 1
+        if self.asked > 1:
+            raise SystemExit  # ends `follow`, which otherwise never ends
+        return {"items": self.listed, "metadata": {"resourceVersion": "7"}}
+
+    def watch(self, _path: str, version: str) -> Any:
+        assert version == "7"
+        yield self.event
+        raise OSError("410 Gone")
+
+
+def test_a_watch_that_breaks_is_begun_again(controller: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "RETRY_S", 0)
+    made = table(controller, ingress=[ingress("shop.lab", "/")], service=[service()])
+    api = OneList([piece("a", ("10.0.0.1", True))], ("ADDED", piece("b", ("10.0.0.2", True))))
+    seen: list[Any] = []
+    with pytest.raises(SystemExit):
+        controller.follow("slice", api, seen.append, made, controller.Delay(0))
+    assert peers(made) == [["10.0.0.1", 8080], ["10.0.0.2", 8080]]
+    assert len(seen) == 2
