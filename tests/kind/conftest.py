@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def tool(tmp_path: Path, request: pytest.FixtureRequest) -> Tool:
     """rollproof with a reports folder of this test's own, and the app at rest on the branch's head."""
     kept = os.environ.get("ROLLPROOF_KEEP_REPORTS")
     reports = Path(kept) / request.node.name if kept else tmp_path / "reports"
-    reports.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(reports, ignore_errors=True)  # of this test in an earlier session, where reports are kept
+    reports.mkdir(parents=True)
     settle(branch_head())
     return Tool(reports)
 

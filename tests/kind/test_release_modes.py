@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab_user import TARGET, EnvRepo, Tool
+from lab_user import TARGET, EnvRepo, Tool, end
 
 OVERLAY = "overlays/dev/kustomization.yaml"
 
@@ -35,11 +35,14 @@ def test_observe_proves_what_somebody_else_deploys_and_leaves_it(
     tool.target = target
 
     run = tool.start("release", "--sha", new)
-    tool.await_fact("release", "started")
-    overlay = env_repo.folder / OVERLAY
-    overlay.write_text(overlay.read_text().replace(old, new))
-    theirs = env_repo.push(f"pipeline: {new}")
-    exit_code = run.wait(timeout=300)
+    try:
+        tool.await_fact("release", "started")
+        overlay = env_repo.folder / OVERLAY
+        overlay.write_text(overlay.read_text().replace(old, new))
+        theirs = env_repo.push(f"pipeline: {new}")
+        exit_code = run.wait(timeout=300)
+    finally:
+        end(run)
 
     output = (tool.reports.parent / "started.log").read_text()
     assert exit_code == 0, output

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lab_user import APP, NAMESPACE, EnvRepo, Tool, kubectl, patched, settle
+from lab_user import APP, NAMESPACE, EnvRepo, Tool, end, kubectl, patched, settle
 
 KUSTOMIZATION = "overlays/dev/kustomization.yaml"
 NO_PRESTOP = """
@@ -141,14 +141,6 @@ def newest_of(tool: Tool) -> Path:
     folder = max((path for path in tool.reports.iterdir() if path.is_dir()), key=lambda path: path.name)
     assert (folder / "plan.json").is_file()
     return folder
-
-
-def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM) -> None:
-    """End the whole group of a drill that we started, and wait for it."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
-        process.wait(timeout=120)
 
 
 @contextlib.contextmanager
