@@ -16,7 +16,7 @@ Event = dict[str, Any]
 
 
 def only_rollback(events: list[Event]) -> list[Event]:
-    """The rollback drill of a run of all, ended by a kill right after the sync: nobody saw the rest, and the request log is gone."""
+    """The rollback of a run of all, killed right after the sync: nobody saw the rest; there is no request log."""
     kept = [event for event in events if event["drill"] in ("", "rollback", "undo")]
     after = ("rolled-out", "old-gone", "proven")
     kept = [event for event in kept if not (event["source"] == "rollback" and event["what"] in after)]

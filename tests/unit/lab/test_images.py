@@ -48,7 +48,7 @@ def test_a_layer_that_was_killed_half_way_is_built_again(log: Log) -> None:
 
 
 def test_folders_that_a_lower_layer_owns_keep_their_modes(log: Log) -> None:
-    layer = Files((File("/root/x", b""), File("/srv/a/b", b""), Folder("/srv/c", mode=0o700, uid=33)))
+    layer = Files((File("/etc/x", b""), File("/srv/a/b", b""), Folder("/srv/c", mode=0o700, uid=33)))
     with tarfile.open(images.build(layer, log).path) as tar:
         found = {member.name: member for member in tar}
     assert "root" not in found
