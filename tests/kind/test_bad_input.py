@@ -9,21 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lab_user import APP, NAMESPACE, ROOT, TARGET, EnvRepo, command, credentials, kubectl, patched
+from website import elsewhere
 
 SIDE_BY_SIDE = 3
 REST_S = 300.0
@@ -229,36 +226,6 @@ def _untouched(watched_repo: EnvRepo) -> Iterator[None]:
     assert everything(watched_repo) == before
 
 
-class _NoApp(BaseHTTPRequestHandler):
-    """Answers like a server that is not the app."""
-
-    def do_GET(self) -> None:
-        self.send_response(302)
-        self.send_header("Location", f"https://shop.example.com{self.path}")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def serving(certificate: Path | None = None) -> Iterator[str]:
-    """A little server of ours on 127.0.0.1: its base URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _NoApp)
-    server.daemon_threads = True
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=partial(server.serve_forever, poll_interval=0.05), daemon=True).start()
-    try:
-        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def self_signed(folder: Path) -> Path:
     """A certificate for 127.0.0.1 that nobody vouches for, with its key, in one file."""
     path = folder / "server.pem"
@@ -275,7 +242,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, watched_repo: EnvRepo) -> di
     folder = tmp_path_factory.mktemp("cases")
     await_rest()
     before = everything(watched_repo)
-    with serving() as redirecting, serving(self_signed(folder)) as tls, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with elsewhere() as redirecting, elsewhere(self_signed(folder)) as tls, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
 
         def run(name: str) -> Refused:
             case = CASES[name]

@@ -6,21 +6,17 @@ say no to is in tests/kind/test_bad_input.py; tests/unit/test_targetfile.py has 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from story import good_release, plan
+from website import elsewhere
 
 from rollproof.cli import main
 from rollproof.clients.http import Http
@@ -288,36 +284,6 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 # -- the app's address ------------------------------------------------------------------------------------------------
-
-
-class _Elsewhere(BaseHTTPRequestHandler):
-    """Answers like a server that is not the app."""
-
-    def do_GET(self) -> None:
-        self.send_response(302)
-        self.send_header("Location", f"https://shop.example.com{self.path}")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def elsewhere(certificate: Path | None = None) -> Iterator[str]:
-    """A little server of ours: its base URL."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
-    server.daemon_threads = True
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=partial(server.serve_forever, poll_interval=0.02), daemon=True).start()
-    try:
-        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def asked(base_url: str) -> RollproofError:
