@@ -111,8 +111,8 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
 
 def _undo_stored(folder: RunFolder, clients: Clients, console: LiveConsole) -> list[Undone]:
     plan = folder.plan
-    RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id).check_undo()
     journal = Journal(FolderStore(folder.path / "undo.jsonl"), folder)
+    RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id).check_undo()
     tags = {entry.number for entry in journal.open_entries(TAG_KIND)}
 
     def look(ended: list[Undone]) -> None:
