@@ -76,7 +76,8 @@ def schedule(*, rates: Sequence[int], seconds: float) -> None:
 
 def detection(*, rates: Sequence[int], windows: int) -> None:
     """Outages of known length: found, false, and how far off their ends are."""
-    plan, at = [], 0.5
+    plan: list[dict[str, Any]] = []
+    at = 0.5
     for _ in range(windows):
         for mode in MODES:
             for length_s in LENGTHS_S:

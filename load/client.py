@@ -21,7 +21,7 @@ import gevent.ssl
 
 from load.answer import Answer, MalformedError
 from load.lanes import Lane, Settings, Tls
-from load.wire import Wire, left_s, open_wire
+from load.wire import Address, Wire, left_s, open_wire
 
 __all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
 
@@ -78,7 +78,7 @@ class Endpoint:
                     self._family = family
                     return
 
-    def address(self, timeout_s: float) -> tuple[int, tuple]:
+    def address(self, timeout_s: float) -> tuple[int, Address]:
         """One address to connect to; with several, each in turn. Raises gaierror or TimeoutError."""
         if self._literal is not None:
             return self._literal
@@ -86,15 +86,16 @@ class Endpoint:
         same = [entry for entry in found if entry[0] == self._family] or found
         return same[next(self._turn) % len(same)]
 
-    def _addresses(self, timeout_s: float) -> list[tuple[int, tuple]]:
+    def _addresses(self, timeout_s: float) -> list[tuple[int, Address]]:
         with gevent.Timeout(timeout_s, socket.gaierror(socket.EAI_AGAIN, "no answer in time")):
             found = gevent.socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         return [(family, address) for family, _, _, _, address in found]
 
-    def _literal_address(self) -> tuple[int, tuple] | None:
-        for family, address in (
+    def _literal_address(self) -> tuple[int, Address] | None:
+        forms: list[tuple[int, Address]] = [
             (socket.AF_INET, (self.host, self.port)), (socket.AF_INET6, (self.host, self.port, 0, 0)),
-        ):  # fmt: skip
+        ]  # fmt: skip
+        for family, address in forms:
             try:
                 socket.inet_pton(family, self.host)
             except OSError:
@@ -103,7 +104,7 @@ class Endpoint:
         return None
 
 
-def _accepts(address: tuple, timeout_s: float) -> bool:
+def _accepts(address: Address, timeout_s: float) -> bool:
     try:
         gevent.socket.create_connection(address[:2], timeout=timeout_s).close()
     except OSError:
@@ -112,7 +113,7 @@ def _accepts(address: tuple, timeout_s: float) -> bool:
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = gevent.ssl.create_default_context(cafile=tls.ca_file or None)
+    context: ssl.SSLContext = gevent.ssl.create_default_context(cafile=tls.ca_file or None)
     context.set_alpn_protocols(["http/1.1"])
     if tls.client_cert_file:
         context.load_cert_chain(tls.client_cert_file, tls.client_key_file or None)

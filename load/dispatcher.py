@@ -67,6 +67,8 @@ class _Worker:
     def one(self) -> None:
         """Make the attempt at hand and record it."""
         attempt = self.attempt
+        if attempt is None:  # given up as unfinished before it began: it has its row
+            return
         try:
             self._connection.run(b"%s%d%s" % (self._before, attempt.k, self._after), attempt)
         except Exception:  # noqa: BLE001 - a bug of ours must become a row that nobody takes for the target's failure

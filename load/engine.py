@@ -25,7 +25,6 @@ from typing import Any
 
 import gevent
 import gevent.os
-import locust.env
 import locust.html
 import locust.stats
 
@@ -34,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from load.client import Connection
 from load.dispatcher import Dispatcher
 from load.lanes import Settings
-from load.locustfile import OpenLoop
+from load.locustfile import OpenLoop, PreparedEnvironment
 
 __all__ = ["main"]
 
@@ -58,7 +57,7 @@ def _run(settings: Settings, lines: Any, connect: type[Connection]) -> None:
     clocks = [(time.monotonic_ns(), time.time())]
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    environment = locust.env.Environment(user_classes=[OpenLoop], host=settings.lanes[0].url)
+    environment = PreparedEnvironment(user_classes=[OpenLoop], host=settings.lanes[0].url)
     runner = environment.create_local_runner()
     dispatcher = Dispatcher(settings, environment.events.request.fire, connect=connect)
     environment.dispatcher = dispatcher

@@ -140,7 +140,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = cast(asyncio.Transport, transport)  # of a stream protocol it is always one
         self._server.connections.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:

@@ -16,16 +16,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from load.dispatcher import Dispatcher
 from load.lanes import Lane, Settings
 
-__all__ = ["OpenLoop"]
+__all__ = ["OpenLoop", "PreparedEnvironment"]
 
 
-@locust.events.init_command_line_parser.add_listener
+class PreparedEnvironment(locust.env.Environment):
+    """The environment of a session that the engine has prepared; locust's own command line makes a plain one."""
+
+    dispatcher: Dispatcher | None = None
+
+
 def _arguments(parser: locust.argument_parser.LocustArgumentParser) -> None:
     group = parser.add_argument_group("rollproof")
     group.add_argument("--rate-per-s", type=float, default=200.0, help="requests a second over all lanes")
     group.add_argument("--timeout-s", type=float, default=5.0, help="total deadline of one request")
     group.add_argument("--get-path", default="/", help="path of the GET lanes")
     group.add_argument("--post-path", default="", help="path of a POST without side effects; empty: no POST lane")
+
+
+locust.events.init_command_line_parser.add_listener(_arguments)
 
 
 class OpenLoop(locust.User):
@@ -36,7 +44,8 @@ class OpenLoop(locust.User):
     @locust.task
     def dispatch(self) -> None:
         """Run the session that the engine prepared, or one made from locust's command line."""
-        dispatcher: Dispatcher | None = getattr(self.environment, "dispatcher", None)
+        prepared = isinstance(self.environment, PreparedEnvironment)
+        dispatcher = self.environment.dispatcher if prepared else None
         if dispatcher is None:
             dispatcher = Dispatcher(_settings(self.environment), self.environment.events.request.fire)
         dispatcher.run()
@@ -45,6 +54,7 @@ class OpenLoop(locust.User):
 
 def _settings(environment: locust.env.Environment) -> Settings:
     options = environment.parsed_options
+    assert options is not None, "a plain environment comes from locust's command line, which sets parsed_options"
     base = (environment.host or "http://127.0.0.1:8080").rstrip("/")
     lanes = [
         Lane(name="keepalive-get", url=base + options.get_path, share=6),

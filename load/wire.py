@@ -16,11 +16,13 @@ import gevent
 import gevent.socket
 from gevent.hub import Hub
 
-__all__ = ["PlainWire", "TlsWire", "Wire", "left_s", "open_wire"]
+__all__ = ["Address", "PlainWire", "TlsWire", "Wire", "left_s", "open_wire"]
 
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _SIZE = 65_536
 _now = time.monotonic_ns
+
+Address = tuple[str, int] | tuple[str, int, int, int]  # IPv4 or IPv6, as a socket takes it
 
 
 class Wire(Protocol):
@@ -48,7 +50,7 @@ def left_s(deadline_ns: int) -> float:
 
 
 def open_wire(
-    family: int, address: tuple, context: ssl.SSLContext | None, server_name: str, deadline_ns: int
+    family: int, address: Address, context: ssl.SSLContext | None, server_name: str, deadline_ns: int
 ) -> PlainWire | TlsWire:
     """Connect, and shake hands if there is a TLS context."""
     connection = gevent.socket.socket(family, socket.SOCK_STREAM)

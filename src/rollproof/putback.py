@@ -112,7 +112,8 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
 def _undo_stored(folder: RunFolder, clients: Clients, console: LiveConsole) -> list[Undone]:
     plan = folder.plan
     journal = Journal(FolderStore(folder.path / "undo.jsonl"), folder)
-    RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id).check_undo()
+    if journal.open_entries():
+        RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id).check_undo()
     tags = {entry.number for entry in journal.open_entries(TAG_KIND)}
 
     def look(ended: list[Undone]) -> None:
