@@ -44,10 +44,10 @@ class OpenLoop(locust.User):
     @locust.task
     def dispatch(self) -> None:
         """Run the session that the engine prepared, or one made from locust's command line."""
-        prepared = isinstance(self.environment, PreparedEnvironment)
-        dispatcher = self.environment.dispatcher if prepared else None
+        environment = self.environment
+        dispatcher = environment.dispatcher if isinstance(environment, PreparedEnvironment) else None
         if dispatcher is None:
-            dispatcher = Dispatcher(_settings(self.environment), self.environment.events.request.fire)
+            dispatcher = Dispatcher(_settings(environment), environment.events.request.fire)
         dispatcher.run()
         raise locust.exception.StopUser
 
