@@ -34,6 +34,7 @@ def platform_spans(events: list[dict[str, Any]]) -> Spans:
     """When the platform was working, or the target file asked for waiting."""
     spans: Spans = []
     started: dict[str, float] = {}
+    planned: dict[str, float] = {}
     for event in events:
         source, what, begin, stop = event["source"], event["what"], event["start_s"], event["end_s"]
         if source == "run" and event["subject"] == "phase" and what in ("settle", "baseline", "recovery", "steady"):
@@ -48,8 +49,10 @@ def platform_spans(events: list[dict[str, Any]]) -> Spans:
                 started[event["subject"]] = begin
             elif what in ("restored", "synced", "healthy", "stayed", "not-healed") and event["subject"] in started:
                 spans.append((started[event["subject"]], stop))
-            elif what == "before":
-                spans.append((stop, stop + float(event["data"].get("remaining_s") or 0)))
+            elif what == "planned":
+                planned[event["subject"]] = stop
+            elif what == "before" and event["subject"] in planned:
+                spans.append((planned[event["subject"]], stop))  # Argo CD's back-off, and the app coming to rest
         elif source == "undo" and what in ("done", "left", "not-needed"):
             spans.append((begin, stop))
     return spans
