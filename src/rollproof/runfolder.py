@@ -12,7 +12,6 @@ import io
 import json
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -24,10 +23,11 @@ from urllib.parse import quote
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from rollproof import requestlog
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan
-from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
+from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import RunFolderError
 
@@ -38,7 +38,6 @@ UNDO = "undo"  # the drill that is stamped on everything after the last drill: p
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # below that, hiding the value would hide half the report
 _EVENT_KEYS = {field.name for field in fields(Event)}
-_TABLES = ("lanes", "outcomes", "versions", "pods", "open_loop")
 
 
 def new_run_id(drills: Iterable[str], *, wall_s: float) -> str:
@@ -164,7 +163,7 @@ class RunFolder:
 
     def write_requests(self, drill: str, log: RequestLog) -> None:
         """The request log of one drill; no pickle, so that a folder from a stranger can be read safely."""
-        meta = {name: getattr(log, name) for name in (*_TABLES, "control")}
+        meta = {name: getattr(log, name) for name in (*requestlog.TABLES, "control")}
         meta["engine"] = {name: value for name, value in asdict(log.engine).items() if name != "late_ns"}
         text = self.redacted(json.dumps(meta, default=_jsonable))
         packed = io.BytesIO()
@@ -228,11 +227,6 @@ class RunFolder:
         path = self.path / ENVIRONMENT
         return _read_json(path) if path.exists() else {}
 
-    def stored_verdicts(self) -> Mapping[str, Any]:
-        """verdicts.json as it is on disk, or nothing."""
-        path = self.path / VERDICTS
-        return _read_json(path) if path.exists() else {}
-
     def _requests_of(self, drill: str, events: Iterable[Event]) -> RequestLog | None:
         if self._requests_path(drill).exists():
             return self.read_requests(drill)
@@ -244,15 +238,13 @@ class RunFolder:
         """The request log of one drill; RunFolderError if it is missing or damaged."""
         path = self._requests_path(drill)
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:
-                rows, late_ns, meta = packed["rows"], packed["late_ns"], json.loads(str(packed["meta"]))
-            if rows.dtype != REQUEST_DTYPE:
-                raise RunFolderError(f"{path} has other columns than this rollproof knows", "judge it with its version")
-            tables = {name: tuple(meta[name]) for name in _TABLES}
-            return RequestLog(rows=rows, control=meta["control"], engine=_engine(meta["engine"], late_ns), **tables)
+            return requestlog.read(path)
+        except requestlog.OtherLayoutError:
+            message = f"{path} has other columns than this rollproof knows"
+            raise RunFolderError(message, "judge it with its version") from None
         except FileNotFoundError:
             raise RunFolderError(f"{path} does not exist: the drill {drill!r} ran no load") from None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except requestlog.DAMAGED as error:
             raise RunFolderError(f"{path} is damaged: {error}", "judge an undamaged copy of the folder") from None
 
     def _requests_path(self, drill: str) -> Path:
@@ -301,11 +293,6 @@ def _of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
         or (event.source == "watch" and event.what == "gap" and own and own[0].start_s < event.end_s
             and event.start_s < until_s)
     )  # fmt: skip
-
-
-def _engine(meta: Mapping[str, Any], late_ns: np.ndarray[Any, np.dtype[np.int64]]) -> EngineFacts:
-    pairs = {name: tuple(meta[name]) for name in ("monotonic_ns", "wall_s")}
-    return EngineFacts(**{**meta, **pairs, "late_ns": late_ns})
 
 
 def _read_timeline(path: Path) -> list[Event]:

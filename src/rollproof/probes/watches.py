@@ -106,10 +106,6 @@ class Watches:
         """All pods of the Deployment's selector, by name, Terminating ones included."""
         return self._known("Pod")
 
-    def replicasets(self) -> Mapping[str, ReplicaSetView]:
-        """All ReplicaSets of the Deployment's selector, by name."""
-        return self._known("ReplicaSet")
-
     def deployment(self) -> DeploymentView | None:
         """The Deployment, or None while it does not exist."""
         return self._known("Deployment").get(self._target.cluster.deployment)
