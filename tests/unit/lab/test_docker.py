@@ -1,5 +1,7 @@
+import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,14 @@ import pytest
 from lab import docker
 
 
-def _daemon(path: Path, answer: bytes) -> socket.socket:
-    """A server that answers one question after the other as a Docker daemon would."""
+@contextlib.contextmanager
+def _daemon(path: Path, answer: bytes) -> Iterator[threading.Thread]:
+    """A server that answers one question after the other as a Docker daemon would; gives its thread.
+
+    It is shut down and joined, not only closed: a thread that still waits in accept() when its socket is closed waits
+    on the bare descriptor number, and would take (and answer!) a connection of whatever listener gets that number next,
+    as soon as the kernel restarts the call, for example after a pause of the machine.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     server.bind(str(path))
@@ -24,8 +32,14 @@ def _daemon(path: Path, answer: bytes) -> socket.socket:
                 line.recv(1024)
                 line.sendall(answer)
 
-    threading.Thread(target=serve, daemon=True).start()
-    return server
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=10)
+        server.close()
 
 
 @pytest.fixture
@@ -45,9 +59,9 @@ def test_our_own_daemon_is_found_when_it_answers() -> None:
 
 
 def test_a_socket_without_a_daemon_is_no_daemon(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = _daemon(docker.folder() / "docker.sock", b"")
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
+    with _daemon(docker.folder() / "docker.sock", b"") as server:
+        pass
+    assert not server.is_alive()  # else it may answer for another test's server
     monkeypatch.setenv("DOCKER_HOST", f"unix://{short}/nobody.sock")
     assert docker.find() is None
 
