@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import json
 import re
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 from kubernetes import client as kubernetes_client
@@ -34,6 +35,8 @@ Object = dict[str, Any]  # a Kubernetes object as its JSON; typed views live wit
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 FIELD_MANAGER = "rollproof"
+_STRANGER = "does something else listen there, such as a proxy or a login page?"
+_SHOWN = 80
 
 
 class UnreachableError(CannotJudgeError):
@@ -104,10 +107,10 @@ class WatchStream:
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         try:
             for line in _lines(self._response):
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise _api_error(event["object"].get("code", 0), json.dumps(event["object"]), self._what)
-                yield event["type"], event["object"]
+                kind, item = _event(line, self._what)
+                if kind == "ERROR":
+                    raise _api_error(item.get("code", 0), json.dumps(item), self._what)
+                yield kind, item
         except urllib3.exceptions.ReadTimeoutError:
             raise SilenceError(f"{self._what} was silent for too long and was given up") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -268,7 +271,19 @@ class Kube:
         response = self._send(
             method, path, query=query or {}, body=body, content_type=content_type, timeout_s=self.timeout_s
         )
-        return cast(Object, json.loads(_read(response)))
+        body_read = _read(response)
+        answer = _json_object(body_read)
+        if answer is None:
+            what = f"{method} {path} on {self._server}"
+            raise UnreachableError(
+                f"{what} was answered {response.status} with no JSON object: {_first(body_read)}", _STRANGER
+            )
+        return answer
+
+    @property
+    def _server(self) -> str:
+        """Who was asked, for messages."""
+        return f"the API server of context {self.context!r} ({self._client().configuration.host})"
 
     def _send(
         self, method: str, path: str, *, timeout_s: float, query: Mapping[str, str] | None = None,
@@ -303,8 +318,8 @@ class Kube:
                 timeout=urllib3.Timeout(connect=min(5.0, timeout_s), read=timeout_s),
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            message = f"the API server of context {self.context!r} ({api.configuration.host}) did not answer"
-            raise UnreachableError(f"{message}: {_short(error)}", "is the cluster up, and the way to it?") from None
+            hint = "is the cluster up, and the way to it?"
+            raise UnreachableError(f"{self._server} did not answer: {_short(error)}", hint) from None
 
     def _client(self, *, renew: bool = False) -> Any:
         with self._lock:
@@ -334,7 +349,18 @@ class Kube:
             raise InputError(
                 f"{where} is not a kubeconfig: {said}", "see cluster.kubeconfig in the target file"
             ) from None
+        if _is_loopback(configuration.host):
+            configuration.proxy = None  # as kubectl does: a proxy of the environment cannot reach this machine
         return kubernetes_client.ApiClient(configuration)
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether that is this machine, by a name or address that never leaves it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # another name
 
 
 def _read(response: Any) -> bytes:
@@ -352,6 +378,30 @@ def _lines(response: Any) -> Iterator[bytes]:
     while chunk := response.read1(1 << 16):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (line for line in whole if line.strip())
+
+
+def _json_object(text: bytes) -> Object | None:
+    """The JSON object that the text is, or None if it is something else."""
+    try:
+        found = json.loads(text)
+    except ValueError:  # also bytes that are no UTF-8
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _event(line: bytes, what: str) -> tuple[str, Object]:
+    """Type and object of one line of a watch."""
+    event = _json_object(line) or {}
+    kind, item = event.get("type"), event.get("object")
+    whole = isinstance(item, dict) and (kind == "ERROR" or (item.get("metadata") or {}).get("resourceVersion"))
+    if not whole:
+        raise UnreachableError(f"{what} said something that is no event: {_first(line)}", _STRANGER)
+    return str(kind), cast(Object, item)
+
+
+def _first(text: bytes) -> str:
+    """As much of a strange answer as a person needs to guess who gave it."""
+    return repr(text[:_SHOWN].decode(errors="replace")) + ("..." if len(text) > _SHOWN else "")
 
 
 def _api_error(status: int, text: str, what: str) -> ApiError:

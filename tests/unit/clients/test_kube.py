@@ -62,9 +62,64 @@ def test_an_error_is_one_attempt_and_typed(kube: Kube, api: FakeApi, status: int
 
 def test_a_redirect_is_not_followed(kube: Kube, api: FakeApi) -> None:
     api.refuse_next("configmaps", 302, "elsewhere")
-    with pytest.raises((ApiError, ValueError)):
+    with pytest.raises(UnreachableError, match="answered 302"):
         kube.get("ConfigMap", "shop", "settings")
     assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize("body", ["OK", "<html>please log in</html>", '"text"', "[]", '{"cut": '])
+def test_an_answer_that_is_no_object_says_who_gave_it_and_how_it_begins(kube: Kube, api: FakeApi, body: str) -> None:
+    kube.create("ConfigMap", "shop", configmap())
+    api.refuse_next("configmaps", 200, body)
+    with pytest.raises(UnreachableError) as caught:
+        kube.patch("ConfigMap", "shop", "settings", {"data": {}})
+    said = str(caught.value)
+    assert "PATCH /api/v1/namespaces/shop/configmaps/settings on the API server of context 'fake'" in said
+    assert f"answered 200 with no JSON object: {body!r}" in said
+    assert "proxy" in caught.value.hint
+
+
+def test_of_a_long_strange_answer_only_the_beginning_is_shown(kube: Kube, api: FakeApi) -> None:
+    api.refuse_next("configmaps", 200, "x" * 500)
+    with pytest.raises(UnreachableError, match=r"'x{80}'\.\.\.$"):
+        kube.get("ConfigMap", "shop", "settings")
+
+
+@pytest.mark.parametrize("line", ["OK", "[]", "{}", '{"type": "ADDED"}', '{"type": "ADDED", "object": {}}'])
+def test_a_watch_that_says_something_else_is_broken_and_tells_what(kube: Kube, api: FakeApi, line: str) -> None:
+    api.refuse_next("configmaps", 200, line + "\n")
+    with pytest.raises(UnreachableError) as caught:
+        list(kube.watch("ConfigMap", "shop", resource_version="1"))
+    assert str(caught.value) == f"the watch of ConfigMap in shop said something that is no event: {line!r}"
+
+
+def test_closing_a_watch_that_has_ended_harms_nobody_who_got_its_connection(kube: Kube, api: FakeApi) -> None:
+    """Its connection is in the pool again: only the watch that still has one may shut it down."""
+    kube.create("ConfigMap", "shop", configmap())
+    api.refuse_next("configmaps", 200, '{"type": "ADDED", "object": {"metadata": {"resourceVersion": "1"}}}\n')
+    events = kube.watch("ConfigMap", "shop", resource_version="1")
+    assert [kind for kind, _ in events] == ["ADDED"]
+    later = kube.watch("ConfigMap", "shop", resource_version=str(api.version))  # on the same connection
+    events.close()
+    api.put("configmaps", configmap(a="1"))
+    assert next(iter(later))[0] == "MODIFIED"
+    later.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "proxied"),
+    [("127.0.0.1:6443", False), ("[::1]:6443", False), ("localhost", False), ("k8s.example.org", True)],
+)
+def test_this_machine_is_never_asked_through_a_proxy(
+    kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, proxied: bool
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example.org:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    config = json.loads(Path(kube.kubeconfig).read_text())
+    config["clusters"][0]["cluster"]["server"] = f"http://{host}"
+    (tmp_path / "there").write_text(json.dumps(config))
+    pool = Kube("fake", str(tmp_path / "there"))._client().rest_client.pool_manager
+    assert (pool.proxy is not None) is proxied
 
 
 def test_an_expired_token_is_renewed_once(kube: Kube, api: FakeApi) -> None:
