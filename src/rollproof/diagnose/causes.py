@@ -22,6 +22,8 @@ _JUST_READY_S = 3.0
 _LONG_REQUEST_S = 0.15
 _SPARSE = 3  # a keep-alive race hits a few requests, not a crowd
 _FOUND_MAX = 5
+_MOST = 0.8  # of a burst: the rest may have failed beside it
+_CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
 _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + margin
 
 
@@ -195,6 +197,41 @@ def _unexplained(burst: Burst) -> Finding:
     )
 
 
+def _way_in(facts: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+    """Behind a proxy that answers for the pods (its log names our requests) a lost client connection is no pod's."""
+    log = facts.last(source="ingress", what="log")
+    if log is None or not log.data.get("matched") or burst.share(*_CONNECTION) < 1.0:
+        return None
+    rules = (_listener_closed, _ingress_reload, _keepalive_race)
+    return next((said for rule in rules if (said := rule(facts, burst, lives)) is not None), None)
+
+
+def _bad_answers(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    """Pods that were ready and stayed so gave whole answers that were wrong: each named itself in its answer."""
+    rows = burst.rows
+    named = rows["served_by"] > 0
+    if named.mean() < _MOST or burst.share("http.5", "body.", "read.truncated") < _MOST:
+        return None
+    pods = sorted({burst.log.pods[int(pod)] for pod in np.unique(rows["served_by"][named])})
+    versions = sorted({burst.log.versions[int(one)] for one in np.unique(rows["version"][named])} - {""})
+    return Finding(
+        "BAD_ANSWERS",
+        f"{len(rows)} answers ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(pods)} "
+        f"(version {', '.join(versions) or 'unknown'}), at no step of the rollout",
+        "see the app's own log of these pods at that moment; readiness did not notice",
+    )
+
+
+def _no_answer_in_time(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    if burst.share("read.timeout") < _MOST:
+        return None
+    return Finding(
+        "NO_ANSWER_IN_TIME",
+        f"{len(burst.rows)} requests were taken and not answered within {burst.took_s():.1f} s, at no rollout step",
+        "a stalled app: look for used-up workers, locks, CPU throttling, a slow database at that moment",
+    )
+
+
 def _within(burst: Burst, at_s: float, *, before_s: float) -> bool:
     return at_s - before_s <= burst.start_s <= at_s + _SLACK_S
 
@@ -203,10 +240,13 @@ _RULES: tuple[Callable[[Facts, Burst, Sequence[PodLife]], Finding | None], ...] 
     _generator_stall,
     _control_suffered,
     _no_endpoint,
+    _way_in,
     _readiness_lies,
     _in_flight_cut,
     _termination,
     _ingress_reload,
     _keepalive_race,
     _listener_closed,
+    _bad_answers,
+    _no_answer_in_time,
 )

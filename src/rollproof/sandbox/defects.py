@@ -177,7 +177,7 @@ _DEFECTS = (
          _fail("availability", "INGRESS_RELOAD"),
          {"ingress": {"troubles": _once("reload-drop", 3.0, 0.15)}, **_patient(), "no_control": True}),
         ("ingress-reload-drops-control", "the same, and the control probe sees it: not the app's fault", LOAD,
-         _open("availability", "CONTROL_SUFFERED"),
+         _open("availability", "control probe failed too"),
          {"ingress": {"troubles": _once("reload-drop", 3.0, 0.15)}, **_patient()}),
     ),
     *_of(

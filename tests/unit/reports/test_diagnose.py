@@ -139,6 +139,41 @@ def test_refused_connections_alone_mean_a_closed_listener(facts: Facts) -> None:
     assert found(broken) == ["LISTENER_CLOSED"]
 
 
+def with_ingress_log(facts: Facts) -> Facts:
+    data = {"lines": 100, "matched": 100, "retried": 0, "masked": 0, "upstreams": {}}
+    return with_event(facts, Event(950, BASE + 70, BASE + 70, "w", "", "ingress", "Ingress", "log", Outcome.OK, data))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "columns", "code"),
+    [
+        ("connect.ECONNREFUSED", {"lane": 2, "reused": False}, "LISTENER_CLOSED"),
+        ("read.eof", {}, "INGRESS_RELOAD"),
+    ],
+)
+def test_behind_a_proxy_a_lost_client_connection_is_no_pods_fault(
+    facts: Facts, outcome: str, columns: dict[str, Any], code: str
+) -> None:
+    """At a step of the rollout: without a proxy that answers for the pods, the pod that goes is blamed."""
+    broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.15, 0.02), outcome, **columns)
+    direct = replace(broken, events=tuple(one for one in broken.events if one.source != "ingress"))
+    assert found(direct) == ["PRESTOP_MISSING"]
+    assert found(with_ingress_log(broken)) == [code]
+    assert found(with_ingress_log(failing(facts, [TERMINATING + 0.1], "http.502", lane=1))) == ["PRESTOP_MISSING"]
+
+
+def test_whole_but_wrong_answers_of_ready_pods_are_named_with_their_pods(facts: Facts) -> None:
+    broken = failing(facts, np.arange(50.0, 51.0, 0.1), "http.503", served_by=4)
+    assert found(broken) == ["BAD_ANSWERS"]
+    assert "shop-7d4b-ddddd" in causes(broken)[0].text
+
+
+def test_silence_at_no_step_of_the_rollout_is_a_stall(facts: Facts) -> None:
+    broken = failing(facts, np.arange(50.0, 50.5, 0.1), "read.timeout", took_s=0.6)
+    assert found(broken) == ["NO_ANSWER_IN_TIME"]
+    assert "0.6 s" in causes(broken)[0].text
+
+
 def test_what_nothing_explains_is_called_so(facts: Facts) -> None:
     broken = failing(facts, np.arange(50.0, 51.0, 0.1), "body.wrong")
     assert found(broken) == ["UNEXPLAINED"]
