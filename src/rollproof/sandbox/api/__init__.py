@@ -1,0 +1,1 @@
+"""The sandbox's Kubernetes API server: objects, versions, patches and watches, served to the unmodified client."""
