@@ -18,7 +18,7 @@ OWN = ((str(Path.home()), "~"), (str(HERE.parents[1]), "."), (f" on {socket.geth
 NEEDED = ("plan.json", "environment.json", "timeline.jsonl")
 
 
-def keep(run: Path, case: Path, why: str) -> None:
+def keep(run: Path, case: Path, why: str, *, origin: str = "lab") -> None:
     """Copy the facts of `run` to `case` and write expected.json from its verdicts."""
     case.mkdir(parents=True)
     for name in NEEDED:
@@ -32,7 +32,7 @@ def keep(run: Path, case: Path, why: str) -> None:
     checkers: dict[str, dict[str, list[str]]] = {}
     for verdict in stored["verdicts"]:
         checkers.setdefault(verdict["drill"], {}).setdefault(verdict["checker"], []).append(verdict["result"])
-    expected = {"origin": "lab", "why": why, "result": stored["result"], "checkers": checkers}
+    expected = {"origin": origin, "why": why, "result": stored["result"], "checkers": checkers}
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
 

@@ -1,0 +1,127 @@
+"""`python -m tests.truth`: run every defect, compare, print the table; `--write` keeps it as docs/truth.md.
+
+Exit code 0 if every defect was caught, at least 90 % were named, no sound run failed, and none but a few were
+inconclusive. A run is never done again until it suits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from rollproof.sandbox.defects import DEFECTS
+from tests.histories.keep import keep
+
+from .case import Outcome, load_average, run
+from .table import page, summary
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/truth.md"
+HISTORIES = ROOT / "tests/histories"
+KINDS = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "murky"}
+SOUND = [name for name, defect in DEFECTS.items() if defect.group == "sound"]
+NAMED_MIN, INCONCLUSIVE_MAX = 0.9, 0.02
+
+
+def main() -> int:
+    options = _options()
+    cases = list(_cases(options))
+    print(f"{len(cases)} runs, one sandbox each; load average {load_average():.1f}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="rollproof-truth-"))
+    outcomes: list[Outcome] = []
+    began_s = time.monotonic()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for outcome in pool.map(lambda case: _one(*case, folder), cases):
+            outcomes.append(outcome)
+            _tell(outcome, len(outcomes), len(cases))
+            if options.histories and outcome.caught and outcome.folder:
+                _keep_history(outcome)
+            if outcome.caught and outcome.named and not options.keep:
+                shutil.rmtree(folder / _place(outcome.name, outcome.seed), ignore_errors=True)
+    took_s = time.monotonic() - began_s
+    if options.json:
+        options.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1) + "\n")
+    if options.write:
+        PAGE.write_text(page(outcomes, took_s=took_s))
+    for line in summary(outcomes, took_s=took_s):
+        print(line)
+    if any(folder.iterdir()):
+        print(f"runs that were kept: {folder}")
+    else:
+        folder.rmdir()
+    return 0 if good(outcomes) else 1
+
+
+def good(outcomes: list[Outcome]) -> bool:
+    """The goals of the track record."""
+    defects = [one for one in outcomes if DEFECTS[one.name].group != "sound"]
+    sound = [one for one in outcomes if DEFECTS[one.name].group == "sound"]
+    caught = all(one.caught for one in defects)
+    named = sum(one.named for one in defects) >= NAMED_MIN * len(defects)
+    failed = [one for one in sound if one.result not in {"PASS", "INCONCLUSIVE"}]
+    open_ones = [one for one in sound if one.result == "INCONCLUSIVE"]
+    return caught and named and not failed and len(open_ones) <= max(1, INCONCLUSIVE_MAX * len(sound)) * bool(sound)
+
+
+def _cases(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    if options.only:
+        yield from ((name, options.seed + i) for i in range(options.times) for name in options.only)
+        return
+    if not options.sound_only:
+        names = [name for name in DEFECTS if name not in SOUND]
+        yield from ((name, options.seed) for name in names)
+    for i, name in enumerate(itertools.islice(itertools.cycle(SOUND), options.sound)):
+        yield name, options.seed + i
+
+
+def _one(name: str, seed: int, folder: Path) -> Outcome:
+    return run(name, seed=seed, folder=folder / _place(name, seed))
+
+
+def _keep_history(one: Outcome) -> None:
+    """The run's facts join the corpus under the defect's name; what was there is replaced."""
+    defect = DEFECTS[one.name]
+    case = HISTORIES / KINDS[defect.result] / one.name
+    shutil.rmtree(case, ignore_errors=True)
+    keep(Path(one.folder), case, defect.text, origin="sandbox")
+
+
+def _place(name: str, seed: int) -> str:
+    return f"{name}-{seed}"
+
+
+def _tell(one: Outcome, number: int, total: int) -> None:
+    word = "ok" if one.caught and one.named else "caught, not named" if one.caught else "NOT CAUGHT"
+    print(f"{number:>3}/{total}  {word:<17} {one.name:<28} {one.result:<12} {one.took_s:5.1f} s", flush=True)
+    if word != "ok":
+        print(f"      must be {DEFECTS[one.name].result} by {DEFECTS[one.name].checker or 'the run'}"
+              f" ({DEFECTS[one.name].cause or 'any cause'}); said, exit {one.exit_code}: {one.why}\n"
+              f"      again: {one.again}", flush=True)  # fmt: skip
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="NAME", choices=list(DEFECTS), help="this one; repeatable")
+    parser.add_argument("--times", type=int, default=1, help="with --only: as often, with growing seeds")
+    parser.add_argument("--sound", type=int, default=10, metavar="N", help="sound runs (default 10)")
+    parser.add_argument("--sound-only", action="store_true", help="no defects")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="sandboxes side by side (they disturb each other)")
+    parser.add_argument("--keep", action="store_true", help="keep all run folders")
+    parser.add_argument("--histories", action="store_true", help="put the facts of caught runs into tests/histories")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all outcomes")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

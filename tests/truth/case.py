@@ -1,0 +1,130 @@
+"""One run of one defect, as a user would do it, and what is to be thought of its verdicts.
+
+The tool is a child process with an exit code; nothing of what judges is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rollproof.sandbox.defects import DEFECTS, Defect
+
+__all__ = ["Outcome", "judged", "run"]
+
+EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
+_DEADLINE_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run said. `caught`: the right result; `named`: by the right checker, for the right cause."""
+
+    name: str
+    seed: int
+    result: str
+    exit_code: int
+    caught: bool
+    named: bool
+    why: str
+    took_s: float
+    cpu_pressure: float  # share of the run's time in which some task waited for a CPU
+    folder: str = ""
+    said: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def again(self) -> str:
+        """The command that does it again."""
+        return f"python -m tests.truth --only {self.name} --seed {self.seed}"
+
+
+def run(name: str, *, seed: int, folder: Path) -> Outcome:
+    """Start a sandbox with the defect, drill, and compare. The sandbox ends with the drill."""
+    defect = DEFECTS[name]
+    reports = folder / "reports"
+    python = [sys.executable, "-m", "rollproof"]
+    words = [*python, "sandbox", "--folder", str(folder / "sandbox"), "--ports", "auto", "--seed", str(seed)]
+    words += ["--defect", name, "--", *python, "run", *defect.drill, "--target", "{target}", "--reports", str(reports)]
+    began_s, waited_us = time.monotonic(), _cpu_waited_us()
+    code, said = _ended(words, folder / "output.log")
+    took_s = time.monotonic() - began_s
+    pressure = (_cpu_waited_us() - waited_us) / 1e6 / took_s
+    found = next(iter(sorted(reports.glob("*/verdicts.json"))), None)
+    stored: dict[str, Any] = json.loads(found.read_text()) if found else {}
+    caught, named, why = judged(defect, stored, code, said)
+    return Outcome(
+        name, seed, str(stored.get("result", "none")), code, caught, named, why, round(took_s, 1), round(pressure, 3),
+        str(found.parent) if found else "", {v["checker"]: v["result"] for v in stored.get("verdicts", ())},
+    )  # fmt: skip
+
+
+def judged(defect: Defect, stored: dict[str, Any], exit_code: int, output: str) -> tuple[bool, bool, str]:
+    """(caught, named, why) of a run's verdicts.json, or without one of its exit code and last words."""
+    if exit_code != EXIT_CODES[defect.result]:
+        return False, False, _summary(stored) or output[-400:].strip()
+    if not stored:
+        named = defect.cause.lower() in output.lower()
+        return not defect.checker, named and not defect.checker, output[-400:].strip()
+    caught = stored["result"] == defect.result
+    chosen = [v for v in stored["verdicts"] if v["checker"] == defect.checker or not defect.checker]
+    chosen = [v for v in chosen if v["result"] == defect.result or defect.result == "PASS"]
+    named = bool(chosen) and any(_names(verdict, defect.cause) for verdict in chosen)
+    return caught, caught and named, _summary(stored)
+
+
+def _names(verdict: dict[str, Any], cause: str) -> bool:
+    codes = {finding["code"] for finding in verdict.get("findings", ())}
+    return not cause or cause in codes or cause.lower() in str(verdict["why"]).lower()
+
+
+def _summary(stored: dict[str, Any]) -> str:
+    worst = [v for v in stored.get("verdicts", ()) if v["result"] == stored.get("result")]
+    if stored.get("result") == "PASS":
+        return ""
+    told = []
+    for verdict in worst:
+        codes = ", ".join(finding["code"] for finding in verdict.get("findings", ()))
+        told.append(f"{verdict['checker']}: {verdict['why']}" + (f" [{codes}]" if codes else ""))
+    return "; ".join(told)
+
+
+def _ended(words: list[str], log: Path) -> tuple[int, str]:
+    """Exit code and output. What does not end in time is asked to, and waited for: it has things to put back."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        stream.write(f"$ {shlex.join(words)}\n")
+        stream.flush()
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT)
+        try:
+            code = process.wait(_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            code = -1
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            raise
+    return code, log.read_text(errors="replace")
+
+
+def _cpu_waited_us() -> int:
+    """Microseconds since boot in which some task of this machine waited for a CPU (PSI); 0 where it is not told."""
+    try:
+        line = Path("/proc/pressure/cpu").read_text().splitlines()[0]
+        return int(line.rpartition("total=")[2])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def load_average() -> float:
+    """Of the last minute."""
+    return os.getloadavg()[0]
