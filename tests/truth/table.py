@@ -15,7 +15,7 @@ __all__ = ["page", "summary"]
 
 _HEAD = """# The track record
 
-Every defect of the sandbox (`rollproof sandbox --list`), the shortest drill that shows it, and what rollproof said of it.
+Every defect of the sandbox (`rollproof sandbox --list`), the shortest drill that shows it, and what rollproof said.
 *Caught*: the right result. *Named*: by the right checker, with the right cause. Made by `make truth`; do not edit.
 """
 

@@ -82,7 +82,6 @@ class Workload:
     progress_deadline_s: int = 10
     readiness_period_s: int = 1
     image_mismatch: bool = False  # the overlay's image name is not the base's: a new tag changes nothing
-    paused: bool = False
     overlay_tag: str = FIRST  # what the overlay says before the drill
 
 
