@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from story import good_release, plan
+from targettoml import target_toml
 from website import elsewhere
 
 from rollproof.cli import main
@@ -26,25 +27,7 @@ from rollproof.judging import judge_run, write_reports
 from rollproof.preflight import check_app
 from rollproof.runfolder import RunFolder
 
-TARGET = """
-name = "shop"
-[cluster]
-context = "staging"
-kubeconfig = "kubeconfig"
-namespace = "shop"
-deployment = "web"
-service = "web"
-[argocd]
-application = "shop"
-[env_repo]
-url = "http://127.0.0.1:9/env.git"
-overlay = "overlays/dev"
-image = "registry.example.com/web"
-[app]
-base_url = "http://127.0.0.1:9"
-[fences]
-namespaces = ["shop"]
-"""
+TARGET = target_toml()
 SECRET = "s3cret-value-9c1d"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from story import good_release, plan
+from targettoml import target_toml
 
 from rollproof.judging import judge_run, write_reports
 from rollproof.runfolder import RunFolder
@@ -50,25 +51,7 @@ def test_a_wrong_request_is_one_message_and_exit_2(tmp_path: Path, words: list[s
     assert done.returncode == 2
 
 
-TARGET = """
-name = "shop"
-[cluster]
-context = "nowhere"
-kubeconfig = "kubeconfig"
-namespace = "shop"
-deployment = "web"
-service = "web"
-[argocd]
-application = "shop"
-[env_repo]
-url = "file:///nowhere/env.git"
-overlay = "overlays/dev"
-image = "registry.example.com/web"
-[app]
-base_url = "http://127.0.0.1:9"
-[fences]
-namespaces = ["shop"]
-"""
+TARGET = target_toml(context="nowhere", git_url="file:///nowhere/env.git")
 
 
 def test_a_target_with_mistakes_names_them_all(tmp_path: Path) -> None:

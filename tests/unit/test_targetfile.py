@@ -5,29 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from targettoml import target_toml
 
 from rollproof.errors import TargetFileError
 from rollproof.targetfile import load, secret_values
 
-GOOD = """
-name = "shop"
-[cluster]
-context = "staging"
-namespace = "shop"
-deployment = "web"
-service = "web"
-[argocd]
-application = "shop"
-[env_repo]
-url = "https://git.example.com/env.git"
-overlay = "overlays/staging"
-image = "registry.example.com/web"
-[app]
-base_url = "https://shop.example.com"
-[fences]
-namespaces = ["shop"]
-load_hosts = ["shop.example.com"]
-"""
+GOOD = target_toml(
+    kubeconfig="", git_url="https://git.example.com/env.git", overlay="overlays/staging",
+    base_url="https://shop.example.com", load_host="shop.example.com",
+)  # fmt: skip
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 

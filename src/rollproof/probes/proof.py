@@ -15,7 +15,6 @@ from rollproof.clients.http import Answer, Http, pointed
 from rollproof.clients.kube import ApiError, Kube, UnreachableError
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.target import Target
-from rollproof.errors import RollproofError
 
 __all__ = ["Prover"]
 
@@ -102,14 +101,6 @@ class Prover:
         if in_a_row >= wanted or event is None:
             return ""
         return f"only {in_a_row} of {wanted} answers in a row through the ingress within {_PATIENCE_S:.0f} s"
-
-    def version_now(self) -> str:
-        """The version that one question through the ingress gets; RollproofError with the reason if none."""
-        answer = self._http.get(self._target.app.health_path)
-        value, error = _field(answer, self._target.app.version_pointer)
-        if value is None:
-            raise RollproofError(f"no version from {self._target.app.base_url}{self._target.app.health_path}: {error}")
-        return str(value)
 
     def _version(self, subject: str, answer: Answer, expected: str, via: str) -> Event:
         value, error = _field(answer, self._target.app.version_pointer)

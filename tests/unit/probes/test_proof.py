@@ -15,7 +15,6 @@ from rollproof.clients.http import Answer
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Outcome
 from rollproof.core.target import ReleaseSettings
-from rollproof.errors import RollproofError
 from rollproof.probes import proof
 from rollproof.probes.proof import Prover
 
@@ -142,10 +141,3 @@ def test_silence_starts_the_row_again_and_a_wrong_answer_ends_it(
 def test_a_row_that_never_comes_ends(prove: Callable[..., str]) -> None:
     said = prove(Ingress(Answer(None, error="connect.refused")))
     assert said == "only 0 of 3 answers in a row through the ingress within 30 s"
-
-
-def test_the_version_now(kube: Kube, recorder: ListRecorder) -> None:
-    assert Prover(story.target(), kube, Ingress(), recorder).version_now() == NEW  # type: ignore[arg-type]
-    away = Ingress(Answer(302))
-    with pytest.raises(RollproofError, match="HTTP status 302"):
-        Prover(story.target(), kube, away, recorder).version_now()  # type: ignore[arg-type]
