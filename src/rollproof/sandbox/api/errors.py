@@ -5,12 +5,16 @@ Every refusal is a StoreError with the HTTP status and reason of a Status body. 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from rollproof.sandbox.api.kinds import Kind
+from rollproof.sandbox.api.kinds import KINDS, Kind
+from rollproof.sandbox.api.places import Place
 
 __all__ = [
-    "StoreError", "already_exists", "bad_request", "conflict", "expired", "invalid", "not_found", "unprocessable",
+    "StoreError", "already_exists", "anonymous", "bad_dry_run", "bad_request", "bad_version", "conflict", "expired",
+    "invalid", "is_known_group", "no_method", "no_resource", "not_found", "unprocessable", "wrong_kind", "wrong_name",
+    "wrong_namespace",
 ]  # fmt: skip
 
 
@@ -81,3 +85,69 @@ def bad_request(message: str) -> StoreError:
 def expired(asked: int, oldest: int) -> StoreError:
     """The version that a watch wants to go on from is gone."""
     return StoreError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+def anonymous(verb: str, path: str, place: Place | None) -> StoreError:
+    """A request without a token: the real server knows who that is, and what it may not do."""
+    if place is None:
+        message = f'User "system:anonymous" cannot {verb} path "{path}"'
+        return StoreError(403, "Forbidden", f"forbidden: {message}")
+    kind = place.kind
+    verb = "list" if verb == "get" and not place.name else verb
+    where = f'in the namespace "{place.namespace}"' if place.namespace else "at the cluster scope"
+    message = f'User "system:anonymous" cannot {verb} resource "{kind.plural}" in API group "{kind.group}" {where}'
+    name = f' "{place.name}"' if place.name else ""
+    details = {key: value for key, value in _details(kind, place.name).items() if value}
+    return StoreError(403, "Forbidden", f"{kind.resource}{name} is forbidden: {message}", details)
+
+
+def no_resource() -> StoreError:
+    """A path that names no resource of a known group."""
+    return StoreError(404, "NotFound", "the server could not find the requested resource")
+
+
+def no_method() -> StoreError:
+    """A verb that this place does not know."""
+    message = "the server does not allow this method on the requested resource"
+    return StoreError(405, "MethodNotAllowed", message)
+
+
+def is_known_group(path: str) -> bool:
+    """Is it a path of a group and version that the API has?"""
+    known = {(kind.group, kind.version) for kind in KINDS.values()}
+    parts = path.split("/")[1:]
+    if parts[0] == "api":
+        return len(parts) > 2 and ("", parts[1]) in known
+    return parts[0] == "apis" and len(parts) > 3 and (parts[1], parts[2]) in known
+
+
+def bad_version(asked: str) -> StoreError:
+    """A resourceVersion that is no number."""
+    return StoreError(400, "BadRequest", f"resourceVersion: Invalid value: {json.dumps(asked)}: strconv.ParseUint")
+
+
+def bad_dry_run(asked: str) -> StoreError:
+    """The only dry run is of everything."""
+    problem = f'Unsupported value: "{asked}": supported values: "All"'
+    causes = {"causes": [{"reason": "FieldValueNotSupported", "message": problem, "field": "dryRun"}]}
+    details = {"group": "meta.k8s.io", "kind": "PatchOptions", **causes}
+    return StoreError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: dryRun: {problem}', details)
+
+
+def wrong_kind(kind: Kind, api_version: str, name: str) -> StoreError:
+    """A body of another kind than the URL's."""
+    message = f'{name} in version "{api_version}" cannot be handled as a {kind.name}: the URL is of {kind.resource}'
+    return bad_request(message)
+
+
+def wrong_namespace() -> StoreError:
+    """A body for another namespace than the URL's."""
+    message = "the namespace of the provided object does not match the namespace sent on the request"
+    return bad_request(message)
+
+
+def wrong_name(sent: str, asked: str) -> StoreError:
+    """A body of another name than the URL's."""
+    if not sent:
+        return bad_request("name must be provided")
+    return bad_request(f"the name of the object ({sent}) does not match the name on the URL ({asked})")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollproof.sandbox.api.errors import bad_request
+from rollproof.sandbox.api.kinds import Kind
 
 __all__ = ["Selects", "field_selector", "label_selector"]
 
@@ -14,7 +15,8 @@ Selects = Callable[[Mapping[str, Any]], bool]
 _SET = re.compile(r"^(?P<key>[^\s!=(),]+)\s+(?P<how>in|notin)\s*\((?P<values>[^()]*)\)$")
 _EQUAL = re.compile(r"^(?P<key>[^\s!=(),]+)\s*(?P<how>==|=|!=)\s*(?P<value>[^\s!=(),]*)$")
 _THERE = re.compile(r"^(?P<not>!?)\s*(?P<key>[^\s!=(),]+)$")
-_FIELDS = ("metadata.name", "metadata.namespace", "status.phase", "spec.nodeName")
+_FIELDS = ("metadata.name", "metadata.namespace")
+_FIELDS_OF = {"Pod": ("spec.nodeName", "status.phase", "status.podIP")}
 
 
 def label_selector(text: str) -> Selects:
@@ -45,14 +47,14 @@ def _label_rule(text: str) -> Callable[[Mapping[str, str]], bool]:
     raise bad_request(f"unable to parse requirement: {text!r}")
 
 
-def field_selector(text: str) -> Selects:
+def field_selector(kind: Kind, text: str) -> Selects:
     """Has an object these field values?"""
     rules: list[tuple[tuple[str, ...], str, bool]] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = re.match(r"^([\w.]+)(==|=|!=)(.*)$", part)
         if not found:
             raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
-        if found[1] not in _FIELDS:
+        if found[1] not in (*_FIELDS, *_FIELDS_OF.get(kind.name, ())):
             raise bad_request(f"field label not supported: {found[1]}")
         rules.append((tuple(found[1].split(".")), found[3], found[2] != "!="))
 

@@ -62,6 +62,7 @@ class Store:
         self._heard: list[Callable[[Change], None]] = []
         self._untold: deque[Change] = deque()
         self._telling = threading.Lock()
+        self.told_version = _FIRST_VERSION  # every subscriber has been told of everything up to here
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -202,6 +203,13 @@ class Store:
                 missed.append(change)
             return missed[::-1], self.subscribe(heard)
 
+    def follow_all(
+        self, kind: str, namespace: str, heard: Callable[[Change], None]
+    ) -> tuple[Sequence[Object], int, Callable[[], None]]:
+        """What there is, the version at which it was so, and a subscription to what comes."""
+        with self._lock:
+            return *self.list_at(kind, namespace), self.subscribe(heard)
+
     def expire(self) -> None:
         """Every version up to now is gone: a watch from one of them gets 410."""
         with self._lock:
@@ -222,6 +230,7 @@ class Store:
                     change = self._untold.popleft()
                     for heard in self._heard:
                         heard(change)
+                    self.told_version = change.version
             finally:
                 self._telling.release()
 
@@ -247,7 +256,7 @@ class Store:
         check(kind, old, new)
         if new == old:
             return old
-        if _is_new_generation(kind, old, new):
+        if subresource != "status" and _is_new_generation(kind, old, new):
             new["metadata"]["generation"] = was.get("generation", 0) + 1
         new["metadata"]["managedFields"] = track(kind, old, new, manager=manager, subresource=subresource, now=_now())
         if dry_run:
@@ -367,7 +376,10 @@ def _with_its_part(kind: Kind, old: Object, new: Object, subresource: str) -> Ob
     """What a write may change: the status subresource only the status, everything else all but the status."""
     if subresource == "status":
         kept = {key: value for key, value in old.items() if key != "status"}
-        return {**kept, "metadata": dict(old["metadata"]), "status": new.get("status", {})}
+        metadata = dict(old["metadata"])
+        if kind.name == "Deployment" and "annotations" in new["metadata"]:  # its controller notes the revision so
+            metadata["annotations"] = new["metadata"]["annotations"]
+        return {**kept, "metadata": metadata, "status": new.get("status", {})}
     if kind.status_apart:
         new = {key: value for key, value in new.items() if key != "status"}
         if "status" in old:
