@@ -1,0 +1,50 @@
+"""Graves: the addresses of pods that are gone answer nothing at all, as a removed network namespace does.
+
+On loopback a closed port refuses at once, and a proxy that tries the next pod would hide what a real cluster shows: on
+the lab every request that was sent to a gone pod timed out (tests/histories/bad/exits-at-sigterm). A listener that never
+accepts and whose queue is full is such a silence: the kernel drops each further SYN.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+__all__ = ["Graves"]
+
+_QUEUE = 0  # the kernel keeps one more than that
+_FILLERS = 2
+
+
+class Graves:
+    """Silent listeners, until `close`. Addresses are not used again by the sandbox."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+
+    def dig(self, ip: str, port: int) -> None:
+        """From now on nothing answers there. Does nothing where somebody still listens."""
+        silent = socket.socket()
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            silent.bind((ip, port))
+            silent.listen(_QUEUE)
+        except OSError:
+            silent.close()
+            return
+        fillers = []
+        for _ in range(_FILLERS):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex((ip, port))
+            fillers.append(filler)
+        with self._lock:
+            self._sockets += [silent, *fillers]
+
+    def close(self) -> None:
+        """Close all of them."""
+        with self._lock:
+            sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            one.close()
