@@ -1,8 +1,8 @@
 """Graves: the addresses of pods that are gone answer nothing at all, as a removed network namespace does.
 
-On loopback a closed port refuses at once, and a proxy that tries the next pod would hide what a real cluster shows: on
-the lab every request that was sent to a gone pod timed out (tests/histories/bad/exits-at-sigterm). A listener that never
-accepts and whose queue is full is such a silence: the kernel drops each further SYN.
+On loopback a closed port refuses at once, and a proxy that tries the next pod would hide what a real cluster shows:
+the lab every request that was sent to a gone pod timed out (tests/histories/bad/exits-at-sigterm). A listener that
+never accepts and whose queue is full is such a silence: the kernel drops each further SYN.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _FILLERS = 2
 
 
 class Graves:
-    """Silent listeners, until `close`. Addresses are not used again by the sandbox."""
+    """Silent listeners, each until `fill`, all until `close`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
+        self._sockets: dict[str, list[socket.socket]] = {}
 
     def dig(self, ip: str, port: int) -> None:
         """From now on nothing answers there. Does nothing where somebody still listens."""
@@ -40,11 +40,16 @@ class Graves:
             filler.connect_ex((ip, port))
             fillers.append(filler)
         with self._lock:
-            self._sockets += [silent, *fillers]
+            self._sockets.setdefault(ip, []).extend((silent, *fillers))
 
-    def close(self) -> None:
-        """Close all of them."""
+    def fill(self, ip: str) -> None:
+        """The address may be used again."""
         with self._lock:
-            sockets, self._sockets = self._sockets, []
+            sockets = self._sockets.pop(ip, [])
         for one in sockets:
             one.close()
+
+    def close(self) -> None:
+        """Fill all of them."""
+        for ip in list(self._sockets):
+            self.fill(ip)
