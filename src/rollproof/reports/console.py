@@ -25,7 +25,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import headline, sentence, short_sha
-from rollproof.reports.words import bottom_line, exit_meaning, finding_line, undo_sentence
+from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, undo_sentence
 
 __all__ = ["LiveConsole"]
 
@@ -141,6 +141,7 @@ class LiveConsole:
         with self._lock:
             self._console.print(table)
             self._console.print()
+            self._console.print(Text(target_line(report)))
             self._console.print(Text.assemble((report.result, _STYLES[report.result]), f"  {bottom_line(report)}"))
             self._console.print(Text(f"exit {report.exit_code}: {exit_meaning(report.exit_code)}", style="dim"))
             if report.undo:

@@ -144,7 +144,11 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
     release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
     cluster = plan.target.cluster
     cards = [
-        ("Target", plan.target.name, f"{cluster.context} / {cluster.namespace} / {cluster.deployment}"),
+        (
+            "Target",
+            f"{plan.target.name}, on {report.platform}",
+            f"{cluster.context} / {cluster.namespace} / {cluster.deployment}",
+        ),
         ("Release", release, f"env repo at {short_sha(plan.env_repo_head)}"),
         ("Duration", _seconds(took_s), f"from {events[0].wall[:19].replace('T', ' ')} UTC" if events else "no events"),
     ]

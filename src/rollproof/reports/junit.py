@@ -50,7 +50,8 @@ def _suite(report: Report, drill: str, verdicts: list[Verdict]) -> Xml.Element:
     properties = Xml.SubElement(suite, "properties")
     plan = report.plan
     for name, value in (
-        ("run", plan.run_id), ("target", plan.target.name), ("old_sha", plan.old_sha), ("new_sha", plan.new_sha),
+        ("run", plan.run_id), ("target", plan.target.name), ("platform", report.platform),
+        ("old_sha", plan.old_sha), ("new_sha", plan.new_sha),
         ("result", report.result), ("exit_code", report.exit_code), ("undo", report.undo),
     ):  # fmt: skip
         Xml.SubElement(properties, "property", name=name, value=_text(value))

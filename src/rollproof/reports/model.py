@@ -13,6 +13,7 @@ from typing import Any
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.plan import Plan
+from rollproof.core.platform import platform_word
 from rollproof.core.verdict import Result, Verdict
 
 __all__ = ["Report"]
@@ -33,6 +34,17 @@ class Report:
     exit_code: int
     undo: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kubernetes(self) -> str:
+        """The API server's version, "" if it could not be found out."""
+        version = str(self.environment.get("kubernetes", ""))
+        return "" if version.startswith("unknown") else version
+
+    @property
+    def platform(self) -> str:
+        """What kind of cluster it was, as one word."""
+        return platform_word(self.kubernetes, self.plan.target.cluster.context)
 
     def drills(self) -> Iterator[tuple[str, Facts]]:
         """The planned drills with their facts. The undo at the end sees all of theirs again, and is none of them."""

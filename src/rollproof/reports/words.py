@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
 
-__all__ = ["bottom_line", "exit_meaning", "finding_line", "stable_name", "undo_sentence"]
+__all__ = ["bottom_line", "exit_meaning", "finding_line", "stable_name", "target_line", "undo_sentence"]
 
 _EXITS: Mapping[int, str] = {
     0: "every claim was proven",
@@ -38,6 +38,12 @@ def undo_sentence(undo: str) -> str:
 def finding_line(finding: Finding) -> str:
     """A finding on one line, with what to do next behind an arrow."""
     return f"{finding.code}: {finding.text}" + (f" → {finding.hint}" if finding.hint else "")
+
+
+def target_line(report: Report) -> str:
+    """Where the verdict was reached: nobody should take one kind of cluster for another."""
+    version = f" (Kubernetes {report.kubernetes})" if report.kubernetes else ""
+    return f"target {report.plan.target.name}, on {report.platform}{version}"
 
 
 def stable_name(verdict: Verdict) -> str:
