@@ -64,13 +64,12 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
 
 def write_reports(folder: RunFolder, report: Report) -> None:
     """verdicts.json first, because the exit code comes from it; then the pages."""
-    context = folder.plan.target.cluster.context
     folder.write_verdicts(
         report.verdicts,
         result=report.result,
         exit_code=report.exit_code,
         undo=report.undo,
-        target_kind="kind" if context.startswith("kind-") else "cluster",
+        target_kind=report.platform,
     )
     page = folder.path / "report.html"
     write_html(page, report)
