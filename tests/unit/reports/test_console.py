@@ -94,7 +94,7 @@ def test_the_end_names_result_reason_exit_and_page(report: Report) -> None:
     said = stream.getvalue()
     assert "FAIL  zero-downtime, availability: 53 of 12,000 requests failed" in said
     assert "PRESTOP_TOO_SHORT" in said
-    assert "target lab, on kind (Kubernetes v1.34.4)" in said
+    assert "target lab, on kind (Kubernetes 1.34.4)" in said
     assert "exit 1: a promise was broken" in said
     assert "reports/run-1/report.html" in said
     assert "\x1b[" not in said
