@@ -38,6 +38,11 @@ class Act:
         """When the last leg that happened ended, or None if none did."""
         return max((event.end_s for event in self.legs.values()), default=None)
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether somebody put another tag on top of ours meanwhile: what the pods did then was not our rollout."""
+        return self.failed is not None and self.failed.data.get("cause") in {"Superseded", "Overwritten"}
+
     def why_unfinished(self) -> str:
         """One clause about why the act did not reach its end."""
         if self.failed is not None:

@@ -11,7 +11,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
-__all__ = ["check", "leg_times"]
+__all__ = ["check", "leg_times", "why_failed"]
 
 
 def check(facts: Facts) -> Verdict:
@@ -24,8 +24,6 @@ def check(facts: Facts) -> Verdict:
     evidence = tuple(sorted(e.seq for e in (act.started, *act.legs.values(), *([act.failed] if act.failed else []))))
     if act.failed is not None:
         known = act.failed.outcome is Outcome.FAIL
-        hint = str(act.failed.data.get("look_at", ""))
-        finding = Finding(code=_code(act), text=act.why_unfinished(), hint=hint)
         return Verdict(
             checker="release",
             subject=subject,
@@ -33,7 +31,7 @@ def check(facts: Facts) -> Verdict:
             why=f"{act.to_sha or 'the release'} did not arrive: {act.why_unfinished()}",
             numbers=leg_times(act),
             evidence=evidence,
-            findings=(finding,),
+            findings=why_failed(act),
         )
     if "proven" not in act.legs:
         why = f"the release was not followed to its end: {act.why_unfinished()}"
@@ -60,9 +58,13 @@ def leg_times(act: Act) -> dict[str, Number]:
     }
 
 
-def _code(act: Act) -> str:
-    cause = str(act.failed.data.get("cause", "")) if act.failed else ""
-    return "".join("_" + c if c.isupper() else c for c in cause).strip("_").upper() or "RELEASE_FAILED"
+def why_failed(act: Act) -> tuple[Finding, ...]:
+    """The cause that ended the act, as a finding: ImagePullBackOff is IMAGE_PULL_BACK_OFF."""
+    if act.failed is None:
+        return ()
+    cause = str(act.failed.data.get("cause", ""))
+    code = "".join("_" + c if c.isupper() else c for c in cause).strip("_").upper() or "RELEASE_FAILED"
+    return (Finding(code=code, text=act.why_unfinished(), hint=str(act.failed.data.get("look_at", ""))),)
 
 
 def _superseded(act: Act) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping
 
 from rollproof.checkers.act import find_act
-from rollproof.checkers.release import leg_times
+from rollproof.checkers.release import leg_times, why_failed
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding, Number, Result, Verdict
@@ -33,8 +33,12 @@ def check(facts: Facts) -> Verdict:
     if act.failed is not None or pushed is None or proven is None:
         broken = act.failed is not None and act.failed.outcome is Outcome.FAIL
         result = Result.FAIL if broken else Result.INCONCLUSIVE
-        why = f"{act.to_sha} did not come back: {act.why_unfinished()}"
-        return Verdict(checker="rollback", subject=subject, result=result, why=why, numbers=numbers, evidence=evidence)
+        what = "did not come back" if proven is None else "came back, and does not stay"
+        return Verdict(
+            checker="rollback", subject=subject, result=result,
+            why=f"{act.to_sha} {what}: {act.why_unfinished()}", numbers=numbers, evidence=evidence,
+            findings=why_failed(act),
+        )  # fmt: skip
     took_s = proven.end_s - pushed.end_s
     committed = act.legs.get("committed")
     revision = str(pushed.data.get("commit", ""))[:12]

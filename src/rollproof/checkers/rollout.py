@@ -8,7 +8,7 @@ belongs to the new template.
 from __future__ import annotations
 
 from rollproof.checkers.act import Act, find_act
-from rollproof.core.event import Event
+from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
 
@@ -33,8 +33,10 @@ def check(facts: Facts) -> Verdict:
     numbers = {"old_pods": len(old), "old_pods_gone": len(old) - len(left), "new_pods": len(new)}
     evidence = (act.started, *gone.values())
     if left:
-        if act.failed is None and "old-gone" not in act.legs:
-            why = f"the run ended while {len(left)} of {len(old)} old pods were still there"
+        known = act.failed is not None and act.failed.outcome is Outcome.FAIL and not act.taken_over
+        if not known and "old-gone" not in act.legs:
+            because = f" ({act.why_unfinished()})" if act.failed is not None else ""
+            why = f"the run ended while {len(left)} of {len(old)} old pods were still there{because}"
             return _verdict(facts, Result.INCONCLUSIVE, why, evidence, **numbers)
         why = f"{len(left)} of {len(old)} old pods were left behind ({act.why_unfinished()})"
         return _verdict(facts, Result.FAIL, why, evidence, **numbers)

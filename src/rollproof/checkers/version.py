@@ -30,6 +30,9 @@ def check(facts: Facts) -> Verdict:
     evidence = tuple(event.seq for event in proofs[-50:])
     wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
     numbers: dict[str, Number] = {"answers_asked": len(proofs), "answers_wrong": len(wrong)}
+    if act.taken_over:
+        why = f"which version should answer is not known any more: {act.why_unfinished()}"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if wrong:
         seen = sorted({str(event.data.get("version")) for event in wrong})
         who = sorted({event.subject for event in wrong})
@@ -62,9 +65,13 @@ def _enough(
     if not pods and unreachable is None:
         why = "no single pod was asked for its version"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
-    silent = {e.subject for e in proofs if e.subject.startswith("Pod/") and e.outcome is Outcome.UNKNOWN} - pods
+    latest = {event.subject: event.outcome for event in proofs}
+    silent = {who for who, said in latest.items() if who.startswith("Pod/") and said is Outcome.UNKNOWN}
     if silent:
         why = f"{len(silent)} pods gave no version ({', '.join(sorted(silent))})"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    if "proven" not in act.legs:
+        why = f"the proof was not brought to its end ({act.why_unfinished()})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     findings = _mixed_images(facts, act)
     why = f"{act.to_sha} came from each of {len(pods)} pods and {in_a_row} times in a row through the ingress"

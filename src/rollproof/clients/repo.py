@@ -110,6 +110,11 @@ class EnvRepo:
         path, text = self._overlay(revision or self._remote)
         return self._find_tag(path, text).tag
 
+    def who_changed(self) -> str:
+        """The newest commit that touched the overlay's kustomization, for people: revision, author, subject."""
+        path, _ = self._overlay(self._remote)
+        return self._git("log", "-1", "--format=%h by %an: %s", self._remote, "--", path)
+
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
         for fetched in (False, True):

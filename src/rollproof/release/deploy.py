@@ -76,7 +76,7 @@ class Release:
         plan = self._plan
         rollout = self._begin("release", plan.old_sha, plan.new_sha)
         settings = plan.target.release
-        waits = Waits(plan.target, self._view, deadline_s=settings.deadline_s)
+        waits = self._waits(rollout, settings.deadline_s)
         if plan.restart:
             return self._follow(rollout, waits, lambda: self._restart(rollout))
         if settings.mode == "observe":
@@ -91,7 +91,7 @@ class Release:
         """Take a deploy back by `git revert`, as the runbook says: a new commit with the old tree."""
         data = {"reverts": deployed.revision}
         rollout = self._begin("rollback", deployed.to_sha, deployed.from_sha, data)
-        waits = Waits(self._plan.target, self._view, deadline_s=self._plan.target.rollback.deadline_s)
+        waits = self._waits(rollout, self._plan.target.rollback.deadline_s)
         message = f"rollproof: roll back to {rollout.to_sha} ({self._plan.run_id})"
 
         def make() -> Commit:
@@ -133,6 +133,31 @@ class Release:
             old_templates=frozenset(pod.template_hash for pod in pods.values()),
         )  # fmt: skip
 
+    def _waits(self, rollout: Rollout, deadline_s: float) -> Waits:
+        return Waits(
+            self._plan.target, self._view, deadline_s=deadline_s,
+            still_ours=lambda leg: self._still_ours(rollout, leg),
+        )  # fmt: skip
+
+    def _still_ours(self, rollout: Rollout, leg: str) -> None:
+        """Refuse to go on if the branch has another tag now: what follows is somebody else's rollout.
+
+        That ends a release without a claim; a rollback that does not hold has failed at what it is for.
+        """
+        try:
+            tag = self._repo.tag()
+            who = "" if tag == rollout.to_sha else self._repo.who_changed()
+        except GitError:
+            return  # the git server is away for a moment; the wait asks again
+        if not who:
+            return
+        back = rollout.source == "rollback"
+        cause, outcome = ("Overwritten", Outcome.FAIL) if back else ("Superseded", Outcome.UNKNOWN)
+        what = "overwritten" if back else "superseded by another tag"
+        reason = f"{what}: the overlay says {tag} and no longer {rollout.to_sha}, by commit {who}"
+        hint = "is an image updater or a pipeline at work? Stop it before a rollback" if back else "repeat the drill"
+        raise LegFailedError(leg, cause, reason, outcome=outcome, look_at=hint)
+
     def _follow(self, rollout: Rollout, waits: Waits, act: Callable[[], None]) -> Rollout:
         """All legs in order; what goes wrong is recorded, and the rollout is returned as far as it came."""
         try:
@@ -150,6 +175,8 @@ class Release:
             uids = waits.old_gone(rollout.template, rollout.old_uids)
             self._leg(rollout, "old-gone", begun_s, {"uids": uids})
             self._prove(rollout, waits)
+            if rollout.source == "rollback":
+                self._still_ours(rollout, "proven")  # it came back; it must also stay
         except LegFailedError as error:
             self._fail(rollout, error)
         except RollproofError as error:
@@ -170,7 +197,7 @@ class Release:
         self._leg(rollout, "seen", begun_s, {"revision": seen.revision, "superseded": seen.superseded})
         self._status(f"Argo CD to sync {seen.revision[:12]}")
         begun_s = time.monotonic()
-        state = waits.synced(seen.revision, contains)
+        state = waits.synced(seen.revision, rollout.to_sha, contains)
         self._leg(rollout, "synced", begun_s, {"operation_revision": state.operation_revision})
 
     def _commit_and_push(self, rollout: Rollout, waits: Waits, make: Callable[[], Commit]) -> None:
@@ -234,6 +261,7 @@ class Release:
         pods = [name for name, pod in self._view.pods().items() if pod.template_hash == rollout.template]
         why = self._prover.prove(pods, rollout.to_sha)
         if why:
+            self._still_ours(rollout, "proven")
             wrong = " instead of " in why
             outcome = Outcome.FAIL if wrong else Outcome.UNKNOWN
             raise LegFailedError("proven", "WrongVersion" if wrong else "NoAnswer", why, outcome=outcome)

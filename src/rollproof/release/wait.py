@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from rollproof.clients.argo import ApplicationState, Argo
 from rollproof.core.event import Outcome
@@ -29,6 +29,9 @@ _AWAY = (
     "failed to fetch", "could not read", "unable to access", "EOF",
 )  # fmt: skip
 _ASK_AGAIN_S = 1.0  # at the earliest: each refresh makes Argo CD fetch
+_LOOK_UP_S = 5.0  # a wait that takes longer looks up in between: is it still worth waiting?
+
+T = TypeVar("T")
 
 
 class LegFailedError(RollproofError):
@@ -53,11 +56,17 @@ class Seen:
 
 
 class Waits:
-    """The waits of one rollout; all share one deadline."""
+    """The waits of one rollout; all share one deadline.
 
-    def __init__(self, target: Target, view: Watches, *, deadline_s: float) -> None:
+    `still_ours` is asked in long waits, with the leg's name; it raises if somebody has put another tag on top of ours.
+    """
+
+    def __init__(
+        self, target: Target, view: Watches, *, deadline_s: float, still_ours: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._target = target
         self._view = view
+        self._still_ours = still_ours
         self._until_s = time.monotonic() + deadline_s
         self._deadline_s = deadline_s
 
@@ -70,7 +79,7 @@ class Waits:
         """Argo CD compares with our commit; asked again and again, because one request can be lost (argocd.md 2.1)."""
         known: dict[str, bool | None] = {revision: True}  # None: could not be asked, ask again
         asking = self._target.argocd.profile == "refresh"
-        asked = 0
+        asked, looked_up_s = 0, time.monotonic()
 
         def looked_at() -> str | None:
             state = self._view.application()
@@ -91,11 +100,15 @@ class Waits:
                 return Seen(found, found != revision, asked)
             if not self.left_s:
                 self._expired("seen", f"Argo CD to look at {revision[:12]}", outcome=Outcome.UNKNOWN)
+            if time.monotonic() - looked_up_s >= _LOOK_UP_S:
+                self._still_ours("seen")
+                looked_up_s = time.monotonic()
 
-    def synced(self, revision: str, contains: Callable[[str], bool | None]) -> ApplicationState:
+    def synced(self, revision: str, sha: str, contains: Callable[[str], bool | None]) -> ApplicationState:
         """The last operation synced that revision, or a later one that contains it, and the comparison says Synced.
 
-        The two may differ: a commit that does not touch this app moves the comparison on without an operation.
+        The two may differ: a commit that does not touch this app moves the comparison on without an operation. If that
+        is our own commit, it changed nothing that runs, and no operation will ever come.
         """
         known: dict[str, bool | None] = {revision: True, "": False}
 
@@ -115,8 +128,17 @@ class Waits:
             good = state.phase == "Succeeded" and state.sync_status == "Synced" and not state.operation_pending
             return state if good and ours(state.operation_revision) and ours(state.sync_revision) else None
 
-        found = self._view.poll(applied, timeout_s=self.left_s)
-        return found or self._expired("synced", f"Argo CD to sync {revision[:12]}", outcome=Outcome.UNKNOWN)
+        def nothing_to_do() -> None:
+            self._refuse_void(self._view.application(), sha, ours)
+
+        found = self._await("synced", applied, nothing_to_do)
+        if found is not None:
+            return found
+        failing = _retried(self._view.application(), ours)
+        return self._expired(
+            "synced", f"Argo CD to sync {revision[:12]}", cause="SyncFailed" if failing else "DeadlineExceeded",
+            outcome=Outcome.FAIL if failing else Outcome.UNKNOWN, said=failing,
+        )  # fmt: skip
 
     def at_rest(self, leg: str, revision: str = "", contains: Callable[[str], bool | None] | None = None) -> None:
         """Nothing asked for or under way, no error, Synced and Healthy; at that revision or a later one, if named.
@@ -131,7 +153,7 @@ class Waits:
             named = contains is None or state.sync_revision == revision or bool(contains(state.sync_revision))
             return state if good and named and not moving and not _errors(state) else None
 
-        if self._view.poll(resting, timeout_s=self.left_s) is None:
+        if self._await(leg, resting) is None:
             state = self._view.application()
             sick = state.health == "Degraded" or _errors(state)
             what = f"Argo CD to be at rest, Synced and Healthy (it says {state.sync_status}, {state.health})"
@@ -155,7 +177,7 @@ class Waits:
             ready = sum(1 for pod in pods.values() if pod.template_hash == current and pod.ready)
             return current if _complete(deployment, sha) and ready >= deployment.spec_replicas else None
 
-        found = self._view.poll(complete, timeout_s=self.left_s)
+        found = self._await("rolled-out", complete)
         return found or self._expired("rolled-out", f"all replicas to run {sha}")
 
     def old_gone(self, template: str, old_uids: frozenset[str]) -> tuple[str, ...]:
@@ -166,10 +188,21 @@ class Waits:
             left = [pod for pod in pods if pod.uid in old_uids or pod.template_hash != template]
             return None if left else tuple(sorted(old_uids))
 
-        found = self._view.poll(gone, timeout_s=self.left_s)
+        found = self._await("old-gone", gone)
         return found if found is not None else self._expired("old-gone", "the last old pod to go")
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _await(self, leg: str, look: Callable[[], T | None], look_up: Callable[[], None] = lambda: None) -> T | None:
+        """The first value of `look` that is not None, or None at the deadline. `look_up` may end a long wait."""
+        while True:
+            found = self._view.poll(look, timeout_s=min(_LOOK_UP_S, self.left_s))
+            if found is not None:
+                return found
+            self._still_ours(leg)
+            look_up()
+            if not self.left_s:
+                return None
 
     @property
     def _application(self) -> str:
@@ -183,6 +216,23 @@ class Waits:
                 raise LegFailedError(
                     leg, "ComparisonError", condition, last_seen=asdict(state), look_at=self._application
                 )
+
+    def _refuse_void(self, state: ApplicationState, sha: str, ours: Callable[[str], bool]) -> None:
+        """Argo CD has compared with our commit and has nothing to sync, although the Deployment has another tag."""
+        resting = state.phase == "Succeeded" and not state.operation_pending and state.compared_to_spec
+        idle = resting and state.sync_status == "Synced" and not ours(state.operation_revision)
+        deployment = self._view.deployment()
+        if not idle or not ours(state.sync_revision) or deployment is None or image_tag(deployment.image) == sha:
+            return
+        env_repo = self._target.env_repo
+        reason = (
+            f"Argo CD compared with {state.sync_revision[:12]} and has nothing to sync: what is rendered is still "
+            f"{deployment.image}, so the commit changed nothing that runs"
+        )
+        hint = f"does `kustomize build {env_repo.overlay}` name {env_repo.image}:{sha}, or does another entry win?"
+        raise LegFailedError(
+            "synced", "NothingChanged", reason, outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=hint
+        )
 
     def _refuse_hopeless(self, name: str, pod: PodView) -> None:
         if pod.reason in _HOPELESS_PODS and not pod.ready:
@@ -202,7 +252,9 @@ class Waits:
                 look_at=f"kubectl -n {cluster.namespace} describe deployment {cluster.deployment}",
             )  # fmt: skip
 
-    def _expired(self, leg: str, what: str, *, outcome: Outcome = Outcome.FAIL) -> NoReturn:
+    def _expired(
+        self, leg: str, what: str, *, outcome: Outcome = Outcome.FAIL, cause: str = "DeadlineExceeded", said: str = ""
+    ) -> NoReturn:
         state, deployment = self._view.application(), self._view.deployment()
         last_seen = {
             "application": asdict(state),
@@ -212,13 +264,22 @@ class Waits:
         namespace = self._target.cluster.namespace
         argo = leg in {"seen", "synced", "settled", "proven"}
         look_at = self._application if argo else f"kubectl -n {namespace} get pods; kubectl -n {namespace} get events"
-        said = f"; Argo CD says: {state.conditions[0]}" if state.conditions else ""
-        reason = f"waited {self._deadline_s:g} s in all for {what}{said}"
-        raise LegFailedError(leg, "DeadlineExceeded", reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
+        said = said or next(iter(state.conditions), "")
+        reason = f"waited {self._deadline_s:g} s in all for {what}{f'; Argo CD says: {said}' if said else ''}"
+        raise LegFailedError(leg, cause, reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
 
 
 def _errors(state: ApplicationState) -> list[str]:
     return [one for one in state.conditions if one.partition(":")[0].endswith("Error")]
+
+
+def _retried(state: ApplicationState, ours: Callable[[str], bool]) -> str:
+    """What Argo CD says of a sync of ours that failed and is to be tried again; "" if there is none.
+
+    It stays "Running" then, with the end of the last attempt, or with "retrying" while the next one is made.
+    """
+    failing = state.phase == "Running" and (state.finished_at or "retrying" in state.message.lower())
+    return (state.message or "the sync is tried again") if failing and ours(state.operation_revision) else ""
 
 
 def _is_new(pod: PodView, sha: str, old_templates: frozenset[str]) -> bool:

@@ -23,6 +23,15 @@ class TestVersion:
         assert verdict.result is Result.FAIL
         assert "ccccccc" in verdict.why
 
+    def test_after_somebody_elses_tag_no_version_is_the_wrong_one(self) -> None:
+        told = Story().release_started().pods_replaced().legs(until="old-gone").proofs("ccccccc").tell(
+            "release", "Release/x", "failed", at=126, outcome=Outcome.UNKNOWN, leg="proven", cause="Superseded",
+            reason="superseded by another tag: ccccccc",
+        )  # fmt: skip
+        verdict = version.check(told.facts())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "superseded by another tag" in verdict.why
+
     def test_one_late_answer_of_the_old_sha_fails_even_after_many_good_ones(self) -> None:
         told = good_release().proofs(story.OLD, count=1)
         assert version.check(told.facts()).result is Result.FAIL

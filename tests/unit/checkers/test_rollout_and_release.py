@@ -43,6 +43,16 @@ class TestRollout:
         told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
         assert rollout.check(told.facts()).result is Result.INCONCLUSIVE
 
+    def test_old_pods_that_stay_in_somebody_elses_rollout_are_not_ours_to_judge(self) -> None:
+        told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
+        told.legs(until="synced").tell(
+            "release", "Release/x", "failed", at=120, outcome=Outcome.UNKNOWN, leg="rolled-out", cause="Superseded",
+            reason="superseded by another tag",
+        )  # fmt: skip
+        verdict = rollout.check(told.facts())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "superseded by another tag" in verdict.why
+
     def test_a_restart_says_that_it_proves_replacement_only(self) -> None:
         told = Story().release_started(restart=True).pods_replaced().legs()
         assert "replacement is proven, not a new version" in rollout.check(told.facts()).why
@@ -111,6 +121,18 @@ class TestRollback:
             cause="ImagePullBackOff", reason="old image was deleted",
         )  # fmt: skip
         assert rollback.check(told.facts()).result is Result.FAIL
+
+    def test_a_revert_that_was_overwritten_fails_and_says_whether_the_old_version_had_come_back(self) -> None:
+        for until, said in (("seen", "did not come back"), ("proven", "came back, and does not stay")):
+            told = Story(drill="rollback").release_started(source="rollback").pods_replaced(sha=story.OLD)
+            told.legs(source="rollback", until=until).tell(
+                "rollback", "Rollback/x", "failed", at=140, outcome=Outcome.FAIL, leg="proven", cause="Overwritten",
+                reason="the overlay says bbbbbbb", look_at="an image updater?",
+            )  # fmt: skip
+            verdict = rollback.check(told.facts())
+            assert verdict.result is Result.FAIL
+            assert said in verdict.why
+            assert [finding.code for finding in verdict.findings] == ["OVERWRITTEN"]
 
     def test_not_followed_to_the_end_is_inconclusive(self) -> None:
         told = Story(drill="rollback").release_started(source="rollback").legs(source="rollback", until="synced")

@@ -197,6 +197,13 @@ def test_a_revert_that_conflicts_becomes_a_forward_commit_of_the_tag_before(serv
     assert git(server.bare, "log", "-1", "--format=%s", "main") == "back"
 
 
+def test_who_changed_the_overlay_is_the_newest_commit_that_touched_it(server: Server, repo: EnvRepo) -> None:
+    theirs = server.commit(OVERLAY.replace("aaaaaaa  # set by CI", "ccccccc  # set by CI"))
+    server.commit("hello\n", "README.md")
+    assert repo.tag() == "ccccccc"
+    assert repo.who_changed() == f"{theirs[:7]} by dev: by somebody else"
+
+
 def test_ancestors_pushed_after_the_clone_are_known(server: Server, repo: EnvRepo) -> None:
     first = repo.head()
     later = server.commit("hello\n", "README.md")

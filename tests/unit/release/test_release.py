@@ -14,7 +14,7 @@ from rollproof.clients.argo import ApplicationState
 from rollproof.clients.repo import Commit, GitError, PushRefusedError
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
-from rollproof.core.target import ArgoCd, ReleaseSettings
+from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
 from rollproof.probes.views import DeploymentView, PodView
 from rollproof.release import TAG_KIND, Release, deploy, restore_tag
 from rollproof.undo import Journal
@@ -85,6 +85,9 @@ class Repo:
     def tag(self) -> str:
         return self.current
 
+    def who_changed(self) -> str:
+        return "ddddddd by robot: newer"
+
     def set_tag(self, sha: str, *, message: str) -> Commit:
         assert sha in message
         return Commit(OURS, OLD_REVISION, "overlays/dev/kustomization.yaml", f"newTag: {sha}")
@@ -141,13 +144,18 @@ class Store:
         return []
 
 
+SHORT = plan(
+    target=target(release=ReleaseSettings(deadline_s=0.001), rollback=RollbackSettings(deadline_s=0.001))
+)  # the scenes come at once; when they are over, so is the time
+
+
 class World:
     def __init__(self, view: View, *, repo: Repo | None = None, prover: Prover | None = None, run: Plan | None = None):
         self.recorder = ListRecorder()
         self.repo, self.argo, self.kube, self.store = repo or Repo(), Argo(), Kube(), Store()
         journal = Journal(self.store, self.recorder)
         self.release = Release(
-            run or plan(), kube=self.kube, argo=self.argo, repo=self.repo, view=view, prover=prover or Prover(),
+            run or SHORT, kube=self.kube, argo=self.argo, repo=self.repo, view=view, prover=prover or Prover(),
             recorder=self.recorder, journal=journal,
         )  # type: ignore[arg-type] # fmt: skip
 
@@ -197,21 +205,19 @@ def test_the_undo_is_on_disk_before_the_push() -> None:
 
 
 def test_a_git_server_that_is_away_for_a_moment_ends_nothing(slept: list[float]) -> None:
-    world = World(View(*GOOD), repo=Repo(GitError("away"), GitError("away")))
+    world = World(View(*GOOD), repo=Repo(GitError("away"), GitError("away")), run=plan())
     assert world.release.deploy().proven
     assert slept == [2.0, 2.0]
 
 
 def test_a_git_server_that_stays_away_is_unknown_and_no_failure() -> None:
-    short = plan(target=target(release=ReleaseSettings(deadline_s=0.001)))
-    rollout = World(View(), repo=Repo(GitError("away")), run=short).release.deploy()
+    rollout = World(View(), repo=Repo(GitError("away"))).release.deploy()
     assert rollout.failed is not None
     assert (rollout.failed.outcome, rollout.failed.data["cause"]) == (Outcome.UNKNOWN, "PushFailed")
 
 
 def test_synced_and_healthy_on_the_old_revision_is_never_taken_for_ours() -> None:
-    short = plan(target=target(release=ReleaseSettings(deadline_s=0.001)))
-    rollout = World(View(), run=short).release.deploy()
+    rollout = World(View()).release.deploy()
     assert rollout.failed is not None
     assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("seen", Outcome.UNKNOWN)
 
@@ -229,6 +235,88 @@ def test_a_comparison_with_ours_is_no_sync_of_ours() -> None:
     rollout = World(View({"application": compared}, *GOOD[2:])).release.deploy()
     assert rollout.failed is not None
     assert rollout.failed.data["leg"] == "synced"
+
+
+def test_a_commit_that_changes_nothing_that_runs_is_said_so_and_not_waited_for() -> None:
+    """Argo CD compared with ours, has nothing to sync, and the Deployment still has the old image."""
+    rollout = World(View({"application": at(OURS, operation_revision=OLD_REVISION)})).release.deploy()
+    assert rollout.failed is not None
+    said = rollout.failed.data
+    assert (said["leg"], said["cause"], rollout.failed.outcome) == ("synced", "NothingChanged", Outcome.UNKNOWN)
+    assert f"ghcr.io/shop/web:{OLD}" in said["reason"]
+
+
+RETRIED = "one or more objects failed to apply. Retrying attempt #1 at 5:00PM."
+
+
+@pytest.mark.parametrize(
+    ("revision", "finished_at", "message", "outcome"),
+    [
+        (OURS, "2026-01-01T00:00:00Z", RETRIED, Outcome.FAIL),
+        (OURS, "", "Retrying operation. Attempt #2", Outcome.FAIL),
+        (OURS, "", "waiting for completion of hook batch/Job/migrate", Outcome.UNKNOWN),
+        (OLD_REVISION, "2026-01-01T00:00:00Z", RETRIED, Outcome.UNKNOWN),
+    ],
+)
+def test_a_sync_that_is_tried_again_until_the_deadline_has_failed(
+    revision: str, finished_at: str, message: str, outcome: Outcome
+) -> None:
+    scene = at(
+        OURS, operation_revision=revision, sync_status="OutOfSync", phase="Running", finished_at=finished_at,
+        message=message,
+    )  # fmt: skip
+    failed = World(View({"application": scene})).release.deploy().failed
+    assert failed is not None
+    assert (failed.data["leg"], failed.outcome) == ("synced", outcome)
+    if outcome is Outcome.FAIL:
+        assert failed.data["cause"] == "SyncFailed"
+        assert message in failed.data["reason"]
+
+
+class TakenOver(Repo):
+    """Somebody else's tag is on top as soon as ours was pushed; `after` more looks see ours first."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left = after
+
+    def tag(self) -> str:
+        if not self.pushed:
+            return self.current
+        self.left -= 1
+        return self.current if self.left >= 0 else "eeeeeee"
+
+
+def test_a_release_with_another_tag_on_top_is_nobodys_failure() -> None:
+    failed = World(View(*GOOD[:2]), repo=TakenOver(0)).release.deploy().failed
+    assert failed is not None
+    assert (failed.data["cause"], failed.outcome) == ("Superseded", Outcome.UNKNOWN)
+    assert "superseded by another tag: the overlay says eeeeeee" in failed.data["reason"]
+    assert "ddddddd by robot: newer" in failed.data["reason"]
+
+
+def test_a_wrong_version_in_the_proof_is_not_ours_if_the_tag_is_not() -> None:
+    failed = World(View(*GOOD), repo=TakenOver(0), prover=Prover("version x instead of y")).release.deploy().failed
+    assert failed is not None
+    assert failed.data["cause"] == "Superseded"
+
+
+BACK = (
+    {"application": at(OTHERS)},
+    {"deployment": deployment(OLD), "pods": {"back-1": pod("back-1", OLD), "back-2": pod("back-2", OLD)}},
+)
+
+
+@pytest.mark.parametrize(("scenes", "legs"), [(BACK[:1], "synced"), (BACK, "proven")])
+def test_a_rollback_that_is_overwritten_has_failed_even_if_it_came_back(scenes: Any, legs: str) -> None:
+    repo = Repo()
+    world = World(View(*GOOD, *scenes), repo=repo)
+    deployed = world.release.deploy()
+    repo.tag = lambda: OLD if len(repo.pushed) < 2 else NEW  # type: ignore[method-assign]
+    rollback = world.release.revert(deployed)
+    assert rollback.failed is not None
+    assert (rollback.failed.data["cause"], rollback.failed.outcome) == ("Overwritten", Outcome.FAIL)
+    assert next(reversed(rollback.legs)) == legs
 
 
 def test_a_pod_of_the_old_template_that_came_later_counts_as_old() -> None:
@@ -281,8 +369,7 @@ def test_a_new_pod_that_cannot_start_ends_the_road_and_an_old_one_does_not(reaso
 
 
 def test_an_old_pod_that_never_goes_is_a_failure() -> None:
-    short = plan(target=target(release=ReleaseSettings(deadline_s=5)))
-    rollout = World(View(*GOOD[:-1]), run=short).release.deploy()
+    rollout = World(View(*GOOD[:-1])).release.deploy()
     assert rollout.failed is not None
     assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("old-gone", Outcome.FAIL)
 
@@ -311,7 +398,7 @@ def test_the_same_sha_again_restarts_the_deployment_and_touches_no_repository() 
 
 def test_a_pod_that_only_looks_new_does_not_count() -> None:
     """The same template as before is no rollout, whatever its image says."""
-    again = replace(plan(target=target(release=ReleaseSettings(deadline_s=0.001))), new_sha=OLD, restart=True)
+    again = replace(SHORT, new_sha=OLD, restart=True)
     assert not World(View(), run=again).release.deploy().proven
 
 
@@ -331,11 +418,7 @@ def test_a_read_only_profile_asks_for_no_refresh() -> None:
 
 
 def test_a_revert_names_both_shas_and_needs_no_undo_of_its_own() -> None:
-    back = (
-        {"application": at(OTHERS)},
-        {"deployment": deployment(OLD), "pods": {"back-1": pod("back-1", OLD), "back-2": pod("back-2", OLD)}},
-    )
-    world = World(View(*GOOD, *back))
+    world = World(View(*GOOD, *BACK))
     deployed = world.release.deploy()
     entries = len(world.store.lines)
     rollback = world.release.revert(deployed)
