@@ -6,17 +6,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LAB ?= kind
-TARGET ?= targets/lab.toml
+LAB ?= sandbox
+TARGET ?= targets/$(if $(filter kind,$(LAB)),lab,sandbox).toml
 DRILL ?= all
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test test-kind lab lab-down lab-status drill plan doctor bench clean
+.PHONY: help venv format lint test test-sandbox test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
+	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
 	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
 
 venv: $(READY) ## Python environment with everything in it
@@ -39,8 +40,14 @@ lint: $(READY) ## Style, types, and the direction of imports
 test: lint ## Lint and unit tests: no cluster, no root, minutes
 	$(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) tests/unit
 
+test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
+	$(BIN)/python -m pytest -p no:rollproof tests/sandbox tests/conformance
+
 test-kind: lab ## The whole drill, and known-bad releases, on the lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind
+
+sandbox: $(READY) ## The embedded target in the foreground: no Docker, no root (DEFECT=NAME: with something wrong)
+	$(BIN)/rollproof sandbox $(addprefix --defect ,$(DEFECT))
 
 lab: $(READY) ## Build the lab: kind, Argo CD, git, ingress, database, app (again: seconds)
 	$(BIN)/python -m lab up
@@ -51,9 +58,14 @@ lab-down: $(READY) ## Remove the lab and only that
 lab-status: $(READY) ## What of the lab is there
 	$(BIN)/python -m lab status
 
-drill: $(READY) ## Drills with a verdict; with LAB=kind the lab is built first
-	@if [ "$(LAB)" = kind ] && [ "$(TARGET)" = targets/lab.toml ]; then $(BIN)/python -m lab up; fi
+# `rollproof sandbox -- COMMAND` ends with the command's exit code. Any port will do: nothing else has to find them.
+drill: $(READY) ## Drills with a verdict, on a sandbox of their own; LAB=kind: on the real lab, which is built first
+ifeq ($(TARGET),targets/sandbox.toml)
+	$(BIN)/rollproof sandbox --ports auto -- $(BIN)/rollproof run $(DRILL) --target {target}
+else
+	@if [ "$(TARGET)" = targets/lab.toml ]; then $(BIN)/python -m lab up; fi
 	$(BIN)/rollproof run $(DRILL) --target $(TARGET)
+endif
 
 plan: $(READY) ## What a drill would change, without changing it
 	$(BIN)/rollproof plan $(DRILL) --target $(TARGET)

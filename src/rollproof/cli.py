@@ -1,4 +1,4 @@
-"""The command line: run, plan, judge, undo, doctor, lab. It checks what was asked, hands on, and ends with the code.
+"""The command line: run, plan, judge, undo, doctor, sandbox, lab. It checks what was asked, and ends with the code.
 
 Exit codes: 0 PASS, 1 FAIL, 2 wrong request, 3 INCONCLUSIVE, 4 undo failed. A drill runs in a pytest child process; the
 code comes from verdicts.json, never from pytest, whose codes mean other things. A user never sees a traceback.
@@ -142,6 +142,32 @@ def lab(
     if not (root / "lab" / "__main__.py").is_file():
         raise InputError("the lab is part of the repository, and this is an installed package", "clone the repository")
     sys.exit(subprocess.run([sys.executable, "-m", "lab", action, *(options or ())], cwd=root, check=False).returncode)
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def sandbox(
+    command: Annotated[
+        list[str] | None, typer.Argument(help="Run this with the sandbox up, and end with its exit code.")
+    ] = None,
+    defect: Annotated[
+        list[str] | None, typer.Option(help="Something that is wrong, by name; may be given again.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where it keeps its files ($XDG_STATE_HOME/rollproof/sandbox).")
+    ] = None,
+    ports: Annotated[str, typer.Option(help="'auto', or three numbers: API,INGRESS,GIT.")] = "",
+    seed: Annotated[int, typer.Option(help="Of what is left to chance.")] = 0,
+    show: Annotated[
+        bool, typer.Option("--list", help="Every defect: what goes wrong, what shows it, the verdict.")
+    ] = False,
+) -> None:
+    """Run the embedded target: no Docker, no root. In COMMAND, {target} is its target file."""
+    from rollproof.sandbox.command import defect_list, run_sandbox  # noqa: PLC0415 - nothing else needs it
+
+    if show:
+        typer.echo(defect_list())
+        return
+    sys.exit(run_sandbox(defect or (), folder, ports, seed, command or ()))
 
 
 def main() -> None:

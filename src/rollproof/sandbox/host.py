@@ -25,7 +25,7 @@ from rollproof.sandbox.moments import is_drift, is_rollout
 from rollproof.sandbox.settings import Host as HostSettings
 from rollproof.sandbox.settings import Trouble
 
-__all__ = ["HostTroubles", "check_has_command", "descendants"]
+__all__ = ["HostTroubles", "check_has_command", "children"]
 
 _GENERATOR = "load/engine.py"
 _FLAGS = ("clock-step", "disk-full")
@@ -151,13 +151,19 @@ class HostTroubles:
         timer.start()
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """Every process below `pid`, as far as the kernel tells (/proc/<pid>/task/*/children)."""
+def children(pid: int) -> list[int]:
+    """The processes whose parent is `pid`, whichever of its threads started them."""
+    found = []
     for task in _listed(Path(f"/proc/{pid}/task")):
         with suppress(OSError):
-            for child in (task / "children").read_text(encoding="ascii").split():
-                yield int(child)
-                yield from descendants(int(child))
+            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+    return found
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in children(pid):
+        yield child
+        yield from _descendants(child)
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -167,7 +173,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _signal_generator(pid: int, number: int) -> None:
-    for child in descendants(pid):
+    for child in _descendants(pid):
         with suppress(OSError):  # it has ended
             if _GENERATOR in Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace"):
                 os.kill(child, number)

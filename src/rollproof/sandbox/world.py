@@ -1,0 +1,179 @@
+"""World: the whole sandbox, put together in the order in which it gets healthy soonest, and taken apart again.
+
+What could be wrong with the request is looked at first; nothing has been started then. `stop` may be called at any
+moment, also in the middle of a start that failed. Must not know what a drill is.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rollproof.errors import CannotJudgeError
+from rollproof.sandbox import argocd, workloads
+from rollproof.sandbox.actors import Actors
+from rollproof.sandbox.addresses import Addresses
+from rollproof.sandbox.api.kubeconfig import write_kubeconfig
+from rollproof.sandbox.api.server import ApiServer
+from rollproof.sandbox.api.store import Change, Store
+from rollproof.sandbox.envrepo import APPLICATION, EnvRepo, check_git
+from rollproof.sandbox.folder import Folder
+from rollproof.sandbox.gitserver import GitServer
+from rollproof.sandbox.ingresslog import read_log
+from rollproof.sandbox.ports import check_ports, chosen
+from rollproof.sandbox.processes import Child, Processes, script_words
+from rollproof.sandbox.seed import INGRESS, SHOP, seed
+from rollproof.sandbox.settings import Ports, Settings
+from rollproof.sandbox.targetfile import APP_HOST, CONTROL_HOST, target_text
+
+__all__ = ["CancelledError", "World"]
+
+GIT_USERNAME = "pipeline"
+_HEALTHY_S = 20.0
+_PAUSE_S = 0.02
+_PROXY = Path(__file__).parent / "ingress" / "proxy.py"
+
+
+class CancelledError(Exception):
+    """Somebody asked for the end before the sandbox was up."""
+
+
+@dataclass(slots=True)
+class World:
+    """One sandbox. `ports` are the real ones after `start`; `cancelled` ends a start that is under way."""
+
+    settings: Settings
+    folder: Folder
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    store: Store = field(default_factory=Store, init=False)
+    ports: Ports = field(default_factory=Ports, init=False)
+    _processes: Processes | None = field(default=None, init=False)
+    _stack: ExitStack = field(default_factory=ExitStack, init=False)
+    _changed: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def start(self) -> None:
+        """Up, healthy, and answering; otherwise an error, and whatever was started is ended by `stop`."""
+        self.folder.take()  # first: a second sandbox in this folder should hear of the first, not of its ports
+        self._stack.callback(self.folder.leave)
+        check_git()
+        check_ports(self.settings.ports)
+        addresses = Addresses(self.settings.seed)
+        self._stack.callback(addresses.close)
+        processes = self._processes = Processes(self.folder.children_log, marker=str(self.folder.path))
+        self._stack.callback(processes.end_all)
+        self.ports = chosen(self.settings.ports)
+        ingress = self._start_ingress(processes)
+        repo = EnvRepo.create(
+            self.folder.repo, self.settings, repo_url=f"http://127.0.0.1:{self.ports.git}/env.git",
+            pod_port=addresses.port,
+        )  # fmt: skip
+        seed(self.store, self.settings, addresses, repo.read(APPLICATION))
+        self._stack.callback(self.store.subscribe(self._hear))
+        self._start_controllers(processes, addresses, ingress, repo)
+        self._start_servers()
+        self._write_files(addresses.port)
+        self._wait_until_healthy()
+        actors = Actors(self.settings.actors.names, self.store, repo)
+        self._stack.callback(actors.stop)
+        actors.start()
+
+    def stop(self) -> None:
+        """End everything, newest first; nothing is left but logs."""
+        self._stack.close()
+
+    def pids(self) -> set[int]:
+        """The processes that it runs beside this one."""
+        return {child.pid for child in self._processes.running()} if self._processes else set()
+
+    def _start_ingress(self, processes: Processes) -> Child:
+        listening = threading.Event()
+        first = {
+            "port": self.ports.ingress, "settings": self.settings.as_json()["ingress"],
+            "log": str(self.folder.ingress_log), "app_host": APP_HOST, "control_host": CONTROL_HOST,
+        }  # fmt: skip
+        return processes.start(
+            script_words(_PROXY), name="ingress", first=first, heard=lambda said: listening.set() if said else None
+        )
+
+    def _start_servers(self) -> None:
+        api = ApiServer(self.store, self.settings.api, self.ports.api, self.folder.token, self._log_of)
+        self._stack.callback(api.stop)
+        api.start()
+        git = GitServer(self.folder.repo, self.ports.git, GIT_USERNAME, self.folder.git_password)
+        self._stack.callback(git.stop)
+        git.start()
+
+    def _start_controllers(self, processes: Processes, addresses: Addresses, ingress: Child, repo: EnvRepo) -> None:
+        def routes(endpoints: list[str], rollout: bool) -> None:
+            ingress.tell({"endpoints": endpoints, "rollout": rollout})
+
+        pods = workloads.Controllers(self.store, self.settings, processes, addresses, routes)
+        self._stack.callback(pods.stop)
+        pods.start()
+        controller = argocd.Controller(self.store, self.settings.argocd, repo.path)
+        self._stack.callback(controller.stop)
+        controller.start()
+
+    def _log_of(self, namespace: str, _pod: str, _container: str, since_s: int) -> str:
+        return read_log(self.folder.ingress_log, since_s) if namespace == INGRESS else ""
+
+    def _write_files(self, pod_port: int) -> None:
+        folder = self.folder
+        url = f"http://127.0.0.1:{self.ports.api}"
+        write_kubeconfig(folder.kubeconfig, url=url, token=folder.token)
+        folder.write_credentials(GIT_USERNAME)
+        text = target_text(self.settings, str(folder.path), self.ports, pod_port=pod_port)
+        folder.target.write_text(text, encoding="utf-8")
+
+    # -- until it is healthy ------------------------------------------------------------------------------------
+
+    def _hear(self, change: Change) -> None:
+        if change.kind in ("Application", "Deployment", "EndpointSlice"):
+            self._changed.set()
+
+    def _wait_until_healthy(self) -> None:
+        self._until(self._is_synced, self._changed.wait)
+        self._until(self._answers, time.sleep)
+
+    def _until(self, is_so: Callable[[], bool], pause: Callable[[float], Any]) -> None:
+        end_s = time.monotonic() + _HEALTHY_S
+        while not is_so():
+            if self.cancelled.is_set():
+                raise CancelledError
+            if time.monotonic() > end_s:
+                message = f"the sandbox did not get healthy within {_HEALTHY_S:g} s: {self._seen()}"
+                raise CannotJudgeError(message, f"its logs are in {self.folder.path / 'logs'}")
+            pause(_PAUSE_S)
+            self._changed.clear()
+
+    def _is_synced(self) -> bool:
+        application = (self.store.get("Application", "argocd", SHOP) or {}).get("status") or {}
+        deployment = self.store.get("Deployment", SHOP, SHOP)
+        return (
+            (application.get("sync") or {}).get("status") == "Synced"
+            and (application.get("health") or {}).get("status") == "Healthy"
+            and (application.get("operationState") or {}).get("phase") == "Succeeded"
+            and deployment is not None
+            and (deployment.get("status") or {}).get("readyReplicas") == deployment["spec"]["replicas"]
+        )
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.ingress, timeout=2)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/health", headers={"Host": APP_HOST, "Connection": "close"})
+            return connection.getresponse().status == http.client.OK
+        return False
+
+    def _seen(self) -> str:
+        application = (self.store.get("Application", "argocd", SHOP) or {}).get("status") or {}
+        sync, health = application.get("sync") or {}, application.get("health") or {}
+        pods = self.store.list("Pod", SHOP)
+        words = [f"the Application is {sync.get('status', 'not compared')} and {health.get('status', 'of no health')}"]
+        words += [f"pod {pod['metadata']['name']} is {(pod.get('status') or {}).get('phase')}" for pod in pods]
+        return ", ".join(words)
