@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rollproof.sandbox.wire.loop import now
+from rollproof.sandbox.wire.share import Share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,17 +18,16 @@ _ALL_PATHS = ("old-version",)  # kinds that hit probes too
 
 
 class _Active:
-    __slots__ = ("chance", "kind", "share", "until_s")
+    __slots__ = ("kind", "share", "until_s")
 
     def __init__(self, trouble: dict[str, Any]) -> None:
         self.kind: str = trouble["kind"]
-        self.share: float = trouble["share"]
+        self.share = Share(trouble["share"])
         self.until_s = now() + trouble["for_s"]
-        self.chance = 0.0
 
 
 class Troubles:
-    """Troubles that are expected or active. A share below 1 is met exactly, evenly spread, without chance."""
+    """Troubles that are expected or active."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -52,8 +52,6 @@ class Troubles:
             spared = path in PROBE_PATHS and kind not in _ALL_PATHS
             if spared or (kind == "reset-reused" and not reused) or (kind == "reset-post" and method != b"POST"):
                 continue
-            active.chance += active.share
-            if active.chance >= 1.0 - 1e-9:
-                active.chance -= 1.0
+            if active.share.hits():
                 hit[kind] = active.until_s
         return hit
