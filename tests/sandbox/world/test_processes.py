@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,21 @@ def started(processes: Processes, script: Path, **first: Any) -> tuple[Child, qu
     return child, heard
 
 
+def state(pid: int) -> str:
+    """The kernel's letter for it: T stopped, Z ended and not yet waited for; "" if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end_s, "it has not come to that"
+        time.sleep(0.01)
+
+
 def test_a_child_hears_and_answers(processes: Processes, script: Path) -> None:
     child, heard = started(processes, script, a=1)
     assert heard.get(timeout=10) == {"first": {"a": 1}, "words": ["word"], "name": "__main__"}
@@ -90,6 +105,7 @@ def test_end_all_ends_also_who_ignores_sigterm_and_who_is_stopped(processes: Pro
     stopped, heard = started(processes, script)
     heard.get(timeout=10)
     stopped.signal(signal.SIGSTOP)
+    until(lambda: state(stopped.pid) == "T")
     processes.end_all()
     assert stubborn.wait(0) == stopped.wait(0) == -signal.SIGKILL
     with pytest.raises(RuntimeError, match="the sandbox is ending"):
@@ -123,10 +139,7 @@ def test_a_killed_owner_leaves_nobody_not_even_a_stubborn_child(tmp_path: Path, 
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    end_s = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-        assert time.monotonic() < end_s, "the child is left over"
-        time.sleep(0.01)
+    until(lambda: state(pid) in ("", "Z"))
 
 
 def test_noise_on_stdout_is_no_message(processes: Processes, tmp_path: Path) -> None:
