@@ -78,8 +78,10 @@ def _case(facts: Facts, window: Window) -> _Case:
     log = window.log
     span = window.window_ns
     found = outages(log, window_ns=span, failed=window.blamed, silent=window.silent)
-    down = downtime_ms(log, window_ns=span, failed=window.blamed, silent=window.silent)
-    worst = (max((x[0] for x in down.values()), default=0.0), max((x[1] for x in down.values()), default=0.0))
+    at_most = downtime_ms(log, window_ns=span, failed=window.blamed, silent=window.silent)
+    # At least: an attempt of which nothing is known may have been a good one, and then the outage was over there.
+    at_least = downtime_ms(log, window_ns=span, failed=window.blamed, silent=window.explained)
+    worst = (max((x[0] for x in at_least.values()), default=0.0), max((x[1] for x in at_most.values()), default=0.0))
     gap = blind_gaps(log, window_ns=span)[0]
     case = _Case(facts, window, found, worst, gap, facts.last(source="ingress", what="log"))
     return _Case(facts, window, found, worst, gap, case.log_event, _numbers(case))
@@ -199,7 +201,7 @@ def _not_known(case: _Case) -> Verdict | None:
     window, numbers = case.window, case.numbers
     if numbers["refused_by_rate_limit"]:
         why = f"{numbers['refused_by_rate_limit']} requests were refused with 403 or 429; {_LOWER_THE_RATE}"
-    elif window.control_failed.any():
+    elif window.control_failed.any() or window.explained.any():
         why = (
             f"the control probe failed too ({int(window.control_failed.sum())} times, beside "
             f"{numbers['failures_while_control_failed']} failures of the app): the way there is suspect, not the app"
@@ -276,8 +278,8 @@ def _resolution_ms(case: _Case) -> float:
 def _by_outcome(log: RequestLog, chosen: NDArray[np.bool_]) -> str:
     """ "http.502 30, read.eof 7": the most frequent first."""
     counts = np.bincount(log.rows["outcome"][chosen], minlength=len(log.outcomes))
-    order = np.argsort(-counts, kind="stable")
-    return ", ".join(f"{log.outcomes[i] or 'version.wrong'} {counts[i]}" for i in order if counts[i])
+    order = sorted(np.flatnonzero(counts), key=lambda i: (-counts[i], log.outcomes[i]))
+    return ", ".join(f"{log.outcomes[i] or 'version.wrong'} {counts[i]}" for i in order)
 
 
 def _many(count: int, noun: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollproof.core.backoff import BackOff, CountRule
-from rollproof.core.event import Event
+from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
@@ -87,7 +87,7 @@ def _lost_watch(facts: Facts, said: Mapping[str, Event]) -> Event | None:
     if injected is None:
         return None
     until_s = max(event.end_s for event in said.values())
-    for gap in facts.find(source="watch", what="gap"):
+    for gap in by_time(facts.find(source="watch", what="gap")):
         if gap.data.get("lost") and gap.start_s <= until_s and gap.end_s >= injected.end_s:
             return gap
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollproof.checkers.act import find_act
-from rollproof.core.event import Outcome
+from rollproof.core.event import Outcome, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
 
@@ -16,7 +16,8 @@ def check(facts: Facts) -> Verdict:
     field = f"{app.ready_path}#{app.database_pointer}"
     act = find_act(facts)
     since_s = act.started.start_s if act else 0.0  # answers from before belong to another rollout
-    proofs = [event for event in facts.find(source="proof", what="database") if event.start_s >= since_s]
+    asked = facts.find(source="proof", what="database")
+    proofs = by_time(event for event in asked if event.start_s >= since_s)
     numbers = {"answers_asked": len(proofs)}
     if not proofs:
         why = f"{field} was never asked"
@@ -30,8 +31,9 @@ def check(facts: Facts) -> Verdict:
         )
         return Verdict("readiness", field, Result.FAIL, why, numbers=numbers, evidence=tuple(e.seq for e in wrong[:50]))
     evidence = tuple(event.seq for event in proofs[:50])
-    answered = {event.subject for event in proofs if event.outcome is Outcome.OK}
-    silent = {event.subject for event in proofs} - answered
+    latest = {event.subject: event.outcome for event in proofs}  # asked again: the last answer counts
+    answered = {subject for subject, outcome in latest.items() if outcome is Outcome.OK}
+    silent = latest.keys() - answered
     if silent or "Ingress" not in answered:
         missing = sorted(silent | ({"Ingress"} - answered))
         why = f"no answer with that field from {', '.join(missing)}"

@@ -7,7 +7,7 @@ did not run.
 
 from __future__ import annotations
 
-from rollproof.core.event import Event
+from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding, Result, Verdict
 
@@ -24,8 +24,8 @@ def check(facts: Facts) -> Verdict:
         if event.what in _ENDS:
             ends[event.subject] = event
     open_entries = sorted(written.keys() - ends.keys())
-    failed = [event for event in ends.values() if event.what == "failed"]
-    left = [event for event in ends.values() if event.what == "left"]
+    failed = by_time(event for event in ends.values() if event.what == "failed")
+    left = by_time(event for event in ends.values() if event.what == "left")
     numbers = {"entries": len(written), "failed": len(failed), "left": len(left), "open": len(open_entries)}
     evidence = tuple(sorted(event.seq for event in (*written.values(), *ends.values())))
     if failed or open_entries:

@@ -6,12 +6,12 @@ derived again from a stored run. This module must never read a clock: whoever re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-__all__ = ["Event", "Outcome", "Recorder"]
+__all__ = ["Event", "Outcome", "Recorder", "by_time"]
 
 
 class Outcome(StrEnum):
@@ -42,6 +42,11 @@ class Event:
     what: str
     outcome: Outcome = Outcome.OK
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def by_time(events: Iterable[Event]) -> list[Event]:
+    """The events by their end, those with equal times by subject: whichever watch delivered first means nothing."""
+    return sorted(events, key=lambda event: (event.end_s, event.subject))
 
 
 class Recorder(Protocol):

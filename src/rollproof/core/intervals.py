@@ -101,7 +101,7 @@ def outages(
     found: list[Outage] = []
     for lane, runs in _runs_by_lane(log, window_ns, failed, silent):
         found += [runs.outage(log, lane, int(i)) for i in runs.longest(OUTAGES_MAX)]
-    return tuple(sorted(found, key=lambda outage: outage.first_send_ns))
+    return tuple(sorted(found, key=lambda outage: (outage.first_send_ns, outage.lane)))
 
 
 def downtime_ms(

@@ -142,6 +142,13 @@ class TestSomebodyElse:
     def test_the_control_probe_alone_makes_no_pass(self) -> None:
         assert judge(clean().fail("control", at=118.0)).result is Result.INCONCLUSIVE
 
+    def test_the_control_probe_may_fail_after_the_window_and_still_explain_a_failure_in_it(self) -> None:
+        """The app's request hung until the control probe failed as well: nobody knows whose fault it was."""
+        hurt = clean().fail(at=138.9, outcome="read.timeout", took_ms=1500.0).fail("control", at=139.5, until=140.0)
+        verdict = judge(hurt)
+        assert (verdict.numbers["control_failures"], verdict.numbers["failures_while_control_failed"]) == (0, 1)
+        assert verdict.result is Result.INCONCLUSIVE
+
     @pytest.mark.parametrize("outcome", ["http.403", "http.429"])
     def test_a_rate_limit_is_inconclusive_with_advice(self, outcome: str) -> None:
         verdict = judge(clean().fail(at=118.0, outcome=outcome))
@@ -194,6 +201,13 @@ class TestBudget:
         for i in range(20):
             hurt.fail(at=110.0 + i, until=110.2 + i)
         assert judge(hurt, downtime_budget_ms=1000.0).result is Result.FAIL
+
+    def test_attempts_without_an_outcome_between_failures_may_have_been_good(self) -> None:
+        """Two short outages or a long one: the second is more than the budget, and nobody can tell."""
+        hurt = clean().fail(at=118.0, until=118.05).fail(at=118.05, until=118.6, outcome="unfinished")
+        verdict = judge(hurt.fail(at=118.6, until=118.65), downtime_budget_ms=400.0)
+        assert verdict.result is Result.INCONCLUSIVE
+        assert (verdict.numbers["downtime_ms_lower"], verdict.numbers["downtime_ms_upper"]) == (78.0, 664.0)
 
     def test_failures_that_the_control_shared_do_not_prove_that_the_app_was_back(self) -> None:
         hurt = clean().fail(at=118.0, until=118.6).fail("control", at=118.25, until=118.35)

@@ -72,6 +72,20 @@ class TestVersion:
         told.tell("proof", "Pod/shop/new-3", "version", at=126, outcome=Outcome.UNKNOWN, error="read.timeout")
         assert version.check(told.facts()).result is Result.INCONCLUSIVE
 
+    def test_silence_that_was_followed_by_an_answer_is_overcome_and_the_other_way_round_it_is_not(self) -> None:
+        def asked(*outcomes: Outcome) -> Result:
+            told = good_release()
+            for i, outcome in enumerate(outcomes):
+                told.tell("proof", "Pod/shop/new-3", "version", at=126 + i, outcome=outcome, version=story.NEW)
+            return version.check(told.facts()).result
+
+        assert asked(Outcome.UNKNOWN, Outcome.OK) is Result.PASS
+        assert asked(Outcome.OK, Outcome.UNKNOWN) is Result.INCONCLUSIVE
+
+    def test_a_proof_that_was_not_brought_to_its_end_proves_nothing(self) -> None:
+        told = Story().release_started().pods_replaced().legs(until="old-gone").proofs()
+        assert version.check(told.facts()).result is Result.INCONCLUSIVE
+
     def test_answers_from_before_the_start_do_not_count(self) -> None:
         told = Story()
         told.tell("proof", "Ingress", "version", at=50, outcome=Outcome.FAIL, version=story.OLD, expected=story.NEW)
@@ -99,6 +113,13 @@ class TestReadiness:
     def test_answers_from_before_the_rollout_do_not_count(self) -> None:
         told = Story().database().release_started(at=200.0)
         assert readiness.check(told.facts()).result is Result.INCONCLUSIVE
+
+    def test_of_an_answer_and_silence_the_later_counts(self) -> None:
+        told = good_release().tell("proof", "Ingress", "database", at=126, outcome=Outcome.UNKNOWN, error="timeout")
+        assert readiness.check(told.facts()).result is Result.INCONCLUSIVE
+        assert readiness.check(told.database().facts()).result is Result.INCONCLUSIVE  # at 124.8 s, before the silence
+        told.tell("proof", "Ingress", "database", at=127, value="ok")
+        assert readiness.check(told.facts()).result is Result.PASS
 
     def test_never_asked_is_not_judged(self) -> None:
         assert readiness.check(Story().facts()).result is Result.INCONCLUSIVE
