@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rollproof.sandbox
 from rollproof.sandbox.api.store import Change, Store, StoreError
@@ -50,6 +51,7 @@ class Controllers:
         self._thread = threading.Thread(target=self._run, name="workloads", daemon=True)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._waiting: dict[Key, None] = {}  # keys that wait for their turn, in order
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
         cluster = settings.cluster
         self._deployments = Deployments(store, self._later)
         self._replicasets = ReplicaSets(store, self._later, seed=settings.seed, orphan_old_pod=cluster.orphan_old_pod)
@@ -85,6 +87,7 @@ class Controllers:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._unhandled)
         try:
             self._loop.run_forever()
             self._loop.run_until_complete(self._kubelet.stop())
@@ -141,10 +144,16 @@ class Controllers:
             self._loop.call_soon(self._turn)
 
     def _later(self, key: Key, seconds: float) -> None:
-        if seconds:
-            self._loop.call_later(seconds, self._enqueue, key)
-        else:
+        """A turn after that time; of several that were asked for, the earliest counts."""
+        if not seconds:
             self._enqueue(key)
+            return
+        due_s, timer = self._loop.time() + seconds, self._timers.get(key)
+        if timer is not None and self._loop.time() < timer.when() <= due_s and not timer.cancelled():
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timers[key] = self._loop.call_at(due_s, self._enqueue, key)
 
     def _turn(self) -> None:
         key = next(iter(self._waiting))
@@ -161,6 +170,9 @@ class Controllers:
             self._later(key, _AGAIN_S)
         except Exception as error:  # noqa: BLE001 - one bad object must not end the whole cluster
             self._fail(error)
+
+    def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._fail(context.get("exception") or RuntimeError(context["message"]))
 
     def _fail(self, error: BaseException) -> None:
         self.failures.append(error)

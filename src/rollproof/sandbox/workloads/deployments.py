@@ -40,7 +40,7 @@ class Deployments:
     def __init__(self, store: Store, later: Later) -> None:
         self._store = store
         self._later = later
-        self._computed: dict[Key, Object] = {}
+        self._computed: dict[Key, tuple[str, Object]] = {}  # uid and status
         self.rolled_out = False  # a first rollout has begun: pods of another template have to go
 
     def sync(self, key: Key) -> None:
@@ -66,12 +66,13 @@ class Deployments:
 
     def write_status(self, key: Key) -> None:
         """Write what was computed, if anything was."""
-        computed = self._computed.pop(key, None)
-        if computed is None:
+        if key not in self._computed:
             return
+        uid, computed = self._computed.pop(key)
 
         def change(item: Object) -> None:
-            item["status"] = computed
+            if item["metadata"]["uid"] == uid:
+                item["status"] = computed
 
         self._store.mutate("Deployment", key[1], key[2], change, manager=MANAGER, subresource="status")
 
@@ -269,7 +270,7 @@ class Deployments:
             return
         metadata = deployment["metadata"]
         key = (STATUS, metadata["namespace"], metadata["name"])
-        self._computed[key] = computed
+        self._computed[key] = (metadata["uid"], computed)
         self._later(key, 0.0)
 
     def _look_again(self, deployment: Object) -> None:

@@ -21,13 +21,13 @@ class Images:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._order: list[str] = []  # releases by their first use
+        self._history: list[str] = []  # releases, as they took each other's place
         self._odd: dict[str, str] = {}  # ReplicaSet's uid -> uid of its pod that behaves as `one_next_pod`
 
     def pull(self, image: str) -> None:
         """PullError if the image is not in the registry, or no longer."""
         tag, cluster = tag_of(image), self._settings.cluster
-        gone = tag in cluster.gone_after_first_use and tag in self._order and self._order[-1:] != [tag]
+        gone = tag in cluster.gone_after_first_use and tag in self._history[:-1] and self._history[-1] != tag
         if tag in cluster.missing_images or gone:
             message = (
                 f'failed to pull and unpack image "{image}": failed to resolve reference "{image}": {image}: not found'
@@ -37,10 +37,9 @@ class Images:
     def note_running(self, image: str) -> str:
         """A container of this image runs. Returns the release before it, "" if there was none."""
         tag = tag_of(image)
-        if tag not in self._order:
-            self._order.append(tag)
-        at = self._order.index(tag)
-        return self._order[at - 1] if at else ""
+        if self._history[-1:] != [tag]:
+            self._history.append(tag)
+        return next((other for other in reversed(self._history) if other != tag), "")
 
     def app_for(self, image: str, replicaset: str, pod: str) -> App:
         """How the pod's process behaves; both are uids. One pod of each later ReplicaSet at a time may be odd."""
