@@ -18,7 +18,7 @@ from rollproof.errors import InputError
 
 __all__ = ["Folder", "default_folder"]
 
-_MADE = ("kubeconfig", "credentials.env", "target.toml", "env.git", "host")  # and removed; never anything else
+_MADE = ("kubeconfig", "credentials.env", "target.toml", "repos", "host")  # and removed; never anything else
 _LOGS = ("ingress.log", "children.log")
 
 
@@ -50,7 +50,7 @@ class Folder:
     @property
     def repo(self) -> Path:
         """The env repo, bare."""
-        return self.path / "env.git"
+        return self.path / "repos" / "env.git"
 
     @property
     def host(self) -> Path:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from rollproof.errors import CannotJudgeError
-from rollproof.sandbox import argocd, workloads
 from rollproof.sandbox.actors import Actors
 from rollproof.sandbox.addresses import Addresses
 from rollproof.sandbox.api.kubeconfig import write_kubeconfig
 from rollproof.sandbox.api.server import ApiServer
-from rollproof.sandbox.api.store import Change, Store
+from rollproof.sandbox.api.store import Change, Object, Store
+from rollproof.sandbox.argocd import Controller
 from rollproof.sandbox.envrepo import APPLICATION, EnvRepo, check_git
 from rollproof.sandbox.folder import Folder
 from rollproof.sandbox.gitserver import GitServer
@@ -31,6 +31,7 @@ from rollproof.sandbox.processes import Child, Processes, script_words
 from rollproof.sandbox.seed import INGRESS, SHOP, seed
 from rollproof.sandbox.settings import Ports, Settings
 from rollproof.sandbox.targetfile import APP_HOST, CONTROL_HOST, target_text
+from rollproof.sandbox.workloads import Controllers
 
 __all__ = ["CancelledError", "World"]
 
@@ -105,7 +106,7 @@ class World:
         api = ApiServer(self.store, self.settings.api, self.ports.api, self.folder.token, self._log_of)
         self._stack.callback(api.stop)
         api.start()
-        git = GitServer(self.folder.repo, self.ports.git, GIT_USERNAME, self.folder.git_password)
+        git = GitServer(self.folder.repo.parent, self.ports.git, GIT_USERNAME, self.folder.git_password)
         self._stack.callback(git.stop)
         git.start()
 
@@ -113,10 +114,10 @@ class World:
         def routes(endpoints: list[str], rollout: bool) -> None:
             ingress.tell({"endpoints": endpoints, "rollout": rollout})
 
-        pods = workloads.Controllers(self.store, self.settings, processes, addresses, routes)
+        pods = Controllers(self.store, self.settings, processes, addresses, routes)
         self._stack.callback(pods.stop)
         pods.start()
-        controller = argocd.Controller(self.store, self.settings.argocd, repo.path)
+        controller = Controller(self.store, self.settings.argocd, repo.path)
         self._stack.callback(controller.stop)
         controller.start()
 
@@ -134,8 +135,19 @@ class World:
     # -- until it is healthy ------------------------------------------------------------------------------------
 
     def _hear(self, change: Change) -> None:
-        if change.kind in ("Application", "Deployment", "EndpointSlice"):
+        if change.kind in ("Application", "Deployment"):
             self._changed.set()
+        elif change.kind == "Ingress" and change.type == "ADDED":
+            self._publish(change.object)
+
+    def _publish(self, ingress: Object) -> None:
+        """Where it is served, as every ingress controller says it: until then Argo CD calls it Progressing."""
+
+        def put(item: Object) -> None:
+            item["status"] = {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}
+
+        where = ingress["metadata"]
+        self.store.mutate("Ingress", where["namespace"], where["name"], put, manager="ingress", subresource="status")
 
     def _wait_until_healthy(self) -> None:
         self._until(self._is_synced, self._changed.wait)

@@ -61,8 +61,8 @@ def test_a_second_sandbox_hears_of_the_first(tmp_path: Path) -> None:
 
 
 def test_what_was_left_by_a_killed_one_is_cleared_and_foreign_files_stay(tmp_path: Path) -> None:
-    (tmp_path / "env.git").mkdir()
-    (tmp_path / "env.git" / "HEAD").write_text("ref: refs/heads/old\n")
+    (tmp_path / "repos" / "env.git").mkdir(parents=True)
+    (tmp_path / "repos" / "env.git" / "HEAD").write_text("ref: refs/heads/old\n")
     (tmp_path / "kubeconfig").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
     folder = Folder(tmp_path)
