@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rollproof.checkers import CHECKERS
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
-from rollproof.errors import CannotJudgeError, Inconclusive, RollproofFailure
+from rollproof.errors import CannotJudgeError, Inconclusive, LockedError, RollproofFailure
 from rollproof.faults.drift import DriftRunner
 from rollproof.faults.trials import plan_trials
 from rollproof.ingresslog import record_retries
@@ -75,6 +75,7 @@ class Run:
 
     def settle(self) -> None:
         """Wait until nothing moves: the branch's head is synced, and only the version that should run, runs."""
+        self._session.check_lock()
         with self.phase("settle"):
             self._session.status("the app to be at rest")
             self._session.release.settle(self._session.running_sha(), deadline_s=_SETTLE_S)
@@ -101,6 +102,8 @@ class Run:
             raise ValueError(f"no checker is named {unknown[0]!r}")
         folder = self._session.folder
         folder.record("run", "judge", "asked", data={"checkers": list(names)})
+        with suppress(LockedError):  # it is a fact then, and decides with
+            self._session.check_lock()
         self._session.end("finished")
         verdicts = judge_drill(folder.facts(self.drill))
         result = worst(verdict.result for verdict in verdicts)

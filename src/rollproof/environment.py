@@ -15,7 +15,7 @@ from typing import Any
 from rollproof.errors import RollproofError
 from rollproof.preflight import Clients
 
-__all__ = ["gather"]
+__all__ = ["clock_pair", "gather"]
 
 _PACKAGES = ("rollproof", "kubernetes", "httpx", "locust", "numpy", "pytest")
 
@@ -32,10 +32,15 @@ def gather(clients: Clients) -> dict[str, Any]:
             "cpus_allowed": len(os.sched_getaffinity(0)),
             "load_average_1min": round(os.getloadavg()[0], 2),
         },
-        "clock": {"monotonic_s": round(time.monotonic(), 6), "wall_s": round(time.time(), 6)},
+        "clock": clock_pair(),
         "kubernetes": _or_unknown(clients.kube.version),
         "argocd": _or_unknown(lambda: asdict(clients.argo.settings())),
     }
+
+
+def clock_pair() -> dict[str, float]:
+    """Both clocks, read together: two pairs show whether the wall clock was set, or the machine suspended, between."""
+    return {"monotonic_s": round(time.monotonic(), 6), "wall_s": round(time.time(), 6)}
 
 
 def _version(package: str) -> str:

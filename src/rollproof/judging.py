@@ -7,6 +7,7 @@ a statement about the target: such a drill is INCONCLUSIVE.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rollproof import checkers, diagnose
 from rollproof.core.event import Event
@@ -55,7 +56,11 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
     if asked is not None and asked.drill == facts.drill:
         verdicts = checkers.judge(facts, [str(name) for name in asked.data.get("checkers", ())])
         verdicts = diagnose.explain(facts, verdicts)
-    why = _why_not_whole(states, verdicts)
+    lost = facts.last(source="run", subject="lock", what="lost")
+    if lost is not None:
+        verdicts = tuple(_not_blamed(verdict) for verdict in verdicts)
+        ended.append(lost)
+    why = str(lost.data.get("reason", "no reason")) if lost else _why_not_whole(states, verdicts)
     if not why:
         return verdicts
     broken = Verdict(_HARNESS, facts.drill, Result.INCONCLUSIVE, why, facts.drill, evidence=_seqs(ended))
@@ -88,6 +93,14 @@ def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> s
     if "finished" not in states:
         return "the run ended in the middle of the drill"
     return "" if verdicts else "the drill asked for no verdict"
+
+
+def _not_blamed(verdict: Verdict) -> Verdict:
+    """Without the lock another run may have done it: no failure is the target's then."""
+    if verdict.result is not Result.FAIL:
+        return verdict
+    why = f"another run may have been at work on this target: {verdict.why}"
+    return replace(verdict, result=Result.INCONCLUSIVE, why=why)
 
 
 def _anything_done(facts: Facts) -> bool:

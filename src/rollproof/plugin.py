@@ -69,7 +69,9 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         _open(session)
         yield session
     finally:
-        session.close()
+        untold = session.close()
+        if untold:
+            pytest.exit("the run folder could not be written", returncode=EXIT_BASE + untold)
 
 
 def _open(session: Session) -> None:

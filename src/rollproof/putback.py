@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rollproof import faults
+from rollproof.clients.patience import is_away, patiently
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.plan import Plan
@@ -35,6 +36,8 @@ __all__ = ["KEPT", "LEASE_KIND", "connect", "handlers", "look_whether_as_before"
 LEASE_KIND = "lease-release"
 KEPT = "kept: "  # how the reason of an entry begins that is not undone on purpose
 _CHECK = "Undo/check"
+_PATIENCE_S = 60.0  # for an API server or a git server that is away
+_AGAIN_S = 0.5
 _SLICE_S = 15.0  # between two looks at the repository while the cluster is still on its way
 
 
@@ -47,18 +50,39 @@ def handlers(clients: Clients, run_id: str, give_back: Handler) -> dict[str, Han
     }
 
 
-def replay_all(journal: Journal, undo: Mapping[str, Handler], *, look: Callable[[list[Undone]], None]) -> list[Undone]:
-    """Every open entry, newest first; then `look`; the lock last."""
-    ended = [undone for _, undone in replay(journal, undo, later=frozenset({LEASE_KIND}))]
+def replay_all(
+    journal: Journal, undo: Mapping[str, Handler], *, look: Callable[[list[Undone]], None],
+    status: Callable[[str], None] = lambda _: None,
+) -> list[Undone]:  # fmt: skip
+    """Every open entry, newest first; then `look`; the lock last.
+
+    An API or git server that is away is waited for, a minute in all: a moment's silence must not leave the cluster
+    changed.
+    """
+    until_s = time.monotonic() + _PATIENCE_S
+
+    def patient(kind: str, handler: Handler) -> Handler:
+        def undone(args: Mapping[str, Any]) -> Undone:
+            status(f"the undo of {kind}")
+            return patiently(lambda: handler(args), until_s=until_s)
+
+        return undone
+
+    handlers = {kind: patient(kind, handler) for kind, handler in undo.items()}
+    ended = [undone for _, undone in replay(journal, handlers, later=frozenset({LEASE_KIND}))]
     look(ended)
-    return ended + [undone for _, undone in replay(journal, undo)]
+    others = journal.kinds() - {LEASE_KIND}  # what failed was tried for long enough
+    return ended + [undone for _, undone in replay(journal, handlers, later=others)]
 
 
 def look_whether_as_before(
     plan: Plan, *, sha: str, release: Release, repo: EnvRepo, recorder: Recorder, status: Callable[[str], None]
 ) -> str:
-    """Wait until only `sha` runs, synced and healthy. The end is a fact, and is returned: done, left or failed."""
-    status(f"everything to be as before ({sha})")
+    """Wait until only `sha` runs, synced and healthy; without `sha`, what the overlay says.
+
+    The end is a fact, and is returned: done, left or failed.
+    """
+    status(f"everything to be as before ({sha or 'what the overlay says'})")
     recorder.record("undo", _CHECK, "written", data={"object": "the app", "args": {"version": sha}})
     begun_s = time.monotonic()
     how, data = _wait_for_rest(release, repo, sha, until_s=begun_s + plan.target.release.deadline_s)
@@ -68,9 +92,11 @@ def look_whether_as_before(
 
 
 def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float) -> tuple[str, Mapping[str, Any]]:
+    away_until_s = min(until_s, time.monotonic() + _PATIENCE_S)
     while True:
         try:
-            found = repo.tag()
+            found = patiently(repo.tag, until_s=away_until_s)
+            sha = sha or found
             if found != sha:
                 return "left", {"reason": "somebody deployed after us", "expected": sha, "found": found}
             release.settle(sha, deadline_s=max(1.0, min(_SLICE_S, until_s - time.monotonic())))
@@ -79,6 +105,9 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
                 continue
             return "failed", {"reason": f"not as before: {error}"}
         except RollproofError as error:
+            if is_away(error) and time.monotonic() + _AGAIN_S < away_until_s:
+                time.sleep(_AGAIN_S)
+                continue
             return "failed", {"reason": f"not as before: {error}"}
         return "done", {"version": sha, "reason": f"only {sha} runs, synced and healthy"}
 
@@ -128,7 +157,7 @@ def _undo_stored(folder: RunFolder, clients: Clients, console: LiveConsole) -> l
             ended.append(Undone(how, reason=f"{_CHECK}: see the timeline"))
 
     undo = handlers(clients, plan.run_id, lambda args: lease_release(clients.kube, args))
-    return replay_all(journal, undo, look=look)
+    return replay_all(journal, undo, look=look, status=console.status)
 
 
 def _tell(ended: list[Undone], console: LiveConsole) -> int:

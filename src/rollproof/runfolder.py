@@ -8,11 +8,14 @@ value on its way in. docs/facts.md says which file holds what.
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,15 +32,24 @@ from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
-from rollproof.errors import RunFolderError
+from rollproof.errors import CannotJudgeError, RunFolderError
 
-__all__ = ["UNDO", "RunFolder", "new_run_id"]
+__all__ = ["UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
 PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
 UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # below that, hiding the value would hide half the report
 _EVENT_KEYS = {field.name for field in fields(Event)}
+
+
+class UnwritableError(CannotJudgeError):
+    """The run folder takes no more: what is not recorded cannot be judged."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be written: {error.strerror or error}", "free the disk, or choose another --reports folder"
+        )
 
 
 def new_run_id(drills: Iterable[str], *, wall_s: float) -> str:
@@ -67,6 +79,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
+        self.unwritable: UnwritableError | None = None  # from when on the timeline goes on in memory only
 
     # -- a live run ---------------------------------------------------------------------------------------------
 
@@ -104,7 +117,11 @@ class RunFolder:
         self, source: str, subject: str, what: str, *, outcome: Outcome = Outcome.OK, start_s: float | None = None,
         end_s: float | None = None, data: Mapping[str, Any] | None = None,
     ) -> Event:  # fmt: skip
-        """Append one fact; thread safe. On return it is in the file."""
+        """Append one fact; thread safe. On return it is in the file.
+
+        UnwritableError when it cannot be, and for every later fact: then the file ends as if the run had been killed
+        there. Putting back goes on all the same, with its facts in memory only.
+        """
         now_s = time.monotonic()
         start_s = now_s if start_s is None else start_s
         with self._lock:
@@ -129,6 +146,8 @@ class RunFolder:
             self._recorder = None
         if self._listener is not None:
             self._listener(event)
+        if self.unwritable is not None and self.drill != UNDO:
+            raise self.unwritable
         return event
 
     def recording(self, thread: int | None) -> bool:
@@ -136,9 +155,20 @@ class RunFolder:
         return self._recorder is not None and self._recorder == thread
 
     def _append(self, line: str) -> None:
-        if self._timeline is None:
-            self._timeline = (self.path / TIMELINE).open("ab", buffering=0)
-        self._timeline.write(f"{line}\n".encode())  # unbuffered: one line is one write, also if we are killed now
+        if self.unwritable is not None:
+            return  # a timeline with a hole in it would be worse than one that ends
+        path, data = self.path / TIMELINE, f"{line}\n".encode()
+        try:
+            if self._timeline is None:
+                self._timeline = path.open("ab", buffering=0)
+            written = self._timeline.write(data)  # unbuffered: one line is one write, also if we are killed now
+            if written == len(data):
+                return
+            self._timeline.truncate(self._timeline.tell() - written)  # the disk took a part of it
+            error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as caught:
+            error = caught
+        self.unwritable = UnwritableError(path, error)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """environment.json: versions, settings, host."""
@@ -159,7 +189,7 @@ class RunFolder:
     def write_json(self, name: str, content: object) -> None:
         """A JSON file in the folder, redacted, whole or not at all."""
         text = json.dumps(content, indent=1, ensure_ascii=False, default=_jsonable)
-        _replace(self.path / name, (self.redacted(text) + "\n").encode())
+        self._replace(self.path / name, (self.redacted(text) + "\n").encode())
 
     def write_requests(self, drill: str, log: RequestLog) -> None:
         """The request log of one drill; no pickle, so that a folder from a stranger can be read safely."""
@@ -168,7 +198,18 @@ class RunFolder:
         text = self.redacted(json.dumps(meta, default=_jsonable))
         packed = io.BytesIO()
         np.savez_compressed(packed, rows=log.rows, late_ns=log.engine.late_ns, meta=np.array(text))
-        _replace(self._requests_path(drill), packed.getvalue())
+        self._replace(self._requests_path(drill), packed.getvalue())
+
+    @staticmethod
+    def _replace(path: Path, content: bytes) -> None:
+        beside = path.with_name(f".{path.name}.part")
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise UnwritableError(path, error) from None
 
     def close(self) -> None:
         """Flush and close the timeline; recording opens it again."""
@@ -283,16 +324,21 @@ def _end_of_timeline(path: Path) -> int:
 
 
 def _of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
-    """The drill's events, those of no drill, and gaps of a watch that began in the drill but ended after it."""
+    """The drill's events, those of no drill, and what was noted later but was so in the drill already.
+
+    That is a gap of a watch that ended after it, and a lock that was lost before its end: once lost, it stays so.
+    """
     own = [event for event in events if event.drill == drill]
+    begun_s = own[0].start_s if own else float("inf")
     until_s = max((event.end_s for event in own), default=float("-inf"))
-    return tuple(
-        event
-        for event in events
-        if event.drill in {drill, ""}
-        or (event.source == "watch" and event.what == "gap" and own and own[0].start_s < event.end_s
-            and event.start_s < until_s)
-    )  # fmt: skip
+
+    def concerns(event: Event) -> bool:
+        noted = (event.source, event.what)
+        if noted == ("run", "lost"):
+            return event.start_s < until_s
+        return noted == ("watch", "gap") and begun_s < event.end_s and event.start_s < until_s
+
+    return tuple(event for event in events if event.drill in {drill, ""} or concerns(event))
 
 
 def _read_timeline(path: Path) -> list[Event]:
@@ -348,9 +394,3 @@ def _jsonable(value: object) -> object:
 
 def _inside_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(content)
-    beside.replace(path)

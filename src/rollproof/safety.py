@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -70,8 +71,10 @@ class RunLock:
     run_id: str
     lease_s: int = _LEASE_S
     _stop: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    _renewing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _lost_to: str = field(default="", init=False, repr=False)
+    held_until_s: float = field(default=0.0, init=False)  # CLOCK_MONOTONIC of the last moment when it surely was ours
 
     @property
     def holder(self) -> str:
@@ -80,6 +83,7 @@ class RunLock:
 
     def acquire(self) -> None:
         """Take the lock or raise LockedError with the holder."""
+        asked_s = time.monotonic()
         found = self.kube.find("Lease", self.namespace, LEASE_NAME)
         try:
             if found is None:
@@ -91,6 +95,7 @@ class RunLock:
             if error.reason in ("AlreadyExists", "Conflict"):
                 raise LockedError("another run took this target at the same moment", "wait for it to end") from None
             raise
+        self.held_until_s = asked_s
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
 
@@ -112,17 +117,27 @@ class RunLock:
         self._refuse_if_alive(found)
 
     def check(self) -> None:
-        """LockedError if the lock was lost since: what was seen from then on may be another run's doing."""
+        """LockedError if the lock was lost since: what was seen from `held_until_s` on may be another run's doing.
+
+        It asks; where the API server does not answer, the lock counts as ours for as long as the lease runs.
+        """
+        if not self._lost_to:
+            try:
+                self._renew_once()
+            except RollproofError as error:
+                silent_s = time.monotonic() - self.held_until_s
+                if silent_s > self.lease_s:
+                    self._lost_to = f"nobody knows whom: it could not be renewed for {silent_s:.0f} s ({error})"
         if self._lost_to:
             message = f"the lock on this target was lost while the run was under way, to {self._lost_to}"
             raise LockedError(message, "run again when nobody else is at work on this target")
 
-    def release(self) -> None:
+    def release(self) -> Undone:
         """Give the lock back; a lock that is not ours any more is left alone."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=10)
-        lease_release(self.kube, {"namespace": self.namespace, "run_id": self.run_id})
+        return lease_release(self.kube, {"namespace": self.namespace, "run_id": self.run_id})
 
     def _refuse_if_alive(self, found: Object) -> None:
         spec: Mapping[str, Any] = found.get("spec") or {}
@@ -158,14 +173,17 @@ class RunLock:
 
     def _renew_once(self) -> None:
         """Renew our lease; one that is somebody else's now is theirs: note it, and never touch it again."""
-        found = self.kube.find("Lease", self.namespace, LEASE_NAME)
-        spec: Mapping[str, Any] = (found or {}).get("spec") or {}
-        if found is None or spec.get("holderIdentity") != self.holder:
-            self._lost_to = str(spec.get("holderIdentity") or "nobody: it was deleted")
-            self._stop.set()
-            return
-        found["spec"]["renewTime"] = _micro(_now())
-        self.kube.replace("Lease", self.namespace, LEASE_NAME, found)
+        with self._renewing:
+            asked_s = time.monotonic()
+            found = self.kube.find("Lease", self.namespace, LEASE_NAME)
+            spec: Mapping[str, Any] = (found or {}).get("spec") or {}
+            if found is None or spec.get("holderIdentity") != self.holder:
+                self._lost_to = str(spec.get("holderIdentity") or "nobody: it was deleted")
+                self._stop.set()
+                return
+            self.held_until_s = asked_s
+            found["spec"]["renewTime"] = _micro(_now())
+            self.kube.replace("Lease", self.namespace, LEASE_NAME, found)
 
 
 def _is_dead(holder: str) -> bool:

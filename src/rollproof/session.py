@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -20,8 +21,8 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.drilling import Run
-from rollproof.environment import gather
-from rollproof.errors import LockedError
+from rollproof.environment import clock_pair, gather
+from rollproof.errors import CannotJudgeError, LockedError, RollproofError
 from rollproof.faults.trials import plan_trials
 from rollproof.interrupts import Interrupts
 from rollproof.judging import judge_drill, judge_run, write_reports
@@ -31,7 +32,7 @@ from rollproof.probes.watches import Watches
 from rollproof.putback import KEPT, LEASE_KIND, connect, handlers, look_whether_as_before, replay_all
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
-from rollproof.runfolder import UNDO, RunFolder, new_run_id
+from rollproof.runfolder import UNDO, RunFolder, UnwritableError, new_run_id
 from rollproof.safety import LEASE_NAME, RunLock, lease_release
 from rollproof.targetfile import LoadedTarget, load, secret_values
 from rollproof.undo import FolderStore, Journal, Undone
@@ -83,6 +84,7 @@ class Session:
         self._clients: Clients | None = None
         self._release: Release | None = None
         self._drill = ""
+        self._lock_lost = False
         self._closed = False
 
     # -- before the drills --------------------------------------------------------------------------------------
@@ -165,6 +167,7 @@ class Session:
         """A drill starts: its name is stamped on every event from now on."""
         self._drill = self.folder.drill = drill
         self.folder.record("run", "drill", "started")
+        self.folder.record("run", "clock", "read", data=clock_pair())
         return Run(self, drill)
 
     def end(self, what: str, reason: str = "") -> None:
@@ -173,20 +176,45 @@ class Session:
             return
         self._drill = ""
         outcome = Outcome.OK if what in {"finished", "skipped"} else Outcome.UNKNOWN
-        self.folder.record("run", "drill", what, outcome=outcome, data={"reason": self.folder.redacted(reason)})
+        with suppress(UnwritableError):  # then the drill is not over in the folder, which is judged as that
+            self.folder.record("run", "clock", "read", data=clock_pair())
+        with suppress(UnwritableError):
+            self.folder.record("run", "drill", what, outcome=outcome, data={"reason": self.folder.redacted(reason)})
+
+    def check_lock(self) -> None:
+        """LockedError if another run may be at work here; also a fact, once, from when on that may be so."""
+        if self._lock is None:
+            return
+        try:
+            self._lock.check()
+        except LockedError as error:
+            if not self._lock_lost:
+                self._lock_lost = True
+                self.folder.record(
+                    "run", "lock", "lost", outcome=Outcome.UNKNOWN, start_s=self._lock.held_until_s,
+                    end_s=time.monotonic(), data={"reason": str(error)},
+                )  # fmt: skip
+            raise
 
     # -- after the drills ---------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Put back, look, judge, write. Signals wait until it is done."""
+    def close(self) -> int:
+        """Put back, look, judge, write. Signals wait until it is done. A second call does nothing.
+
+        0 if the run has its verdicts in its folder; else the exit code that they would have told.
+        """
         if self._closed:
-            return
+            return 0
         self._closed = True
         self._interrupts.hold(lambda: self.console.problem("putting things back: please wait for the end"))
         try:
             if self._folder is not None:
                 self._put_back()
-                self._judge()
+                return self._judge(self._folder)
+            return 0
+        except RollproofError as error:  # the record of the load is damaged, so that nothing can be judged
+            self.console.problem(str(error), error.hint)
+            return CannotJudgeError.exit_code
         finally:
             self.console.__exit__(None, None, None)
             if self._clients is not None:
@@ -194,20 +222,21 @@ class Session:
             self._interrupts.release()
 
     def _put_back(self) -> None:
+        with suppress(LockedError, UnwritableError):
+            self.check_lock()
         self.folder.drill = UNDO
         self.console.phase("undo-check")
         begun_s = time.monotonic()
         kept = self._keep()
         undo = handlers(self.clients, self.plan.run_id, self._give_lock_back)
-        replay_all(self.journal, undo, look=lambda ended: self._look(ended, kept=kept))
+        replay_all(self.journal, undo, look=lambda ended: self._look(ended, kept=kept), status=self.status)
         self.folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
 
     def _keep(self) -> bool:
         """Leave the release where the plan says so; its entry ends as kept, so that no later undo takes it."""
-        if self.plan.keep == "never":
+        if self.plan.keep == "never" or self.folder.unwritable is not None:
             return False
-        verdicts = judge_drill(self.folder.facts("release"))
-        passed = worst(verdict.result for verdict in verdicts) is Result.PASS
+        passed = self._passed("release")
         if self.plan.keep == "on-pass" and not passed:
             return False
         why = "the release passed" if passed else "--on-fail keep"
@@ -215,6 +244,13 @@ class Session:
         for entry in entries:
             self.journal.settle(entry, Undone("not-needed", reason=f"{KEPT}{why}"))
         return bool(entries)
+
+    def _passed(self, drill: str) -> bool:
+        try:
+            verdicts = judge_drill(self.folder.facts(drill))
+        except RollproofError:  # its record is missing or damaged
+            return False
+        return worst(verdict.result for verdict in verdicts) is Result.PASS
 
     def _look(self, ended: list[Undone], *, kept: bool) -> None:
         """Look whether all is as it should be now; not if something of ours was left or could not be undone.
@@ -224,27 +260,38 @@ class Session:
         """
         changed = bool(self.journal.kinds() - {LEASE_KIND}) or self.plan.restart
         whole = not any(undone.how in {"left", "failed"} for undone in ended)
-        if self._release is not None and changed and whole:
-            ours = self.plan.target.release.mode == "push"  # else the pipeline's release stays, as it should
-            sha = self.plan.new_sha if kept else self.plan.old_sha if ours else self.clients.repo.tag()
-            look_whether_as_before(
-                self.plan, sha=sha, release=self._release, repo=self.clients.repo, recorder=self.folder,
-                status=self.status,
-            )  # fmt: skip
-        if self._watches is not None:
-            self._watches.stop()
+        try:
+            if self._release is not None and changed and whole:
+                ours = self.plan.target.release.mode == "push"  # else the pipeline's release stays, as it should
+                sha = self.plan.new_sha if kept else self.plan.old_sha if ours else ""
+                look_whether_as_before(
+                    self.plan, sha=sha, release=self._release, repo=self.clients.repo, recorder=self.folder,
+                    status=self.status,
+                )  # fmt: skip
+        finally:
+            if self._watches is not None:
+                self._watches.stop()
 
     def _give_lock_back(self, args: Mapping[str, object]) -> Undone:
         if self._lock is None:
             return lease_release(self.clients.kube, args)
-        self._lock.release()
-        return Undone("done")
+        return self._lock.release()
 
-    def _judge(self) -> None:
-        report = judge_run(self.folder)
-        write_reports(self.folder, report)
-        self.console.verdicts(report, folder=self.folder.path)
-        self.folder.close()
+    def _judge(self, folder: RunFolder) -> int:
+        untold = 0
+        report = judge_run(folder)
+        try:
+            if folder.unwritable is not None:
+                raise folder.unwritable  # no verdicts beside a timeline that ends before them
+            write_reports(folder, report)
+        except (UnwritableError, OSError) as error:
+            untold = max(report.exit_code, CannotJudgeError.exit_code)  # a failed undo outranks it
+            report = replace(report, result=Result.INCONCLUSIVE, exit_code=untold)
+            hint = f"when there is room again: `rollproof undo {folder.path}`, then `rollproof judge {folder.path}`"
+            self.console.problem(f"the run is not whole in its folder, so it proves nothing: {error}", hint)
+        self.console.verdicts(report, folder=folder.path)
+        folder.close()
+        return untold
 
     def _busy(self, thread: int | None) -> bool:
         return self._folder is not None and self._folder.recording(thread)

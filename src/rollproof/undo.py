@@ -12,6 +12,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -143,10 +144,14 @@ class Journal:
         return entry
 
     def settle(self, entry: Entry, undone: Undone) -> None:
-        """Note how an entry ended. A failed one stays open: a later `rollproof undo` tries it again."""
+        """Note how an entry ended. A failed one stays open: a later `rollproof undo` tries it again.
+
+        So does one whose end cannot be written (the disk is full): undoing goes on, and a later undo finds it done.
+        """
         with self._lock:
             if undone.how != "failed":
-                self._store.append({"number": entry.number, "state": undone.how})
+                with suppress(RunFolderError):
+                    self._store.append({"number": entry.number, "state": undone.how})
                 self._entries[entry.number] = Entry(entry.number, entry.kind, entry.subject, entry.args, undone.how)
         data = {"object": entry.subject, "reason": undone.reason, "expected": undone.expected, "found": undone.found}
         self._recorder.record("undo", entry.name, undone.how, outcome=_OUTCOMES[undone.how], data=data)

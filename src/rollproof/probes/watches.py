@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
@@ -236,7 +237,9 @@ class Watches:
                         self._come_back(stream, since_s, reason)
         except Exception as error:  # noqa: BLE001 - a bug in here must end the wait of others, not this thread alone
             self._broken = f"{stream.kind}: {type(error).__name__}: {error}"
-            self._gap(stream, time.monotonic(), self._broken, lost=True)
+            with suppress(RollproofError):  # where nothing can be written any more, this cannot either
+                self._gap(stream, time.monotonic(), self._broken, lost=True)
+            self._wake()
 
     def _read(self, stream: _Stream) -> tuple[float, str]:
         """Take events until the watch ends: (since when nothing came, why)."""

@@ -58,6 +58,8 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("run", "error"): "the harness failed: {reason}",
     ("run", "interrupted"): "interrupted: {reason}",
     ("run", "calibrated"): "watch delay {median_ms} ms (the timeline's error bar)",
+    ("run", "read"): "both clocks read",
+    ("run", "lost"): "{reason}",
     ("run", "asked"): "to be judged: {checkers}",
     ("watch", "gap"): "the watch was away for {took}: {reason}",
     ("release", "started"): "{old_sha} → {new_sha}, mode {mode}",
@@ -151,7 +153,7 @@ def _bad(event: Event) -> bool:
 
 
 _HEADLINES: Mapping[str, Callable[[Event], bool]] = {
-    "run": lambda event: event.what not in {"asked", "started", "finished"} or _bad(event),
+    "run": lambda event: event.what not in {"asked", "started", "finished", "read"} or _bad(event),
     "release": _always,
     "rollback": _always,
     "load": _always,

@@ -138,6 +138,33 @@ class TestWatches:
         assert verdict.result is Result.INCONCLUSIVE
         assert "10.0 s" in verdict.why
 
+    @pytest.mark.parametrize(("away_s", "result"), [(1.0, Result.PASS), (1.1, Result.INCONCLUSIVE)])
+    def test_a_watch_that_was_away_for_long_told_everything_late(self, away_s: float, result: Result) -> None:
+        told = good_release().tell("watch", "Watch/Pod", "gap", at=110 + away_s, start=110, lost=False, reason="away")
+        verdict = watches.check(told.facts())
+        assert verdict.result is result
+        assert ("away for 1.1 s" in verdict.why) is (result is Result.INCONCLUSIVE)
+
+    @pytest.mark.parametrize(
+        ("ahead_s", "result", "step_s"),
+        [
+            ((5.0, 5.4), Result.PASS, 0.4), ((0.0,), Result.PASS, None), ((0.0, 5.0), Result.INCONCLUSIVE, 5.0),
+            ((5.0, 0.0), Result.INCONCLUSIVE, -5.0), ((0.0, 1.0), Result.PASS, 1.0),
+            ((0.0, 3.0, 0.0), Result.INCONCLUSIVE, 3.0),
+        ],
+    )  # fmt: skip
+    def test_a_wall_clock_that_was_set_misdates(
+        self, ahead_s: tuple[float, ...], result: Result, step_s: float | None
+    ) -> None:
+        told = good_release()
+        for number, ahead in enumerate(ahead_s):
+            told.tell(
+                "run", "clock", "read", at=100 + number, monotonic_s=100.0 + number, wall_s=500.0 + number + ahead
+            )
+        verdict = watches.check(told.facts())
+        assert (verdict.result, verdict.numbers.get("clock_step_s")) == (result, step_s)
+        assert (verdict.subject == "Clock") is (result is Result.INCONCLUSIVE)
+
     def test_no_event_at_all_is_not_silence_but_blindness(self) -> None:
         assert watches.check(Story().release_started().facts()).result is Result.INCONCLUSIVE
 

@@ -1,0 +1,24 @@
+"""Did the harness's wall clock move against the monotonic one while a drill ran?
+
+Durations are taken from the monotonic clock and do not care; but the age of Argo CD's time stamps, and with it what is
+left of its back-off, is read off the wall clock.
+"""
+
+from __future__ import annotations
+
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+
+__all__ = ["CLOCK_STEP_MAX_S", "clock_step_s"]
+
+CLOCK_STEP_MAX_S = 1.0  # an adjusted clock is far below; a clock that was set, or a suspended machine, far above
+
+
+def clock_step_s(facts: Facts) -> tuple[float, tuple[Event, ...]]:
+    """The widest move between two readings of the drill, with its sign, and the readings; 0 with fewer than two."""
+    readings = tuple(facts.find(source="run", subject="clock", what="read"))
+    ahead_s = [float(event.data["wall_s"]) - float(event.data["monotonic_s"]) for event in readings]
+    if len(ahead_s) < 2:
+        return 0.0, ()
+    least, most = ahead_s.index(min(ahead_s)), ahead_s.index(max(ahead_s))
+    return ahead_s[max(least, most)] - ahead_s[min(least, most)], readings
