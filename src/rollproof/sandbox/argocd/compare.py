@@ -160,15 +160,14 @@ def _covers(rule: Mapping[str, Any], target: Object) -> bool:
 
 
 def _remove(item: Any, pointer: str) -> None:
-    *path, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.removeprefix("/").split("/")]
-    for part in path:
-        item = item.get(part) if isinstance(item, dict) else _at(item, part)
-    if isinstance(item, dict):
-        item.pop(last, None)
-    elif isinstance(item, list) and last.isdigit() and int(last) < len(item):
-        del item[int(last)]
-
-
-def _at(item: Any, part: str) -> Any:
-    inside = isinstance(item, list) and part.isdigit() and int(part) < len(item)
-    return item[int(part)] if inside else None
+    """Take away what the pointer names, and maps that are empty then: a typed object does not keep those."""
+    part, _, rest = pointer.removeprefix("/").partition("/")
+    key: Any = part.replace("~1", "/").replace("~0", "~")
+    if isinstance(item, list):
+        key = int(key) if key.isdigit() and int(key) < len(item) else None
+    if key is None or not isinstance(item, dict | list) or (isinstance(item, dict) and key not in item):
+        return
+    if rest:
+        _remove(item[key], rest)
+    if not rest or item[key] == {}:
+        del item[key]

@@ -119,7 +119,8 @@ class Operations:
             return Done("Error", f"ComparisonError: {error}", ()), revision
         if revision != self.known and self._settings.sync_fails:
             return Done("Failed", self._settings.sync_fails, ()), revision
-        if revision != self.known and self._settings.claims_new_revision:
+        full = not order.get("resources")
+        if full and revision != self.known and self._settings.claims_new_revision:
             self._manifests.pretend(revision, self.known)
             return Done("Succeeded", "successfully synced (all tasks run)", ()), revision
         found = compare(
@@ -127,7 +128,7 @@ class Operations:
             namespace=application["spec"]["destination"]["namespace"], revision=revision,
         )  # fmt: skip
         scope = in_scope(found.managed, order.get("resources") or ())
-        if not order.get("resources"):
+        if full:
             self.lacking.clear()
         elif self._settings.restores_partly:
             for one in scope:

@@ -16,7 +16,7 @@ class Pace:
     resolve_s: float = 0.03  # a look at the branch
     generate_s: float = 0.2  # a revision that was never rendered
     begin_s: float = 0.025  # from a written operation to its start
-    apply_s: float = 0.06
+    apply_s: float = 0.1
     apply_each_s: float = 0.06
     end_s: float = 0.03  # from the last apply to the end of the operation
     heal_delay_s: float = 0.0  # between noticing a drift and healing it

@@ -1,0 +1,45 @@
+"""The controller as it runs in the sandbox: with the host's clock and a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from rollproof.sandbox.api.store import Change
+from rollproof.sandbox.argocd import Controller
+from rollproof.sandbox.argocd.agenda import Agenda, SystemClock
+from rollproof.sandbox.settings import ArgoCd
+from tests.sandbox.argocd.rig import Rig
+
+PATIENCE_S = 10.0
+
+
+def test_a_drift_is_healed_and_stop_ends_the_thread(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.controller.stop()
+    healed = threading.Event()
+    controller = Controller(rig.store, ArgoCd(), tmp_path / "env.git")
+    controller.start()
+    try:
+
+        def hear(change: Change) -> None:
+            if change.kind == "ConfigMap" and change.object["data"].get("GREETING") == "hello from dev":
+                healed.set()
+
+        rig.drift()
+        rig.store.subscribe(hear)
+        assert healed.wait(PATIENCE_S)
+    finally:
+        controller.stop()
+    assert "argocd" not in {thread.name for thread in threading.enumerate()}
+    controller.stop()  # once more does no harm
+
+
+def test_an_agenda_does_things_by_their_time_and_not_by_their_coming() -> None:
+    agenda, done = Agenda(SystemClock()), []
+    agenda.after(0.05, lambda: done.append("later"))
+    agenda.after(0.06, agenda.stop)
+    agenda.soon(lambda: done.append("first"))
+    agenda.soon(lambda: done.append("second"))
+    agenda.work()
+    assert done == ["first", "second", "later"]
