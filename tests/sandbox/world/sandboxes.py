@@ -1,0 +1,81 @@
+"""A sandbox as a process of its own, as a person starts it, and a count of what belongs to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rollproof.sandbox.processes import MARKER
+
+PYTHON = [sys.executable, "-m", "rollproof"]
+PATIENCE_S = 30.0
+
+
+class Sandbox:
+    """`rollproof sandbox` in a folder of its own, on ports that it chooses."""
+
+    def __init__(self, folder: Path, *words: str, environ: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.target = folder / "target.toml"
+        self.output = folder.with_suffix(".log")
+        options = ["--folder", str(folder)] + ([] if "--ports" in words else ["--ports", "auto"])
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*PYTHON, "sandbox", *options, *words], stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, env={**os.environ, **(environ or {})},
+            )  # fmt: skip
+
+    def ended(self) -> int:
+        """Its exit code, waited for."""
+        return self.process.wait(PATIENCE_S)
+
+    def said(self) -> str:
+        """All of its output, in one line."""
+        return " ".join(self.output.read_text().split())
+
+    def up(self) -> None:
+        """Wait until it says so."""
+        until(lambda: "the sandbox is up" in self.said(), self.said)
+
+    def alive(self) -> list[int]:
+        """Every process that carries its mark; it marks what it starts, not itself."""
+        mark = f"{MARKER}={self.folder}".encode()
+        return [pid for pid in _pids() if mark in _environ(pid)]
+
+    def nobody_is_left(self) -> None:
+        """Wait until it has no process any more: the kernel ends the orphans of a killed one after it."""
+        until(lambda: not self.alive(), lambda: f"left over: {[_words(pid) for pid in self.alive()]}")
+
+    def left_files(self) -> set[str]:
+        """What is in its folder."""
+        return {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+
+
+def until(is_so: Callable[[], object], why: Callable[[], str] = lambda: "") -> None:
+    """Wait for something that comes from outside of this process."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < end_s, why()
+        time.sleep(0.01)
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")  # empty for one that has ended
+    except OSError:
+        return []
+
+
+def _words(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[-200:]
+    except OSError:
+        return "gone"
