@@ -22,6 +22,7 @@ __all__ = ["Listener", "Stream"]
 _SIZE = 65_536
 _BACKLOG = 4096
 _UNSENT_MAX = 8 << 20  # a peer that reads nothing must not fill our memory
+_BIND_TO_INTERFACE, _NO_INTERFACE = 62, 0x7FFF_FFFF  # SO_BINDTOIFINDEX, which Python has no name for
 _NO_LINGER = struct.pack("ii", 1, 0)
 _READABLE = IN | select.EPOLLHUP | select.EPOLLERR
 
@@ -141,6 +142,7 @@ class Listener:
         """Refuse new connections. Those that the kernel has taken for us are served."""
         if self._listening is not None:
             self._loop.forget(self._listening.fileno())
+            _hide(self._listening)
             self._ready(IN)
             self._listening.close()
             self._listening = None
@@ -157,6 +159,14 @@ class Listener:
             raw.setblocking(False)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._taken(raw)
+
+
+def _hide(listening: socket.socket) -> None:
+    """Let the kernel refuse new connections already, so that none slips in between the last one taken and the close."""
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, _BIND_TO_INTERFACE, _NO_INTERFACE)
+    except OSError:
+        return  # a kernel before 5.7: a few microseconds in which a connection can be reset are left
 
 
 def _bound(address: str, port: int) -> socket.socket:
