@@ -87,18 +87,28 @@ class Tool:
                 start_new_session=True,
             )  # fmt: skip
 
+    def find_fact(self, source: str, what: str) -> dict[str, Any] | None:
+        """The first fact of that kind in the newest run, if it is on disk."""
+        folder = newest(self.reports)
+        path = folder / "timeline.jsonl" if folder else None
+        if path is None or not path.is_file():
+            return None
+        for line in path.read_text().splitlines():
+            if f'"{what}"' not in line:
+                continue
+            with contextlib.suppress(json.JSONDecodeError):
+                event = json.loads(line)
+                if event["source"] == source and event["what"] == what:
+                    return dict(event)
+        return None
+
     def await_fact(self, source: str, what: str, *, timeout_s: float = 180) -> dict[str, Any]:
-        """The first fact of that kind in the newest run, as soon as it is on disk."""
+        """The same, as soon as it is on disk."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            folder = newest(self.reports)
-            path = folder / "timeline.jsonl" if folder else None
-            if path is not None and path.is_file():
-                for line in path.read_text().splitlines():
-                    with contextlib.suppress(json.JSONDecodeError):
-                        event = json.loads(line)
-                        if event["source"] == source and event["what"] == what:
-                            return dict(event)
+            found = self.find_fact(source, what)
+            if found is not None:
+                return found
             time.sleep(0.05)
         raise AssertionError(f"no fact {source}/{what} within {timeout_s} s")
 

@@ -1,0 +1,148 @@
+"""The track record on the real lab (`make truth LAB=kind`): the sandbox's defects that can be made real there.
+
+Each case has the name and the expectation of the sandbox's catalogue, so that both targets are held to one table; what
+the lab needs to show it is here. Nothing is tried again until it suits. The outcomes are in reports/truth-kind.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import troubles as t
+from lab_user import ROOT, TARGET, Ended, Tool
+from troubles import Beside, Edit, Stage
+
+from rollproof.sandbox.defects import DEFECTS, Defect
+from tests.truth.case import Outcome, judged
+
+TABLE = ROOT / "reports/truth-kind.json"
+SHORT = {
+    "traffic": {"baseline_s": 3, "after_old_gone_s": 3, "tail_s": 1},
+    "release": {"deadline_s": 60, "proof_count": 10},
+    "rollback": {"deadline_s": 60},
+}
+Target = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """How the lab shows a defect. `words` follow the defect's own drill; {name} is the sha of a release."""
+
+    words: tuple[str, ...] = ()
+    before: tuple[Edit, ...] = ()
+    beside: Beside = t.nothing
+    target: Target = field(default_factory=dict)
+
+
+CASES = {
+    "image-not-pullable": Case(words=("--sha", "0badbad"), target={"release": {"image_check": '"none"'}}),
+    "crash-loop": Case(words=("--sha", "{crashes}")),
+    "wrong-version": Case(words=("--sha", "{wrong-version}")),
+    "never-ready": Case(words=("--sha", "{never-ready}"), before=(t.soon_exceeded,)),
+    "sync-retry": Case(beside=t.images_frozen, target={"release": {"deadline_s": 14}}),
+    "stale-synced": Case(beside=t.argo_cd_looks_away, target={"release": {"deadline_s": 12}}),
+    "rollout-replaces-nothing": Case(before=(t.pinned_by_a_second_entry,)),
+    "superseding-commit": Case(beside=t.superseding_commit),
+    "self-heal-off": Case(beside=t.self_heal_off),
+    "noop-commit": Case(beside=t.noop_commit),
+    "healed-by-a-person": Case(beside=t.healed_by_a_person),
+    "ignored-field": Case(beside=t.ignored_field),
+    "sync-window-closed": Case(beside=t.sync_window_closed),
+    "deleted-object-new-uid": Case(),
+    "back-off-at-attempt-6": Case(beside=t.six_heals_before),
+    "sound-load": Case(),
+    "generator-stalled": Case(beside=t.engine_stopped),
+    "revert-conflict": Case(beside=t.tag_edit),
+    "image-updater": Case(beside=t.image_updater),
+    "rollback-too-slow": Case(target={"rollback": {"limit_s": 4}}),
+    "rollback-loses-requests": Case(words=("--sha", "{exits-at-sigterm}"), before=(t.no_prestop,)),
+    "exit-at-sigterm": Case(words=("--sha", "{second}"), before=(t.runs("exits-at-sigterm"), t.no_prestop)),
+    "prestop-too-short": Case(words=("--sha", "{second}"), before=(t.runs("exits-at-sigterm"), t.short_prestop)),
+    "database-down": Case(before=(t.ready_without_database,), beside=t.database_away),
+}
+# What only the lab can show: the sandbox's kubelet always asks the path that needs the database.
+OURS = {
+    "database-down": Defect(
+        name="database-down", group="readiness", text="the database is away and no probe asks for it",
+        drill=("release",), result="FAIL", checker="readiness", cause="down", change={},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[list[Outcome]]:
+    """What was said so far; on disk when all is done."""
+    said: list[Outcome] = []
+    yield said
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(json.dumps([asdict(one) for one in said], indent=1) + "\n")
+    for one in said:
+        word = "ok" if one.named else "caught, not named" if one.caught else "NOT CAUGHT"
+        print(f"{word:<17} {one.name:<26} {one.result:<12} {one.took_s:6.1f} s")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, releases: dict[str, str]) -> Iterator[Stage]:
+    stage = Stage(tmp_path_factory.mktemp("stage"), releases)
+    yield stage
+    stage.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_defect_is_caught_and_named(name: str, stage: Stage, outcomes: list[Outcome], tmp_path: Path) -> None:
+    case, defect = CASES[name], {**DEFECTS, **OURS}[name]
+    began_s = time.monotonic()
+    tag = stage.prepare(*case.before)
+    stage.tool = _tool(name, tmp_path, case.target)
+    words = [word.format_map(stage.releases) for word in (*defect.drill, *case.words)]
+    with case.beside(stage):
+        ended = stage.tool.drill(*words)
+    outcome = replace(_outcome(defect, ended), took_s=round(time.monotonic() - began_s, 1))
+    outcomes.append(outcome)
+    assert outcome.caught, f"must be {defect.result}; said, exit {ended.exit_code}: {outcome.why}"
+    assert outcome.named, f"must be named by {defect.checker}, {defect.cause or 'any cause'}; said: {outcome.why}"
+    assert ended.result("undo") <= {"PASS"}
+    assert stage.tag() == tag, "the run has taken its release back"
+
+
+def _tool(name: str, folder: Path, target: Target) -> Tool:
+    kept = os.environ.get("ROLLPROOF_KEEP_REPORTS")
+    reports = Path(kept) / name if kept else folder / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    tool = Tool(reports)
+    tool.target = folder / "target.toml"
+    text = TARGET.read_text()
+    for section in {**SHORT, **target}:
+        for key, value in {**SHORT.get(section, {}), **target.get(section, {})}.items():
+            text = _with(text, section, key, value)
+    tool.target.write_text(text)
+    return tool
+
+
+def _with(text: str, section: str, key: str, value: Any) -> str:
+    """A target file with one value changed or added."""
+    head, found, body = text.partition(f"[{section}]\n")
+    if not found:
+        return f"{text.rstrip()}\n\n[{section}]\n{key} = {value}\n"
+    own, bracket, rest = body.partition("\n[")
+    own = re.sub(rf"^{key} = .*\n?", "", own, flags=re.MULTILINE)
+    return f"{head}{found}{key} = {value}\n{own}{bracket}{rest}"
+
+
+def _outcome(defect: Defect, ended: Ended) -> Outcome:
+    stored = json.loads((ended.folder / "verdicts.json").read_text()) if ended.folder else {}
+    caught, named, why = judged(defect, stored, ended.exit_code, ended.output)
+    return Outcome(
+        defect.name, 0, str(stored.get("result", "none")), ended.exit_code, caught, named, why, 0.0, 0.0,
+        str(ended.folder or ""), {v["checker"]: v["result"] for v in stored.get("verdicts", ())},
+    )  # fmt: skip
