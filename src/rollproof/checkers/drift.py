@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rollproof.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.core.backoff import BackOff, CountRule
 from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
@@ -104,8 +105,17 @@ def _judge(facts: Facts, trial: _Trial) -> Verdict:
     if "error" in trial.said:
         why = f"the harness could not do it: {trial.data('error').get('reason', 'no reason')}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence=evidence)
+    if "interfered" in trial.said:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _interfered(trial), evidence=evidence)
     judge = _judge_control if planned.get("kind") == "control" else _judge_heal
     return replace(judge(facts, trial), evidence=evidence)
+
+
+def _interfered(trial: _Trial) -> str:
+    """Another writer: what Argo CD does with that writer's change is another drift, and not the one that was timed."""
+    data = trial.data("interfered")
+    who, when = data.get("manager") or "nobody said who", "after it was restored" if data.get("after_restored") else ""
+    return f"somebody else changed the same field {when or 'during the trial'} ({who}): {data.get('value')!r}"
 
 
 # -- controls ---------------------------------------------------------------------------------------------------------
@@ -144,7 +154,7 @@ def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
 def _judge_heal(facts: Facts, trial: _Trial) -> Verdict:
     if trial.data("before").get("window_denied") and "injected" not in trial.said:
         return _judge_window(facts, trial)
-    why = _why_not_judged(trial)
+    why = _why_not_judged(trial) or _why_not_timed(facts)
     if why:
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     model = _model(facts)
@@ -178,6 +188,16 @@ def _why_not_judged(trial: _Trial) -> str:
         return _unfinished(trial)
     if before.get("operation_revision") != before.get("sync_revision"):
         return "the last operation was for another revision: the next repair is an ordinary auto-sync (argocd.md 1.7)"
+    return ""
+
+
+def _why_not_timed(facts: Facts) -> str:
+    """The back-off that is left is computed from the age of a time stamp of Argo CD's, on our wall clock."""
+    step_s, _ = clock_step_s(facts)
+    if abs(step_s) > CLOCK_STEP_MAX_S:
+        return (
+            f"the wall clock moved {step_s:+.1f} s during the drill: Argo CD's time stamps cannot be compared with it"
+        )
     return ""
 
 
@@ -285,6 +305,8 @@ def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) 
     if waited_s < float(str(times["backoff_s"])) + settings.limit_s:
         why = f"watched for {waited_s:.1f} s only: not long enough for the limit and the back-off"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    if trial.lost is not None and not (true and true[0] in _BY_CHOICE):
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))  # it may have been, unseen
     findings = tuple(Finding(name.upper(), *CAUSES[name]) for name in true)
     because = CAUSES[true[0]][0] if true else "none of the known causes holds (all were checked)"
     why = f"not healed within {waited_s:.1f} s ({stage}): {because}"

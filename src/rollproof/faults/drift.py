@@ -30,6 +30,7 @@ from rollproof.faults.fairness import (
     self_heal,
     why_unfair,
 )
+from rollproof.faults.interference import Interference, interference
 from rollproof.faults.objects import (
     manager_of,
     read_field,
@@ -48,6 +49,9 @@ __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
 _SETTLE_S = 120.0  # an image that cannot start is rolled back within this, or the next trial is not fair
 _GRAIN_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
 _TRIES = 3
+_STAYS_S = 1.0  # what was restored must stay so for this long: a repair that does not last is none
+_BEFORE_REPLY_S = 5.0  # an arrival can overtake the API's reply to the deed; its version says that it is later
+_NEVER_S = -1.0
 _NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not Argo CD's
 
 
@@ -110,6 +114,7 @@ class DriftRunner:
             self._control(trial, scene, deed)
         else:
             self._heal(trial, scene, deed, before)
+        self._tell_interference(trial, scene, deed)
         self._tell_blind(scene, deed)
 
     def _before(self, trial: Trial, scene: Scene) -> Mapping[str, Any]:
@@ -214,6 +219,7 @@ class DriftRunner:
             return
         self._tell_restored(trial, deed, restored)
         self._tell_rest(trial, scene, deed, before, restored.at_s)
+        scene.wait(lambda: self._interference(trial, scene, deed), restored.at_s + _STAYS_S - time.monotonic())
         self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial, "undone", {"by": "self-heal"})
 
@@ -233,9 +239,12 @@ class DriftRunner:
             well = rollout is not None and rolled_out(rollout) and scene.state().health == "Healthy"
             return synced() if well else None
 
+        def or_hopeless(look: Callable[[], float | None]) -> Callable[[], float | None]:
+            return lambda: _NEVER_S if self._interference(trial, scene, deed) else look()
+
         for what, look in (("synced", synced), ("healthy", healthy)):
-            at_s = scene.wait(look, self._settings.deadline_s)
-            if at_s is not None:
+            at_s = scene.wait(or_hopeless(look), self._settings.deadline_s)
+            if at_s is not None and at_s != _NEVER_S:
                 self._tell(trial, what, {}, start_s=deed.at_s, end_s=max(at_s, back_s))
         state = self._argo.state()
         words = (
@@ -246,7 +255,7 @@ class DriftRunner:
 
     def _restored(self, trial: Trial, scene: Scene, deed: Deed) -> Arrival | None:
         uid = deed.before["metadata"]["uid"]
-        for arrival in scene.item.since(deed.at_s - 5):
+        for arrival in scene.item.since(deed.at_s - _BEFORE_REPLY_S):
             metadata = arrival.item["metadata"]
             if arrival.change == "DELETED" or int(metadata["resourceVersion"]) <= deed.version:
                 continue
@@ -268,11 +277,23 @@ class DriftRunner:
         }
         self._tell(trial, "restored", data, start_s=deed.at_s, end_s=max(arrival.at_s, deed.at_s))
 
+    def _interference(self, trial: Trial, scene: Scene, deed: Deed) -> Interference | None:
+        return interference(trial, deed, scene.item.since(deed.at_s - _BEFORE_REPLY_S))
+
+    def _tell_interference(self, trial: Trial, scene: Scene, deed: Deed) -> None:
+        found = self._interference(trial, scene, deed)
+        if found is None:
+            return
+        data = {"manager": found.manager, "value": found.value, "after_restored": found.after_restored}
+        self._tell(
+            trial, "interfered", data, outcome=Outcome.UNKNOWN, start_s=deed.at_s, end_s=max(found.at_s, deed.at_s)
+        )
+
     def _tell_blind(self, scene: Scene, deed: Deed) -> None:
         for name, sight in (("Application", scene.application), ("object", scene.item)):
             if sight.blind_s > 0:
                 reason = f"the drill's own watch was away for {sight.blind_s:.3f} s"
-                data = {"lost": sight.blind_s > 1, "reason": reason}
+                data = {"lost": sight.lost or sight.blind_s > 1, "reason": reason}
                 self._recorder.record(
                     "watch", f"Watch/{name}", "gap", outcome=Outcome.UNKNOWN, start_s=deed.at_s,
                     end_s=time.monotonic(), data=data,

@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from rollproof.clients.kube import ApiError, Kube, Object, WatchStream
+from rollproof.clients.kube import ApiError, Kube, Object, SilenceError, WatchStream
 from rollproof.errors import RollproofError
 from rollproof.scheduling import quick
 
@@ -39,7 +39,9 @@ class Sight:
         self._stream: WatchStream | None = None
         self._version = ""
         self._arrivals: list[Arrival] = []
-        self.blind_s = 0.0  # how long the watch was away; a time that was taken in it is late
+        self._blind_s = 0.0
+        self._away_since_s: float | None = None
+        self.lost = False  # something happened that was not seen: a new list showed it
         self._thread = threading.Thread(target=self._follow, name=f"sight-{kind}", daemon=True)
 
     def __enter__(self) -> Sight:
@@ -59,6 +61,12 @@ class Sight:
         with self._changed:
             return [arrival for arrival in self._arrivals if arrival.at_s >= at_s]
 
+    @property
+    def blind_s(self) -> float:
+        """How long the watch was away in all, up to now; a time that was taken in it is late."""
+        since_s = self._away_since_s
+        return self._blind_s + (time.monotonic() - since_s if since_s is not None else 0.0)
+
     def newest(self) -> Arrival | None:
         """The last thing that arrived."""
         with self._changed:
@@ -73,7 +81,13 @@ class Sight:
     def _list(self) -> None:
         listed = self._kube.list(self._kind, self._namespace, fields=self._fields)
         self._version = listed["metadata"]["resourceVersion"]
-        for item in listed["items"]:
+        before, items = self.newest(), listed["items"]
+        if before is not None:
+            was = None if before.change == "DELETED" else before.item["metadata"]["resourceVersion"]
+            self.lost = self.lost or was != (items[0]["metadata"]["resourceVersion"] if items else None)
+            if was is not None and not items:
+                self._take("DELETED", before.item)
+        for item in items:
             self._take("LISTED", item)
 
     def _connect(self) -> None:
@@ -82,35 +96,49 @@ class Sight:
         )
 
     def _follow(self) -> None:
-        with quick():
-            self._look()
+        try:
+            with quick():
+                self._look()
+        except Exception:  # noqa: BLE001 - a bug in here: whoever asks must know that nobody looks any more
+            self._away_since_s = time.monotonic()
 
     def _look(self) -> None:
         while not self._stopping.is_set():
-            lost = False
-            try:
-                self._read()
-            except ApiError as error:
-                lost = error.status == 410
-            except RollproofError:
-                pass
+            since_s, gone = self._read()
             if not self._stopping.is_set():
-                self._again(lost=lost)
+                self._away_since_s = since_s
+                self._again(gone=gone)
+                self._blind_s += time.monotonic() - since_s
+                self._away_since_s = None
 
-    def _read(self) -> None:
-        for change, item in self._stream or ():
-            self._version = item["metadata"]["resourceVersion"]
-            if change != "BOOKMARK":
-                self._take(change, item)
+    def _read(self) -> tuple[float, bool]:
+        """Take events until the watch ends: (since when nothing came, whether its version is gone)."""
+        heard_s = time.monotonic()
+        try:
+            for change, item in self._stream or ():
+                heard_s = time.monotonic()
+                self._version = item["metadata"]["resourceVersion"]
+                if change != "BOOKMARK":
+                    self._take(change, item)
+        except SilenceError:
+            return heard_s, False
+        except RollproofError as error:
+            return time.monotonic(), _is_gone(error)
+        return time.monotonic(), False
 
-    def _again(self, *, lost: bool) -> None:
-        start_s = time.monotonic()
+    def _again(self, *, gone: bool) -> None:
+        """Connect again, for as long as it takes; with a new list if the version is gone."""
         while not self._stopping.is_set():
             try:
-                if lost:
+                if gone:
                     self._list()
+                    gone = False
                 self._connect()
-                break
-            except RollproofError:
+                return
+            except RollproofError as error:
+                gone = gone or _is_gone(error)
                 self._stopping.wait(_PAUSE_S)
-        self.blind_s += time.monotonic() - start_s
+
+
+def _is_gone(error: RollproofError) -> bool:
+    return isinstance(error, ApiError) and error.status == 410

@@ -89,6 +89,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("drift", "void"): "the patch changed nothing",
     ("drift", "detected"): "Argo CD has noticed the drift after {took}",
     ("drift", "restored"): "restored by {manager} after {took}",
+    ("drift", "interfered"): "somebody else changed the same field: {manager}, {value}",
     ("drift", "synced"): "Synced again after {took}",
     ("drift", "healthy"): "Healthy again after {took}",
     ("drift", "after"): "after: {attempts} self-heals on this revision",
@@ -157,7 +158,9 @@ _HEADLINES: Mapping[str, Callable[[Event], bool]] = {
     "release": _always,
     "rollback": _always,
     "load": _always,
-    "drift": lambda event: event.what in {"injected", "restored", "stayed", "void", "not-healed", "skipped", "undone"},
+    "drift": lambda event: (
+        event.what in {"injected", "restored", "stayed", "void", "not-healed", "skipped", "undone"} or _bad(event)
+    ),
     "undo": lambda event: event.what != "written",
     "ingress": _always,
     "proof": _bad,

@@ -223,6 +223,40 @@ class TestNotJudged:
         told.tell("watch", "Watch/Deployment", "gap", at=T0 + 0.4, start=T0 + 0.1, lost=True, reason="API away")
         assert judged(healed(told)).result is Result.INCONCLUSIVE
 
+    def test_a_blind_watch_when_nothing_was_seen_to_be_healed(self) -> None:
+        told = TestNotHealed.told(**dict.fromkeys(drift.CAUSES, False))
+        told.tell("watch", "Watch/object", "gap", at=T0 + 3, start=T0 + 2, lost=True, reason="API away")
+        verdict = judged(told)
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "blind" in verdict.why
+
+    @pytest.mark.parametrize(
+        ("step_s", "result"), [(0.9, Result.PASS), (5.0, Result.INCONCLUSIVE), (-5.0, Result.INCONCLUSIVE)]
+    )
+    def test_a_wall_clock_that_was_set(self, step_s: float, result: Result) -> None:
+        told = healed(injected(ready(tale())))
+        told.tell("run", "clock", "read", at=190, monotonic_s=190.0, wall_s=1000.0)
+        told.tell("run", "clock", "read", at=210, monotonic_s=210.0, wall_s=1020.0 + step_s)
+        verdict = judged(told)
+        assert verdict.result is result
+        assert ("the wall clock moved" in verdict.why) is (result is Result.INCONCLUSIVE)
+
+    @pytest.mark.parametrize("end", ["healed", "too late", "not healed"])
+    @pytest.mark.parametrize("after_restored", [False, True])
+    def test_somebody_else_at_the_same_field(self, end: str, after_restored: bool) -> None:
+        if end == "not healed":
+            told = TestNotHealed.told(**dict.fromkeys(drift.CAUSES, False))
+        else:
+            told = healed(injected(ready(tale())), after_s=0.5 if end == "healed" else 9.0)
+        told.tell(
+            "drift", "Drift/image", "interfered", at=T0 + 1, start=T0, outcome=Outcome.UNKNOWN, manager="other",
+            value="x:9", after_restored=after_restored,
+        )  # fmt: skip
+        verdict = judged(told)
+        when = "after it was restored" if after_restored else "during the trial"
+        assert verdict.result is Result.INCONCLUSIVE
+        assert verdict.why == f"somebody else changed the same field {when} (other): 'x:9'"
+
     def test_a_blind_watch_before_the_trial_does_not_matter(self) -> None:
         told = ready(tale()).tell("watch", "Watch/Deployment", "gap", at=T0 - 1, start=T0 - 5, lost=True, reason="x")
         assert judged(healed(injected(told))).result is Result.PASS

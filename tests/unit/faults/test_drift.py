@@ -11,7 +11,7 @@ from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
 from recorder import ListRecorder
 
 from rollproof.clients.argo import Argo
-from rollproof.clients.kube import ApiError
+from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.core.target import DriftSettings
 from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
 from rollproof.undo import FolderStore, Journal
@@ -19,6 +19,11 @@ from rollproof.undo import FolderStore, Journal
 HEALS = (
     "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service", "delete-configmap",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _short_look_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollproof.faults.drift._STAYS_S", 0.02)
 
 
 class Drill:
@@ -221,3 +226,109 @@ def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
 
     monkeypatch.setattr("rollproof.faults.drift.time.sleep", commit)
     assert "restored" in Drill(tmp_path, "configmap", cluster=cluster).run().words()
+
+
+# -- others at work ---------------------------------------------------------------------------------------------
+
+
+class Meddled(FakeCluster):
+    """Somebody writes another zone into the ConfigMap: before Argo CD repairs it, or right after."""
+
+    def __init__(self, zone: str, *, after: bool, heals: bool = True) -> None:
+        super().__init__(heals=heals)
+        self.zone, self.after = zone, after
+
+    def _meddle(self) -> None:
+        item = self.get("ConfigMap", NAMESPACE, "config")
+        self.put({**item, "data": {"ZONE": self.zone}}, "other-controller")
+
+    def _changed(self, key: tuple[str, str]) -> None:
+        if not self.after:
+            self._meddle()
+        super()._changed(key)
+
+    def _heal(self, key: tuple[str, str]) -> None:
+        super()._heal(key)
+        if self.after:
+            self._meddle()
+
+
+def drifted(folder: Path) -> str:
+    """The value that the trial writes."""
+    return str(Drill(folder, "configmap").run().said("injected")["to"])
+
+
+def test_a_third_value_before_the_repair_is_told(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "configmap", cluster=Meddled("Mars", after=False)).run()
+    assert drill.said("interfered") == {"manager": "other-controller", "value": "Mars", "after_restored": False}
+    assert drill.said("restored")["manager"] == "argocd-controller"
+    assert drill.journal.open_entries() == []
+
+
+@pytest.mark.parametrize("again", ["Mars", "our own value"])
+def test_a_change_after_the_repair_is_told_and_not_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    monkeypatch.setattr("rollproof.faults.drift._STAYS_S", 5.0)
+    (tmp_path / "before").mkdir()
+    zone = drifted(tmp_path / "before") if again == "our own value" else again
+    drill = Drill(tmp_path, "configmap", cluster=Meddled(zone, after=True), deadline_s=60.0).run()
+    assert drill.said("interfered") == {"manager": "other-controller", "value": zone, "after_restored": True}
+
+
+def test_what_somebody_else_wrote_is_left_to_him(tmp_path: Path) -> None:
+    cluster = Meddled("Mars", after=False, heals=False)
+    drill = Drill(tmp_path, "configmap", cluster=cluster, deadline_s=0.2).run()
+    assert drill.said("interfered")["value"] == "Mars"
+    assert drill.said("left")["found"] == "Mars"
+    assert cluster.get("ConfigMap", NAMESPACE, "config")["data"] == {"ZONE": "Mars"}
+
+
+def test_a_deleted_object_that_is_deleted_again_after_it_came_back(tmp_path: Path) -> None:
+    class Deleting(FakeCluster):
+        def _heal(self, key: tuple[str, str]) -> None:
+            super()._heal(key)
+            self._send(key, "DELETED", self.objects.pop(key))
+
+    drill = Drill(tmp_path, "delete-configmap", cluster=Deleting()).run()
+    assert drill.said("interfered") == {"manager": "", "value": "deleted", "after_restored": True}
+
+
+@pytest.mark.parametrize("name", ["configmap", "delete-configmap", "undeclared-annotation"])
+def test_nobody_else_means_no_such_fact(tmp_path: Path, name: str) -> None:
+    for heals in (True, False):
+        (tmp_path / str(heals)).mkdir()
+        drill = Drill(tmp_path / str(heals), name, cluster=FakeCluster(heals=heals), deadline_s=0.2).run()
+        assert "interfered" not in drill.words()
+
+
+# -- an API server that is away ---------------------------------------------------------------------------------
+
+
+def test_a_patch_that_got_no_answer_is_unknown_and_what_it_did_is_undone(tmp_path: Path) -> None:
+    class Mute(FakeCluster):
+        """Does the first patch, and does not answer."""
+
+        mute = True
+
+        def patch(self, *rest: Any, dry_run: bool = False, **more: Any) -> Any:
+            done = super().patch(*rest, dry_run=dry_run, **more)
+            if self.mute and not dry_run:
+                self.mute = False
+                raise UnreachableError("the API server did not answer")
+            return done
+
+    drill = Drill(tmp_path, "configmap", cluster=Mute(heals=False)).run()
+    assert drill.words() == ["planned", "before", "error", "undone"]
+    assert drill.cluster.get("ConfigMap", NAMESPACE, "config")["data"] == {"ZONE": "UTC"}
+    assert drill.journal.open_entries() == []
+
+
+def test_no_drift_whose_undo_cannot_be_written(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "configmap")
+    (tmp_path / "undo.jsonl").symlink_to("/dev/full")
+    deeds = list(drill.cluster.deeds)
+    drill.run()
+    assert drill.words() == ["planned", "before", "error"]
+    assert "cannot be written" in drill.said("error")["reason"]
+    assert drill.cluster.deeds == deeds

@@ -1,0 +1,61 @@
+"""Interference: did somebody else write what a drift trial changed, while the trial was watched?
+
+Between our change and Argo CD's repair there are two right values, ours and the original; after the repair only one.
+Anything else was written by somebody who is no part of the trial, so that neither a repair nor its absence says
+anything about self-heal. Pure reading of what a Sight saw; it must never guess who was right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rollproof.faults.deed import Deed
+from rollproof.faults.objects import manager_of, read_field
+from rollproof.faults.sight import Arrival
+from rollproof.faults.trials import Trial
+
+__all__ = ["Interference", "interference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """The first foreign write: when it arrived, by whom ("" if nobody says), what it wrote, and after which repair."""
+
+    at_s: float
+    manager: str
+    value: Any
+    after_restored: bool
+
+
+def interference(trial: Trial, deed: Deed, arrivals: Iterable[Arrival]) -> Interference | None:
+    """The first write since the deed that is neither ours nor a repair, or None."""
+    ours = "deleted" if trial.deletes else deed.entry.args["ours"]
+    original = "there" if trial.deletes else deed.original
+    restored = False
+    for arrival in arrivals:
+        if not _is_later(trial, deed, arrival):
+            continue
+        value = _value(trial, deed, arrival)
+        if value == original:
+            restored = True
+        elif value != ours or restored:
+            manager = "" if arrival.change == "DELETED" else manager_of(arrival.item, trial.path)
+            return Interference(arrival.at_s, manager, value, restored)
+    return None
+
+
+def _is_later(trial: Trial, deed: Deed, arrival: Arrival) -> bool:
+    if trial.deletes and arrival.change == "DELETED":
+        return True  # a deletion may carry the version that was deleted
+    return int(arrival.item["metadata"]["resourceVersion"]) > deed.version
+
+
+def _value(trial: Trial, deed: Deed, arrival: Arrival) -> Any:
+    """What the field was then; of a trial that deletes: whether the object was there."""
+    if arrival.change == "DELETED":
+        return "deleted"
+    if not trial.deletes:
+        return read_field(arrival.item, trial.path)
+    return "there" if arrival.item["metadata"]["uid"] != deed.before["metadata"]["uid"] else "deleted"
