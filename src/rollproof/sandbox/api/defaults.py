@@ -1,4 +1,4 @@
-"""Defaults: what the API server fills in, writes in another form, and refuses, as far as drills can see it.
+"""Defaults: what the API server fills in and writes in another form, as far as drills can see it.
 
 Works in place on an object that the store is about to keep. Only fields that somebody reads: no copy of the API.
 """
@@ -6,18 +6,21 @@ Works in place on an object that the store is about to keep. Only fields that so
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from rollproof.sandbox.api.errors import bad_request, invalid
 from rollproof.sandbox.api.kinds import Kind
 
-__all__ = ["check", "fill_in", "quantity"]
+__all__ = ["fill_in", "quantity"]
 
 _OMITTED_IF_EMPTY = frozenset([
     "annotations", "binaryData", "conditions", "data", "env", "finalizers", "labels", "limits", "nodeSelector",
     "ownerReferences", "ports", "requests", "selector", "volumeMounts", "volumes",
 ])  # fmt: skip
+_STATUS: dict[str, dict[str, Any]] = {  # there from the beginning
+    "Deployment": {}, "Service": {"loadBalancer": {}}, "Namespace": {"phase": "Active"}, "Pod": {"phase": "Pending"},
+}  # fmt: skip
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _QUANTITY = re.compile(r"^([+-]?[0-9.]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]+)$")
@@ -29,47 +32,22 @@ def fill_in(kind: Kind, item: dict[str, Any]) -> None:
     if kind.custom:
         item["metadata"] = _tidy(item["metadata"])
         return
-    for key, value in list(item.items()):
-        item[key] = _tidy(value)
+    tidied = _tidy(item)
+    item.clear()
+    item.update(tidied)
+    if kind.name in _STATUS:
+        item["status"] = {**_STATUS[kind.name], **item.get("status", {})}
     if kind.name in _FILL:
         _FILL[kind.name](item.setdefault("spec", {}))
     if kind.name == "Pod":
         _requests(item["spec"])
-        item.setdefault("status", {}).setdefault("phase", "Pending")
+        item["status"].setdefault("qosClass", _quality(item["spec"]))
     if kind.name == "Secret":
         item.setdefault("type", "Opaque")
     if kind.name == "Namespace":
         item["metadata"].setdefault("labels", {}).setdefault("kubernetes.io/metadata.name", item["metadata"]["name"])
-        item["status"] = {"phase": "Active", **item.get("status", {})}
-
-
-def check(kind: Kind, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
-    """StoreError for what the real server refuses and a drill could send."""
-    name = new["metadata"].get("name", "")
-    if kind.name in ("Deployment", "ReplicaSet", "StatefulSet"):
-        _check_workload(kind, old, new, name)
-    if kind.name == "Service":
-        before, after = (old or {}).get("spec", {}).get("clusterIP"), new["spec"].get("clusterIP")
-        if before and before != "None" and after and before != after:
-            raise invalid(kind, name, "spec.clusterIPs[0]", f'Invalid value: ["{after}"]: may not change once set')
-
-
-def _check_workload(kind: Kind, old: dict[str, Any] | None, new: dict[str, Any], name: str) -> None:
-    spec = new["spec"]
-    if old is not None and old["spec"].get("selector") != spec.get("selector"):
-        raise invalid(kind, name, "spec.selector", "Invalid value: field is immutable")
-    replicas = spec.get("replicas", 1)
-    if not isinstance(replicas, int):
-        raise bad_request(f"{kind.name} in version {kind.version!r} cannot be handled: spec.replicas is no number")
-    if replicas < 0:
-        problem = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        raise invalid(kind, name, "spec.replicas", problem)
-    template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    wanted = (spec.get("selector") or {}).get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        problem = "Invalid value: `selector` does not match template `labels`"
-        raise invalid(kind, name, "spec.template.metadata.labels", problem)
+    if kind.name == "EndpointSlice":  # as the real one says that there are none
+        item["endpoints"], item["ports"] = item.get("endpoints") or None, item.get("ports") or None
 
 
 def quantity(value: Any) -> Any:
@@ -88,20 +66,22 @@ def quantity(value: Any) -> Any:
             while whole and power < 6 and whole % 1024 == 0:
                 whole, power = whole // 1024, power + 1
             return f"{whole}{next(unit for unit, of in _BINARY.items() if of == power)}"
-        number *= 1024**power
-        suffix = 0
+        number, suffix = number * 1024**power, 0
     else:
-        suffix = int(found[2][1:]) if found[2][:1] in ("e", "E") and len(found[2]) > 1 else _DECIMAL[found[2]]
-    return _decimal(number.scaleb(suffix))
+        exponent = found[2][:1] in ("e", "E") and len(found[2]) > 1
+        suffix = int(found[2][1:]) if exponent else _DECIMAL[found[2]]
+        if exponent:
+            return _decimal(number.scaleb(suffix), {power: f"e{power}" if power else "" for power in _DECIMAL.values()})
+    return _decimal(number.scaleb(suffix), {power: unit for unit, power in _DECIMAL.items()})
 
 
-def _decimal(amount: Decimal) -> str:
+def _decimal(amount: Decimal, units: Mapping[int, str]) -> str:
     if amount == 0:
         return "0"
     power = 18
     while power > -9 and amount.scaleb(-power) != amount.scaleb(-power).to_integral_value():
         power -= 3
-    return f"{int(amount.scaleb(-power))}{next(unit for unit, of in _DECIMAL.items() if of == power)}"
+    return f"{int(amount.scaleb(-power))}{units[power]}"
 
 
 def _tidy(value: Any) -> Any:
@@ -138,6 +118,12 @@ def _pod(spec: dict[str, Any]) -> None:
     spec.setdefault("terminationGracePeriodSeconds", 30)
     for container in [*spec.get("containers", ()), *spec.get("initContainers", ())]:
         _container(container)
+    for volume in spec.get("volumes", ()):
+        if "sizeLimit" in volume.get("emptyDir", {}):
+            volume["emptyDir"]["sizeLimit"] = quantity(volume["emptyDir"]["sizeLimit"])
+        for source in ("configMap", "secret"):
+            if source in volume:
+                volume[source].setdefault("defaultMode", 420)
 
 
 def _container(container: dict[str, Any]) -> None:
@@ -170,6 +156,14 @@ def _requests(spec: dict[str, Any]) -> None:
         resources = container["resources"]
         if "limits" in resources:
             resources["requests"] = {**resources["limits"], **resources.get("requests", {})}
+
+
+def _quality(spec: dict[str, Any]) -> str:
+    resources = [one.get("resources", {}) for one in spec.get("containers", ())]
+    if not any(one.get("limits") or one.get("requests") for one in resources):
+        return "BestEffort"
+    full = all(one.get("limits", {}).keys() >= {"cpu", "memory"} for one in resources)
+    return "Guaranteed" if full and all(one["limits"] == one.get("requests") for one in resources) else "Burstable"
 
 
 def _service(spec: dict[str, Any]) -> None:

@@ -13,8 +13,8 @@ from rollproof.sandbox.api.places import Place
 
 __all__ = [
     "StoreError", "already_exists", "anonymous", "bad_dry_run", "bad_request", "bad_version", "conflict", "expired",
-    "invalid", "is_known_group", "no_method", "no_resource", "not_found", "unprocessable", "wrong_kind", "wrong_name",
-    "wrong_namespace",
+    "invalid", "is_known_group", "no_method", "no_resource", "not_found", "other_uid", "patched_wrong_type",
+    "unprocessable", "wrong_kind", "wrong_name", "wrong_namespace", "wrong_type",
 ]  # fmt: skip
 
 
@@ -67,14 +67,12 @@ def invalid(kind: Kind, name: str, field: str, problem: str, cause: str = "Field
         "kind": kind.name,
         "causes": [{"reason": cause, "message": problem, "field": field}],
     }
-    return StoreError(422, "Invalid", f'{kind.name} "{name}" is invalid: {field}: {problem}', details)
+    return StoreError(422, "Invalid", f'{kind.qualified} "{name}" is invalid: {field}: {problem}', details)
 
 
-def unprocessable(message: str) -> StoreError:
-    """A patch that cannot be applied to this object."""
-    text = "the server rejected our request due to an error in our request"
-    causes = {"causes": [{"reason": "UnexpectedServerResponse", "message": message}]}
-    return StoreError(422, "Invalid", text, causes)
+def unprocessable() -> StoreError:
+    """A JSON patch that cannot be applied to this object."""
+    return StoreError(422, "Invalid", "the server rejected our request due to an error in our request")
 
 
 def bad_request(message: str) -> StoreError:
@@ -123,15 +121,40 @@ def is_known_group(path: str) -> bool:
 
 def bad_version(asked: str) -> StoreError:
     """A resourceVersion that is no number."""
-    return StoreError(400, "BadRequest", f"resourceVersion: Invalid value: {json.dumps(asked)}: strconv.ParseUint")
+    text = json.dumps(asked)
+    message = f"resourceVersion: Invalid value: {text}: strconv.ParseUint: parsing {text}: invalid syntax"
+    return StoreError(500, "", message)
 
 
 def bad_dry_run(asked: str) -> StoreError:
     """The only dry run is of everything."""
-    problem = f'Unsupported value: "{asked}": supported values: "All"'
+    problem = f'Unsupported value: ["{asked}"]: supported values: "All"'
     causes = {"causes": [{"reason": "FieldValueNotSupported", "message": problem, "field": "dryRun"}]}
     details = {"group": "meta.k8s.io", "kind": "PatchOptions", **causes}
     return StoreError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: dryRun: {problem}', details)
+
+
+def wrong_type(kind: Kind, problem: str) -> StoreError:
+    """A body whose fields are not of their types."""
+    return bad_request(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {problem}')
+
+
+def patched_wrong_type(patch: Any, problem: str) -> StoreError:
+    """A patch after which fields are not of their types."""
+    message = f"Invalid value: {json.dumps(json.dumps(patch))}: {problem}"
+    details = {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]}
+    return StoreError(422, "Invalid", f' "" is invalid: patch: {message}', details)
+
+
+def other_uid(kind: Kind, namespace: str, name: str, sent: str, found: str) -> StoreError:
+    """A replacement that names the uid of another object than the one that is there, or of one that is not."""
+    group = "" if kind.group in ("", "apps", "coordination.k8s.io", "discovery.k8s.io") else f"{kind.group}/"
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{group}{kind.plural}/{namespace}/{name}, "
+        "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: "
+        f"{sent}, UID in object meta: {found}"
+    )
+    return conflict(kind, name, why)
 
 
 def wrong_kind(kind: Kind, api_version: str, name: str) -> StoreError:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from rollproof.sandbox.api import errors
 from rollproof.sandbox.api.answers import deleted_answer, list_answer, review_answer
+from rollproof.sandbox.api.kinds import KINDS
 from rollproof.sandbox.api.places import Place, place_of
 from rollproof.sandbox.api.podways import LogOf, pod_log, pod_proxy
 from rollproof.sandbox.api.selectors import Selects, field_selector, label_selector
@@ -102,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         elif place.kind.name == "Pod" and place.subresource == "log" and self.command == "GET":
             self._log_of(place, query)
         elif place.subresource not in ("", *(("status",) if place.kind.status_apart else ())):
-            raise errors.no_resource()
+            raise errors.not_found(place.kind, place.name) if place.kind.custom else errors.no_resource()
         elif self.command == "GET" and not place.name:
             self._collection(place, query)
         else:
@@ -151,16 +152,33 @@ class Handler(BaseHTTPRequestHandler):
 
     def _create(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         item = _item(place, _body(sent))
+        self._check_namespace(place)
         if place.kind.status_apart:
             item.pop("status", None)
         made = self._serving.store.create(item, manager=self._manager(query), dry_run=_is_dry(query))
         self._json(201, made)
 
+    def _check_namespace(self, place: Place) -> None:
+        namespace = place.namespace
+        if place.kind.namespaced and self._serving.store.get("Namespace", "", namespace) is None:
+            raise errors.not_found(KINDS["Namespace"], namespace)
+
     def _replace(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         item = _item(place, _body(sent))
+        if place.kind.name == "Lease" and self._serving.store.get("Lease", place.namespace, place.name) is None:
+            self._replace_absent(place, query, item)
+            return
         self._wrote(place, query, lambda: self._serving.store.update(
             item, manager=self._manager(query), subresource=place.subresource, dry_run=_is_dry(query)
         ))  # fmt: skip
+
+    def _replace_absent(self, place: Place, query: Mapping[str, str], item: Object) -> None:
+        """A Lease may be created by its replacement, but not if the sender has read one that is gone."""
+        metadata = item["metadata"]
+        if metadata.get("uid") or metadata.get("resourceVersion"):
+            raise errors.other_uid(place.kind, place.namespace, place.name, metadata.get("uid", ""), "")
+        made = self._serving.store.create(item, manager=self._manager(query), dry_run=_is_dry(query))
+        self._json(201, made)
 
     def _patch(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         body, how = _body(sent, whole=False), self.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -187,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
     def _delete(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         options = _body(sent) if sent else {}
         wanted = options.get("preconditions") or {}
-        dry = _is_dry(query) or options.get("dryRun") == ["All"]
+        dry = options.get("dryRun") == ["All"] if sent else _is_dry(query)  # with a body the query does not count
         gone = self._serving.store.delete(
             place.kind.name, place.namespace, place.name, uid=wanted.get("uid", ""),
             resource_version=wanted.get("resourceVersion", ""), manager=self._manager(query), dry_run=dry,

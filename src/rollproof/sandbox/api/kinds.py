@@ -88,7 +88,7 @@ _CUSTOM = Schema(fields={"metadata": _METADATA})
 class Kind:
     """One kind. `status_apart`: its status is written through its own subresource.
 
-    `generation`: "spec" counts changes of the spec, "spec+annotations" of both, "all" of anything but metadata.
+    `generation`: what counts as a new one, joined by "+": spec, annotations, labels, all (anything but metadata).
     """
 
     name: str
@@ -105,6 +105,11 @@ class Kind:
     def api_version(self) -> str:
         """As objects carry it."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """The kind with its group, as messages name it."""
+        return f"{self.name}.{self.group}" if self.group else self.name
 
     @property
     def resource(self) -> str:
@@ -125,7 +130,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("Deployment", "deployments", "apps", schema=_WORKLOAD, status_apart=True, generation="spec+annotations"),
         Kind("ReplicaSet", "replicasets", "apps", schema=_WORKLOAD, status_apart=True, generation="spec"),
         Kind("StatefulSet", "statefulsets", "apps", schema=_WORKLOAD, status_apart=True, generation="spec"),
-        Kind("EndpointSlice", "endpointslices", "discovery.k8s.io", generation="all"),
+        Kind("EndpointSlice", "endpointslices", "discovery.k8s.io", generation="all+labels"),
         Kind("Lease", "leases", "coordination.k8s.io", schema=_OTHER),
         Kind(
             "HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2", schema=_OTHER,

@@ -20,8 +20,7 @@ __all__ = ["JSON", "MERGE", "STRATEGIC", "apply_patch", "merge_patch", "strategi
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-APPLY = "application/apply-patch+yaml"
-_CBOR = "application/apply-patch+cbor"
+_APPLY = "application/apply-patch+yaml"  # known to the real server; here nobody uses it
 
 
 def apply_patch(kind: Kind, item: dict[str, Any], body: Any, how: str) -> dict[str, Any]:
@@ -32,9 +31,10 @@ def apply_patch(kind: Kind, item: dict[str, Any], body: Any, how: str) -> dict[s
         return _as_object(merge_patch(item, _as_object(body)))
     if how == STRATEGIC and not kind.custom:
         return _as_object(strategic_patch(item, _as_object(body), kind.schema))
-    accepted = (JSON, MERGE, APPLY) if kind.custom else (JSON, MERGE, STRATEGIC, APPLY)
+    if how not in (STRATEGIC, _APPLY):
+        raise StoreError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     message = "the body of the request was in an unknown format - accepted media types include: "
-    raise StoreError(415, "UnsupportedMediaType", message + ", ".join(accepted))
+    raise StoreError(415, "UnsupportedMediaType", message + ", ".join((JSON, MERGE, _APPLY)))
 
 
 def merge_patch(item: Any, patch: Any) -> Any:
@@ -70,27 +70,25 @@ def strategic_patch(item: Any, patch: dict[str, Any], schema: Schema) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = _strategic_field(merged.get(name), value, schema.child(name))
+            merged[name] = _strategic_field(merged.get(name), value, schema.child(name), orders.pop(name, None))
     for name, order in orders.items():
         if isinstance(merged.get(name), list):
-            merged[name] = _ordered(merged[name], order, schema.child(name))
+            merged[name] = _ordered(merged[name], order, merged[name], schema.child(name))
     return merged
 
 
-def _strategic_field(old: Any, value: Any, schema: Schema) -> Any:
+def _strategic_field(old: Any, value: Any, schema: Schema, order: list[Any] | None) -> Any:
     if isinstance(value, dict):
         return strategic_patch(old, value, schema)
+    old = old if isinstance(old, list) else []
     if isinstance(value, list) and schema.key:
-        return _strategic_list(old if isinstance(old, list) else [], value, schema)
-    if isinstance(value, list) and schema.is_set and isinstance(old, list):
-        return [*old, *(one for one in value if one not in old)]
+        return _strategic_list(old, value, schema, order)
+    if isinstance(value, list) and schema.is_set:
+        return _ordered([*old, *(one for one in value if one not in old)], order or value, old, schema)
     return copy.deepcopy(value)
 
 
-def _strategic_list(old: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
-    for one in patch:
-        if not isinstance(one, dict):
-            raise bad_request("unable to parse a list item of the patch: it is not an object")
+def _strategic_list(old: list[Any], patch: list[Any], schema: Schema, order: list[Any] | None) -> list[Any]:
     if any(one.get("$patch") == "replace" for one in patch):
         return [copy.deepcopy(one) for one in patch if "$patch" not in one]
     merged = list(old)
@@ -104,7 +102,7 @@ def _strategic_list(old: list[Any], patch: list[Any], schema: Schema) -> list[An
             merged.append(strategic_patch({}, one, schema))
         else:
             merged[at] = strategic_patch(merged[at], one, schema)
-    return merged
+    return _ordered(merged, order or patch, old, schema)
 
 
 def _retain(merged: dict[str, Any], patch: dict[str, Any]) -> None:
@@ -119,29 +117,38 @@ def _pop_prefixed(patch: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): patch.pop(name) for name in names}
 
 
-def _ordered(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:
-    """Named items in the wanted order; the others keep their places relative to the one before them."""
-    wanted = [one.get(schema.key) if isinstance(one, dict) else one for one in order]
-    name_of = [one.get(schema.key) if isinstance(one, dict) else one for one in items]
-    named = sorted(
-        (item for item, name in zip(items, name_of, strict=True) if name in wanted),
-        key=lambda item: wanted.index(item.get(schema.key) if isinstance(item, dict) else item),
-    )
-    return [named.pop(0) if name in wanted else item for item, name in zip(items, name_of, strict=True)]
+def _ordered(merged: list[Any], order: list[Any], old: list[Any], schema: Schema) -> list[Any]:
+    """What the patch names in the patch's order, the rest in the old order; what is new comes as early as it can."""
+
+    def key(one: Any) -> Any:
+        return one.get(schema.key) if isinstance(one, dict) else one
+
+    wanted, known = [key(one) for one in order], [key(one) for one in old]
+    named = sorted((one for one in merged if key(one) in wanted), key=lambda one: wanted.index(key(one)))
+    rest = [one for one in merged if key(one) not in wanted]
+    result: list[Any] = []
+    while named and rest:
+        both = key(named[0]) in known and key(rest[0]) in known
+        rest_first = both and known.index(key(rest[0])) < known.index(key(named[0]))
+        result.append((rest if rest_first else named).pop(0))
+    return [*result, *rest, *named]
 
 
 def _json_patch(item: dict[str, Any], body: Any) -> dict[str, Any]:
     if not isinstance(body, list):
-        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        )
     try:
         return _as_object(jsonpatch.JsonPatch(body).apply(item))
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise unprocessable(str(error)) from None
+        raise unprocessable() from error
 
 
 def _as_object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
-        raise bad_request("couldn't get version/kind; json parse error: the patch is not an object")
+        message = "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+        raise bad_request(message)
     return body
 
 

@@ -44,7 +44,7 @@ def _label_rule(text: str) -> Callable[[Mapping[str, str]], bool]:
     if found := _THERE.match(text):
         key, wanted = found["key"], not found["not"]
         return lambda labels: (key in labels) is wanted
-    raise bad_request(f"unable to parse requirement: {text!r}")
+    raise bad_request("found '=', expected: ',' or 'end of string'")
 
 
 def field_selector(kind: Kind, text: str) -> Selects:
@@ -55,13 +55,19 @@ def field_selector(kind: Kind, text: str) -> Selects:
         if not found:
             raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
         if found[1] not in (*_FIELDS, *_FIELDS_OF.get(kind.name, ())):
-            raise bad_request(f"field label not supported: {found[1]}")
+            raise bad_request(_unknown_field(kind, found[1]))
         rules.append((tuple(found[1].split(".")), found[3], found[2] != "!="))
 
     def selects(item: Mapping[str, Any]) -> bool:
         return all((_at(item, path) == value) is wanted for path, value, wanted in rules)
 
     return selects
+
+
+def _unknown_field(kind: Kind, name: str) -> str:
+    if kind.name in _FIELDS_OF:
+        return f"field label not supported: {name}"
+    return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def _at(item: Any, path: tuple[str, ...]) -> str:

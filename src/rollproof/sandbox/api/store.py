@@ -17,11 +17,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollproof.sandbox.api import errors
-from rollproof.sandbox.api.defaults import check, fill_in
+from rollproof.sandbox.api.defaults import fill_in
 from rollproof.sandbox.api.errors import StoreError
 from rollproof.sandbox.api.kinds import KINDS, Kind
 from rollproof.sandbox.api.managedfields import track
 from rollproof.sandbox.api.patches import apply_patch
+from rollproof.sandbox.api.rules import check, check_name, type_problem
 
 __all__ = ["Change", "Object", "Store", "StoreError"]
 
@@ -98,12 +99,15 @@ class Store:
         """Create; AlreadyExists if the name is taken. `metadata.generateName` gives a name."""
         kind, new = _kind(item), _copy(item)
         metadata = new.setdefault("metadata", {})
+        if problem := type_problem(kind, new):
+            raise errors.wrong_type(kind, problem)
         with self._told():
             if not metadata.get("name") and metadata.get("generateName"):
                 metadata["name"] = metadata["generateName"] + "".join(secrets.choice(_LETTERS) for _ in range(5))
             key = _key(kind, metadata)
             if key in self._objects:
                 raise errors.already_exists(kind, key[2])
+            check_name(kind, key[2])
             if metadata.get("resourceVersion"):
                 raise StoreError(500, "", "resourceVersion should not be set on objects to be created")
             for name in (*_KEPT, "managedFields"):
@@ -152,7 +156,9 @@ class Store:
             if old is None:
                 raise errors.not_found(KINDS[kind], name)
             new = apply_patch(KINDS[kind], _copy(old), body, how)
-            return _copy(self._write(KINDS[kind], key, old, new, manager, subresource, dry_run=dry_run))
+            if problem := type_problem(KINDS[kind], new):
+                raise errors.patched_wrong_type(body, problem)
+            return _copy(self._write(KINDS[kind], key, old, new, manager, subresource, dry_run=dry_run, patched=True))
 
     def delete(
         self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "", manager: str = "",
@@ -171,8 +177,10 @@ class Store:
             if dry_run:
                 return _copy(old)
             grace_s = 0 if now else _grace_s(kind, old)
+            if kind == "Pod" or old["metadata"].get("finalizers"):
+                old = self._begin_deletion(KINDS[kind], key, old, grace_s, manager)
             if grace_s or old["metadata"].get("finalizers"):
-                return _copy(self._begin_deletion(KINDS[kind], key, old, grace_s, manager))
+                return _copy(old)
             return _copy(self._remove(key, old, manager))
 
     # -- watching -----------------------------------------------------------------------------------------------
@@ -235,13 +243,16 @@ class Store:
                 self._telling.release()
 
     def _write(
-        self, kind: Kind, key: _Key, old: Object, new: Object, manager: str, subresource: str, *, dry_run: bool = False
+        self, kind: Kind, key: _Key, old: Object, new: Object, manager: str, subresource: str, *, dry_run: bool = False,
+        patched: bool = False,
     ) -> Object:  # fmt: skip
         sent, was = new.setdefault("metadata", {}), old["metadata"]
         if sent.get("name", was["name"]) != was["name"]:
             message = f"the name of the object ({sent['name']}) does not match the name on the URL ({was['name']})"
             raise errors.bad_request(message)
-        _check_sent(kind, sent, was)
+        _check_sent(kind, sent, was, patched=patched)
+        if problem := type_problem(kind, new):
+            raise errors.wrong_type(kind, problem)
         new = _with_its_part(kind, old, new, subresource)
         metadata = new["metadata"] = {**new["metadata"], "name": was["name"], "resourceVersion": was["resourceVersion"]}
         if "namespace" in was:
@@ -295,13 +306,14 @@ class Store:
                 self.delete(*key, manager="kube-controller-manager")
 
     def _begin_deletion(self, kind: Kind, key: _Key, old: Object, grace_s: int, manager: str) -> Object:
-        if "deletionTimestamp" in old["metadata"]:
+        """Mark it; a mark with a shorter grace replaces an older one, also right before the removal."""
+        if old["metadata"].get("deletionGracePeriodSeconds", grace_s + 1) <= grace_s:
             return old
         new = _copy(old)
+        if kind.generation and "deletionTimestamp" not in new["metadata"]:
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         new["metadata"]["deletionTimestamp"] = _now(grace_s)
         new["metadata"]["deletionGracePeriodSeconds"] = grace_s
-        if kind.generation:
-            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         return self._commit(kind, key, old, new, manager)
 
     def _give_address(self, kind: Kind, new: Object) -> None:
@@ -349,10 +361,12 @@ def _key(kind: Kind, metadata: Mapping[str, Any]) -> _Key:
     return kind.name, str(metadata.get("namespace", "")) if kind.namespaced else "", str(name)
 
 
-def _check_sent(kind: Kind, sent: Mapping[str, Any], was: Mapping[str, Any]) -> None:
+def _check_sent(kind: Kind, sent: Mapping[str, Any], was: Mapping[str, Any], *, patched: bool) -> None:
     if sent.get("uid", was["uid"]) != was["uid"]:
-        why = f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {was['uid']}"
-        raise errors.conflict(kind, was["name"], why)
+        if patched:
+            problem = f'Invalid value: "{sent["uid"]}": field is immutable'
+            raise errors.invalid(kind, was["name"], "metadata.uid", problem)
+        raise errors.other_uid(kind, was.get("namespace", ""), was["name"], sent["uid"], was["uid"])
     if sent.get("resourceVersion") and str(sent["resourceVersion"]) != was["resourceVersion"]:
         raise errors.conflict(kind, was["name"])
 
@@ -395,15 +409,13 @@ def _keep_address(old: Object, new: Object) -> None:
 
 
 def _is_new_generation(kind: Kind, old: Object, new: Object) -> bool:
-    if kind.generation == "all":
-        rest = ("metadata", "managedFields")
-        return {k: v for k, v in old.items() if k not in rest} != {k: v for k, v in new.items() if k not in rest}
-    if not kind.generation:
-        return False
-    annotated = kind.generation == "spec+annotations" and (
-        old["metadata"].get("annotations") != new["metadata"].get("annotations")
-    )
-    return annotated or old.get("spec") != new.get("spec")
+    counted = set(kind.generation.split("+")) - {""}
+    for part in counted & {"annotations", "labels"}:
+        if old["metadata"].get(part) != new["metadata"].get(part):
+            return True
+    if "all" in counted:
+        return {**old, "metadata": 0} != {**new, "metadata": 0}
+    return "spec" in counted and old.get("spec") != new.get("spec")
 
 
 def _grace_s(kind: str, old: Object) -> int:

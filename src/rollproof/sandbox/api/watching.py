@@ -118,14 +118,15 @@ class Watch:
         yield _line(type_, item)
 
     def _bookmarked(self) -> Iterator[bytes]:
-        if not self.blind():
+        version = self._newest()
+        if not self.blind() and version > int(self.since or 0):  # the real one tells nothing that the client knows
             item: Object = {"kind": self.kind.name, "apiVersion": self.kind.api_version}
-            yield _line("BOOKMARK", {**item, "metadata": {"resourceVersion": str(max(self._seen, self._newest()))}})
+            yield _line("BOOKMARK", {**item, "metadata": {"resourceVersion": str(version)}})
 
     def _newest(self) -> int:
         """The newest version, unless changes wait in the queue: a bookmark must not jump over them."""
         version = self.store.told_version
-        return version if self._inbox.empty() else self._seen
+        return max(version, self._seen) if self._inbox.empty() else self._seen
 
 
 def _line(type_: str, item: Mapping[str, Any]) -> bytes:
