@@ -213,6 +213,9 @@ def _not_known(case: _Case) -> Verdict | None:
         )
     elif unfinished := int((window.unknown & named(window.log, "unfinished")).sum()):
         why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
+    elif case.log_event is None and case.facts.plan.target.ingress.masked == "fail":
+        unread = _unread(case) or "its log was not read"
+        why = f"a masked failure fails here, and whether the ingress retried in secret is not known: {unread}"
     elif not window.whole:
         why = f"the last old pod was not seen to go ({window.act.why_unfinished()}), so its end was not watched"
     elif case.gap.gap_ms > _resolution_ms(case):
@@ -252,8 +255,8 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         text = f"the ingress tried {_many(masked, 'request')} again, so that no client saw the failure of a pod"
         hint = "the app drops requests when a pod goes: see the upstreams in the ingress log; add a preStop sleep"
         found.append(Finding("MASKED", text, hint))
-    if (unread := case.facts.last(source="ingress", what="log-unreadable")) is not None:
-        text = f"whether the ingress retried in secret is not known: {unread.data.get('reason', 'no reason')}"
+    if unread := _unread(case):
+        text = f"whether the ingress retried in secret is not known: {unread}"
         found.append(Finding("INGRESS_LOG_UNREAD", text, "grant pods/log (get) in the ingress's namespace"))
     if slow := int(case.numbers["slow"] or 0):
         most_ms = case.numbers["latency_ms_max"]
@@ -269,6 +272,12 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
 
 def _masked(case: _Case) -> int:
     return int(case.log_event.data.get("masked", 0)) if case.log_event is not None else 0
+
+
+def _unread(case: _Case) -> str:
+    """Why the ingress's log could not be read; "" if nobody tried."""
+    event = case.facts.last(source="ingress", what="log-unreadable")
+    return str(event.data.get("reason", "no reason")) if event is not None else ""
 
 
 def _resolution_ms(case: _Case) -> float:

@@ -33,7 +33,8 @@ def check(facts: Facts) -> Verdict:
     if act.failed is not None or pushed is None or proven is None:
         broken = act.failed is not None and act.failed.outcome is Outcome.FAIL
         result = Result.FAIL if broken else Result.INCONCLUSIVE
-        what = "did not come back" if proven is None else "came back, and does not stay"
+        back = "came back, and does not stay" if act.failed is not None else "came back, but nobody knows since when"
+        what = "did not come back" if proven is None else back
         return Verdict(
             checker="rollback", subject=subject, result=result,
             why=f"{act.to_sha} {what}: {act.why_unfinished()}", numbers=numbers, evidence=evidence,

@@ -56,7 +56,7 @@ def _enough(
     wanted = facts.plan.target.release.proof_count
     numbers.update({"pods_proven": len(pods), "ingress_answers_in_a_row": in_a_row})
     if "proven" not in act.legs and not good:
-        why = f"no pod and no ingress was asked for its version ({act.why_unfinished()})"
+        why = f"neither a pod nor the ingress gave a version ({act.why_unfinished()})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if in_a_row < wanted:
         why = f"only {in_a_row} of {wanted} answers in a row came through the ingress with {act.to_sha}"

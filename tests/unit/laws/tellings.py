@@ -191,9 +191,11 @@ def _around(draw: st.DrawFn) -> list[_Fact]:
         lost = draw(st.integers(0, 2)) == 0
         outcome = Outcome.UNKNOWN if lost else Outcome.OK
         facts.append(_fact(120.0, "watch", f"Watch/{kind}", "gap", start=118.0, outcome=outcome, lost=lost, reason="x"))
-    if draw(st.booleans()):
-        masked = draw(st.sampled_from([0, 2]))
+    masked = draw(st.sampled_from([0, 2, None]))
+    if masked is not None:
         facts.append(_fact(140.0, "ingress", "Ingress", "log", masked=masked, retried=masked))
+    elif draw(st.booleans()):
+        facts.append(_fact(140.0, "ingress", "Ingress", "log-unreadable", outcome=Outcome.UNKNOWN, reason="x"))
     for i in range(draw(st.integers(0, 2))):
         facts.append(_fact(101.0, "undo", f"Undo/{i}", "written"))
         end = draw(st.sampled_from(["done", "done", "not-needed", "left", "failed", ""]))

@@ -123,6 +123,8 @@ def resolved(facts: Facts, event: Event, outcome: Outcome) -> Event | None:
     ok = outcome is Outcome.OK
     if event.source == "watch":
         return replace(event, outcome=Outcome.OK, data={**event.data, "lost": False})
+    if event.source == "ingress":
+        return replace(event, what="log", outcome=Outcome.OK, data={"masked": 0 if ok else 2})
     if event.source == "undo":
         return replace(event, what="done" if ok else "failed", outcome=outcome)
     if event.what == "failed":
