@@ -1,12 +1,11 @@
 """Command: the sandbox on the command line: in the foreground until Ctrl-C, or around another command.
 
 With a command, a signal goes to the command first, so that a drill can put things back on a sandbox that is still
-there; the sandbox ends after it, with its exit code. Whatever the command leaves running is ended too.
+there; the sandbox ends after it, with its exit code. Nothing of the command is left running either (`guard.py`).
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from pathlib import Path
 from rollproof.errors import CannotJudgeError
 from rollproof.sandbox.defects import DEFECTS, GROUPS, with_defects
 from rollproof.sandbox.folder import Folder, default_folder
-from rollproof.sandbox.host import HostTroubles, check_has_command, children
+from rollproof.sandbox.host import HostTroubles, check_has_command
 from rollproof.sandbox.ports import parse_ports
 from rollproof.sandbox.processes import MARKER
 from rollproof.sandbox.settings import Settings
@@ -30,23 +29,7 @@ from rollproof.sandbox.world import CancelledError, World
 __all__ = ["defect_list", "run_sandbox"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_LOOK_S = 0.05
-_LEFT_S = 2.0  # what the command left running has that long between SIGTERM and SIGKILL
-# The command gets SIGTERM when we die, also by SIGKILL: a drill then ends by itself. Orphans of it become ours.
-_BOOT = """
-import ctypes, os, sys
-try:
-    ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
-except (OSError, AttributeError):
-    pass
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(143)
-try:
-    os.execvp(sys.argv[2], sys.argv[2:])
-except OSError as error:
-    print(f"{sys.argv[2]} cannot be run: {error.strerror}", file=sys.stderr)
-    sys.exit(127)
-"""
+_GUARD = Path(__file__).parent / "guard.py"
 
 
 def defect_list() -> str:
@@ -95,34 +78,36 @@ def _foreground(world: World, defects: Sequence[str], took_s: float) -> int:
     return 0
 
 
-def _around(world: World, command: Sequence[str], hand_to: list[subprocess.Popen[bytes]]) -> int:
+def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
     words = [word.replace("{target}", str(world.folder.target)) for word in command]
     host = HostTroubles(world.settings.host, world.store, world.folder.host)
     environ = {**os.environ, **host.environ(), MARKER: str(world.folder.path)}
-    with _adopting():
-        process = subprocess.Popen([sys.executable, "-S", "-E", "-c", _BOOT, str(os.getpid()), *words], env=environ)
-        hand_to.append(process)
-        if world.cancelled.is_set():  # the signal came before there was anybody to hand it to
-            process.send_signal(signal.SIGTERM)
-        host.start(process.pid)
-        try:
-            code = process.wait()
-        finally:
-            host.stop()
-            _end_rest(world)
-    return code if code >= 0 else 128 - code
+    reader, writer = os.pipe()
+    guard = [sys.executable, "-S", "-E", str(_GUARD), str(reader), str(os.getpgrp())]
+    process = subprocess.Popen([*guard, *words], env=environ, pass_fds=[reader], process_group=0)
+    os.close(reader)
+    hand_to.append(writer)
+    if world.cancelled.is_set():  # the signal came before there was anybody to hand it to
+        os.write(writer, bytes([signal.SIGTERM]))
+    host.start(process.pid)
+    try:
+        return process.wait()
+    finally:
+        hand_to.clear()
+        host.stop()
+        os.close(writer)
 
 
 @contextmanager
-def _signals(cancelled: threading.Event) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The first signal ends a start or the foreground; with a command, every signal is handed to it."""
-    hand_to: list[subprocess.Popen[bytes]] = []
+def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
+    """The first signal ends a start or the foreground; with a command, every signal is handed on through its pipe."""
+    hand_to: list[int] = []
 
     def take(number: int, _frame: object) -> None:
         cancelled.set()
-        for process in hand_to:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
+        for pipe in hand_to:
+            with suppress(BrokenPipeError):  # the command has just ended
+                os.write(pipe, bytes([signal.SIGTERM if number == signal.SIGHUP else number]))
 
     before = {number: signal.signal(number, take) for number in _SIGNALS}
     try:
@@ -130,42 +115,3 @@ def _signals(cancelled: threading.Event) -> Iterator[list[subprocess.Popen[bytes
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _adopting() -> Iterator[None]:
-    """Processes whose parent has ended become our children, so that they can be found and waited for."""
-    _subreaper(1)
-    try:
-        yield
-    finally:
-        _subreaper(0)
-
-
-def _subreaper(on: int) -> None:
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(36, on, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-
-
-def _end_rest(world: World) -> None:
-    """End what the command has left running: our children that carry its mark, and that we did not start ourselves."""
-    mark = f"{MARKER}={world.folder.path}".encode()
-    begun_s = time.monotonic()
-    while rest := [pid for pid in _marked_children(mark) if pid not in world.pids()]:
-        number = signal.SIGTERM if time.monotonic() - begun_s < _LEFT_S else signal.SIGKILL
-        for pid in rest:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        time.sleep(_LOOK_S)
-        for pid in rest:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-
-
-def _marked_children(mark: bytes) -> list[int]:
-    found = []
-    for pid in children(os.getpid()):
-        with suppress(OSError):  # it has ended
-            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                found.append(pid)
-    return found

@@ -25,7 +25,7 @@ from rollproof.sandbox.moments import is_drift, is_rollout
 from rollproof.sandbox.settings import Host as HostSettings
 from rollproof.sandbox.settings import Trouble
 
-__all__ = ["HostTroubles", "check_has_command", "children"]
+__all__ = ["HostTroubles", "check_has_command"]
 
 _GENERATOR = "load/engine.py"
 _FLAGS = ("clock-step", "disk-full")
@@ -151,19 +151,13 @@ class HostTroubles:
         timer.start()
 
 
-def children(pid: int) -> list[int]:
-    """The processes whose parent is `pid`, whichever of its threads started them."""
-    found = []
+def _descendants(pid: int) -> Iterator[int]:
+    """Every process below `pid`, whichever thread started it."""
     for task in _listed(Path(f"/proc/{pid}/task")):
         with suppress(OSError):
-            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
-    return found
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in children(pid):
-        yield child
-        yield from _descendants(child)
+            for child in (task / "children").read_text(encoding="ascii").split():
+                yield int(child)
+                yield from _descendants(int(child))
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -54,7 +54,6 @@ class World:
     cancelled: threading.Event = field(default_factory=threading.Event)
     store: Store = field(default_factory=Store, init=False)
     ports: Ports = field(default_factory=Ports, init=False)
-    _processes: Processes | None = field(default=None, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
     _changed: threading.Event = field(default_factory=threading.Event, init=False)
 
@@ -66,7 +65,7 @@ class World:
         check_ports(self.settings.ports)
         addresses = Addresses(self.settings.seed)
         self._stack.callback(addresses.close)
-        processes = self._processes = Processes(self.folder.children_log, marker=str(self.folder.path))
+        processes = Processes(self.folder.children_log, marker=str(self.folder.path))
         self._stack.callback(processes.end_all)
         self.ports = chosen(self.settings.ports)
         ingress = self._start_ingress(processes)
@@ -87,10 +86,6 @@ class World:
     def stop(self) -> None:
         """End everything, newest first; nothing is left but logs."""
         self._stack.close()
-
-    def pids(self) -> set[int]:
-        """The processes that it runs beside this one."""
-        return {child.pid for child in self._processes.running()} if self._processes else set()
 
     def _start_ingress(self, processes: Processes) -> Child:
         listening = threading.Event()
