@@ -36,6 +36,7 @@ __all__ = ["KEPT", "LEASE_KIND", "connect", "handlers", "look_whether_as_before"
 LEASE_KIND = "lease-release"
 KEPT = "kept: "  # how the reason of an entry begins that is not undone on purpose
 _CHECK = "Undo/check"
+_REST_S = 240.0  # at least: a sync of ours that fails is tried again, and until that ends Argo CD looks at nothing else
 _PATIENCE_S = 60.0  # for an API server or a git server that is away
 _AGAIN_S = 0.5
 _SLICE_S = 15.0  # between two looks at the repository while the cluster is still on its way
@@ -85,7 +86,7 @@ def look_whether_as_before(
     status(f"everything to be as before ({sha or 'what the overlay says'})")
     recorder.record("undo", _CHECK, "written", data={"object": "the app", "args": {"version": sha}})
     begun_s = time.monotonic()
-    how, data = _wait_for_rest(release, repo, sha, until_s=begun_s + plan.target.release.deadline_s)
+    how, data = _wait_for_rest(release, repo, sha, until_s=begun_s + max(_REST_S, plan.target.release.deadline_s))
     outcome = {"done": Outcome.OK, "left": Outcome.UNKNOWN}.get(how, Outcome.FAIL)
     recorder.record("undo", _CHECK, how, outcome=outcome, start_s=begun_s, end_s=time.monotonic(), data=data)
     return how

@@ -111,7 +111,8 @@ def test_a_defect_is_caught_and_named(name: str, stage: Stage, outcomes: list[Ou
     assert outcome.caught, f"must be {defect.result}; said, exit {ended.exit_code}: {outcome.why}"
     assert outcome.named, f"must be named by {defect.checker}, {defect.cause or 'any cause'}; said: {outcome.why}"
     assert ended.result("undo") <= {"PASS"}
-    assert stage.tag() == tag, "the run has taken its release back"
+    if (defect.drill[0], defect.result) != ("release", "PASS"):  # what was proven, that drill leaves
+        assert stage.tag() == tag, "the run has taken its release back"
 
 
 def _tool(name: str, folder: Path, target: Target) -> Tool:

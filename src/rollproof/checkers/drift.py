@@ -265,17 +265,17 @@ def _restored_otherwise(trial: _Trial, model: BackOff, total_s: float) -> str:
         return "Argo CD's operation state was not read afterwards: nobody knows who did it"
     manager = str(trial.data("restored").get("manager") or "")
     was, now = int(before.data.get("attempts") or 0), int(after.data.get("attempts") or 0)
+    if manager not in ("", CONTROLLER, "rollproof"):
+        return f"the field was written by {manager!r}, not by Argo CD"
+    if after.data.get("started_at") and after.data.get("started_at") == before.data.get("started_at"):
+        return f"Argo CD started no operation: {manager or 'somebody else'} did it"
     if not after.data.get("automated"):
         who = after.data.get("initiated_by") or manager or "unknown"
         return f"by a sync that somebody started ({who}), not by self-heal"
-    if manager not in ("", CONTROLLER, "rollproof"):
-        return f"the field was written by {manager!r}, not by Argo CD"
     if not model.counts_heals():
         return "this version of Argo CD does not say whether a sync was a self-heal"
     if after.data.get("operation_revision") != before.data.get("sync_revision"):
         return "Argo CD had moved on to another revision: an ordinary auto-sync"
-    if after.data.get("started_at") and after.data.get("started_at") == before.data.get("started_at"):
-        return f"Argo CD started no operation: {manager or 'somebody else'} did it"
     quiet_s = float(before.data.get("quiet_s") or 0.0)
     allowed = model.counts_after_heal(attempts=was, quiet_s=quiet_s, waited_s=total_s)
     if now in (allowed if model.known else allowed | {1}):

@@ -115,6 +115,17 @@ class TestRestoredOtherwise:
             ({"operation_revision": OTHER}, "another revision"),
             ({"attempts": 1, "started_at": "2026-01-01T00:00:00Z"}, "no operation"),
             ({"manager": "kubectl-edit"}, "kubectl-edit"),
+            # A last operation that is older than the drift tells nothing of who repaired it, however it was started.
+            (
+                {
+                    "automated": False,
+                    "initiated_by": "rollproof",
+                    "started_at": "2026-01-01T00:00:00Z",
+                    "manager": "kubectl-edit",
+                },
+                "kubectl-edit",
+            ),
+            ({"automated": False, "started_at": "2026-01-01T00:00:00Z", "manager": ""}, "no operation"),
         ],
     )
     def test_proves_nothing(self, after: dict[str, Any], word: str) -> None:
