@@ -21,6 +21,7 @@ from rollproof.sandbox.defects import DEFECTS, Defect
 __all__ = ["Outcome", "judged", "run"]
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
+UNDO_FAILED = 4
 _DEADLINE_S = 180.0
 
 
@@ -68,7 +69,7 @@ def run(name: str, *, seed: int, folder: Path) -> Outcome:
 
 def judged(defect: Defect, stored: dict[str, Any], exit_code: int, output: str) -> tuple[bool, bool, str]:
     """(caught, named, why) of a run's verdicts.json, or without one of its exit code and last words."""
-    if exit_code != EXIT_CODES[defect.result]:
+    if exit_code != (UNDO_FAILED if defect.stays else EXIT_CODES[defect.result]):
         return False, False, _summary(stored) or output[-400:].strip()
     if not stored:
         named = defect.cause.lower() in output.lower()

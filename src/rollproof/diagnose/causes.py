@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding
@@ -85,20 +86,35 @@ def _no_endpoint(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | 
 
 
 def _readiness_lies(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+    """Pods that take traffic too early, or lose their readiness again. Best proof: an answer that names its pod."""
     hint = "let the readiness probe ask the path that needs the most; a startup probe for slow starts; minReadySeconds"
     for life in lives:
         if life.lost_readiness_s is not None and _within(burst, life.lost_readiness_s, before_s=_JUST_READY_S):
             text = f"{life.name} was Ready, took traffic, and lost its readiness again while requests failed"
             return Finding("READINESS_LIES", text, hint)
+    young = {life.name: delays for life in lives if len(delays := _just_after_ready(burst, life))}
+    if sum(map(len, young.values())) >= len(burst.rows) / 2:
+        text = ", ".join(f"{delays.min():.2f} s after {name}" for name, delays in young.items())
+        return Finding("READINESS_LIES", f"failures began {text} was called Ready", hint)
+    for life in lives:
         if life.ready_s is None or not -_SLACK_S <= burst.start_s - life.ready_s <= _JUST_READY_S:
             continue
-        delay_s = max(burst.start_s - life.ready_s, 0.0)
         terminated = [other.terminating_s for other in lives if other.terminating_s is not None]
         first_alone = all(burst.end_s < at_s - _SLACK_S or at_s < life.ready_s for at_s in terminated)
-        if burst.served_by() == life.name or (first_alone and burst.share("http.5", "body.", "read.") > 0):
-            text = f"failures began {delay_s:.2f} s after {life.name} was called Ready"
+        if first_alone and not burst.served_by() and burst.share("http.5", "body.", "read.") > 0:
+            text = f"failures began {max(burst.start_s - life.ready_s, 0.0):.2f} s after {life.name} was called Ready"
             return Finding("READINESS_LIES", text, hint)
     return None
+
+
+def _just_after_ready(burst: Burst, life: PodLife) -> NDArray[np.float64]:
+    """Delays after its readiness of the failures that name this pod, if they began then."""
+    if life.ready_s is None or life.name not in burst.log.pods:
+        return np.empty(0)
+    rows = burst.rows[burst.rows["served_by"] == burst.log.pods.index(life.name)]
+    delays = rows["send_ns"] / 1e9 - life.ready_s
+    began = len(delays) and -_SLACK_S <= delays.min() <= _JUST_READY_S
+    return np.maximum(delays, 0.0) if began else np.empty(0)
 
 
 def _in_flight_cut(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:

@@ -70,7 +70,9 @@ class Client(Stream):
             delay_s += self._pod.settings["slow_s"]
         if "stall" in hit:
             delay_s = max(delay_s, hit["stall"] - now())
-        if delay_s > 0:
+        if path == b"/slow" and not hit:
+            self._stream(request, path, delay_s)
+        elif delay_s > 0:
             self.loop.later(delay_s, lambda: self._answer(request, path, hit))
         else:
             self._answer(request, path, hit)
@@ -87,6 +89,23 @@ class Client(Stream):
         self.send(message)
         if path == b"/ready" and status == 200:
             self._pod.called_ready()
+        self._done(last=last)
+
+    def _stream(self, request: Request, path: bytes, delay_s: float) -> None:
+        """A long answer begins at once, as if made while it is sent: no proxy can try it again elsewhere."""
+        last = self.last or not request.keeps_alive
+        _, message = self._pod.answers.to(request, path, {}, last=last)
+        begin = message.find(b"\r\n\r\n") + 5
+        self.send(message[:begin])
+        self.loop.later(delay_s, lambda: self._end_stream(message[begin:], last=last))
+
+    def _end_stream(self, rest: bytes, *, last: bool) -> None:
+        if self.is_open:
+            self.send(rest)
+            self._done(last=last)
+
+    def _done(self, *, last: bool) -> None:
+        """The answer is out: end the connection, or take the next request."""
         if last:
             self.finish()
             return
