@@ -30,6 +30,7 @@ class FakeApi:
         self.next_answers: list[tuple[str, int, Object | str]] = []  # (part of the path, status, body), used up
         self.refusing: dict[str, int] = {}  # part of the path -> status, for as long as it is here
         self.refused = 0
+        self.hang_ups: dict[str, int] = {}  # part of the path -> so many requests get no answer at all
         self.ended: dict[str, int] = {}  # plural -> how often its watches were ended
         self.abruptly = False
         self.compacted: dict[str, int] = {}  # plural -> versions below this are gone
@@ -137,6 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.asked.append((self.command, url.path, query))
         self.api.tokens.append(self.headers.get("Authorization", ""))
         body = self._body()
+        for part, left in tuple(self.api.hang_ups.items()):
+            if part in unquote(self.path) and left:
+                self.api.hang_ups[part] = left - 1
+                self.close_connection = True
+                return
         for part, status in tuple(self.api.refusing.items()):
             if part in unquote(self.path):
                 self.api.refused += 1

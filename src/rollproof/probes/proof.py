@@ -22,6 +22,7 @@ _POD_TIMEOUT_S = 5.0
 _FORBIDDEN = (401, 403, 405)
 _TRIES = 3  # a pod that gives no answer is asked again: silence is not a version
 _PAUSE_S = 0.2  # between two questions when the first got no answer
+_AWAY_S = 15.0  # for an API server that does not answer
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
 
 
@@ -65,9 +66,11 @@ class Prover:
         """One answer by the first way that is allowed; ways that are forbidden are not tried again."""
         cluster, app = self._target.cluster, self._target.app
         answer = Answer(status=None, error="not asked")
-        for attempt in range(_TRIES):
-            if attempt and self._ways:
+        away_until_s, tries = time.monotonic() + _AWAY_S, 0
+        while tries < _TRIES and self._ways:
+            if answer.error != "not asked":
                 time.sleep(_PAUSE_S)
+            tries += 1
             while self._ways:
                 ask = self._kube.pod_proxy if self._ways[0] == "pods/proxy" else self._kube.pod_forward
                 try:
@@ -75,6 +78,7 @@ class Prover:
                     answer = Answer(status=status, body=body)
                 except UnreachableError as error:
                     answer = Answer(status=None, error=str(error))
+                    tries -= time.monotonic() < away_until_s  # an API server that is away is no silence of the pod
                 except ApiError as error:
                     answer = Answer(status=None, error=str(error))
                     if error.status in _FORBIDDEN:

@@ -31,6 +31,8 @@ __all__ = ["WaitExpiredError", "Watches"]
 T = TypeVar("T")
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 _WAKE_S = 1.0  # a condition may look at more than the watches: it is tried again at least this often
+_PAUSE_MAX_S = 2.0  # between two tries to come back
+_SHORT_S = 0.5  # a watch that ended so soon was none
 _LEASE_ANNOTATION = "rollproof/watch-delay"
 
 
@@ -55,6 +57,7 @@ class _Stream:
     lost: bool = False
     known: dict[str, Any] = field(default_factory=dict)
     events: WatchStream | None = None
+    away: str = ""  # why it is not connected now
 
 
 class Watches:
@@ -115,6 +118,10 @@ class Watches:
         """The Application; an empty state while it does not exist."""
         state = self._known("Application").get(self._argo.application)
         return state if isinstance(state, ApplicationState) else ApplicationState()
+
+    def away(self) -> str:
+        """Which watches are not connected now, and why: what is not seen then may be there all the same."""
+        return "; ".join(f"{stream.kind}: {stream.away}" for stream in self._streams.values() if stream.away)
 
     def _known(self, kind: str) -> dict[str, Any]:
         with self._changed:
@@ -231,12 +238,20 @@ class Watches:
         """A watch's thread: read until it ends, come back, say how long it was away."""
         try:
             with quick():
+                short = (
+                    0  # in a row: a server that ends every watch at once must not be asked a thousand times a second
+                )
                 while not self._stopping.is_set():
+                    opened_s = time.monotonic()
                     since_s, reason = self._read(stream)
+                    short = short + 1 if time.monotonic() - opened_s < _SHORT_S else 0
+                    if short > 1:
+                        self._stopping.wait(min(_PAUSE_MAX_S, 0.1 * short))
                     if not self._stopping.is_set():
                         self._come_back(stream, since_s, reason)
         except Exception as error:  # noqa: BLE001 - a bug in here must end the wait of others, not this thread alone
             self._broken = f"{stream.kind}: {type(error).__name__}: {error}"
+            stream.away = self._broken
             with suppress(RollproofError):  # where nothing can be written any more, this cannot either
                 self._gap(stream, time.monotonic(), self._broken, lost=True)
             self._wake()
@@ -262,10 +277,10 @@ class Watches:
 
     def _come_back(self, stream: _Stream, since_s: float, reason: str) -> None:
         """Connect again, for as long as it takes, and record the gap; one that never ended has lost facts."""
-        stream.lost = False
+        stream.lost, stream.away = False, reason
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RollproofError),
-            wait=tenacity.wait_exponential(multiplier=0.05, max=2),
+            wait=tenacity.wait_exponential(multiplier=0.05, max=_PAUSE_MAX_S),
             sleep=tenacity.sleep_using_event(self._stopping),
             stop=tenacity.stop_when_event_set(self._stopping),
             reraise=True,
@@ -275,6 +290,7 @@ class Watches:
         except RollproofError as error:
             self._gap(stream, since_s, f"{reason}; then: {error}", lost=True)
             return
+        stream.away = ""
         self._gap(stream, since_s, reason, lost=stream.lost)
 
     def _gap(self, stream: _Stream, since_s: float, reason: str, *, lost: bool) -> None:

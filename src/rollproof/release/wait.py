@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import NoReturn, TypeVar
 
 from rollproof.clients.argo import ApplicationState, Argo
+from rollproof.clients.patience import patiently
 from rollproof.core.event import Outcome
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
@@ -92,7 +93,7 @@ class Waits:
 
         while True:
             if asking:
-                argo.refresh()
+                patiently(argo.refresh, until_s=self._until_s)
                 asked += 1
             pause_s = max(_ASK_AGAIN_S, self._target.release.poll_s) if asking else self.left_s
             found = self._view.poll(looked_at, timeout_s=min(pause_s, self.left_s))
@@ -266,6 +267,9 @@ class Waits:
         look_at = self._application if argo else f"kubectl -n {namespace} get pods; kubectl -n {namespace} get events"
         said = said or next(iter(state.conditions), "")
         reason = f"waited {self._deadline_s:g} s in all for {what}{f'; Argo CD says: {said}' if said else ''}"
+        away = self._view.away()
+        if away:  # it may have come, unseen
+            outcome, reason = Outcome.UNKNOWN, f"{reason}; a watch is away ({away})"
         raise LegFailedError(leg, cause, reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
 
 

@@ -141,3 +141,13 @@ def test_silence_starts_the_row_again_and_a_wrong_answer_ends_it(
 def test_a_row_that_never_comes_ends(prove: Callable[..., str]) -> None:
     said = prove(Ingress(Answer(None, error="connect.refused")))
     assert said == "only 0 of 3 answers in a row through the ingress within 30 s"
+
+
+@pytest.mark.parametrize(("silent", "proven"), [(20, True), (200, False)])
+def test_an_api_server_that_is_away_is_waited_for_and_is_no_silence_of_the_pod(
+    prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, silent: int, proven: bool
+) -> None:
+    api.hang_ups["web-1"] = silent
+    assert (prove() == "") is proven
+    (answer,) = [e for e in recorder.events if (e.subject, e.what) == ("Pod/shop/web-1", "version")]
+    assert answer.outcome is (Outcome.OK if proven else Outcome.UNKNOWN)

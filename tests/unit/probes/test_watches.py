@@ -180,6 +180,32 @@ def test_a_watch_that_never_came_back_has_lost_facts(api: FakeApi, recorder: Lis
     assert [gap["lost"] for gap in gaps(recorder)] == [True]
 
 
+def test_a_watch_that_is_away_says_so_until_it_is_back(watches: Watches, api: FakeApi) -> None:
+    assert watches.away() == ""
+    api.refusing["pods?watch"] = 503
+    api.end_watches("pods")
+    until(watches, lambda: True if watches.away() == "Pod: the server ended the watch" else None)
+    api.refusing.clear()
+    until(watches, lambda: True if not watches.away() else None)
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_frenzy(
+    watches: Watches, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollproof.probes.watches._SHORT_S", 60.0)
+    pauses: list[float] = []
+    wait = watches._stopping.wait
+    monkeypatch.setattr(watches._stopping, "wait", lambda pause_s=None: pauses.append(pause_s) or wait(0.001))
+    for _ in range(30):
+        api.refuse_next("pods?watch", 200, "OK\n")
+    api.end_watches("pods")
+    until(watches, lambda: None if any("pods?watch" in part for part, *_ in api.next_answers) else True)
+    api.put("pods", pod("web-2"))
+    until(watches, lambda: watches.pods().get("web-2"))
+    assert pauses == sorted(pauses)
+    assert max(pauses) == 2.0
+
+
 def test_a_change_between_the_look_and_the_wait_is_not_slept_through(watches: Watches, api: FakeApi) -> None:
     looks: list[float] = []
 

@@ -58,6 +58,9 @@ class View:
     def pods(self) -> dict[str, PodView]:
         return dict(self.now["pods"])
 
+    def away(self) -> str:
+        return str(self.now.get("away", ""))
+
     def deployment(self) -> DeploymentView:
         return self.now["deployment"]
 

@@ -114,6 +114,30 @@ def test_a_lost_refresh_is_asked_for_again(lab: Lab) -> None:
     assert lab.event("refresh-asked").data["count"] == 2
 
 
+@pytest.mark.parametrize("changes", [{"target": {"release": ReleaseSettings(deadline_s=20.0)}}])
+def test_an_api_server_that_is_away_when_argo_cd_is_asked_is_waited_for(lab: Lab) -> None:
+    lab.api.hang_ups["applications/shop"] = 2
+    assert lab.release.deploy().proven
+    assert lab.api.hang_ups["applications/shop"] == 0
+
+
+@pytest.mark.parametrize("changes", [{"target": {"release": ReleaseSettings(deadline_s=1.5)}}])
+def test_an_api_server_that_stays_away_is_no_failed_release(lab: Lab) -> None:
+    lab.api.hang_ups["applications/shop"] = 1000
+    failed = lab.release.deploy().failed
+    assert failed is not None
+    assert (failed.data["cause"], failed.outcome) == ("UnreachableError", Outcome.UNKNOWN)
+
+
+def test_what_cannot_be_seen_because_a_watch_is_away_is_no_failed_release(lab: Lab) -> None:
+    lab.api.refusing["pods?watch"] = 503
+    lab.api.end_watches("pods")
+    failed = lab.release.deploy().failed
+    assert failed is not None
+    assert (failed.data["cause"], failed.outcome) == ("DeadlineExceeded", Outcome.UNKNOWN)
+    assert "a watch is away (Pod: the server ended the watch)" in failed.data["reason"]
+
+
 @pytest.mark.parametrize("changes", [{"target": {"argocd": ArgoCd(application="shop", profile="read-only")}}])
 def test_the_read_only_profile_never_patches(lab: Lab) -> None:
     rollout = lab.release.deploy()  # nobody polls here, so that it is not seen
