@@ -210,7 +210,8 @@ def _env_file(path: Path, name: str) -> dict[str, str]:
         lines = Path(name).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        hint = "create it with KEY=VALUE lines, or remove env_file and set the variables; for the lab: make lab"
+        hint = "create it with KEY=VALUE lines, or remove env_file and set the variables; "
+        hint += "the lab's comes from `make lab`, the sandbox's from `make sandbox`"
         raise TargetFileError(f"{path}: env_file {name} cannot be read: {reason}", hint) from None
     found = {}
     for number, raw in enumerate(lines, start=1):

@@ -330,7 +330,7 @@ class Kube:
     def _load(self) -> Any:
         where = self.kubeconfig or "KUBECONFIG or ~/.kube/config"
         if self.kubeconfig and not Path(self.kubeconfig).exists():
-            hint = "cluster.kubeconfig in the target file names it; for the lab: make lab"
+            hint = "cluster.kubeconfig in the target file names it; `make lab` or `make sandbox` writes theirs"
             raise InputError(f"kubeconfig {where} does not exist", hint)
         try:
             configuration = kubernetes_client.Configuration()
