@@ -102,7 +102,7 @@ class Client(Stream):
     def _end_stream(self, rest: bytes, *, last: bool) -> None:
         if self.is_open:
             self.send(rest)
-            self._done(last=last)
+            self._done(last=last or self.last)  # told to drain meanwhile
 
     def _done(self, *, last: bool) -> None:
         """The answer is out: end the connection, or take the next request."""
