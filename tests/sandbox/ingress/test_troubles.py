@@ -1,0 +1,137 @@
+"""Every trouble of the ingress: it begins with the rollout, hits what it says, and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+from collections.abc import Callable
+
+import pytest
+
+from rollproof.sandbox.settings import App, Ingress, Trouble
+from tests.sandbox.app.driven import Pod, eventually
+from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Proxy
+
+Start = Callable[..., Pod]
+
+
+def trouble(kind: str, for_s: float, *, drops: int = 3, share: float = 1.0) -> Ingress:
+    return Ingress(lag_s=0.0, drops=drops, troubles=(Trouble(kind=kind, for_s=for_s, share=share),))
+
+
+@pytest.fixture
+def begun(start: Start, listen: Listen) -> Callable[[Ingress], Proxy]:
+    """An ingress with a pod behind it."""
+
+    def begin(settings: Ingress) -> Proxy:
+        proxy = listen(settings)
+        proxy.route(start(App(start_s=0.0, latency_s=0.0)).peer)
+        eventually(lambda: proxy.status_of() == 200)
+        return proxy
+
+    return begin
+
+
+Begun = Callable[[Ingress], Proxy]
+
+
+def lost(proxy: Proxy, connection: http.client.HTTPConnection, host: str = HOST) -> bool:
+    """Whether one request over that connection gets no answer; it is opened again then."""
+    try:
+        proxy.ask(host=host, connection=connection)
+    except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
+        connection.close()
+        connection.connect()
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["refuse", "reload-drop", "drop-reused"])
+def test_nothing_happens_before_the_rollout(begun: Begun, kind: str) -> None:
+    proxy = begun(trouble(kind, 30.0))
+    with contextlib.closing(proxy.connect()) as connection:
+        assert not any(lost(proxy, connection) for _ in range(50))
+        assert not proxy.refuses()
+
+
+@pytest.mark.parametrize("kind", ["reload", "reload-drop", "refuse", "drop-reused"])
+def test_it_comes_once(begun: Begun, kind: str) -> None:
+    proxy = begun(trouble(kind, 0.05, drops=0))
+    for _ in range(2):
+        proxy.begin_rollout()
+    eventually(lambda: not proxy.refuses())
+    assert proxy.status_of() == 200
+
+
+def test_refuse_lets_open_connections_go_on(begun: Begun) -> None:
+    proxy = begun(trouble("refuse", 1.0))
+    with contextlib.closing(proxy.connect()) as connection:
+        proxy.begin_rollout()
+        eventually(proxy.refuses)
+        assert not lost(proxy, connection)
+        eventually(lambda: not proxy.refuses())
+        assert proxy.status_of() == 200
+        assert not lost(proxy, connection)
+
+
+def test_reload_says_close_and_loses_nothing(begun: Begun) -> None:
+    proxy = begun(trouble("reload", 0.0))
+    with contextlib.closing(proxy.connect()) as idle, contextlib.closing(proxy.connect()) as busy:
+        assert proxy.ask(connection=idle).headers["connection"] == "keep-alive"
+        busy.request("GET", "/slow?ms=700", headers={"Host": HOST})
+        proxy.begin_rollout()
+        eventually(lambda: proxy.ask(connection=idle).headers["connection"] == "close")
+        answer = busy.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+    assert proxy.ask().headers["connection"] == "keep-alive"
+
+
+def test_reload_drop_resets_what_was_idle_when_it_is_used(begun: Begun) -> None:
+    proxy = begun(trouble("reload-drop", 30.0))
+    with contextlib.closing(proxy.connect()) as one, contextlib.closing(proxy.connect()) as two:
+        assert not lost(proxy, one)
+        assert not lost(proxy, two, CONTROL)
+        proxy.begin_rollout()
+        assert proxy.status_of() == 200  # new connections are not hurt; and now the rollout was heard of
+        assert [lost(proxy, one), lost(proxy, two, CONTROL)] == [True, True]
+        assert not any(lost(proxy, one) or lost(proxy, two) for _ in range(20))
+
+
+def test_reload_drop_resets_the_rest_at_its_end(begun: Begun) -> None:
+    proxy = begun(trouble("reload-drop", 0.2))
+    with contextlib.closing(proxy.connect()) as connection:
+        assert not lost(proxy, connection)
+        proxy.begin_rollout()
+        with pytest.raises(ConnectionResetError):
+            connection.sock.recv(1)
+
+
+def test_drop_reused_drops_so_many_requests_to_the_app_and_spreads_them(begun: Begun) -> None:
+    proxy = begun(trouble("drop-reused", 1.5, drops=3))
+    with contextlib.closing(proxy.connect()) as connection, contextlib.closing(proxy.connect()) as control:
+        assert not lost(proxy, connection)
+        proxy.begin_rollout()
+        eventually(lambda: lost(proxy, connection))
+        found = []
+        while sum(found) < 2:
+            found.append(lost(proxy, connection))
+            assert not lost(proxy, control, CONTROL)
+        assert len(found) > 4  # never two in one moment
+        assert not any(lost(proxy, connection) for _ in range(100))
+
+
+def test_drop_reused_spares_new_connections(begun: Begun) -> None:
+    proxy = begun(trouble("drop-reused", 30.0, drops=1000))
+    proxy.begin_rollout()
+    assert [proxy.status_of() for _ in range(30)] == [200] * 30
+
+
+def test_drop_reused_of_a_share(begun: Begun) -> None:
+    proxy = begun(trouble("drop-reused", 0.0, drops=2, share=0.25))
+    with contextlib.closing(proxy.connect()) as connection:
+        assert not lost(proxy, connection)
+        proxy.begin_rollout()
+        assert proxy.status_of() == 200
+        found = [lost(proxy, connection) for _ in range(20)]
+    assert found.index(True) == 3
+    assert sum(found) == 2
