@@ -123,7 +123,10 @@ def end_of_first_pod(world: World) -> list[tuple[bool, str, bool]]:
     name = world.pods()[0]["metadata"]["name"]
     begun = len(world.changes)
     world.store.delete("Pod", NAMESPACE, name, manager="kubectl-delete")
-    world.until(lambda: world.store.get("Pod", NAMESPACE, name) is None, "the pod to go")
+    world.until(
+        lambda: any((one.type, one.object["metadata"]["name"]) == ("DELETED", name) for one in world.changes),
+        "the pod to go",
+    )
     told = [change.object for change in world.changes[begun:] if change.object["metadata"]["name"] == name]
     steps = [
         ("deletionTimestamp" in pod["metadata"], pod["status"]["phase"], container_of(pod)["ready"]) for pod in told
@@ -136,7 +139,8 @@ def test_a_pod_ends_after_prestop_and_sigterm(begin: Begin) -> None:
     world.deploy()
     pod = world.pods()[0]
     world.store.delete("Pod", NAMESPACE, pod["metadata"]["name"], manager="kubectl-delete")
-    assert world.ask(pod) is not None  # at SIGTERM it would exit at once: preStop holds that back
+    world.until(lambda: pod["status"]["podIP"] not in world.ready_addresses(), "the endpoints to follow")
+    assert world.ask(pod) is not None  # at SIGTERM it would have been gone before that
     world.until(lambda: pod["metadata"]["name"] not in {one["metadata"]["name"] for one in world.pods()})
     assert world.ask(pod) is None
 

@@ -121,6 +121,33 @@ def steps(facts: Iterator[tuple[str, str, str, dict[str, Any]]]) -> dict[str, li
     return {kind: [[step for step, _ in groupby(one)] for one in objects.values()] for kind, objects in found.items()}
 
 
+def places(world: World, begun: int) -> tuple[int, int]:
+    """Where, among the changes since then, the first new pod is, and the Deployment's first status."""
+    told = world.changes[begun:]
+    pod = next(number for number, change in enumerate(told) if (change.kind, change.type) == ("Pod", "ADDED"))
+
+    def observed(change: Change) -> bool:
+        status = change.object.get("status") or {}
+        return change.kind == "Deployment" and status["observedGeneration"] == change.object["metadata"]["generation"]
+
+    return pod, next(number for number, change in enumerate(told) if observed(change))
+
+
+def test_in_a_rollout_the_pod_comes_before_the_status_and_when_scaling_after_it(begin: Begin) -> None:
+    world = begin(Settings(workload=Workload(prestop_s=0.0)))
+    world.deploy()
+    begun = len(world.changes)
+    world.release(SECOND)
+    world.until_rolled_out()
+    pod, status = places(world, begun)
+    assert pod < status
+    begun = len(world.changes)
+    world.change(lambda item: item["spec"].update(replicas=3))
+    world.until_rolled_out()
+    pod, status = places(world, begun)
+    assert pod > status
+
+
 def test_every_status_of_a_rollout(begin: Begin) -> None:
     world = begin(Settings())
     item = world.deploy()
@@ -209,9 +236,9 @@ def test_paused_means_no_rollout_until_it_is_resumed(begin: Begin) -> None:
     world.until(lambda: world.condition("Progressing")["reason"] == "DeploymentPaused")
     world.release(SECOND)
     world.until(lambda: world.get()["status"]["observedGeneration"] == 3)
-    assert world.pods(SECOND) == []
     world.change(lambda item: item["spec"].update(replicas=3))  # scaling goes on
     world.until(lambda: world.get()["status"].get("availableReplicas") == 3)
+    assert len(world.store.list("ReplicaSet", NAMESPACE)) == 1
     world.change(lambda item: item["spec"].pop("paused"))
     world.until_rolled_out()
     world.until_only(SECOND)

@@ -1,7 +1,8 @@
 """Deployments: from a Deployment to its ReplicaSets: rollout, scaling, pause, history, and what the status says.
 
 Follows kube-controller-manager 1.34 (pkg/controller/deployment), in the order of its writes too: a status is computed
-where the real one computes it, and written after the ReplicaSet controller had its turn. Must never touch a pod.
+where the real one computes it, and in a rollout written after the ReplicaSet controller had its turn. Must never touch
+a pod.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rollproof.sandbox.workloads.objects import (
     age_s,
     condition,
     controller_of,
+    key_of,
     owner_reference,
     replicas_of,
     set_condition,
@@ -61,6 +63,7 @@ class Deployments:
                 self._forget(deployment, old)
             new, old = self._split(deployment)
             self._compute(deployment, status.new_status(deployment, [*old, *_there(new)], new))
+            self.write_status((STATUS, *key[1:]))
             return
         self._roll(deployment, new, old)
 
@@ -158,7 +161,9 @@ class Deployments:
                 "annotations": annotations, "ownerReferences": [owner_reference(deployment)],
             },
         }  # fmt: skip
-        return self._store.create(item, manager=MANAGER)
+        made = self._store.create(item, manager=MANAGER)
+        self._later(key_of(made), 0.0)
+        return made
 
     # -- scaling and history ------------------------------------------------------------------------------------
 
@@ -189,10 +194,9 @@ class Deployments:
             item["metadata"]["annotations"] = {**(item["metadata"].get("annotations") or {}), **noted}
 
         metadata = replicaset["metadata"]
-        return (
-            self._store.mutate("ReplicaSet", metadata["namespace"], metadata["name"], change, manager=MANAGER)
-            or replicaset
-        )
+        resized = self._store.mutate("ReplicaSet", metadata["namespace"], metadata["name"], change, manager=MANAGER)
+        self._later(key_of(replicaset), 0.0)
+        return resized or replicaset
 
     def _forget(self, deployment: Object, old: list[Object]) -> None:
         """Delete the oldest ReplicaSets beyond the history's limit, if they are empty."""

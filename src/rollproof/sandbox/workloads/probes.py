@@ -15,7 +15,7 @@ from rollproof.sandbox.api.store import Object
 __all__ = ["Probe", "is_good", "watch"]
 
 _BODY_BYTES = 10 * 1024
-_FIRST_S = 0.3  # the kubelet looks when the runtime has told it that the container runs: within a second
+_FIRST_S = 0.5  # the kubelet looks when the runtime has told it that the container runs: within a second
 
 
 @dataclass(frozen=True, slots=True)
