@@ -70,6 +70,19 @@ def test_a_commit_is_not_seen_without_a_refresh_until_the_next_poll(rig: Rig) ->
     assert rig.status()["sync"]["revision"] == commit
 
 
+def test_only_comparisons_with_the_newest_commit_move_reconciled_at(rig_with: RigWith) -> None:
+    rig = rig_with(self_heal=False)
+    first = rig.status()["reconciledAt"]
+    rig.run(10)
+    rig.drift()
+    rig.run(1)
+    assert rig.view()[0] == "OutOfSync"
+    assert rig.status()["reconciledAt"] == first
+    rig.refresh()
+    rig.run(1)
+    assert rig.status()["reconciledAt"] > first
+
+
 def test_a_request_during_a_comparison_is_deleted_with_the_one_that_was_seen(rig: Rig) -> None:
     """The lost-request race, #28392."""
     rig.refresh()
@@ -149,6 +162,35 @@ def test_without_prune_it_stays_and_the_application_is_out_of_sync(rig_with: Rig
     assert [one["name"] for one in rig.status()["resources"] if one.get("requiresPruning")] == ["shop-features"]
 
 
+def test_a_sync_without_prune_says_that_it_left_something(rig_with: RigWith) -> None:
+    rig = rig_with({"syncPolicy": {"automated": None}})
+    base = rig.repo.read("base/kustomization.yaml")
+    rig.repo.commit({"base/kustomization.yaml": base.replace("  - configmap-features.yaml\n", "")}, message="less")
+    rig.refresh()
+    rig.run(2)
+    reset(rig)
+    rig.run(2)
+    results = {(one["kind"], one["name"]): one for one in rig.state()["syncResult"]["resources"]}
+    assert results["ConfigMap", "shop-features"]["status"] == "PruneSkipped"
+    assert results["Deployment", "shop"]["message"] == "deployment.apps/shop unchanged"
+    assert rig.store.get("ConfigMap", "shop", "shop-features") is not None
+
+
+def test_what_somebody_owns_is_not_ours_although_it_has_our_tracking_id(rig: Rig) -> None:
+    """As ReplicaSets, which get the annotations of their Deployment."""
+    owner = rig.store.get("Service", "shop", "shop") or {}
+    reference = {"apiVersion": "v1", "kind": "Service", "name": "shop", "uid": owner["metadata"]["uid"]}
+    for name, owners in (("owned", [reference]), ("extra", [])):
+        metadata = {
+            "name": name, "namespace": "shop", "ownerReferences": owners,
+            "annotations": {"argocd.argoproj.io/tracking-id": f"shop:/ConfigMap:shop/{name}"},
+        }  # fmt: skip
+        rig.store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}, manager="test")
+    rig.run(3)
+    assert rig.store.get("ConfigMap", "shop", "owned") is not None
+    assert rig.store.get("ConfigMap", "shop", "extra") is None
+
+
 def test_an_untracked_object_is_left_alone(rig: Rig) -> None:
     made = {
         "apiVersion": "v1",
@@ -173,7 +215,8 @@ def test_an_overlay_that_would_wipe_everything_out_is_refused(rig: Rig) -> None:
 
 
 def test_a_sync_that_fails_is_tried_again_with_growing_waits_and_then_given_up(rig_with: RigWith) -> None:
-    rig = rig_with(sync_fails="one or more objects failed to apply, reason: denied")
+    """Without a word about it in the spec: limit 5, 5 s times 2 to the k."""
+    rig = rig_with({"syncPolicy": {"retry": None}}, sync_fails="one or more objects failed to apply, reason: denied")
     commit = rig.commit(SECOND)
     rig.refresh()
     rig.run(3)
@@ -191,6 +234,19 @@ def test_a_sync_that_fails_is_tried_again_with_growing_waits_and_then_given_up(r
     assert rig.state()["message"].endswith("denied (retried 5 times).")
     assert rig.image() == f"registry.local/shop:{FIRST}"
     assert rig.status()["conditions"][0]["message"].startswith(f"Failed last sync attempt to [{commit}]")
+
+
+def test_while_an_attempt_is_repeated_the_state_has_no_end(rig_with: RigWith) -> None:
+    rig = rig_with(sync_fails="denied")
+    rig.commit(SECOND)
+    rig.refresh()
+    rig.run(16)
+    states = [
+        (change.object["status"].get("operationState") or {}) for change in rig.changes if change.kind == "Application"
+    ]  # fmt: skip
+    [again] = [one for one in states if one.get("message") == "Retrying operation. Attempt #1"]
+    assert again["phase"] == "Running"
+    assert "finishedAt" not in again
 
 
 def test_a_retry_limit_of_the_spec_is_kept(rig_with: RigWith) -> None:

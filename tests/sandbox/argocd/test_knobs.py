@@ -81,6 +81,19 @@ def test_heal_delay_is_between_noticing_and_healing(rig_with: RigWith) -> None:
     assert healed_s >= 2.0
 
 
+def test_heal_delay_begins_anew_if_somebody_else_has_healed(rig_with: RigWith) -> None:
+    rig = rig_with(heal_delay_s=2.0)
+    rig.drift()
+    rig.run(1)
+    rig.drift("hello from dev")
+    rig.run(1.5)
+    rig.drift()
+    healed_s = rig.healed_after_s(5)
+    assert healed_s is not None
+    assert healed_s >= 2.0
+    assert rig.state().get("operation", {"sync": {}})["sync"].get("autoHealAttemptsCount", 1) == 1
+
+
 def test_heal_delay_is_not_for_syncs_of_new_revisions(rig_with: RigWith) -> None:
     rig = rig_with(heal_delay_s=30.0)
     rig.commit(SECOND)
@@ -99,6 +112,17 @@ def test_restores_partly_one_other_declared_field_is_missing_and_stays_so(rig_wi
     rig.run(60)
     assert rig.view() == ("Synced", "Healthy", "-", "-", "Succeeded", 1)
     assert (rig.store.get("ConfigMap", "shop", "shop-config") or {})["data"] == {"GREETING": "hello from dev"}
+
+
+def test_restores_partly_a_full_sync_brings_back_everything(rig_with: RigWith) -> None:
+    rig = rig_with(restores_partly=True)
+    rig.drift()
+    rig.run(2)
+    rig.commit(SECOND)
+    rig.refresh()
+    rig.run(3)
+    data = (rig.store.get("ConfigMap", "shop", "shop-config") or {})["data"]
+    assert data == {"GREETING": "hello from dev", "LOG_LEVEL": "info"}
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Service"])

@@ -67,6 +67,17 @@ def test_the_gap_grows_with_the_heals_and_runs_from_the_last_operations_end(
     assert rig.attempts() == attempts + 1
 
 
+def test_the_look_after_the_gap_does_not_ask_git(rig_with: RigWith) -> None:
+    """A level 2 comparison uses the branch as it was seen: the heal comes first, the new commit after it."""
+    rig = rig_with(attempts=3, finished_ago_s=1.0)
+    rig.drift()
+    rig.run(1)
+    commit = rig.commit(SECOND)
+    rig.run(25)
+    assert ("OutOfSync", "Healthy", "op", "-", "Running", 4) in rig.views()
+    assert rig.status()["sync"]["revision"] == commit
+
+
 def test_after_the_gap_nothing_is_waited_for(rig_with: RigWith) -> None:
     rig = rig_with(attempts=5, finished_ago_s=163.0)
     rig.drift()
