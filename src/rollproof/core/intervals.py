@@ -183,8 +183,8 @@ def _runs(log: RequestLog, chosen: NDArray[np.intp], failed: NDArray[np.bool_], 
     first, after = edges[::2][inside], edges[1::2][inside]
     cuts = np.stack((first, after), axis=1).ravel()
     known = np.append(np.where(was_silence(log)[chosen], send, done), _NEVER)
-    all_reused = np.logical_and.reduceat(np.append(rows["reused"], True), cuts)[::2] if len(cuts) else first < 0
-    known_first = np.minimum.reduceat(known, cuts)[::2] if len(cuts) else known[:0]
+    all_reused = np.logical_and.reduceat(np.append(rows["reused"], True), cuts)[::2]
+    known_first = np.minimum.reduceat(known, cuts)[::2]
     begun = np.where(first > 0, send[np.maximum(first - 1, 0)], min(log.engine.start_ns, int(send[0])))
     good_by = _good_by(done, failed)[_proof_of_end(rows, failed, after, all_reused)]
     ended = good_by < _NEVER
