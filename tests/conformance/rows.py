@@ -232,6 +232,7 @@ def _of_every_kind(kind: str) -> Iterator[Row]:
     )
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
     gone = ("MODIFIED", "DELETED") if kind == "Pod" else ("DELETED",)  # a Pod is marked first, whatever its grace
+    qualified = rf"{kind}\.{group}" if group else kind
     wrong = "5bd5a5d4-0000-4000-8000-000000000000"
     yield row(
         "delete",
@@ -239,15 +240,16 @@ def _of_every_kind(kind: str) -> Iterator[Row]:
             409,
             body={**options, "preconditions": {"uid": wrong}},
             reason="Conflict",
-            message=rf'Operation cannot be fulfilled on .* "$name": the UID in the precondition \({wrong}\) does not match '
-            r"the UID in record \($uid\)\. The object might have been deleted and then recreated",
+            message=rf'Operation cannot be fulfilled on {qualified} "$name": the UID in the precondition \({wrong}\) '
+            r"does not match the UID in record \($uid\)\. The object might have been deleted and then recreated",
+            holds={"/details/kind": kind, "/details/name": "$name"},
         ),
         delete(
             409,
             body={**options, "preconditions": {"resourceVersion": "1"}},
             reason="Conflict",
-            message=r'Operation cannot be fulfilled on .* "$name": the ResourceVersion in the precondition \(1\) does not '
-            r"match the ResourceVersion in record \($version\)\. The object might have been modified",
+            message=rf'Operation cannot be fulfilled on {qualified} "$name": the ResourceVersion in the precondition '
+            r"\(1\) does not match the ResourceVersion in record \($version\)\. The object might have been modified",
         ),
         delete(body={**options, "dryRun": ["All"]}),
         get(version="same"),

@@ -67,7 +67,7 @@ CONFIGMAP = (
         "ConfigMap",
         "owned",
         post(
-            lambda item: {
+            {
                 **seed_of("ConfigMap", "$name-2", {}),
                 "metadata": {
                     "name": "$name-2",
@@ -132,7 +132,8 @@ CONFIGMAP = (
             query={"dryRun": "Some"},
             status=422,
             reason="Invalid",
-            message=r'PatchOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: \["Some"\]: supported values: "All"',
+            message=r'PatchOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: \["Some"\]: '
+            'supported values: "All"',
         ),
         patch(
             [{"op": "nothing", "path": "/data/A"}],
@@ -171,8 +172,8 @@ CONFIGMAP = (
             status=409,
             reason="Conflict",
             message='Operation cannot be fulfilled on configmaps "$name": StorageError: invalid object, Code: 4, Key: '
-            "/registry/configmaps/$namespace/$name, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in "
-            "precondition: another, UID in object meta: $uid",
+            "/registry/configmaps/$namespace/$name, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID "
+            "in precondition: another, UID in object meta: $uid",
         ),
         post(
             lambda item: {**item, "metadata": {**item["metadata"], "name": "$name-2"}},

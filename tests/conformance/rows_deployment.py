@@ -305,7 +305,8 @@ DEPLOYMENT = (
             {"spec": {"replicas": -1}},
             status=422,
             reason="Invalid",
-            message='Deployment.apps "$name" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0',
+            message='Deployment.apps "$name" is invalid: spec.replicas: Invalid value: -1: '
+            "must be greater than or equal to 0",
             holds={
                 "/details/causes/0/field": "spec.replicas",
                 "/details/causes/0/reason": "FieldValueInvalid",

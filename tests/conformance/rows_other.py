@@ -42,8 +42,8 @@ SERVICE = (
             lambda item: {**seed_of("Service", "$name-2", {}), "spec": {**item["spec"]}},
             status=422,
             reason="Invalid",
-            message=r'Service "$name-2" is invalid: spec.clusterIPs: Invalid value: \["[0-9.]+"\]: failed to allocate IP '
-            r"[0-9.]+: provided IP is already allocated",
+            message=r'Service "$name-2" is invalid: spec.clusterIPs: Invalid value: \["[0-9.]+"\]: failed to allocate '
+            r"IP [0-9.]+: provided IP is already allocated",
             holds={"/details/causes/0/reason": "FieldValueInvalid", "/details/causes/0/field": "spec.clusterIPs"},
         ),
     ),
@@ -124,9 +124,9 @@ LEASE = (
             lambda item: item,
             status=409,
             reason="Conflict",
-            message=r'Operation cannot be fulfilled on leases.coordination.k8s.io "$name": StorageError: invalid object, Code: 4, Key: '
-            "/registry/leases/$namespace/$name, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in "
-            "precondition: $uid, UID in object meta: ",
+            message='Operation cannot be fulfilled on leases.coordination.k8s.io "$name": StorageError: invalid '
+            "object, Code: 4, Key: /registry/leases/$namespace/$name, ResourceVersion: 0, AdditionalErrorMsg: "
+            "Precondition failed: UID in precondition: $uid, UID in object meta: ",
         ),
         events=("DELETED",),
     ),

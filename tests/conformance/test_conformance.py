@@ -44,8 +44,7 @@ class Run:
     def go(self) -> None:
         if self._row.seeded:
             self._note(self._kube.create(self._row.kind, NAMESPACE, self._seed()))
-            if self._row.kind == "Deployment":
-                self._settle()
+            self._settle()
         else:
             self._words["$version"] = self._kube.list(self._row.kind, NAMESPACE)["metadata"]["resourceVersion"]
         watched = self._row.watched
@@ -53,23 +52,29 @@ class Run:
         events = Events(self._kube, self._row, self._item, words) if watched and not watched.late else None
         for step in self._row.steps:
             self._do(step)
+            self._settle()
         if watched and watched.late:
             events = Events(self._kube, self._row, self._item, words)
         if events:
             assert events.told(self._mark) == self._row.events
 
     def _settle(self) -> None:
-        """On a real cluster the Deployment's controller notes that it has seen it: wait for that write."""
-        if "sandbox" in self._kube.version():
+        """On a real cluster the Deployment's controller notes what it has seen: wait until it has nothing to write."""
+        status = self._item.get("status", {})
+        done = status.get("observedGeneration") == self._item.get("metadata", {}).get("generation")
+        if self._row.kind != "Deployment" or not self._item or "sandbox" in self._kube.version():
+            return
+        if done and len(status.get("conditions") or ()) >= 2:
             return
         stream = self._kube.watch(
             "Deployment", NAMESPACE, resource_version=self._words["$version"], fields=f"metadata.name={self._row.name}"
         )
-        for _, item in stream:
-            self._note(item)
-            if len(item.get("status", {}).get("conditions") or ()) == 2:
-                stream.close()
-                return
+        for type_, item in stream:
+            if type_ != "BOOKMARK":
+                self._note(item)
+                break
+        stream.close()
+        self._settle()
 
     def _note(self, item: Object) -> None:
         self._item = item

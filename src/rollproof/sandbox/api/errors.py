@@ -13,8 +13,8 @@ from rollproof.sandbox.api.places import Place
 
 __all__ = [
     "StoreError", "already_exists", "anonymous", "bad_dry_run", "bad_request", "bad_version", "conflict", "expired",
-    "invalid", "is_known_group", "no_method", "no_resource", "not_found", "other_uid", "patched_wrong_type",
-    "unprocessable", "wrong_kind", "wrong_name", "wrong_namespace", "wrong_type",
+    "invalid", "is_known_group", "no_method", "no_resource", "not_found", "other_object", "other_uid",
+    "patched_wrong_type", "unprocessable", "wrong_kind", "wrong_name", "wrong_namespace", "wrong_type",
 ]  # fmt: skip
 
 
@@ -58,6 +58,13 @@ def conflict(kind: Kind, name: str, why: str = "") -> StoreError:
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}'
     return StoreError(409, "Conflict", message, _details(kind, name))
+
+
+def other_object(kind: Kind, name: str, why: str) -> StoreError:
+    """A deletion of an object that is not the one that the caller has read. Names the kind, not the resource."""
+    details = {**_details(kind, name), "kind": kind.name}
+    message = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}'
+    return StoreError(409, "Conflict", message, details)
 
 
 def invalid(kind: Kind, name: str, field: str, problem: str, cause: str = "FieldValueInvalid") -> StoreError:

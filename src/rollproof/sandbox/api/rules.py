@@ -74,7 +74,8 @@ def check(kind: Kind, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
         problem = (
             "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
-            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was "
+            "previously negative)"
         )
         raise invalid(kind, name, "spec", problem, "FieldValueForbidden")
 

@@ -377,13 +377,13 @@ def _check_preconditions(kind: Kind, was: Mapping[str, Any], uid: str, version: 
             f"the UID in the precondition ({uid}) does not match the UID in record ({was['uid']}). "
             "The object might have been deleted and then recreated"
         )
-        raise errors.conflict(kind, was["name"], why)
+        raise errors.other_object(kind, was["name"], why)
     if version and version != was["resourceVersion"]:
         why = (
             f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record "
             f"({was['resourceVersion']}). The object might have been modified"
         )
-        raise errors.conflict(kind, was["name"], why)
+        raise errors.other_object(kind, was["name"], why)
 
 
 def _with_its_part(kind: Kind, old: Object, new: Object, subresource: str) -> Object:
