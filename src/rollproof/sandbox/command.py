@@ -58,11 +58,15 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
             begun_s = time.monotonic()
             world.start()
             took_s = time.monotonic() - begun_s
-            return _around(world, command, hand_to) if command else _foreground(world, defects, took_s)
+            code = _around(world, command, hand_to) if command else _foreground(world, defects, took_s)
         except CancelledError:
             raise CannotJudgeError("interrupted before the sandbox was up") from None
         finally:
             world.stop()
+    for failure in world.failures():
+        message = f"the sandbox itself failed: {failure}; what was seen of it proves nothing"
+        raise CannotJudgeError(message, f"please report it, with {world.folder.log}")
+    return code
 
 
 def _foreground(world: World, defects: Sequence[str], took_s: float) -> int:

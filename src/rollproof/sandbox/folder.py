@@ -19,7 +19,7 @@ from rollproof.errors import InputError
 __all__ = ["Folder", "default_folder"]
 
 _MADE = ("kubeconfig", "credentials.env", "target.toml", "repos", "host")  # and removed; never anything else
-_LOGS = ("ingress.log", "children.log")
+_LOGS = ("ingress.log", "children.log", "sandbox.log")
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -66,6 +66,11 @@ class Folder:
     def children_log(self) -> Path:
         """What children write to stderr: nothing, unless they break."""
         return self.path / "logs" / "children.log"
+
+    @property
+    def log(self) -> Path:
+        """What the sandbox's own parts have to say: for whoever looks for a bug in it."""
+        return self.path / "logs" / "sandbox.log"
 
     def take(self) -> None:
         """Make it, lock it, and clear what an earlier sandbox left. InputError if it cannot be had."""

@@ -7,6 +7,7 @@ moment, also in the middle of a start that failed. Must not know what a drill is
 from __future__ import annotations
 
 import http.client
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -54,6 +55,7 @@ class World:
     cancelled: threading.Event = field(default_factory=threading.Event)
     store: Store = field(default_factory=Store, init=False)
     ports: Ports = field(default_factory=Ports, init=False)
+    _controllers: Controllers | None = field(default=None, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
     _changed: threading.Event = field(default_factory=threading.Event, init=False)
 
@@ -61,6 +63,7 @@ class World:
         """Up, healthy, and answering; otherwise an error, and whatever was started is ended by `stop`."""
         self.folder.take()  # first: a second sandbox in this folder should hear of the first, not of its ports
         self._stack.callback(self.folder.leave)
+        self._stack.callback(_log_to(self.folder.log))
         check_git()
         check_ports(self.settings.ports)
         addresses = Addresses(self.settings.seed)
@@ -87,6 +90,11 @@ class World:
         """End everything, newest first; nothing is left but logs."""
         self._stack.close()
 
+    def failures(self) -> list[str]:
+        """Bugs of the sandbox that have shown: what was seen of such a cluster proves nothing."""
+        found = self._controllers.failures if self._controllers else []
+        return [f"{type(error).__name__}: {error}" for error in found]
+
     def _start_ingress(self, processes: Processes) -> Child:
         listening = threading.Event()
         first = {
@@ -109,7 +117,7 @@ class World:
         def routes(endpoints: list[str], rollout: bool) -> None:
             ingress.tell({"endpoints": endpoints, "rollout": rollout})
 
-        pods = Controllers(self.store, self.settings, processes, addresses, routes)
+        self._controllers = pods = Controllers(self.store, self.settings, processes, addresses, routes)
         self._stack.callback(pods.stop)
         pods.start()
         controller = Controller(self.store, self.settings.argocd, repo.path)
@@ -184,3 +192,19 @@ class World:
         words = [f"the Application is {sync.get('status', 'not compared')} and {health.get('status', 'of no health')}"]
         words += [f"pod {pod['metadata']['name']} is {(pod.get('status') or {}).get('phase')}" for pod in pods]
         return ", ".join(words)
+
+
+def _log_to(path: Path) -> Callable[[], None]:
+    """Have the parts' log in a file, not on a user's screen; returns what ends that."""
+    logger = logging.getLogger("rollproof.sandbox")
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logger.addHandler(handler)
+    logger.propagate = False
+
+    def end() -> None:
+        logger.removeHandler(handler)
+        logger.propagate = True
+        handler.close()
+
+    return end

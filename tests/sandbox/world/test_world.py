@@ -1,0 +1,136 @@
+"""The world: healthy when `start` returns, whole as the contract says, and gone after `stop`."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollproof import targetfile
+from rollproof.clients.kube import Kube
+from rollproof.errors import CannotJudgeError
+from rollproof.sandbox import command
+from rollproof.sandbox import world as world_module
+from rollproof.sandbox.folder import Folder
+from rollproof.sandbox.settings import App, ArgoCd, Ports, Settings, Workload
+from rollproof.sandbox.world import CancelledError, World
+
+ANY = Ports(api=0, ingress=0, git=0)
+
+
+def made(folder: Path, **settings: Any) -> World:
+    return World(Settings(ports=ANY, **settings), Folder(folder))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    one = made(tmp_path_factory.mktemp("sandbox"))
+    one.start()
+    yield one
+    one.stop()
+
+
+def get(world: World, path: str, host: str = "shop.sandbox") -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", world.ports.ingress, timeout=5)
+    connection.request("GET", path, headers={"Host": host})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+def test_it_is_healthy_when_start_returns(world: World) -> None:
+    application = (world.store.get("Application", "argocd", "shop") or {})["status"]
+    assert (application["sync"]["status"], application["health"]["status"]) == ("Synced", "Healthy")
+    assert application["operationState"]["phase"] == "Succeeded"
+    pods = world.store.list("Pod", "shop", labels={"app": "shop"})
+    assert [pod["spec"]["containers"][0]["image"] for pod in pods] == ["registry.local/shop:5f1c0de"] * 2
+    assert world.failures() == []
+
+
+def test_the_app_answers_through_the_ingress(world: World) -> None:
+    status, headers, body = get(world, "/health")
+    assert (status, headers["X-App-Version"]) == (200, "5f1c0de")
+    assert b"5f1c0de" in body
+    assert headers["X-Served-By"] in {pod["metadata"]["name"] for pod in world.store.list("Pod", "shop")}
+    assert get(world, "/", host="control.sandbox")[0] == 200
+
+
+def test_the_target_file_and_the_clients_fit(world: World) -> None:
+    target = targetfile.load(world.folder.target).target
+    kube = Kube(target.cluster.context, target.cluster.kubeconfig)
+    assert kube.version() == "v1.34.4+sandbox"
+    assert kube.get("Deployment", target.cluster.namespace, target.cluster.deployment)["status"]["readyReplicas"] == 2
+    (ingress,) = kube.list("Pod", target.ingress.namespace, labels=target.ingress.selector)["items"]
+    get(world, "/health")
+    log = kube.pod_log(target.ingress.namespace, ingress["metadata"]["name"], target.ingress.container, since_s=60)
+    assert '"uri":"/health"' in log
+
+
+def test_what_an_operator_would_have_put_there(world: World) -> None:
+    names = {item["metadata"]["name"] for item in world.store.list("ConfigMap")}
+    assert names == {"argocd-cm", "argocd-cmd-params-cm", "shop-config", "shop-features"}
+    (node,) = world.store.list("Node")
+    assert node["status"]["images"][0]["names"] == ["registry.local/shop:5f1c0de"]
+    (controller,) = world.store.list("StatefulSet")
+    assert controller["spec"]["template"]["spec"]["containers"][0]["image"] == "quay.io/argoproj/argocd:v3.2.6"
+    application = world.store.get("Application", "argocd", "shop") or {}
+    assert application["spec"]["source"]["repoURL"] == f"http://127.0.0.1:{world.ports.git}/env.git"
+
+
+def test_settings_reach_the_cluster(tmp_path: Path) -> None:
+    window = ArgoCd(deny_window=True, attempts=3)
+    one = made(tmp_path, workload=Workload(replicas=1, prestop_s=0), argocd=window, app=App(health_version="0badbad"),
+               target={"traffic": {"rate_per_s": 2}})  # fmt: skip
+    one.start()
+    try:
+        assert len(one.store.list("Pod", "shop")) == 1
+        assert get(one, "/health")[1]["X-App-Version"] == "0badbad"
+        (project,) = one.store.list("AppProject")
+        assert project["spec"]["syncWindows"][0]["kind"] == "deny"
+        operation = (one.store.get("Application", "argocd", "shop") or {})["status"]["operationState"]["operation"]
+        assert operation["sync"]["autoHealAttemptsCount"] == 3
+        assert tomllib.loads(one.folder.target.read_text())["traffic"]["rate_per_s"] == 2
+    finally:
+        one.stop()
+
+
+def test_after_the_end_nobody_listens_and_logs_are_all_that_is_left(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    one.start()
+    one.stop()
+    one.stop()  # again is nothing
+    for port in (one.ports.api, one.ports.ingress, one.ports.git):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "logs"}
+
+
+def test_a_start_that_is_cancelled_says_so(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    one.cancelled.set()
+    with pytest.raises(CancelledError):
+        one.start()
+    one.stop()
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "logs"}
+
+
+def test_a_world_that_cannot_get_healthy_says_what_was_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world_module, "_HEALTHY_S", 1.0)
+    one = made(tmp_path, app=App(never_ready=True))
+    with pytest.raises(CannotJudgeError, match=r"did not get healthy within 1 s: the Application is Synced and Progr"):
+        one.start()
+    one.stop()
+
+
+def test_a_bug_of_the_sandbox_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "failures", lambda _: ["KeyError: 'spec'"])
+    monkeypatch.setattr(command, "Settings", lambda **values: replace(Settings(), ports=ANY, **values))
+    with pytest.raises(CannotJudgeError, match="the sandbox itself failed: KeyError"):
+        command.run_sandbox((), tmp_path, "", 0, ["true"])
