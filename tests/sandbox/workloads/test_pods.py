@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -142,7 +143,8 @@ def test_a_pod_ends_after_prestop_and_sigterm(begin: Begin) -> None:
     world.until(lambda: pod["status"]["podIP"] not in world.ready_addresses(), "the endpoints to follow")
     assert world.ask(pod) is not None  # at SIGTERM it would have been gone before that
     world.until(lambda: pod["metadata"]["name"] not in {one["metadata"]["name"] for one in world.pods()})
-    assert world.ask(pod) is None
+    with pytest.raises(TimeoutError):  # nothing refuses there, and nothing answers
+        socket.create_connection((pod["status"]["podIP"], world.addresses.port), timeout=0.3)
 
 
 def test_the_steps_of_an_end(begin: Begin) -> None:

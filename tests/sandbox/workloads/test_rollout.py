@@ -44,11 +44,6 @@ def test_bounds(replicas: int, surge: object, unavailable: object, expected: tup
     assert (max_surge(item), max_unavailable(item)) == expected
 
 
-def test_a_recreate_has_no_bounds() -> None:
-    item: Object = {"spec": {"replicas": 3, "strategy": {"type": "Recreate"}}}
-    assert (max_surge(item), max_unavailable(item)) == (0, 0)
-
-
 @pytest.mark.parametrize(
     ("wanted", "old", "new", "expected"),
     [(2, 2, 0, 1), (2, 2, 1, 1), (2, 1, 1, 2), (2, 0, 1, 2), (10, 10, 0, 1)],

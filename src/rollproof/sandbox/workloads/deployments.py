@@ -2,7 +2,7 @@
 
 Follows kube-controller-manager 1.34 (pkg/controller/deployment), in the order of its writes too: a status is computed
 where the real one computes it, and in a rollout written after the ReplicaSet controller had its turn. Must never touch
-a pod.
+a pod. Knows one strategy: RollingUpdate.
 """
 
 from __future__ import annotations
@@ -85,10 +85,7 @@ class Deployments:
         if new is None:
             new = self._create(deployment, old)
             deployment = self._note_created(deployment, new, old)
-        if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
-            new, old = self._recreate(deployment, new, old)
-        else:
-            new, old = self._replace(deployment, new, old)
+        new, old = self._replace(deployment, new, old)
         self.rolled_out = self.rolled_out or any(replicas_of(one) for one in old)
         if status.is_complete(deployment, deployment.get("status") or {}):
             self._forget(deployment, old)
@@ -96,21 +93,12 @@ class Deployments:
         self._look_again(deployment)
 
     def _replace(self, deployment: Object, new: Object, old: list[Object]) -> tuple[Object, list[Object]]:
-        """RollingUpdate: more new pods if there is room, else fewer old ones if enough are available."""
+        """More new pods if there is room, else fewer old ones if enough are available."""
         has, wanted = replicas_of(new), replicas_of(deployment)
         size = wanted if has > wanted else rollout.new_replicas(deployment, [*old, new], has)
         if has != wanted and size != has:
             return self._resize(deployment, new, size), old
         return new, self._shrink(deployment, new, old)
-
-    def _recreate(self, deployment: Object, new: Object, old: list[Object]) -> tuple[Object, list[Object]]:
-        active = [one for one in old if replicas_of(one)]
-        if active:
-            return new, [self._resize(deployment, one, 0) if one in active else one for one in old]
-        pods = [pod for one in old for pod in self._store.list("Pod", one["metadata"]["namespace"])
-                if controller_of(pod).get("uid") == one["metadata"]["uid"]]  # fmt: skip
-        wanted = replicas_of(deployment)
-        return (new if pods or replicas_of(new) == wanted else self._resize(deployment, new, wanted)), old
 
     def _shrink(self, deployment: Object, new: Object, old: list[Object]) -> list[Object]:
         """First the old pods that are not available anyway, then as many as availability allows."""

@@ -52,17 +52,12 @@ def revision_of(item: Object) -> int:
 
 def max_surge(deployment: Object) -> int:
     """How many pods above the wanted number may exist."""
-    return _bounds(deployment)[0] if _is_rolling(deployment) else 0
+    return _bounds(deployment)[0]
 
 
 def max_unavailable(deployment: Object) -> int:
     """How many of the wanted pods may be missing."""
-    wanted = replicas_of(deployment)
-    return min(_bounds(deployment)[1], wanted) if _is_rolling(deployment) and wanted else 0
-
-
-def _is_rolling(deployment: Object) -> bool:
-    return bool((deployment["spec"].get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate")
+    return min(_bounds(deployment)[1], replicas_of(deployment))
 
 
 def _bounds(deployment: Object) -> tuple[int, int]:
@@ -90,8 +85,6 @@ def total(replicasets: Sequence[Object]) -> int:
 def new_replicas(deployment: Object, replicasets: Sequence[Object], has: int) -> int:
     """The replicas that the new ReplicaSet may have now; `has` is what its spec wants so far."""
     room = replicas_of(deployment) + max_surge(deployment) - total(replicasets)
-    if not _is_rolling(deployment):
-        return replicas_of(deployment)
     return has if room <= 0 else has + min(room, replicas_of(deployment) - has)
 
 
