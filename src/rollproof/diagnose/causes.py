@@ -139,10 +139,11 @@ def _in_flight_cut(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding 
 
 
 def _termination(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
-    """Requests still went to a pod that had stopped to serve."""
+    """Requests still went to a pod that had stopped to serve; not if the bad answers name others."""
+    named = burst.named()
     for life in lives:
         begin_s = life.terminating_s
-        if begin_s is None:
+        if begin_s is None or (named and life.name not in named):
             continue
         out_s = max(life.out_of_service_s or begin_s, begin_s) + _AFTER_SERVICE_S
         if not begin_s - _SLACK_S - burst.took_s() <= burst.start_s <= out_s:
@@ -224,15 +225,13 @@ def _way_in(facts: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | N
 
 def _bad_answers(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
     """Pods that were ready and stayed so gave whole answers that were wrong: each named itself in its answer."""
-    rows = burst.rows
-    named = rows["served_by"] > 0
-    if named.mean() < _MOST or burst.share("http.5", "body.", "read.truncated") < _MOST:
+    rows, pods = burst.rows, burst.named()
+    if not pods or burst.share("http.5", "body.", "read.truncated") < _MOST:
         return None
-    pods = sorted({burst.log.pods[int(pod)] for pod in np.unique(rows["served_by"][named])})
-    versions = sorted({burst.log.versions[int(one)] for one in np.unique(rows["version"][named])} - {""})
+    versions = sorted({burst.log.versions[int(one)] for one in np.unique(rows["version"])} - {""})
     return Finding(
         "BAD_ANSWERS",
-        f"{len(rows)} answers ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(pods)} "
+        f"{len(rows)} answers ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(sorted(pods))} "
         f"(version {', '.join(versions) or 'unknown'}), at no step of the rollout",
         "see the app's own log of these pods at that moment; readiness did not notice",
     )

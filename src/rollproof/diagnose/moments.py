@@ -18,6 +18,7 @@ from rollproof.core.requests import RequestLog
 
 __all__ = ["Burst", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
 
+_NEARLY_ALL = 0.8
 _APART_S = 1.0  # failures further apart than this are told apart
 
 
@@ -55,6 +56,13 @@ class Burst:
         """The pod that gave most of the bad answers, "" if none is known."""
         named = self.rows["served_by"][self.rows["served_by"] > 0]
         return self.log.pods[int(np.bincount(named).argmax())] if len(named) else ""
+
+    def named(self) -> frozenset[str]:
+        """The pods that name themselves in the bad answers; empty unless nearly all answers name one."""
+        indices = self.rows["served_by"]
+        if (indices > 0).mean() < _NEARLY_ALL:
+            return frozenset()
+        return frozenset(self.log.pods[int(index)] for index in np.unique(indices[indices > 0]))
 
     def took_s(self) -> float:
         """How long the longest of them had been under way when it failed."""

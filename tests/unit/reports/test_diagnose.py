@@ -163,9 +163,11 @@ def test_behind_a_proxy_a_lost_client_connection_is_no_pods_fault(
 
 
 def test_whole_but_wrong_answers_of_ready_pods_are_named_with_their_pods(facts: Facts) -> None:
-    broken = failing(facts, np.arange(50.0, 51.0, 0.1), "http.503", served_by=4)
+    late = READY + 3.2  # while the last old pod terminates, which the answers do not name
+    broken = failing(facts, np.arange(late, late + 0.5, 0.1), "http.503", served_by=4)
     assert found(broken) == ["BAD_ANSWERS"]
     assert "shop-7d4b-ddddd" in causes(broken)[0].text
+    assert found(failing(facts, np.arange(late, late + 0.5, 0.1), "http.503")) == ["PRESTOP_TOO_SHORT"]
 
 
 def test_silence_at_no_step_of_the_rollout_is_a_stall(facts: Facts) -> None:
