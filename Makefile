@@ -10,9 +10,10 @@ LAB ?= sandbox
 TARGET ?= targets/$(if $(filter kind,$(LAB)),lab,sandbox).toml
 DRILL ?= all
 WORKERS ?= auto
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test test-sandbox test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
+.PHONY: help venv format lint test test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,14 @@ test: lint ## Lint and unit tests: no cluster, no root, minutes
 
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
 	$(BIN)/python -m pytest -p no:rollproof tests/sandbox tests/conformance
+
+truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS=--write: docs/truth.md)
+ifeq ($(LAB),kind)
+	$(BIN)/python -m lab up
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind/test_truth.py
+else
+	$(BIN)/python -m tests.truth $(ARGS)
+endif
 
 test-kind: lab ## The whole drill, and known-bad releases, on the lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind
