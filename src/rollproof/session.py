@@ -85,6 +85,7 @@ class Session:
         self._release: Release | None = None
         self._drill = ""
         self._lock_lost = False
+        self._said = ""  # why the last drill ended, which its caller has told the person
         self._closed = False
 
     # -- before the drills --------------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ class Session:
         """A drill ended: finished, error, interrupted or skipped. Only the first word counts."""
         if not self._drill:
             return
-        self._drill = ""
+        self._drill, self._said = "", reason
         outcome = Outcome.OK if what in {"finished", "skipped"} else Outcome.UNKNOWN
         with suppress(UnwritableError):  # then the drill is not over in the folder, which is judged as that
             self.folder.record("run", "clock", "read", data=clock_pair())
@@ -288,7 +289,8 @@ class Session:
             untold = max(report.exit_code, CannotJudgeError.exit_code)  # a failed undo outranks it
             report = replace(report, result=Result.INCONCLUSIVE, exit_code=untold)
             hint = f"when there is room again: `rollproof undo {folder.path}`, then `rollproof judge {folder.path}`"
-            self.console.problem(f"the run is not whole in its folder, so it proves nothing: {error}", hint)
+            said = "" if str(error) in self._said else f": {error}"
+            self.console.problem(f"the run is not whole in its folder, so it proves nothing{said}", hint)
         self.console.verdicts(report, folder=folder.path)
         folder.close()
         return untold

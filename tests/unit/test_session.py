@@ -293,6 +293,11 @@ def test_a_disk_that_fills_up_ends_the_drill_and_everything_is_undone(
     drill = run.begin("release")
     run.release.deploy()
     fill_up(run, disk)
+    pod = world.api.objects["pods", "web-3-0"]
+    world.api.put("pods", {**pod, "status": {**pod["status"], "phase": "Running"}})
+    watches = run._watches
+    assert watches is not None
+    assert watches.poll(lambda: True if watches.pods()["web-3-0"].phase == "Running" else None, timeout_s=10), "blind"
     with pytest.raises(UnwritableError, match=r"timeline\.jsonl cannot be written: No space left on device"):
         drill.judge("release")
     run.end("error", "no space")

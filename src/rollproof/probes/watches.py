@@ -24,6 +24,7 @@ from rollproof.core.event import Outcome, Recorder
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
+from rollproof.runfolder import UnwritableError
 from rollproof.scheduling import quick
 
 __all__ = ["WaitExpiredError", "Watches"]
@@ -252,9 +253,7 @@ class Watches:
         except Exception as error:  # noqa: BLE001 - a bug in here must end the wait of others, not this thread alone
             self._broken = f"{stream.kind}: {type(error).__name__}: {error}"
             stream.away = self._broken
-            with suppress(RollproofError):  # where nothing can be written any more, this cannot either
-                self._gap(stream, time.monotonic(), self._broken, lost=True)
-            self._wake()
+            self._gap(stream, time.monotonic(), self._broken, lost=True)
 
     def _read(self, stream: _Stream) -> tuple[float, str]:
         """Take events until the watch ends: (since when nothing came, why)."""
@@ -294,11 +293,16 @@ class Watches:
         self._gap(stream, since_s, reason, lost=stream.lost)
 
     def _gap(self, stream: _Stream, since_s: float, reason: str, *, lost: bool) -> None:
-        self._recorder.record(
-            "watch", f"Watch/{stream.kind}", "gap", outcome=Outcome.UNKNOWN, start_s=since_s, end_s=time.monotonic(),
+        self._record(
+            f"Watch/{stream.kind}", "gap", outcome=Outcome.UNKNOWN, start_s=since_s, end_s=time.monotonic(),
             data={"lost": lost, "reason": reason},
         )  # fmt: skip
         self._wake()
+
+    def _record(self, subject: str, what: str, **fact: Any) -> None:
+        """A fact, if it can be written. Else the drill's own next fact ends it, and the undo has to see on."""
+        with suppress(UnwritableError):
+            self._recorder.record("watch", subject, what, **fact)
 
     def _take(
         self, stream: _Stream, what: str, name: str, view: Any, *, initial: bool = False,
@@ -310,7 +314,7 @@ class Watches:
         if not heartbeat:  # a change of no word of ours is no fact
             data = {**asdict(view), "initial": True} if initial else asdict(view)
             subject = f"{stream.kind}/{stream.namespace}/{name}"
-            self._recorder.record("watch", subject, what, start_s=arrived_s, data=data)
+            self._record(subject, what, start_s=arrived_s, data=data)
         with self._changed:
             if what == "deleted":
                 stream.known.pop(name, None)
