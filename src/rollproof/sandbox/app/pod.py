@@ -6,7 +6,6 @@ stdout: {"listening": true} once.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
@@ -14,7 +13,7 @@ import time
 from rollproof.sandbox.app.answers import Answers
 from rollproof.sandbox.app.client import Client
 from rollproof.sandbox.app.troubles import Troubles
-from rollproof.sandbox.wire.loop import Loop, first_line, now, say
+from rollproof.sandbox.wire.loop import Loop, become_quick, first_line, now, say
 from rollproof.sandbox.wire.stream import Listener
 
 TYPE_CHECKING = False
@@ -31,8 +30,7 @@ _CHECK_S = 0.01
 def main(born_s: float) -> None:
     """Serve until killed."""
     told, rest = first_line()
-    gc.freeze()
-    gc.disable()  # a collection would be a pause that no setting asked for
+    become_quick()
     time.sleep(max(0.0, told["app"]["start_s"] - (now() - born_s)))
     pod = Pod(told)
     pod.start(rest)

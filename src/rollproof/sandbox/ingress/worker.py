@@ -7,14 +7,13 @@ stdout: {"listening": true, "port": n}, or {"error": why}.
 
 from __future__ import annotations
 
-import gc
 import os
 
 from rollproof.sandbox.ingress.accesslog import AccessLog
 from rollproof.sandbox.ingress.client import Client
 from rollproof.sandbox.ingress.pods import Pods
 from rollproof.sandbox.ingress.troubles import Troubles
-from rollproof.sandbox.wire.loop import Loop, first_line, now, say
+from rollproof.sandbox.wire.loop import Loop, become_quick, first_line, now, say
 from rollproof.sandbox.wire.stream import Listener
 
 TYPE_CHECKING = False
@@ -33,8 +32,7 @@ _SWEEP_S = 0.5
 def main() -> None:
     """Serve until killed."""
     told, rest = first_line()
-    gc.freeze()
-    gc.disable()  # a collection would be a pause that no setting asked for
+    become_quick()
     try:
         worker = Worker(told)
     except OSError as error:

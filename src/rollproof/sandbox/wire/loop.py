@@ -5,6 +5,7 @@ The end of stdin means that the parent is gone: the process ends at once, whatev
 
 from __future__ import annotations
 
+import gc
 import heapq
 import json
 import os
@@ -18,12 +19,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["IN", "OUT", "Loop", "Timer", "first_line", "now", "say"]
+__all__ = ["IN", "OUT", "Loop", "Timer", "become_quick", "first_line", "now", "say"]
 
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 now = time.monotonic
 _STDIN = 0
+_PRIORITY = 10
 _CHUNK = 65_536
+
+
+def become_quick() -> None:
+    """Go before other programs if we may (only root), and never pause to collect garbage.
+
+    An answer that waits for a busy machine looks like a sick target. The load generator goes first (`SCHED_FIFO` 50).
+    """
+    gc.freeze()
+    gc.disable()
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+    except OSError:
+        return
 
 
 class Timer:
