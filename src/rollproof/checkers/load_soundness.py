@@ -14,6 +14,7 @@ from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["check"]
 
+_STALL_MAX_MS = 1000.0  # in a long run a stop of the whole generator is a small share, and still a stop
 _RATE_MIN = 0.95  # of the planned rate, in each part of the run
 _CPU_MAX = 0.8  # of one core: above it the generator waits for itself
 _CLOCK_STEP_MAX_S = 1.0  # between the two clocks; a virtual machine that was suspended shows here
@@ -82,6 +83,8 @@ def _pace(facts: Facts, log: RequestLog, numbers: dict[str, Number]) -> list[str
     if share_late > facts.plan.target.traffic.late_share_max:
         worst = f"worst {numbers['late_ms_max']} ms"
         troubles.append(f"{share_late:.1%} of the requests were sent more than 5 ms late ({worst})")
+    if float(numbers["late_ms_max"] or 0.0) > _STALL_MAX_MS:
+        troubles.append(f"it stood still: a request was sent {numbers['late_ms_max']} ms late")
     if float(numbers["cpu_share"] or 0.0) > _CPU_MAX:
         troubles.append(f"it used {numbers['cpu_share']:.0%} of a core, so it may have waited for itself")
     return troubles

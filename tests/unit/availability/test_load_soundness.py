@@ -65,6 +65,15 @@ def test_too_many_late_dispatches() -> None:
     assert judge(Requests().blind(at=110.0, until=110.5)).result is Result.PASS
 
 
+@pytest.mark.parametrize(("stalled_s", "result"), [(0.9, Result.PASS), (1.1, Result.INCONCLUSIVE)])
+def test_a_stop_is_a_stop_however_small_its_share(stalled_s: float, result: Result) -> None:
+    stopped = Requests(start=0.0, seconds=200.0).blind(at=50.0, until=50.0 + stalled_s)
+    verdict = judge(stopped)
+    assert float(verdict.numbers["late_share"] or 0) < 0.01
+    assert verdict.result is result, verdict.why
+    assert ("it stood still" in verdict.why) is (result is Result.INCONCLUSIVE)
+
+
 @pytest.mark.parametrize(("at", "part"), [(92.0, "before"), (110.0, "during"), (130.0, "after")])
 def test_a_rate_that_was_not_reached_in_any_part_of_the_run(at: float, part: str) -> None:
     verdict = judge(Requests().without(at=at, until=at + 3.0))
