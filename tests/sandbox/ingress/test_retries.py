@@ -15,7 +15,7 @@ from tests.sandbox.ingress.proxied import HOST, Listen, Proxy, Script
 
 Start = Callable[..., Pod]
 Dead = Callable[[], str]
-GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def tried(proxy: Proxy) -> tuple[int, list[str]]:
