@@ -306,22 +306,19 @@ def noop_commit(stage: Stage) -> Iterator[None]:
 
 
 def healed_by_a_person(stage: Stage) -> AbstractContextManager[None]:
-    """Somebody sees the ConfigMap change and puts it back at once."""
+    """Somebody sees the ConfigMap change and puts it back; Argo CD looks away so that the person is first."""
     core = kubernetes.client.CoreV1Api(stage.api)
     where = ("angelpay-config", NAMESPACE)
     before = core.read_namespaced_config_map(*where)
 
-    def deed(_: Await) -> None:
-        stream = kubernetes.watch.Watch()
-        watching = stream.stream(
-            core.list_namespaced_config_map, NAMESPACE, field_selector=f"metadata.name={where[0]}",
-            resource_version=before.metadata.resource_version, timeout_seconds=120,
-        )  # fmt: skip
-        for event in watching:
-            if event["object"].data != before.data:
-                core.patch_namespaced_config_map(*where, {"data": before.data}, field_manager=PERSON)
-                break
-        stream.stop()
+    def deed(fact: Await) -> None:
+        fact("drift", "before")
+        stage.hold(held=True)
+        try:
+            fact("drift", "injected")
+            core.patch_namespaced_config_map(*where, {"data": before.data}, field_manager=PERSON)
+        finally:
+            stage.hold(held=False)
 
     return actor(stage, deed)
 
