@@ -87,6 +87,11 @@ def _refused(for_s: float, rate_per_s: float, **traffic: Any) -> Change:
     }
 
 
+_RELOAD_DROPS: Change = {  # enough requests under way at every moment
+    "ingress": {"troubles": _once("reload-drop", 3.0, 0.1)}, "app": {"latency_s": 0.04}, "next_app": {"latency_s": 0.04},
+    **_patient(rate_per_s=400),
+}  # fmt: skip
+
 _DEFECTS = (
     *_of(
         "release",
@@ -178,10 +183,10 @@ _DEFECTS = (
          _fail("availability", "READINESS_LIES"), {"one_next_pod": {"on_ready": _once("http-500", 0.1, 600.0)}}),
         ("ingress-reload-drops", "the ingress reloads and drops requests on reused connections", LOAD,
          _fail("availability", "INGRESS_RELOAD"),
-         {"ingress": {"troubles": _once("reload-drop", 3.0, 0.15)}, **_patient(), "no_control": True}),
+         {**_RELOAD_DROPS, "no_control": True}),
         ("ingress-reload-drops-control", "the same, and the control probe sees it: not the app's fault", LOAD,
          _open("availability", "control probe failed too"),
-         {"ingress": {"troubles": _once("reload-drop", 3.0, 0.15)}, **_patient()}),
+         _RELOAD_DROPS),
     ),
     *_of(
         "drift",

@@ -101,7 +101,7 @@ class Ingress:
     """The proxy in front (`ingress/proxy.py`). Troubles count from the first change of endpoints after the start.
 
     Kinds: "refuse" (the listener is closed, open connections go on), "reload" (workers are replaced, nothing lost),
-    "reload-drop" (the same, and for `for_s` the next request on each client connection from before gets no answer),
+    "reload-drop" (the same, but what runs is cut, and for `for_s` the next request on each idle connection is, too),
     "drop-reused" (up to `drops` requests for the app on reused client connections get no answer).
     """
 

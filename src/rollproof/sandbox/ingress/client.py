@@ -64,6 +64,13 @@ class Client(Stream):
             exchange.aborted()
         self.close()
 
+    def cut(self) -> None:
+        """Reset it in the middle of an answer."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.aborted()
+        self.reset()
+
     def close(self) -> None:
         """Forget it."""
         super().close()

@@ -55,15 +55,19 @@ class Troubles:
             client.last = True
 
     def _reload_and_drop(self, for_s: float, share: Share) -> None:
-        """The same, but a client that uses its idle connection again within `for_s` meets a reset.
+        """The same, but what runs is cut, and a client that uses its idle connection again within `for_s` is too.
 
         A client that looks before it sends notices a connection that was reset while idle. Those are hit that were
         sound when the client looked, so the reset must come with the request.
         """
         self._reload()
-        doomed = [one for one in self._worker.clients if one.used and not one.busy and share.hits()]
+        chosen = [one for one in self._worker.clients if one.used and share.hits()]
+        doomed = [one for one in chosen if not one.busy]
         for client in doomed:
             client.doomed = True
+        for client in chosen:
+            if client.busy:
+                client.cut()
 
         def over() -> None:
             for client in doomed:
