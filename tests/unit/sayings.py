@@ -49,6 +49,7 @@ def rollouts() -> Told:
     yield "an old pod stays", stuck()
     yield "an old pod stays, and we lost sight of it", stuck(outcome=UNKNOWN)
     yield "an old pod stays, and somebody else has taken over", stuck(cause="Superseded")
+    yield "an old pod stays, and a rollback was overwritten", stuck(source="rollback", cause="Overwritten")
     half = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
     yield "the run ended half-way", half
     told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118).legs()
@@ -259,6 +260,7 @@ def undos() -> Told:
         return told.tell("undo", f"Undo/{name}", end, at=at, **data) if end else told
 
     yield "nothing was changed", Story()
+    yield "what others write is not the journal", Story().tell("drift", "Drift/image", "written", at=1)
     yield "all undone", entry(entry(Story(), "1", "done"), "2", "not-needed")
     yield "tried again until it worked", entry(Story(), "1", "failed").tell("undo", "Undo/1", "done", at=151)
     yield "it never ran", entry(entry(entry(Story(), "2"), "1"), "3", "done")
@@ -269,7 +271,7 @@ def undos() -> Told:
     )
     yield (
         "left",
-        entry(entry(Story(), "1", "left", at=151, expected="a", found="b"), "2", "left", expected="c", found=None),
+        entry(entry(Story(), "1", "left", at=151, expected="a", found=None), "2", "left", expected="c", found="d"),
     )
     yield "an end without a beginning", Story().tell("undo", "Undo/1", "failed", at=150, reason="403")
 
@@ -429,6 +431,10 @@ def availabilities() -> Told:
     yield "failed later", told(clean().fail(at=140, until=140.1).fail("control", at=140))
     back = Story("rollback").release_started(source="rollback").pods_replaced(sha=OLD).legs(source="rollback")
     yield "a rollback", told(Requests(start=88.0, seconds=53.0, version=NEW).says(OLD, at=115.0), back)
+    half = Story().tell("release", RELEASE, "started", at=100, new_sha=NEW, old_pods=[{"uid": "uid-old-1"}])
+    yield "the old sha is not known", told(clean(), half.pods_replaced().legs())
+    half = Story().tell("release", RELEASE, "started", at=100, old_sha=OLD, old_pods=[{"uid": "uid-old-1"}])
+    yield "the new sha is not known", told(clean(), half.pods_replaced().legs())
     nameless = Story().tell("release", "Release/?", "started", at=100, old_pods=[{"uid": "uid-old-1"}])
     yield "shas not known", told(clean(), nameless.pods_replaced().legs())
 

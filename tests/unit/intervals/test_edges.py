@@ -255,6 +255,16 @@ class TestStatistics:
         log.rows["done_ns"][1] += 1
         assert left_after_one_retry(log, log.rows["outcome"] == 1) == 2
 
+    def test_a_failure_that_is_known_after_the_last_request_was_never_tried_again(self) -> None:
+        log = replace(lane(*"fg"), open_loop=("keepalive-get",))
+        log.rows["done_ns"][0] = 11 * MS
+        assert left_after_one_retry(log, log.rows["outcome"] == 1) == 1
+
+    @pytest.mark.parametrize("outcome", ["read.eof", "read.ECONNRESET", "send.EPIPE", "send.ECONNRESET"])
+    def test_before_any_byte_of_an_answer(self, outcome: str) -> None:
+        log = replace(lane(*"gfg"), open_loop=("keepalive-get",), outcomes=("", outcome, ""))
+        assert left_after_one_retry(log, log.rows["outcome"] == 1) == 0
+
     def test_a_retry_goes_by_a_new_connection_where_there_is_such_a_lane(self) -> None:
         hurt = Requests().fail(at=100.0, until=101.0, outcome="connect.ECONNREFUSED").build()
         failed = hurt.rows["outcome"] > 0
