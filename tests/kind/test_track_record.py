@@ -1,7 +1,7 @@
-"""The track record: what rollproof must catch on a real cluster, and what it must refuse to judge.
+"""The track record's long cases: what rollproof must refuse to judge, and what it undoes after `kill -9`.
 
-Known-bad releases end with exit code 1 and the right checker's FAIL; runs in which the harness or the platform was in
-trouble end with 3. No verdict is ever tried again until it suits.
+Runs in which the harness or the platform was in trouble end with 3. No verdict is ever tried again until it suits. The
+defects that the sandbox has too are in test_truth.py.
 """
 
 from __future__ import annotations
@@ -16,57 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lab_user import APP, NAMESPACE, EnvRepo, Tool, end, kubectl, patched, settle
-
-KUSTOMIZATION = "overlays/dev/kustomization.yaml"
-NO_PRESTOP = """
-  - target: {kind: Deployment, name: angelpay}
-    patch: |-
-      - op: remove
-        path: /spec/template/spec/containers/0/lifecycle
-"""
-
-
-class TestKnownBad:
-    def test_an_app_that_exits_at_sigterm_loses_requests(
-        self, tool: Tool, env_repo: EnvRepo, releases: dict[str, str]
-    ) -> None:
-        """No preStop, and the app dies at once: requests are lost while the ingress still sends them to it."""
-        overlay = env_repo.folder / KUSTOMIZATION
-        text = overlay.read_text()
-        current = next(line for line in text.splitlines() if "newTag:" in line)
-        text = text.replace(current, current.split("newTag:")[0] + f"newTag: {releases['exits-at-sigterm']}")
-        text = text.replace("\npatches:\n", f"\npatches:{NO_PRESTOP}", 1) if "\npatches:\n" in text else (
-            f"{text.rstrip()}\npatches:{NO_PRESTOP}"
-        )  # fmt: skip
-        overlay.write_text(text)
-        settle(env_repo.push("test: an app that exits at SIGTERM, no preStop"))
-
-        ended = tool.drill("zero-downtime", "--sha", releases["second"])
-
-        assert ended.exit_code == 1
-        assert ended.result("availability") == {"FAIL"}
-        assert ended.result("rollout") == {"PASS"}
-
-    def test_a_health_page_that_reports_a_wrong_version(
-        self, tool: Tool, env_repo: EnvRepo, releases: dict[str, str]
-    ) -> None:
-        before = env_repo.tree()
-        ended = tool.drill("release", "--sha", releases["wrong-version"])
-
-        assert ended.exit_code == 1
-        assert ended.result("version") == {"FAIL"}
-        assert env_repo.tree() == before, "on FAIL the release drill restores what was before"
-
-    def test_self_heal_switched_off(self, tool: Tool) -> None:
-        off = {"spec": {"syncPolicy": {"automated": {"selfHeal": False}}}}
-        on = {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}}
-        with patched("application", APP, "argocd", off, on):
-            ended = tool.drill("drift", "--trial", "configmap")
-
-            assert ended.exit_code == 1
-            assert ended.result("drift") == {"FAIL"}
-            assert "selfHeal" in ended.why("drift")
-            assert ended.result("undo") == {"PASS"}
 
 
 class TestInconclusive:
