@@ -198,9 +198,9 @@ class Handler(BaseHTTPRequestHandler):
         before = self._serving.store.get(place.kind.name, place.namespace, place.name)
         after = write()
         changed = before is None or before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]
-        if changed and not _is_dry(query):
-            self._serving.wrote(place.kind.name, self._manager(query), deleted=False)
         self._json(200, after)
+        if changed and not _is_dry(query):  # only now: the answer must not be lost by what the write sets off
+            self._serving.wrote(place.kind.name, self._manager(query), deleted=False)
 
     def _delete(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         options = _body(sent) if sent else {}
@@ -213,9 +213,9 @@ class Handler(BaseHTTPRequestHandler):
         )  # fmt: skip
         if gone is None:
             raise errors.not_found(place.kind, place.name)
+        self._json(200, deleted_answer(place.kind, gone))
         if not dry:
             self._serving.wrote(place.kind.name, "", deleted=True)
-        self._json(200, deleted_answer(place.kind, gone))
 
     def _manager(self, query: Mapping[str, str]) -> str:
         return query.get("fieldManager") or self.headers.get("User-Agent", "unknown").partition("/")[0]

@@ -106,9 +106,11 @@ class ApiServer:
                 self._listener.start()
 
     def _end_watches(self, trouble: Trouble) -> None:
+        self._store.await_told()  # a watch that ends has told what made it end
         self._end_all(trouble.share)
 
     def _expire_watches(self, trouble: Trouble) -> None:
+        self._store.await_told()
         self._store.expire()
         self._end_all(trouble.share)
 

@@ -218,6 +218,12 @@ class Store:
         with self._lock:
             return *self.list_at(kind, namespace), self.subscribe(heard)
 
+    def await_told(self) -> None:
+        """Return when every subscriber has been told what was written before. Not to be called by a subscriber."""
+        with self._telling:
+            pass
+        self._tell()  # who wrote while we held it left it to us
+
     def expire(self) -> None:
         """Every version up to now is gone: a watch from one of them gets 410."""
         with self._lock:

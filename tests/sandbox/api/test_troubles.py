@@ -1,0 +1,214 @@
+"""Every trouble of `settings.ApiServer`: it does what it says, at its moment, and nothing happens without it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object, UnreachableError, WatchStream
+from rollproof.sandbox.api.troubles import ARGO_MANAGER
+from rollproof.sandbox.settings import ApiServer, Trouble
+from tests.sandbox.api.conftest import Served, configmap, pod
+
+Serve = Callable[..., Served]
+_LEASE = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"name": "rollproof", "namespace": "shop"},
+}
+_APPLICATION = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "spec": {},
+                "metadata": {"name": "shop", "namespace": "argocd"}}  # fmt: skip
+
+
+def on_rollout(kind: str, **more: float) -> ApiServer:
+    return ApiServer(on_rollout=(Trouble(kind=kind, **more),))
+
+
+def watch(served: Served, kind: str = "Deployment", since: str = "") -> WatchStream:
+    return served.kube.watch(kind, "shop", resource_version=since or served.version(kind))
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline_s, f"waited 10 s for {what}"
+        time.sleep(0.005)
+
+
+def is_away(kube: Kube) -> bool:
+    try:
+        kube.version()
+    except UnreachableError:
+        return True
+    return False
+
+
+def test_away_refuses_and_cuts_and_comes_back(serve: Serve) -> None:
+    served = serve(on_rollout("away", for_s=0.5))
+    stream = watch(served)
+    served.roll()
+    with pytest.raises(UnreachableError):
+        list(stream)
+    assert is_away(served.kube)
+    until(lambda: not is_away(served.kube), "the API server's return")
+    assert served.kube.get("Deployment", "shop", "shop")["metadata"]["generation"] == 2
+
+
+def test_away_later(serve: Serve) -> None:
+    served = serve(on_rollout("away", after_s=0.3, for_s=60))
+    served.roll()
+    assert not is_away(served.kube)
+    until(lambda: is_away(served.kube), "the API server's leaving")
+    served.server.stop()  # while it is away: it must not come back
+    assert is_away(served.kube)
+
+
+def test_ended_watches_go_on_from_where_they_were(serve: Serve) -> None:
+    served = serve(on_rollout("end-watches"))
+    stream = watch(served)
+    served.roll()
+    events = list(stream)
+    assert [kind for kind, _ in events] == ["MODIFIED"]
+    served.roll("registry.local/shop:c93d4f0")
+    resumed = watch(served, since=events[-1][1]["metadata"]["resourceVersion"])
+    assert next(iter(resumed))[0] == "MODIFIED"
+    resumed.close()
+
+
+def test_half_of_the_watches_end(serve: Serve) -> None:
+    served = serve(on_rollout("end-watches", share=0.5))
+    streams = [watch(served, "ConfigMap") for _ in range(4)]
+    served.roll()
+    until(lambda: len(served.server._watches) == 2, "two ended watches")
+    for stream in streams:
+        stream.close()
+
+
+def test_expired_watches_need_a_new_list(serve: Serve) -> None:
+    served = serve(on_rollout("expire-watches"))
+    version = served.version("Deployment")
+    stream = watch(served)
+    served.roll()
+    events = list(stream)
+    for since in (version, events[-1][1]["metadata"]["resourceVersion"]):
+        with pytest.raises(ApiError) as caught:
+            list(watch(served, since=since))
+        assert (caught.value.status, caught.value.reason) == (410, "Expired")
+    served.roll("registry.local/shop:c93d4f0")
+    again = watch(served)
+    served.roll()
+    assert next(iter(again))[0] == "MODIFIED"
+    again.close()
+
+
+def test_blind_watches_of_pods_lose_what_happened(serve: Serve) -> None:
+    served = serve(on_rollout("blind-watches", for_s=0.5))
+    version = served.version("Pod")
+    pods, deployments = watch(served, "Pod"), watch(served)
+    served.roll()
+    until(lambda: served.server._blind == {"Pod"}, "blindness")
+    served.store.create(pod("lost"), manager="test")
+    served.server.bookmark()
+    assert next(iter(deployments))[0] == "MODIFIED"
+    deployments.close()
+    assert list(pods) == []
+    with pytest.raises(ApiError) as caught:
+        list(watch(served, "Pod", version))
+    assert caught.value.status == 410
+    until(lambda: not served.server._blind, "sight")
+    again = watch(served, "Pod")
+    served.store.create(pod("seen"), manager="test")
+    assert next(iter(again))[1]["metadata"]["name"] == "seen"
+    again.close()
+
+
+def _scale(served: Served) -> None:
+    served.store.mutate(
+        "Deployment", "shop", "shop", lambda item: item["spec"].update(replicas=3), manager=ARGO_MANAGER
+    )
+
+
+def _status(served: Served) -> None:
+    served.store.mutate(
+        "Deployment", "shop", "shop", lambda item: item["status"].update(replicas=3), manager=ARGO_MANAGER,
+        subresource="status",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [_scale, _status, lambda served: served.roll(manager="rollproof"), lambda served: served.roll(manager="kubectl")],
+)
+def test_what_is_no_rollout(serve: Serve, deed: Callable[[Served], None]) -> None:
+    served = serve(on_rollout("away", for_s=60))
+    deed(served)
+    assert served.server._troubles._timers == set()
+    served.roll("registry.local/shop:c93d4f0")
+    until(lambda: is_away(served.kube), "the rollout's trouble")
+
+
+def _deed(kube: Kube, name: str) -> None:
+    body: Object = {"metadata": {"annotations": {"note": "1"}}}
+    match name:
+        case "patch":
+            kube.patch("Deployment", "shop", "shop", {"spec": {"replicas": 3}}, how=STRATEGIC)
+        case "delete":
+            kube.delete("ConfigMap", "shop", "shop-config")
+        case "dry":
+            kube.patch("Deployment", "shop", "shop", body, dry_run=True)
+        case "void":
+            kube.patch("Deployment", "shop", "shop", {"spec": {"replicas": 2}})
+        case "lease":
+            kube.create("Lease", "shop", _LEASE)
+            kube.patch("Lease", "shop", "rollproof", body)
+            kube.delete("Lease", "shop", "rollproof")
+        case "application":
+            kube.patch("Application", "argocd", "shop", body)
+
+
+@pytest.mark.parametrize("name", ["patch", "delete"])
+def test_a_drift_by_rollproof_is_a_moment(serve: Serve, name: str) -> None:
+    served = _with_objects(serve(ApiServer(on_drift=(Trouble(kind="away", for_s=60),))))
+    _deed(served.kube, name)
+    until(lambda: is_away(served.kube), "the drift's trouble")
+
+
+@pytest.mark.parametrize("name", ["dry", "void", "lease", "application"])
+def test_what_is_no_drift(serve: Serve, name: str) -> None:
+    served = _with_objects(serve(ApiServer(on_drift=(Trouble(kind="away", for_s=60),))))
+    _deed(served.kube, name)
+    assert served.server._troubles._timers == set()
+
+
+def test_without_settings_nothing_happens(serve: Serve) -> None:
+    served = _with_objects(serve())
+    served.roll()
+    _deed(served.kube, "patch")
+    assert served.server._troubles._timers == set()
+    assert served.kube.get("Deployment", "shop", "shop")["spec"]["replicas"] == 3
+
+
+def test_a_webhook_voids_patches_by_rollproof(serve: Serve) -> None:
+    served = _with_objects(serve(ApiServer(voids_patches=True)))
+    before = served.kube.get("Deployment", "shop", "shop")
+    for dry_run in (True, False):
+        after = served.kube.patch("Deployment", "shop", "shop", {"spec": {"replicas": 9}}, dry_run=dry_run)
+        assert after == before
+    stale = {"spec": {"replicas": 9}, "metadata": {"resourceVersion": "1"}}
+    with pytest.raises(ApiError, match="Conflict"):
+        served.kube.patch("Deployment", "shop", "shop", stale)
+    note = {"metadata": {"annotations": {"note": "1"}}}
+    assert served.kube.patch("Application", "argocd", "shop", note)["metadata"]["annotations"] == {"note": "1"}
+
+
+def test_an_unknown_trouble_is_a_mistake(serve: Serve) -> None:
+    with pytest.raises(ValueError, match="gremlins"):
+        serve(on_rollout("gremlins"))
+
+
+def _with_objects(served: Served) -> Served:
+    served.store.create(_APPLICATION, manager="test")
+    served.store.create(configmap("shop-config", GREETING="hello"), manager="test")
+    return served
