@@ -13,7 +13,7 @@ WORKERS ?= auto
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
+.PHONY: help venv format lint test mutation test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ lint: $(READY) ## Style, types, and the direction of imports
 
 test: lint ## Lint and unit tests: no cluster, no root, minutes
 	$(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) tests/unit
+
+mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module): docs/mutation.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutation]'
+	$(BIN)/python tests/mutation.py $(ARGS)
 
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
 	$(BIN)/python -m pytest -p no:rollproof tests/sandbox tests/conformance

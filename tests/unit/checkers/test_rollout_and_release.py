@@ -7,7 +7,7 @@ from story import Story, good_release
 
 from rollproof.checkers import judge, release, rollback, rollout
 from rollproof.core.event import Outcome
-from rollproof.core.verdict import Result
+from rollproof.core.verdict import Result, Verdict
 
 
 class TestRollout:
@@ -145,11 +145,13 @@ class TestRollback:
 class TestJudge:
     def test_an_unknown_checker_is_inconclusive(self) -> None:
         (verdict,) = judge(good_release().facts(), ["no-such-checker"])
-        assert verdict.result is Result.INCONCLUSIVE
-        assert verdict.drill == "zero-downtime"
+        why = (
+            "this version of rollproof has no checker named 'no-such-checker'; judge with the version that made the run"
+        )
+        assert verdict == Verdict("no-such-checker", "rollproof", Result.INCONCLUSIVE, why, drill="zero-downtime")
 
     def test_a_checker_that_breaks_is_inconclusive(self) -> None:
         broken = Story().tell("release", "Release/x", "started", at=1.0, old_pods=[{"no": "uid"}])
         (verdict,) = judge(broken.facts(), ["rollout"])
-        assert verdict.result is Result.INCONCLUSIVE
-        assert "checker itself failed" in verdict.why
+        why = "the checker itself failed: KeyError: 'uid'; please report it with the run folder"
+        assert verdict == Verdict("rollout", "rollproof", Result.INCONCLUSIVE, why, drill="zero-downtime")
