@@ -129,7 +129,7 @@ def exchange(mutant: Mutant) -> None:
 def _exchange_constant(module: ModuleType, name: str, value: object) -> None:
     old = module.__dict__[name]
     for other in list(sys.modules.values()):
-        if other.__name__.startswith("rollproof.") and getattr(other, name, None) is old:
+        if vars(other).get(name) is old:
             setattr(other, name, value)
 
 

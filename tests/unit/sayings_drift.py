@@ -203,7 +203,10 @@ def _not_healed() -> Told:
     yield "not watched long enough", unhealed(shared(remaining_s=16.0), waited_s=20.9)
     yield "watched just long enough", unhealed(shared(remaining_s=16.0), waited_s=21.0)
     by_choice = ("automated_off", "self_heal_off", "skip_reconcile", "sync_window", "ignored_difference")
-    for cause in (*by_choice, "last_sync_failed", "deleting"):
+    broken = (
+        "last_sync_failed", "deleting", "comparison_failed", "operation_running", "not_tracked", "controller_away",
+    )  # fmt: skip
+    for cause in (*by_choice, *broken):
         told = hurt(ready(tale(must_heal=False)))
         yield f"{cause}, where nobody promised it", unhealed(told, checked={cause: True})
     yield "not healed, blind", gap(unhealed(shared()), T0 + 1, T0 + 2, reason="API away")

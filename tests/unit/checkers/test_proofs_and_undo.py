@@ -8,7 +8,7 @@ from story import Story, good_release
 
 from rollproof.checkers import readiness, undo, version, watches
 from rollproof.core.event import Outcome
-from rollproof.core.verdict import Result, worst
+from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, EXIT_USAGE, Result, worst
 
 
 class TestVersion:
@@ -205,3 +205,8 @@ class TestUndo:
 )
 def test_the_worst_of_nothing_is_inconclusive(results: list[Result], expected: Result) -> None:
     assert worst(results) is expected
+
+
+def test_exit_codes() -> None:
+    codes = {Result.PASS: 0, Result.FAIL: 1, Result.INCONCLUSIVE: 3, Result.SKIPPED: 3}
+    assert (codes, 2, 4) == (EXIT_CODES, EXIT_USAGE, EXIT_UNDO_FAILED)

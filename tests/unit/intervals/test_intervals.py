@@ -169,6 +169,11 @@ def test_every_class_has_a_meaning() -> None:
     for own in (
         "connect.dns",
         "connect.EMFILE",
+        "connect.ENFILE",
+        "connect.ENOBUFS",
+        "connect.ENOMEM",
+        "connect.EACCES",
+        "connect.EPERM",
         "connect.EADDRNOTAVAIL",
         "unfinished",
         "client.error",
