@@ -17,6 +17,7 @@ __all__ = ["Story", "differences", "stories", "together"]
 
 Event = Mapping[str, Any]
 Steps = tuple[frozenset[str], ...]
+_OF_EACH_OPERATION = ("attempts=", "automated=")  # what they were before depends on what was done before
 _WANTED = 2  # replicas of both targets' apps
 
 
@@ -153,7 +154,7 @@ def _steps(kind: str, told: Iterable[Event], *, since: int) -> Steps:
         now = frozenset(_WORDS[kind](event["data"])) | ({"deleted"} if event["what"] == "deleted" else frozenset())
         if event["seq"] > since and now - known:
             steps.append(now - known)
-        known = now
+        known = frozenset(word for word in now if not word.startswith(_OF_EACH_OPERATION))
     return tuple(steps)
 
 
