@@ -346,6 +346,17 @@ DEPLOYMENT = (
             generation=0,
             holds={"/spec/replicas": 0},
         ),
+        patch(
+            {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "7"}, "labels": {"more": "yes"}}},
+            path="/status",
+            version="new",
+            generation=0,
+            holds={
+                "/metadata/annotations/deployment.kubernetes.io~1revision": "7",
+                "/metadata/labels/more": GONE,
+            },
+        ),
+        events=("MODIFIED",),
     ),
     row(
         "Deployment",
