@@ -173,6 +173,22 @@ def test_what_is_declared_no_longer_is_removed(live: dict[str, Any], target: dic
     assert changed["metadata"].get("labels", {}) == {}
 
 
+def test_an_item_of_a_list_that_is_declared_no_longer_is_removed(live: dict[str, Any], target: dict[str, Any]) -> None:
+    more = copy.deepcopy(target)
+    more["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "SECOND", "value": "2"})
+    with_both = with_last_applied(applied(live, more), more)
+    back = applied(with_both, target)["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert back == [{"name": "LOG_LEVEL", "value": "info"}]
+
+
+def test_another_strategy_drops_the_defaults_of_the_one_before(live: dict[str, Any], target: dict[str, Any]) -> None:
+    bare = copy.deepcopy(live)
+    del bare["metadata"]["annotations"]  # nobody knows what was declared before: rollingUpdate may be a default
+    other = copy.deepcopy(target)
+    other["spec"]["strategy"] = {"type": "Recreate"}
+    assert applied(bare, other)["spec"]["strategy"] == {"type": "Recreate"}
+
+
 def test_equal_quantities_are_equal(live: dict[str, Any], target: dict[str, Any]) -> None:
     other = copy.deepcopy(target)
     other["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = {"cpu": "0.5", "memory": "131072Ki"}
