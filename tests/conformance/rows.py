@@ -26,6 +26,7 @@ from tests.conformance.listing import (
 )
 from tests.conformance.rows_configmap import CONFIGMAP
 from tests.conformance.rows_deployment import DEPLOYMENT
+from tests.conformance.rows_managers import MANAGERS
 from tests.conformance.rows_other import APPLICATION, LEASE, POD, SERVICE
 
 _PLURALS = {
@@ -301,6 +302,7 @@ def _changed(item: Mapping[str, Any], change: Mapping[str, Any]) -> Any:
 ROWS = [
     *(row for kind in KINDS for row in _of_every_kind(kind)),
     *DEPLOYMENT,
+    *MANAGERS,
     *SERVICE,
     *CONFIGMAP,
     *LEASE,
