@@ -88,8 +88,8 @@ def _refused(for_s: float, rate_per_s: float, **traffic: Any) -> Change:
 
 
 _RELOAD_DROPS: Change = {  # enough requests under way at every moment
-    "ingress": {"troubles": _once("reload-drop", 3.0, 0.1)}, "app": {"latency_s": 0.04}, "next_app": {"latency_s": 0.04},
-    **_patient(rate_per_s=400),
+    "ingress": {"troubles": _once("reload-drop", 3.0, 0.1)},
+    "app": {"latency_s": 0.04}, "next_app": {"latency_s": 0.04}, **_patient(rate_per_s=400),
 }  # fmt: skip
 
 _DEFECTS = (

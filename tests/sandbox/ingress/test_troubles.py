@@ -54,13 +54,16 @@ def test_nothing_happens_before_the_rollout(begun: Begun, kind: str) -> None:
         assert not proxy.refuses()
 
 
-@pytest.mark.parametrize("kind", ["reload", "reload-drop", "refuse", "drop-reused"])
-def test_it_comes_once(begun: Begun, kind: str) -> None:
-    proxy = begun(trouble(kind, 0.05, drops=0))
-    for _ in range(2):
-        proxy.begin_rollout()
-    eventually(lambda: not proxy.refuses())
-    assert proxy.status_of() == 200
+def test_it_comes_once(begun: Begun) -> None:
+    proxy = begun(trouble("reload", 0.0))
+    said = []
+    for _ in range(3):
+        with contextlib.closing(proxy.connect()) as connection:
+            proxy.ask(connection=connection)
+            proxy.begin_rollout()
+            proxy.ask()  # now it was heard of
+            said.append(proxy.ask(connection=connection).headers["connection"])
+    assert said == ["close", "keep-alive", "keep-alive"]
 
 
 def test_refuse_lets_open_connections_go_on(begun: Begun) -> None:
@@ -97,6 +100,22 @@ def test_reload_drop_resets_what_was_idle_when_it_is_used(begun: Begun) -> None:
         assert not any(lost(proxy, one) or lost(proxy, two) for _ in range(20))
 
 
+def test_reload_drop_cuts_what_runs_but_not_the_first_request_of_a_connection(begun: Begun) -> None:
+    proxy = begun(trouble("reload-drop", 0.2))
+    with contextlib.closing(proxy.connect()) as used, contextlib.closing(proxy.connect()) as new:
+        assert not lost(proxy, used)
+        for connection in (used, new):
+            connection.request("GET", "/slow?ms=3000", headers={"Host": HOST})
+        proxy.ask()  # both were read before
+        proxy.begin_rollout()
+        with pytest.raises(ConnectionResetError):  # a long answer begins at once
+            used.getresponse().read()
+        answer = new.getresponse()
+        assert answer.status == 200
+        assert answer.read()
+    eventually(lambda: sorted(line["status"] for line in proxy.lines() if "slow" in line["uri"]) == [200, 499])
+
+
 def test_reload_drop_resets_the_rest_at_its_end(begun: Begun) -> None:
     proxy = begun(trouble("reload-drop", 0.2))
     with contextlib.closing(proxy.connect()) as connection:
@@ -118,6 +137,16 @@ def test_drop_reused_drops_so_many_requests_to_the_app_and_spreads_them(begun: B
             assert not lost(proxy, control, CONTROL)
         assert len(found) > 4  # never two in one moment
         assert not any(lost(proxy, connection) for _ in range(100))
+
+
+def test_drop_reused_spares_other_hosts(begun: Begun) -> None:
+    proxy = begun(trouble("drop-reused", 0.0, drops=2))
+    with contextlib.closing(proxy.connect()) as app, contextlib.closing(proxy.connect()) as control:
+        assert not lost(proxy, app)
+        proxy.begin_rollout()
+        assert not any(lost(proxy, control, CONTROL) for _ in range(20))
+        assert [lost(proxy, app), lost(proxy, app)] == [True, False]  # the second was the first on a new connection
+        assert [lost(proxy, app), lost(proxy, app), lost(proxy, app)] == [True, False, False]
 
 
 def test_drop_reused_spares_new_connections(begun: Begun) -> None:

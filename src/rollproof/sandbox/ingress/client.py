@@ -23,7 +23,7 @@ __all__ = ["Client"]
 class Client(Stream):
     """`last`: the answer under way, or the next one, is the last. `doomed`: the next request will be reset.
 
-    `used`: it has delivered a request before. `busy`: a request is being answered.
+    `used`: a request on it was answered before. `busy`: a request is being answered.
     """
 
     __slots__ = ("_exchange", "_requests", "_worker", "doomed", "last", "used")
@@ -79,6 +79,7 @@ class Client(Stream):
     def answered(self) -> None:
         """The exchange is over; on to the next request."""
         self._exchange = None
+        self.used = True
         if self.last:
             self.finish()
         elif self._requests.begun:
@@ -90,8 +91,7 @@ class Client(Stream):
             return
         fields = request.head.fields
         host = fields.get(b"host", b"").partition(b":")[0].lower()
-        used, self.used = self.used, True
-        if used and host == self._worker.app_host and self._worker.troubles.drops():
+        if self.used and host == self._worker.app_host and self._worker.troubles.drops():
             self.reset()
             return
         self.last = self.last or not request.keeps_alive
