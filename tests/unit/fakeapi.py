@@ -135,6 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         url = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        plural, name = _place(url.path)
+        ended = self.api.ended.get(plural, 0)  # before the answer: who has it may end this watch
         self.api.asked.append((self.command, url.path, query))
         self.api.tokens.append(self.headers.get("Authorization", ""))
         body = self._body()
@@ -156,11 +158,10 @@ class _Handler(BaseHTTPRequestHandler):
                 else:
                     self._answer(status, answer)
                 return
-        plural, name = _place(url.path)
         if "/proxy/" in url.path:
             self._answer(*self.api.proxied(name.partition(":")[0], "/" + url.path.partition("/proxy/")[2]))
         elif query.get("watch"):
-            self._watch(plural, query)
+            self._watch(plural, query, ended)
         else:
             self._plain(plural, name, query, body)
 
@@ -199,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._answer(200, api.remove(plural, name))
 
-    def _watch(self, plural: str, query: dict[str, str]) -> None:
+    def _watch(self, plural: str, query: dict[str, str], ended: int) -> None:
         api = self.api
         version = int(query["resourceVersion"])
         if version < api.compacted.get(plural, 0):
@@ -208,7 +209,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        ended = api.ended.get(plural, 0)
         api.watching += 1
         with suppress(OSError):
             while True:

@@ -164,7 +164,7 @@ def _sick_before(case: _Case) -> Verdict | None:
     elif length_s < wanted_s / 2:
         why = f"the baseline lasted {max(0.0, length_s):.1f} s of {wanted_s:.1f} s, too short to call it clean"
     elif (gap := blind_gaps(log, window_ns=(since, until))[0]).gap_ms > max(1000.0, _resolution_ms(case)):
-        why = f"nobody looked at the baseline for {gap.gap_ms:.0f} ms on {gap.lane}"
+        why = f"nobody was looking for {gap.gap_ms:.0f} ms of the baseline on {gap.lane}"
     else:
         return None
     return case.verdict(Result.INCONCLUSIVE, why)

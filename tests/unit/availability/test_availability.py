@@ -170,6 +170,12 @@ class TestBlind:
         assert verdict.result is Result.PASS
         assert float(verdict.numbers["gap_ms_max"] or 0) > 180
 
+    @pytest.mark.parametrize("rate_per_s", [1.0, 2.0])
+    def test_too_few_requests_see_too_little(self, rate_per_s: float) -> None:
+        verdict = judge(Requests(start=88.0, seconds=53.0, rate_per_s=rate_per_s, version=OLD).says(NEW, at=115.0))
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "nobody was looking" in verdict.why
+
     def test_a_load_that_ended_before_the_window_did_is_inconclusive(self) -> None:
         assert judge(Requests(start=88.0, seconds=50.0, version=OLD).says(NEW, at=115.0)).result is Result.INCONCLUSIVE
 
