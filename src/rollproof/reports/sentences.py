@@ -116,6 +116,8 @@ def sentence(event: Event) -> str:
     data["took"] = f"{event.end_s - event.start_s:.2f} s"
     if event.source == "proof" and event.what in {"version", "database"}:
         return f"{event.subject}: {_answer(event, data)}"
+    if event.source == "undo" and event.what in {"done", "not-needed", "failed"}:
+        return f"{event.subject}: {_undone(event)}"
     template = _template(event)
     if template is None:
         return f"{event.subject}: {event.what} {data_text(event.data)}".strip()
@@ -143,6 +145,15 @@ def _answer(event: Event, data: _Data) -> str:
     if event.outcome is Outcome.FAIL:
         return f"{asked} is {seen}, expected {data['expected']}"
     return f"no {asked} (expected {data['expected']}): {data['error']}"
+
+
+def _undone(event: Event) -> str:
+    """The outcome of one entry of the journal: why, if there is a reason, and of what."""
+    words = [
+        event.what.replace("-", " "),
+        *(_value_text(event.data[k]) for k in ("reason", "object") if event.data.get(k)),
+    ]
+    return ": ".join(words)
 
 
 def _always(_: Event) -> bool:

@@ -73,3 +73,17 @@ def test_the_bottom_line_blames_fail_before_inconclusive(report: Report, passed:
     assert bottom_line(report).startswith("zero-downtime, availability:")
     assert bottom_line(passed) == "All 3 checks hold. 12,000 requests, 0 failures: no outage longer than 20 ms."
     assert {verdict.result for verdict in report.verdicts} == set(Result)
+
+
+@pytest.mark.parametrize(
+    ("what", "data", "said"),
+    [
+        ("done", {"object": "Lease/shop/rollproof", "reason": "", "found": None}, "done: Lease/shop/rollproof"),
+        ("done", {"version": "aaaaaaa", "reason": "only aaaaaaa runs"}, "done: only aaaaaaa runs"),
+        ("not-needed", {"object": "env", "reason": "as before"}, "not needed: as before: env"),
+        ("failed", {"reason": "the API server is away"}, "failed: the API server is away"),
+    ],
+)
+def test_an_undo_says_how_it_ended_and_of_what(what: str, data: dict[str, object], said: str) -> None:
+    event = Event(1, 0.0, 0.0, "", "", "undo", "Undo/1", what, Outcome.OK, data)
+    assert sentence(event) == f"Undo/1: {said}"
