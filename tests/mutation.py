@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rollproof"
 TESTS = (
     "tests/unit/availability", "tests/unit/checkers", "tests/unit/intervals", "tests/unit/test_backoff.py",
-    "tests/unit/test_histories.py",
+    "tests/unit/test_histories.py", "tests/unit/test_platform.py", "tests/unit/test_verdict.py",
 )  # fmt: skip
 SLOW = "not never_improves and not truth_lies"  # generated histories: seconds for each mutant that survives
 CPU_S = 30.0  # for all tests of one mutant: beyond it, it runs for ever, and that is noticed

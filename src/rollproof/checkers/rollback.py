@@ -62,7 +62,7 @@ def _slowest_leg(numbers: Mapping[str, Number]) -> Finding:
     order = ("pushed_s", "seen_s", "synced_s", "rolled_out_s", "old_gone_s", "proven_s")
     at = [(name, float(str(numbers[name]))) for name in order if name in numbers]
     legs = [(later[1] - earlier[1], later[0]) for earlier, later in itertools.pairwise(at)]
-    took_s, name = max(legs, default=(0.0, "proven_s"))
+    took_s, name = max(legs)
     leg = name.removesuffix("_s").replace("_", "-")
     hint = {
         "seen": "give Argo CD a webhook, or let the harness ask for a refresh (argocd.profile = 'refresh')",

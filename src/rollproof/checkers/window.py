@@ -79,7 +79,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         app=app,
         inside=inside,
         hard=hard,
-        explained=hard & _while_control_failed(log, control & (kind == Kind.HARD)),
+        explained=hard & _while_control_failed(log),
         limited=(kind == Kind.LIMITED) & app & inside,
         unknown=(kind == Kind.OWN) & app & inside,
         control_failed=control & (kind == Kind.HARD) & inside,
@@ -112,10 +112,10 @@ def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
     return third
 
 
-def _while_control_failed(log: RequestLog, failed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
     """Rows whose time from send to outcome overlaps an outage of the control lane."""
     everything = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
-    found = [one for one in outages(log, window_ns=everything, failed=failed) if one.lane == log.control]
+    found = [one for one in outages(log, window_ns=everything) if one.lane == log.control]
     if not found:
         return np.zeros(len(log.rows), dtype=bool)
     low = np.array([one.begins_ns[0] for one in found] + [everything[1]])

@@ -221,6 +221,10 @@ class TestBudget:
         assert verdict.result is Result.FAIL
         assert verdict.numbers["outages"] == 1
 
+    def test_failures_that_the_control_shared_may_have_been_the_apps(self) -> None:
+        hurt = clean().fail(at=118.0, until=118.5).fail("control", at=118.25, until=118.5)
+        assert float(judge(hurt).numbers["downtime_ms_upper"] or 0) > 490.0
+
 
 class TestFindings:
     def test_slow_answers_never_fail(self) -> None:

@@ -145,6 +145,11 @@ class TestWatches:
         assert verdict.result is result
         assert ("away for 1.1 s" in verdict.why) is (result is Result.INCONCLUSIVE)
 
+    def test_the_longest_gap_counts_not_the_last(self) -> None:
+        told = good_release().tell("watch", "Watch/Pod", "gap", at=112, start=110, lost=False, reason="away")
+        told.tell("watch", "Watch/Pod", "gap", at=115.2, start=115, lost=False, reason="410 Gone")
+        assert "away for 2.0 s" in watches.check(told.facts()).why
+
     @pytest.mark.parametrize(
         ("ahead_s", "result", "step_s"),
         [

@@ -39,6 +39,17 @@ class TestRollout:
         told = Story().pod("old-1", "deleted", at=50).pod("old-2", "deleted", at=51).release_started().legs()
         assert rollout.check(told.facts()).result is Result.INCONCLUSIVE
 
+    def test_a_pod_of_somebody_elses_that_goes_later_is_no_old_pod(self) -> None:
+        verdict = rollout.check(good_release().pod("new-9", "deleted", at=200).facts())
+        assert verdict.numbers["last_old_pod_gone_s"] == 24.0
+
+    def test_an_old_pod_that_is_terminating_is_not_gone(self) -> None:
+        told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
+        told.pod("old-2", "modified", at=119).legs()
+        verdict = rollout.check(told.facts())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "1 of 2 old pods are called gone" in verdict.why
+
     def test_a_run_that_ended_early_is_not_called_failed(self) -> None:
         told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
         assert rollout.check(told.facts()).result is Result.INCONCLUSIVE
