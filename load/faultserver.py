@@ -178,6 +178,8 @@ class _Connection(asyncio.Protocol):
             for i in range(len(harm.data)):
                 loop.call_later(0.05 * i, self._write, harm.data[i : i + 1])
             return
+        if harm.end is End.CLOSE:
+            self._hold_back()
         self.transport.write(harm.data)
         if harm is ODD["slow-headers"]:
             loop.call_later(0.02, self._write, GOOD[len(harm.data) :])
@@ -187,6 +189,12 @@ class _Connection(asyncio.Protocol):
             loop.call_later(0.02, self.reset)  # a reset right away would overtake the bytes
         elif harm.end is End.RESET:
             self.reset()
+
+    def _hold_back(self) -> None:
+        """The bytes leave together with the FIN: between them a quick client could send one more request, in vain."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and hasattr(socket, "TCP_CORK"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
     def _write(self, data: bytes) -> None:
         if not self.transport.is_closing():
