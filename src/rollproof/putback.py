@@ -45,7 +45,7 @@ _SLICE_S = 15.0  # between two looks at the repository while the cluster is stil
 def handlers(clients: Clients, run_id: str, give_back: Handler) -> dict[str, Handler]:
     """Who undoes which kind of entry."""
     return {
-        **faults.undo_handlers(clients.kube, clients.argo),
+        **faults.undo_handlers(clients.kube),
         TAG_KIND: lambda args: restore_tag(clients.repo, run_id, args),
         LEASE_KIND: give_back,
     }

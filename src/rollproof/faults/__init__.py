@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
 from rollproof.faults.objects import restore_field, restore_object
 from rollproof.undo import Handler
@@ -15,9 +14,8 @@ from rollproof.undo import Handler
 __all__ = ["undo_handlers"]
 
 
-def undo_handlers(kube: Kube, argo: Argo) -> Mapping[str, Handler]:
-    """The undo of each kind of entry that faults write; `argo` is for faults of Argo CD itself."""
-    del argo
+def undo_handlers(kube: Kube) -> Mapping[str, Handler]:
+    """The undo of each kind of entry that faults write."""
     return {
         "field-restore": lambda args: restore_field(kube, args),
         "object-restore": lambda args: restore_object(kube, args),

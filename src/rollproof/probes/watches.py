@@ -27,7 +27,7 @@ from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, R
 from rollproof.runfolder import UnwritableError
 from rollproof.scheduling import quick
 
-__all__ = ["WaitExpiredError", "Watches"]
+__all__ = ["Watches"]
 
 T = TypeVar("T")
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
@@ -35,10 +35,6 @@ _WAKE_S = 1.0  # a condition may look at more than the watches: it is tried agai
 _PAUSE_MAX_S = 2.0  # between two tries to come back
 _SHORT_S = 0.5  # a watch that ended so soon was none
 _LEASE_ANNOTATION = "rollproof/watch-delay"
-
-
-class WaitExpiredError(CannotJudgeError):
-    """A bounded wait ended without its condition; the text says who waited for what, and what was seen last."""
 
 
 @dataclass(slots=True)
@@ -148,15 +144,6 @@ class Watches:
             with self._changed:
                 if self._changes == looked_at:
                     self._changed.wait(min(left_s, _WAKE_S))
-
-    def wait_for(
-        self, condition: Callable[[], T | None], *, timeout_s: float, what: str, seen: Callable[[], object], hint: str
-    ) -> T:
-        """Like `poll`, but the expiry is an error that names the wait and what was seen last."""
-        value = self.poll(condition, timeout_s=timeout_s)
-        if value is None:
-            raise WaitExpiredError(f"waited {timeout_s:g} s for {what}; last seen: {seen()}", hint)
-        return value
 
     def calibrate(self, *, lease: str, times: int = 5) -> list[float]:
         """Measure the watch delay in ms on the run's own Lease, and record it. Empty if no event came at all.

@@ -68,7 +68,7 @@ def _field_args(**changes: Any) -> dict[str, Any]:
 
 
 def _undo(cluster: FakeCluster, kind: str, args: dict[str, Any]) -> str:
-    return undo_handlers(cluster, None)[kind](args).how  # type: ignore[arg-type]
+    return undo_handlers(cluster)[kind](args).how  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
