@@ -49,6 +49,10 @@ class TestNothingHappened:
     def test_without_a_rollout_a_clean_load_proves_nothing(self) -> None:
         assert judge(clean(), Story()).result is Result.INCONCLUSIVE
 
+    def test_an_old_pod_that_is_terminating_is_not_replaced_yet(self) -> None:
+        verdict = judge(clean(), Story().release_started().pod("old-1", "modified", at=118.0).legs(until="synced"))
+        assert "no pod was replaced" in verdict.why
+
     def test_no_pod_replaced_is_inconclusive_even_with_failures(self) -> None:
         story = Story().release_started().legs(until="pushed")
         verdict = judge(clean().fail(at=110.0), story)
