@@ -297,7 +297,7 @@ def test_a_stall_of_the_generator_is_its_own_and_is_recorded(server: Child, tmp_
 def test_the_locustfile_works_by_itself(server: Child) -> None:
     url = f"http://127.0.0.1:{server.newest('ready')}"
     command = [
-        sys.executable, "-m", "locust", "-f", str(script("locustfile.py")), "--headless", "-t", "1s", "--host", url,
+        sys.executable, "-m", "locust", "-f", str(script("locustfile.py")), "--headless", "-t", "4s", "--host", url,
         "--rate-per-s", "500", "--post-path", "/echo", "--only-summary",
     ]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
