@@ -197,7 +197,7 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_frenzy(
     monkeypatch.setattr("rollproof.probes.watches._SHORT_S", 60.0)
     pauses: list[float] = []
     wait = watches._stopping.wait
-    monkeypatch.setattr(watches._stopping, "wait", lambda pause_s=None: pauses.append(pause_s) or wait(0.001))
+    monkeypatch.setattr(watches._stopping, "wait", lambda timeout=None: pauses.append(timeout) or wait(0.001))
     for _ in range(30):
         api.refuse_next("pods?watch", 200, "OK\n")
     api.end_watches("pods")
