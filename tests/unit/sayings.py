@@ -100,6 +100,11 @@ def rollbacks() -> Told:
     yield "lost sight of", stuck(source="rollback", outcome=UNKNOWN)
     overwritten = back().tell("rollback", ROLLBACK, "failed", at=140, outcome=FAIL, leg="proven", cause="Overwritten")
     yield "came back and was overwritten", overwritten
+    superseded = Story("rollback").release_started(source="rollback").tell("rollback", ROLLBACK, "committed", at=100)
+    yield "somebody else deployed before the push", superseded.tell(
+        "rollback", ROLLBACK, "failed", at=101, outcome=UNKNOWN, cause="Superseded", leg="pushed",
+        reason="somebody else set the tag to ccccccc meanwhile, so nothing was pushed", look_at="repeat the drill",
+    )  # fmt: skip
     yield "not followed", back(until="synced")
     unpushed = Story("rollback").release_started(source="rollback").tell("rollback", ROLLBACK, "proven", at=120)
     yield "proven, but never pushed", unpushed

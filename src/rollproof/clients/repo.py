@@ -1,8 +1,8 @@
 """EnvRepo: the environment repository, through the `git` command. The only caller of git.
 
 A deploy changes one line, keeps every comment, and is pushed without force; when somebody else pushed in between, the
-change is made again on top of theirs. Credentials travel in the environment of the git process only: never in an
-argument, a URL, a file or an error.
+change is made again on top of theirs, unless they set the tag: that is never replaced. Credentials travel in the
+environment of the git process only: never in an argument, a URL, a file or an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ruamel.yaml.error import YAMLError
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import CannotJudgeError, InputError
 
-__all__ = ["Commit", "EnvRepo", "GitError", "PushRefusedError"]
+__all__ = ["Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError"]
 
 _PUSH_ATTEMPTS = 5
 _RACE = re.compile(r"non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value")
@@ -45,6 +45,18 @@ class GitError(CannotJudgeError):
 
 class PushRefusedError(GitError):
     """The server refuses our push: no right, or a hook. Trying again would not help."""
+
+
+class OtherTagError(CannotJudgeError):
+    """Somebody else set the tag to `found` while we were about to replace another one. Nothing was pushed."""
+
+    def __init__(self, found: str, expected: str, who: str) -> None:
+        super().__init__(
+            f"somebody else set the tag to {found} meanwhile, by commit {who}; it should still have been {expected}, "
+            "so nothing was pushed",
+            "repeat the drill when nobody else deploys",
+        )
+        self.found = found
 
 
 class _RaceError(GitError):
@@ -87,6 +99,7 @@ class EnvRepo:
         self._environ = self._git_environ(environ)
         self._folder = Path(tempfile.mkdtemp(prefix="rollproof-env-"))
         self._cloned = False
+        self._tried: list[Commit] = []  # what the last push tried, also if it was called again
 
     def __enter__(self) -> EnvRepo:
         return self
@@ -130,12 +143,13 @@ class EnvRepo:
         self._fetch()
         self._check_push(self._run("push", "--dry-run", "origin", f"{self._remote}:refs/heads/rollproof-right-to-push"))
 
-    def set_tag(self, sha: str, *, message: str) -> Commit:
-        """Commit `sha` as the overlay's image tag, on top of the branch's newest commit. Not pushed yet."""
+    def set_tag(self, sha: str, *, expected: str, message: str) -> Commit:
+        """Commit `sha` as the overlay's image tag, on top of the branch's newest commit. Not pushed yet.
+
+        OtherTagError if the newest has another tag than `expected`, which is to be replaced.
+        """
         self._fetch()
-        self._git("checkout", "-q", "--detach", self._remote)
-        path, text = self._overlay("HEAD")
-        place = self._find_tag(path, text)
+        path, text, place = self._check_out(expected)
         if place.tag == sha:
             raise InputError(f"{path} has {sha} already: there is nothing to commit")
         lines = text.splitlines(keepends=True)
@@ -152,9 +166,13 @@ class EnvRepo:
         return self._commit(path, lines[place.line])
 
     def revert(self, revision: str, *, message: str) -> Commit:
-        """`git revert` of one commit, on top of the newest. On a conflict a forward commit sets the tag before it."""
+        """`git revert` of one commit, on top of the newest. On a conflict a forward commit sets the tag before it.
+
+        OtherTagError if the newest has another tag than that commit set: then it is somebody else's deploy.
+        """
         self._fetch()
-        self._git("checkout", "-q", "--detach", self._remote)
+        ours = self.tag(revision)
+        self._check_out(ours)
         done = self._run("revert", "--no-edit", revision)
         if done.returncode == 0:
             path, text = self._overlay("HEAD")
@@ -162,15 +180,20 @@ class EnvRepo:
         self._run("revert", "--abort")
         self._git("reset", "-q", "--hard", self._remote)
         before = self.tag(f"{revision}^")
-        made = self.set_tag(before, message=message)
+        made = self.set_tag(before, expected=ours, message=message)
         return Commit(made.revision, made.parent, made.path, made.line, forward=True)
 
     def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
         """Push `made`; when somebody else was first, `make` it again on top and try again. Never forces.
 
+        `make` looks at the tag again, and what it raises ends this. A push that was accepted without our hearing of it
+        is found in the branch, and not made again; so call it again with the same `made` when it ended by a GitError.
+
         Raises PushRefusedError at once when there is no right to push, GitError when the attempts are used up.
         """
-        commit, attempts = made, 0
+        if made not in self._tried:
+            self._tried = [made]
+        commit, attempts = self._tried[-1], 0
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_RaceError),
             stop=tenacity.stop_after_attempt(_PUSH_ATTEMPTS),
@@ -180,9 +203,13 @@ class EnvRepo:
         for attempt in retry:
             with attempt:
                 attempts += 1
+                if attempts > 1 and (arrived := self._arrived()):
+                    commit = arrived
+                    break
                 if attempts > 1:
                     commit = make()
-                self._check_push(self._run("push", "origin", f"HEAD:refs/heads/{self._target.branch}"))
+                    self._tried.append(commit)
+                self._check_push(self._run("push", "origin", f"{commit.revision}:refs/heads/{self._target.branch}"))
         return Commit(commit.revision, commit.parent, commit.path, commit.line, attempts, commit.forward)
 
     # -- inside -------------------------------------------------------------------------------------------------
@@ -190,6 +217,20 @@ class EnvRepo:
     @property
     def _remote(self) -> str:
         return f"refs/remotes/origin/{self._target.branch}"
+
+    def _arrived(self) -> Commit | None:
+        """The commit of this push that is in the branch, although we never heard that it was accepted."""
+        head = self.head()
+        return next((commit for commit in self._tried if self.is_ancestor(commit.revision, head)), None)
+
+    def _check_out(self, expected: str) -> tuple[str, str, _Place]:
+        """The newest commit that was fetched is in the folder, its overlay has that tag: path, text and place."""
+        self._git("checkout", "-q", "--detach", self._remote)
+        path, text = self._overlay("HEAD")
+        place = self._find_tag(path, text)
+        if place.tag != expected:
+            raise OtherTagError(place.tag, expected, self.who_changed())
+        return path, text, place
 
     def _commit(self, path: str, line: str) -> Commit:
         revision = self._git("rev-parse", "HEAD")

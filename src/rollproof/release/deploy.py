@@ -1,8 +1,9 @@
 """Release: brings a sha to the cluster the GitOps way, follows it leg by leg, and takes it back.
 
 Every leg that ends is one fact; the first that fails ends the rollout, which is then a fact too and no exception: the
-checkers say what it means. The tag that was there before is in the undo journal before the push. It must never change
-the cluster directly, except for the restart that stands in for a release when there is nothing new to deploy.
+checkers say what it means. The tag that was there before is in the undo journal before the push. It must never replace
+a tag that somebody else has set meanwhile, nor change the cluster directly, except for the restart that stands in for
+a release when there is nothing new to deploy.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from typing import Any, TypeVar
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import STRATEGIC, Kube
-from rollproof.clients.repo import Commit, EnvRepo, GitError, PushRefusedError
+from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
 from rollproof.errors import RollproofError
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.release.wait import LegFailedError, Waits
-from rollproof.undo import Journal, Undone
+from rollproof.undo import Entry, Journal, Undone
 
 __all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
 
 TAG_KIND = "env-repo-tag"  # undo: the overlay's tag is set back, if it is still ours
 _AGAIN_S = 2.0
+_SUPERSEDED = "Superseded"  # cause: somebody else's tag is there, or on top of ours
 
 T = TypeVar("T")
 
@@ -83,7 +85,8 @@ class Release:
             return self._follow(rollout, waits, lambda: self._observe(rollout, waits))
 
         def make() -> Commit:
-            return self._repo.set_tag(rollout.to_sha, message=f"rollproof: release {rollout.to_sha} ({plan.run_id})")
+            message = f"rollproof: release {rollout.to_sha} ({plan.run_id})"
+            return self._repo.set_tag(rollout.to_sha, expected=rollout.from_sha, message=message)
 
         return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
 
@@ -152,7 +155,7 @@ class Release:
         if not who:
             return
         back = rollout.source == "rollback"
-        cause, outcome = ("Overwritten", Outcome.FAIL) if back else ("Superseded", Outcome.UNKNOWN)
+        cause, outcome = ("Overwritten", Outcome.FAIL) if back else (_SUPERSEDED, Outcome.UNKNOWN)
         what = "overwritten" if back else "superseded by another tag"
         reason = f"{what}: the overlay says {tag} and no longer {rollout.to_sha}, by commit {who}"
         hint = "is an image updater or a pipeline at work? Stop it before a rollback" if back else "repeat the drill"
@@ -202,18 +205,24 @@ class Release:
 
     def _commit_and_push(self, rollout: Rollout, waits: Waits, make: Callable[[], Commit]) -> None:
         begun_s = time.monotonic()
-        before = self._with_git(waits, "committed", self._repo.tag)
         commit = self._with_git(waits, "committed", make)
         data: dict[str, Any] = {"commit": commit.revision, "parent": commit.parent}
         data |= {"path": commit.path, "line": commit.line}
         data |= {"reverted": rollout.from_sha, "forward": commit.forward} if rollout.source == "rollback" else {}
         self._leg(rollout, "committed", begun_s, data)
+        entry: Entry | None = None
         if rollout.source == "release":  # a revert is itself the way back: the deploy's entry covers it
             env_repo = self._plan.target.env_repo
             subject = f"{env_repo.url} {env_repo.branch}: {commit.path}"
-            self._journal.write(TAG_KIND, subject, {"from": before, "to": rollout.to_sha, "commit": commit.revision})
+            args = {"from": rollout.from_sha, "to": rollout.to_sha, "commit": commit.revision}
+            entry = self._journal.write(TAG_KIND, subject, args)
         begun_s = time.monotonic()
-        pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
+        try:
+            pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
+        except LegFailedError as error:
+            if entry is not None and error.cause == _SUPERSEDED:  # their tag may be our sha: the undo must not take it
+                self._journal.settle(entry, Undone("not-needed", reason="nothing was pushed"))
+            raise
         rollout.revision = pushed.revision
         self._leg(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
 
@@ -225,6 +234,10 @@ class Release:
             except PushRefusedError as error:
                 raise LegFailedError(
                     leg, "PushRefused", str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                ) from None
+            except OtherTagError as error:
+                raise LegFailedError(
+                    leg, _SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except GitError as error:
                 if waits.left_s <= _AGAIN_S:
@@ -296,14 +309,14 @@ class Release:
 def restore_tag(repo: EnvRepo, run_id: str, args: Mapping[str, Any]) -> Undone:
     """Undo of kind TAG_KIND: the tag that was there before, unless somebody changed it after us."""
     ours, before = str(args["to"]), str(args["from"])
-    found = repo.tag()
-    if found == before:
-        return Undone("not-needed", reason="the tag is as it was before")
-    if found != ours:
-        return Undone("left", reason="somebody changed the tag after us", expected=ours, found=found)
 
     def make() -> Commit:
-        return repo.set_tag(before, message=f"rollproof: undo, back to {before} ({run_id})")
+        return repo.set_tag(before, expected=ours, message=f"rollproof: undo, back to {before} ({run_id})")
 
-    repo.push(make, make())
+    try:
+        repo.push(make, make())
+    except OtherTagError as error:
+        if error.found == before:
+            return Undone("not-needed", reason="the tag is as it was before")
+        return Undone("left", reason="somebody changed the tag after us", expected=ours, found=error.found)
     return Undone("done", reason=f"the tag is {before} again")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rollproof.clients.repo import EnvRepo, PushRefusedError
+from rollproof.clients.repo import Commit, EnvRepo, PushRefusedError
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import InputError
 from rollproof.sandbox.gitserver import GitServer
@@ -105,7 +105,11 @@ def test_the_harness_deploys_and_reverts_over_it(server: GitServer) -> None:
     )  # fmt: skip
     with EnvRepo(target, {"U": USER, "P": PASSWORD}) as repo:
         repo.may_push()
-        made = repo.push(lambda: repo.set_tag("b7a2e11", message="m"), repo.set_tag("b7a2e11", message="m"))
+
+        def deploy() -> Commit:
+            return repo.set_tag("b7a2e11", expected="5f1c0de", message="m")
+
+        made = repo.push(deploy, deploy())
         assert (repo.head(), repo.tag()) == (made.revision, "b7a2e11")
         repo.push(lambda: repo.revert(made.revision, message="r"), repo.revert(made.revision, message="r"))
         assert repo.tag() == "5f1c0de"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rollproof.clients.repo import Commit, EnvRepo, GitError, PushRefusedError
+from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, PushRefusedError
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import InputError
 
@@ -85,11 +86,15 @@ def repo(server: Server) -> Iterator[EnvRepo]:
         yield opened
 
 
-def release(repo: EnvRepo, sha: str = "bbbbbbb") -> Commit:
+def release(repo: EnvRepo, sha: str = "bbbbbbb", expected: str = "aaaaaaa") -> Commit:
     def make() -> Commit:
-        return repo.set_tag(sha, message=f"release {sha}")
+        return repo.set_tag(sha, expected=expected, message=f"release {sha}")
 
     return repo.push(make, make())
+
+
+def deployed_by_somebody(server: Server, sha: str = "ccccccc") -> str:
+    return server.commit(re.sub(r"\w{7}  # set", f"{sha}  # set", server.text()))
 
 
 def test_a_release_changes_one_value_and_keeps_all_else(server: Server, repo: EnvRepo) -> None:
@@ -117,32 +122,32 @@ def test_values_of_every_style(tmp_path: Path, before: str, sha: str, after: str
     text = f"images:\n- name: {IMAGE}\n  {before}\n"
     server = Server(tmp_path / "styles", text)
     with EnvRepo(server.target(), {}) as repo:
-        release(repo, sha)
+        release(repo, sha, expected=repo.tag())
     assert server.text() == text.replace(before, after)
 
 
 def test_flow_style_is_changed_in_place(tmp_path: Path) -> None:
     server = Server(tmp_path / "flow", f"images: [{{name: {IMAGE}, newTag: abc}}, {{name: x, newTag: abc}}]\n")
     with EnvRepo(server.target(), {}) as repo:
-        release(repo)
+        release(repo, expected="abc")
     assert server.text() == f"images: [{{name: {IMAGE}, newTag: bbbbbbb}}, {{name: x, newTag: abc}}]\n"
 
 
 def test_an_anchor_is_refused_with_the_line(tmp_path: Path) -> None:
     server = Server(tmp_path / "anchor", f"images:\n- name: {IMAGE}\n  newTag: &tag abc\n")
     with EnvRepo(server.target(), {}) as repo, pytest.raises(InputError, match=r"cannot be changed.*&tag abc"):
-        repo.set_tag("bbbbbbb", message="")
+        repo.set_tag("bbbbbbb", expected="abc", message="")
 
 
 def test_the_same_tag_again_is_refused(repo: EnvRepo) -> None:
     with pytest.raises(InputError, match="has aaaaaaa already"):
-        repo.set_tag("aaaaaaa", message="")
+        repo.set_tag("aaaaaaa", expected="aaaaaaa", message="")
 
 
 def test_a_race_is_run_again_on_top_of_the_other_commit(server: Server, repo: EnvRepo) -> None:
-    made = repo.set_tag("bbbbbbb", message="release")
+    made = repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
     other = server.commit("hello\n", "README.md")
-    pushed = repo.push(lambda: repo.set_tag("bbbbbbb", message="release"), made)
+    pushed = repo.push(lambda: repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release"), made)
     assert (pushed.attempts, pushed.parent) == (2, other)
     assert repo.is_ancestor(other, pushed.revision)
     assert server.text() == OVERLAY.replace("aaaaaaa  # set", "bbbbbbb  # set")
@@ -152,7 +157,7 @@ def test_a_race_that_is_always_lost_ends_with_an_error_and_never_forces(server: 
     calls: list[str] = []
 
     def make() -> Commit:
-        made = repo.set_tag("bbbbbbb", message="release")
+        made = repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
         calls.append(server.commit(f"{len(calls)}\n", "README.md"))
         return made
 
@@ -160,6 +165,45 @@ def test_a_race_that_is_always_lost_ends_with_an_error_and_never_forces(server: 
         repo.push(make, make())
     assert git(server.bare, "rev-parse", "main") == calls[-1]
     assert len(calls) == 5
+
+
+def test_a_tag_that_is_another_one_already_is_not_replaced(server: Server, repo: EnvRepo) -> None:
+    theirs = deployed_by_somebody(server)
+    with pytest.raises(
+        OtherTagError, match=f"set the tag to ccccccc meanwhile, by commit {theirs[:7]} by dev"
+    ) as caught:
+        repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
+    assert caught.value.found == "ccccccc"
+
+
+@pytest.mark.parametrize("theirs", ["ccccccc", "bbbbbbb"])
+def test_a_race_with_another_deploy_is_lost_and_theirs_stays(server: Server, repo: EnvRepo, theirs: str) -> None:
+    made = repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
+    head = deployed_by_somebody(server, theirs)
+    with pytest.raises(OtherTagError, match=f"somebody else set the tag to {theirs}"):
+        repo.push(lambda: repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release"), made)
+    assert git(server.bare, "rev-parse", "main") == head
+
+
+def test_a_push_that_was_accepted_unheard_is_found_under_the_commits_that_came_after(
+    server: Server, repo: EnvRepo
+) -> None:
+    def make() -> Commit:
+        return repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
+
+    made = make()
+    server.commit("hello\n", "README.md")
+    pushed = repo.push(make, made)  # made anew on top of theirs; now as if the server's answer had been lost
+    deployed_by_somebody(server)
+    again = repo.push(make, made)
+    assert again.revision == pushed.revision != made.revision
+    assert server.text() == OVERLAY.replace("aaaaaaa  # set", "ccccccc  # set")
+
+
+def test_what_is_pushed_is_the_commit_that_was_made_wherever_the_clone_is(server: Server, repo: EnvRepo) -> None:
+    made = repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
+    repo._git("checkout", "-q", "--detach", repo._remote)  # as when `make` ended half-way, and the push is called again
+    assert repo.push(lambda: made, made).revision == git(server.bare, "rev-parse", "main")
 
 
 def test_a_hook_that_declines_is_a_refusal_and_not_tried_again(server: Server, repo: EnvRepo) -> None:
@@ -186,15 +230,40 @@ def test_revert_restores_the_line_in_a_new_commit(server: Server, repo: EnvRepo)
 
 def test_a_revert_that_conflicts_becomes_a_forward_commit_of_the_tag_before(server: Server, repo: EnvRepo) -> None:
     deployed = release(repo)
-    server.commit(server.text().replace("bbbbbbb", "ccccccc"))
+    server.commit(server.text().replace("# set by CI", "# set by CI only"))
 
     def make() -> Commit:
         return repo.revert(deployed.revision, message="back")
 
     reverted = repo.push(make, make())
     assert reverted.forward is True
-    assert server.text() == OVERLAY
+    assert server.text() == OVERLAY.replace("# set by CI", "# set by CI only")
     assert git(server.bare, "log", "-1", "--format=%s", "main") == "back"
+
+
+@pytest.mark.parametrize("theirs", ["ccccccc", "aaaaaaa"])
+def test_a_newer_deploy_is_not_reverted_with_ours(server: Server, repo: EnvRepo, theirs: str) -> None:
+    deployed = release(repo)
+    head = deployed_by_somebody(server, theirs)
+    with pytest.raises(OtherTagError, match=f"set the tag to {theirs} meanwhile.*still have been bbbbbbb"):
+        repo.revert(deployed.revision, message="back")
+    assert git(server.bare, "rev-parse", "main") == head
+
+
+@pytest.mark.parametrize("comment", ["# set by CI", "# set by CI only"])
+def test_a_revert_that_races_with_a_newer_deploy_leaves_it(server: Server, repo: EnvRepo, comment: str) -> None:
+    deployed = release(repo)
+    server.commit(server.text().replace("# set by CI", comment) + "# a line\n")
+
+    def make() -> Commit:
+        return repo.revert(deployed.revision, message="back")
+
+    made = make()
+    assert made.forward is (comment != "# set by CI")
+    head = deployed_by_somebody(server)
+    with pytest.raises(OtherTagError, match="set the tag to ccccccc"):
+        repo.push(make, made)
+    assert git(server.bare, "rev-parse", "main") == head
 
 
 def test_who_changed_the_overlay_is_the_newest_commit_that_touched_it(server: Server, repo: EnvRepo) -> None:

@@ -11,7 +11,7 @@ from recorder import ListRecorder
 from story import NEW, OLD, plan, target
 
 from rollproof.clients.argo import ApplicationState
-from rollproof.clients.repo import Commit, GitError, PushRefusedError
+from rollproof.clients.repo import Commit, GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
@@ -91,8 +91,10 @@ class Repo:
     def who_changed(self) -> str:
         return "ddddddd by robot: newer"
 
-    def set_tag(self, sha: str, *, message: str) -> Commit:
+    def set_tag(self, sha: str, *, expected: str, message: str) -> Commit:
         assert sha in message
+        if self.current != expected:
+            raise OtherTagError(self.current, expected, self.who_changed())
         return Commit(OURS, OLD_REVISION, "overlays/dev/kustomization.yaml", f"newTag: {sha}")
 
     def revert(self, revision: str, *, message: str) -> Commit:
@@ -302,6 +304,41 @@ def test_a_wrong_version_in_the_proof_is_not_ours_if_the_tag_is_not() -> None:
     failed = World(View(*GOOD), repo=TakenOver(0), prover=Prover("version x instead of y")).release.deploy().failed
     assert failed is not None
     assert failed.data["cause"] == "Superseded"
+
+
+def test_a_deploy_of_somebody_else_before_our_commit_is_left_as_it_is() -> None:
+    world = World(View(*GOOD))
+    world.repo.current = "eeeeeee"
+    failed = world.release.deploy().failed
+    assert failed is not None
+    assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("committed", "Superseded", Outcome.UNKNOWN)
+    assert "somebody else set the tag to eeeeeee meanwhile, by commit ddddddd by robot" in failed.data["reason"]
+    assert (world.repo.pushed, world.store.lines) == ([], [])
+
+
+@pytest.mark.parametrize("theirs", ["eeeeeee", NEW])
+def test_a_deploy_that_loses_the_race_to_another_leaves_nothing_to_undo(theirs: str) -> None:
+    """Not even if their tag is our sha: an undo would take theirs back."""
+    world = World(View(*GOOD), repo=Repo(OtherTagError(theirs, OLD, "ddddddd by robot: newer")))
+    rollout = world.release.deploy()
+    assert rollout.failed is not None
+    said = rollout.failed.data
+    assert (said["leg"], said["cause"], rollout.failed.outcome) == ("pushed", "Superseded", Outcome.UNKNOWN)
+    assert "nothing was pushed" in said["reason"]
+    assert [line.get("state") for line in world.store.lines] == [None, "not-needed"]
+    assert rollout.revision == ""
+
+
+def test_a_rollback_of_what_somebody_else_has_replaced_is_nobodys_failure() -> None:
+    repo = Repo()
+    world = World(View(*GOOD), repo=repo)
+    deployed = world.release.deploy()
+    repo._errors.append(OtherTagError("eeeeeee", NEW, "ddddddd by robot: newer"))
+    rollback = world.release.revert(deployed)
+    assert rollback.failed is not None
+    assert (rollback.failed.data["cause"], rollback.failed.outcome) == ("Superseded", Outcome.UNKNOWN)
+    assert len(repo.pushed) == 1
+    assert "state" not in world.store.lines[-1]  # the deploy's undo is still open, and will compare
 
 
 BACK = (

@@ -14,7 +14,7 @@ from recorder import ListRecorder
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
-from rollproof.clients.repo import EnvRepo
+from rollproof.clients.repo import Commit, EnvRepo
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
@@ -304,6 +304,21 @@ def test_undo_leaves_a_newer_deploy_alone_and_reports_it(lab: Lab) -> None:
     undone = restore_tag(lab.repo, "run", args)
     assert (undone.how, undone.expected, undone.found) == ("left", "bbbbbbb", "ccccccc")
     assert lab.platform.head() == theirs
+
+
+@pytest.mark.parametrize(("theirs", "how"), [("ccccccc", "left"), ("aaaaaaa", "not-needed")])
+def test_undo_that_races_with_a_newer_deploy_leaves_it_alone(lab: Lab, theirs: str, how: str) -> None:
+    lab.release.deploy()
+    args = lab.journal.open_entries(TAG_KIND)[0].args
+    push, heads = lab.repo.push, []
+
+    def push_after_them(*words: Any) -> Commit:
+        heads.append(lab.platform.commit(OVERLAY.replace("aaaaaaa", theirs)))
+        return push(*words)
+
+    lab.repo.push = push_after_them  # type: ignore[method-assign]
+    assert restore_tag(lab.repo, "run", args).how == how
+    assert [lab.platform.head()] == heads
 
 
 def test_undo_of_a_deploy_that_was_never_pushed_changes_nothing(lab: Lab) -> None:
