@@ -114,7 +114,7 @@ def _progress(dispatcher: Dispatcher, scheduling: str) -> None:
 
 
 def _stop_when_asked(dispatcher: Dispatcher, lines: Any) -> None:
-    """On {"stop": true}, on the end of stdin, on SIGTERM or SIGINT, and when the parent has died."""
+    """On {"stop": true}, on the end of stdin, on SIGTERM, and when the parent has died."""
     parent = os.getppid()
 
     def listen() -> None:
@@ -127,7 +127,8 @@ def _stop_when_asked(dispatcher: Dispatcher, lines: Any) -> None:
 
     gevent.spawn(listen)
     gevent.signal_handler(signal.SIGTERM, dispatcher.stop)
-    gevent.signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group; the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a hang-up reach the whole group; the parent decides
+        gevent.signal_handler(number, lambda: None)
     gevent.signal_handler(signal.SIGUSR1, orphaned)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
 

@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rollproof.errors import InputError
+from rollproof.interrupts import ending_signals
 from rollproof.planning import Order
 
 __all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
@@ -26,7 +27,6 @@ __all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_cra
 EXIT_BASE = 40  # the child ends with this + our code if it ended before there was a run folder; pytest's end at 5
 _INI = Path(__file__).parent / "suites" / "pytest.ini"
 _NEEDS = {"pytest": frozenset[str](), "locust": frozenset({"zero-downtime", "rollback"})}  # empty: by every drill
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> int:
@@ -78,13 +78,13 @@ def write_crash_log(error: BaseException) -> Path:
 
 @contextmanager
 def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ctrl-C reaches both of us from a terminal, `kill` only us; the child takes the second of two for the first."""
+    """Ctrl-C and a hang-up reach both of us from a terminal, `kill` only us; the child takes two for one."""
 
     def hand_on(number: int, _frame: object) -> None:
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
+            process.send_signal(number)
 
-    before = {number: signal.signal(number, hand_on) for number in _SIGNALS}
+    before = {number: signal.signal(number, hand_on) for number in ending_signals()}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the drill, and no later one may end the putting back.
+"""Ctrl-C, SIGTERM and a terminal that hangs up: the first ends the drill, and no later one may end the putting back.
 
 A signal that comes while an event is being written is sent again a moment later, so that no record is cut in half.
 """
@@ -12,10 +12,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "ending_signals"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN_S = 0.02
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """The signals that end a run. Not SIGHUP where it is ignored: whoever said `nohup` wants the run to go on."""
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *(() if nohup else (signal.SIGHUP,)))
 
 
 class Interrupts:
@@ -30,7 +35,7 @@ class Interrupts:
     def catch(self) -> None:
         """From now on the first signal raises KeyboardInterrupt in the main thread."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._take) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._take) for number in ending_signals()}
 
     def hold(self, say: Callable[[], None]) -> None:
         """From now on a signal only makes `say` be called."""

@@ -1,18 +1,20 @@
 """The console: what is happening, for how long, how many requests and failures so far; at the end the verdicts.
 
 On a terminal the last line is alive; elsewhere (CI) every line is printed once, so that a log stays readable. It must
-never decide anything, never print a traceback, and never cost the load generator its core: two refreshes a second.
+never decide anything, never print a traceback, never end a run because nobody reads on (a terminal that hung up, a
+closed pipe), and never cost the load generator its core: two refreshes a second.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -41,11 +43,40 @@ _STYLES = {
 _MARKS = {Outcome.OK: ("·", "dim"), Outcome.FAIL: ("✖", "bold red"), Outcome.UNKNOWN: ("?", "bold yellow")}
 
 
+class _Enduring(io.TextIOBase):
+    """A stream that takes everything; once it cannot be written any more, nothing is."""
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO) -> None:
+        self.encoding = getattr(stream, "encoding", None) or self.encoding  # rich asks it which characters it may draw
+        self._stream = stream
+        self._gone = False
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        self._unless_gone(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_gone(self._stream.flush)
+
+    def _unless_gone(self, deed: Callable[[], object]) -> None:
+        if self._gone:
+            return
+        try:
+            deed()
+        except OSError:
+            self._gone = True
+
+
 class LiveConsole:
     """One run on the console. Every method may be called from any thread."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        out = stream or sys.stdout
+        out = cast(TextIO, _Enduring(stream or sys.stdout))
         self._console = Console(file=out, highlight=False, width=None if out.isatty() else _PLAIN_WIDTH)
         self._clock = clock
         self._lock = threading.RLock()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from rollproof.core.event import Event, Outcome
 from rollproof.reports import Report
@@ -133,3 +137,23 @@ def test_many_threads_may_speak_at_once() -> None:
         for speaker in speakers:
             speaker.join()
     assert stream.getvalue().count("Argo CD has synced") == 200
+
+
+@pytest.mark.parametrize(("error", "terminal"), [(errno.EPIPE, False), (errno.EIO, False), (errno.EIO, True)])
+def test_nothing_ends_when_nobody_reads_on(error: int, terminal: bool) -> None:
+    class HungUp(io.StringIO):
+        writes = 0
+
+        def isatty(self) -> bool:
+            return terminal
+
+        def write(self, _: str) -> int:
+            self.writes += 1
+            raise OSError(error, os.strerror(error))
+
+    stream = HungUp()
+    with LiveConsole(stream, Clock()) as console:
+        console.phase("undo-check")
+        console.status("the undo of env-repo-tag")
+        console.problem("putting things back: please wait for the end")
+    assert stream.writes == 1
