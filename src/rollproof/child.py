@@ -17,10 +17,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rollproof.errors import InputError
+from rollproof.errors import InputError, RollproofError
 from rollproof.interrupts import ending_signals
 from rollproof.planning import Order
+
+if TYPE_CHECKING:
+    from rollproof.runfolder import RunFolder
 
 __all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
 
@@ -57,23 +61,32 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
 
 
 def exit_code_of(folder: Path, child_code: int) -> int:
-    """verdicts.json decides; without it, what the child said; without that, INCONCLUSIVE."""
+    """verdicts.json decides; without it, what the child said; without that, INCONCLUSIVE, and that much is told."""
     with suppress(OSError, ValueError, KeyError):
         return int(json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["exit_code"])
     said = child_code - EXIT_BASE
-    if said in {2, 3, 4}:
+    if said in {2, 3, 4}:  # and the child has told why
         return said
     if folder.is_dir():
-        print(f"the run ended without a verdict (pytest: {child_code}); `rollproof undo {folder}` puts things back")
+        what = f"without a verdict; `rollproof undo {folder}` puts things back"
+    else:
+        what = "before anything was touched; there is no run folder"
+    print(f"error: the run ended {what} (pytest: {child_code})", file=sys.stderr)
     return 3
 
 
-def write_crash_log(error: BaseException) -> Path:
-    """The traceback of a bug of ours, in a file of its own."""
-    handle, name = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
+def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Path:
+    """The traceback of a bug of ours: in the run folder if there is one that can be written, else in /tmp."""
+    story = "".join(traceback.format_exception(error))
+    if folder is not None:
+        name = f"crash-{folder.drill or 'run'}.log"
+        with suppress(RollproofError):
+            folder.write_text(name, story)
+            return folder.path / name
+    handle, path = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.writelines(traceback.format_exception(error))
-    return Path(name)
+        stream.write(story)
+    return Path(path)
 
 
 @contextmanager

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import pytest
 
 from rollproof.child import EXIT_BASE, write_crash_log
+from rollproof.core.verdict import EXIT_UNDO_FAILED
 from rollproof.errors import Inconclusive, InputError, RollproofError, RollproofFailure
 from rollproof.planning import Order
 
 if TYPE_CHECKING:
     from rollproof.drilling import DriftDrill, Run, Traffic
     from rollproof.release.deploy import Release
+    from rollproof.reports.console import LiveConsole
+    from rollproof.runfolder import RunFolder
     from rollproof.session import Session
 
 _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are ours, this one is the last
@@ -69,19 +72,46 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
         _open(session)
         yield session
     finally:
-        untold = session.close()
+        untold = _close(session)
         if untold:
-            pytest.exit("the run folder could not be written", returncode=EXIT_BASE + untold)
+            pytest.exit("the run has no verdicts in its folder", returncode=EXIT_BASE + untold)
 
 
 def _open(session: Session) -> None:
-    """Open it, or end pytest with a code that says why."""
+    """Open it, or say why not and end pytest with the code of that."""
     try:
         session.open()
     except RollproofError as error:
-        session.close()
+        code = max(error.exit_code, _close(session))
         session.console.problem(str(error), error.hint)
-        pytest.exit(str(error), returncode=EXIT_BASE + error.exit_code)
+        pytest.exit(str(error), returncode=EXIT_BASE + code)
+    except Exception as error:  # noqa: BLE001 - a bug of ours, and without pytest's terminal nobody else would tell
+        log = write_crash_log(error, _run_folder(session))
+        code = max(RollproofError.exit_code, _close(session))
+        _tell_bug(session.console, error, log)
+        pytest.exit(str(error), returncode=EXIT_BASE + code)
+
+
+def _close(session: Session) -> int:
+    """Close it. The exit code if its verdicts are not in the folder, else 0; a bug there is told as any other."""
+    try:
+        return session.close()
+    except Exception as error:  # noqa: BLE001
+        _tell_bug(session.console, error, write_crash_log(error, _run_folder(session)))
+        journal = getattr(session, "journal", None)  # it may not have come that far
+        return EXIT_UNDO_FAILED if journal and journal.open_entries() else RollproofError.exit_code
+
+
+def _run_folder(session: Session) -> RunFolder | None:
+    try:
+        return session.folder
+    except RuntimeError:  # it did not come that far
+        return None
+
+
+def _tell_bug(console: LiveConsole, error: BaseException, log: Path) -> None:
+    said = f"rollproof itself failed: {type(error).__name__}: {error}"
+    console.problem(said, f"the whole story is in {log}; please report it")
 
 
 @pytest.fixture
@@ -108,31 +138,65 @@ def drift(run: Run) -> DriftDrill:
     return run.drift()
 
 
+def pytest_exception_interact(
+    node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport
+) -> None:
+    """A drill that cannot even be imported: under the command line there is no pytest terminal that would tell."""
+    if isinstance(report, pytest.CollectReport) and call.excinfo and node.config.getoption("--rollproof-run"):
+        from rollproof.reports.console import LiveConsole  # noqa: PLC0415 - as above
+
+        error = call.excinfo.value.__cause__ or call.excinfo.value  # pytest's own says all that its cause says again
+        _tell_bug(LiveConsole(sys.stderr), error, write_crash_log(error))
+        pytest.exit(str(error), returncode=EXIT_BASE + RollproofError.exit_code)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A drill that does not come to its beginning is told as one that does not come to its end."""
+    return (yield from _told(item))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """However the drill ends, the run is told; an exception of the harness is INCONCLUSIVE, never FAIL."""
+    """However the drill ends, the run is told."""
+    result = yield from _told(item)
     session = item.config.stash.get(_SESSION, None)
-    if session is None or not _drill_of(item):
-        return (yield)
-    try:
-        result = yield
-    except (RollproofFailure, Inconclusive):
+    if session is not None and _drill_of(item):
         session.end("finished")
-        raise
-    except KeyboardInterrupt as interrupt:
-        session.end("interrupted", str(interrupt) or "Ctrl-C")
-        pytest.exit("interrupted", returncode=EXIT_BASE + 3)
-    except RollproofError as error:
+    return result
+
+
+def _told(item: pytest.Item) -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except pytest.exit.Exception:
+        raise  # whoever raised it has told why
+    except (Exception, KeyboardInterrupt) as error:
+        session = item.config.stash.get(_SESSION, None)
+        if session is None or not _drill_of(item):
+            raise
+        raise _ending(session, error) from None
+
+
+def _ending(session: Session, error: BaseException) -> BaseException:
+    """Tells the run how the drill ended; what pytest sees of it. A bug of ours is INCONCLUSIVE, never FAIL."""
+    if isinstance(error, RollproofFailure | Inconclusive):
+        session.end("finished")
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        said = str(error) or "Ctrl-C"
+        session.end("interrupted", said)
+        session.console.problem(f"interrupted by {said}")
+        return pytest.exit.Exception("interrupted", EXIT_BASE + RollproofError.exit_code)
+    if isinstance(error, RollproofError):
         session.end("error", str(error))
         session.console.problem(str(error), error.hint)
-        raise Inconclusive(str(error)) from None
-    except Exception as error:  # noqa: BLE001 - a bug of ours is no statement about the target
-        path = write_crash_log(error)
-        reason = f"{type(error).__name__}: {error} (the whole story: {path})"
-        session.end("error", reason)
-        raise Inconclusive(reason) from None
-    session.end("finished")
-    return result
+        return Inconclusive(str(error))
+    log = write_crash_log(error, _run_folder(session))
+    reason = f"{type(error).__name__}: {error} (the whole story: {log.name})"
+    session.end("error", reason)
+    _tell_bug(session.console, error, log)
+    return Inconclusive(reason)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -191,6 +191,10 @@ class RunFolder:
         text = json.dumps(content, indent=1, ensure_ascii=False, default=_jsonable)
         self._replace(self.path / name, (self.redacted(text) + "\n").encode())
 
+    def write_text(self, name: str, text: str) -> None:
+        """A text file in the folder, redacted, whole or not at all."""
+        self._replace(self.path / name, self.redacted(text).encode())
+
     def write_requests(self, drill: str, log: RequestLog) -> None:
         """The request log of one drill; no pickle, so that a folder from a stranger can be read safely."""
         meta = {name: getattr(log, name) for name in (*requestlog.TABLES, "control")}

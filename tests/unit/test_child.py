@@ -21,9 +21,18 @@ def test_the_verdict_decides_whatever_pytest_said(tmp_path: Path, pytest_code: i
     ("child", "code"),
     [(EXIT_BASE + 2, 2), (EXIT_BASE + 3, 3), (0, 3), (1, 3), (2, 3), (4, 3), (5, 3), (-9, 3), (70, 3)],
 )
-def test_without_a_verdict_nothing_is_ever_green(tmp_path: Path, child: int, code: int) -> None:
+def test_without_a_verdict_nothing_is_ever_green_nor_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], child: int, code: int
+) -> None:
     assert exit_code_of(tmp_path / "nothing", child) == code
+    nowhere = capsys.readouterr().err
     assert exit_code_of(tmp_path, child) == code
+    somewhere = capsys.readouterr().err
+    if child > EXIT_BASE and child < 70:  # then the child has spoken
+        assert nowhere == somewhere == ""
+    else:
+        assert f"ended before anything was touched; there is no run folder (pytest: {child})" in nowhere
+        assert f"ended without a verdict; `rollproof undo {tmp_path}` puts things back (pytest: {child})" in somewhere
 
 
 def test_a_verdict_that_is_cut_off_is_no_verdict(tmp_path: Path) -> None:
