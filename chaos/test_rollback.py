@@ -11,6 +11,7 @@ from rollproof.release import Release
 @pytest.mark.drill("rollback")
 def test_a_revert_brings_the_old_version_back(run: Run, release: Release, traffic: Traffic) -> None:
     """Revert the deploy in git, under load, and push: the old sha answers everywhere within the limit."""
+    traffic.self_test()  # before the deploy, which is none of what is judged here
     deployed = run.deployed()
     with traffic.steady() as load:
         with run.phase("act"):

@@ -121,18 +121,27 @@ class Traffic:
     def __init__(self, session: Session, run: Run) -> None:
         self._session = session
         self._run = run
+        target = run.target
+        self._generator = LoadSession(
+            target.app, target.traffic, target.control, session.folder, session.folder.path,
+            drill=run.drill, environ=session.loaded.environ,
+        )  # fmt: skip
+        self._tested = False
+
+    def self_test(self) -> None:
+        """Prove that the generator tells the truth, before anything is touched; once. LoadError if it does not."""
+        if not self._tested:
+            self._session.status("self-test of the load generator")
+            self._generator.self_test()
+            self._tested = True
 
     @contextmanager
     def steady(self) -> Iterator[Load]:
         """Load from before the block to its end; the record is in the folder and the ingress's log is read after."""
         session, target = self._session, self._run.target
         self._run.settle()
-        with LoadSession(
-            target.app, target.traffic, target.control, session.folder, session.folder.path,
-            drill=self._run.drill, environ=session.loaded.environ,
-        ) as generator:  # fmt: skip
-            session.status("self-test of the load generator")
-            generator.self_test()
+        self.self_test()
+        with self._generator as generator:
             load = Load(generator, self._run, session.status)
             begun_s = time.monotonic()
             generator.start()

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import runpy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -29,6 +30,8 @@ from rollproof.core.verdict import Result
 from rollproof.drilling import Run
 from rollproof.errors import Inconclusive, LockedError, RollproofFailure
 from rollproof.judging import judge_run
+from rollproof.load.child import LoadError
+from rollproof.load.selftest import SelfTest
 from rollproof.planning import Order
 from rollproof.preflight import Clients
 from rollproof.putback import LEASE_KIND, undo_stored
@@ -36,6 +39,7 @@ from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import TIMELINE, RunFolder, UnwritableError
 from rollproof.safety import LEASE_NAME, RunLock
 from rollproof.session import Session
+from rollproof.suites import drill_path
 from rollproof.targetfile import LoadedTarget
 
 
@@ -160,6 +164,24 @@ def test_whatever_came_it_is_kept_if_that_was_asked_for(world: World) -> None:
     run.end("error", "a bug")
     run.close()
     assert world.platform.tag() == story.NEW
+
+
+@pytest.mark.parametrize("name", ["zero-downtime", "rollback"])
+def test_a_generator_that_lies_ends_a_drill_before_anything_is_touched(
+    world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, name: str
+) -> None:
+    request.config.addinivalue_line("markers", "drill(name): as the plugin does, which these tests do without")
+    monkeypatch.setattr("rollproof.load.session.self_test", lambda _: SelfTest({"read.eof": (2, 0)}, "read.eof: 0"))
+    head = world.platform.head()
+    run = world.session(name)
+    held = run.begin(name)
+    drill = next(deed for word, deed in runpy.run_path(str(drill_path(name))).items() if word.startswith("test_"))
+    with pytest.raises(LoadError, match=r"failed its self-test.*read\.eof: 0"):
+        drill(run=held, release=held.release(), traffic=held.traffic())
+    run.end("error", "it lied")
+    run.close()
+    assert world.platform.head() == head
+    assert (world.verdicts()["exit_code"], world.results()["harness"]) == (3, "INCONCLUSIVE")
 
 
 # -- the lock ---------------------------------------------------------------------------------------------------------

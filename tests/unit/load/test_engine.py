@@ -84,10 +84,15 @@ def test_the_self_test_passes_with_exactly_k_of_each_class() -> None:
     assert all(done == reported > 0 for done, reported in result.classes.values())
 
 
-def test_the_self_test_fails_with_a_client_that_retries_in_secret() -> None:
-    result = self_test(HERE / "retrying_engine.py")
-    assert not result.passed
-    done, reported = result.classes["read.ECONNRESET"]
+def test_the_self_test_ends_a_session_with_a_client_that_retries_in_secret(tmp_path: Path) -> None:
+    notes = Notes()
+    session = LoadSession(
+        App(base_url="http://127.0.0.1:1"), Traffic(), None, notes, tmp_path, engine=HERE / "retrying_engine.py"
+    )
+    with pytest.raises(LoadError, match=r"failed its self-test.*read\.ECONNRESET: \d+ done"):
+        session.self_test()
+    assert notes.events["self-test"]["passed"] is False
+    done, reported = notes.events["self-test"]["classes"]["read.ECONNRESET"]
     assert reported < done
 
 
