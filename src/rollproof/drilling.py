@@ -151,11 +151,9 @@ class Traffic:
                     yield load
                 finally:
                     session.status("the last answers")
-                    generator.stop()
+                    log = generator.stop()
         since_s = time.monotonic() - begun_s
-        record_retries(
-            session.clients.kube, target.ingress, session.folder, prefix=generator.request_id_prefix, since_s=since_s
-        )
+        record_retries(session.clients.kube, target.ingress, session.folder, log=log, since_s=since_s)
 
 
 class Load:

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from rollproof.ingresslog import count_retries
+import pytest
+from builders import Requests
+from recorder import ListRecorder
+
+from rollproof import ingresslog
+from rollproof.core.event import Outcome
+from rollproof.core.requests import RequestLog
+from rollproof.core.target import Ingress
+from rollproof.ingresslog import answered_ids, count_retries, record_retries
 
 
 def line(identity: str, upstream: str = "10.0.0.1:80", status: object = 200) -> str:
@@ -33,3 +43,87 @@ def test_the_list_of_ids_is_bounded() -> None:
     found = count_retries([line(f"rp1-{i}", "a, b") for i in range(80)], "rp1-")
     assert found.retried == 80
     assert len(found.retried_ids) == 50
+
+
+# -- is the log whole? ------------------------------------------------------------------------------------------------
+
+
+class Kube:
+    """One ingress pod; each look at its log gives the next of `texts`, the last one again and again."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+
+    def list(self, *_: str, **__: str) -> Mapping[str, Any]:
+        return {"items": [{"metadata": {"name": "ingress-1"}, "spec": {"containers": [{"name": "nginx"}]}}]}
+
+    def pod_log(self, *_: str, **__: int) -> str:
+        return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+
+
+LOAD = Requests(seconds=5).fail(at=92.0, until=92.5, outcome="http.502").build()
+IDS = sorted(answered_ids(LOAD))
+Look = Callable[..., tuple[str, Outcome, Mapping[str, Any]]]
+
+
+@pytest.fixture
+def look(monkeypatch: pytest.MonkeyPatch) -> Look:
+    monkeypatch.setattr(ingresslog.time, "sleep", lambda _: None)
+
+    def looked(*texts: str, log: RequestLog = LOAD) -> tuple[str, Outcome, Mapping[str, Any]]:
+        recorder = ListRecorder()
+        record_retries(Kube(*texts), Ingress(namespace="ingress"), recorder, log=log, since_s=10)  # type: ignore[arg-type]
+        (event,) = recorder.events
+        return event.what, event.outcome, event.data
+
+    return looked
+
+
+def text(ids: list[str], *more: str) -> str:
+    return "\n".join([*(line(one) for one in ids), *more])
+
+
+def test_what_must_be_in_the_log_is_what_the_app_answered_well() -> None:
+    control = LOAD.rows["lane"] == LOAD.lanes.index("control")
+    good = (LOAD.rows["outcome"] == 0) & ~control
+    assert {f"{LOAD.engine.request_id_prefix}-{k}" for k in LOAD.rows["k"][good]} == set(IDS)
+    assert 0 < len(IDS) < int((~control).sum())
+
+
+def test_a_whole_log_is_evidence(look: Look) -> None:
+    what, outcome, data = look(text(IDS))
+    assert (what, outcome) == ("log", Outcome.OK)
+    assert (data["answered"], data["found"], data["matched"], data["masked"]) == (len(IDS), len(IDS), len(IDS), 0)
+
+
+@pytest.mark.parametrize(("lost", "what"), [(0.009, "log"), (0.011, "log-unreadable"), (0.9, "log-unreadable")])
+def test_a_log_that_lacks_more_than_one_answer_in_a_hundred_proves_nothing(look: Look, lost: float, what: str) -> None:
+    left = IDS[int(len(IDS) * lost) + (what != "log") :]
+    found, _, data = look(text(left))
+    assert found == what
+    if what != "log":
+        assert (
+            f"only {len(left):,} of {len(IDS):,} answered requests are in it ({len(left) / len(IDS):.1%})"
+            in (data["reason"])
+        )
+
+
+def test_other_lines_of_ours_do_not_stand_in_for_those_that_are_missing(look: Look) -> None:
+    others = [f"{LOAD.engine.request_id_prefix}-{k + 10**6}" for k in range(len(IDS))]
+    assert look(text(IDS[:10] + others))[0] == "log-unreadable"
+
+
+def test_what_was_masked_in_a_log_that_is_not_whole_is_not_kept_back(look: Look) -> None:
+    what, outcome, data = look(text(IDS[:10], line(IDS[11], "10.0.0.9:80, 10.0.0.1:80")))
+    assert (what, outcome) == ("log-unreadable", Outcome.UNKNOWN)
+    assert "of those that are, 1 were masked" in data["reason"]
+
+
+def test_a_log_that_comes_a_little_late_is_whole(look: Look) -> None:
+    assert look(text(IDS[:10]), text(IDS))[0] == "log"
+
+
+def test_a_log_without_our_requests_says_what_it_needs(look: Look) -> None:
+    what, _, data = look("GET / 200\n")
+    assert what == "log-unreadable"
+    assert "JSON lines with id, upstream and status are needed" in data["reason"]

@@ -231,6 +231,7 @@ def _not_known(case: _Case) -> Verdict | None:
 
 # ---- words ----
 
+_READ_THE_LOG = "it needs pods/log (get) in the ingress's namespace, and a log that is not rotated during a drill"
 _LOWER_THE_RATE = "a rate limit or WAF stands in front: lower traffic.rate_per_s or let this client pass"
 
 
@@ -257,7 +258,7 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         found.append(Finding("MASKED", text, hint))
     if unread := _unread(case):
         text = f"whether the ingress retried in secret is not known: {unread}"
-        found.append(Finding("INGRESS_LOG_UNREAD", text, "grant pods/log (get) in the ingress's namespace"))
+        found.append(Finding("INGRESS_LOG_UNREAD", text, _READ_THE_LOG))
     if slow := int(case.numbers["slow"] or 0):
         most_ms = case.numbers["latency_ms_max"]
         text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
