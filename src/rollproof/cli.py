@@ -17,7 +17,7 @@ import typer
 from rollproof import child
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
 from rollproof.judging import judge_run, write_reports
-from rollproof.planning import Order, check_order, wanted_target
+from rollproof.planning import Order, check_order, closed_fence, wanted_target
 from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import RunFolder, new_run_id
 from rollproof.suites import DRILLS, drill_path, expand
@@ -80,8 +80,11 @@ def plan(
     from rollproof.session import preview  # noqa: PLC0415 - the Kubernetes client takes a second to import
 
     order = _order(drill, sha, on_fail, trial, production)
+    loaded = load(target)
     with LiveConsole() as console:
-        console.plan(preview(order, load(target)))
+        console.plan(preview(order, loaded))
+    if refusal := closed_fence(order, loaded.target):
+        typer.echo(f"`run` will need --i-mean-production: {refusal}")
 
 
 @app.command()
@@ -115,7 +118,7 @@ def undo(
 @app.command()
 def doctor(target: Target = _TARGET) -> None:
     """Look whether a drill could run: reach, rights, settings, app, generator. Changes nothing."""
-    from rollproof.doctor import examine  # noqa: PLC0415
+    from rollproof.doctor import examine, summary  # noqa: PLC0415
 
     lines = examine(load(target))
     width = max(len(line.name) for line in lines)
@@ -125,9 +128,8 @@ def doctor(target: Target = _TARGET) -> None:
         typer.echo(f"{line.name:<{width}}  {line.said}")
         if line.hint and line.ok is not True:
             typer.echo(f"{'':>9}{'':<{width}}  -> {line.hint}")
-    broken = [line.name for line in lines if line.ok is False]
-    typer.echo(f"{len(broken)} of {len(lines)} need attention" if broken else "a drill can run")
-    sys.exit(CannotJudgeError.exit_code if broken else 0)
+    typer.echo(summary(lines))
+    sys.exit(CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """Doctor: could a drill run here? One line a question, each ok or with what to do about it. Changes nothing.
 
 It goes on after a bad answer, so that a person sees everything that is missing at once; a question whose ground is
-gone (no API, no Application) is said to be unasked, never taken for good. The checks themselves are those that a run
-makes before it touches anything, so that the two cannot disagree.
+gone (no API, no Application) is said to be unasked, never taken for good. What a run asks before it touches anything
+is asked from the same list (`preflight`), drill by drill at its end, so that the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -20,22 +20,23 @@ from rollproof.clients.argo import ApplicationState, ControllerSettings, applica
 from rollproof.clients.kube import Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.target import Target, Traffic
-from rollproof.errors import RollproofError
+from rollproof.errors import InputError, RollproofError
 from rollproof.ingresslog import read_log
-from rollproof.preflight import Clients, check_app, check_application, check_deployment
-from rollproof.rights import Right, is_granted, needed_rights
-from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
+from rollproof.planning import Order, check_order, wanted_target
+from rollproof.preflight import QUESTIONS_OF_A_DRILL, QUESTIONS_OF_A_TARGET, Clients, Look, Question, see_rights
+from rollproof.rights import Right
 from rollproof.scheduling import quick
 from rollproof.suites import ALL
 from rollproof.targetfile import LoadedTarget
 
-__all__ = ["Line", "examine", "measure_lateness"]
+__all__ = ["Line", "examine", "measure_lateness", "summary"]
 
 _LATE_MS = 5.0  # the same as traffic.late_share_max is about
 _TICK_S = 0.002
 _TICKS = 500
 _PLAIN_PER_CORE, _TLS_PER_CORE = 8000.0, 2000.0  # open-loop requests a second of one core (architecture.md section 8)
 _LOG_S = 60.0
+_RUN = "run "  # how the line of a drill begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,22 @@ class Line:
 class _Patient:
     """What is examined, and what has been found out so far."""
 
-    loaded: LoadedTarget
-    clients: Clients
+    seen: Look
     drills: tuple[str, ...]
+    of_drills: list[Look] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)  # names of questions with a good answer
-    application: Object | None = None
-    tag: str = ""
 
     @property
     def target(self) -> Target:
-        return self.loaded.target
+        return self.seen.target
+
+    @property
+    def clients(self) -> Clients:
+        return self.seen.clients
+
+    @property
+    def application(self) -> Object:
+        return self.seen.application or {}
 
 
 def examine(loaded: LoadedTarget, drills: Sequence[str] = ALL) -> tuple[Line, ...]:
@@ -71,65 +78,99 @@ def examine(loaded: LoadedTarget, drills: Sequence[str] = ALL) -> tuple[Line, ..
     except RollproofError as error:
         return (Line("settings", False, str(error), error.hint),)
     with clients:
-        patient = _Patient(loaded, clients, tuple(drills))
-        return tuple(line for question in _QUESTIONS for line in _ask(patient, question))
+        order = Order(drills=tuple(drills))
+        patient = _Patient(Look(order=order, target=wanted_target(order, loaded.target), clients=clients), order.drills)
+        return tuple(line for question in _questions(order.drills) for line in _ask(patient, question))
+
+
+def summary(lines: Sequence[Line]) -> str:
+    """The last line: what needs attention, or what can run."""
+    broken = [line for line in lines if line.ok is False]
+    if broken:
+        return f"{len(broken)} of {len(lines)} need attention"
+    refused = [line.name for line in lines if line.name.startswith(_RUN) and line.ok is None]
+    return f"a drill can run, but not as it stands: {', '.join(refused)}" if refused else "a drill can run"
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """`needs` are questions without whose good answer this one cannot be asked."""
+class _Topic:
+    """One question or more. `needs` are those without whose good answer this one cannot be asked."""
 
     name: str
     answer: Callable[[_Patient], Iterator[Line]]
     needs: tuple[str, ...] = ()
 
 
-def _ask(patient: _Patient, question: _Question) -> Iterator[Line]:
-    missing = [name for name in question.needs if name not in patient.reached]
+def _questions(drills: Sequence[str]) -> Iterator[_Topic]:
+    """All, in the order of their lines."""
+    own = {"fences": _fences, "rights to look": None}  # the latter are among all rights, which have a line each
+    for question in QUESTIONS_OF_A_TARGET:
+        answer = own.get(question.name, _as_asked_by_a_run(question))
+        if answer is not None:
+            yield _Topic(question.name, answer, question.needs)
+    needs = tuple(dict.fromkeys(name for question in QUESTIONS_OF_A_DRILL for name in question.needs))
+    for drill in drills:
+        yield _Topic(f"{_RUN}{drill}", _of_drill(drill), needs)
+    yield from _OWN
+
+
+def _as_asked_by_a_run(question: Question) -> Callable[[_Patient], Iterator[Line]]:
+    def answer(patient: _Patient) -> Iterator[Line]:
+        yield Line(question.name, True, question.ask(patient.seen))
+
+    return answer
+
+
+def _ask(patient: _Patient, topic: _Topic) -> Iterator[Line]:
+    missing = [name for name in topic.needs if name not in patient.reached]
     if missing:
-        yield Line(question.name, None, f"not asked, because of: {', '.join(missing)}")
+        yield Line(topic.name, None, f"not asked, because of: {', '.join(missing)}")
         return
     try:
-        yield from question.answer(patient)
+        yield from topic.answer(patient)
     except RollproofError as error:
-        yield Line(question.name, False, str(error), error.hint)
+        yield Line(topic.name, False, str(error), error.hint)
     else:
-        patient.reached.add(question.name)
+        patient.reached.add(topic.name)
+
+
+def _of_drill(drill: str) -> Callable[[_Patient], Iterator[Line]]:
+    """Would `rollproof run <drill>` begin? What only the command line can say (a sha, a meant fence) is no defect."""
+
+    def answer(patient: _Patient) -> Iterator[Line]:
+        seen = replace(patient.seen, order=Order(drills=(drill,)))
+        patient.of_drills.append(seen)
+        try:
+            check_order(seen.order, seen.target)
+        except InputError as refusal:
+            yield Line(f"{_RUN}{drill}", None, str(refusal), refusal.hint)
+            return
+        said = [question.ask(seen) for question in QUESTIONS_OF_A_DRILL]
+        yield Line(f"{_RUN}{drill}", True, said[0])
+
+    return answer
 
 
 # -- cluster ----------------------------------------------------------------------------------------------------------
 
 
 def _fences(patient: _Patient) -> Iterator[Line]:
-    target = patient.target
-    check_namespace_fence(target, target.cluster.namespace)
-    check_load_fence(target)
-    inside = f"namespaces {', '.join(target.fences.namespaces)}; load to {', '.join(target.fences.load_hosts)}"
-    if target.fences.production:
-        yield Line("fences", None, f"{inside}; marked as production", "drills need --i-mean-production")
+    (question,) = (one for one in QUESTIONS_OF_A_TARGET if one.name == "fences")
+    inside = question.ask(patient.seen)
+    if patient.target.fences.production:
+        yield Line("fences", None, f"{inside}; marked as production", "see what each drill's line says of that")
     else:
         yield Line("fences", True, inside)
 
 
-def _api(patient: _Patient) -> Iterator[Line]:
-    kube = patient.clients.kube
-    yield Line("Kubernetes API", True, f"{kube.version()} by context {kube.context}")
-
-
-def _argo_api(patient: _Patient) -> Iterator[Line]:
-    kube, argo_kube = patient.clients.kube, patient.clients.argo.kube
-    same = argo_kube is kube
-    said = f"{kube.context}, as the app" if same else f"{argo_kube.version()} by context {argo_kube.context}"
-    yield Line("API of Argo CD", True, said)
-
-
 def _rights(patient: _Patient) -> Iterator[Line]:
     """One line a resource: what is granted, and what is missed without the rest."""
-    clients = patient.clients
-    rights = sorted(needed_rights(patient.target, patient.drills), key=lambda right: (right.argocd, right.place))
+    looks = patient.of_drills or [patient.seen]
+    needed = dict.fromkeys(right for seen in looks for right in see_rights(seen))
+    rights = sorted(needed, key=lambda right: (right.argocd, right.place))
     for (_, place), group in groupby(rights, key=lambda right: (right.argocd, right.place)):
         wanted = tuple(group)
-        refused = [right for right in wanted if not is_granted(right, clients.kube, clients.argo.kube)]
+        refused = [right for right in wanted if not patient.seen.is_granted(right)]
         yield _right_line(place, wanted, refused)
 
 
@@ -144,32 +185,13 @@ def _right_line(place: str, wanted: Sequence[Right], refused: Sequence[Right]) -
     return Line(name, None, f"not granted: {verbs}: {why}")
 
 
-def _deployment(patient: _Patient) -> Iterator[Line]:
-    view = check_deployment(patient.target, patient.clients.kube)
-    yield Line("Deployment", True, f"{view.available} of {view.spec_replicas} replicas available, {view.image}")
-
-
-def _lock(patient: _Patient) -> Iterator[Line]:
-    RunLock(patient.clients.kube, patient.target.cluster.namespace, "doctor").check_free()
-    yield Line("lock", True, "no other run holds this target")
-
-
 # -- Argo CD ----------------------------------------------------------------------------------------------------------
-
-
-def _application(patient: _Patient) -> Iterator[Line]:
-    argo = patient.clients.argo
-    check_application(patient.target, argo)
-    patient.application = argo.read()
-    state = application_state(patient.application)
-    said = f"{state.sync_status} at {state.sync_revision[:10]}, {state.health}, project {patient.target.argocd.project}"
-    yield Line("Application", True, said)
 
 
 def _self_heal(patient: _Patient) -> Iterator[Line]:
     if "drift" not in patient.drills:
         return
-    application = patient.application or {}
+    application = patient.application
     settings = patient.clients.argo.settings()
     backoff = model(
         settings.version, fixed_delay_s=settings.fixed_delay_s, start_s=settings.backoff_start_s,
@@ -228,28 +250,7 @@ def _windows(patient: _Patient) -> Line:
     return Line("sync windows", True, "none")
 
 
-# -- env repo and app -------------------------------------------------------------------------------------------------
-
-
-def _env_repo(patient: _Patient) -> Iterator[Line]:
-    repo, wanted = patient.clients.repo, patient.target.env_repo
-    patient.tag = repo.tag()
-    said = f"{wanted.branch} at {repo.head()[:10]}: {wanted.image}:{patient.tag} in {wanted.overlay}"
-    yield Line("env repo", True, said)
-
-
-def _push(patient: _Patient) -> Iterator[Line]:
-    if patient.target.release.mode != "push":
-        yield Line("push", True, 'not needed: release.mode is "observe"')
-        return
-    patient.clients.repo.may_push()
-    yield Line("push", True, "git push --dry-run was accepted")
-
-
-def _app(patient: _Patient) -> Iterator[Line]:
-    app = patient.target.app
-    check_app(app, patient.clients.http, patient.tag)
-    yield Line("app", True, f"{app.base_url}: version {patient.tag}, database {app.database_ok}")
+# -- ingress ----------------------------------------------------------------------------------------------------------
 
 
 def _ingress_log(patient: _Patient) -> Iterator[Line]:
@@ -312,18 +313,9 @@ def _quiet(late_ms: Sequence[float], traffic: Traffic) -> Line:
     return Line("quiet enough", True, said)
 
 
-_QUESTIONS = (
-    _Question("fences", _fences),
-    _Question("Kubernetes API", _api),
-    _Question("API of Argo CD", _argo_api, ("Kubernetes API",)),
-    _Question("rights", _rights, ("Kubernetes API", "API of Argo CD")),
-    _Question("Deployment", _deployment, ("Kubernetes API",)),
-    _Question("lock", _lock, ("Kubernetes API",)),
-    _Question("Application", _application, ("API of Argo CD",)),
-    _Question("self-heal", _self_heal, ("Application",)),
-    _Question("env repo", _env_repo),
-    _Question("push", _push, ("env repo",)),
-    _Question("app", _app, ("env repo",)),
-    _Question("ingress log", _ingress_log, ("Kubernetes API",)),
-    _Question("generator", _generator),
+_OWN = (
+    _Topic("rights", _rights, ("Kubernetes API", "API of Argo CD")),
+    _Topic("self-heal", _self_heal, ("Application",)),
+    _Topic("ingress log", _ingress_log, ("Kubernetes API",)),
+    _Topic("generator", _generator),
 )

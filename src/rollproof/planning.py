@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rollproof.core.plan import SCHEMA, Plan, Touch
+from rollproof.core.plan import DEPLOYING, SCHEMA, Plan, Touch
 from rollproof.core.target import Target
-from rollproof.errors import FenceError, InputError
-from rollproof.targetrules import broken_rules
+from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
+from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.targetrules import broken_rules, sha_mistake
 
-__all__ = ["Found", "Order", "check_order", "make_plan", "wanted_target"]
+__all__ = ["Found", "Order", "check_order", "closed_fence", "make_plan", "wanted_target"]
 
-_DEPLOYING = ("zero-downtime", "rollback", "release")
 _KEEPS = {"restore": "on-pass", "keep": "always"}  # of the release drill, by --on-fail; every other drill restores
 
 
@@ -32,7 +32,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there now: the app sha in the overlay, the env repo's head, and why trials cannot be done, by name."""
+    """What is there now: the app sha that runs, the env repo's head, and for each drift trial its line of the plan."""
 
     running_sha: str
     env_repo_head: str
@@ -40,7 +40,9 @@ class Found:
 
 
 def wanted_target(order: Order, target: Target) -> Target:
-    """The target with what the command line overrides, checked like the file itself."""
+    """The target with what the command line overrides, checked like the file itself. A fence that is meant is open."""
+    if order.mean_production:
+        target = replace(target, fences=replace(target.fences, production=False))
     if not order.trials:
         return target
     target = replace(target, drift=replace(target.drift, trials=order.trials))
@@ -50,13 +52,28 @@ def wanted_target(order: Order, target: Target) -> Target:
     return target
 
 
+def closed_fence(order: Order, target: Target) -> str:
+    """Why the production fence forbids this order; "" if it does not.
+
+    Drift alone may come through: then its trials that traffic could feel are skipped, unless one was named.
+    """
+    if not target.fences.production or order.mean_production:
+        return ""
+    marked = f"target {target.name!r} is marked as production"
+    if order.drills != ("drift",):
+        return f"{marked}, and {', '.join(order.drills)} would change it"
+    unsafe = [trial for trial in order.trials if is_fenced(trial, target)]
+    return f"{marked}, and traffic could feel drift {', '.join(unsafe)}" if unsafe else ""
+
+
 def check_order(order: Order, target: Target) -> None:
-    """Refuse what the fences forbid, before anything is asked of the cluster."""
-    if target.fences.production and not order.mean_production:
-        message = f"target {target.name!r} is marked as production, and {', '.join(order.drills)} would change it"
-        raise FenceError(message, "say --i-mean-production for this one run, if you do")
+    """Refuse what is wrong by itself or what the fences forbid, before anything is asked of the cluster."""
+    if refusal := closed_fence(order, target):
+        raise FenceError(refusal, "say --i-mean-production for this one run, if you do")
+    if order.sha and (mistake := sha_mistake(order.sha)):
+        raise InputError(f"--sha: {mistake}")
     if target.release.mode == "observe":
-        if not order.sha and any(drill in _DEPLOYING for drill in order.drills):
+        if not order.sha and DEPLOYING & set(order.drills):
             message = (
                 "release.mode is 'observe': rollproof waits for a sha that somebody else deploys, and none is named"
             )
@@ -69,10 +86,15 @@ def check_order(order: Order, target: Target) -> None:
 
 def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Plan:
     """The plan, fully resolved. `new_sha` is the named one, else the first candidate that is not running."""
-    deploying = any(drill in _DEPLOYING for drill in order.drills)
+    deploying = bool(DEPLOYING & set(order.drills))
     candidates = (order.sha,) if order.sha else target.release.shas
     new_sha = next((sha for sha in candidates if sha != found.running_sha), found.running_sha) if deploying else ""
     restart = deploying and new_sha == found.running_sha
+    if restart and target.release.mode == "observe":
+        message = (
+            f"{new_sha} runs already, and with release.mode 'observe' nothing is restarted: no pod would be replaced"
+        )
+        raise CannotJudgeError(message, "start rollproof with --sha before the pipeline deploys that sha")
     if restart and "rollback" in order.drills:
         message = f"a rollback needs a release to revert, and there is none: {new_sha} runs already"
         raise InputError(message, "name another sha: --sha, or release.shas in the target file")
@@ -91,20 +113,37 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
 
 
 def _touches(plan: Plan, found: Found) -> Iterable[Touch]:
-    cluster, argocd = plan.target.cluster, plan.target.argocd
-    application = f"Application/{argocd.namespace}/{argocd.application}"
+    cluster = plan.target.cluster
     for drill in plan.drills:
         yield Touch(
             drill=drill, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
             undo="deleted",
         )  # fmt: skip
-        if drill in _DEPLOYING:
+        if drill in DEPLOYING:
             yield from _release_touches(plan, drill)
-            if argocd.profile == "refresh":
-                change = "annotations argocd.argoproj.io/refresh and refresh-timestamp, until the revision is seen"
-                yield Touch(drill=drill, subject=application, change=change, undo="Argo CD takes refresh off itself")
+        yield from _application_touches(plan, drill)
         if drill == "drift":
             yield from found.drift_touches
+
+
+def _application_touches(plan: Plan, drill: str) -> Iterable[Touch]:
+    """What Argo CD is asked for: to compare (before a drill, after a commit, at the end), and for drift to sync."""
+    argocd = plan.target.argocd
+    if argocd.profile != "refresh":
+        return
+    application = f"Application/{argocd.namespace}/{argocd.application}"
+    change = "annotations argocd.argoproj.io/refresh and refresh-timestamp, until the revision is seen"
+    undo = "Argo CD takes refresh off itself; refresh-timestamp stays"
+    yield Touch(drill=drill, subject=application, change=change, undo=undo)
+    healing = drill == "drift" and not all(TRIALS[trial].control for trial in allowed_trials(plan.target))
+    if healing and plan.target.drift.reset == "sync":
+        change = (
+            "operation: a sync of the revision that is synced, with status.operationState set to null, if the heal "
+            f"count is of another revision or its back-off is above {plan.target.drift.backoff_wait_max_s:g} s"
+        )
+        yield Touch(
+            drill=drill, subject=application, change=change, undo="none: Argo CD takes the operation off itself"
+        )
 
 
 def _release_touches(plan: Plan, drill: str) -> Iterable[Touch]:
@@ -112,8 +151,9 @@ def _release_touches(plan: Plan, drill: str) -> Iterable[Touch]:
     deployment = f"Deployment/{cluster.namespace}/{cluster.deployment}"
     overlay = f"{repo.url} {repo.branch}: {repo.overlay}"
     if plan.restart:
-        change = f"restarted (annotation on the pod template): {plan.new_sha} runs already"
-        yield Touch(drill=drill, subject=deployment, change=change, undo="none needed: the same version runs")
+        change = f"annotation kubectl.kubernetes.io/restartedAt on the pod template: {plan.new_sha} runs already"
+        undo = "none: the same version runs, and the annotation stays, as after `kubectl rollout restart`"
+        yield Touch(drill=drill, subject=deployment, change=change, undo=undo)
         return
     if plan.target.release.mode == "observe":
         yield Touch(drill=drill, subject=overlay, change=f"nothing: we wait for {plan.new_sha}", undo="none needed")

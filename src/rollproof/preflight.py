@@ -1,30 +1,36 @@
 """Preflight: everything that would make a run pointless, asked before anything is touched. Reads only.
 
-Each obstacle is one message with its next step. What is wrong with the request ends with exit 2 (InputError), what is
-only wrong now with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
+One list of questions, for a run, which stops at the first bad answer, and for the doctor, who hears them all. Each
+obstacle is one message with its next step. What is wrong with the request ends with exit 2 (InputError), what is only
+wrong now with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from rollproof.clients.argo import ApplicationState, Argo, application_state
 from rollproof.clients.http import Answer, Http
 from rollproof.clients.kube import Kube, Object
+from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
+from rollproof.core.plan import DEPLOYING, Plan
 from rollproof.core.target import App, Control, Target
+from rollproof.core.trials import allowed_trials
 from rollproof.errors import CannotJudgeError, InputError
-from rollproof.planning import Found, Order
+from rollproof.faults.trials import Skip, Trial, plan_trials
+from rollproof.planning import Found, Order, check_order, make_plan
 from rollproof.probes.views import DeploymentView, image_tag
-from rollproof.rights import missing_rights
+from rollproof.rights import Right, is_granted, needed_rights
 from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
 from rollproof.targetfile import LoadedTarget
 
-__all__ = ["Clients", "check_app", "check_application", "check_deployment", "look"]
-
-_PUSHING = ("zero-downtime", "rollback", "release")
+__all__ = [
+    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "check_app", "look", "see_rights",
+]  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -63,27 +69,211 @@ class Clients:
         self.close()
 
 
-def look(order: Order, target: Target, clients: Clients) -> Found:
-    """Look at everything that the order needs; what was found goes into the plan."""
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """One look at a target, for one order: what was asked for, and what was found so far."""
+
+    order: Order
+    target: Target  # as the order wants it
+    clients: Clients
+    run_id: str = ""
+    deployment: DeploymentView | None = None
+    application: Object | None = None
+    head: str = ""
+    tag: str = ""  # what the overlay says
+    trials: Sequence[Trial | Skip] = ()
+    plan: Plan | None = None
+    granted: dict[Right, bool] = field(default_factory=dict)  # so that each right is asked for once
+
+    @property
+    def running(self) -> str:
+        """The version that the Deployment is declared with; what the overlay says where the Deployment is unknown."""
+        return image_tag(self.deployment.image) if self.deployment else self.tag
+
+    @property
+    def trial_names(self) -> tuple[str, ...]:
+        """The drifts that will be injected."""
+        return tuple(trial.name for trial in self.trials if isinstance(trial, Trial))
+
+    def is_granted(self, right: Right) -> bool:
+        """Ask the API server that the right belongs to."""
+        if right not in self.granted:
+            self.granted[right] = is_granted(right, self.clients.kube, self.clients.argo.kube)
+        return self.granted[right]
+
+    def missing(self, rights: Iterable[Right]) -> tuple[Right, ...]:
+        """The required ones that are not granted: with any of them missing a drill would break in the middle."""
+        return tuple(right for right in rights if right.required and not self.is_granted(right))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`ask` returns the good answer in words, or raises with what is wrong and what to do.
+
+    `needs` are questions without whose good answer it cannot be asked.
+    """
+
+    name: str
+    ask: Callable[[Look], str]
+    needs: tuple[str, ...] = ()
+
+
+def look(order: Order, target: Target, clients: Clients, *, run_id: str) -> Plan:
+    """Ask everything that the order needs, in order; the plan is the answer. The first bad answer is raised."""
+    check_order(order, target)
+    seen = Look(order=order, target=target, clients=clients, run_id=run_id)
+    for question in (*QUESTIONS_OF_A_TARGET, *QUESTIONS_OF_A_DRILL):
+        question.ask(seen)
+    return _made(seen.plan)
+
+
+def _made(plan: Plan | None) -> Plan:
+    if plan is None:
+        raise RuntimeError("no question of the look has made the plan")
+    return plan
+
+
+# -- of the target ----------------------------------------------------------------------------------------------------
+
+
+def _see_fences(seen: Look) -> str:
+    target = seen.target
     check_namespace_fence(target, target.cluster.namespace)
     check_load_fence(target)
-    clients.kube.version()
-    _check_rights(order, target, clients)
-    RunLock(clients.kube, target.cluster.namespace, "preflight").check_free()  # under another run nothing is at rest
-    deployment = check_deployment(target, clients.kube)
-    check_application(target, clients.argo)
-    head, tag = clients.repo.head(), clients.repo.tag()
-    running = image_tag(deployment.image)
-    if running != tag:
-        message = f"the overlay says {tag}, but {target.cluster.deployment} is declared with {running}"
+    return f"namespaces {', '.join(target.fences.namespaces)}; load to {', '.join(target.fences.load_hosts)}"
+
+
+def _see_api(seen: Look) -> str:
+    kube = seen.clients.kube
+    return f"{kube.version()} by context {kube.context}"
+
+
+def _see_argo_api(seen: Look) -> str:
+    kube, argo_kube = seen.clients.kube, seen.clients.argo.kube
+    same = argo_kube is kube
+    return f"{kube.context}, as the app" if same else f"{argo_kube.version()} by context {argo_kube.context}"
+
+
+def _see_rights_to_look(seen: Look) -> str:
+    if seen.missing(needed_rights(seen.target, seen.order.drills)):  # then there will be no plan: name all at once
+        trials = allowed_trials(seen.target)
+        _refuse(seen.missing(needed_rights(seen.target, seen.order.drills, trials=trials)))
+    return "what a run reads may be read"
+
+
+def _refuse(missing: Sequence[Right]) -> None:
+    """Refuse a drill that would fail in the middle for want of a right."""
+    if missing:
+        message = f"rights are missing: {'; '.join(str(right) for right in missing)}"
+        raise CannotJudgeError(message, "`rollproof doctor` says what each is for")
+
+
+def _see_lock(seen: Look) -> str:
+    RunLock(seen.clients.kube, seen.target.cluster.namespace, "preflight").check_free()
+    return "no other run holds this target"  # under another run nothing is at rest
+
+
+def _see_deployment(seen: Look) -> str:
+    view = check_deployment(seen.target, seen.clients.kube)
+    seen.deployment = view
+    return f"{view.available} of {view.spec_replicas} replicas available, {view.image}"
+
+
+def _see_env_repo(seen: Look) -> str:
+    repo, wanted = seen.clients.repo, seen.target.env_repo
+    seen.head, seen.tag = repo.head(), repo.tag()
+    return f"{wanted.branch} at {seen.head[:10]}: {wanted.image}:{seen.tag} in {wanted.overlay}"
+
+
+def _see_application(seen: Look) -> str:
+    seen.application = check_application(seen.target, seen.clients.argo)
+    state = application_state(seen.application)
+    return f"{state.sync_status} at {state.sync_revision[:10]}, {state.health}, project {seen.target.argocd.project}"
+
+
+def _see_overlay(seen: Look) -> str:
+    if seen.running != seen.tag:
+        deployment = seen.target.cluster.deployment
+        message = f"the overlay says {seen.tag}, but {deployment} is declared with {seen.running}"
         raise CannotJudgeError(
             message, "a deploy is under way, or the overlay is not the one that the Application follows"
         )
-    if target.release.mode == "push" and any(drill in _PUSHING for drill in order.drills):
-        clients.repo.may_push()
-    check_app(target.app, clients.http, tag)
-    _check_control(target.control, clients.http)
-    return Found(running_sha=tag, env_repo_head=head)
+    return f"the overlay and the Deployment say {seen.tag}"
+
+
+def _see_push(seen: Look) -> str:
+    if seen.target.release.mode != "push":
+        return 'not needed: release.mode is "observe"'
+    if not DEPLOYING & set(seen.order.drills):
+        return "not needed: nothing is deployed"
+    seen.clients.repo.may_push()
+    return "git push --dry-run was accepted"
+
+
+def _see_app(seen: Look) -> str:
+    app = seen.target.app
+    check_app(app, seen.clients.http, seen.running)
+    return f"{app.base_url}: version {seen.running}, database {app.database_ok}"
+
+
+def _see_control(seen: Look) -> str:
+    _check_control(seen.target.control, seen.clients.http)
+    return seen.target.control.url if seen.target.control else "none is named in the target file"
+
+
+# -- of a drill -------------------------------------------------------------------------------------------------------
+
+
+def _see_plan(seen: Look) -> str:
+    """The trials and the plan; both need what the questions before have found."""
+    if "drift" in seen.order.drills:
+        seen.trials = plan_trials(seen.target, seen.clients.kube, seen.clients.argo)
+    touches = tuple(trial.touch() for trial in seen.trials)
+    found = Found(running_sha=seen.running, env_repo_head=seen.head, drift_touches=touches)
+    seen.plan = make_plan(seen.order, seen.target, found, run_id=seen.run_id)
+    skipped = [f"{trial.name} is skipped: {trial.reason}" for trial in seen.trials if isinstance(trial, Skip)]
+    release = f"{seen.plan.old_sha} -> {seen.plan.new_sha}" if seen.plan.new_sha else ", ".join(seen.trial_names)
+    return "; ".join([f"restart of {seen.plan.new_sha}" if seen.plan.restart else release or "nothing", *skipped])
+
+
+def see_rights(seen: Look) -> tuple[Right, ...]:
+    """Every right that the drills of the look use, as far as it is known what they will do."""
+    return needed_rights(seen.target, seen.order.drills, seen.plan, seen.trial_names)
+
+
+def _see_rights(seen: Look) -> str:
+    _refuse(seen.missing(see_rights(seen)))
+    return "all rights are granted"
+
+
+def _see_image(seen: Look) -> str:
+    plan, release = _made(seen.plan), seen.target.release
+    if not plan.needs_image or release.image_check == "none":
+        return "no image is asked for"
+    image = f"{seen.target.env_repo.image}:{plan.new_sha}"
+    check_image(release.image_check, image, seen.clients.kube)
+    return f"{image} exists"
+
+
+QUESTIONS_OF_A_TARGET = (
+    Question("fences", _see_fences),
+    Question("Kubernetes API", _see_api),
+    Question("API of Argo CD", _see_argo_api, ("Kubernetes API",)),
+    Question("rights to look", _see_rights_to_look, ("API of Argo CD",)),
+    Question("lock", _see_lock, ("Kubernetes API",)),
+    Question("Deployment", _see_deployment, ("Kubernetes API",)),
+    Question("env repo", _see_env_repo),
+    Question("Application", _see_application, ("API of Argo CD",)),
+    Question("overlay", _see_overlay, ("Deployment", "env repo")),
+    Question("push", _see_push, ("env repo",)),
+    Question("app", _see_app, ("env repo",)),
+    Question("control probe", _see_control),
+)
+QUESTIONS_OF_A_DRILL = (
+    Question("plan", _see_plan, ("Deployment", "env repo", "Application")),
+    Question("rights", _see_rights, ("API of Argo CD",)),
+    Question("image", _see_image),
+)
 
 
 def check_deployment(target: Target, kube: Kube) -> DeploymentView:
@@ -121,8 +311,8 @@ def check_deployment(target: Target, kube: Kube) -> DeploymentView:
     return view
 
 
-def check_application(target: Target, argo: Argo) -> None:
-    """The Application is there, is the one of this target, and is at rest."""
+def check_application(target: Target, argo: Argo) -> Object:
+    """The Application, if it is there, is the one of this target, and is at rest."""
     settings = target.argocd
     name = f"Application {settings.application!r} in namespace {settings.namespace!r}"
     found = argo.kube.find("Application", settings.namespace, settings.application)
@@ -140,6 +330,7 @@ def check_application(target: Target, argo: Argo) -> None:
     errors = [condition for condition in state.conditions if condition.split(":")[0].endswith("Error")]
     if errors:
         raise CannotJudgeError(f"{name} has an error: {errors[0]}", hint)
+    return found
 
 
 def _said(state: ApplicationState) -> str:
@@ -175,7 +366,7 @@ def check_app(app: App, http: Http, sha: str) -> None:
         raise CannotJudgeError(f"{app.base_url}{app.health_path} answered {health.status}: sick before we begin")
     version = _value(app, health, app.health_path, app.version_pointer, "version_pointer")
     if version != sha:
-        message = f"{app.base_url}{app.health_path} says version {version}, but the overlay says {sha}"
+        message = f"{app.base_url}{app.health_path} says version {version}, but the Deployment has {sha}"
         raise CannotJudgeError(message, "is base_url (and host) that app, and is its deploy finished?")
     ready = _asked(app, http, app.ready_path)
     database = _value(app, ready, app.ready_path, app.database_pointer, "database_pointer")
@@ -236,11 +427,3 @@ def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> str:
     except LookupError as error:
         message = f"{app.base_url}{path} (HTTP {answer.status}): {error}"
         raise InputError(message, f"see app.{name} in the target file") from None
-
-
-def _check_rights(order: Order, target: Target, clients: Clients) -> None:
-    """Refuse a drill that would fail in the middle for want of a right."""
-    missing = missing_rights(target, clients.kube, clients.argo.kube, order.drills)
-    if missing:
-        message = f"rights are missing: {'; '.join(str(right) for right in missing)}"
-        raise CannotJudgeError(message, "`rollproof doctor` says what each is for")

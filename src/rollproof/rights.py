@@ -1,20 +1,20 @@
 """Rights: what each drill needs of the Kubernetes API, one table for the doctor and for the look before a run.
 
-The table is the least that works (argocd.md section 4). It asks the API server (SelfSubjectAccessReview) and must never
-try a right out.
+The table is the least that works (argocd.md section 4), and docs/eks.md shows it; a unit test compares the two. It asks
+the API server (SelfSubjectAccessReview) and must never try a right out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rollproof.clients.kube import Kube
+from rollproof.core.plan import DEPLOYING, Plan
 from rollproof.core.target import Target
+from rollproof.core.trials import TRIALS, allowed_trials
 
-__all__ = ["Right", "is_granted", "missing_rights", "needed_rights"]
-
-_DEPLOYING = frozenset({"zero-downtime", "rollback", "release"})
+__all__ = ["Right", "is_granted", "needed_rights"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +45,23 @@ class Right:
         return f"{resource} in {self.namespace}" if self.namespace else f"{resource} (cluster)"
 
 
-def needed_rights(target: Target, drills: Iterable[str]) -> tuple[Right, ...]:
-    """Every right that these drills use on this target, each once, with the first reason."""
+def needed_rights(
+    target: Target, drills: Iterable[str], plan: Plan | None = None, trials: Iterable[str] = ()
+) -> tuple[Right, ...]:
+    """Every right that these drills use on this target, each once, with the first reason.
+
+    Without a plan: what any run needs, and what must be read to make its plan. With one, and the names of the `trials`
+    that it really does (not of those that it skips): what the drills write too.
+    """
     wanted = frozenset(drills)
-    rights = [*_watching(target), *_locking(target), *_reading_argocd(target)]
-    if wanted & _DEPLOYING:
-        rights.extend(_deploying(target))
+    rights = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
+    if wanted & DEPLOYING:
+        rights.extend(_proving(target))
+    if plan is not None:
+        rights.extend(_deploying(plan))
     if "drift" in wanted:
-        rights.extend(_drifting(target))
+        rights.extend(_planning_trials(target))
+        rights.extend(_drifting(target, trials))
     return tuple(dict.fromkeys(rights))
 
 
@@ -62,12 +71,6 @@ def is_granted(right: Right, kube: Kube, argo_kube: Kube) -> bool:
     return asked.may(
         right.verb, right.resource, right.namespace, group=right.group, subresource=right.subresource, name=right.name
     )
-
-
-def missing_rights(target: Target, kube: Kube, argo_kube: Kube, drills: Iterable[str]) -> tuple[Right, ...]:
-    """The required rights that are not granted: with any of them missing a drill would break in the middle."""
-    required = (right for right in needed_rights(target, drills) if right.required)
-    return tuple(right for right in required if not is_granted(right, kube, argo_kube))
 
 
 def _each(verbs: str, resource: str, namespace: str, why: str, **more: str | bool) -> Iterator[Right]:
@@ -103,8 +106,9 @@ def _reading_argocd(target: Target) -> Iterator[Right]:
         "get list watch", "applications", namespace, "to see what Argo CD does", group="argoproj.io", name=name,
         argocd=True,
     )  # fmt: skip
-    why = "without it Argo CD's back-off settings are assumed"
-    yield from _each("get", "configmaps", namespace, why, name="argocd-cmd-params-cm", required=False, argocd=True)
+    for configmap in ("argocd-cmd-params-cm", "argocd-cm"):
+        why = "without it Argo CD's back-off settings are assumed"
+        yield from _each("get", "configmaps", namespace, why, name=configmap, required=False, argocd=True)
     why = "without it Argo CD's version, and so its back-off rules, are assumed"
     yield from _each("list", "statefulsets", namespace, why, group="apps", required=False, argocd=True)
     why = "without it sync windows stay unseen"
@@ -113,49 +117,60 @@ def _reading_argocd(target: Target) -> Iterator[Right]:
     )
 
 
-def _patching_application(target: Target, why: str) -> Iterator[Right]:
+def _refreshing(target: Target) -> Iterator[Right]:
+    """Every drill waits for rest first, and asks for a comparison to know it; drift may reset the heal count too."""
     argocd = target.argocd
-    yield from _each(
-        "patch", "applications", argocd.namespace, why, group="argoproj.io", name=argocd.application, argocd=True
-    )
-
-
-def _deploying(target: Target) -> Iterator[Right]:
-    namespace = target.cluster.namespace
-    if target.argocd.profile == "refresh":
+    if argocd.profile == "refresh":
         why = 'to ask for a refresh; with argocd.profile = "read-only" the poll sets the pace'
-        yield from _patching_application(target, why)
+        yield from _each(
+            "patch", "applications", argocd.namespace, why, group="argoproj.io", name=argocd.application, argocd=True
+        )
+
+
+def _proving(target: Target) -> Iterator[Right]:
+    namespace = target.cluster.namespace
     why = "to ask single pods for their version; else pods/portforward, else the ingress alone is asked"
     yield from _each("get", "pods", namespace, why, subresource="proxy", required=False)
     why = "to ask single pods where pods/proxy is not granted"
-    yield from _each("create", "pods", namespace, why, subresource="portforward", required=False)
-    why = "to restart the rollout when the sha already runs"
-    restarts = not target.release.shas  # with candidates there is always another one to deploy
-    yield from _each(
-        "patch", "deployments", namespace, why, group="apps", name=target.cluster.deployment, required=restarts
-    )
-    if target.release.image_check == "nodes":
+    # By websocket it is a GET; from Kubernetes 1.35 on that needs create too.
+    yield from _each("get create", "pods", namespace, why, subresource="portforward", required=False)
+
+
+def _deploying(plan: Plan) -> Iterator[Right]:
+    cluster = plan.target.cluster
+    if plan.restart:
+        why = f"to restart the rollout: {plan.new_sha} runs already"
+        yield from _each("patch", "deployments", cluster.namespace, why, group="apps", name=cluster.deployment)
+    if plan.needs_image and plan.target.release.image_check == "nodes":
         yield from _each("list", "nodes", "", 'release.image_check = "nodes"')
 
 
-def _drifting(target: Target) -> Iterator[Right]:
-    cluster, drift = target.cluster, target.drift
-    namespace = cluster.namespace
-    trials: Sequence[str] = drift.trials
-    if {"image", "replicas", "env", "resources", "void-patch"} & set(trials):
-        yield from _each("patch", "deployments", namespace, "drift", group="apps", name=cluster.deployment)
-    if {"configmap", "delete-configmap", "undeclared-annotation"} & set(trials):
-        yield from _each("get list watch patch", "configmaps", namespace, "drift", name=drift.configmap)
-    if {"service-selector", "delete-service"} & set(trials):
-        yield from _each("list watch patch", "services", namespace, "drift", name=cluster.service)
-    if "delete-configmap" in trials:
-        yield from _each("delete", "configmaps", namespace, "drift delete-configmap", name=drift.configmap)
-        yield from _each("create", "configmaps", namespace, "to undo drift delete-configmap")
-    if "delete-service" in trials:
-        yield from _each("delete", "services", namespace, "drift delete-service", name=cluster.service)
-        yield from _each("create", "services", namespace, "to undo drift delete-service")
-    if "replicas" in trials:
-        why = "without it an HPA that owns the replicas stays unseen"
-        yield from _each("list", "horizontalpodautoscalers", namespace, why, group="autoscaling", required=False)
-    if drift.reset == "sync" and target.argocd.profile == "refresh":
-        yield from _patching_application(target, 'to reset the self-heal count (drift.reset = "sync")')
+def _planning_trials(target: Target) -> Iterator[Right]:
+    for trial in allowed_trials(target):
+        yield from _on_object("get", trial, target, f"to plan drift {trial}")
+        if trial == "replicas":
+            why = "without it drift replicas is skipped: an HPA may own the field"
+            place = target.cluster.namespace
+            yield from _each("list", "horizontalpodautoscalers", place, why, group="autoscaling", required=False)
+
+
+def _drifting(target: Target, trials: Iterable[str]) -> Iterator[Right]:
+    for trial in trials:
+        yield from _on_object("get list watch", trial, target, f"to see what becomes of drift {trial}")
+        if TRIALS[trial].deletes:
+            yield from _on_object("delete", trial, target, f"drift {trial}")
+            yield from _on_object("create", trial, target, f"to undo drift {trial}")
+        else:
+            yield from _on_object("patch", trial, target, f"drift {trial}")
+
+
+def _on_object(verbs: str, trial: str, target: Target, why: str) -> Iterator[Right]:
+    """On the object that the trial changes; `create` has no name to be restricted to."""
+    cluster = target.cluster
+    resource, group, name = {
+        "Deployment": ("deployments", "apps", cluster.deployment),
+        "Service": ("services", "", cluster.service),
+        "ConfigMap": ("configmaps", "", target.drift.configmap),
+    }[TRIALS[trial].kind]
+    for verb in verbs.split():
+        yield from _each(verb, resource, cluster.namespace, why, group=group, name="" if verb == "create" else name)

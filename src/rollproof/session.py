@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from rollproof.clients.registry import check_image
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
@@ -23,10 +22,9 @@ from rollproof.core.verdict import Result, worst
 from rollproof.drilling import Run
 from rollproof.environment import clock_pair, gather
 from rollproof.errors import CannotJudgeError, LockedError, RollproofError
-from rollproof.faults.trials import plan_trials
 from rollproof.interrupts import Interrupts
 from rollproof.judging import judge_drill, judge_run, write_reports
-from rollproof.planning import Order, check_order, make_plan, wanted_target
+from rollproof.planning import Order, closed_fence, wanted_target
 from rollproof.preflight import Clients, look
 from rollproof.probes.watches import Watches
 from rollproof.putback import KEPT, LEASE_KIND, connect, handlers, look_whether_as_before, replay_all
@@ -43,23 +41,12 @@ T = TypeVar("T")
 
 
 def preview(order: Order, loaded: LoadedTarget) -> Plan:
-    """The plan of a run that is not going to happen. Reads only."""
+    """The plan of a run that is not going to happen. Reads only, so that the production fence does not forbid it."""
+    if closed_fence(order, loaded.target):
+        order = replace(order, mean_production=True)  # the run that this person would have to mean
     target = wanted_target(order, loaded.target)
-    check_order(order, target)
     with Clients.of(loaded) as clients:
-        return _resolve(order, target, clients, run_id=new_run_id(order.drills, wall_s=time.time()))
-
-
-def _resolve(order: Order, target: Target, clients: Clients, *, run_id: str) -> Plan:
-    """Look, and plan. Everything that can be refused is refused here."""
-    found = look(order, target, clients)
-    if "drift" in order.drills:
-        trials = plan_trials(target, clients.kube, clients.argo)
-        found = replace(found, drift_touches=tuple(trial.touch() for trial in trials))
-    plan = make_plan(order, target, found, run_id=run_id)
-    if plan.new_sha and not plan.restart:
-        check_image(target.release.image_check, f"{target.env_repo.image}:{plan.new_sha}", clients.kube)
-    return plan
+        return look(order, target, clients, run_id=new_run_id(order.drills, wall_s=time.time()))
 
 
 def _made(part: T | None) -> T:
@@ -96,12 +83,11 @@ class Session:
         self.console.__enter__()
         self.loaded = load(self._target_path)
         target = wanted_target(self._order, self.loaded.target)
-        check_order(self._order, target)
         self.status("preflight")
         run_id = new_run_id(self._order.drills, wall_s=time.time())
         self._path = self._path or Path("reports") / run_id
         self._clients = Clients.of(self.loaded)
-        self.plan = _resolve(self._order, target, self._clients, run_id=self._path.name)
+        self.plan = look(self._order, target, self._clients, run_id=self._path.name)
         environment = gather(self._clients)
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from rollproof.core.target import DriftSettings, Target
+from rollproof.core.target import Target
+from rollproof.core.trials import TRIALS
 
-__all__ = ["Mistake", "broken_rules"]
+__all__ = ["Mistake", "broken_rules", "sha_mistake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,6 @@ class Mistake:
     text: str
 
 
-_TRIALS = DriftSettings().trials
 _WORDS = (
     ("argocd", "profile", ("refresh", "read-only")),
     ("release", "mode", ("push", "observe")),
@@ -75,6 +75,13 @@ def broken_rules(target: Target) -> Iterator[Mistake]:
     yield from _pairs(target)
 
 
+def sha_mistake(sha: str) -> str:
+    """Why this cannot be released as a sha; "" if it can. The same wherever it comes from, file or command line."""
+    if not _SHA.fullmatch(sha):
+        return f"{sha!r} cannot be an image tag"
+    return "'latest' names no version; give the git sha that the image was built from" if sha == "latest" else ""
+
+
 def _empty(target: Target) -> Iterator[Mistake]:
     needed = (
         ("", ("name",)),
@@ -98,8 +105,8 @@ def _wrong_words(target: Target) -> Iterator[Mistake]:
         if said not in words:
             yield Mistake(f"{section}.{name}", _not_a_word(said, words))
     for trial in target.drift.trials:
-        if trial not in _TRIALS:
-            yield Mistake("drift.trials", _not_a_word(trial, _TRIALS))
+        if trial not in TRIALS:
+            yield Mistake("drift.trials", _not_a_word(trial, tuple(TRIALS)))
 
 
 def _not_a_word(said: str, words: tuple[str, ...]) -> str:
@@ -164,10 +171,8 @@ def _names(target: Target) -> Iterator[Mistake]:
         if value and not value.startswith("/"):
             yield Mistake(f"app.{name}", f"a JSON pointer starts with '/' (RFC 6901), found {value!r}")
     for sha in target.release.shas:
-        if not _SHA.fullmatch(sha):
-            yield Mistake("release.shas", f"{sha!r} cannot be an image tag")
-        elif sha == "latest":
-            yield Mistake("release.shas", "'latest' names no version; give the git sha that the image was built from")
+        if text := sha_mistake(sha):
+            yield Mistake("release.shas", text)
     variables = [("env_repo.username_env", target.env_repo.username_env)]
     variables += [("env_repo.password_env", target.env_repo.password_env)]
     variables += [(f"app.headers_env.{header}", name) for header, name in app.headers_env.items()]

@@ -23,7 +23,8 @@ def deployment() -> Object:
         "resources": {"limits": {"memory": "256Mi"}},
     }  # fmt: skip
     spec = {
-        "replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": {"spec": {"containers": [container]}},
+        "replicas": 2, "revisionHistoryLimit": 5, "selector": {"matchLabels": {"app": "web"}},
+        "template": {"spec": {"containers": [container]}},
     }  # fmt: skip
     status = {
         "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2,

@@ -159,7 +159,9 @@ def test_a_drill_without_its_prerequisite(
 @pytest.mark.parametrize(
     ("settings", "words", "said"),
     [
-        ("production = true", ("drift",), "--i-mean-production"),
+        ("production = true", ("all",), "--i-mean-production"),
+        ("production = true", ("drift", "--trial", "env"), "--i-mean-production"),
+        ("", ("release", "--sha", "latest"), "--sha: 'latest' names no version"),
         ('[release]\nmode = "observe"', ("zero-downtime",), "--sha <sha>"),
         ('[release]\nmode = "observe"', ("rollback", "--sha", "abc1234"), "release.mode is 'observe'"),
     ],

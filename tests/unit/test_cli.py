@@ -12,6 +12,8 @@ import pytest
 from story import good_release, plan
 from targettoml import target_toml
 
+from rollproof import session
+from rollproof.cli import main
 from rollproof.judging import judge_run, write_reports
 from rollproof.runfolder import RunFolder
 
@@ -64,9 +66,27 @@ def test_a_target_with_mistakes_names_them_all(tmp_path: Path) -> None:
 
 def test_production_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(f"{TARGET}production = true\n")
-    done = rollproof("run", "drift", "--target", "t.toml", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--i-mean-production" in done.stderr
+    for words in (("zero-downtime",), ("drift", "--trial", "image")):
+        done = rollproof("run", *words, "--target", "t.toml", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "--i-mean-production" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "noted"), [(("all",), True), (("drift",), False), (("all", "--i-mean-production"), False)]
+)
+def test_a_plan_of_production_says_that_run_needs_the_flag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...],
+    noted: bool,
+) -> None:  # fmt: skip
+    path = tmp_path / "t.toml"
+    path.write_text(f"{TARGET}production = true\n")
+    monkeypatch.setattr(session, "preview", lambda *_: plan())
+    monkeypatch.setattr(sys, "argv", ["rollproof", "plan", *words, "--target", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert ("`run` will need --i-mean-production: target 'shop' is marked" in capsys.readouterr().out) is noted
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

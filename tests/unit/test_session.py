@@ -78,7 +78,7 @@ class World:
 
     def session(self, *drills: str, keep: str = "never") -> Session:
         plan: Plan = story.plan(target=self.target, drills=drills or ("release",), keep=keep, run_id="run-1")
-        self._patch.setattr(session, "_resolve", lambda *_, **__: plan)
+        self._patch.setattr(session, "look", lambda *_, **__: plan)
         opened = Session(Order(drills=plan.drills), Path("t.toml"), self.path, self.out)
         opened.open()
         return opened

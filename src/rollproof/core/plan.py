@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from rollproof.core.target import Target
 
-__all__ = ["SCHEMA", "Plan", "Touch"]
+__all__ = ["DEPLOYING", "SCHEMA", "Plan", "Touch"]
 
 SCHEMA = 1  # of the run folder: a reader refuses a newer one
+DEPLOYING = frozenset({"zero-downtime", "rollback", "release"})  # the drills that bring a sha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +40,8 @@ class Plan:
     keep: str
     env_repo_head: str  # revision of the branch before the run
     touches: tuple[Touch, ...] = ()
+
+    @property
+    def needs_image(self) -> bool:
+        """Must the image of `new_sha` exist already? Not where its pipeline may still build it, nor for a restart."""
+        return bool(self.new_sha) and not self.restart and self.target.release.mode == "push"

@@ -119,7 +119,7 @@ class ReleaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftSettings:
-    """Which drifts are injected and what is promised about their repair."""
+    """Which drifts are injected (of `core.trials`) and what is promised about their repair."""
 
     limit_s: float = 5.0  # for detection + apply; the back-off is computed and reported apart
     trials: tuple[str, ...] = (
@@ -160,7 +160,7 @@ class Fences:
     """What this target allows. Nothing outside of `namespaces` is ever changed."""
 
     namespaces: tuple[str, ...]
-    production: bool = False  # faults are refused unless the person says so for this run
+    production: bool = False  # deploys and faults are refused; in the plan of a run that was meant: False
     load_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")  # load goes nowhere else
     rate_per_s_max: float = 2000.0
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.argo import Argo
-from rollproof.clients.kube import Kube, Object
+from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.plan import Touch
 from rollproof.core.target import Target
+from rollproof.core.trials import TRIALS, is_fenced
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.objects import declared, field_name, read_field
 from rollproof.probes.views import image_tag
@@ -23,19 +24,28 @@ __all__ = ["Skip", "Trial", "plan_trial", "plan_trials"]
 
 _ANNOTATION = "rollproof/drift-control"
 _DRIFTED = "rollproof-drift"
+_FENCED = "it can have an effect on traffic, and the target is marked as production: --i-mean-production allows it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One drift. An empty `path` deletes the object; `value` is what the field is set to."""
+    """One drift of `core.trials`. Without a `path` the object is deleted; `value` is what the field is set to."""
 
     name: str
-    kind: str
     namespace: str
     object_name: str
     path: tuple[str, ...] = ()
     value: Any = None
-    control: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of the object."""
+        return TRIALS[self.name].kind
+
+    @property
+    def control(self) -> bool:
+        """Must it not be healed?"""
+        return TRIALS[self.name].control
 
     @property
     def subject(self) -> str:
@@ -50,7 +60,7 @@ class Trial:
     @property
     def deletes(self) -> bool:
         """Is the whole object deleted?"""
-        return not self.path
+        return TRIALS[self.name].deletes
 
     @property
     def change(self) -> str:
@@ -99,6 +109,8 @@ def plan_trials(target: Target, kube: Kube, argo: Argo) -> list[Trial | Skip]:
 
 def plan_trial(name: str, target: Target, kube: Kube, argo: Argo) -> Trial | Skip:
     """One trial. A Skip is a statement about the target; an object that is missing or may not be read raises."""
+    if is_fenced(name, target):
+        return Skip(name, _FENCED)
     try:
         return _PLANNERS[name](_Look(target, kube, argo))
     except _NotHereError as reason:
@@ -140,6 +152,15 @@ class _Look:
                 return str(one["name"])
         raise _NotHereError(f"the Application {self.argo.application} tracks no {kind}")
 
+    def scalers(self) -> list[Object]:
+        try:
+            return list(self.kube.list("HorizontalPodAutoscaler", self.namespace)["items"])
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            reason = "HorizontalPodAutoscalers may not be listed, so nobody can tell whether one owns replicas"
+            raise _NotHereError(reason) from None
+
     def container(self, deployment: Object) -> Object:
         containers = deployment["spec"]["template"]["spec"]["containers"]
         wanted = self.target.cluster.container
@@ -149,13 +170,11 @@ class _Look:
         raise _NotHereError(f"the Deployment has no container named {wanted!r}")
 
 
-def _trial(name: str, item: Object, kind: str, path: tuple[str, ...] = (), value: Any = None) -> Trial:
-    if path and declared(item, path) is False:
+def _trial(name: str, item: Object, path: tuple[str, ...] = (), value: Any = None) -> Trial:
+    if path and not TRIALS[name].control and declared(item, path) is False:
         raise _NotHereError(f"git does not declare {field_name(path)}, so Argo CD would leave it as it is")
     metadata = item["metadata"]
-    return Trial(
-        name=name, kind=kind, namespace=metadata["namespace"], object_name=metadata["name"], path=path, value=value
-    )
+    return Trial(name=name, namespace=metadata["namespace"], object_name=metadata["name"], path=path, value=value)
 
 
 def _in_container(container: Object, *path: str) -> tuple[str, ...]:
@@ -171,19 +190,18 @@ def _image(look: _Look) -> Trial:
     if not tag or not other or other == tag:
         raise _NotHereError("no other image tag is known: set drift.drift_image_tag or release.shas")
     wrong = f"{image.split('@')[0].removesuffix(tag)}{other}"
-    return _trial("image", deployment, "Deployment", _in_container(container, "image"), wrong)
+    return _trial("image", deployment, _in_container(container, "image"), wrong)
 
 
 def _replicas(look: _Look) -> Trial:
     deployment = look.deployment()
-    scalers = look.kube.list("HorizontalPodAutoscaler", look.namespace)["items"]
-    for scaler in scalers:
+    for scaler in look.scalers():
         reference = scaler["spec"]["scaleTargetRef"]
         if (reference["kind"], reference["name"]) == ("Deployment", deployment["metadata"]["name"]):
             raise _NotHereError(f"replicas belong to the HorizontalPodAutoscaler {scaler['metadata']['name']}")
     if declared(deployment, ("spec", "replicas")) is None:
         raise _NotHereError("nobody can tell whether git declares replicas")
-    return _trial("replicas", deployment, "Deployment", ("spec", "replicas"), deployment["spec"]["replicas"] + 1)
+    return _trial("replicas", deployment, ("spec", "replicas"), deployment["spec"]["replicas"] + 1)
 
 
 def _env(look: _Look) -> Trial:
@@ -194,7 +212,7 @@ def _env(look: _Look) -> Trial:
     if chosen is None:
         raise _NotHereError(f"the container has no env variable {wanted or 'with a literal value'}")
     path = _in_container(container, "env", f"name={chosen['name']}", "value")
-    return _trial("env", deployment, "Deployment", path, f"{chosen.get('value', '')}-drift")
+    return _trial("env", deployment, path, f"{chosen.get('value', '')}-drift")
 
 
 def _resources(look: _Look) -> Trial:
@@ -205,8 +223,16 @@ def _resources(look: _Look) -> Trial:
         number = re.fullmatch(r"(\d+)(\D*)", str(limits.get(resource, "")))
         if number:  # one more than declared: always above the request
             path = _in_container(container, "resources", "limits", resource)
-            return _trial("resources", deployment, "Deployment", path, f"{int(number[1]) + 1}{number[2]}")
+            return _trial("resources", deployment, path, f"{int(number[1]) + 1}{number[2]}")
     raise _NotHereError("the container declares no memory or cpu limit")
+
+
+def _history(look: _Look) -> Trial:
+    # One more than declared: no pod is touched, and no ReplicaSet goes that would not have gone anyway.
+    deployment, path = look.deployment(), ("spec", "revisionHistoryLimit")
+    if declared(deployment, path) is None:  # the API server fills in a default, so that it is always there
+        raise _NotHereError("nobody can tell whether git declares spec.revisionHistoryLimit")
+    return _trial("revision-history", deployment, path, int(read_field(deployment, path) or 0) + 1)
 
 
 def _configmap(look: _Look) -> Trial:
@@ -215,7 +241,7 @@ def _configmap(look: _Look) -> Trial:
     chosen = key or next(iter(sorted(data)), "")
     if chosen not in data:
         raise _NotHereError(f"ConfigMap {item['metadata']['name']} has no key {chosen!r}")
-    return _trial("configmap", item, "ConfigMap", ("data", chosen), f"{data[chosen]}-drift")
+    return _trial("configmap", item, ("data", chosen), f"{data[chosen]}-drift")
 
 
 def _selector(look: _Look) -> Trial:
@@ -223,35 +249,28 @@ def _selector(look: _Look) -> Trial:
     key = next(iter(sorted(item["spec"].get("selector") or {})), "")
     if not key:
         raise _NotHereError("the Service has no selector")
-    return _trial("service-selector", item, "Service", ("spec", "selector", key), _DRIFTED)
+    return _trial("service-selector", item, ("spec", "selector", key), _DRIFTED)
 
 
 def _delete_service(look: _Look) -> Trial:
-    return _trial("delete-service", look.service(), "Service")
+    return _trial("delete-service", look.service())
 
 
 def _delete_configmap(look: _Look) -> Trial:
-    return _trial("delete-configmap", look.configmap(), "ConfigMap")
+    return _trial("delete-configmap", look.configmap())
 
 
 def _annotation(look: _Look) -> Trial:
     # Not on the Deployment: its controller copies annotations to the ReplicaSet and never takes them off again.
-    metadata = look.service()["metadata"]
     path = ("metadata", "annotations", _ANNOTATION)
-    return Trial(
-        name="undeclared-annotation", kind="Service", namespace=metadata["namespace"], object_name=metadata["name"],
-        path=path, value=_DRIFTED, control=True,
-    )  # fmt: skip
+    return _trial("undeclared-annotation", look.service(), path, _DRIFTED)
 
 
 def _void(look: _Look) -> Trial:
     item = look.service()
     key = next(iter(sorted(item["spec"].get("selector") or {})), "")
     path = ("spec", "selector", key)
-    return Trial(
-        name="void-patch", kind="Service", namespace=item["metadata"]["namespace"],
-        object_name=item["metadata"]["name"], path=path, value=read_field(item, path), control=True,
-    )  # fmt: skip
+    return _trial("void-patch", item, path, read_field(item, path))
 
 
 _PLANNERS: Mapping[str, Callable[[_Look], Trial]] = {
@@ -259,6 +278,7 @@ _PLANNERS: Mapping[str, Callable[[_Look], Trial]] = {
     "replicas": _replicas,
     "env": _env,
     "resources": _resources,
+    "revision-history": _history,
     "configmap": _configmap,
     "service-selector": _selector,
     "delete-service": _delete_service,

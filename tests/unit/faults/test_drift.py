@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from recorder import ListRecorder
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError, UnreachableError
-from rollproof.core.target import DriftSettings
+from rollproof.core.target import DriftSettings, Fences
+from rollproof.core.trials import TRIALS
 from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
+from rollproof.faults.trials import _PLANNERS
 from rollproof.undo import FolderStore, Journal
 
-HEALS = (
-    "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service", "delete-configmap",
-)  # fmt: skip
+HEALS = tuple(name for name, trial in TRIALS.items() if not trial.control)
 
 
 @pytest.fixture(autouse=True)
@@ -143,12 +144,55 @@ def test_replicas_of_an_autoscaler_are_skipped_with_the_reason(tmp_path: Path) -
     assert "HorizontalPodAutoscaler" in drill.said("skipped")["reason"]
 
 
-def test_what_git_does_not_declare_is_skipped(tmp_path: Path) -> None:
+def test_hpas_that_may_not_be_listed_are_a_reason_to_skip(tmp_path: Path) -> None:
+    class Forbidding(FakeCluster):
+        status = 403
+
+        def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> Any:
+            if kind == "HorizontalPodAutoscaler":
+                raise ApiError("no", status=self.status)
+            return super().list(kind, namespace, labels=labels, fields=fields)
+
+    cluster = Forbidding()
+    drill = Drill(tmp_path, "replicas", cluster=cluster)
+    assert drill.run().words() == ["skipped"]
+    assert "may not be listed" in drill.said("skipped")["reason"]
+    cluster.status = 500
+    with pytest.raises(ApiError):
+        drill.plan()
+
+
+def test_every_trial_has_a_planner() -> None:
+    assert _PLANNERS.keys() == TRIALS.keys()
+
+
+def test_the_production_fence_skips_what_traffic_could_feel(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, *TRIALS)
+    fences = Fences(namespaces=("shop",), production=True)
+    drill.target = replace(drill.target, fences=fences)
+    planned = {trial.name for trial in drill.plan() if isinstance(trial, Trial)}
+    assert planned == {"revision-history", "undeclared-annotation", "void-patch"}
+    drill.target = replace(drill.target, drift=replace(drill.target.drift, trials=("env",)))
+    assert drill.run().words() == ["skipped"]
+    assert "--i-mean-production" in drill.said("skipped")["reason"]
+    assert drill.cluster.deeds == []
+
+
+def test_the_revision_history_touches_nothing_of_the_pods(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "revision-history")
+    (trial,) = drill.plan()
+    assert isinstance(trial, Trial)
+    assert (trial.path, trial.value) == (("spec", "revisionHistoryLimit"), 6)
+    assert "spec.template" not in str(trial.touch())
+
+
+@pytest.mark.parametrize("name", ["replicas", "revision-history"])
+def test_what_git_does_not_declare_is_skipped(tmp_path: Path, name: str) -> None:
     cluster = FakeCluster()
     item = cluster.get("Deployment", NAMESPACE, "web")
     item["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": '{"spec": {}}'}
     cluster.put(item)
-    (trial,) = Drill(tmp_path, "replicas", cluster=cluster).plan()
+    (trial,) = Drill(tmp_path, name, cluster=cluster).plan()
     assert isinstance(trial, Skip)
     assert "does not declare" in trial.reason
 

@@ -1,0 +1,52 @@
+"""Trials: the drifts that rollproof knows, by name: what kind of object each changes, and whether traffic can feel it.
+
+One table for the target file's rules, the rights, the production fence and the planners of `faults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rollproof.core.target import Target
+
+__all__ = ["TRIALS", "TrialKind", "allowed_trials", "is_fenced"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialKind:
+    """What is known of a trial before a cluster is looked at.
+
+    `deletes`: the whole object goes. `control`: it must not be healed, and shows that the drill can tell. `safe`: a
+    field without effect on traffic, whether or not it is healed.
+    """
+
+    kind: str
+    deletes: bool = False
+    control: bool = False
+    safe: bool = False
+
+
+TRIALS: Mapping[str, TrialKind] = {
+    "image": TrialKind(kind="Deployment"),
+    "replicas": TrialKind(kind="Deployment"),
+    "env": TrialKind(kind="Deployment"),
+    "resources": TrialKind(kind="Deployment"),
+    "revision-history": TrialKind(kind="Deployment", safe=True),
+    "configmap": TrialKind(kind="ConfigMap"),
+    "service-selector": TrialKind(kind="Service"),
+    "delete-service": TrialKind(kind="Service", deletes=True),
+    "delete-configmap": TrialKind(kind="ConfigMap", deletes=True),
+    "undeclared-annotation": TrialKind(kind="Service", control=True, safe=True),
+    "void-patch": TrialKind(kind="Service", control=True, safe=True),
+}
+
+
+def is_fenced(name: str, target: Target) -> bool:
+    """Does the production fence, if it is closed, keep this trial away from the target?"""
+    return target.fences.production and not TRIALS[name].safe
+
+
+def allowed_trials(target: Target) -> tuple[str, ...]:
+    """The target's trials that the production fence lets pass, in their order."""
+    return tuple(name for name in target.drift.trials if not is_fenced(name, target))

@@ -1,0 +1,73 @@
+"""Preflight: what a run asks before it touches anything, and the plan that comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import story
+from patient import Patient, well
+
+from rollproof.clients.registry import check_image
+from rollproof.core.target import DriftSettings, Fences, ReleaseSettings
+from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.planning import Order
+from rollproof.session import preview
+from rollproof.targetfile import LoadedTarget
+
+PRODUCTION = Fences(namespaces=("shop",), production=True)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    return well(monkeypatch)
+
+
+def test_a_plan_of_production_is_always_made(patient: Patient) -> None:
+    patient.target = replace(patient.target, fences=PRODUCTION)
+    loaded = LoadedTarget.stored(patient.target, {})
+    for words in ({"drills": ("zero-downtime", "drift", "rollback")}, {"drills": ("drift",), "trials": ("image",)}):
+        order = Order(**words)  # type: ignore[arg-type]
+        plan = preview(order, loaded)
+        assert not [touch for touch in plan.touches if "--i-mean-production" in touch.change], "as it would be if meant"
+        with pytest.raises(FenceError, match="marked as production"):
+            patient.look(*order.drills, trials=order.trials)
+
+
+def test_drift_in_production_is_what_traffic_cannot_feel(patient: Patient) -> None:
+    trials = ("image", "void-patch", "delete-service", "undeclared-annotation")
+    patient.target = replace(patient.target, fences=PRODUCTION, drift=DriftSettings(trials=trials))
+    plans = [preview(Order(drills=("drift",)), LoadedTarget.stored(patient.target, {})), patient.look("drift")]
+    for plan in plans:
+        changes = {touch.subject: touch.change for touch in plan.touches}
+        assert "--i-mean-production" in changes["Drift/image"]
+        assert changes["Drift/image"] == changes["Drift/delete-service"]
+        assert "Service/shop/web" in changes
+    meant = patient.look("drift", mean_production=True)
+    assert not [touch for touch in meant.touches if touch.change.startswith("skipped")]
+
+
+@pytest.mark.parametrize(("sha", "said"), [("latest", "'latest' names no version"), ("a b", "cannot be an image tag")])
+def test_a_sha_that_is_none_is_refused_before_anything_is_asked(patient: Patient, sha: str, said: str) -> None:
+    patient.kube.away = True
+    with pytest.raises(InputError, match=said):
+        patient.look("release", sha=sha)
+
+
+class TestObserving:
+    """A pipeline deploys; we wait for the named sha, and write nothing to the workload."""
+
+    @pytest.fixture(autouse=True)
+    def _observing(self, patient: Patient) -> None:
+        patient.target = replace(patient.target, release=ReleaseSettings(mode="observe", image_check="nodes"))
+
+    def test_the_image_may_still_be_built(self, patient: Patient) -> None:
+        kube = patient.kube
+        with pytest.raises(InputError, match="no node holds the image"):
+            check_image("nodes", f"ghcr.io/shop/web:{story.NEW}", kube)  # type: ignore[arg-type]
+        assert patient.look("release", sha=story.NEW).new_sha == story.NEW
+
+    def test_a_sha_that_runs_already_is_never_restarted(self, patient: Patient) -> None:
+        with pytest.raises(CannotJudgeError, match="runs already, and with release") as caught:
+            patient.look("zero-downtime", sha=story.OLD)
+        assert "before the pipeline deploys" in caught.value.hint
