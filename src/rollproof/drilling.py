@@ -76,6 +76,8 @@ class Run:
     def settle(self) -> None:
         """Wait until nothing moves: the branch's head is synced, and only the version that should run, runs."""
         self._session.check_lock()
+        if self._session.awaits_rollout():
+            return
         with self.phase("settle"):
             self._session.status("the app to be at rest")
             self._session.release.settle(self._session.running_sha(), deadline_s=_SETTLE_S)

@@ -91,6 +91,12 @@ class Look:
         return image_tag(self.deployment.image) if self.deployment else self.tag
 
     @property
+    def awaited(self) -> bool:
+        """Has the commit landed that somebody else makes and we wait for, while the old version still runs?"""
+        observing = self.target.release.mode == "observe" and bool(DEPLOYING & set(self.order.drills))
+        return observing and self.order.sha == self.tag and self.tag != self.running
+
+    @property
     def trial_names(self) -> tuple[str, ...]:
         """The drifts that will be injected."""
         return tuple(trial.name for trial in self.trials if isinstance(trial, Trial))
@@ -186,12 +192,14 @@ def _see_env_repo(seen: Look) -> str:
 
 
 def _see_application(seen: Look) -> str:
-    seen.application = check_application(seen.target, seen.clients.argo)
+    seen.application = check_application(seen.target, seen.clients.argo, moving=seen.awaited)
     state = application_state(seen.application)
     return f"{state.sync_status} at {state.sync_revision[:10]}, {state.health}, project {seen.target.argocd.project}"
 
 
 def _see_overlay(seen: Look) -> str:
+    if seen.awaited:
+        return f"{seen.tag} is committed and not rolled out yet: that is what we wait for"
     if seen.running != seen.tag:
         deployment = seen.target.cluster.deployment
         message = f"the overlay says {seen.tag}, but {deployment} is declared with {seen.running}"
@@ -311,8 +319,8 @@ def check_deployment(target: Target, kube: Kube) -> DeploymentView:
     return view
 
 
-def check_application(target: Target, argo: Argo) -> Object:
-    """The Application, if it is there, is the one of this target, and is at rest."""
+def check_application(target: Target, argo: Argo, *, moving: bool = False) -> Object:
+    """The Application, if it is there, is the one of this target, and is at rest; or on its way, if it may be."""
     settings = target.argocd
     name = f"Application {settings.application!r} in namespace {settings.namespace!r}"
     found = argo.kube.find("Application", settings.namespace, settings.application)
@@ -321,11 +329,11 @@ def check_application(target: Target, argo: Argo) -> Object:
     _check_spec(target, found["spec"], name)
     state = application_state(found)
     hint = f"kubectl -n {settings.namespace} get application {settings.application}"
-    if state.operation_pending or state.phase == "Running":
+    if not moving and (state.operation_pending or state.phase == "Running"):
         raise CannotJudgeError(f"{name} is in the middle of a sync", f"wait for its end: {hint}")
-    if state.sync_status != "Synced":
+    if not moving and state.sync_status != "Synced":
         raise CannotJudgeError(f"{name} is {state.sync_status or 'not compared yet'}, not Synced{_said(state)}", hint)
-    if state.health != "Healthy":
+    if state.health not in ({"Healthy", "Progressing"} if moving else {"Healthy"}):
         raise CannotJudgeError(f"{name} is {state.health or 'of unknown health'}, not Healthy{_said(state)}", hint)
     errors = [condition for condition in state.conditions if condition.split(":")[0].endswith("Error")]
     if errors:

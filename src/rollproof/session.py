@@ -148,6 +148,11 @@ class Session:
         ours = bool(self.journal.open_entries(TAG_KIND))
         return self.plan.new_sha if ours or observed else self.plan.old_sha
 
+    def awaits_rollout(self) -> bool:
+        """Has the commit landed that this run is to observe? Then nothing comes to rest before it is rolled out."""
+        observing = self.plan.target.release.mode == "observe" and bool(self.plan.new_sha) and self.deployed is None
+        return observing and self.clients.repo.tag() == self.plan.new_sha
+
     # -- drills -------------------------------------------------------------------------------------------------
 
     def begin(self, drill: str) -> Run:

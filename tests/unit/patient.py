@@ -107,9 +107,10 @@ class FakeHttp:
 
 class FakeRepo:
     refuses = False
+    overlay = story.OLD
 
     def tag(self) -> str:
-        return story.OLD
+        return self.overlay
 
     def head(self) -> str:
         return REVISION

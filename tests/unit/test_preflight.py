@@ -27,7 +27,7 @@ def test_a_plan_of_production_is_always_made(patient: Patient) -> None:
     patient.target = replace(patient.target, fences=PRODUCTION)
     loaded = LoadedTarget.stored(patient.target, {})
     for words in ({"drills": ("zero-downtime", "drift", "rollback")}, {"drills": ("drift",), "trials": ("image",)}):
-        order = Order(**words)  # type: ignore[arg-type]
+        order = Order(**words)
         plan = preview(order, loaded)
         assert not [touch for touch in plan.touches if "--i-mean-production" in touch.change], "as it would be if meant"
         with pytest.raises(FenceError, match="marked as production"):
@@ -71,3 +71,17 @@ class TestObserving:
         with pytest.raises(CannotJudgeError, match="runs already, and with release") as caught:
             patient.look("zero-downtime", sha=story.OLD)
         assert "before the pipeline deploys" in caught.value.hint
+
+    def test_a_commit_that_has_landed_is_what_we_wait_for(self, patient: Patient) -> None:
+        patient.repo.overlay = story.NEW
+        status = patient.kube.objects["Application", "shop"]["status"]
+        status["sync"]["status"], status["operationState"]["phase"] = "OutOfSync", "Running"
+        plan = patient.look("zero-downtime", sha=story.NEW)
+        assert (plan.old_sha, plan.new_sha, plan.restart) == (story.OLD, story.NEW, False)
+        status["health"]["status"] = "Degraded"
+        assert "Degraded, not Healthy" in patient.missing("zero-downtime", sha=story.NEW)
+
+    @pytest.mark.parametrize(("drill", "sha"), [("zero-downtime", "ccccccc"), ("drift", "bbbbbbb")])
+    def test_another_commit_is_a_deploy_under_way(self, patient: Patient, drill: str, sha: str) -> None:
+        patient.repo.overlay = story.NEW
+        assert "the overlay says bbbbbbb, but web is declared with aaaaaaa" in patient.missing(drill, sha=sha)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import story
 from fakeapi import FakeApi
-from release.platform import IMAGE, Platform
+from release.platform import IMAGE, OVERLAY, Platform
 
 from rollproof import putback, session
 from rollproof.clients.argo import Argo
@@ -182,6 +182,23 @@ def test_a_generator_that_lies_ends_a_drill_before_anything_is_touched(
     run.close()
     assert world.platform.head() == head
     assert (world.verdicts()["exit_code"], world.results()["harness"]) == (3, "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_commit_that_we_observe_may_have_landed_before_the_drill(world: World, landed: bool) -> None:
+    world.target = replace(world.target, release=replace(world.target.release, mode="observe"))
+    commit = OVERLAY.replace(story.OLD, story.NEW)
+    if landed:
+        world.platform.commit(commit)
+    run = world.session()
+    drill = run.begin("release")
+    drill.settle()  # it would never end: the old version comes to rest no more
+    if not landed:
+        world.platform.commit(commit)
+    drill.keep(run.release.deploy())
+    assert judged(drill, "release", "rollout") == "PASS"
+    run.close()
+    assert world.platform.tag() == story.NEW
 
 
 # -- the lock ---------------------------------------------------------------------------------------------------------
