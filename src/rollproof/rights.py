@@ -107,7 +107,7 @@ def _reading_argocd(target: Target) -> Iterator[Right]:
         argocd=True,
     )  # fmt: skip
     for configmap in ("argocd-cmd-params-cm", "argocd-cm"):
-        why = "without it Argo CD's back-off settings are assumed"
+        why = "without it Argo CD's self-heal and poll settings are assumed"
         yield from _each("get", "configmaps", namespace, why, name=configmap, required=False, argocd=True)
     why = "without it Argo CD's version, and so its back-off rules, are assumed"
     yield from _each("list", "statefulsets", namespace, why, group="apps", required=False, argocd=True)
