@@ -55,9 +55,9 @@ class Sandbox:
         return {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
 
 
-def until(is_so: Callable[[], object], why: Callable[[], str] = lambda: "") -> None:
+def until(is_so: Callable[[], object], why: Callable[[], str] = lambda: "", *, patience_s: float = PATIENCE_S) -> None:
     """Wait for something that comes from outside of this process."""
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + patience_s
     while not is_so():
         assert time.monotonic() < end_s, why()
         time.sleep(0.01)

@@ -1,0 +1,125 @@
+"""A person in front of a sandbox: starts rollproof as a process of its own, and looks at the world beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandboxes import PYTHON, Sandbox, until
+
+from rollproof.clients.kube import Kube
+
+ROOT = Path(__file__).resolve().parents[3]
+NAMESPACE, APP, CONFIG = "shop", "shop", "shop-config"
+_COMMAND_S = 90.0  # a machine that is busy with other things is no fault of the command's
+
+
+@dataclass
+class Person:
+    """`rollproof` on one sandbox, with a reports folder of its own."""
+
+    sandbox: Sandbox
+    reports: Path = field(init=False)
+    kube: Kube = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reports = self.sandbox.folder.with_suffix(".reports")
+        self.kube = Kube("sandbox", str(self.sandbox.folder / "kubeconfig"))
+
+    # -- what a person types ------------------------------------------------------------------------------------
+
+    def run(self, *words: str, python: tuple[str, ...] = tuple(PYTHON)) -> tuple[int, str]:
+        """A command's exit code and output, waited for."""
+        done = subprocess.run(
+            [*python, *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=_COMMAND_S, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    def drill(self, *words: str) -> tuple[int, str]:
+        """A drill, waited for."""
+        return self.run("run", *words, *self._places())
+
+    def killed(self, *words: str, when: Callable[[], object]) -> None:
+        """A drill whose whole process group gets SIGKILL as soon as `when` says so, and is gone after it."""
+        log = self.reports.with_suffix(".log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*PYTHON, "run", *words, *self._places()], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        try:
+            until(lambda: when() or process.poll() is not None, log.read_text, patience_s=_COMMAND_S)
+            assert process.poll() is None, log.read_text()
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        until(lambda: not _group(process.pid), lambda: f"not dead yet: {_group(process.pid)}")
+
+    def _places(self) -> tuple[str, ...]:
+        return ("--target", str(self.sandbox.target), "--reports", str(self.reports))
+
+    # -- what a person sees -------------------------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """The only run's."""
+        (folder,) = self.reports.iterdir()
+        return folder
+
+    def verdicts(self) -> dict[str, Any]:
+        """The run's verdicts.json."""
+        return dict(json.loads((self.folder / "verdicts.json").read_text()))
+
+    def told(self, source: str, what: str) -> bool:
+        """Is there such a fact on the disk? A line that is being written does not count yet."""
+        lines = [line for path in self.reports.glob("*/timeline.jsonl") for line in path.read_text().split("\n")[:-1]]
+        events = [json.loads(line) for line in lines if f'"{what}"' in line]
+        return any((event["source"], event["what"]) == (source, what) for event in events)
+
+    def git(self, revision: str) -> str:
+        """The id of something in the env repo: main is the head, main^{tree} its content whatever is above it."""
+        words = ["git", "--git-dir", str(self.sandbox.folder / "repos" / "env.git"), "rev-parse", revision]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+    def tag(self) -> str:
+        """What the overlay says should run."""
+        words = ["git", "--git-dir", str(self.sandbox.folder / "repos" / "env.git"), "show"]
+        words += ["main:overlays/dev/kustomization.yaml"]
+        text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return text.split('newTag: "')[1].split('"')[0]
+
+    def versions(self) -> set[str]:
+        """What runs."""
+        pods = self.kube.list("Pod", NAMESPACE, labels=f"app={APP}")["items"]
+        return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in pods}
+
+    def holder(self) -> str:
+        """Who has the lock; "" for nobody."""
+        lease = self.kube.find("Lease", NAMESPACE, "rollproof")
+        return str(lease["spec"]["holderIdentity"]) if lease else ""
+
+    def config(self) -> tuple[Any, Any] | None:
+        """The ConfigMap's content and labels; None if there is none."""
+        item = self.kube.find("ConfigMap", NAMESPACE, CONFIG)
+        return (item["data"], item["metadata"].get("labels")) if item else None
+
+
+def _group(number: int) -> list[str]:
+    """The living processes of a process group."""
+    living = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().rpartition(")")
+        except OSError:
+            continue
+        state, _, group = rest.split()[:3]
+        if int(group) == number and state not in "ZX":
+            living.append(name)
+    return living
