@@ -6,11 +6,12 @@ This module and the drills are the only importers of pytest. It must do nothing 
 
 from __future__ import annotations
 
-import io
+import os
 import sys
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are ours, this one is the last
 _SESSION = pytest.StashKey["Session | None"]()
+_TERMINAL = pytest.StashKey[TextIO]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,9 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker that makes a test a drill."""
+    """The marker that makes a test a drill; and a way to the terminal that stays, for the live console."""
     config.addinivalue_line("markers", "drill(name): a rollproof drill; needs --rollproof-target")
     config.stash[_SESSION] = None
+    if config.getoption("--rollproof-target") and config.pluginmanager.hasplugin("terminal"):
+        terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w")  # pytest captures nothing yet; during a drill it does
+        config.stash[_TERMINAL] = terminal
+        config.add_cleanup(terminal.close)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -66,7 +72,8 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
 
     config = request.config
     drills = dict.fromkeys(name for item in request.session.items if (name := _drill_of(item)))
-    session = Session(_order(config, tuple(drills)), _target_path(config), _folder(config), _stream(config))
+    order = _order(config, tuple(drills))
+    session = Session(order, _target_path(config), _folder(config, order.drills), _stream(config))
     config.stash[_SESSION] = session
     try:
         _open(session)
@@ -230,28 +237,15 @@ def _target_path(config: pytest.Config) -> Path:
     return Path(config.invocation_params.dir / named)
 
 
-def _folder(config: pytest.Config) -> Path | None:
-    """The folder that the CLI named, or None: then the session makes a new one in the reports folder."""
+def _folder(config: pytest.Config, drills: tuple[str, ...]) -> Path:
+    """The folder that the CLI named, or a new one in the reports folder."""
+    from rollproof.runfolder import new_run_id  # noqa: PLC0415 - as the session's
+
     named = config.getoption("--rollproof-run")
-    return config.invocation_params.dir / named if named else None
+    reports = Path(config.getoption("--rollproof-reports"))
+    return Path(config.invocation_params.dir / (named or reports / new_run_id(drills, wall_s=time.time())))
 
 
 def _stream(config: pytest.Config) -> TextIO:
     """Where the live console writes: past pytest's capture, if there is any."""
-    if config.pluginmanager.hasplugin("terminalreporter"):
-        return cast(TextIO, _Uncaptured(config))
-    return sys.stdout
-
-
-class _Uncaptured(io.TextIOBase):
-    """pytest's own terminal as a stream."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._writer = config.get_terminal_writer()
-
-    def write(self, text: str) -> int:
-        self._writer.write(text, flush=True)
-        return len(text)
-
-    def isatty(self) -> bool:
-        return bool(self._writer.hasmarkup)
+    return config.stash.get(_TERMINAL, sys.stdout)

@@ -58,7 +58,7 @@ def _made(part: T | None) -> T:
 class Session:
     """One run. `open`, then drills between `begin` and `end`, then `close`, whatever happened."""
 
-    def __init__(self, order: Order, target_path: Path, folder: Path | None, stream: TextIO) -> None:
+    def __init__(self, order: Order, target_path: Path, folder: Path, stream: TextIO) -> None:
         self.console = LiveConsole(stream)
         self.deployed: Rollout | None = None  # the release that is open in this run
         self._order = order
@@ -84,8 +84,6 @@ class Session:
         self.loaded = load(self._target_path)
         target = wanted_target(self._order, self.loaded.target)
         self.status("preflight")
-        run_id = new_run_id(self._order.drills, wall_s=time.time())
-        self._path = self._path or Path("reports") / run_id
         self._clients = Clients.of(self.loaded)
         self.plan = look(self._order, target, self._clients, run_id=self._path.name)
         environment = gather(self._clients)

@@ -29,6 +29,7 @@ class FakeSession:
 
     def __init__(self, order, target, folder, stream):
         print("made:", order.drills, order.sha, order.trials)
+        self.folder, self.stream = folder, stream
         self.console = Console()
 
     def open(self):
@@ -74,10 +75,10 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def run(pytester: pytest.Pytester, body: str, *words: str, session: str = SESSION) -> pytest.RunResult:
     pytester.makeconftest(session)
     pytester.makepyfile(DRILL.format(body=body))
-    return pytester.runpytest_subprocess("-p", "rollproof.plugin", "-s", *words)
+    return pytester.runpytest_subprocess("-p", "rollproof.plugin", *words)
 
 
-TARGET = ("--rollproof-target", "t.toml")
+TARGET = ("--rollproof-target", "t.toml", "-s")
 
 
 def test_a_drill_that_passes(pytester: pytest.Pytester) -> None:
@@ -180,6 +181,16 @@ def test_the_story_of_a_bug_is_in_the_run_folder_and_named_from_there(pytester: 
     story = (pytester.path / "run" / "crash-drift.log").read_text()
     assert "KeyError: '[redacted]'" in story
     assert "s3cret-word" not in story
+
+
+def test_the_console_goes_past_pytests_capture_and_the_run_into_the_named_folder(pytester: pytest.Pytester) -> None:
+    """As a user types it, without -s; what was told by other means is captured as always."""
+    session = SESSION.replace('print("open")', 'print("folder:", self.folder, file=self.stream, flush=True)')
+    words = ("--rollproof-target", "t.toml", "--rollproof-reports", "kept")
+    result = run(pytester, "pass", *words, session=session)
+    result.stdout.re_match_lines([rf".*folder: {pytester.path}/kept/\d+T\d+Z-drift"])
+    assert "made:" not in result.stdout.str()
+    assert result.ret == 0
 
 
 def test_a_drill_needs_a_target(pytester: pytest.Pytester) -> None:
