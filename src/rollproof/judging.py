@@ -22,6 +22,7 @@ from rollproof.runfolder import UNDO, RunFolder
 __all__ = ["judge_drill", "judge_run", "write_reports"]
 
 _HARNESS = "harness"  # the checker's name in verdicts about a drill that did not come to its end
+_BESIDE = {"watches", "load_soundness", "undo"}  # of these alone no promise of the app's was proven
 
 
 def judge_run(folder: RunFolder) -> Report:
@@ -31,6 +32,7 @@ def judge_run(folder: RunFolder) -> Report:
     at_the_end = folder.facts(UNDO)
     undone = checkers.judge(at_the_end, ("undo",)) if _anything_done(at_the_end) else ()
     verdicts.extend(undone)
+    verdicts.extend(_nothing_tried(verdicts))
     result = worst(verdict.result for verdict in verdicts)
     undo = _undo_word(undone, at_the_end)
     return Report(
@@ -42,6 +44,16 @@ def judge_run(folder: RunFolder) -> Report:
         undo=undo,
         environment=folder.environment(),
     )
+
+
+def _nothing_tried(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """A verdict about the run if all that was to be proven was skipped: how well one could look is no PASS."""
+    promised = [verdict for verdict in verdicts if verdict.checker not in _BESIDE]
+    if not promised or any(verdict.result is not Result.SKIPPED for verdict in promised):
+        return ()
+    why = f"nothing was judged, all of it was skipped: {'; '.join(dict.fromkeys(one.why for one in promised))}"
+    evidence = tuple(seq for verdict in promised for seq in verdict.evidence)
+    return (Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why, promised[0].drill, evidence=evidence),)
 
 
 def judge_drill(facts: Facts) -> tuple[Verdict, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from story import good_release, plan
+from story import good_release, plan, target
 
 from rollproof.core.event import Outcome
+from rollproof.core.target import DriftSettings
 from rollproof.core.verdict import Result
 from rollproof.judging import judge_run, write_reports
 from rollproof.runfolder import UNDO, RunFolder
@@ -67,8 +68,39 @@ def test_a_skipped_drill_never_makes_a_pass(folder: RunFolder) -> None:
     folder.drill = DRILL
     folder.record("run", "drill", "skipped", data={"reason": "no HPA"})
     report = judge_run(folder)
-    assert [(verdict.result, verdict.why) for verdict in report.verdicts] == [(Result.SKIPPED, "no HPA")]
+    skipped, run = report.verdicts
+    assert (skipped.result, skipped.why) == (Result.SKIPPED, "no HPA")
+    assert (run.checker, run.result) == ("harness", Result.INCONCLUSIVE)
+    assert run.why == "nothing was judged, all of it was skipped: no HPA"
     assert report.exit_code == 3
+
+
+@pytest.mark.parametrize(("trials", "code"), [(("replicas",), 3), (("replicas", "undeclared-annotation"), 0)])
+def test_trials_that_were_all_skipped_are_no_pass_however_well_one_could_look(
+    tmp_path: Path, trials: tuple[str, ...], code: int
+) -> None:
+    """Watches and undo are sound then as well; one trial that was judged is enough for a verdict."""
+    wanted = plan(drills=("drift",), target=target(drift=DriftSettings(trials=trials)))
+    with RunFolder.create(tmp_path / "drift", wanted) as folder:
+        folder.drill = "drift"
+        folder.record("run", "drill", "started")
+        folder.record("drift", "Drift/replicas", "planned", data={"kind": "heal"})
+        folder.record("drift", "Drift/replicas", "skipped", data={"reason": "an HPA owns them"})
+        for subject in (f"Drift/{trial}" for trial in trials[1:]):
+            folder.record("drift", subject, "planned", data={"kind": "control"})
+            folder.record("drift", subject, "injected", data={"field": "x"})
+            folder.record("drift", subject, "stayed", data={"watched_s": 10.0})
+        folder.record("run", "clock", "calibrated", data={"watch_delay_ms": [1.0], "median_ms": 1.0})
+        folder.record("watch", "Pod/shop/web", "added", data={"initial": True})
+        folder.record("run", "judge", "asked", data={"checkers": ["drift", "watches"]})
+        folder.record("run", "drill", "finished")
+        folder.record("undo", "Undo/1", "written")
+        folder.drill = UNDO
+        folder.record("undo", "Undo/1", "done")
+        report = judge_run(folder)
+    results = {verdict.checker: verdict.result for verdict in report.verdicts if verdict.subject != "Drift/replicas"}
+    assert (results["watches"], results["undo"]) == (Result.PASS, Result.PASS)
+    assert report.exit_code == code, [(verdict.checker, verdict.why) for verdict in report.verdicts]
 
 
 @pytest.mark.parametrize(
