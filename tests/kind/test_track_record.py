@@ -85,6 +85,40 @@ class TestUndoAfterKill:
             assert undone.exit_code == 0
             assert kubectl("-n", NAMESPACE, "get", "configmap", "angelpay-config", "-o", path) == before
 
+    def test_killed_right_after_the_deletion_of_an_object(self, tool: Tool) -> None:
+        off = {"spec": {"syncPolicy": {"automated": {"selfHeal": False}}}}
+        on = {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}}
+        get = ("-n", NAMESPACE, "get", "configmap", "angelpay-config", "--ignore-not-found", "-o")
+        wanted = "jsonpath={.data}{.metadata.labels}"
+        with patched("application", APP, "argocd", off, on):
+            before = kubectl(*get, wanted)
+            drill = tool.start("drift", "--trial", "delete-configmap")
+            tool.await_fact("drift", "injected")
+            end(drill, signal.SIGKILL)
+            assert kubectl(*get, "name") == ""
+
+            undone = tool.run("undo", str(newest_of(tool)))
+
+            assert undone.exit_code == 0
+            assert kubectl(*get, wanted) == before
+
+    def test_killed_right_after_the_lock(self, tool: Tool, env_repo: EnvRepo) -> None:
+        """The watches are calibrated on the Lease, so it is there then; the first deed comes seconds later."""
+        head = env_repo.git("rev-parse", "origin/main")
+        get = ("-n", NAMESPACE, "get", "lease", "rollproof", "--ignore-not-found", "-o")
+        drill = tool.start("zero-downtime")
+        tool.await_fact("run", "calibrated")
+        end(drill, signal.SIGKILL)
+        holder = kubectl(*get, "jsonpath={.spec.holderIdentity}")
+        assert holder.startswith(f"{newest_of(tool).name} ")
+
+        undone = tool.run("undo", str(newest_of(tool)))
+
+        assert undone.exit_code == 0
+        assert kubectl(*get, "name") == ""
+        env_repo.git("fetch", "-q", "origin", "main")
+        assert env_repo.git("rev-parse", "origin/main") == head
+
 
 def newest_of(tool: Tool) -> Path:
     folder = max((path for path in tool.reports.iterdir() if path.is_dir()), key=lambda path: path.name)
