@@ -24,7 +24,9 @@ START_S, WINDOW_END_S = 100.0, 139.0  # the last old pod goes at 124 s; 10 s and
 HARD = ("http.502", "read.eof", "read.timeout", "connect.ECONNREFUSED")
 NEVER_SENT = ("connect.dns", "client.stalled")
 NO_OUTCOME = ("unfinished", "http.429")
-TRIALS = ("image", "env")
+HEALS, CONTROLS = ("image", "env"), ("undeclared-annotation", "void-patch")
+TRIALS = (*HEALS, *CONTROLS)
+STEP_S = 5.0  # by which the wall clock moves in some histories
 _LEGS = {
     "committed": 100.5, "pushed": 101.0, "seen": 102.0, "synced": 103.0, "rolled-out": 116.0, "old-gone": 124.0,
     "proven": 126.0,
@@ -101,17 +103,23 @@ def logs(draw: st.DrawFn, *, unknown: bool = True, murky: bool = False) -> Reque
 
 @st.composite
 def histories(
-    draw: st.DrawFn, *, load: st.SearchStrategy[RequestLog] | None = None, whole: bool | None = None
+    draw: st.DrawFn,
+    *,
+    load: st.SearchStrategy[RequestLog] | None = None,
+    whole: bool | None = None,
+    stepped: bool | None = None,
 ) -> Facts:
-    """Plan, timeline and request log of one drill, with drifts and an undo beside it. `whole`: the act came to its end
-    (None: it is drawn)."""
+    """Plan, timeline and request log of one drill, with drifts and an undo beside it. `whole`: the act came to its end;
+    `stepped`: the wall clock was set while it ran (None: it is drawn)."""
     source = draw(st.sampled_from(["release", "rollback"]))
+    trials = tuple(draw(st.lists(st.sampled_from(TRIALS), unique=True, min_size=draw(st.sampled_from([2, 2, 0])))))
+    stepped = draw(_one_in(6)) if stepped is None else stepped
     settings = target(
         traffic=Traffic(
             downtime_budget_ms=draw(st.sampled_from([0.0, 0.0, 100.0, 600.0, 3000.0])),
             resolution_ms=draw(st.sampled_from([250.0, 5000.0])),
         ),
-        drift=DriftSettings(trials=TRIALS, must_heal=draw(st.booleans())),
+        drift=DriftSettings(trials=trials, must_heal=draw(st.booleans())),
         ingress=Ingress(masked=draw(st.sampled_from(["warn", "warn", "fail"]))),
     )
     story = Story(source, plan=plan(target=settings))
@@ -119,7 +127,8 @@ def histories(
         _fact(99.5, "run", "phase", "baseline", start=89.0),
         _fact(90.0, "run", "clock", "calibrated", watch_delay_ms=[3.0, 5.0], median_ms=4.0),
         _fact(80.0, "load", "Load", "self-test", classes={"read.eof": [2, 2]}, passed=draw(st.integers(0, 9)) > 0),
-        *draw(_act(source, whole)), *draw(_proofs(source)), *draw(_around()), *draw(_drifts()),
+        *draw(_act(source, whole)), *draw(_proofs(source)), *draw(_around()), *draw(_drifts(trials)),
+        clock(88.0), clock(151.0, STEP_S if stepped else 0.0),
     ]  # fmt: skip
     for fact in sorted(facts, key=lambda fact: fact.at):
         story.tell(
@@ -151,6 +160,16 @@ def _act(draw: st.DrawFn, source: str, whole: bool | None) -> list[_Fact]:
         if whole or name == "old-1":
             facts.append(pod(name, "deleted", at))
     return facts
+
+
+def _one_in(count: int) -> st.SearchStrategy[bool]:
+    """True in about one of so many: not at an end of the range, which is drawn more often than the rest."""
+    return st.integers(0, count - 1).map(lambda number: number == count // 2)
+
+
+def clock(at: float, step_s: float = 0.0) -> _Fact:
+    """A reading of both clocks."""
+    return _fact(at, "run", "clock", "read", monotonic_s=at, wall_s=1e9 + at + step_s)
 
 
 def pod(name: str, what: str, at: float, *, ready: bool = False) -> _Fact:
@@ -189,8 +208,9 @@ def _around(draw: st.DrawFn) -> list[_Fact]:
     facts = []
     for kind in draw(st.lists(st.sampled_from(["Pod", "Deployment"]), max_size=2, unique=True)):
         lost = draw(st.integers(0, 2)) == 0
-        outcome = Outcome.UNKNOWN if lost else Outcome.OK
-        facts.append(_fact(120.0, "watch", f"Watch/{kind}", "gap", start=118.0, outcome=outcome, lost=lost, reason="x"))
+        outcome, at = Outcome.UNKNOWN if lost else Outcome.OK, draw(st.sampled_from([120.0, 132.0]))
+        since = at - draw(st.sampled_from([0.5, 2.0]))
+        facts.append(_fact(at, "watch", f"Watch/{kind}", "gap", start=since, outcome=outcome, lost=lost, reason="x"))
     masked = draw(st.sampled_from([0, 2, None]))
     if masked is not None:
         facts.append(_fact(140.0, "ingress", "Ingress", "log", masked=masked, retried=masked))
@@ -206,36 +226,83 @@ def _around(draw: st.DrawFn) -> list[_Fact]:
 
 
 @st.composite
-def _drifts(draw: st.DrawFn) -> list[_Fact]:
-    """Trials of which some were healed, some not, and some went otherwise."""
-    version = draw(st.sampled_from(["v3.2.6", "v3.5.1", "unknown"]))
+def _drifts(draw: st.DrawFn, trials: tuple[str, ...]) -> list[_Fact]:
+    """The plan's trials: some healed, some not, and some went otherwise or never came."""
+    version = draw(st.sampled_from(["v3.2.6", "v3.5.1", "v3.5.1", "unknown"]))
     facts = [_fact(128.0, "drift", "Drift", "model", version=version, **asdict(model(version)))]
-    before: dict[str, Any] = {
-        "attempts": 1, "gap_s": 2.0, "remaining_s": 0.0, "quiet_s": 5.0, "sync_revision": _REVISION,
-        "operation_revision": _REVISION, "fair": True, "started_at": "2026-01-01T00:00:00Z",
-    }  # fmt: skip
-    for trial in draw(st.lists(st.sampled_from(TRIALS), unique=True)):
-        subject = f"Drift/{trial}"
-        facts.append(_fact(129.0, "drift", subject, "planned", kind="heal"))
-        facts.append(_fact(129.5, "drift", subject, "before", **{**before, "fair": draw(st.integers(0, 4)) > 0}))
+    for trial in trials:
+        subject, kind = f"Drift/{trial}", "heal" if trial in HEALS else "control"
+        word = draw(st.sampled_from(["tried"] * 8 + ["skipped", "never"]))
+        if word == "never":
+            continue
+        facts.append(_fact(129.0, "drift", subject, "planned", kind=kind))
+        if word == "skipped":
+            facts.append(_fact(129.0, "drift", subject, "skipped", reason="an HPA owns it"))
+            continue
+        before = {**BEFORE, "fair": not draw(_one_in(10)), "remaining_s": draw(st.sampled_from([0.0, 0.0, 6.0]))}
+        facts.append(_fact(129.5, "drift", subject, "before", **before))
+        if draw(_one_in(10)) or (trial == "void-patch" and not draw(_one_in(4))):
+            facts.append(_fact(130.0, "drift", subject, "void", resource_version="7"))
+            continue
         facts.append(_fact(130.0, "drift", subject, "injected", field="image"))
-        took_s = draw(st.sampled_from([0.5, 4.5, 9.0]))
-        if draw(st.integers(0, 3)) > 0:
-            facts.append(_fact(130.0 + took_s, "drift", subject, "restored", start=130.0, manager="argocd-controller"))
-            after: dict[str, Any] = {
-                "attempts": draw(st.integers(0, 3)),
-                "operation_revision": _REVISION,
-                "automated": True,
-            }
-            facts.append(_fact(140.0, "drift", subject, "after", **after))
-        elif draw(st.booleans()):
-            checked = {"self_heal_off": draw(st.booleans())}
-            facts.append(
-                _fact(190.0, "drift", subject, "not-healed", stage="not-synced", checked=checked, waited_s=60.0)
-            )
-        elif draw(st.booleans()):
-            facts.append(_fact(131.0, "drift", subject, "error", outcome=Outcome.UNKNOWN, reason="403"))
+        facts += draw(_heal(subject) if kind == "heal" else _control(subject))
     return facts
+
+
+BEFORE: dict[str, Any] = {
+    "attempts": 1, "gap_s": 2.0, "quiet_s": 5.0, "sync_revision": _REVISION, "operation_revision": _REVISION,
+    "started_at": "2026-01-01T00:00:00Z",
+}  # fmt: skip
+AFTER: dict[str, Any] = {"operation_revision": _REVISION, "automated": True}
+HEALED: dict[str, Any] = {"manager": "argocd-controller", "complete": True, "value": "x:y"}
+
+
+@st.composite
+def _heal(draw: st.DrawFn, subject: str) -> list[_Fact]:
+    """What came of a drift that was injected at 130 s."""
+    facts: list[_Fact] = []
+    end = draw(st.sampled_from(["restored"] * 6 + ["not-healed"] * 2 + ["nothing"]))
+    took_s = draw(st.sampled_from([0.5, 4.5, 9.0]))
+    if end == "restored":
+        healed = {**HEALED, "complete": not draw(_one_in(10))}
+        facts.append(_fact(130.0 + took_s, "drift", subject, "restored", start=130.0, **healed))
+        after = {
+            **AFTER,
+            "attempts": draw(st.sampled_from([2, 2, 2, 2, 1, 0])),
+            "automated": not draw(_one_in(10)),
+        }
+        facts.append(_fact(140.0, "drift", subject, "after", **after))
+    elif end == "not-healed":
+        checked = {"self_heal_off": draw(st.booleans())}
+        facts.append(_fact(190.0, "drift", subject, "not-healed", stage="not-synced", checked=checked, waited_s=60.0))
+    if draw(_one_in(4)):
+        at, later = draw(st.sampled_from([(130.25, False), (130.0 + took_s + 0.5, end == "restored")]))
+        words = {"manager": draw(st.sampled_from(["kubectl-edit", ""])), "value": "z", "after_restored": later}
+        facts.append(_fact(at, "drift", subject, "interfered", outcome=Outcome.UNKNOWN, start=130.0, **words))
+    return facts + draw(_error(subject))
+
+
+@st.composite
+def _control(draw: st.DrawFn, subject: str) -> list[_Fact]:
+    """What came of a change that nobody should undo."""
+    facts: list[_Fact] = []
+    end = draw(st.sampled_from(["stayed", "stayed", "restored", "nothing"]))
+    if end == "stayed":
+        facts.append(
+            _fact(140.0, "drift", subject, "stayed", start=130.0, watched_s=draw(st.sampled_from([10.0, 4.0])))
+        )
+    elif end == "restored":
+        facts.append(_fact(131.0, "drift", subject, "restored", start=130.0, **HEALED))
+    return facts + draw(_error(subject))
+
+
+@st.composite
+def _error(draw: st.DrawFn, subject: str) -> list[_Fact]:
+    """Of the harness, in some trials: right after the deed, or at its end."""
+    if not draw(_one_in(5)):
+        return []
+    at = draw(st.sampled_from([130.0, 141.0]))
+    return [_fact(at, "drift", subject, "error", outcome=Outcome.UNKNOWN, reason="403")]
 
 
 def renumbered(facts: Facts, events: list[Event]) -> tuple[Facts, dict[int, int]]:
