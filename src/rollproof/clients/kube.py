@@ -304,7 +304,7 @@ class Kube:
         self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str, timeout_s: float
     ) -> Any:
         api = self._client()
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}  # a deletion names nobody else
         data = None
         if body is not None:
             data = json.dumps(body).encode()

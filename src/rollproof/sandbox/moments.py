@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rollproof.sandbox.api.store import Change
 
-__all__ = ["APP_NAMESPACE", "ARGO_MANAGER", "HARNESS", "is_drift", "is_rollout"]
+__all__ = ["APP_NAMESPACE", "ARGO_MANAGER", "HARNESS", "is_drift", "is_of_app", "is_rollout"]
 
 APP_NAMESPACE = "shop"
 ARGO_MANAGER = "argocd-controller"
-HARNESS = "rollproof"  # the field manager of whoever drills; what it changes of the app is a drift
+HARNESS = "rollproof"  # who drills, as field manager and as user agent; what it changes of the app is a drift
 
 
 def is_rollout(change: Change) -> bool:
@@ -19,8 +19,11 @@ def is_rollout(change: Change) -> bool:
 
 
 def is_drift(change: Change) -> bool:
-    """Has the harness changed or deleted an object of the app? Its Lease is none."""
+    """Has the harness changed or deleted an object of the app?"""
     namespace = change.object["metadata"].get("namespace")
-    return (
-        change.manager == HARNESS and namespace == APP_NAMESPACE and change.kind != "Lease" and change.type != "ADDED"
-    )
+    return change.manager == HARNESS and is_of_app(change.kind, namespace) and change.type != "ADDED"
+
+
+def is_of_app(kind: str, namespace: str | None) -> bool:
+    """Is such an object one of the app? The Lease that the harness holds beside it is none."""
+    return namespace == APP_NAMESPACE and kind != "Lease"

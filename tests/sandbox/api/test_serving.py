@@ -121,15 +121,14 @@ def test_a_taken_port_is_an_error_of_the_start() -> None:
             server.start()
 
 
-def test_a_bug_of_the_sandbox_is_an_answer_and_a_log_line(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    served = serve()
+def test_a_bug_of_the_sandbox_is_an_answer_and_a_failure(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[BaseException] = []
+    served = serve(failed=failed.append)
     monkeypatch.setattr(served.store, "get", lambda *_: 1 / 0)
     with pytest.raises(ApiError, match="Internal error") as caught:
         served.kube.get("Pod", "shop", "x")
     assert caught.value.status == 500
-    assert "ZeroDivisionError" in caplog.text
+    assert [type(error) for error in failed] == [ZeroDivisionError]
 
 
 def test_nothing_is_left_after_the_stop(serve: Serve) -> None:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+import urllib3
 
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object, UnreachableError, WatchStream
-from rollproof.sandbox.api.troubles import ARGO_MANAGER
+from rollproof.clients.kube import KINDS, MERGE, STRATEGIC, ApiError, Kube, Object, UnreachableError, WatchStream
+from rollproof.sandbox.moments import ARGO_MANAGER
 from rollproof.sandbox.settings import ApiServer, Trouble
 from tests.sandbox.api.conftest import Served, configmap, pod
 
@@ -166,6 +167,16 @@ def _deed(kube: Kube, name: str) -> None:
             kube.delete("Lease", "shop", "rollproof")
         case "application":
             kube.patch("Application", "argocd", "shop", body)
+        case "somebody else's":
+            path, query = KINDS["ConfigMap"].path("shop", "shop-config"), {"fieldManager": "kubectl-edit"}
+            kube.request("PATCH", path, query=query, body=body, content_type=MERGE)
+            _delete_as(kube, "kubectl/v1.34.4 (linux/amd64)")
+
+
+def _delete_as(kube: Kube, agent: str) -> None:
+    headers = {"Authorization": "Bearer token", "User-Agent": agent}
+    url = f"{kube._client().configuration.host}/api/v1/namespaces/shop/configmaps/shop-config"
+    assert urllib3.request("DELETE", url, headers=headers, retries=False).status == 200
 
 
 @pytest.mark.parametrize("name", ["patch", "delete"])
@@ -175,7 +186,7 @@ def test_a_drift_by_rollproof_is_a_moment(serve: Serve, name: str) -> None:
     until(lambda: is_away(served.kube), "the drift's trouble")
 
 
-@pytest.mark.parametrize("name", ["dry", "void", "lease", "application"])
+@pytest.mark.parametrize("name", ["dry", "void", "lease", "application", "somebody else's"])
 def test_what_is_no_drift(serve: Serve, name: str) -> None:
     served = _with_objects(serve(ApiServer(on_drift=(Trouble(kind="away", for_s=60),))))
     _deed(served.kube, name)

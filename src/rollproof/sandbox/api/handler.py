@@ -6,7 +6,6 @@ Must hold no state between requests but the connection: what a request needs of 
 from __future__ import annotations
 
 import json
-import logging
 import select
 import socket
 from collections.abc import Callable, Mapping
@@ -21,8 +20,9 @@ from rollproof.sandbox.api.kinds import KINDS
 from rollproof.sandbox.api.places import Place, place_of
 from rollproof.sandbox.api.podways import LogOf, pod_log, pod_proxy
 from rollproof.sandbox.api.selectors import Selects, field_selector, label_selector
-from rollproof.sandbox.api.store import Object, Store, StoreError
+from rollproof.sandbox.api.store import Change, Object, Store, StoreError
 from rollproof.sandbox.api.watching import Watch
+from rollproof.sandbox.moments import HARNESS, is_of_app
 
 __all__ = ["VERSION", "Handler", "Serving"]
 
@@ -31,12 +31,11 @@ _OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")  # for everybody, al
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WATCH_S = 1800.0  # when the client names no end
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What requests need of the server. `wrote` hears of every write that had an effect."""
+    """What requests need of the server. `wrote` hears of every write that had an effect, `failed` of our bugs."""
 
     store: Store
     token: str
@@ -45,7 +44,8 @@ class Serving:
     watching: Callable[[Watch], None]
     watched: Callable[[Watch], None]
     is_blind: Callable[[str], bool]
-    wrote: Callable[..., None]
+    wrote: Callable[[Change], None]
+    failed: Callable[[BaseException], None]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -73,7 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             raise  # the client went away
         except Exception as error:  # noqa: BLE001 - a bug of the sandbox: the client is told, and so is its user
-            _log.exception("%s %s", self.command, self.path)
+            error.add_note(f"in answer to {self.command} {self.path}")
+            self._serving.failed(error)
             self._json(500, StoreError(500, "InternalError", f"Internal error occurred: {error!r}").body())
 
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 - names that http.server asks for
@@ -183,7 +184,7 @@ class Handler(BaseHTTPRequestHandler):
     def _patch(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         body, how = _body(sent, whole=False), self.headers.get("Content-Type", "").partition(";")[0].strip()
         manager = self._manager(query)
-        void = self._serving.voids_patches and manager == "rollproof" and place.kind.name not in _OURS
+        void = self._serving.voids_patches and manager == HARNESS and is_of_app(place.kind.name, place.namespace)
 
         def patch() -> Object:
             after = self._serving.store.patch(
@@ -200,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
         changed = before is None or before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]
         self._json(200, after)
         if changed and not _is_dry(query):  # only now: the answer must not be lost by what the write sets off
-            self._serving.wrote(place.kind.name, self._manager(query), deleted=False)
+            self._serving.wrote(Change("MODIFIED", after, before, place.kind.name, self._manager(query)))
 
     def _delete(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         options = _body(sent) if sent else {}
@@ -215,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
             raise errors.not_found(place.kind, place.name)
         self._json(200, deleted_answer(place.kind, gone))
         if not dry:
-            self._serving.wrote(place.kind.name, "", deleted=True)
+            self._serving.wrote(Change("DELETED", gone, gone, place.kind.name, self._manager(query)))
 
     def _manager(self, query: Mapping[str, str]) -> str:
         return query.get("fieldManager") or self.headers.get("User-Agent", "unknown").partition("/")[0]
@@ -285,9 +286,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
         self.wfile.flush()
-
-
-_OURS = ("Lease", "Application")  # what rollproof writes that is no drift
 
 
 def _is_dry(query: Mapping[str, str]) -> bool:

@@ -26,9 +26,15 @@ def _no_log(_namespace: str, _pod: str, _container: str, _since_s: int) -> str:
 
 
 class ApiServer:
-    """`start` listens (OSError: the port is taken), `stop` ends every connection. `port` is the real one after it."""
+    """`start` listens (OSError: the port is taken), `stop` ends every connection. `port` is the real one after it.
 
-    def __init__(self, store: Store, settings: Settings, port: int, token: str, log_of: LogOf = _no_log) -> None:
+    `failed` hears of bugs.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, port: int, token: str, log_of: LogOf = _no_log, *,
+        failed: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._lock = threading.Lock()
         self._watches: set[Watch] = set()
@@ -44,7 +50,7 @@ class ApiServer:
         )  # fmt: skip
         self._serving = Serving(
             store, token, log_of, settings.voids_patches, self._watching, self._watched, self._blind.__contains__,
-            self._troubles.wrote,
+            self._troubles.wrote, failed,
         )  # fmt: skip
         self._listener = Listener(port, self._serve)
         self._unsubscribe: Callable[[], None] = lambda: None

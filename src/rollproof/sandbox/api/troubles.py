@@ -1,7 +1,6 @@
 """Troubles: what goes wrong with the API server for a while, once its moment has come (`settings.ApiServer`).
 
-Two moments: the first change of the Deployment's pod template by Argo CD (a rollout), and rollproof's first write to
-an object of the app (a drift). Each comes once.
+Two moments, a rollout and a drift (`moments.py`). Each comes once.
 """
 
 from __future__ import annotations
@@ -10,11 +9,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 
 from rollproof.sandbox.api.store import Change
+from rollproof.sandbox.moments import is_drift, is_rollout
 from rollproof.sandbox.settings import ApiServer, Trouble
 
-__all__ = ["ARGO_MANAGER", "Troubles"]
-
-ARGO_MANAGER = "argocd-controller"
+__all__ = ["Troubles"]
 
 
 class Troubles:
@@ -35,14 +33,12 @@ class Troubles:
 
     def heard(self, change: Change) -> None:
         """A change of the store: is it the rollout?"""
-        if change.kind != "Deployment" or change.manager != ARGO_MANAGER or change.type != "MODIFIED":
-            return
-        if change.old and change.old["spec"].get("template") != change.object["spec"].get("template"):
+        if is_rollout(change):
             self._start("rollout")
 
-    def wrote(self, kind: str, manager: str, *, deleted: bool) -> None:
-        """A client's write over HTTP that had an effect: is it the drift? A deletion names no field manager."""
-        if kind not in ("Lease", "Application") and (deleted or manager == "rollproof"):
+    def wrote(self, change: Change) -> None:
+        """A client's write over HTTP that had an effect and was answered: is it the drift?"""
+        if is_drift(change):
             self._start("drift")
 
     def stop(self) -> None:

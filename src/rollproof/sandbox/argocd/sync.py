@@ -14,10 +14,10 @@ from rollproof.sandbox.api.kinds import KINDS
 from rollproof.sandbox.api.store import Object, Store, StoreError
 from rollproof.sandbox.argocd.compare import Managed
 from rollproof.sandbox.argocd.threeway import applied, with_last_applied
+from rollproof.sandbox.moments import ARGO_MANAGER as MANAGER
 
 __all__ = ["MANAGER", "Done", "in_scope", "sync", "without_one_field"]
 
-MANAGER = "argocd-controller"
 _ORDER = ("NetworkPolicy", "Secret", "ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "StatefulSet",
           "Ingress")  # fmt: skip
 # Fields that may be missing without harm to what a drill looks at besides.
