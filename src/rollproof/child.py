@@ -93,7 +93,10 @@ def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Pa
 def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Ctrl-C and a hang-up reach both of us from a terminal, `kill` only us; the child takes two for one."""
 
+    came: list[int] = []
+
     def hand_on(number: int, _frame: object) -> None:
+        came.append(number)
         if process.poll() is None:
             process.send_signal(number)
 
@@ -101,5 +104,5 @@ def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # one more Ctrl-C must not bend the exit code
+            signal.signal(number, signal.SIG_IGN if came else handler)

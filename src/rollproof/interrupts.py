@@ -42,9 +42,9 @@ class Interrupts:
         self._held = say
 
     def release(self) -> None:
-        """Give the handlers back that were there before."""
+        """Give the handlers back that were there before; whose signal was heard is not asked again while we end."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._came else handler)
         self._before = {}
 
     def _take(self, number: int, _frame: FrameType | None) -> None:

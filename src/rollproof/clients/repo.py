@@ -306,6 +306,7 @@ class EnvRepo:
             done = subprocess.run(
                 ["git", *options, *arguments], cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL,
                 capture_output=True, timeout=self._timeout_s, check=False,
+                process_group=0,  # a terminal's Ctrl-C is for us: it must not end the git that puts things back
             )  # fmt: skip
             said = done.stderr.decode(errors="replace")  # not text mode: that would rewrite line ends of files
             return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), said)
