@@ -56,7 +56,8 @@ else
 	$(BIN)/python -m tests.truth $(ARGS)
 endif
 
-test-kind: lab ## The whole drill, and known-bad releases, on the lab
+test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider tests/conformance --against lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind
 
 sandbox: $(READY) ## The embedded target in the foreground: no Docker, no root (DEFECT=NAME: with something wrong)

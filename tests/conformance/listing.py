@@ -97,6 +97,14 @@ _SEEDS: dict[str, dict[str, Any]] = {
             "template": {"metadata": {"labels": {"app": "$name"}}, "spec": _POD},
         },
     },
+    "ReplicaSet": {  # empty, for the same reason
+        "apiVersion": "apps/v1",
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "$name"}},
+            "template": {"metadata": {"labels": {"app": "$name"}}, "spec": _POD},
+        },
+    },
     "Lease": {
         "apiVersion": "coordination.k8s.io/v1",
         "spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 60, "renewTime": "2026-01-01T00:00:00.000000Z"},
@@ -113,7 +121,6 @@ _SEEDS: dict[str, dict[str, Any]] = {
     "Pod": {"apiVersion": "v1", "spec": {**_POD, "schedulerName": "nobody"}},  # no node ever takes it
     "EndpointSlice": {"apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4", "endpoints": [], "ports": []},
 }
-KINDS = tuple(_SEEDS)
 CHANGES: Mapping[str, dict[str, Any]] = {  # a merge patch that changes what the kind is about
     "ConfigMap": {"data": {"GREETING": "bye"}},
     "Service": {"spec": {"selector": {"app": "other"}}},
@@ -123,6 +130,7 @@ CHANGES: Mapping[str, dict[str, Any]] = {  # a merge patch that changes what the
     "Pod": {"spec": {"activeDeadlineSeconds": 100}},
     "EndpointSlice": {"endpoints": [{"addresses": ["10.0.0.1"]}]},
 }
+KINDS = tuple(CHANGES)  # those that every general row is asked of
 CHANGED: Mapping[str, dict[str, Any]] = {
     "ConfigMap": {"/data/GREETING": "bye", "/data/LOG_LEVEL": "info"},
     "Service": {"/spec/selector/app": "other"},

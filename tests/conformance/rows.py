@@ -28,6 +28,7 @@ from tests.conformance.rows_configmap import CONFIGMAP
 from tests.conformance.rows_deployment import DEPLOYMENT
 from tests.conformance.rows_managers import MANAGERS
 from tests.conformance.rows_other import APPLICATION, LEASE, POD, SERVICE
+from tests.conformance.rows_read import READ
 
 _PLURALS = {
     "ConfigMap": ("", "configmaps"),
@@ -308,4 +309,5 @@ ROWS = [
     *LEASE,
     *APPLICATION,
     *POD,
+    *READ,
 ]

@@ -24,6 +24,7 @@ from tests.conformance.listing import ANY, GONE, NAMESPACE, Row, Step, filled, s
 from tests.conformance.rows import ROWS
 
 _MARK = "conformance/end"
+_NOTED = ("Deployment", "ReplicaSet")  # a real controller notes in their status what it has seen
 Object = dict[str, Any]
 
 
@@ -45,7 +46,7 @@ class Run:
         if self._row.seeded:
             self._note(self._kube.create(self._row.kind, NAMESPACE, self._seed()))
             self._settle()
-        else:
+        elif self._row.watched:
             self._words["$version"] = self._kube.list(self._row.kind, NAMESPACE)["metadata"]["resourceVersion"]
         watched = self._row.watched
         words = dict(self._words)
@@ -199,7 +200,7 @@ class Events:
                 self._events.append(type_)
             return False
         words = _without_status(item)
-        if item["kind"] != "Deployment" or type_ != "MODIFIED" or self._items.get(metadata["name"]) != words:
+        if item["kind"] not in _NOTED or type_ != "MODIFIED" or self._items.get(metadata["name"]) != words:
             self._events.append(type_)
         self._items[metadata["name"]] = words
         return False
