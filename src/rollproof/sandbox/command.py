@@ -53,7 +53,7 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
     check_has_command(settings.host, command)
     place = (folder or default_folder(os.environ)).expanduser().absolute()
     world = World(settings, Folder(place))
-    with _signals(world.cancelled) as hand_to:
+    with _signals(world.cancelled) as hand_to, world.failed.of_threads():
         try:
             begun_s = time.monotonic()
             world.start()
@@ -63,9 +63,7 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
             raise CannotJudgeError("interrupted before the sandbox was up") from None
         finally:
             world.stop()
-    for failure in world.failures():
-        message = f"the sandbox itself failed: {failure}; what was seen of it proves nothing"
-        raise CannotJudgeError(message, f"please report it, with {world.folder.log}")
+    world.check()
     return code
 
 
@@ -85,7 +83,8 @@ def _foreground(world: World, defects: Sequence[str], took_s: float) -> int:
 def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
     words = [word.replace("{target}", str(world.folder.target)) for word in command]
     host = HostTroubles(world.settings.host, world.store, world.folder.host)
-    environ = {**os.environ, **host.environ(), MARKER: str(world.folder.path)}
+    with world.folder.writing():
+        environ = {**os.environ, **host.environ(), MARKER: str(world.folder.path)}
     reader, writer = os.pipe()
     guard = [sys.executable, "-S", "-E", str(_GUARD), str(reader), str(os.getpgrp())]
     process = subprocess.Popen([*guard, *words], env=environ, pass_fds=[reader], process_group=0)
@@ -104,7 +103,10 @@ def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
 
 @contextmanager
 def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
-    """The first signal ends a start or the foreground; with a command, every signal is handed on through its pipe."""
+    """The first signal ends a start or the foreground; with a command, every signal is handed on through its pipe.
+
+    Once there was one, later ones are ignored to the process's end.
+    """
     hand_to: list[int] = []
 
     def take(number: int, _frame: object) -> None:
@@ -117,5 +119,5 @@ def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
     try:
         yield hand_to
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler in before.items():  # who presses Ctrl-C again has been heard: Python ends in peace
+            signal.signal(number, signal.SIG_IGN if cancelled.is_set() else handler)

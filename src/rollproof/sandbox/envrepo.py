@@ -1,25 +1,23 @@
 """EnvRepo: the bare git repository that Argo CD follows and the harness pushes to, and commits of other people.
 
 Its files are in `env-repo/`, with `@NAMES@` where the settings say something. Every commit is one `git fast-import`:
-no clone, and a branch that moved in between is refused rather than overwritten. No configuration of the user is read.
+no clone, and a branch that moved in between is refused rather than overwritten.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rollproof.errors import InputError
+from rollproof.sandbox.git import Git, GitFailedError
 from rollproof.sandbox.settings import Settings
 
-__all__ = ["APPLICATION", "BRANCH", "IMAGE", "OVERLAY", "EnvRepo", "GitFailedError", "check_git", "files"]
+__all__ = ["APPLICATION", "BRANCH", "IMAGE", "OVERLAY", "EnvRepo", "GitFailedError", "files"]
 
 IMAGE = "registry.local/shop"
 OVERLAY = "overlays/dev/kustomization.yaml"
@@ -30,19 +28,6 @@ _OTHER_IMAGE = "registry.local/storefront"  # of an overlay whose image name is 
 _BEFORE = "0ldc0de"  # the release before the first
 _SOURCES = Path(__file__).parent / "env-repo"
 _SERVED = {"http.receivepack": "true", "receive.denyNonFastForwards": "true", "gc.auto": "0", "receive.autogc": "false"}
-
-
-class GitFailedError(RuntimeError):
-    """git said no; the message has its last line."""
-
-
-def check_git() -> None:
-    """Is git here? InputError if not."""
-    try:
-        subprocess.run(["git", "--version"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        message = f"git cannot be run: {error}"
-        raise InputError(message, "the sandbox has a real git repository: install git") from None
 
 
 def files(settings: Settings, *, repo_url: str, pod_port: int) -> dict[str, str]:
@@ -92,12 +77,16 @@ class EnvRepo:
     """A bare repository at `path`."""
 
     path: Path
+    git: Git = field(default_factory=Git)
 
     @classmethod
-    def create(cls, path: Path, settings: Settings, *, repo_url: str, pod_port: int) -> EnvRepo:
-        """With two commits: the release before, and the one that runs. `latest` has nothing before it."""
-        _git(None, "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(path))
-        repo = cls(path)
+    def create(cls, path: Path, settings: Settings, *, repo_url: str, pod_port: int, git: Git | None = None) -> EnvRepo:
+        """With two commits: the release before, and the one that runs. `latest` has nothing before it.
+
+        GitFailedError or OSError if it cannot be written.
+        """
+        repo = cls(path, git or Git())
+        repo.git.run("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(path))
         with (path / "config").open("a", encoding="utf-8") as config:
             for key, value in _SERVED.items():
                 section, _, name = key.partition(".")
@@ -115,17 +104,15 @@ class EnvRepo:
 
     def head(self) -> str:
         """The branch's newest commit."""
-        return _git(self.path, "rev-parse", f"refs/heads/{BRANCH}").strip()
+        return self._git("rev-parse", f"refs/heads/{BRANCH}").strip()
 
     def read(self, path: str, revision: str = BRANCH) -> str:
         """One file at a revision."""
-        return _git(self.path, "cat-file", "blob", f"{revision}:{path}")
+        return self._git("cat-file", "blob", f"{revision}:{path}")
 
     def last_commit(self) -> tuple[str, str, str]:
         """(revision, author's name, subject) of the newest commit."""
-        revision, author, subject = (
-            _git(self.path, "log", "-1", "--format=%H%n%an%n%s", BRANCH).rstrip("\n").split("\n")
-        )
+        revision, author, subject = self._git("log", "-1", "--format=%H%n%an%n%s", BRANCH).rstrip("\n").split("\n")
         return revision, author, subject
 
     def commit(self, changed: Mapping[str, str], *, message: str, author: str = PIPELINE) -> str:
@@ -134,7 +121,10 @@ class EnvRepo:
         return self.head()
 
     def _import(self, stream: bytes) -> None:
-        _git(self.path, "fast-import", "--quiet", stdin=stream)
+        self._git("fast-import", "--quiet", stdin=stream)
+
+    def _git(self, *words: str, stdin: bytes = b"") -> str:
+        return self.git.run(*words, repo=self.path, stdin=stdin).decode()
 
 
 def _commit(changed: Mapping[str, str], message: str, author: str, wall_s: int, *, parent: str, mark: int = 1) -> bytes:
@@ -147,16 +137,3 @@ def _commit(changed: Mapping[str, str], message: str, author: str, wall_s: int, 
 
 def _data(text: str) -> str:
     return f"data {len(text.encode())}\n{text}"
-
-
-def _git(repo: Path | None, *words: str, stdin: bytes = b"") -> str:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    where = ["--git-dir", str(repo)] if repo else []
-    done = subprocess.run(
-        ["git", *where, *words], input=stdin, capture_output=True, env=environ, timeout=20, check=False
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise GitFailedError(f"git {words[0]}: {said[-1] if said else f'exit {done.returncode}'}")
-    return done.stdout.decode()

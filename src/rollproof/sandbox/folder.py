@@ -10,11 +10,13 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rollproof.errors import InputError
+from rollproof.sandbox.git import GitFailedError
 
 __all__ = ["Folder", "default_folder"]
 
@@ -74,16 +76,28 @@ class Folder:
 
     def take(self) -> None:
         """Make it, lock it, and clear what an earlier sandbox left. InputError if it cannot be had."""
-        try:
+        with self.writing():
             (self.path / "logs").mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
             self._claim()
             self._clear()
             for name in _LOGS:
                 (self.path / "logs" / name).write_bytes(b"")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While something is written here: it fails as one InputError, if for want of room or rights."""
+        try:
+            yield
+        except GitFailedError as error:
+            raise self.not_written(str(error)) from None
         except OSError as error:
-            message = f"the sandbox's folder {self.path} cannot be written: {error.strerror}"
-            raise InputError(message, "name another one: --folder DIR") from None
+            raise self.not_written(error.strerror or str(error)) from None
+
+    def not_written(self, why: str) -> InputError:
+        """What to say when something cannot be written."""
+        message = f"the sandbox's folder {self.path} cannot be written: {why}"
+        return InputError(message, "see whether there is room and a right to write, or name another one: --folder DIR")
 
     def write_credentials(self, git_username: str) -> None:
         """The file that the target file's env_file names."""
@@ -95,10 +109,13 @@ class Folder:
         """Remove what was made, and let the next one in."""
         if self._lock < 0:
             return
-        self._clear()
-        os.truncate(self._lock, 0)
-        os.close(self._lock)
-        self._lock = -1
+        try:
+            with self.writing():
+                self._clear()
+                os.truncate(self._lock, 0)
+        finally:
+            os.close(self._lock)
+            self._lock = -1
 
     def _claim(self) -> None:
         try:

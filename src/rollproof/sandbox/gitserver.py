@@ -6,12 +6,11 @@ what is no fast-forward. Must never look at what travels.
 from __future__ import annotations
 
 import base64
-import errno
 import hmac
-import os
 import socket
-import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,32 +18,38 @@ from pathlib import Path
 from typing import Any
 
 from rollproof.errors import InputError
+from rollproof.sandbox.git import Git, GitFailedError
+from rollproof.sandbox.ports import not_had
 
 __all__ = ["GitServer"]
 
 _ADDRESS = "127.0.0.1"
 _PUSH = "git-receive-pack"
 _BODY_MAX = 64 << 20
-_BACKEND_S = 30.0
 _IDLE_S = 60
 _QUIET = {"receive.autogc": "false", "gc.auto": "0"}  # nothing may go on in the background once we are stopped
 
 
 class GitServer:
-    """Serves the bare repositories in `folder` as `http://127.0.0.1:<port>/<name>`. Port 0 takes a free one."""
+    """Serves the bare repositories in `folder` as `http://127.0.0.1:<port>/<name>`. Port 0 takes a free one.
 
-    def __init__(self, folder: Path, port: int, user: str, password: str) -> None:
+    InputError if the port is taken, or git is not whole. `failed` hears of bugs.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, user: str, password: str, *, git: Git | None = None,
+        failed: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self.folder = folder
+        self.failed = failed
+        self._git = git or Git()
         self._token = base64.b64encode(f"{user}:{password}".encode())
         self._user = user
-        self._backend = _find_backend()
+        self._backend = _find_backend(self._git)
         try:
             self._server = _Server(self, port)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            message = f"the git server cannot listen on {_ADDRESS}:{port}: the port is taken"
-            raise InputError(message, "end what listens there (`ss -ltnp`), or choose another port") from error
+            raise not_had("git", port, error.strerror) from None
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="git", daemon=True)
 
@@ -72,10 +77,7 @@ class GitServer:
         self, environ: dict[str, str], body: bytes, *, trusted: bool
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """What git says to one request: status, headers and body."""
-        done = subprocess.run(
-            [self._backend], input=body, env=self._environ(environ, trusted=trusted), capture_output=True,
-            timeout=_BACKEND_S, check=False,
-        )  # fmt: skip
+        done = self._git.serve(self._backend, self._environ(environ, trusted=trusted), body)
         head, end, rest = done.stdout.partition(b"\r\n\r\n")
         if not end:
             said = done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
@@ -91,12 +93,8 @@ class GitServer:
 
     def _environ(self, environ: dict[str, str], *, trusted: bool) -> dict[str, str]:
         ours = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LC_ALL": "C",
             "GIT_PROJECT_ROOT": str(self.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,  # the settings of whoever runs the sandbox would bend what git does here
-            "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": str(len(_QUIET)),
         }
         for number, (key, value) in enumerate(_QUIET.items()):
@@ -133,8 +131,11 @@ class _Server(ThreadingHTTPServer):
             with suppress(OSError):  # its thread closes it now, or has done so
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
+        """A client that went away is no news; everything else is a bug of ours."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            self.git.failed(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -179,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
         try:
             status, headers, said = self.server.git.answer(environ, body, trusted=trusted)
-        except subprocess.TimeoutExpired:
-            status, headers, said = 504, [], b"git http-backend did not end\n"
+        except GitFailedError as error:
+            status, headers, said = 504, [], f"{error}\n".encode()
         self._send(status, headers, said)
 
     def _body(self) -> bytes | None:
@@ -211,12 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _find_backend() -> str:
-    try:
-        done = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        raise InputError("the command `git` is not installed or does not run", "apt-get install git") from None
-    backend = Path(done.stdout.strip()) / "git-http-backend"
+def _find_backend(git: Git) -> Path:
+    git.check()
+    backend = Path(git.run("--exec-path").decode().strip()) / "git-http-backend"
     if not backend.is_file():
         raise InputError(f"git has no http-backend: {backend} is missing", "install git whole, not a minimal build")
-    return str(backend)
+    return backend

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from rollproof.errors import InputError
 from rollproof.sandbox.settings import Ports
 
-__all__ = ["check_ports", "chosen", "parse_ports"]
+__all__ = ["check_ports", "chosen", "not_had", "parse_ports"]
 
 _WHO = {"api": "API server", "ingress": "ingress", "git": "git server"}
 _HOST = "127.0.0.1"
@@ -45,9 +45,14 @@ def check_ports(ports: Ports) -> None:
             try:
                 held.bind((_HOST, number))
             except OSError as error:
-                message = f"port {number} cannot be had for the sandbox's {_WHO[one.name]}: {error.strerror}"
-                hint = f"see who listens (ss -ltnp 'sport = :{number}'), or let it choose others: --ports auto"
-                raise InputError(message, hint) from None
+                raise not_had(one.name, number, error.strerror) from None
+
+
+def not_had(name: str, number: int, why: str | None) -> InputError:
+    """What to say when the port of `name`, a field of `Ports`, cannot be listened on; also if it was free before."""
+    message = f"port {number} cannot be had for the sandbox's {_WHO[name]}: {why}"
+    hint = f"see who listens (ss -ltnp 'sport = :{number}'), or let it choose others: --ports auto"
+    return InputError(message, hint)
 
 
 def chosen(ports: Ports) -> Ports:

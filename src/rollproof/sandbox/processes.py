@@ -1,24 +1,27 @@
 """Processes: the one place that starts and ends the sandbox's children.
 
 Nothing may be left over, whatever happens to us. Three things see to that: a child ends when its stdin does (its own
-rule: the pipe closes when we die), the kernel kills it when its parent dies (`script_words`: also one that is
-stopped or hangs), and `end_all` ends them by handle, never by name. The parent in the kernel's eyes is the thread that
-forked, so one thread starts them all and lives as long as they do.
+rule: the pipe closes when we die), the kernel kills it when its parent dies (`script_words`, and setpriv for programs:
+also one that is stopped or hangs), and `end_all` ends them by handle, never by name. The parent in the kernel's eyes is
+the thread that forked: one thread starts all that stay and lives as long as they do, and who runs a program waits for
+it. Each has a process group of its own: a terminal's Ctrl-C is for us alone, who end them in order.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -106,24 +109,55 @@ class Processes:
         self._log = log
         self._environ = {**os.environ, MARKER: marker or str(os.getpid())}
         self._children: list[Child] = []
+        self._programs: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._ending = False
         self._orders: queue.Queue[tuple[list[str], str, Heard | None, Future[Child]]] = queue.Queue()
-        threading.Thread(target=self._starter, name="processes", daemon=True).start()
+        self._thread = threading.Thread(target=self._starter, name="processes", daemon=True)
 
     def start(self, words: list[str], *, name: str, first: dict[str, Any], heard: Heard | None = None) -> Child:
         """Start a child, tell it `first`; `heard` gets each JSON line of its stdout, from a thread of the child's."""
+        with self._lock:
+            if not self._thread.is_alive():
+                self._thread.start()
         made: Future[Child] = Future()
         self._orders.put((words, name, heard, made))
         child = made.result()
         child.tell(first)
         return child
 
+    def run(
+        self, words: list[str], *, environ: Mapping[str, str], stdin: bytes = b"", timeout_s: float
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a program to its end, with `environ` and our mark. subprocess.TimeoutExpired, OSError, RuntimeError."""
+        program = _program(words, environ)
+        with self._lock:
+            self._check_not_ending(words[0])
+            with _out_of_reach():
+                process = subprocess.Popen(
+                    program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    env={**environ, MARKER: self._environ[MARKER]}, process_group=0,
+                )  # fmt: skip
+            self._programs.add(process)
+        try:
+            with process:
+                try:
+                    stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+                finally:
+                    _kill_group(process)
+        finally:
+            with self._lock:
+                self._programs.discard(process)
+        return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
     def end_all(self) -> None:
-        """SIGTERM and the end of stdin, a short wait, SIGKILL. Nothing can be started afterwards."""
+        """SIGTERM and the end of stdin, a short wait, SIGKILL; programs at once. Nothing can be started afterwards."""
         with self._lock:
             self._ending = True
             children = [child for child in self._children if not child.ended.is_set()]
+            for program in self._programs:
+                _kill_group(program)
+            programs = [*self._programs]
         for child in children:
             child.signal(signal.SIGTERM)
             child._close()  # noqa: SLF001 - the two classes are one
@@ -133,6 +167,8 @@ class Processes:
                 child.kill()
         for child in children:
             child.ended.wait()
+        for program in programs:
+            program.wait()
 
     def running(self) -> list[Child]:
         """Children that have not ended."""
@@ -149,15 +185,14 @@ class Processes:
 
     def _start(self, words: list[str], name: str, heard: Heard | None) -> Child:
         with self._lock:
-            if self._ending:
-                message = f"{name} cannot be started: the sandbox is ending"
-                raise RuntimeError(message)
+            self._check_not_ending(name)
             stderr = self._log.open("ab") if self._log else None
             try:
-                process = subprocess.Popen(
-                    words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=self._environ,
-                    process_group=0,
-                )  # fmt: skip
+                with _out_of_reach():
+                    process = subprocess.Popen(
+                        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=self._environ,
+                        process_group=0,
+                    )  # fmt: skip
             finally:
                 if stderr is not None:
                     stderr.close()
@@ -165,7 +200,38 @@ class Processes:
             self._children = [one for one in self._children if not one.ended.is_set()] + [child]
             return child
 
+    def _check_not_ending(self, name: str) -> None:
+        if self._ending:
+            message = f"{name} cannot be started: the sandbox is ending"
+            raise RuntimeError(message)
+
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None  # noqa: S101 - for mypy: Popen was given pipes
     return stream
+
+
+def _program(words: list[str], environ: Mapping[str, str]) -> list[str]:
+    """The command line of a program that dies with the thread that runs it."""
+    found = shutil.which(words[0], path=environ.get("PATH", os.defpath))
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
+    setpriv = shutil.which("setpriv")  # of util-linux; without it a program is left to end with its pipes
+    return [*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), found, *words[1:]]
+
+
+@contextmanager
+def _out_of_reach() -> Iterator[None]:
+    """What is started meanwhile never gets SIGINT, not even before it has a process group of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it has started, if it has not ended and been waited for."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -23,11 +24,13 @@ from rollproof.sandbox.api.kubeconfig import write_kubeconfig
 from rollproof.sandbox.api.server import ApiServer
 from rollproof.sandbox.api.store import Change, Object, Store
 from rollproof.sandbox.argocd import Controller
-from rollproof.sandbox.envrepo import APPLICATION, EnvRepo, check_git
+from rollproof.sandbox.envrepo import APPLICATION, EnvRepo
+from rollproof.sandbox.failures import Failures
 from rollproof.sandbox.folder import Folder
+from rollproof.sandbox.git import Git
 from rollproof.sandbox.gitserver import GitServer
 from rollproof.sandbox.ingresslog import read_log
-from rollproof.sandbox.ports import check_ports, chosen
+from rollproof.sandbox.ports import check_ports, chosen, not_had
 from rollproof.sandbox.processes import Child, Processes, script_words
 from rollproof.sandbox.seed import INGRESS, SHOP, seed
 from rollproof.sandbox.settings import Ports, Settings
@@ -48,39 +51,51 @@ class CancelledError(Exception):
 
 @dataclass(slots=True)
 class World:
-    """One sandbox. `ports` are the real ones after `start`; `cancelled` ends a start that is under way."""
+    """One sandbox. `ports` are the real ones after `start`; `cancelled` ends a start that is under way.
+
+    `failed` collects bugs of its parts.
+    """
 
     settings: Settings
     folder: Folder
     cancelled: threading.Event = field(default_factory=threading.Event)
     store: Store = field(default_factory=Store, init=False)
     ports: Ports = field(default_factory=Ports, init=False)
-    _controllers: Controllers | None = field(default=None, init=False)
+    failed: Failures = field(default_factory=Failures, init=False)
+    _ingress: Child | None = field(default=None, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
     _changed: threading.Event = field(default_factory=threading.Event, init=False)
 
     def start(self) -> None:
-        """Up, healthy, and answering; otherwise an error, and whatever was started is ended by `stop`."""
+        """Up, healthy, and answering; otherwise an error, and whatever was started is ended by `stop`.
+
+        InputError: a port or the folder cannot be had. CannotJudgeError: it did not get healthy. CancelledError.
+        """
         self.folder.take()  # first: a second sandbox in this folder should hear of the first, not of its ports
         self._stack.callback(self.folder.leave)
-        self._stack.callback(_log_to(self.folder.log))
-        check_git()
+        with self.folder.writing():
+            self._stack.callback(_log_to(self.folder.log))
+        processes = Processes(self.folder.children_log, marker=str(self.folder.path))
+        git = Git(processes)
+        git.check()
         check_ports(self.settings.ports)
         addresses = Addresses(self.settings.seed)
         self._stack.callback(addresses.close)
-        processes = Processes(self.folder.children_log, marker=str(self.folder.path))
         self._stack.callback(processes.end_all)
         self.ports = chosen(self.settings.ports)
-        ingress = self._start_ingress(processes)
-        repo = EnvRepo.create(
-            self.folder.repo, self.settings, repo_url=f"http://127.0.0.1:{self.ports.git}/env.git",
-            pod_port=addresses.port,
-        )  # fmt: skip
+        ingress, said = self._start_ingress(processes)
+        with self.folder.writing():
+            repo = EnvRepo.create(
+                self.folder.repo, self.settings, repo_url=f"http://127.0.0.1:{self.ports.git}/env.git",
+                pod_port=addresses.port, git=git,
+            )  # fmt: skip
+        self._await(ingress, said)
         seed(self.store, self.settings, addresses, repo.read(APPLICATION))
         self._stack.callback(self.store.subscribe(self._hear))
         self._start_controllers(processes, addresses, ingress, repo)
-        self._start_servers()
-        self._write_files(addresses.port)
+        self._start_servers(git)
+        with self.folder.writing():
+            self._write_files(addresses.port)
         self._wait_until_healthy()
         actors = Actors(self.settings.actors.names, self.store, repo)
         self._stack.callback(actors.stop)
@@ -88,39 +103,73 @@ class World:
 
     def stop(self) -> None:
         """End everything, newest first; nothing is left but logs."""
+        ingress, self._ingress = self._ingress, None
+        if ingress is not None and ingress.ended.is_set():
+            self.failed.add(RuntimeError(f"the ingress ended by itself, with {ingress.wait()}"))
         self._stack.close()
 
     def failures(self) -> list[str]:
-        """Bugs of the sandbox that have shown: what was seen of such a cluster proves nothing."""
-        found = self._controllers.failures if self._controllers else []
-        return [f"{type(error).__name__}: {error}" for error in found]
+        """Bugs of the sandbox that have shown: after `stop`, all of them."""
+        found = self.failed.said()
+        with suppress(OSError):  # somebody has cleaned up
+            cried = self.folder.children_log.read_text(encoding="utf-8", errors="replace").splitlines()
+            found += [f"a process of it broke: {line} ({self.folder.children_log})" for line in cried[-1:]]
+        return found
 
-    def _start_ingress(self, processes: Processes) -> Child:
-        listening = threading.Event()
+    def check(self) -> None:
+        """CannotJudgeError if there are failures."""
+        for failure in self.failures():
+            message = f"the sandbox itself failed: {failure}; what was seen of it proves nothing"
+            raise CannotJudgeError(message, f"please report it, with {self.folder.log}")
+
+    def _start_ingress(self, processes: Processes) -> tuple[Child, queue.SimpleQueue[dict[str, Any]]]:
+        """Its process, and what it says once it listens or cannot."""
+        said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         first = {
             "port": self.ports.ingress, "settings": self.settings.as_json()["ingress"],
             "log": str(self.folder.ingress_log), "app_host": APP_HOST, "control_host": CONTROL_HOST,
         }  # fmt: skip
-        return processes.start(
-            script_words(_PROXY), name="ingress", first=first, heard=lambda said: listening.set() if said else None
-        )
+        return processes.start(script_words(_PROXY), name="ingress", first=first, heard=said.put), said
 
-    def _start_servers(self) -> None:
-        api = ApiServer(self.store, self.settings.api, self.ports.api, self.folder.token, self._log_of)
+    def _await(self, ingress: Child, said: queue.SimpleQueue[dict[str, Any]]) -> None:
+        """Until the ingress listens."""
+        self._until(lambda: not said.empty() or ingress.ended.is_set(), time.sleep)
+        answer = {"error": "", "why": ""} if said.empty() else said.get()
+        if answer.get("error") == "port":
+            raise not_had("ingress", self.ports.ingress, answer["why"])
+        if answer.get("error") == "log":
+            raise self.folder.not_written(answer["why"])
+        if "listening" not in answer:
+            raise CannotJudgeError(
+                f"the sandbox's ingress ended with {ingress.wait()} before it listened",
+                f"please report it, with {self.folder.children_log}",
+            )
+        self._ingress = ingress
+
+    def _start_servers(self, git: Git) -> None:
+        api = ApiServer(
+            self.store, self.settings.api, self.ports.api, self.folder.token, self._log_of, failed=self.failed.add
+        )
         self._stack.callback(api.stop)
-        api.start()
-        git = GitServer(self.folder.repo.parent, self.ports.git, GIT_USERNAME, self.folder.git_password)
-        self._stack.callback(git.stop)
-        git.start()
+        try:
+            api.start()
+        except OSError as error:
+            raise not_had("api", self.ports.api, error.strerror) from None
+        server = GitServer(
+            self.folder.repo.parent, self.ports.git, GIT_USERNAME, self.folder.git_password, git=git,
+            failed=self.failed.add,
+        )  # fmt: skip
+        self._stack.callback(server.stop)
+        server.start()
 
     def _start_controllers(self, processes: Processes, addresses: Addresses, ingress: Child, repo: EnvRepo) -> None:
         def routes(endpoints: list[str], rollout: bool) -> None:
             ingress.tell({"endpoints": endpoints, "rollout": rollout})
 
-        self._controllers = pods = Controllers(self.store, self.settings, processes, addresses, routes)
+        pods = Controllers(self.store, self.settings, processes, addresses, routes, failed=self.failed.add)
         self._stack.callback(pods.stop)
         pods.start()
-        controller = Controller(self.store, self.settings.argocd, repo.path)
+        controller = Controller(self.store, self.settings.argocd, repo.path, git=repo.git, failed=self.failed.add)
         self._stack.callback(controller.stop)
         controller.start()
 
@@ -161,6 +210,7 @@ class World:
         while not is_so():
             if self.cancelled.is_set():
                 raise CancelledError
+            self.check()
             if time.monotonic() > end_s:
                 message = f"the sandbox did not get healthy within {_HEALTHY_S:g} s: {self._seen()}"
                 raise CannotJudgeError(message, f"its logs are in {self.folder.path / 'logs'}")

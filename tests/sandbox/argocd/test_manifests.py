@@ -12,9 +12,10 @@ from rollproof.sandbox.api.kinds import KINDS
 from rollproof.sandbox.api.patches import STRATEGIC, apply_patch
 from rollproof.sandbox.api.store import Store
 from rollproof.sandbox.argocd.render import RenderError, render
-from rollproof.sandbox.argocd.repository import GitError, Repository
+from rollproof.sandbox.argocd.repository import Repository
 from rollproof.sandbox.argocd.threeway import applied, with_last_applied
 from rollproof.sandbox.envrepo import OVERLAY, EnvRepo
+from rollproof.sandbox.git import Git, GitFailedError
 from rollproof.sandbox.settings import FIRST, Settings, Workload
 
 OVERLAYS = "overlays/dev"
@@ -28,7 +29,7 @@ def rendered(tmp_path: Path, *change: tuple[str, str], workload: Workload | None
     for old, new in change:
         assert old in text
         text = text.replace(old, new)
-    files = dict(Repository(tmp_path / "env.git").files(repo.head()))
+    files = dict(Repository(tmp_path / "env.git", Git()).files(repo.head()))
     return {(item["kind"], item["metadata"]["name"]): item for item in render({**files, OVERLAY: text}, OVERLAYS)}
 
 
@@ -84,12 +85,12 @@ def test_what_cannot_be_built_is_an_error_that_says_so(tmp_path: Path, old: str,
 
 def test_a_commit_is_found_by_branch_and_by_sha_and_nothing_else_is(tmp_path: Path) -> None:
     repo = EnvRepo.create(tmp_path / "env.git", Settings(), repo_url="http://git/env.git", pod_port=8080)
-    found = Repository(tmp_path / "env.git")
+    found = Repository(tmp_path / "env.git", Git())
     assert found.resolve("main") == found.resolve(repo.head()) == repo.head()
-    with pytest.raises(GitError, match="unable to resolve 'nothing' to a commit SHA"):
+    with pytest.raises(GitFailedError, match="unable to resolve 'nothing' to a commit SHA"):
         found.resolve("nothing")
-    with pytest.raises(GitError):
-        Repository(tmp_path / "gone.git").files("main")
+    with pytest.raises(GitFailedError):
+        Repository(tmp_path / "gone.git", Git()).files("main")
 
 
 # -- the three-way merge ----------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from rollproof.sandbox.api.store import Change
 from rollproof.sandbox.argocd import Controller
 from rollproof.sandbox.argocd.agenda import Agenda, SystemClock
@@ -36,7 +38,7 @@ def test_a_drift_is_healed_and_stop_ends_the_thread(tmp_path: Path) -> None:
 
 
 def test_an_agenda_does_things_by_their_time_and_not_by_their_coming() -> None:
-    agenda, done = Agenda(SystemClock()), []
+    agenda, done = Agenda(SystemClock(), failed=pytest.fail), []
     agenda.after(0.05, lambda: done.append("later"))
     agenda.after(0.06, agenda.stop)
     agenda.soon(lambda: done.append("first"))

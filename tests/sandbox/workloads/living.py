@@ -32,9 +32,12 @@ class World:
         self.addresses = Addresses()
         self.changes: list[Change] = []
         self.routes: list[tuple[list[str], bool]] = []
+        self.failures: list[BaseException] = []
         self._changed = threading.Condition()
         self.store.subscribe(self._note)
-        self.controllers = Controllers(self.store, settings, self.processes, self.addresses, self._route)
+        self.controllers = Controllers(
+            self.store, settings, self.processes, self.addresses, self._route, failed=self.failures.append
+        )
         self.controllers.start()
 
     def close(self) -> None:
@@ -43,7 +46,7 @@ class World:
         self.processes.end_all()
         self.addresses.close()
         assert left == []
-        assert self.controllers.failures == []
+        assert self.failures == []
 
     def _note(self, change: Change) -> None:
         with self._changed:

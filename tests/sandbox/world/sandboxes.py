@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,8 +27,12 @@ class Sandbox:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*PYTHON, "sandbox", *options, *words], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, env={**os.environ, **(environ or {})},
+                stderr=subprocess.STDOUT, env={**os.environ, **(environ or {})}, process_group=0,
             )  # fmt: skip
+
+    def ctrl_c(self) -> None:
+        """What a terminal does: everybody in the process group of the command line gets it."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     def ended(self) -> int:
         """Its exit code, waited for."""
@@ -46,9 +51,17 @@ class Sandbox:
         mark = f"{MARKER}={self.folder}".encode()
         return [pid for pid in _pids() if mark in _environ(pid)]
 
+    def words(self) -> list[str]:
+        """The command lines of them."""
+        return [_words(pid) for pid in self.alive()]
+
+    def runs(self, what: str) -> bool:
+        """Whether one of them has that in its command line."""
+        return any(what in words for words in self.words())
+
     def nobody_is_left(self) -> None:
         """Wait until it has no process any more: the kernel ends the orphans of a killed one after it."""
-        until(lambda: not self.alive(), lambda: f"left over: {[_words(pid) for pid in self.alive()]}")
+        until(lambda: not self.alive(), lambda: f"left over: {self.words()}")
 
     def left_files(self) -> set[str]:
         """What is in its folder."""

@@ -11,7 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from rollproof.errors import InputError
-from rollproof.sandbox.envrepo import APPLICATION, IMAGE, OVERLAY, EnvRepo, check_git, files
+from rollproof.sandbox.envrepo import APPLICATION, IMAGE, OVERLAY, EnvRepo, files
+from rollproof.sandbox.git import Git
 from rollproof.sandbox.settings import ArgoCd, Settings, Workload
 
 URL = "http://127.0.0.1:1/env.git"
@@ -89,4 +90,4 @@ def test_latest_is_a_tag_like_any(tmp_path: Path) -> None:
 def test_without_git_it_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="git cannot be run"):
-        check_git()
+        Git().check()

@@ -1,13 +1,19 @@
-"""No process is left, whatever ends the sandbox and whenever: counted by its mark in /proc."""
+"""No process is left, whatever ends the sandbox and whenever: counted by its mark in /proc.
+
+A signal comes to the sandbox alone (`kill`), or as a terminal's Ctrl-C does, to its whole process group.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandboxes import PYTHON, Sandbox, until
@@ -18,7 +24,8 @@ ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 MOMENTS: dict[str, Callable[[Sandbox], object]] = {
     "while it imports": lambda _: time.sleep(0.2) or True,
     "with the first process": lambda one: one.alive(),
-    "with a pod": lambda one: len(one.alive()) > 1,
+    "with the ingress": lambda one: one.runs("ingress/proxy.py"),
+    "with a pod": lambda one: one.runs("app/server.py"),
     "with its files": lambda one: one.target.exists(),
     "when it is up": lambda one: "the sandbox is up" in one.said(),
 }
@@ -42,6 +49,46 @@ def test_ended_at_any_moment_it_leaves_nobody(sandbox: Start, moment: str, numbe
         assert one.left_files() <= {"lock", "logs"}
 
 
+@pytest.mark.parametrize("moment", [*MOMENTS, "while git runs", "while a commit is made"])
+def test_ctrl_c_of_a_terminal_at_any_moment_leaves_nobody(sandbox: Start, tmp_path: Path, moment: str) -> None:
+    """Also a second one, in the middle of the end."""
+    one = sandbox(environ={"PATH": slow_git(tmp_path)})
+    words = {"while git runs": "git", "while a commit is made": "fast-import"}
+    until(lambda: one.runs(words[moment]) if moment in words else MOMENTS[moment](one), one.said)
+    one.ctrl_c()
+    if moment != "while it imports":
+        one.ctrl_c()
+    code = one.ended()
+    assert one.alive() == []
+    assert one.left_files() <= {"lock", "logs"}
+    if moment != "while it imports":
+        assert code == (0 if moment == "when it is up" else 3)
+        assert "Traceback" not in one.said()
+        assert "itself failed" not in one.said()
+
+
+def test_ctrl_c_again_and_again_until_it_has_ended(sandbox: Start) -> None:
+    one = sandbox()
+    one.up()
+    while one.process.poll() is None:
+        one.ctrl_c()
+        time.sleep(0.002)
+    assert one.ended() == 0, one.said()
+    assert one.alive() == []
+    assert one.left_files() == {"lock", "logs"}
+    assert "Traceback" not in one.said()
+
+
+def slow_git(folder: Path) -> str:
+    """A PATH with a git that takes a while, so that a signal can hit it."""
+    script = folder / "bin" / "git"
+    script.parent.mkdir()
+    real = shutil.which("git")
+    script.write_text(f'#!/bin/sh\nsleep 0.2\nexec {real} "$@"\n')
+    script.chmod(0o755)
+    return f"{script.parent}{os.pathsep}{os.environ['PATH']}"
+
+
 def test_after_a_kill_the_folder_can_be_used_again(sandbox: Start) -> None:
     first = sandbox()
     first.up()
@@ -53,17 +100,44 @@ def test_after_a_kill_the_folder_can_be_used_again(sandbox: Start) -> None:
     assert again.left_files() == {"lock", "logs"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_drill_hears_of_it_first_and_puts_things_back(sandbox: Start, tmp_path: Path, number: int) -> None:
-    one = sandbox("--", *PYTHON, "run", "release", "--target", "{target}", "--reports", str(tmp_path / "reports"))
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "Ctrl-C"])
+def test_a_drill_hears_of_it_first_and_puts_things_back(sandbox: Start, tmp_path: Path, how: str) -> None:
+    one = sandbox("--", *release(tmp_path))
     until(lambda: "pushed" in one.said(), one.said)
-    one.process.send_signal(number)
+    if how == "Ctrl-C":
+        one.ctrl_c()
+    else:
+        one.process.send_signal(signal.Signals[how])
     assert one.ended() == 3, one.said()
     assert one.alive() == []
-    (verdicts,) = (tmp_path / "reports").glob("*/verdicts.json")
-    found = json.loads(verdicts.read_text())
+    assert "Traceback" not in one.said()
+    found = verdicts(tmp_path)
     assert found["undo"] == "clean", one.said()
     assert found["target_kind"] == "sandbox"
+
+
+def test_ctrl_c_again_and_again_while_a_drill_puts_things_back(sandbox: Start, tmp_path: Path) -> None:
+    """It is put back all the same; or, if git was hit as it was born, exit 4 and the journal say that it is not."""
+    one = sandbox("--", *release(tmp_path), environ={"PATH": slow_git(tmp_path)})
+    until(lambda: "pushed" in one.said(), one.said)
+    one.ctrl_c()
+    until(lambda: "the undo of env-repo-tag" in one.said(), one.said)
+    while one.process.poll() is None:
+        one.ctrl_c()
+        time.sleep(0.1)
+    assert one.ended() in (3, 4), one.said()
+    assert one.alive() == []
+    assert "Traceback" not in one.said()
+    assert verdicts(tmp_path)["undo"] == {3: "clean", 4: "failed"}[one.ended()], one.said()
+
+
+def release(folder: Path) -> list[str]:
+    return [*PYTHON, "run", "release", "--target", "{target}", "--reports", str(folder / "reports")]
+
+
+def verdicts(folder: Path) -> Any:
+    (found,) = (folder / "reports").glob("*/verdicts.json")
+    return json.loads(found.read_text())
 
 
 def test_killed_under_a_drill_it_leaves_nobody(sandbox: Start, tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ heard.wait()
 print(child.pid, flush=True)
 time.sleep(600)
 """
+RUNNER = """
+import os, sys
+from rollproof.sandbox.processes import Processes
+Processes(marker="runner").run(
+    ["sh", "-c", "echo $$ > $0; trap '' TERM; sleep 600 & wait", sys.argv[1]], environ=os.environ, timeout_s=600
+)
+"""
 
 
 @pytest.fixture
@@ -149,3 +156,52 @@ def test_noise_on_stdout_is_no_message(processes: Processes, tmp_path: Path) -> 
     heard: queue.Queue[dict[str, Any]] = queue.Queue()
     processes.start(script_words(path), name="noisy", first={}, heard=heard.put)
     assert heard.get(timeout=10) == json.loads('{"a": 1}')
+
+
+def test_a_program_is_marked_and_out_of_the_terminals_reach(processes: Processes) -> None:
+    done = processes.run(
+        ["sh", "-c", f"cat; echo ${MARKER} $$ $(ps -o pgid= -p $$); exit 3"], environ=os.environ, stdin=b"in ",
+        timeout_s=10,
+    )  # fmt: skip
+    said, mark, pid, group = done.stdout.decode().split()
+    assert (said, mark, pid, done.returncode) == ("in", "a-test", group, 3)
+
+
+def test_a_program_that_does_not_end_in_time_is_ended_with_all_it_has_started(
+    processes: Processes, tmp_path: Path
+) -> None:
+    words = ["sh", "-c", "sleep 600 & echo $! > $0; wait", str(tmp_path / "pid")]
+    with pytest.raises(subprocess.TimeoutExpired):
+        processes.run(words, environ=os.environ, timeout_s=1.0)
+    pid = int((tmp_path / "pid").read_text())
+    until(lambda: state(pid) in ("", "Z"))
+
+
+def test_end_all_ends_a_program_that_runs_and_refuses_the_next(processes: Processes, tmp_path: Path) -> None:
+    codes: queue.Queue[int] = queue.Queue()
+    words = ["sh", "-c", "echo $$ > $0; trap '' TERM; sleep 600 & wait", str(tmp_path / "pid")]
+    thread = threading.Thread(
+        target=lambda: codes.put(processes.run(words, environ=os.environ, timeout_s=600).returncode)
+    )
+    thread.start()
+    until((tmp_path / "pid").exists)
+    processes.end_all()
+    assert codes.get(timeout=10) == -signal.SIGKILL
+    thread.join()
+    with pytest.raises(RuntimeError, match="sh cannot be started: the sandbox is ending"):
+        processes.run(words, environ=os.environ, timeout_s=600)
+
+
+def test_a_program_that_is_not_there(processes: Processes) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        processes.run(["no-such-program"], environ=os.environ, timeout_s=1)
+
+
+def test_a_killed_owner_leaves_no_program(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    owner = subprocess.Popen([sys.executable, "-c", RUNNER, str(pid_file)])
+    until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    pid = int(pid_file.read_text())
+    owner.kill()
+    owner.wait()
+    until(lambda: state(pid) in ("", "Z"))

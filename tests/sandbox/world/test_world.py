@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +15,14 @@ import pytest
 
 from rollproof import targetfile
 from rollproof.clients.kube import Kube
-from rollproof.errors import CannotJudgeError
-from rollproof.sandbox import command
+from rollproof.errors import CannotJudgeError, InputError
+from rollproof.sandbox import actors, command
 from rollproof.sandbox import world as world_module
+from rollproof.sandbox.api.handler import Handler
+from rollproof.sandbox.argocd import Controller
 from rollproof.sandbox.folder import Folder
+from rollproof.sandbox.gitserver import GitServer
+from rollproof.sandbox.settings import Actors as ActorSettings
 from rollproof.sandbox.settings import App, ArgoCd, Ports, Settings, Workload
 from rollproof.sandbox.world import CancelledError, World
 
@@ -127,6 +132,102 @@ def test_a_world_that_cannot_get_healthy_says_what_was_seen(tmp_path: Path, monk
     with pytest.raises(CannotJudgeError, match=r"did not get healthy within 1 s: the Application is Synced and Progr"):
         one.start()
     one.stop()
+
+
+@pytest.mark.parametrize("name", ["api", "ingress", "git"])
+def test_a_port_that_was_taken_since_it_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(world_module, "check_ports", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        one = World(Settings(ports=replace(ANY, **{name: number})), Folder(tmp_path))
+        who = {"api": "API server", "ingress": "ingress", "git": "git server"}[name]
+        message = f"port {number} cannot be had for the sandbox's {who}: Address already in use"
+        with pytest.raises(InputError, match=message) as error:
+            one.start()
+        one.stop()
+    assert "--ports auto" in error.value.hint
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "logs"}
+
+
+def test_an_ingress_that_breaks_at_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "proxy.py"
+    script.write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.setattr(world_module, "_PROXY", script)
+    one = made(tmp_path / "sandbox")
+    with pytest.raises(CannotJudgeError, match="the sandbox's ingress ended with 7 before it listened"):
+        one.start()
+    one.stop()
+
+
+@pytest.mark.parametrize("name", ["repos", "kubeconfig", "logs/ingress.log", "logs/sandbox.log"])
+def test_a_folder_that_cannot_be_written_after_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A file where a folder must be, or a folder where a file must be, once the sandbox has looked."""
+    take = Folder.take
+
+    def take_and_block(folder: Folder) -> None:
+        take(folder)
+        (folder.path / name).unlink(missing_ok=True)
+        (folder.path / name).touch() if name == "repos" else (folder.path / name).mkdir()
+
+    monkeypatch.setattr(Folder, "take", take_and_block)
+    one = made(tmp_path)
+    with pytest.raises(
+        InputError, match=rf"the sandbox's folder {tmp_path} cannot be written: .*(Is a|File exists)"
+    ) as error:
+        one.start()
+    one.stop()
+    assert "--folder DIR" in error.value.hint
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "logs"}
+
+
+ASK = """
+import contextlib, re, sys, urllib.error, urllib.request
+from pathlib import Path
+target = Path(sys.argv[1])
+text = (target.parent / "kubeconfig").read_text() + target.read_text()
+urls = [url + "/version" for url in re.findall(r"https?://[0-9.:]+", text)]
+for url in urls:
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(url, timeout=10).close()
+"""
+
+
+@pytest.mark.parametrize("part", ["argocd", "actors", "api", "git"])
+def test_a_bug_of_any_part_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    def bug(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError(f"in {part}")
+
+    where: dict[str, tuple[Any, str]] = {
+        "argocd": (Controller, "_collect"), "actors": (actors.Actors, "_look"), "api": (Handler, "_route"),
+        "git": (GitServer, "answer"),
+    }  # fmt: skip
+    monkeypatch.setattr(*where[part], bug)
+    settings = Settings(ports=ANY, actors=ActorSettings(names=("noop-commit",)))
+    monkeypatch.setattr(command, "Settings", lambda **values: replace(settings, **values))
+    with pytest.raises(CannotJudgeError, match=rf"the sandbox itself failed: ZeroDivisionError: in {part}; ") as error:
+        command.run_sandbox((), tmp_path, "", 0, [sys.executable, "-c", ASK, "{target}"])
+    assert str(tmp_path / "logs" / "sandbox.log") in error.value.hint
+    assert "Traceback" in (tmp_path / "logs" / "sandbox.log").read_text()
+
+
+def test_an_ingress_that_ends_by_itself_is_a_bug(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    one.start()
+    assert one._ingress is not None
+    one._ingress.kill()
+    one._ingress.wait(10)
+    one.stop()
+    assert one.failures() == ["RuntimeError: the ingress ended by itself, with -9"]
+
+
+def test_a_process_that_cries_is_a_bug(tmp_path: Path) -> None:
+    one = made(tmp_path)
+    one.start()
+    one.folder.children_log.write_text("Traceback\nKeyError: 'port'\n")
+    one.stop()
+    assert one.failures() == [f"a process of it broke: KeyError: 'port' ({one.folder.children_log})"]
 
 
 def test_a_bug_of_the_sandbox_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,10 +42,14 @@ class SystemClock:
 
 
 class Agenda:
-    """Actions by their time. Any thread may add one; only one thread works them off."""
+    """Actions by their time. Any thread may add one; only one thread works them off.
 
-    def __init__(self, clock: Clock) -> None:
+    `failed` hears what an action of that thread has died of; the next one is done all the same.
+    """
+
+    def __init__(self, clock: Clock, failed: Callable[[BaseException], None]) -> None:
         self._clock = clock
+        self._failed = failed
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, Action]] = []
         self._numbers = itertools.count()  # equal times are worked off in the order of their coming
@@ -69,7 +73,10 @@ class Agenda:
     def work(self) -> None:
         """Work until `stop`; for the controller's thread."""
         while (action := self._wait()) is not None:
-            action()
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - a bug of ours must show, and not as a cluster that stands still
+                self._failed(error)
 
     def work_due(self) -> bool:
         """Do the next action if its time has come: for a test, which moves the clock by itself."""

@@ -23,6 +23,7 @@ from rollproof.sandbox.argocd.refreshes import Refreshes
 from rollproof.sandbox.argocd.repository import Repository
 from rollproof.sandbox.argocd.status import after_comparison, stamp
 from rollproof.sandbox.argocd.sync import in_scope, sync
+from rollproof.sandbox.git import Git
 from rollproof.sandbox.settings import ArgoCd
 
 __all__ = ["Controller"]
@@ -34,20 +35,22 @@ _UNSEEN = ("resourceVersion", "generation", "managedFields")  # of the metadata:
 class Controller:
     """The Application `application` in `namespace`, which follows `branch` of the bare repository `repo`.
 
-    `start` deploys what git declares, says so, and goes on from there; `stop` ends at once.
+    `start` deploys what git declares, says so, and goes on from there; `stop` ends at once. `failed` hears of bugs.
     """
 
     def __init__(
         self, store: Store, settings: ArgoCd, repo: Path, *, namespace: str = "argocd", application: str = "shop",
-        branch: str = "main", clock: Clock | None = None, pace: Pace | None = None,
+        branch: str = "main", clock: Clock | None = None, pace: Pace | None = None, git: Git | None = None,
+        failed: Callable[[BaseException], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self._store = store
         self._settings = settings
         self._clock = clock or SystemClock()
         self._pace = replace(pace or Pace(), heal_delay_s=settings.heal_delay_s, poll_s=settings.poll_s)
-        self.agenda = Agenda(self._clock)
+        self.agenda = Agenda(self._clock, failed)
         self._application = Application(store, namespace, application)
-        self._manifests = Manifests(Repository(repo), self._clock, branch=branch, refs_s=settings.poll_s)
+        repository = Repository(repo, git or Git())
+        self._manifests = Manifests(repository, self._clock, branch=branch, refs_s=settings.poll_s)
         self._refreshes = Refreshes(
             self._application, store, self._manifests, self.agenda, self._clock, self._pace, settings
         )

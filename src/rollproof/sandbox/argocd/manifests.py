@@ -12,7 +12,8 @@ from rollproof.sandbox.api.store import Object
 from rollproof.sandbox.argocd.agenda import Clock
 from rollproof.sandbox.argocd.compare import with_tracking
 from rollproof.sandbox.argocd.render import RenderError, render
-from rollproof.sandbox.argocd.repository import GitError, Repository
+from rollproof.sandbox.argocd.repository import Repository
+from rollproof.sandbox.git import GitFailedError
 
 __all__ = ["LoadError", "Manifests"]
 
@@ -46,7 +47,7 @@ class Manifests:
             return commit
         try:
             commit = self._repository.resolve(name)
-        except GitError as error:
+        except GitFailedError as error:
             raise LoadError(f"{_FAILED}{error}") from error
         self._refs[name] = self._clock.now_s(), commit
         return commit
@@ -75,7 +76,7 @@ class Manifests:
         if found is None:
             try:
                 files = self._repository.files(commit)
-            except GitError as error:  # not kept: it may pass by
+            except GitFailedError as error:  # not kept: it may pass by
                 raise LoadError(f"{_FAILED}failed to checkout revision {commit}: {error}") from error
             try:
                 found = render(files, path)

@@ -2,7 +2,7 @@
 
 stdin: {"port", "settings": settings.Ingress as JSON, "log": path, "app_host", "control_host"}, then a line
 {"endpoints": ["ip:port", ...], "rollout": bool} whenever they change; its end ends the process at once.
-stdout: {"listening": true, "port": n}, or {"error": why}.
+stdout: {"listening": true, "port": n}, or {"error": "port" or "log", "why"}: the one that cannot be had.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rollproof.sandbox.wire.stream import Listener
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Any
+    from typing import Any, NoReturn
 
     from rollproof.sandbox.ingress.exchange import Exchange
 
@@ -34,22 +34,30 @@ def main() -> None:
     told, rest = first_line()
     become_quick()
     try:
-        worker = Worker(told)
+        log = AccessLog(told["log"])
     except OSError as error:
-        say({"error": f"cannot listen on {_ADDRESS}:{told['port']} or write {told['log']}: {error}"})
-        os._exit(1)
-    worker.start(rest)
+        _give_up("log", error)
+    try:
+        worker = Worker(told, log)
+        worker.start(rest)
+    except OSError as error:
+        _give_up("port", error)
     worker.loop.run()
+
+
+def _give_up(what: str, error: OSError) -> NoReturn:
+    say({"error": what, "why": error.strerror})
+    os._exit(1)
 
 
 class Worker:
     """What all connections share: the table, the pods, the log, and what goes wrong."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], log: AccessLog) -> None:
         self.loop = Loop()
         self.app_host: bytes = told["app_host"].encode().lower()
         self.control_host: bytes = told["control_host"].encode().lower()
-        self.log = AccessLog(told["log"])
+        self.log = log
         self.pods = Pods(self.loop)
         self.clients: set[Client] = set()
         self.exchanges: set[Exchange] = set()

@@ -37,15 +37,15 @@ class Controllers:
     """Deployment, ReplicaSet and EndpointSlice controllers, the scheduler, the kubelet and the ingress controller.
 
     `routes` is called with the ready addresses ("ip:port") and whether a first rollout has begun, at each change.
-    `failures` has what went wrong inside; it is empty unless the sandbox has a bug.
+    `failed` hears what went wrong inside: nothing unless the sandbox has a bug.
     """
 
     def __init__(
         self, store: Store, settings: Settings, processes: Processes, addresses: AddressBook,
         routes: Callable[[list[str], bool], None] = lambda _addresses, _rolled_out: None, *,
-        app_server: Path = APP_SERVER,
+        failed: Callable[[BaseException], None] = lambda _: None, app_server: Path = APP_SERVER,
     ) -> None:  # fmt: skip
-        self.failures: list[BaseException] = []
+        self._fail = failed
         self._store = store
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="workloads", daemon=True)
@@ -173,7 +173,3 @@ class Controllers:
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self._fail(context.get("exception") or RuntimeError(context["message"]))
-
-    def _fail(self, error: BaseException) -> None:
-        self.failures.append(error)
-        _log.error("a workload controller failed: %s", error, exc_info=error)
