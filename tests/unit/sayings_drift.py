@@ -198,6 +198,13 @@ def _not_healed() -> Told:
     yield "not healed", unhealed(shared(), checked={"self_heal_off": False})
     yield "not healed, and nothing said", shared().tell("drift", "Drift/image", "not-healed", at=T0 + 60, waited_s=60.0)
     yield "not healed, and not said how long", unhealed(shared(), waited_s=None)
+    for how, said in {
+        "only after a refresh": {"restored": True, "manager": "argocd-controller"},
+        "after a refresh, nobody says by whom": {"restored": True, "manager": ""},
+        "after a refresh, by somebody else": {"restored": True, "manager": "kubectl-edit"},
+        "nor after a refresh": {"restored": False, "manager": ""},
+    }.items():
+        yield f"healed {how}", unhealed(shared()).tell("drift", "Drift/image", "refreshed", at=T0 + 61, **said)
     several = {"controller_away": True, "sync_window": True, "sunspots": True}
     yield "not healed for several reasons", unhealed(shared(), checked=several)
     yield "not watched long enough", unhealed(shared(remaining_s=16.0), waited_s=20.9)

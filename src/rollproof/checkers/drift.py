@@ -37,6 +37,10 @@ CAUSES: Mapping[str, tuple[str, str]] = {
     "ignored_difference": ("ignoreDifferences covers the field", "see spec.ignoreDifferences of the Application"),
     "controller_away": ("the application-controller is not ready", "see its pod in Argo CD's namespace"),
 }
+_WATCH_BROKEN = Finding(
+    "WATCH_BROKEN", "healed only after a refresh: Argo CD's watch is broken",
+    "restart the application-controller, and see its log for watches that failed",
+)  # fmt: skip
 _BY_CHOICE = ("automated_off", "self_heal_off", "skip_reconcile", "sync_window", "ignored_difference")
 
 
@@ -309,6 +313,9 @@ def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) 
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))  # it may have been, unseen
     findings = tuple(Finding(name.upper(), *CAUSES[name]) for name in true)
     because = CAUSES[true[0]][0] if true else "none of the known causes holds (all were checked)"
+    refreshed = trial.data("refreshed")
+    if refreshed.get("restored") and refreshed.get("manager") in ("", CONTROLLER):
+        findings, because = (*findings, _WATCH_BROKEN), _WATCH_BROKEN.text
     why = f"not healed within {waited_s:.1f} s ({stage}): {because}"
     if true and true[0] in _BY_CHOICE and not settings.must_heal:
         why = f"{why}; drift.must_heal is false"

@@ -1,7 +1,7 @@
 """Drift: change what git declares, and time Argo CD's repair of it with a watch (argocd.md 1.8).
 
-A trial starts only when all is at rest, and never asks Argo CD for a refresh: that would hide a broken watch. Whatever
-self-heal does not repair is put back here. It records facts and must never judge them.
+A trial starts only when all is at rest, and asks Argo CD for no refresh before its deadline: that would hide a broken
+watch. Whatever self-heal does not repair is put back here. It records facts and must never judge them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -213,8 +213,10 @@ class DriftRunner:
             started = self._first(scene, deed, lambda state: state.started_at != before["started_at"])
             stage = "not-detected" if detected is None else "not-synced" if started is None else "not-restored"
             waited_s = round(time.monotonic() - deed.at_s, 3)
-            data = {"stage": stage, "checked": dict(self._causes(trial)), "waited_s": waited_s}
+            data: dict[str, Any] = {"stage": stage, "checked": dict(self._causes(trial)), "waited_s": waited_s}
             self._tell(trial, "not-healed", data, start_s=deed.at_s)
+            if stage == "not-detected" and not any(data["checked"].values()):
+                self._ask_to_look(trial, scene, deed)
             self._put_back(trial, deed.entry)
             return
         self._tell_restored(trial, deed, restored)
@@ -222,6 +224,18 @@ class DriftRunner:
         scene.wait(lambda: self._interference(trial, scene, deed), restored.at_s + _STAYS_S - time.monotonic())
         self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial, "undone", {"by": "self-heal"})
+
+    def _ask_to_look(self, trial: Trial, scene: Scene, deed: Deed) -> None:
+        """A diagnosis after the deadline (argocd.md 1.8): does one refresh bring the repair that did not come?"""
+        if self._target.argocd.profile != "refresh":
+            return
+        asked_s = time.monotonic()
+        with suppress(RollproofError):  # that nothing was healed is known, whatever becomes of this
+            self._argo.refresh()
+            restored = scene.wait(lambda: self._restored(trial, scene, deed), self._settings.limit_s)
+            manager = manager_of(restored.item, trial.path) if restored else ""
+            data = {"restored": restored is not None, "manager": manager}
+            self._tell(trial, "refreshed", data, start_s=asked_s, end_s=restored.at_s if restored else time.monotonic())
 
     def _tell_rest(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any], back_s: float) -> None:
         """Wait for Synced and for Healthy, each with its time, and write down what Argo CD says it did."""
@@ -271,6 +285,7 @@ class DriftRunner:
     def _tell_restored(self, trial: Trial, deed: Deed, arrival: Arrival) -> None:
         data = {
             "resource_version": arrival.item["metadata"]["resourceVersion"],
+            "uid": arrival.item["metadata"]["uid"],
             "manager": manager_of(arrival.item, trial.path),
             "value": "there" if trial.deletes else read_field(arrival.item, trial.path),
             "complete": _content(arrival.item) == _content(deed.before),

@@ -95,6 +95,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("drift", "after"): "after: {attempts} self-heals on this revision",
     ("drift", "stayed"): "stayed for {watched_s} s, as an undeclared field must",
     ("drift", "not-healed"): "not healed ({stage}) within {waited_s} s",
+    ("drift", "refreshed"): "asked Argo CD to look, as a diagnosis: restored {restored}",
     ("drift", "undone"): "undone by {by}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("ingress", "log"): "ingress log: {lines} lines, {retried} retried, {masked} masked",

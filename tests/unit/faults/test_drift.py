@@ -12,7 +12,7 @@ from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
 from recorder import ListRecorder
 
 from rollproof.clients.argo import Argo
-from rollproof.clients.kube import ApiError, UnreachableError
+from rollproof.clients.kube import ApiError, Object, UnreachableError
 from rollproof.core.target import DriftSettings, Fences
 from rollproof.core.trials import TRIALS
 from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
@@ -75,6 +75,50 @@ def test_what_is_not_healed_is_put_back_by_the_harness(name: str, tmp_path: Path
         live = cluster.get(kind, NAMESPACE, item_name)
         assert [live.get(word) for word in ("spec", "data")] == [declared.get(word) for word in ("spec", "data")]
     assert drill.journal.open_entries() == []
+
+
+class Refreshed(FakeCluster):
+    """Argo CD's watch is broken: it looks only when it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__(heals=False)
+
+    def patch(self, kind: str, namespace: str, name: str, body: Object, **options: Any) -> Object:
+        reply = super().patch(kind, namespace, name, body, **options)
+        if kind == "Application" and "argocd.argoproj.io/refresh" in str(body):
+            self._heal(("ConfigMap", "config"))
+        return reply
+
+
+@pytest.mark.parametrize("name", ["configmap", "delete-configmap"])
+def test_one_refresh_after_the_deadline_shows_whether_the_watch_is_broken(name: str, tmp_path: Path) -> None:
+    drill = Drill(tmp_path, name, cluster=Refreshed(), deadline_s=0.2).run()
+    words = drill.words()
+    assert words[words.index("not-healed") :] == ["not-healed", "refreshed", "undone"]
+    assert drill.said("refreshed") == {"restored": True, "manager": "argocd-controller"}
+    assert drill.journal.open_entries() == []
+
+
+@pytest.mark.parametrize("settings", [{"profile": "observe"}, {"cause": "selfHeal"}])
+def test_no_refresh_where_it_is_not_allowed_or_a_cause_is_known(settings: dict[str, str], tmp_path: Path) -> None:
+    cluster = FakeCluster(heals=False)
+    drill = Drill(tmp_path, "configmap", cluster=cluster, deadline_s=0.2)
+    if "profile" in settings:
+        drill.target = replace(drill.target, argocd=replace(drill.target.argocd, profile="observe"))
+    else:
+        cluster.patch("Application", "argocd", "shop", {"spec": {"syncPolicy": {"automated": {"selfHeal": False}}}})
+    assert "refreshed" not in drill.run().words()
+
+
+def test_a_refresh_that_is_refused_leaves_the_trial_as_it_was(tmp_path: Path) -> None:
+    class Refusing(FakeCluster):
+        def patch(self, kind: str, namespace: str, name: str, body: Object, **options: Any) -> Object:
+            if kind == "Application":
+                raise ApiError("patch of applications is forbidden", status=403, reason="Forbidden")
+            return super().patch(kind, namespace, name, body, **options)
+
+    words = Drill(tmp_path, "configmap", cluster=Refusing(heals=False), deadline_s=0.2).run().words()
+    assert words[-2:] == ["not-healed", "undone"]
 
 
 def test_the_journal_has_the_entry_before_the_deed(tmp_path: Path) -> None:
