@@ -12,13 +12,17 @@ from tests.sandbox.argocd.rig import FIRST, SECOND, Rig
 RigWith = Callable[..., Rig]
 
 
-def test_sees_new_commits_off_a_refresh_finds_nothing_new(rig_with: RigWith) -> None:
+def test_sees_new_commits_off_a_refresh_finds_nothing_new_until_the_next_one(rig_with: RigWith) -> None:
     rig = rig_with(sees_new_commits=False)
     rig.commit(SECOND)
     rig.refresh()
     rig.run(200)
     assert rig.view() == ("Synced", "Healthy", "-", "-", "Succeeded", 0)
     assert rig.status()["sync"]["revision"] == rig.first
+    undo = rig.commit(FIRST)
+    rig.refresh()
+    rig.run(3)
+    assert rig.status()["sync"]["revision"] == undo
 
 
 def test_claims_new_revision_says_all_and_applies_nothing(rig_with: RigWith) -> None:

@@ -90,7 +90,7 @@ class Controller:
         self._refreshes.operations.known = revision
         self._compare_and_say(application, targets, revision)
         if not self._settings.sees_new_commits:
-            self._manifests.freeze()
+            self._manifests.miss_next()
         self._refreshes.ask(2)
 
     def _compare_and_say(self, application: Object, targets: list[Object], revision: str) -> None:

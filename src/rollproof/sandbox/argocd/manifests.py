@@ -37,16 +37,18 @@ class Manifests:
         self._refs: dict[str, tuple[float, str]] = {}  # when, and the commit
         self._rendered: dict[tuple[str, str], list[Object] | RenderError] = {}
         self._instead: dict[str, str] = {}
-        self._frozen = False
+        self._missed_after: set[str] = set()
 
     def resolve(self, revision: str, *, fresh: bool) -> str:
         """The commit that the revision names; `fresh`: ask git, whatever is remembered."""
         name = self._branch if revision in ("", "HEAD") else revision
         when_s, commit = self._refs.get(name, (0.0, ""))
-        if commit and (self._frozen or (not fresh and self._clock.now_s() - when_s < self._refs_s)):
+        if commit and not fresh and self._clock.now_s() - when_s < self._refs_s:
             return commit
         try:
-            commit = self._repository.resolve(name)
+            newest = self._repository.resolve(name)
+            if newest == commit or commit not in self._missed_after or self._repository.resolve(f"{name}^") != commit:
+                commit = newest
         except GitFailedError as error:
             raise LoadError(f"{_FAILED}{error}") from error
         self._refs[name] = self._clock.now_s(), commit
@@ -63,9 +65,9 @@ class Manifests:
         """Was it rendered before? Then it costs nothing."""
         return any(commit == one for one, _ in self._rendered)
 
-    def freeze(self) -> None:
-        """From now on each name means the commit that it was seen at, whatever is pushed."""
-        self._frozen = True
+    def miss_next(self) -> None:
+        """Whatever is asked, the first commit on top of what was seen is not; with the one after it all is well."""
+        self._missed_after = {commit for _, commit in self._refs.values()}
 
     def pretend(self, commit: str, instead: str) -> None:
         """From now on give out another commit's manifests for this one, like a cache gone wrong."""
