@@ -19,6 +19,7 @@ from typing import Any
 from rollproof.sandbox.api.store import Change, Object, Store, StoreError
 from rollproof.sandbox.envrepo import OVERLAY, EnvRepo, GitFailedError
 from rollproof.sandbox.moments import ARGO_MANAGER, HARNESS, is_drift
+from rollproof.sandbox.settings import Actors as ActorSettings
 
 __all__ = ["Actors"]
 
@@ -41,9 +42,9 @@ _Step = Callable[[], None]
 
 @dataclass(slots=True)
 class Actors:
-    """Those of `names`, at work from `start` to `stop`."""
+    """Those that the settings name, at work from `start` to `stop`."""
 
-    names: tuple[str, ...]
+    settings: ActorSettings
     store: Store
     repo: EnvRepo
     _agenda: queue.PriorityQueue[tuple[float, int, _Step]] = field(default_factory=queue.PriorityQueue, init=False)
@@ -54,13 +55,13 @@ class Actors:
 
     def start(self) -> None:
         """Begin to look; nothing happens before there is a reason."""
-        if not self.names:
+        if not self.settings.names:
             return
-        seeing = [_KNOWN[name](self) for name in self.names]
+        seeing = [_KNOWN[name](self) for name in self.settings.names]
 
         def tell(seen: _Seen) -> None:
             for sees in seeing:
-                self._later(0.0, partial(sees, seen))
+                self._put(0.0, partial(sees, seen))
 
         self._unsubscribe = self.store.subscribe(tell)
         threading.Thread(target=self._act, name="actors", daemon=True).start()
@@ -73,8 +74,8 @@ class Actors:
             self._unsubscribe()
 
     def later(self, delay_s: float, step: _Step) -> None:
-        """Have an actor do something after a while."""
-        self._later(delay_s, step)
+        """Have an actor do something after a while, and `later_s` on top."""
+        self._put(delay_s + self.settings.later_s, step)
 
     def commit(self, change: Callable[[], Mapping[str, str]], message: str, author: str) -> None:
         """Commit what `change` makes of the newest state, on top of it."""
@@ -95,7 +96,7 @@ class Actors:
 
         self.store.mutate("Application", "argocd", "shop", annotate, manager="argocd-server")
 
-    def _later(self, delay_s: float, step: _Step) -> None:
+    def _put(self, delay_s: float, step: _Step) -> None:
         with self._number_lock:
             self._number += 1
             self._agenda.put((time.monotonic() + delay_s, self._number, step))

@@ -21,6 +21,7 @@ from rollproof.errors import CannotJudgeError
 from rollproof.sandbox.defects import DEFECTS, GROUPS, with_defects
 from rollproof.sandbox.folder import Folder, default_folder
 from rollproof.sandbox.host import HostTroubles, check_has_command
+from rollproof.sandbox.jitter import with_jitter
 from rollproof.sandbox.ports import parse_ports
 from rollproof.sandbox.processes import MARKER
 from rollproof.sandbox.settings import Settings
@@ -47,7 +48,7 @@ def defect_list() -> str:
 
 def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: int, command: Sequence[str]) -> int:
     """Everything that `rollproof sandbox` does; the exit code."""
-    settings = with_defects(defects, Settings(seed=seed))
+    settings = with_jitter(with_defects(defects, Settings(seed=seed)))
     if ports:
         settings = replace(settings, ports=parse_ports(ports))
     check_has_command(settings.host, command)

@@ -87,7 +87,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Nodes, kubelet and endpoints. Troubles count from the first rollout (`on_rollout`)."""
+    """Nodes, kubelet and endpoints."""
 
     missing_images: tuple[str, ...] = ()  # shas that cannot be pulled
     gone_after_first_use: tuple[str, ...] = ()  # shas whose image is gone from the registry as soon as another one runs
@@ -117,7 +117,7 @@ class ArgoCd:
     self_heal: bool = True
     ignore_differences: tuple[dict[str, Any], ...] = ()  # entries of the Application's spec
     deny_window: bool = False  # the AppProject has a sync window that denies now
-    sees_new_commits: bool = True  # False: compares with the revision that it knows, whatever is asked
+    sees_new_commits: bool = True  # False: the first new commit is never seen, whatever is asked; the one after it is
     claims_new_revision: bool = False  # says Synced at the new revision without having applied it
     sync_fails: str = ""  # every sync of a new revision fails with this message and is retried (limit 5, 5 s * 2^k)
     notices_drift: bool = True  # False: its watch is broken, only a refresh makes it compare
@@ -155,6 +155,7 @@ class Actors:
     """
 
     names: tuple[str, ...] = ()
+    later_s: float = 0.0  # more time for those that act after a while
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ class Settings:
     A section whose first field is None is left out ({"control": {"url": None}}: no control probe).
     """
 
-    seed: int = 0
+    seed: int = 0  # of names, addresses, and of when things happen (`jitter.py`); 0: exactly at these times
     ports: Ports = field(default_factory=Ports)
     app: App = field(default_factory=App)  # of the release that runs at the start
     next_app: App = field(default_factory=App)  # of every later release

@@ -97,7 +97,7 @@ class World:
         with self.folder.writing():
             self._write_files(addresses.port)
         self._wait_until_healthy()
-        actors = Actors(self.settings.actors.names, self.store, repo)
+        actors = Actors(self.settings.actors, self.store, repo)
         self._stack.callback(actors.stop)
         actors.start()
 

@@ -12,6 +12,7 @@ import pytest
 from rollproof.sandbox.actors import Actors
 from rollproof.sandbox.api.store import Change, Store
 from rollproof.sandbox.envrepo import OVERLAY, EnvRepo
+from rollproof.sandbox.settings import Actors as Who
 from rollproof.sandbox.settings import Settings
 
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -33,7 +34,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     def start(name: str) -> queue.Queue[Change]:
         changes: queue.Queue[Change] = queue.Queue()
         store.subscribe(lambda change: changes.put(change) if change.manager != "rollproof" else None)
-        made.append(Actors((name,), store, repo))
+        made.append(Actors(Who(names=(name,)), store, repo))
         made[-1].start()
         return changes
 
@@ -148,6 +149,14 @@ def test_the_image_updater_puts_the_newer_tag_back_after_a_revert(scene: Scene) 
     push(repo, "5f1c0de", 'Revert "Deploy"')
     assert heads(repo, "argocd-image-updater") == "build: automatic update to b7a2e11"
     assert 'newTag: "b7a2e11"' in repo.read(OVERLAY)
+
+
+def test_who_acts_after_a_while_acts_a_little_later_still(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, repo, _ = scene
+    put: list[float] = []
+    monkeypatch.setattr(Actors, "_put", lambda _self, delay_s, _step: put.append(delay_s))
+    Actors(Who(later_s=0.25), store, repo).later(1.0, lambda: None)
+    assert put == [1.25]
 
 
 def test_nobody_acts_without_a_reason(scene: Scene) -> None:
