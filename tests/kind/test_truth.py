@@ -22,7 +22,8 @@ from lab_user import ROOT, TARGET, Ended, Tool
 from troubles import Beside, Edit, Stage
 
 from rollproof.sandbox.defects import DEFECTS, Defect
-from tests.truth.case import Outcome, judged
+from tests.truth.case import Outcome, judged, worst
+from tests.truth.proofs import Record
 
 TABLE = ROOT / "reports/truth-kind.json"
 SHORT = {
@@ -142,8 +143,8 @@ def _with(text: str, section: str, key: str, value: Any) -> str:
 
 def _outcome(defect: Defect, ended: Ended) -> Outcome:
     stored = json.loads((ended.folder / "verdicts.json").read_text()) if ended.folder else {}
-    caught, named, why = judged(defect, stored, ended.exit_code, ended.output)
+    caught, named, why = judged(defect, stored, ended.exit_code, ended.output, Record.of(ended.folder))
     return Outcome(
         defect.name, 0, str(stored.get("result", "none")), ended.exit_code, caught, named, why, 0.0, 0.0,
-        str(ended.folder or ""), {v["checker"]: v["result"] for v in stored.get("verdicts", ())},
+        str(ended.folder or ""), worst(stored),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -18,16 +19,29 @@ from typing import Any
 
 from rollproof.sandbox.defects import DEFECTS, Defect
 
-__all__ = ["Outcome", "judged", "run"]
+from .proofs import Record, happened
+
+__all__ = ["Outcome", "judged", "run", "starved", "worst"]
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNDO_FAILED = 4
-_DEADLINE_S = 180.0
+# Whatever the exit code: a run in which one of these was said shows nothing of the defect.
+BROKEN = ("the sandbox itself failed", "the sandbox did not get healthy", "rollproof itself failed")
+_DEADLINE_S, _UNDO_S = 330.0, 60.0  # the undo waits up to 240 s for the cluster to be at rest (old-pod-orphaned)
+_WORST = ("FAIL", "INCONCLUSIVE", "SKIPPED", "PASS")
+# What only a machine without enough CPU does to a sound run: a checker, and words of what it says.
+_STARVED = (
+    ("load_soundness", "cannot be believed"), ("availability", "nobody was looking"), ("watches", "was away for"),
+    ("watches", "was blind for"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run said. `caught`: the right result; `named`: by the right checker, for the right cause."""
+    """What one run said. `caught`: the right result; `named`: by the right checker, for the right cause.
+
+    `said` is the worst result of each checker. `starved`: INCONCLUSIVE, and only as a machine without CPU makes it.
+    """
 
     name: str
     seed: int
@@ -40,6 +54,7 @@ class Outcome:
     cpu_pressure: float  # share of the run's time in which some task waited for a CPU
     folder: str = ""
     said: dict[str, str] = field(default_factory=dict)
+    starved: bool = False
 
     @property
     def again(self) -> str:
@@ -60,25 +75,57 @@ def run(name: str, *, seed: int, folder: Path) -> Outcome:
     pressure = (_cpu_waited_us() - waited_us) / 1e6 / took_s
     found = next(iter(sorted(reports.glob("*/verdicts.json"))), None)
     stored: dict[str, Any] = json.loads(found.read_text()) if found else {}
-    caught, named, why = judged(defect, stored, code, said)
+    record = Record.of(found.parent if found else None, folder / "sandbox")
+    caught, named, why = judged(defect, stored, code, said, record)
     return Outcome(
         name, seed, str(stored.get("result", "none")), code, caught, named, why, round(took_s, 1), round(pressure, 3),
-        str(found.parent) if found else "", {v["checker"]: v["result"] for v in stored.get("verdicts", ())},
+        str(found.parent) if found else "", worst(stored), starved(stored),
     )  # fmt: skip
 
 
-def judged(defect: Defect, stored: dict[str, Any], exit_code: int, output: str) -> tuple[bool, bool, str]:
-    """(caught, named, why) of a run's verdicts.json, or without one of its exit code and last words."""
+def judged(
+    defect: Defect, stored: dict[str, Any], exit_code: int, output: str, record: Record
+) -> tuple[bool, bool, str]:
+    """(caught, named, why) of a run's verdicts.json, or without one of its exit code and its error message."""
+    broken = next((words for words in BROKEN if words in output), "")
+    if broken:
+        return False, False, f"{broken}: {output[-400:].strip()}"
     if exit_code != (UNDO_FAILED if defect.stays else EXIT_CODES[defect.result]):
         return False, False, _summary(stored) or output[-400:].strip()
     if not stored:
-        named = defect.cause.lower() in output.lower()
-        return not defect.checker, named and not defect.checker, output[-400:].strip()
+        message = _message(output)
+        named = bool(defect.cause) and defect.cause.lower() in message.lower()
+        return not defect.checker, named and not defect.checker, message or output[-400:].strip()
     caught = stored["result"] == defect.result
     chosen = [v for v in stored["verdicts"] if v["checker"] == defect.checker or not defect.checker]
     chosen = [v for v in chosen if v["result"] == defect.result or defect.result == "PASS"]
     named = bool(chosen) and any(_names(verdict, defect.cause) for verdict in chosen)
+    if caught and named and not happened(defect.name, record):
+        return caught, False, "the record does not show that it happened"
     return caught, caught and named, _summary(stored)
+
+
+def worst(stored: dict[str, Any]) -> dict[str, str]:
+    """The worst result of each checker: `drift` has one for each trial."""
+    results: dict[str, set[str]] = {}
+    for verdict in stored.get("verdicts", ()):
+        results.setdefault(verdict["checker"], set()).add(verdict["result"])
+    return {checker: next(one for one in _WORST if one in said) for checker, said in results.items()}
+
+
+def starved(stored: dict[str, Any]) -> bool:
+    """Is the run INCONCLUSIVE, and every verdict that says so of a kind that want of CPU causes?"""
+    open_ones = [v for v in stored.get("verdicts", ()) if v["result"] == "INCONCLUSIVE"]
+    return stored.get("result") == "INCONCLUSIVE" and all(
+        any(verdict["checker"] == checker and words in verdict["why"] for checker, words in _STARVED)
+        for verdict in open_ones
+    )
+
+
+def _message(output: str) -> str:
+    """rollproof's own last error message, with what it advises; nothing of what was printed before."""
+    begins = [found.start() for found in re.finditer("^error: ", output, flags=re.MULTILINE)]
+    return output[begins[-1] :].strip() if begins else ""
 
 
 def _names(verdict: dict[str, Any], cause: str) -> bool:
@@ -98,7 +145,7 @@ def _summary(stored: dict[str, Any]) -> str:
 
 
 def _ended(words: list[str], log: Path) -> tuple[int, str]:
-    """Exit code and output. What does not end in time is asked to, and waited for: it has things to put back."""
+    """Exit code and output without the command line, which names the defect; -1 for what did not end in time."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as stream:
         stream.write(f"$ {shlex.join(words)}\n")
@@ -107,14 +154,22 @@ def _ended(words: list[str], log: Path) -> tuple[int, str]:
         try:
             code = process.wait(_DEADLINE_S)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            _end(process)
             code = -1
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            _end(process)
             raise
-    return code, log.read_text(errors="replace")
+    return code, log.read_text(errors="replace").partition("\n")[2]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and wait: it has things to put back. Else it is killed; a sandbox's children end with it."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_UNDO_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _cpu_waited_us() -> int:

@@ -1,7 +1,12 @@
-"""The track record's own judgement: what counts as caught, and as named."""
+"""The track record's own judgement: what counts as caught, as named, as proven, and as excused."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +14,11 @@ import pytest
 from rollproof.errors import InputError
 from rollproof.sandbox.defects import DEFECTS, with_defects
 from rollproof.sandbox.settings import Settings
-from tests.truth.case import judged
-from tests.truth.table import page
+from tests.truth import case
+from tests.truth.__main__ import good, main
+from tests.truth.case import BROKEN, Outcome, judged, starved, worst
+from tests.truth.proofs import PROOFS, Record, happened
+from tests.truth.table import CPU_PRESSURE_MIN, excused, page
 
 
 def stored(result: str, checker: str, why: str = "", *codes: str) -> dict[str, Any]:
@@ -24,7 +32,8 @@ def stored(result: str, checker: str, why: str = "", *codes: str) -> dict[str, A
     }
 
 
-BY_CODE, BY_WORDS, BY_NOBODY = DEFECTS["self-heal-off"], DEFECTS["old-pod-stuck"], DEFECTS["tag-latest"]
+BY_CODE, BY_WORDS, BY_NOBODY = DEFECTS["self-heal-off"], DEFECTS["old-pod-stuck"], DEFECTS["disk-full"]
+FULL = "error: timeline.jsonl cannot be written: No space left on device\n  free the disk\n"
 
 
 @pytest.mark.parametrize(
@@ -39,12 +48,245 @@ BY_CODE, BY_WORDS, BY_NOBODY = DEFECTS["self-heal-off"], DEFECTS["old-pod-stuck"
         (BY_WORDS, stored("FAIL", "rollout", "1 of 2 old pods were Left behind"), 1, (True, True)),
         (BY_NOBODY, {}, 3, (True, True)),
         (BY_NOBODY, {}, 2, (False, False)),
+        (DEFECTS["old-pod-orphaned"], stored("FAIL", "rollout", "left behind"), 4, (True, True)),
+        (DEFECTS["old-pod-orphaned"], stored("FAIL", "rollout", "left behind"), 1, (False, False)),
     ],
 )
 def test_a_run_is_caught_by_its_result_and_named_by_checker_and_cause(
     defect: Any, run: dict[str, Any], code: int, wanted: tuple[bool, bool]
 ) -> None:
-    assert judged(defect, run, code, "the overlay says latest")[:2] == wanted
+    assert judged(defect, run, code, FULL, Record())[:2] == wanted
+
+
+@pytest.mark.parametrize(
+    ("output", "named"),
+    [
+        (FULL, True),
+        (f"  3.0s phase act\n{FULL}", True),
+        ("  3.0s cannot be written: No space left on device\nerror: the API server is away\n", False),
+        (f"{FULL}error: the API server is away\n", False),
+        ("  3.0s cannot be written: No space left on device\n", False),
+    ],
+)
+def test_without_verdicts_the_cause_must_be_in_the_last_error_message(output: str, named: bool) -> None:
+    assert judged(BY_NOBODY, {}, 3, output, Record())[:2] == (True, named)
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("run", [{}, stored("INCONCLUSIVE", "disk-full", "No space left on device")])
+def test_a_sandbox_or_a_harness_that_failed_itself_catches_nothing(broken: str, run: dict[str, Any]) -> None:
+    assert judged(BY_NOBODY, run, 3, f"{FULL}error: {broken}: KeyError\n", Record())[:2] == (False, False)
+
+
+def test_every_defect_says_what_must_be_said() -> None:
+    vague = [name for name, one in DEFECTS.items() if one.group != "sound" and not (one.checker or one.cause)]
+    assert vague == []
+    assert [name for name, one in DEFECTS.items() if one.stays] == ["old-pod-orphaned"]
+
+
+def test_the_command_line_is_no_part_of_what_is_judged(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "print('error: something else')", "--defect", "disk-full"]
+    code, said = case._ended(words, tmp_path / "output.log")
+    assert (code, said) == (0, "error: something else\n")
+    assert "--defect disk-full" in (tmp_path / "output.log").read_text()
+
+
+def test_a_run_that_does_not_end_in_time_is_not_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "_DEADLINE_S", 0.0)
+    words = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+    code, said = case._ended(words, tmp_path / "output.log")
+    assert (code, said) == (-1, "")
+    assert judged(BY_NOBODY, {}, code, FULL, Record())[0] is False
+
+
+def test_a_run_that_does_not_hear_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(case, "_UNDO_S", 0.01)
+    deaf = "import signal, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(); threading.Event().wait()"
+    with subprocess.Popen([sys.executable, "-u", "-c", deaf], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        case._end(process)
+        assert process.returncode == -signal.SIGKILL
+
+
+# -- proofs of what is unusual in a sound run ------------------------------------------------------------------------
+
+
+def record(*said: tuple[str, dict[str, Any]], log: str = "") -> Record:
+    return Record(tuple({"what": what, "data": data} for what, data in said), log)
+
+
+def backed_off(attempts: int = 6, quiet_s: float = 302.0) -> Record:
+    """Eight seconds went by between the plan and the start of a trial."""
+    data = {"attempts": attempts, "gap_s": 300.0, "quiet_s": quiet_s}
+    return Record(({"what": "planned", "end_s": 10.0, "data": {}}, {"what": "before", "end_s": 18.0, "data": data}))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "not_shown"),
+    [
+        ("watch-410-resumed", record(("gap", {"reason": "410 Gone"})), record(("gap", {"reason": "it ended"}))),
+        ("back-off-at-attempt-6", backed_off(), backed_off(attempts=5)),
+        ("back-off-at-attempt-6", backed_off(), backed_off(quiet_s=299.0)),
+        ("back-off-at-attempt-6", backed_off(), backed_off(quiet_s=309.0)),
+        ("deleted-object-new-uid", record(("injected", {"uid": "a"}), ("restored", {"uid": "b"})),
+         record(("injected", {"uid": "a"}), ("restored", {"uid": "a"}))),
+        ("deleted-object-new-uid", record(("injected", {"uid": "a"}), ("restored", {"uid": "b"})),
+         record(("injected", {"uid": "a"}), ("restored", {}))),
+        ("ingress-reload-clean", record(log="ingress: reloads; 12 connections end with their next answer\n"),
+         record(log="ingress: reloads; 0 connections end with their next answer\n")),
+        ("refresh-lost", record(("refresh-asked", {"count": 2})), record(("refresh-asked", {"count": 1}))),
+    ],
+)  # fmt: skip
+def test_a_sound_run_must_show_that_the_unusual_thing_took_place(name: str, shown: Record, not_shown: Record) -> None:
+    defect = DEFECTS[name]
+    run = stored("PASS", defect.checker or "release", "", defect.cause)
+    assert judged(defect, run, 0, "", shown)[:2] == (True, True)
+    for nothing in (not_shown, Record()):
+        assert judged(defect, run, 0, "", nothing)[:2] == (True, False)
+
+
+def test_proofs_are_of_known_defects_and_others_need_none() -> None:
+    assert PROOFS.keys() <= DEFECTS.keys()
+    assert happened("sound-load", Record())
+
+
+def test_a_record_is_read_from_the_run_and_the_logs_of_its_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "timeline.jsonl").write_text('{"what": "gap", "data": {"reason": "x"}}\n{"what": "gap"}\n')
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/children.log").write_text("said\n")
+    read = Record.of(tmp_path, tmp_path)
+    assert (list(read.data("gap")), read.log) == ([{"reason": "x"}, {}], "said\n")
+    assert Record.of(None) == Record.of(tmp_path / "none", tmp_path / "none") == Record()
+
+
+# -- the goals -------------------------------------------------------------------------------------------------------
+
+
+def outcome(name: str, result: str = "PASS", code: int = 0, **more: Any) -> Outcome:
+    right = result == DEFECTS[name].result
+    made = Outcome(name, 1, result, code, caught=right, named=right, why="", took_s=8.0, cpu_pressure=0.1)
+    return replace(made, **more)
+
+
+CAUGHT = outcome("self-heal-off", "FAIL", 1)
+SOUND = [outcome("sound-load") for _ in range(9)]
+STARVED = outcome("sound-load", "INCONCLUSIVE", 3, cpu_pressure=0.9, starved=True)
+
+
+@pytest.mark.parametrize(
+    ("runs", "wanted"),
+    [
+        ([CAUGHT, *SOUND], True),
+        ([*SOUND], True),
+        ([CAUGHT], True),
+        ([replace(CAUGHT, caught=False)], False),
+        ([replace(CAUGHT, named=False)], False),
+        ([*[CAUGHT] * 9, replace(CAUGHT, named=False)], True),
+        ([*SOUND, outcome("sound-load", "FAIL", 1)], False),
+        ([replace(one, exit_code=4, caught=False, named=False) for one in SOUND], False),
+        ([*SOUND, outcome("sound-load", code=4)], False),
+        ([*SOUND, outcome("sound-load", caught=False)], False),
+        ([*SOUND, outcome("sound-load", named=False)], False),
+        ([*SOUND, STARVED], True),
+        ([*SOUND, replace(STARVED, cpu_pressure=CPU_PRESSURE_MIN - 0.001)], False),
+        ([*SOUND, replace(STARVED, starved=False)], False),
+        ([*SOUND, replace(STARVED, exit_code=4)], False),
+        ([*SOUND, STARVED, STARVED], False),
+        ([*SOUND * 10, STARVED, STARVED], False),
+        ([*SOUND * 12, STARVED, STARVED], True),
+    ],
+)
+def test_the_goals(runs: list[Outcome], wanted: bool) -> None:
+    assert good(runs) is wanted
+
+
+BLIND = "for 90 ms nobody was looking"
+
+
+@pytest.mark.parametrize(
+    ("run", "wanted"),
+    [
+        (stored("INCONCLUSIVE", "availability", BLIND), True),
+        (stored("INCONCLUSIVE", "load_soundness", "the generator cannot be believed: it stood still"), True),
+        (stored("INCONCLUSIVE", "watches", "Watch/Pod was away for 1.2 s"), True),
+        (stored("INCONCLUSIVE", "load_soundness", "no load ran"), False),
+        (stored("INCONCLUSIVE", "watches", "the wall clock moved +5.0 s"), False),
+        (stored("INCONCLUSIVE", "harness", "the harness failed: nobody was looking"), False),
+        (stored("FAIL", "availability", BLIND), False),
+        ({}, False),
+    ],
+)
+def test_only_what_want_of_cpu_causes_is_called_starved(run: dict[str, Any], wanted: bool) -> None:
+    assert starved(run) is wanted
+
+
+def test_one_reason_of_another_kind_and_it_is_not_starved() -> None:
+    run = stored("INCONCLUSIVE", "availability", BLIND)
+    run["verdicts"].append({"checker": "drift", "result": "INCONCLUSIVE", "why": "void", "findings": []})
+    assert not starved(run)
+    assert not excused(replace(STARVED, starved=starved(run)))
+
+
+def test_the_worst_of_a_checkers_verdicts_is_what_it_said() -> None:
+    run = stored("FAIL", "drift")
+    run["verdicts"].append({"checker": "drift", "result": "PASS", "why": "", "findings": []})
+    assert worst(run) == {"undo": "PASS", "drift": "FAIL"}
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+def written(outcomes: list[Outcome], *on_kind: Outcome) -> str:
+    there = {one.name: one for one in on_kind}
+    return page(outcomes, there, took_s=0, command="python -m tests.truth --write", seed=7)
+
+
+def row(name: str, *on_kind: Outcome, **more: Any) -> str:
+    text = written([outcome(name, DEFECTS[name].result, 1, **more)], *on_kind)
+    return next(line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+
+
+def test_an_empty_track_record_claims_nothing() -> None:
+    assert "caught" not in written([]).split("*Named*")[1].partition("do not edit")[2]
+
+
+def test_the_page_says_by_which_command_it_was_made() -> None:
+    assert "Made by `python -m tests.truth --write` (first seed 7)" in written([])
+
+
+def test_a_defect_that_was_not_named_is_said_to_be_by_whoever_said_it() -> None:
+    said = {"version": "FAIL", "undo": "PASS"}
+    assert "| drift | SELF_HEAL_OFF |" in row("self-heal-off", said=said)
+    assert "| FAIL | version | not named (must be drift: SELF_HEAL_OFF) |" in row(
+        "self-heal-off", said=said, named=False
+    )
+
+
+def test_the_page_compares_every_checker_with_the_labs() -> None:
+    here = {"drift": "FAIL", "undo": "PASS"}
+    there = outcome("self-heal-off", "FAIL", 1, said=here)
+    assert row("self-heal-off", said=here).endswith("| - |")
+    assert row("self-heal-off", there, said=here).endswith("| FAIL, every checker agrees |")
+    other = replace(there, said={"drift": "FAIL", "watches": "PASS"})
+    differs = "| FAIL: drift INCONCLUSIVE, here FAIL; undo -, here PASS |"
+    assert row("self-heal-off", replace(there, said={"drift": "INCONCLUSIVE"}), said=here).endswith(differs)
+    text = written([outcome("self-heal-off", "FAIL", 1, said=here)], other, replace(there, name="only-there"))
+    assert "on kind: 1 of them, 1 with the same result, 0 with the same of every checker" in text
+    assert "only on kind: `only-there`, FAIL, caught" in text
+
+
+@pytest.mark.parametrize("words", [["--only", "sound-load"], ["--sound-only"]])
+def test_a_part_of_the_record_does_not_replace_the_page(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tests.truth", "--write", *words])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "--write replaces the whole page" in capsys.readouterr().err
+
+
+# -- the defects -----------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_defect_names_the_nearest() -> None:
@@ -63,7 +305,3 @@ def test_defects_that_contradict_each_other_are_refused_and_others_add_up() -> N
 def test_every_defect_changes_something_but_the_sound_ones() -> None:
     unchanged = [name for name in DEFECTS if with_defects([name], Settings()) == Settings()]
     assert all(DEFECTS[name].group == "sound" for name in unchanged)
-
-
-def test_an_empty_track_record_claims_nothing() -> None:
-    assert "caught" not in page([], took_s=0).split("*Named*")[1].partition("do not edit")[2]

@@ -66,7 +66,7 @@ class Folder:
 
     @property
     def children_log(self) -> Path:
-        """What children write to stderr: nothing, unless they break."""
+        """What children write to stderr: nothing, unless they break, or the ingress reloads."""
         return self.path / "logs" / "children.log"
 
     @property

@@ -24,7 +24,7 @@ def start() -> Iterator[Callable[..., Pod]]:
 @pytest.fixture
 def listen(tmp_path: Path) -> Iterator[Listen]:
     """Start an ingress."""
-    processes = Processes()
+    processes = Processes(tmp_path / "children.log")
 
     def begin(settings: Ingress | None = None, *, impatient: bool = False, port: int = 0) -> Proxy:
         return Proxy(processes, tmp_path / "access.log", settings, impatient=impatient, port=port)

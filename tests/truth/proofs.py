@@ -1,0 +1,78 @@
+"""Proofs: did the unusual thing happen at all, in a run that says PASS? Without that, a sound control shows nothing.
+
+Read from what the run recorded and from the sandbox's own logs; nothing of what judges is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["PROOFS", "Record", "happened"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The events of a run's timeline, and the text of the sandbox's logs (empty on another target)."""
+
+    events: tuple[Mapping[str, Any], ...] = ()
+    log: str = ""
+
+    @classmethod
+    def of(cls, run: Path | None, sandbox: Path | None = None) -> Record:
+        """What there is of them; what is missing proves nothing."""
+        timeline = run / "timeline.jsonl" if run else None
+        lines = timeline.read_text().splitlines() if timeline and timeline.is_file() else []
+        logs = sorted((sandbox / "logs").glob("*.log")) if sandbox else []
+        return cls(
+            tuple(json.loads(line) for line in lines), "".join(path.read_text(errors="replace") for path in logs)
+        )
+
+    def data(self, what: str) -> Iterator[Mapping[str, Any]]:
+        """Of every event of that word."""
+        return (event.get("data") or {} for event in self.events if event["what"] == what)
+
+
+def _listed_again(record: Record) -> bool:
+    return any("410" in str(gap.get("reason")) for gap in record.data("gap"))
+
+
+def _backed_off(record: Record) -> bool:
+    """Six heals before; when the trial was planned the back-off still ran, and when it began it was over."""
+    planned_s = next((event["end_s"] for event in record.events if event["what"] == "planned"), None)
+    before = next((event for event in record.events if event["what"] == "before"), None)
+    if planned_s is None or before is None or before["data"]["attempts"] != 6:
+        return False
+    quiet_s, gap_s = before["data"]["quiet_s"], before["data"]["gap_s"]
+    return bool(quiet_s - (before["end_s"] - planned_s) < gap_s <= quiet_s)
+
+
+def _new_uid(record: Record) -> bool:
+    was, now = ({data.get("uid") for data in record.data(what)} for what in ("injected", "restored"))
+    return len(was) == len(now) == 1 and was != now and None not in was | now
+
+
+def _reloaded(record: Record) -> bool:
+    return re.search(r"^ingress: reloads; [1-9]", record.log, flags=re.MULTILINE) is not None
+
+
+def _asked_again(record: Record) -> bool:
+    return any(asked["count"] > 1 for asked in record.data("refresh-asked"))
+
+
+PROOFS: Mapping[str, Callable[[Record], bool]] = {
+    "watch-410-resumed": _listed_again,
+    "back-off-at-attempt-6": _backed_off,
+    "deleted-object-new-uid": _new_uid,
+    "ingress-reload-clean": _reloaded,
+    "refresh-lost": _asked_again,
+}
+
+
+def happened(name: str, record: Record) -> bool:
+    """Does the record show that what the defect is about took place? True where its verdict alone shows it."""
+    return name not in PROOFS or PROOFS[name](record)
