@@ -218,6 +218,15 @@ def readinesses() -> Told:
     for i in range(52):
         asked(told, "Ingress", "down", 125.0 + i)
     yield "down more than fifty times", told
+    for name, status, where, at in (
+        ("too", 503, "Pod/shop/b", 125.0), ("too, barely", 500, "Pod/shop/b", 125.0),
+        ("not", 499, "Pod/shop/b", 125.0), ("of another", 503, "Pod/shop/a", 125.0),
+        ("not said", None, "Pod/shop/b", 125.0), ("at the start", 503, "Pod/shop/b", 100.0),
+        ("before", 503, "Pod/shop/b", 99.9),
+    ):  # fmt: skip
+        told = asked(Story().release_started(at=100.0), "Pod/shop/b", "down")
+        told.tell("proof", where, "version", at=at, outcome=UNKNOWN, status=status)
+        yield f"down, and its health {name}", told
     yield "no such field", Story().database(None)
     yield "only pods were asked", asked(Story(), "Pod/shop/new-1", "ok")
     yield "a silent pod", asked(Story().database(), "Pod/shop/new-3", None)

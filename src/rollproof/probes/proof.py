@@ -49,6 +49,11 @@ class Prover:
         self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
         return why
 
+    def ask_unready(self, pod: str, expected: str) -> None:
+        """What a pod that does not get ready says of itself: the same facts, and a reason rather than a proof."""
+        if self._ways:
+            self._prove_pod(pod, expected)
+
     def _prove_pod(self, pod: str, expected: str) -> str:
         """Why this pod's version is not proven; "" also if no way to single pods is allowed, which is recorded."""
         app = self._target.app

@@ -182,6 +182,8 @@ class Release:
                 self._still_ours(rollout, "proven")  # it came back; it must also stay
         except LegFailedError as error:
             self._fail(rollout, error)
+            if error.leg == "rolled-out":
+                self._ask_unready(rollout)
         except RollproofError as error:
             leg = next(reversed(rollout.legs), "started")
             unknown = LegFailedError(leg, type(error).__name__, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
@@ -280,6 +282,17 @@ class Release:
             raise LegFailedError("proven", "WrongVersion" if wrong else "NoAnswer", why, outcome=outcome)
         data = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}
         self._leg(rollout, "proven", begun_s, data)
+
+    def _ask_unready(self, rollout: Rollout) -> None:
+        """One new pod that runs and does not get ready: what it says tells the app's own reason."""
+        new = [
+            name
+            for name, pod in sorted(self._view.pods().items())
+            if pod.template_hash not in rollout.old_templates and pod.phase == "Running" and not pod.ready
+            and not pod.reason and not pod.terminating
+        ]  # fmt: skip
+        if new:
+            self._prover.ask_unready(new[0], rollout.to_sha)
 
     def _contains(self, revision: str) -> Callable[[str], bool | None]:
         def contains(later: str) -> bool | None:

@@ -231,7 +231,7 @@ _DEFECTS = (
         ("ready-lies-about-database", "/ready answers 200 while the database is down", RELEASE,
          _fail("readiness"), {"next_app": {"database": "down", "ready_status_lies": True}}),
         ("health-follows-database", "/ready and /health answer 503 together", RELEASE,
-         _fail("release"),
+         _fail("readiness", "HEALTH_FOLLOWS_DATABASE"),
          {"next_app": {"database": "down", "health_follows_database": True}, "workload": {"progress_deadline_s": 5}}),
         ("database-field-missing", "/ready has no field for the database", RELEASE,
          _open("readiness", "no answer with that field"), {"next_app": {"database_field": False}}),

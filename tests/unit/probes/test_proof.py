@@ -106,6 +106,16 @@ def test_a_503_still_tells_about_the_database(prove: Callable[..., str], api: Fa
     assert told(recorder, "database")[0] == ("web-1", "pods/proxy", Outcome.FAIL)
 
 
+def test_a_pod_that_is_not_ready_is_asked_alone_and_proves_nothing(
+    kube: Kube, api: FakeApi, recorder: ListRecorder
+) -> None:
+    api.proxied = lambda *_: (503, '{"database": "down"}')
+    prover = Prover(story.target(), kube, Ingress(), recorder)  # type: ignore[arg-type]
+    prover.ask_unready("web-2", NEW)
+    assert told(recorder) == [("web-2", "pods/proxy", Outcome.UNKNOWN)]
+    assert told(recorder, "database") == [("web-2", "pods/proxy", Outcome.FAIL)]
+
+
 def test_without_pods_proxy_a_port_forward(
     prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

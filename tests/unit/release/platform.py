@@ -108,7 +108,7 @@ class Platform:
     def _roll_out(self, sha: str, *, first: bool = False) -> None:
         old = [name for plural, name in self.api.objects if plural == "pods"]
         self.template += 1
-        ready = not self.pod_reason
+        ready = not self.pod_reason and not self.deadline_exceeded
         stuck = {"state": {"waiting": {"reason": self.pod_reason}}} if self.pod_reason else {"imageID": f"id-{sha}"}
         self._deployment(sha, updated=0)
         for number in range(2):
@@ -119,6 +119,7 @@ class Platform:
                 },
                 "spec": {"containers": [{"name": "web", "image": f"{IMAGE}:{sha}"}]},
                 "status": {
+                    "phase": "Pending" if self.pod_reason else "Running",
                     "conditions": [{"type": "Ready", "status": str(ready)}],
                     "containerStatuses": [{"name": "web", **stuck}],
                 },

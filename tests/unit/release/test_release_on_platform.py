@@ -34,6 +34,10 @@ class Prover:
     def __init__(self) -> None:
         self.why = ""
         self.asked: list[tuple[list[str], str]] = []
+        self.asked_unready: list[tuple[str, str]] = []
+
+    def ask_unready(self, pod: str, expected: str) -> None:
+        self.asked_unready.append((pod, expected))
 
     def prove(self, pods: list[str], expected: str) -> str:
         self.asked.append((sorted(pods), expected))
@@ -174,6 +178,7 @@ def test_a_hopeless_pod_ends_the_wait_with_its_reason(lab: Lab, reason: str) -> 
     assert failed is not None
     assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("rolled-out", reason, Outcome.FAIL)
     assert "describe pod web-3-" in failed.data["look_at"]
+    assert lab.prover.asked_unready == [], "a pod that does not run cannot say anything"
 
 
 def test_progress_deadline_exceeded_ends_the_wait(lab: Lab) -> None:
@@ -181,6 +186,7 @@ def test_progress_deadline_exceeded_ends_the_wait(lab: Lab) -> None:
     failed = lab.release.deploy().failed
     assert failed is not None
     assert failed.data["cause"] == "ProgressDeadlineExceeded"
+    assert lab.prover.asked_unready == [("web-3-0", failed.subject.removeprefix("Release/"))]
 
 
 def test_a_failed_sync_ends_the_wait_with_argo_cds_message(lab: Lab) -> None:
