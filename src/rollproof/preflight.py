@@ -373,6 +373,9 @@ def check_app(app: App, http: Http, sha: str) -> None:
     if health.status != 200:
         raise CannotJudgeError(f"{app.base_url}{app.health_path} answered {health.status}: sick before we begin")
     version = _value(app, health, app.health_path, app.version_pointer, "version_pointer")
+    if sha == "latest":
+        message = f"the overlay's tag is 'latest', which names no version; {app.health_path} says {version}"
+        raise CannotJudgeError(message, "set the git sha that the image was built from")
     if version != sha:
         message = f"{app.base_url}{app.health_path} says version {version}, but the Deployment has {sha}"
         raise CannotJudgeError(message, "is base_url (and host) that app, and is its deploy finished?")

@@ -7,6 +7,7 @@ say no to is in tests/kind/test_bad_input.py; tests/unit/test_targetfile.py has 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from targettoml import target_toml
 from website import elsewhere
 
 from rollproof.cli import main
-from rollproof.clients.http import Http
+from rollproof.clients.http import Answer, Http
 from rollproof.core.target import App
 from rollproof.errors import RollproofError
 from rollproof.judging import judge_run, write_reports
@@ -284,6 +285,21 @@ def test_a_redirect() -> None:
     assert f"{base_url}/health redirects to https://shop.example.com/health" in str(error)
     assert "name the final address" in error.hint
     assert error.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("sha", "said"),
+    [
+        ("latest", "the overlay's tag is 'latest', which names no version; /health says abc1234"),
+        ("0badbad", "http://shop/health says version abc1234, but the overlay says 0badbad"),
+    ],
+)
+def test_an_overlay_of_another_version_or_of_none(sha: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Http, "get", lambda _self, _path: Answer(200, b'{"version": "abc1234"}'))
+    app = App(base_url="http://shop", version_pointer="/version")
+    with pytest.raises(RollproofError, match=re.escape(said)) as caught:
+        check_app(app, Http(app, {}), sha)
+    assert caught.value.exit_code == 3
 
 
 def test_tls_to_a_plain_port() -> None:
