@@ -26,7 +26,10 @@ __all__ = ["Outcome", "judged", "run", "starved", "worst"]
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNDO_FAILED = 4
 # Whatever the exit code: a run in which one of these was said shows nothing of the defect.
-BROKEN = ("the sandbox itself failed", "the sandbox did not get healthy", "rollproof itself failed")
+BROKEN = (
+    "the sandbox itself failed", "the sandbox did not get healthy", "rollproof itself failed",
+    "the checker itself failed",
+)  # fmt: skip
 _DEADLINE_S, _UNDO_S = 330.0, 60.0  # the undo waits up to 240 s for the cluster to be at rest (old-pod-orphaned)
 _WORST = ("FAIL", "INCONCLUSIVE", "SKIPPED", "PASS")
 # What only a machine without enough CPU does to a sound run: a checker, and words of what it says.
@@ -87,7 +90,8 @@ def judged(
     defect: Defect, stored: dict[str, Any], exit_code: int, output: str, record: Record
 ) -> tuple[bool, bool, str]:
     """(caught, named, why) of a run's verdicts.json, or without one of its exit code and its error message."""
-    broken = next((words for words in BROKEN if words in output), "")
+    told = "\n".join((output, *(verdict["why"] for verdict in stored.get("verdicts", ()))))  # a table breaks lines
+    broken = next((words for words in BROKEN if words in told), "")
     if broken:
         return False, False, f"{broken}: {output[-400:].strip()}"
     if exit_code != (UNDO_FAILED if defect.stays else EXIT_CODES[defect.result]):

@@ -78,6 +78,12 @@ def test_a_sandbox_or_a_harness_that_failed_itself_catches_nothing(broken: str, 
     assert judged(BY_NOBODY, run, 3, f"{FULL}error: {broken}: KeyError\n", Record())[:2] == (False, False)
 
 
+def test_a_checker_that_failed_itself_is_seen_in_its_verdict() -> None:
+    run = stored("INCONCLUSIVE", "availability", "the checker itself failed: KeyError: 'rows'")
+    run["verdicts"][0] |= {"why": "nobody was looking", "checker": "availability", "result": "INCONCLUSIVE"}
+    assert judged(DEFECTS["too-few-samples"], run, 3, "", Record())[:2] == (False, False)
+
+
 def test_every_defect_says_what_must_be_said() -> None:
     vague = [name for name, one in DEFECTS.items() if one.group != "sound" and not (one.checker or one.cause)]
     assert vague == []
