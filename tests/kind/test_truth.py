@@ -59,7 +59,7 @@ CASES = {
     "ignored-field": Case(beside=t.ignored_field),
     "sync-window-closed": Case(beside=t.sync_window_closed),
     "deleted-object-new-uid": Case(),
-    "back-off-at-attempt-6": Case(beside=t.six_heals_before),
+    "back-off-at-attempt-6": Case(beside=t.six_heals_before, target={"drift": {"reset": '"wait"'}}),  # no way around it
     "sound-load": Case(),
     "generator-stalled": Case(beside=t.engine_stopped),
     "revert-conflict": Case(beside=t.tag_edit),
