@@ -291,7 +291,7 @@ def test_a_redirect() -> None:
     ("sha", "said"),
     [
         ("latest", "the overlay's tag is 'latest', which names no version; /health says abc1234"),
-        ("0badbad", "http://shop/health says version abc1234, but the overlay says 0badbad"),
+        ("0badbad", "http://shop/health says version abc1234, but the Deployment has 0badbad"),
     ],
 )
 def test_an_overlay_of_another_version_or_of_none(sha: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ class FakeSession:
 
     def __init__(self, order, target, folder, stream):
         print("made:", order.drills, order.sha, order.trials)
-        self.folder, self.stream = folder, stream
+        self.place, self.stream = folder, stream
         self.console = Console()
 
     def open(self):
@@ -185,7 +185,7 @@ def test_the_story_of_a_bug_is_in_the_run_folder_and_named_from_there(pytester: 
 
 def test_the_console_goes_past_pytests_capture_and_the_run_into_the_named_folder(pytester: pytest.Pytester) -> None:
     """As a user types it, without -s; what was told by other means is captured as always."""
-    session = SESSION.replace('print("open")', 'print("folder:", self.folder, file=self.stream, flush=True)')
+    session = SESSION.replace('print("open")', 'print("folder:", self.place, file=self.stream, flush=True)')
     words = ("--rollproof-target", "t.toml", "--rollproof-reports", "kept")
     result = run(pytester, "pass", *words, session=session)
     result.stdout.re_match_lines([rf".*folder: {pytester.path}/kept/\d+T\d+Z-drift"])
