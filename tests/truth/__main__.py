@@ -84,7 +84,7 @@ def good(outcomes: list[Outcome]) -> bool:
 
 def _cases(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
     if options.only:
-        yield from ((name, options.seed + i) for i in range(options.times) for name in options.only)
+        yield from ((name, options.seed + i) for i in range(options.times) for name in dict.fromkeys(options.only))
         return
     if not options.sound_only:
         names = [name for name in DEFECTS if name not in SOUND]

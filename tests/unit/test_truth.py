@@ -269,6 +269,13 @@ def test_a_defect_that_was_not_named_is_said_to_be_by_whoever_said_it() -> None:
     )
 
 
+def test_a_run_without_verdicts_is_told_by_its_exit_code() -> None:
+    without = replace(outcome("disk-full", "INCONCLUSIVE", 3), result="none")
+    text = written([without, outcome("tag-latest", "none", 1)])
+    assert "| exit 3 | the run | cannot be written: No space left on device |" in text
+    assert "| **exit 1** (must be INCONCLUSIVE) | the run | not named" in text
+
+
 def test_the_page_compares_every_checker_with_the_labs() -> None:
     here = {"drift": "FAIL", "undo": "PASS"}
     there = outcome("self-heal-off", "FAIL", 1, said=here)
