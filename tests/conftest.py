@@ -1,8 +1,9 @@
-"""Shared by all tests: goldens. `pytest --update-golden` writes them anew; look at the difference before committing."""
+"""Shared by all tests: signals as they were, and goldens. `pytest --update-golden` writes them anew; look at the difference before committing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden/* from what the code gives now")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """A run that was interrupted leaves its signals ignored, for it ends; here the next test would inherit that."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -15,11 +15,10 @@ ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
     caught = Interrupts(busy=lambda _: False)
     yield caught
     caught.release()
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", ENDING)
