@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 LAB ?= sandbox
 TARGET ?= targets/$(if $(filter kind,$(LAB)),lab,sandbox).toml
 DRILL ?= all
-WORKERS ?= auto
+WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -1,4 +1,7 @@
-"""Shared by all tests: signals as they were, and goldens. `pytest --update-golden` writes them anew; look at the difference before committing."""
+"""Shared by all tests: signals as they were, and goldens.
+
+`pytest --update-golden` writes the goldens anew; look at the difference before committing.
+"""
 
 from __future__ import annotations
 
