@@ -199,14 +199,9 @@ def _tag_edit(actors: Actors) -> Callable[[_Seen], None]:
 
 
 def _image_updater(actors: Actors) -> Callable[[_Seen], None]:
-    tags: list[str] = [_tag(actors.repo.read(OVERLAY))]
-
     def see(seen: _Seen) -> None:
-        if not isinstance(seen, _Push):
-            return
-        tags.append(_tag(actors.repo.read(OVERLAY, seen.revision)))
-        if seen.subject.startswith("Revert") and len(tags) > 1:
-            newer = tags[-2]
+        if isinstance(seen, _Push) and seen.subject.startswith("Revert"):
+            newer = _tag(actors.repo.read(OVERLAY, f"{seen.revision}^"))
             actors.later(1.0, partial(actors.commit, partial(updated, newer), f"build: automatic update to {newer}",
                                       "argocd-image-updater <noreply@argoproj.io>"))  # fmt: skip
 

@@ -48,8 +48,10 @@ def test_an_image_that_cannot_be_pulled(begin: Begin) -> None:
     assert "not found" in container_of(pod)["state"]["waiting"]["message"]
     assert len(world.pods(FIRST)) == 2  # nothing was taken away for it
     world.release(FIRST)
-    world.until_only(FIRST)
-    last = [change.object for change in world.changes if change.type == "DELETED" and change.kind == "Pod"][-1]
+    [last] = world.until(
+        lambda: [change.object for change in world.changes if change.type == "DELETED" and change.kind == "Pod"],
+        "the pod without an image to go",
+    )
     assert (last["status"]["phase"], reason_of(last)) == ("Failed", "ContainerStatusUnknown")
 
 
