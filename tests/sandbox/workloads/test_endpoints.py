@@ -56,6 +56,7 @@ def test_a_terminating_pod_serves_but_is_not_ready(begin: Begin) -> None:
 def test_selector_drift_empties_the_endpoints_and_its_repair_fills_them(begin: Begin) -> None:
     world = begin(Settings())
     world.deploy()
+    world.until(lambda: len(world.routes[-1][0]) == 2, "the first routes")
     before = world.endpoints() or {}
     select(world, "nobody")
     world.until(lambda: world.routes[-1][0] == [], "no route")
