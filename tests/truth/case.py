@@ -30,7 +30,7 @@ BROKEN = (
     "the sandbox itself failed", "the sandbox did not get healthy", "rollproof itself failed",
     "the checker itself failed",
 )  # fmt: skip
-_DEADLINE_S, _UNDO_S = 330.0, 60.0  # the undo waits up to 240 s for the cluster to be at rest (old-pod-orphaned)
+_DEADLINE_S, _UNDO_S = 330.0, 60.0  # the undo may wait 240 s for the cluster to be at rest
 _WORST = ("FAIL", "INCONCLUSIVE", "SKIPPED", "PASS")
 # What only a machine without enough CPU does to a sound run: a checker, and words of what it says.
 _STARVED = (

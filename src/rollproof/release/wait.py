@@ -184,12 +184,18 @@ class Waits:
     def old_gone(self, template: str, old_uids: frozenset[str]) -> tuple[str, ...]:
         """Uids of the old pods, once none is left, Terminating included, and only the new template has pods."""
 
-        def gone() -> tuple[str, ...] | None:
-            pods = self._view.pods().values()
-            left = [pod for pod in pods if pod.uid in old_uids or pod.template_hash != template]
-            return None if left else tuple(sorted(old_uids))
+        def left() -> dict[str, PodView]:
+            pods = self._view.pods().items()
+            return {name: pod for name, pod in pods if pod.uid in old_uids or pod.template_hash != template}
 
-        found = self._await("old-gone", gone)
+        def gone() -> tuple[str, ...] | None:
+            return None if left() else tuple(sorted(old_uids))
+
+        def refuse_orphan() -> None:
+            for name, pod in left().items():
+                self._refuse_orphan(name, pod)
+
+        found = self._await("old-gone", gone, refuse_orphan)
         return found if found is not None else self._expired("old-gone", "the last old pod to go")
 
     # -- inside -------------------------------------------------------------------------------------------------
@@ -241,6 +247,15 @@ class Waits:
             raise LegFailedError(
                 "rolled-out", pod.reason, f"pod {name} of the new version is in {pod.reason}", last_seen=asdict(pod),
                 look_at=f"kubectl -n {namespace} describe pod {name}; kubectl -n {namespace} logs {name}",
+            )  # fmt: skip
+
+    def _refuse_orphan(self, name: str, pod: PodView) -> None:
+        """A pod that no ReplicaSet owns (any more) and nobody has deleted: no controller will take it away."""
+        if not pod.replicaset and not pod.terminating:
+            namespace = self._target.cluster.namespace
+            raise LegFailedError(
+                "old-gone", "Orphaned", f"pod {name} has the app's labels and no owner: nothing will take it away",
+                last_seen=asdict(pod), look_at=f"kubectl -n {namespace} get pod {name} -o yaml",
             )  # fmt: skip
 
     def _refuse_exceeded(self, deployment: DeploymentView, sha: str) -> None:

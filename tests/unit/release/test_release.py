@@ -414,6 +414,14 @@ def test_an_old_pod_that_never_goes_is_a_failure() -> None:
     assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("old-gone", Outcome.FAIL)
 
 
+def test_an_old_pod_that_nobody_owns_will_never_go() -> None:
+    orphan = replace(pod("old-1", OLD), replicaset="")
+    rollout = World(View(*GOOD[:-1], {"pods": {"old-1": orphan, **NEW_PODS}})).release.deploy()
+    assert rollout.failed is not None
+    assert (rollout.failed.data["cause"], rollout.failed.outcome) == ("Orphaned", Outcome.FAIL)
+    assert "no owner" in rollout.failed.data["reason"]
+
+
 @pytest.mark.parametrize(
     ("why", "outcome"),
     [("Ingress: version x instead of y", Outcome.FAIL), ("Ingress: no version (read.timeout)", Outcome.UNKNOWN)],
