@@ -192,11 +192,11 @@ class Connection:
             wire.close()
 
     def _settle(self, attempt: Attempt, answer: Answer) -> None:
+        attempt.version = answer.headers.get(self._version, b"")  # also of an answer that was cut: it says whose it was
+        attempt.served_by = answer.headers.get(self._served_by, b"")
         if not attempt.error:
             attempt.status = answer.status
             attempt.body = answer.body
-            attempt.version = answer.headers.get(self._version, b"")
-            attempt.served_by = answer.headers.get(self._served_by, b"")
         if attempt.error or self._new or not answer.reusable:
             self.close()
         else:

@@ -57,7 +57,7 @@ def _new_uid(record: Record) -> bool:
 
 
 def _reloaded(record: Record) -> bool:
-    return re.search(r"^ingress: reloads; [1-9]", record.log, flags=re.MULTILINE) is not None
+    return re.search(r"ingress: reloads; [1-9]", record.log) is not None
 
 
 def _asked_again(record: Record) -> bool:

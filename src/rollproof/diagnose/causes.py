@@ -148,7 +148,7 @@ def _termination(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | 
         out_s = max(life.out_of_service_s or begin_s, begin_s) + _AFTER_SERVICE_S
         if not begin_s - _SLACK_S - burst.took_s() <= burst.start_s <= out_s:
             continue
-        from_s, until_s = burst.start_s - begin_s, burst.end_s - begin_s
+        from_s, until_s = burst.felt_s - begin_s, max(burst.end_s, burst.felt_s) - begin_s
         left = f"; it left the Service after {life.out_of_service_s - begin_s:.2f} s" if life.out_of_service_s else ""
         propose_s = max(_LEAST_PRESTOP_S, np.ceil(until_s + 2.0))
         hint = (

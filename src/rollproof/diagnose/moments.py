@@ -39,6 +39,13 @@ class Burst:
         """Last failed send."""
         return float(self.rows["send_ns"].max()) / 1e9
 
+    @property
+    def felt_s(self) -> float:
+        """The first moment at which it can be told: the end of an attempt, or the sending of one that met silence."""
+        silent = [index for index, name in enumerate(self.log.outcomes) if name.endswith(".timeout")]
+        ended = ~np.isin(self.rows["outcome"], silent) & (self.rows["done_ns"] > 0)
+        return float(np.where(ended, self.rows["done_ns"], self.rows["send_ns"]).min()) / 1e9
+
     def lanes(self) -> set[str]:
         """Names of the lanes that suffered."""
         return {self.log.lanes[int(lane)] for lane in np.unique(self.rows["lane"])}

@@ -42,6 +42,7 @@ __all__ = ["CancelledError", "World"]
 GIT_USERNAME = "pipeline"
 _HEALTHY_S = 20.0
 _PAUSE_S = 0.02
+_log = logging.getLogger(__name__)
 _PROXY = Path(__file__).parent / "ingress" / "proxy.py"
 
 
@@ -129,7 +130,14 @@ class World:
             "port": self.ports.ingress, "settings": self.settings.as_json()["ingress"],
             "log": str(self.folder.ingress_log), "app_host": APP_HOST, "control_host": CONTROL_HOST,
         }  # fmt: skip
-        return processes.start(script_words(_PROXY), name="ingress", first=first, heard=said.put), said
+
+        def hear(item: dict[str, Any]) -> None:
+            if "reloads" in item:
+                _log.info("ingress: reloads; %d connections end with their next answer", item["reloads"])
+            else:
+                said.put(item)
+
+        return processes.start(script_words(_PROXY), name="ingress", first=first, heard=hear), said
 
     def _await(self, ingress: Child, said: queue.SimpleQueue[dict[str, Any]]) -> None:
         """Until the ingress listens."""
@@ -250,6 +258,7 @@ def _log_to(path: Path) -> Callable[[], None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
 
     def end() -> None:

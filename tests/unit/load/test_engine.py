@@ -223,6 +223,19 @@ def test_tls_is_verified_and_closed_connections_are_seen(certificate: tuple[Path
         assert set(outcomes(run(tmp_path / "right.npz", named, tls=trusted))) == {""}
 
 
+def test_an_answer_that_was_cut_says_whose_it_was(server: Child, tmp_path: Path) -> None:
+    lanes = [lane(f"http://127.0.0.1:{server.newest('ready')}/")]
+    names = {"version_header": "X-Version", "served_by_header": "X-Served-By"}
+    with engine(tmp_path / "r.npz", lanes, **names) as child:
+        server.tell({"harm": {"cut-length": 2}})
+        server.wait("harmed", timeout_s=20)
+        child.tell({"stop": True})
+        child.wait("done", timeout_s=20)
+    log = read_record(tmp_path / "r.npz")
+    cut = log.rows[log.rows["outcome"] == log.outcomes.index("read.truncated")]
+    assert [(log.versions[row["version"]], log.pods[row["served_by"]]) for row in cut] == [("v1", "fault-server")] * 2
+
+
 def test_a_connection_that_closes_when_idle_says_so_with_its_last_answer(server: Child) -> None:
     """Else a request could be sent in between, and the self-test would count a loss that nobody ordered."""
     server.tell({"harm": {"close-when-idle": 200}})

@@ -75,6 +75,14 @@ def test_failures_later_after_termination_mean_prestop_too_short(facts: Facts) -
     assert "at least 8 s" in causes(broken)[0].hint
 
 
+def test_a_request_under_way_when_the_pod_stopped_is_dated_by_its_end_and_a_silent_one_by_its_sending(
+    facts: Facts,
+) -> None:
+    early = np.arange(TERMINATING + 0.8, TERMINATING + 2.4, 0.1)
+    assert found(failing(facts, early, "read.truncated", took_s=0.4)) == ["PRESTOP_TOO_SHORT"]
+    assert found(failing(facts, early, "read.timeout", took_s=0.4)) == ["PRESTOP_MISSING"]
+
+
 def test_failures_of_the_new_pod_mean_that_readiness_lies(facts: Facts) -> None:
     new_pod = 4  # the index of shop-7d4b-ddddd
     broken = failing(facts, np.arange(READY + 0.05, READY + 0.15, 0.02), "http.502", served_by=new_pod)

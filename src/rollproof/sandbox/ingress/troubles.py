@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from functools import partial
 
-from rollproof.sandbox.wire.loop import now
+from rollproof.sandbox.wire.loop import now, say
 from rollproof.sandbox.wire.share import Share
 
 TYPE_CHECKING = False
@@ -51,8 +50,7 @@ class Troubles:
 
     def _reload(self) -> None:
         """Workers are replaced: each connection of the old ones says "close" with its next answer."""
-        told = f"ingress: reloads; {len(self._worker.clients)} connections end with their next answer\n"
-        os.write(2, told.encode())  # a control that loses nothing shows nowhere else
+        say({"reloads": len(self._worker.clients)})  # a control that loses nothing shows nowhere else
         self._worker.pods.close_idle()
         for client in self._worker.clients:
             client.last = True

@@ -2,7 +2,8 @@
 
 stdin: {"port", "settings": settings.Ingress as JSON, "log": path, "app_host", "control_host"}, then a line
 {"endpoints": ["ip:port", ...], "rollout": bool} whenever they change; its end ends the process at once.
-stdout: {"listening": true, "port": n}, or {"error": "port" or "log", "why"}: the one that cannot be had.
+stdout: {"listening": true, "port": n}, or {"error": "port" or "log", "why"}: the one that cannot be had; later
+{"reloads": n}: it reloads, and n connections end with their next answer.
 """
 
 from __future__ import annotations
