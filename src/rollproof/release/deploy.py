@@ -108,7 +108,7 @@ class Release:
         head = self._repo.head()
         contains = self._contains(head)
         waits.seen(head, self._argo, contains)
-        waits.at_rest("settled", head, contains)
+        waits.at_rest("settled", head, contains, sha)
         template = waits.rolled_out(sha, frozenset())
         waits.old_gone(template, frozenset())
 

@@ -141,10 +141,13 @@ class Waits:
             outcome=Outcome.FAIL if failing else Outcome.UNKNOWN, said=failing,
         )  # fmt: skip
 
-    def at_rest(self, leg: str, revision: str = "", contains: Callable[[str], bool | None] | None = None) -> None:
+    def at_rest(
+        self, leg: str, revision: str = "", contains: Callable[[str], bool | None] | None = None, sha: str = ""
+    ) -> None:
         """Nothing asked for or under way, no error, Synced and Healthy; at that revision or a later one, if named.
 
-        Without a revision it is worth nothing alone; then it comes after the waits that name one.
+        Without a revision it is worth nothing alone; then it comes after the waits that name one. It will not be with
+        an image of `sha` that cannot be had; a pod of it that crashes may recover.
         """
 
         def resting() -> ApplicationState | None:
@@ -154,7 +157,12 @@ class Waits:
             named = contains is None or state.sync_revision == revision or bool(contains(state.sync_revision))
             return state if good and named and not moving and not _errors(state) else None
 
-        if self._await(leg, resting) is None:
+        def refuse_no_image() -> None:
+            for name, pod in self._view.pods().items():
+                if sha and image_tag(pod.image) == sha and pod.reason != "CrashLoopBackOff":
+                    self._refuse_hopeless(name, pod)
+
+        if self._await(leg, resting, refuse_no_image) is None:
             state = self._view.application()
             sick = state.health == "Degraded" or _errors(state)
             what = f"Argo CD to be at rest, Synced and Healthy (it says {state.sync_status}, {state.health})"

@@ -222,7 +222,7 @@ _DEFECTS = (
         ("revert-conflict", "the tag's line was edited after the deploy, so the revert conflicts", ROLLBACK,
          _pass("rollback", "forward commit"), {"actors": {"names": ("tag-edit",)}}),
         ("revert-image-gone", "the old image is no longer in the registry", ROLLBACK,
-         _fail("rollback", "ImagePullBackOff"), {"cluster": {"gone_after_first_use": (FIRST,)}}),
+         _fail("rollback", "ImagePullBackOff", stays=True), {"cluster": {"gone_after_first_use": (FIRST,)}}),
         ("image-updater", "an image updater puts the newer tag back", ROLLBACK,
          _fail("rollback", "OVERWRITTEN"), {"actors": {"names": ("image-updater",)}}),
         ("rollback-loses-requests", "the old version comes back, and requests are lost on the way", ROLLBACK,

@@ -17,6 +17,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
 from rollproof.probes.views import DeploymentView, PodView
 from rollproof.release import TAG_KIND, Release, deploy, restore_tag
+from rollproof.release.wait import LegFailedError
 from rollproof.undo import Journal
 
 T = TypeVar("T")
@@ -486,3 +487,18 @@ def test_the_undo_of_a_tag_compares_first(found: str, how: str, pushes: int) -> 
     undone = restore_tag(repo, "run", {"from": OLD, "to": NEW, "commit": OURS})  # type: ignore[arg-type]
     assert undone.how == how
     assert len(repo.pushed) == pushes
+
+
+@pytest.mark.parametrize(
+    ("sha", "reason", "cause"),
+    [(OLD, "ImagePullBackOff", "ImagePullBackOff"), (OLD, "CrashLoopBackOff", "DeadlineExceeded"),
+     (NEW, "ImagePullBackOff", "DeadlineExceeded")],
+)  # fmt: skip
+def test_an_undo_does_not_wait_for_an_image_that_cannot_be_had(sha: str, reason: str, cause: str) -> None:
+    """But a pod that crashes may recover, and one of the version that is taken back goes."""
+    world = World(
+        View({"application": at(OURS, health="Degraded"), "pods": {"x": pod("x", sha, ready=False, reason=reason)}})
+    )
+    with pytest.raises(LegFailedError) as caught:
+        world.release.settle(OLD, deadline_s=0.01)
+    assert caught.value.cause == cause
