@@ -116,7 +116,7 @@ def _life(events: Sequence[Event], slices: Sequence[tuple[float, frozenset[str]]
             gone_s = event.start_s
         if terminating and terminating_s is None:
             terminating_s = event.start_s
-        if ready and ready_s is None and not event.data.get("initial"):
+        if ready and not was_ready and ready_s is None and not event.data.get("initial"):
             ready_s = event.start_s
         if was_ready and not ready and terminating_s is None and lost_s is None:
             lost_s = event.start_s

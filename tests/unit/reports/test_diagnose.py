@@ -12,6 +12,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.diagnose import causes, explain
+from rollproof.diagnose.moments import pod_lives
 from rollproof.reports import Report
 
 # The release of the made-up run: new pods Ready at 22.3 and 29.1 s, old ones terminating at 22.5 and 29.3 s,
@@ -87,6 +88,11 @@ def test_failures_of_the_new_pod_mean_that_readiness_lies(facts: Facts) -> None:
     new_pod = 4  # the index of shop-7d4b-ddddd
     broken = failing(facts, np.arange(READY + 0.05, READY + 0.15, 0.02), "http.502", served_by=new_pod)
     assert found(broken) == ["READINESS_LIES"]
+
+
+def test_a_pod_that_was_there_before_and_terminates_while_ready_did_not_get_ready_then(facts: Facts) -> None:
+    ending = with_event(facts, pod_event(TERMINATING - 0.01, "shop-6f9c-bbbbb", ready=True, terminating=True))
+    assert [life.ready_s for life in pod_lives(ending) if life.name == "shop-6f9c-bbbbb"] == [None]
 
 
 def test_a_pod_that_loses_its_readiness_again_lied(facts: Facts) -> None:
