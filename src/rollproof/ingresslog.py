@@ -89,7 +89,7 @@ def answered_ids(log: RequestLog) -> frozenset[str]:
     A bad answer may be that of something in front of the ingress, and the control lane may take another way.
     """
     good = (kinds(log) == Kind.GOOD) & ~lane_mask(log, log.control)
-    return frozenset(f"{log.engine.request_id_prefix}-{k}" for k in log.rows["k"][good])
+    return frozenset(log.request_id(int(k)) for k in log.rows["k"][good])
 
 
 def record_retries(kube: Kube, ingress: Ingress, recorder: Recorder, *, log: RequestLog, since_s: float) -> None:

@@ -90,9 +90,9 @@ class Session:
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow
         )
+        self.journal = Journal(FolderStore(self._path / "undo.jsonl"), self._folder)
         self._folder.write_environment(environment)
         self.console.plan(self.plan)
-        self.journal = Journal(FolderStore(self._path / "undo.jsonl"), self._folder)
         self._take_lock(target)
         self._watches = Watches(target, self._clients.kube, self._clients.argo, self._folder)
         self._watches.start()

@@ -208,6 +208,8 @@ def _pairs(target: Target) -> Iterator[Mistake]:
         yield Mistake("app.basic_auth_env", "must name two variables: user and password")
     if bool(app.client_cert_file) != bool(app.client_key_file):
         yield Mistake("app.client_cert_file", "client_cert_file and client_key_file go together")
+    if target.argocd.kubeconfig and not target.argocd.context:
+        yield Mistake("argocd.context", "must name the context of argocd.kubeconfig: its current one is never used")
     if bool(target.ingress.namespace) != bool(target.ingress.selector):
         yield Mistake(
             "ingress.selector", "namespace and selector go together; leave both out if the log cannot be read"

@@ -98,7 +98,7 @@ def _one(name: str, seed: int, folder: Path) -> Outcome:
 
 
 def _keep_history(one: Outcome) -> None:
-    """The run's facts join the corpus under the defect's name; what was there is replaced."""
+    """The run's facts join the corpus, named after the defect; what was there is replaced."""
     defect = DEFECTS[one.name]
     case = HISTORIES / KINDS[defect.result] / f"sandbox-{one.name}"
     shutil.rmtree(case, ignore_errors=True)

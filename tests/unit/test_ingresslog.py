@@ -86,7 +86,7 @@ def text(ids: list[str], *more: str) -> str:
 def test_what_must_be_in_the_log_is_what_the_app_answered_well() -> None:
     control = LOAD.rows["lane"] == LOAD.lanes.index("control")
     good = (LOAD.rows["outcome"] == 0) & ~control
-    assert {f"{LOAD.engine.request_id_prefix}-{k}" for k in LOAD.rows["k"][good]} == set(IDS)
+    assert {LOAD.request_id(k) for k in LOAD.rows["k"][good]} == set(IDS)
     assert 0 < len(IDS) < int((~control).sum())
 
 

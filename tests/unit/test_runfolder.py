@@ -30,7 +30,7 @@ def requests(count: int = 3) -> RequestLog:
     rows["send_ns"] = np.arange(count) * 5_000_000
     engine = EngineFacts(
         rate_per_s=200.0, start_ns=1, end_ns=2, planned=count, dispatched=count, unfinished=0, dropped=0, cpu_s=0.5,
-        scheduling="normal", request_id_prefix="run-1-", late_ns=np.array([[5, 6_000_000]], dtype=np.int64),
+        scheduling="normal", request_id_prefix="run-1", late_ns=np.array([[5, 6_000_000]], dtype=np.int64),
         monotonic_ns=(1, 2), wall_s=(1.0, 2.0), locust_requests=count,
     )  # fmt: skip
     return RequestLog(

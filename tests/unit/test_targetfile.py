@@ -84,6 +84,7 @@ def test_each_mistake_has_its_place(tmp_path: Path, change: tuple[str, str], exp
         ("https://git.example.com/env.git", "nonsense", "env_repo.url: must be a git URL"),
         ("overlays/staging", "../other", "env_repo.overlay: must be a path inside"),
         ('context = "staging"', 'context = ""', "cluster.context: must not be empty"),
+        ("[argocd]", '[argocd]\nkubeconfig = "argo"', "argocd.context: must name the context of argocd.kubeconfig"),
     ],
 )
 def test_parts_must_agree(tmp_path: Path, old: str, new: str, expected: str) -> None:

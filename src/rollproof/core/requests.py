@@ -86,3 +86,7 @@ class RequestLog:
         sends = self.rows["send_ns"]
         if (sends[1:] <= sends[:-1]).any():
             object.__setattr__(self, "rows", self.rows[np.lexsort((self.rows["k"], sends))])
+
+    def request_id(self, k: int) -> str:
+        """The X-Request-ID of attempt `k`, by which the ingress and the app have logged it."""
+        return f"{self.engine.request_id_prefix}-{k}"

@@ -212,7 +212,7 @@ def failed_requests(log: RequestLog, axis: Axis) -> tuple[list[tuple[str, str, i
                 served_by=log.pods[int(row["served_by"])],
                 version=log.versions[int(row["version"])],
                 connection=reused if row["reused"] else "new",
-                request_id=f"{log.engine.request_id_prefix}{int(row['k'])}",
+                request_id=log.request_id(int(row["k"])),
             )
         )
     return [(lane, outcome, count) for (lane, outcome), count in counts.most_common()], rows

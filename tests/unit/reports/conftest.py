@@ -154,7 +154,7 @@ def requests(
     late = np.array([[int((1000 + begin + 5.0) * 1e9), 9_000_000]], dtype=np.int64)
     engine = EngineFacts(
         rate_per_s=RATE, start_ns=int(rows["send_ns"][0]), end_ns=int(rows["done_ns"].max()), planned=count,
-        dispatched=count, unfinished=0, dropped=0, cpu_s=4.2, scheduling="SCHED_FIFO 50", request_id_prefix="rp-7f3a-",
+        dispatched=count, unfinished=0, dropped=0, cpu_s=4.2, scheduling="SCHED_FIFO 50", request_id_prefix="rp-7f3a",
         late_ns=late, monotonic_ns=(0, 1), wall_s=(0.0, 1e-9), locust_requests=count,
     )  # fmt: skip
     return RequestLog(
