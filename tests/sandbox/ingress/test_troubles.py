@@ -90,6 +90,19 @@ def test_reload_says_close_loses_nothing_and_is_told(begun: Begun) -> None:
     assert proxy.ask().headers["connection"] == "keep-alive"
 
 
+def test_reload_keeps_a_connection_whose_answer_has_begun_for_one_more(begun: Begun) -> None:
+    proxy = begun(trouble("reload", 0.0))
+    with contextlib.closing(proxy.connect()) as busy:
+        busy.request("GET", "/slow?ms=700", headers={"Host": HOST})
+        answer = busy.getresponse()  # its head: a long answer begins at once
+        assert answer.headers["connection"] == "keep-alive"
+        proxy.begin_rollout()
+        eventually(lambda: "reloads" in proxy.said)
+        answer.read()
+        busy.auto_open = 0  # the same connection, or none
+        assert proxy.ask(connection=busy).headers["connection"] == "close"
+
+
 def test_reload_drop_resets_what_was_idle_when_it_is_used(begun: Begun) -> None:
     proxy = begun(trouble("reload-drop", 30.0))
     with contextlib.closing(proxy.connect()) as one, contextlib.closing(proxy.connect()) as two:

@@ -26,11 +26,11 @@ class Client(Stream):
     `used`: a request on it was answered before. `busy`: a request is being answered.
     """
 
-    __slots__ = ("_exchange", "_requests", "_worker", "doomed", "last", "used")
+    __slots__ = ("_exchange", "_leaving", "_requests", "_worker", "doomed", "last", "used")
 
     def __init__(self, worker: Worker, raw: socket.socket) -> None:
         super().__init__(worker.loop, raw)
-        self.last = self.doomed = self.used = False
+        self.last = self.doomed = self.used = self._leaving = False
         self._worker = worker
         self._requests = Requests()
         self._exchange: Exchange | None = None
@@ -64,6 +64,13 @@ class Client(Stream):
             exchange.aborted()
         self.close()
 
+    def leave(self) -> None:
+        """The next answer that begins says "close"; one that has begun said "keep-alive", and the client relies on it."""
+        if self._exchange is not None and self._exchange.begun:
+            self._leaving = True
+        else:
+            self.last = True
+
     def cut(self) -> None:
         """Reset it in the middle of an answer."""
         exchange, self._exchange = self._exchange, None
@@ -94,7 +101,7 @@ class Client(Stream):
         if self.used and host == self._worker.app_host and self._worker.troubles.drops():
             self.reset()
             return
-        self.last = self.last or not request.keeps_alive
+        self.last = self.last or self._leaving or not request.keeps_alive
         request_id = fields.get(b"x-request-id") or os.urandom(16).hex().encode()
         if host == self._worker.app_host:
             self._exchange = Exchange(self._worker, self, request, host, request_id)

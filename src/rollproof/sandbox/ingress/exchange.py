@@ -54,6 +54,11 @@ class Exchange:
         self._body: Body | None = None  # of the answer, once its head is here
         self.due_s = 0.0
 
+    @property
+    def begun(self) -> bool:
+        """Whether the head of the answer is here, and with it what the client was told of the connection."""
+        return self._body is not None
+
     def start(self) -> None:
         """Ask the first pod."""
         self._worker.exchanges.add(self)

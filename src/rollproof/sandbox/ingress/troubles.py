@@ -53,7 +53,7 @@ class Troubles:
         say({"reloads": len(self._worker.clients)})  # a control that loses nothing shows nowhere else
         self._worker.pods.close_idle()
         for client in self._worker.clients:
-            client.last = True
+            client.leave()
 
     def _reload_and_drop(self, for_s: float, share: Share) -> None:
         """The same, but what runs is cut, and a client that uses its idle connection again within `for_s` is too.
