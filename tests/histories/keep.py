@@ -23,7 +23,7 @@ def keep(run: Path, case: Path, why: str, *, origin: str = "lab") -> None:
     case.mkdir(parents=True)
     for name in NEEDED:
         text = (run / name).read_text()
-        for own, common in ((str(run.parents[2]), "."), *OWN):
+        for own, common in (*OWN, (str(run.resolve().parents[2]), ".")):
             text = text.replace(own, common)
         (case / name).write_text(text)
     for path in run.glob("requests-*.npz"):
