@@ -65,7 +65,7 @@ class Client(Stream):
         self.close()
 
     def leave(self) -> None:
-        """The next answer that begins says "close"; one that has begun said "keep-alive", and the client relies on it."""
+        """The next answer that begins says "close"; one that has begun said "keep-alive", and that is relied on."""
         if self._exchange is not None and self._exchange.begun:
             self._leaving = True
         else:
