@@ -38,7 +38,7 @@ lint: $(READY) ## Style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Lint and unit tests: no cluster, no root, minutes
+test: lint ## Lint and unit tests: no cluster, no root, about a minute
 	$(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) tests/unit
 
 mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module): docs/mutation.md
@@ -48,7 +48,7 @@ mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checke
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
 	$(BIN)/python -m pytest -p no:rollproof -n 2 tests/sandbox tests/conformance
 
-truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS=--write: docs/truth.md)
+truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS="--write --sound 200": docs/truth.md)
 ifeq ($(LAB),kind)
 	$(BIN)/python -m lab up
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind/test_truth.py
