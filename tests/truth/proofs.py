@@ -41,6 +41,10 @@ def _listed_again(record: Record) -> bool:
     return any("410" in str(gap.get("reason")) for gap in record.data("gap"))
 
 
+def _resumed(record: Record) -> bool:
+    return any(gap.get("reason") == "the server ended the watch" for gap in record.data("gap"))
+
+
 def _backed_off(record: Record) -> bool:
     """Six heals before; when the trial was planned the back-off still ran, and when it began it was over."""
     planned_s = next((event["end_s"] for event in record.events if event["what"] == "planned"), None)
@@ -66,6 +70,7 @@ def _asked_again(record: Record) -> bool:
 
 PROOFS: Mapping[str, Callable[[Record], bool]] = {
     "watch-410-resumed": _listed_again,
+    "watch-ended-resumed": _resumed,
     "back-off-at-attempt-6": _backed_off,
     "deleted-object-new-uid": _new_uid,
     "ingress-reload-clean": _reloaded,

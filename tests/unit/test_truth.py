@@ -132,6 +132,8 @@ def backed_off(attempts: int = 6, quiet_s: float = 302.0) -> Record:
     ("name", "shown", "not_shown"),
     [
         ("watch-410-resumed", record(("gap", {"reason": "410 Gone"})), record(("gap", {"reason": "it ended"}))),
+        ("watch-ended-resumed", record(("gap", {"reason": "the server ended the watch"})),
+         record(("gap", {"reason": "410 Gone"}))),
         ("back-off-at-attempt-6", backed_off(), backed_off(attempts=5)),
         ("back-off-at-attempt-6", backed_off(), backed_off(quiet_s=299.0)),
         ("back-off-at-attempt-6", backed_off(), backed_off(quiet_s=309.0)),

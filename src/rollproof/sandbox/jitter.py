@@ -47,7 +47,7 @@ def with_jitter(settings: Settings) -> Settings:
         cluster=replace(cluster, endpoint_lag_s=cluster.endpoint_lag_s + later("endpoints")),
         ingress=replace(ingress, lag_s=ingress.lag_s + later("ingress"), troubles=troubles(ingress.troubles)),
         argocd=replace(argocd, heal_delay_s=argocd.heal_delay_s + later("heal")),
-        api=replace(api, on_rollout=troubles(api.on_rollout), on_drift=troubles(api.on_drift)),
+        api=replace(api, on_rollout=troubles(api.on_rollout)),
         actors=replace(settings.actors, later_s=later("actor")),
         host=replace(host, on_rollout=troubles(host.on_rollout), on_drift=troubles(host.on_drift)),
     )

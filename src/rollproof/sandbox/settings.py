@@ -31,13 +31,12 @@ FIRST = SHAS[0]
 class Trouble:
     """Something that goes wrong for a while: `kind` is the part's own word, from `after_s` after its moment on.
 
-    The moment is named by the part that reads it. `share` of the chances are hit (1.0: all of them).
+    The moment is named by the part that reads it.
     """
 
     kind: str
     after_s: float = 0.0
     for_s: float = 0.0
-    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +44,12 @@ class App:
     """How one app process behaves (`app/server.py`). Handed to it as JSON.
 
     Troubles, by their moment: `ready` counts from the first good answer to a readiness probe, `term` from SIGTERM.
-    Kinds: "http-500", "http-503", "stall" (answers wait until its end), "truncate", "wrong-body", "old-version",
-    "refuse" (the listener is closed), "reset" (the connection is reset once the request is read), "reset-reused"
-    (only requests on a connection that was used before), "reset-post" (POST only), "slow" (each answer takes
-    `slow_s` more).
+    Kinds: "http-500", "http-503", "stall" (answers wait until its end), "truncate", "wrong-body", "refuse" (the
+    listener is closed), "reset" (the connection is reset once the request is read), "reset-reused" (only requests on
+    a connection that was used before), "slow" (each answer takes `slow_s` more).
     """
 
     start_s: float = 0.15  # from the process's start to its listening
-    ready_after_s: float = 0.0  # /ready says 503 until then, counted from listening
     never_ready: bool = False
     crash_after_s: float | None = None  # exit code 1, counted from listening
     health_version: str = ""  # what /health and the version header say instead of the image's sha
@@ -140,7 +137,6 @@ class ApiServer:
 
     voids_patches: bool = False  # an admission webhook undoes what a patch by rollproof changes: it has no effect
     on_rollout: tuple[Trouble, ...] = ()
-    on_drift: tuple[Trouble, ...] = ()  # counts from rollproof's first patch or deletion of an app object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +159,7 @@ class Host:
     """Troubles of the machine that the harness runs on; they hit the command that the sandbox was started with.
 
     "stop-generator" (SIGSTOP for `for_s`), "clock-step" (the wall clock moves by `step_s`), "disk-full" (writes fail).
-    `on_rollout` and `on_drift` as above.
+    `on_rollout` as above; `on_drift` counts from rollproof's first patch or deletion of an app object.
     """
 
     on_rollout: tuple[Trouble, ...] = ()

@@ -6,19 +6,13 @@ import time
 from collections.abc import Callable
 
 import pytest
-import urllib3
 
-from rollproof.clients.kube import KINDS, MERGE, STRATEGIC, ApiError, Kube, Object, UnreachableError, WatchStream
+from rollproof.clients.kube import STRATEGIC, ApiError, Kube, UnreachableError, WatchStream
 from rollproof.sandbox.moments import ARGO_MANAGER
 from rollproof.sandbox.settings import ApiServer, Trouble
 from tests.sandbox.api.conftest import Served, configmap, pod
 
 Serve = Callable[..., Served]
-_LEASE = {
-    "apiVersion": "coordination.k8s.io/v1",
-    "kind": "Lease",
-    "metadata": {"name": "rollproof", "namespace": "shop"},
-}
 _APPLICATION = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "spec": {},
                 "metadata": {"name": "shop", "namespace": "argocd"}}  # fmt: skip
 
@@ -76,15 +70,6 @@ def test_ended_watches_go_on_from_where_they_were(serve: Serve) -> None:
     resumed = watch(served, since=events[-1][1]["metadata"]["resourceVersion"])
     assert next(iter(resumed))[0] == "MODIFIED"
     resumed.close()
-
-
-def test_half_of_the_watches_end(serve: Serve) -> None:
-    served = serve(on_rollout("end-watches", share=0.5))
-    streams = [watch(served, "ConfigMap") for _ in range(4)]
-    served.roll()
-    until(lambda: len(served.server._watches) == 2, "two ended watches")
-    for stream in streams:
-        stream.close()
 
 
 def test_expired_watches_need_a_new_list(serve: Serve) -> None:
@@ -150,53 +135,10 @@ def test_what_is_no_rollout(serve: Serve, deed: Callable[[Served], None]) -> Non
     until(lambda: is_away(served.kube), "the rollout's trouble")
 
 
-def _deed(kube: Kube, name: str) -> None:
-    body: Object = {"metadata": {"annotations": {"note": "1"}}}
-    match name:
-        case "patch":
-            kube.patch("Deployment", "shop", "shop", {"spec": {"replicas": 3}}, how=STRATEGIC)
-        case "delete":
-            kube.delete("ConfigMap", "shop", "shop-config")
-        case "dry":
-            kube.patch("Deployment", "shop", "shop", body, dry_run=True)
-        case "void":
-            kube.patch("Deployment", "shop", "shop", {"spec": {"replicas": 2}})
-        case "lease":
-            kube.create("Lease", "shop", _LEASE)
-            kube.patch("Lease", "shop", "rollproof", body)
-            kube.delete("Lease", "shop", "rollproof")
-        case "application":
-            kube.patch("Application", "argocd", "shop", body)
-        case "somebody else's":
-            path, query = KINDS["ConfigMap"].path("shop", "shop-config"), {"fieldManager": "kubectl-edit"}
-            kube.request("PATCH", path, query=query, body=body, content_type=MERGE)
-            _delete_as(kube, "kubectl/v1.34.4 (linux/amd64)")
-
-
-def _delete_as(kube: Kube, agent: str) -> None:
-    headers = {"Authorization": "Bearer token", "User-Agent": agent}
-    url = f"{kube._client().configuration.host}/api/v1/namespaces/shop/configmaps/shop-config"
-    assert urllib3.request("DELETE", url, headers=headers, retries=False).status == 200
-
-
-@pytest.mark.parametrize("name", ["patch", "delete"])
-def test_a_drift_by_rollproof_is_a_moment(serve: Serve, name: str) -> None:
-    served = _with_objects(serve(ApiServer(on_drift=(Trouble(kind="away", for_s=60),))))
-    _deed(served.kube, name)
-    until(lambda: is_away(served.kube), "the drift's trouble")
-
-
-@pytest.mark.parametrize("name", ["dry", "void", "lease", "application", "somebody else's"])
-def test_what_is_no_drift(serve: Serve, name: str) -> None:
-    served = _with_objects(serve(ApiServer(on_drift=(Trouble(kind="away", for_s=60),))))
-    _deed(served.kube, name)
-    assert served.server._troubles._timers == set()
-
-
 def test_without_settings_nothing_happens(serve: Serve) -> None:
     served = _with_objects(serve())
     served.roll()
-    _deed(served.kube, "patch")
+    served.kube.patch("Deployment", "shop", "shop", {"spec": {"replicas": 3}}, how=STRATEGIC)
     assert served.server._troubles._timers == set()
     assert served.kube.get("Deployment", "shop", "shop")["spec"]["replicas"] == 3
 

@@ -12,7 +12,7 @@ import pytest
 
 from rollproof.sandbox.app.answers import slow_s
 from rollproof.sandbox.settings import App
-from tests.sandbox.app.driven import PATIENCE_S, Pod, ask, eventually
+from tests.sandbox.app.driven import PATIENCE_S, Pod, ask
 
 Start = Callable[..., Pod]
 
@@ -104,12 +104,6 @@ def test_it_listens_after_its_start_and_not_before(start: Start) -> None:
     begun_s = time.monotonic()
     start(App(start_s=0.4))
     assert time.monotonic() - begun_s >= 0.4
-
-
-def test_it_is_ready_some_time_after_it_listens(start: Start) -> None:
-    pod = start(App(start_s=0.0, ready_after_s=0.3))
-    assert pod.ask("/ready").status == 503
-    eventually(lambda: pod.ask("/ready").status == 200)
 
 
 def test_it_crashes_when_told_to(start: Start) -> None:

@@ -109,7 +109,7 @@ def test_a_failing_liveness_probe_restarts_the_container(begin: Begin) -> None:
 
 
 def test_readiness_comes_and_goes_with_the_probe(begin: Begin) -> None:
-    world = begin(Settings(workload=ONE, app=App(ready_after_s=0.5)))
+    world = begin(Settings(workload=ONE))
     world.deploy()
     name = world.pods()[0]["metadata"]["name"]
     [child] = world.processes.running()

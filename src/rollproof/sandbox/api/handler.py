@@ -20,7 +20,7 @@ from rollproof.sandbox.api.kinds import KINDS
 from rollproof.sandbox.api.places import Place, place_of
 from rollproof.sandbox.api.podways import LogOf, pod_log, pod_proxy
 from rollproof.sandbox.api.selectors import Selects, field_selector, label_selector
-from rollproof.sandbox.api.store import Change, Object, Store, StoreError
+from rollproof.sandbox.api.store import Object, Store, StoreError
 from rollproof.sandbox.api.watching import Watch
 from rollproof.sandbox.moments import HARNESS, is_of_app
 
@@ -35,7 +35,7 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What requests need of the server. `wrote` hears of every write that had an effect, `failed` of our bugs."""
+    """What requests need of the server. `failed` hears of our bugs."""
 
     store: Store
     token: str
@@ -44,7 +44,6 @@ class Serving:
     watching: Callable[[Watch], None]
     watched: Callable[[Watch], None]
     is_blind: Callable[[str], bool]
-    wrote: Callable[[Change], None]
     failed: Callable[[BaseException], None]
 
 
@@ -169,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
         if place.kind.name == "Lease" and self._serving.store.get("Lease", place.namespace, place.name) is None:
             self._replace_absent(place, query, item)
             return
-        self._wrote(place, query, lambda: self._serving.store.update(
+        self._json(200, self._serving.store.update(
             item, manager=self._manager(query), subresource=place.subresource, dry_run=_is_dry(query)
         ))  # fmt: skip
 
@@ -185,23 +184,11 @@ class Handler(BaseHTTPRequestHandler):
         body, how = _body(sent, whole=False), self.headers.get("Content-Type", "").partition(";")[0].strip()
         manager = self._manager(query)
         void = self._serving.voids_patches and manager == HARNESS and is_of_app(place.kind.name, place.namespace)
-
-        def patch() -> Object:
-            after = self._serving.store.patch(
-                place.kind.name, place.namespace, place.name, body, how, manager=manager,
-                dry_run=void or _is_dry(query), subresource=place.subresource,
-            )  # fmt: skip
-            return self._found(place) if void else after
-
-        self._wrote(place, query, patch)
-
-    def _wrote(self, place: Place, query: Mapping[str, str], write: Callable[[], Object]) -> None:
-        before = self._serving.store.get(place.kind.name, place.namespace, place.name)
-        after = write()
-        changed = before is None or before["metadata"]["resourceVersion"] != after["metadata"]["resourceVersion"]
-        self._json(200, after)
-        if changed and not _is_dry(query):  # only now: the answer must not be lost by what the write sets off
-            self._serving.wrote(Change("MODIFIED", after, before, place.kind.name, self._manager(query)))
+        after = self._serving.store.patch(
+            place.kind.name, place.namespace, place.name, body, how, manager=manager,
+            dry_run=void or _is_dry(query), subresource=place.subresource,
+        )  # fmt: skip
+        self._json(200, self._found(place) if void else after)
 
     def _delete(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         options = _body(sent) if sent else {}
@@ -215,8 +202,6 @@ class Handler(BaseHTTPRequestHandler):
         if gone is None:
             raise errors.not_found(place.kind, place.name)
         self._json(200, deleted_answer(place.kind, gone))
-        if not dry:
-            self._serving.wrote(Change("DELETED", gone, gone, place.kind.name, self._manager(query)))
 
     def _manager(self, query: Mapping[str, str]) -> str:
         return query.get("fieldManager") or self.headers.get("User-Agent", "unknown").partition("/")[0]

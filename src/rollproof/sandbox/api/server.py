@@ -50,7 +50,7 @@ class ApiServer:
         )  # fmt: skip
         self._serving = Serving(
             store, token, log_of, settings.voids_patches, self._watching, self._watched, self._blind.__contains__,
-            self._troubles.wrote, failed,
+            failed,
         )  # fmt: skip
         self._listener = Listener(port, self._serve)
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -76,7 +76,7 @@ class ApiServer:
             self._stopped = True
         self._troubles.stop()
         self._unsubscribe()
-        self._end_all(1.0)
+        self._end_all()
         self._listener.stop()
 
     def bookmark(self) -> None:
@@ -97,10 +97,10 @@ class ApiServer:
         with self._lock:
             self._watches.discard(watch)
 
-    def _end_all(self, share: float) -> None:
+    def _end_all(self) -> None:
         with self._lock:
             watches = [*self._watches]
-        for watch in watches[: round(len(watches) * share)]:
+        for watch in watches:
             watch.end()
 
     def _away(self) -> None:
@@ -111,16 +111,16 @@ class ApiServer:
             if not self._stopped:
                 self._listener.start()
 
-    def _end_watches(self, trouble: Trouble) -> None:
+    def _end_watches(self, _: Trouble) -> None:
         self._store.await_told()  # a watch that ends has told what made it end
-        self._end_all(trouble.share)
+        self._end_all()
 
-    def _expire_watches(self, trouble: Trouble) -> None:
+    def _expire_watches(self, _: Trouble) -> None:
         self._store.await_told()
         self._store.expire()
-        self._end_all(trouble.share)
+        self._end_all()
 
     def _see_again(self, _: Trouble) -> None:
         self._store.expire()
-        self._end_all(1.0)
+        self._end_all()
         self._blind.clear()

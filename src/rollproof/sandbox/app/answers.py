@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-from rollproof.sandbox.wire.loop import now
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -42,12 +40,11 @@ class Answers:
         self._pod: str = told["pod"]
         self._every: int = app["old_version_every"]
         self._count = 0
-        self.listening_s = 0.0
 
     def to(self, request: Request, path: bytes, hit: dict[str, float], *, last: bool) -> tuple[int, bytes]:
         """Status and bytes of the answer; `hit` are the troubles that have a say in it."""
         self._count += 1
-        old = "old-version" in hit or (self._every > 0 and self._count % self._every == 0)
+        old = self._every > 0 and self._count % self._every == 0
         version = self._old_version if old else self._version
         if "http-500" in hit:
             status, kind, body = 500, _JSON, b'{"error":"internal error"}\n'
@@ -82,7 +79,7 @@ class Answers:
     def _ready(self, version: str) -> tuple[int, bytes, bytes]:
         app = self._app
         good = app["database"] == "ok" or app["ready_status_lies"]
-        if app["never_ready"] or now() < self.listening_s + app["ready_after_s"]:
+        if app["never_ready"]:
             good = False
         body = {"status": "ready" if good else "unready", "version": version}
         if app["database_field"]:

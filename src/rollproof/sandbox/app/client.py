@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
-_RESETS = frozenset(("reset", "reset-reused", "reset-post"))
+_RESETS = frozenset(("reset", "reset-reused"))
 _BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -57,7 +57,7 @@ class Client(Stream):
         if request is None:
             return
         path = request.target.partition(b"?")[0]
-        hit = self._pod.troubles.hit(path, request.method, reused=self._used)
+        hit = self._pod.troubles.hit(path, reused=self._used)
         self._used = True
         if not _RESETS.isdisjoint(hit):
             self.reset()

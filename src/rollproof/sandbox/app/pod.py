@@ -56,7 +56,6 @@ class Pod:
         self.loop.on_signal(signal.SIGTERM, self._terminate)
         self.loop.on_stdin(lambda _: None, rest)
         self._listener.open()
-        self.answers.listening_s = now()
         if (crash_s := self.settings["crash_after_s"]) is not None:
             self.loop.later(crash_s, lambda: os._exit(1))
         say({"listening": True})

@@ -6,7 +6,6 @@ import math
 from functools import partial
 
 from rollproof.sandbox.wire.loop import now, say
-from rollproof.sandbox.wire.share import Share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ class Troubles:
         self._expected: list[dict[str, Any]] = settings["troubles"]
         self._drops: int = settings["drops"]
         self._drops_from_s, self._drops_until_s, self._drops_every_s = math.inf, 0.0, 0.0
-        self._drops_share = Share(1.0)
 
     def rollout_begun(self) -> None:
         """The moment from which they count."""
@@ -41,12 +39,11 @@ class Troubles:
         elif kind == "reload":
             self._reload()
         elif kind == "reload-drop":
-            self._reload_and_drop(for_s, Share(trouble["share"]))
+            self._reload_and_drop(for_s)
         elif kind == "drop-reused":
             self._drops_from_s = now()
             self._drops_until_s = now() + for_s if for_s else math.inf
             self._drops_every_s = for_s / max(1, self._drops)
-            self._drops_share = Share(trouble["share"])
 
     def _reload(self) -> None:
         """Workers are replaced: each connection of the old ones says "close" with its next answer."""
@@ -55,14 +52,14 @@ class Troubles:
         for client in self._worker.clients:
             client.leave()
 
-    def _reload_and_drop(self, for_s: float, share: Share) -> None:
+    def _reload_and_drop(self, for_s: float) -> None:
         """The same, but what runs is cut, and a client that uses its idle connection again within `for_s` is too.
 
         A client that looks before it sends notices a connection that was reset while idle. Those are hit that were
         sound when the client looked, so the reset must come with the request.
         """
         self._reload()
-        chosen = [one for one in self._worker.clients if one.used and share.hits()]
+        chosen = [one for one in self._worker.clients if one.used]
         doomed = [one for one in chosen if not one.busy]
         for client in doomed:
             client.doomed = True
@@ -83,8 +80,6 @@ class Troubles:
         """
         moment_s = now()
         if not self._drops_from_s <= moment_s < self._drops_until_s or not self._drops:
-            return False
-        if not self._drops_share.hits():
             return False
         self._drops -= 1
         self._drops_from_s = moment_s + self._drops_every_s
