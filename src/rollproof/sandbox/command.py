@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rollproof.errors import CannotJudgeError
+from rollproof.errors import CannotJudgeError, InputError
 from rollproof.sandbox.defects import DEFECTS, GROUPS, with_defects
 from rollproof.sandbox.folder import Folder, default_folder
 from rollproof.sandbox.host import HostTroubles, check_has_command
@@ -56,16 +56,24 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
     world = World(settings, Folder(place))
     with _signals(world.cancelled) as hand_to, world.failed.of_threads():
         try:
-            begun_s = time.monotonic()
-            world.start()
-            took_s = time.monotonic() - begun_s
+            took_s = _start(world)
             code = _around(world, command, hand_to) if command else _foreground(world, defects, took_s)
-        except CancelledError:
-            raise CannotJudgeError("interrupted before the sandbox was up") from None
         finally:
             world.stop()
     world.check()
     return code
+
+
+def _start(world: World) -> float:
+    """Seconds until it was up. A Ctrl-C may hit a git as it is born too: what then fails is no fault of the input."""
+    begun_s = time.monotonic()
+    try:
+        world.start()
+    except (CancelledError, InputError):
+        if world.cancelled.is_set():
+            raise CannotJudgeError("interrupted before the sandbox was up") from None
+        raise
+    return time.monotonic() - begun_s
 
 
 def _foreground(world: World, defects: Sequence[str], took_s: float) -> int:

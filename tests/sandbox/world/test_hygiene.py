@@ -62,7 +62,7 @@ def test_ctrl_c_of_a_terminal_at_any_moment_leaves_nobody(sandbox: Start, tmp_pa
     assert one.alive() == []
     assert one.left_files() <= {"lock", "logs"}
     if moment != "while it imports":
-        assert code == (0 if moment == "when it is up" else 3)
+        assert code == (0 if moment == "when it is up" else 3), one.said()
         assert "Traceback" not in one.said()
         assert "itself failed" not in one.said()
 
@@ -86,12 +86,23 @@ def press(one: Sandbox, moment: str, signal_it: Callable[[], None]) -> None:
         until(lambda: one.process.poll() is not None or signal_it(), one.said)
 
 
+def test_a_git_that_a_ctrl_c_has_ended_is_no_bad_input(sandbox: Start, tmp_path: Path) -> None:
+    """As it is born it is in our process group still."""
+    one = sandbox(environ={"PATH": git_script(tmp_path, 'kill -INT "$PPID"\nexit 130')})
+    assert one.ended() == 3, one.said()
+    assert "interrupted before the sandbox was up" in one.said()
+
+
 def slow_git(folder: Path) -> str:
     """A PATH with a git that takes a while, so that a signal can hit it."""
+    return git_script(folder, f'sleep 0.2\nexec {shutil.which("git")} "$@"')
+
+
+def git_script(folder: Path, text: str) -> str:
+    """A PATH on which git is this shell script."""
     script = folder / "bin" / "git"
     script.parent.mkdir()
-    real = shutil.which("git")
-    script.write_text(f'#!/bin/sh\nsleep 0.2\nexec {real} "$@"\n')
+    script.write_text(f"#!/bin/sh\n{text}\n")
     script.chmod(0o755)
     return f"{script.parent}{os.pathsep}{os.environ['PATH']}"
 
