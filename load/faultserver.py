@@ -184,6 +184,8 @@ class _Connection(asyncio.Protocol):
         if harm is ODD["slow-headers"]:
             loop.call_later(0.02, self._write, GOOD[len(harm.data) :])
         if harm.end is End.CLOSE:
+            if self.transport.can_write_eof():  # now: close() alone comes a turn of the loop later
+                self.transport.write_eof()
             self.transport.close()
         elif harm.end is End.RESET and harm.data:
             loop.call_later(0.02, self.reset)  # a reset right away would overtake the bytes
@@ -191,7 +193,10 @@ class _Connection(asyncio.Protocol):
             self.reset()
 
     def _hold_back(self) -> None:
-        """The bytes leave together with the FIN: between them a quick client could send one more request, in vain."""
+        """The bytes leave together with the FIN: between them a quick client could send one more request, in vain.
+
+        Linux holds them for 200 ms at most (tcp(7), TCP_CORK), which a starved machine may need for one turn of the loop.
+        """
         sock = self.transport.get_extra_info("socket")
         if sock is not None and hasattr(socket, "TCP_CORK"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)

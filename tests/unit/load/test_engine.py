@@ -240,8 +240,7 @@ def test_a_connection_that_closes_when_idle_says_so_with_its_last_answer(server:
     """Else a request could be sent in between, and the self-test would count a loss that nobody ordered."""
     server.tell({"harm": {"close-when-idle": 200}})
     assert any(ends_with_its_answer(server) for _ in range(1000))  # until the order has been read
-    apart = sum(not ends_with_its_answer(server) for _ in range(199))
-    assert apart <= 2  # a busy machine can take the processor away for the 200 ms that Linux holds the bytes back
+    assert all(ends_with_its_answer(server) for _ in range(199))
 
 
 def ends_with_its_answer(server: Child) -> bool:
