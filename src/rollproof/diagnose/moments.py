@@ -6,14 +6,14 @@ Watch arrivals are a few milliseconds late, so rules compare with slack; this mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.outcomes import Kind, kinds, was_silence
 from rollproof.core.requests import RequestLog
 
 __all__ = ["Burst", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
@@ -42,9 +42,9 @@ class Burst:
     @property
     def felt_s(self) -> float:
         """The first moment at which it can be told: the end of an attempt, or the sending of one that met silence."""
-        silent = [index for index, name in enumerate(self.log.outcomes) if name.endswith(".timeout")]
-        ended = ~np.isin(self.rows["outcome"], silent) & (self.rows["done_ns"] > 0)
-        return float(np.where(ended, self.rows["done_ns"], self.rows["send_ns"]).min()) / 1e9
+        part = replace(self.log, rows=self.rows)
+        ended = ~was_silence(part) & (part.rows["done_ns"] > 0)
+        return float(np.where(ended, part.rows["done_ns"], part.rows["send_ns"]).min()) / 1e9
 
     def lanes(self) -> set[str]:
         """Names of the lanes that suffered."""
