@@ -2,180 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from recorder import ListRecorder
 from story import NEW, OLD, plan, target
 
-from rollproof.clients.argo import ApplicationState
-from rollproof.clients.repo import Commit, GitError, OtherTagError, PushRefusedError
+from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Outcome
-from rollproof.core.plan import Plan
-from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
-from rollproof.probes.views import DeploymentView, PodView
-from rollproof.release import TAG_KIND, Release, deploy, restore_tag
+from rollproof.core.target import ArgoCd, ReleaseSettings
+from rollproof.release import TAG_KIND, deploy, restore_tag
 from rollproof.release.wait import LegFailedError
-from rollproof.undo import Journal
 
-T = TypeVar("T")
-OURS, OTHERS, OLD_REVISION = "c" * 40, "d" * 40, "0" * 40
-
-
-def pod(name: str, sha: str, *, ready: bool = True, reason: str = "") -> PodView:
-    return PodView(
-        uid=f"uid-{name}", replicaset=f"rs-{sha}", template_hash=f"hash-{sha}", image=f"ghcr.io/shop/web:{sha}",
-        image_id="", phase="Running", ready=ready, ready_since="", terminating=False, node="n", ip="10.0.0.1",
-        restarts=0, reason=reason,
-    )  # fmt: skip
-
-
-def deployment(sha: str, *, updated: int = 2) -> DeploymentView:
-    return DeploymentView(
-        uid="d", generation=2, observed_generation=2, spec_replicas=2, replicas=2, updated=updated, available=2,
-        ready=2, image=f"ghcr.io/shop/web:{sha}", paused=False, deadline_exceeded=False, resource_version="1",
-    )  # fmt: skip
-
-
-SYNCED = ApplicationState(sync_status="Synced", health="Healthy", phase="Succeeded")
-
-
-def at(revision: str, **changes: Any) -> ApplicationState:
-    return replace(SYNCED, **{"sync_revision": revision, "operation_revision": revision, **changes})
-
-
-class View:
-    """The cluster as a script: each poll shows one scene after the other, then the time is over."""
-
-    def __init__(self, *scenes: dict[str, Any]) -> None:
-        self.now: dict[str, Any] = {
-            "application": at(OLD_REVISION), "deployment": deployment(OLD),
-            "pods": {"old-1": pod("old-1", OLD), "old-2": pod("old-2", OLD)},
-        }  # fmt: skip
-        self._scenes = list(scenes)
-
-    def pods(self) -> dict[str, PodView]:
-        return dict(self.now["pods"])
-
-    def away(self) -> str:
-        return str(self.now.get("away", ""))
-
-    def deployment(self) -> DeploymentView:
-        return self.now["deployment"]
-
-    def application(self) -> ApplicationState:
-        return self.now["application"]
-
-    def poll(self, condition: Callable[[], T | None], *, timeout_s: float) -> T | None:
-        del timeout_s
-        while True:
-            value = condition()
-            if value is not None or not self._scenes:
-                return value
-            self.now.update(self._scenes.pop(0))
-
-
-class Repo:
-    def __init__(self, *errors: Exception) -> None:
-        self.current = OLD
-        self.pushed: list[str] = []
-        self._errors = list(errors)
-
-    def head(self) -> str:
-        return OURS
-
-    def tag(self) -> str:
-        return self.current
-
-    def who_changed(self) -> str:
-        return "ddddddd by robot: newer"
-
-    def set_tag(self, sha: str, *, expected: str, message: str) -> Commit:
-        assert sha in message
-        if self.current != expected:
-            raise OtherTagError(self.current, expected, self.who_changed())
-        return Commit(OURS, OLD_REVISION, "overlays/dev/kustomization.yaml", f"newTag: {sha}")
-
-    def revert(self, revision: str, *, message: str) -> Commit:
-        assert revision == OURS
-        assert OLD in message
-        return Commit(OTHERS, OURS, "overlays/dev/kustomization.yaml", f"newTag: {OLD}")
-
-    def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
-        del make
-        if self._errors:
-            raise self._errors.pop(0)
-        self.pushed.append(made.line)
-        self.current = made.line.split()[-1]
-        return made
-
-    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        return (ancestor, descendant) == (OURS, OTHERS)
-
-
-class Argo:
-    asked = 0
-
-    def refresh(self) -> None:
-        self.asked += 1
-
-
-class Kube:
-    def __init__(self) -> None:
-        self.patches: list[Any] = []
-
-    def patch(self, kind: str, namespace: str, name: str, body: Any, **_: Any) -> None:
-        self.patches.append((kind, f"{namespace}/{name}", body))
-
-
-class Prover:
-    def __init__(self, why: str = "") -> None:
-        self.why = why
-
-    def prove(self, pods: Any, expected: str) -> str:
-        del pods, expected
-        return self.why
-
-
-class Store:
-    def __init__(self) -> None:
-        self.lines: list[Any] = []
-
-    def append(self, line: Any) -> None:
-        self.lines.append(line)
-
-    def read(self) -> list[Any]:
-        return []
-
-
-SHORT = plan(
-    target=target(release=ReleaseSettings(deadline_s=0.001), rollback=RollbackSettings(deadline_s=0.001))
-)  # the scenes come at once; when they are over, so is the time
-
-
-class World:
-    def __init__(self, view: View, *, repo: Repo | None = None, prover: Prover | None = None, run: Plan | None = None):
-        self.recorder = ListRecorder()
-        self.repo, self.argo, self.kube, self.store = repo or Repo(), Argo(), Kube(), Store()
-        journal = Journal(self.store, self.recorder)
-        self.release = Release(
-            run or SHORT, kube=self.kube, argo=self.argo, repo=self.repo, view=view, prover=prover or Prover(),
-            recorder=self.recorder, journal=journal,
-        )  # type: ignore[arg-type] # fmt: skip
-
-    def said(self, source: str = "release") -> list[str]:
-        return [event.what for event in self.recorder.events if event.source == source]
-
-
-NEW_PODS = {"new-1": pod("new-1", NEW), "new-2": pod("new-2", NEW)}
-GOOD = (
-    {"application": at(OURS, operation_revision=OLD_REVISION)},
-    {"application": at(OURS)},
-    {"deployment": deployment(NEW, updated=1)},
-    {"deployment": deployment(NEW), "pods": {"old-1": pod("old-1", OLD), **NEW_PODS}},
-    {"pods": NEW_PODS},
+from .scripted import (
+    GOOD,
+    NEW_PODS,
+    OLD_REVISION,
+    OTHERS,
+    OURS,
+    SHORT,
+    Prover,
+    Repo,
+    View,
+    World,
+    at,
+    deployment,
+    pod,
 )
 
 
