@@ -61,7 +61,8 @@ def _new_uid(record: Record) -> bool:
 
 
 def _reloaded(record: Record) -> bool:
-    return re.search(r"ingress: reloads; [1-9]", record.log) is not None
+    told = r"^\S+ \S+ rollproof\.sandbox\.world ingress: reloads; [1-9]"
+    return re.search(told, record.log, re.MULTILINE) is not None
 
 
 def _asked_again(record: Record) -> bool:

@@ -122,6 +122,9 @@ def record(*said: tuple[str, dict[str, Any]], log: str = "") -> Record:
     return Record(tuple({"what": what, "data": data} for what, data in said), log)
 
 
+RELOADS = "2026-11-26 10:40:11,120 rollproof.sandbox.world ingress: reloads;"
+
+
 def backed_off(attempts: int = 6, quiet_s: float = 302.0) -> Record:
     """Eight seconds went by between the plan and the start of a trial."""
     data = {"attempts": attempts, "gap_s": 300.0, "quiet_s": quiet_s}
@@ -141,8 +144,8 @@ def backed_off(attempts: int = 6, quiet_s: float = 302.0) -> Record:
          record(("injected", {"uid": "a"}), ("restored", {"uid": "a"}))),
         ("deleted-object-new-uid", record(("injected", {"uid": "a"}), ("restored", {"uid": "b"})),
          record(("injected", {"uid": "a"}), ("restored", {}))),
-        ("ingress-reload-clean", record(log="ingress: reloads; 12 connections end with their next answer\n"),
-         record(log="ingress: reloads; 0 connections end with their next answer\n")),
+        ("ingress-reload-clean", record(log=f"x\n{RELOADS} 12 connections end with their next answer\n"),
+         record(log=f"x\n{RELOADS} 0 connections end with their next answer\n")),
         ("refresh-lost", record(("refresh-asked", {"count": 2})), record(("refresh-asked", {"count": 1}))),
     ],
 )  # fmt: skip
