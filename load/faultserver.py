@@ -195,7 +195,7 @@ class _Connection(asyncio.Protocol):
     def _hold_back(self) -> None:
         """The bytes leave together with the FIN: between them a quick client could send one more request, in vain.
 
-        Linux holds them for 200 ms at most (tcp(7), TCP_CORK), which a starved machine may need for one turn of the loop.
+        Linux holds them for 200 ms at most (tcp(7), TCP_CORK), and a starved machine may need that for one turn.
         """
         sock = self.transport.get_extra_info("socket")
         if sock is not None and hasattr(socket, "TCP_CORK"):
