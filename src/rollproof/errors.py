@@ -6,7 +6,9 @@
     │   ├── RunFolderError         a run folder that is missing, empty, cut off or of a newer version
     │   └── FenceError             the target's fences, or production, forbid it
     └── CannotJudgeError           exit 3: the request is right, but now is not the time, or rights are missing
-        └── LockedError            another run holds the target
+        ├── LockedError            another run holds the target
+        ├── UnansweredError        a change was asked for and no answer came: it may have been made, or may still be
+        └── OutsideDataError       an API, git, the app or a log said something of a shape that it must not have
 
 Clients add their own (an API's answer, git's refusal) below RollproofError. An exception that is none of these is a
 bug of ours: one line for the user, the rest in a log file, and the run is INCONCLUSIVE.
@@ -20,8 +22,8 @@ A message says who, what was expected and what was seen; `hint` says what to do 
 from __future__ import annotations
 
 __all__ = [
-    "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "RollproofError",
-    "RollproofFailure", "RunFolderError", "TargetFileError",
+    "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "OutsideDataError", "RollproofError",
+    "RollproofFailure", "RunFolderError", "TargetFileError", "UnansweredError",
 ]  # fmt: skip
 
 
@@ -59,6 +61,21 @@ class CannotJudgeError(RollproofError):
 
 class LockedError(CannotJudgeError):
     """Another run is at work on this target."""
+
+
+class UnansweredError(CannotJudgeError):
+    """A change was asked for (a push, a PATCH, a POST, a DELETE) and no answer came.
+
+    Unknown is not "no": the change may have been made, or may still be. Whoever catches this must leave the journal's
+    entry open, and look again later.
+    """
+
+
+class OutsideDataError(CannotJudgeError):
+    """Data from outside (an API object, git's answer, the app's answer, a log line) is not of the shape it must have.
+
+    The message says whose data it was, which field, what was expected and what was seen (shortened).
+    """
 
 
 class RollproofFailure(AssertionError):  # noqa: N818 - it is a verdict, and reads as one in a test report
