@@ -16,6 +16,7 @@ import typer
 
 from rollproof import child
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
+from rollproof.folderfiles import FolderLock
 from rollproof.judging import judge_run, write_reports
 from rollproof.planning import Order, check_order, closed_fence, wanted_target
 from rollproof.reports.console import LiveConsole
@@ -93,7 +94,8 @@ def judge(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run 
     console = LiveConsole()
     with RunFolder.open(_found(run_folder)) as folder:
         report = judge_run(folder)
-        write_reports(folder, report)
+        with FolderLock.take(folder.path, "rollproof judge"):
+            write_reports(folder, report)
     console.verdicts(report, folder=folder.path)
     sys.exit(report.exit_code)
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from rollproof import checkers, diagnose
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result, Verdict, worst
+from rollproof.folderfiles import private
 from rollproof.reports import Report
 from rollproof.reports.allure import write_allure
 from rollproof.reports.html import write_html
@@ -80,7 +82,13 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
 
 
 def write_reports(folder: RunFolder, report: Report) -> None:
-    """verdicts.json first, because the exit code comes from it; then the pages."""
+    """The pages, then verdicts.json: the exit code comes from it, so it is there only if all the rest is."""
+    page = folder.path / "report.html"
+    write_html(page, report)
+    write_junit(folder.path / "junit.xml", report)
+    attachments = (page, *sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path)))
+    with private():
+        write_allure(folder.path / "allure-results", report, attachments)
     folder.write_verdicts(
         report.verdicts,
         result=report.result,
@@ -88,11 +96,10 @@ def write_reports(folder: RunFolder, report: Report) -> None:
         undo=report.undo,
         target_kind=report.platform,
     )
-    page = folder.path / "report.html"
-    write_html(page, report)
-    write_junit(folder.path / "junit.xml", report)
-    attachments = (page, *sorted(folder.path.glob("locust-*.html")))
-    write_allure(folder.path / "allure-results", report, attachments)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> str:

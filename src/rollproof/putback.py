@@ -134,8 +134,9 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
         with Clients.of(loaded) as clients:
             ended = _undo_stored(folder, clients, console)
         folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
-    with suppress(RollproofError), RunFolder.open(path) as folder:  # a damaged timeline cannot be judged any more
-        write_reports(folder, judge_run(folder))
+        with suppress(RollproofError):  # a damaged timeline cannot be judged any more
+            judged = RunFolder.open(path)
+            write_reports(judged, judge_run(judged))
     return _tell(ended, console)
 
 
@@ -143,7 +144,8 @@ def _undo_stored(folder: RunFolder, clients: Clients, console: LiveConsole) -> l
     plan = folder.plan
     journal = Journal(FolderStore(folder.path / "undo.jsonl"), folder)
     if journal.open_entries():
-        RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id).check_undo()
+        lock = RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id)
+        lock.check_undo(run_ended=folder.lock is not None and folder.lock.original)
     tags = {entry.number for entry in journal.open_entries(TAG_KIND)}
 
     def look(ended: list[Undone]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
+from rollproof.folderfiles import open_regular
 
 __all__ = ["DAMAGED", "TABLES", "OtherLayoutError", "read"]
 
@@ -22,7 +23,7 @@ class OtherLayoutError(ValueError):
 
 def read(path: Path) -> RequestLog:
     """The log in the file. Raises OtherLayoutError, or one of DAMAGED: the caller knows what to tell the user."""
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:  # no pickle: it may be a stranger's
+    with open_regular(path) as stream, np.load(stream, allow_pickle=False) as packed:  # no pickle: a stranger's?
         rows, late_ns, meta = packed["rows"], packed["late_ns"], json.loads(str(packed["meta"]))
     if rows.dtype != REQUEST_DTYPE:
         raise OtherLayoutError("the rows have other columns than this version knows")

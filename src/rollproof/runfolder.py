@@ -15,7 +15,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +25,14 @@ from urllib.parse import quote
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from rollproof import requestlog
+from rollproof import folderfiles, requestlog
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import CannotJudgeError, RunFolderError
+from rollproof.folderfiles import FolderLock
 
 __all__ = ["UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
@@ -40,6 +40,7 @@ PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environm
 UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4  # below that, hiding the value would hide half the report
+_JSON_MAX = 16 << 20  # bytes of plan, environment or verdicts
 _EVENT_KEYS = {field.name for field in fields(Event)}
 
 
@@ -79,6 +80,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
+        self.lock: FolderLock | None = None  # held until `close` by whoever writes here
         self.unwritable: UnwritableError | None = None  # from when on the timeline goes on in memory only
 
     # -- a live run ---------------------------------------------------------------------------------------------
@@ -89,12 +91,13 @@ class RunFolder:
     ) -> Self:
         """Make the folder and write the plan: this happens before anything is touched."""
         try:
-            path.mkdir(parents=True, exist_ok=False)
+            folderfiles.make_folder(path)
         except FileExistsError:
             raise RunFolderError(f"run folder {path} exists already", "every run gets a folder of its own") from None
         except OSError as error:
             raise RunFolderError(f"run folder {path} cannot be made: {error.strerror}") from None
         folder = cls(path, plan, listener)
+        folder.lock = FolderLock.take(path, f"the run {plan.run_id}", new=True)
         folder.redact(secrets)
         folder.write_json(PLAN, asdict(plan))
         return folder
@@ -160,7 +163,7 @@ class RunFolder:
         path, data = self.path / TIMELINE, f"{line}\n".encode()
         try:
             if self._timeline is None:
-                self._timeline = path.open("ab", buffering=0)
+                self._timeline = io.FileIO(folderfiles.open_append(path), "ab")
             written = self._timeline.write(data)  # unbuffered: one line is one write, also if we are killed now
             if written == len(data):
                 return
@@ -206,21 +209,20 @@ class RunFolder:
 
     @staticmethod
     def _replace(path: Path, content: bytes) -> None:
-        beside = path.with_name(f".{path.name}.part")
         try:
-            beside.write_bytes(content)
-            beside.replace(path)
+            folderfiles.write_whole(path, content)
         except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
             raise UnwritableError(path, error) from None
 
     def close(self) -> None:
-        """Flush and close the timeline; recording opens it again."""
+        """Flush and close the timeline, which recording opens again, and give the folder free."""
         with self._lock:
             if self._timeline is not None:
                 self._timeline.close()
                 self._timeline = None
+            if self.lock is not None:
+                self.lock.release()
+                self.lock = None
 
     def __enter__(self) -> Self:
         return self
@@ -234,10 +236,13 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
-        """Read a folder. RunFolderError says what is wrong with it: missing, empty, cut off or of a newer version."""
+        """Read a folder. RunFolderError says what is wrong with it: missing, empty, cut off or of a newer version.
+
+        Whoever writes reports into it owns it first: `FolderLock.take`.
+        """
         plan = _read_plan(path)
         events = _read_timeline(path / TIMELINE)
-        stored = _read_json(path / VERDICTS) if (path / VERDICTS).exists() else {}
+        stored = _read_json(path / VERDICTS) if os.path.lexists(path / VERDICTS) else {}
         expected = stored.get("events", 0)
         if len(events) < expected:
             message = f"{path / TIMELINE} is cut off: {len(events)} of {expected} events are left"
@@ -246,8 +251,19 @@ class RunFolder:
 
     @classmethod
     def open_for_undo(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
-        """Only the plan: a damaged timeline must not keep anybody from putting things back."""
-        return cls(path, _read_plan(path), listener)
+        """Only the plan: a damaged timeline must not keep anybody from putting things back.
+
+        LockedError while the run itself, another undo or a judge is at work in the folder.
+        """
+        plan = _read_plan(path)
+        lock = FolderLock.take(path, f"the undo of {plan.run_id}")
+        try:
+            folder = cls(path, plan, listener)
+        except BaseException:
+            lock.release()
+            raise
+        folder.lock = lock
+        return folder
 
     def events(self) -> tuple[Event, ...]:
         """All events so far, in order."""
@@ -270,10 +286,10 @@ class RunFolder:
     def environment(self) -> Mapping[str, Any]:
         """environment.json, or nothing if the run did not come that far."""
         path = self.path / ENVIRONMENT
-        return _read_json(path) if path.exists() else {}
+        return _read_json(path) if os.path.lexists(path) else {}
 
     def _requests_of(self, drill: str, events: Iterable[Event]) -> RequestLog | None:
-        if self._requests_path(drill).exists():
+        if os.path.lexists(self._requests_path(drill)):
             return self.read_requests(drill)
         if any(event.source == "load" and event.what == "stopped" and event.drill == drill for event in events):
             raise RunFolderError(f"{self._requests_path(drill)} is missing, although the drill ran load")
@@ -301,7 +317,7 @@ def _read_plan(path: Path) -> Plan:
         raise RunFolderError(f"run folder {path} does not exist", "`ls reports/` shows the runs")
     if not any(path.iterdir()):
         raise RunFolderError(f"run folder {path} is empty")
-    if not (path / PLAN).exists():
+    if not os.path.lexists(path / PLAN):
         raise RunFolderError(f"{path} is no run folder: it has no {PLAN}")
     document = _read_json(path / PLAN)
     schema = document.get("schema")
@@ -318,11 +334,11 @@ def _read_plan(path: Path) -> Plan:
 
 def _end_of_timeline(path: Path) -> int:
     """The next event's number. Half a line, left by a machine that died, is ended: nothing may be glued to it."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return 1
-    content = path.read_bytes()
+    content = folderfiles.read_whole(path)
     if content and not content.endswith(b"\n"):
-        with path.open("ab") as stream:
+        with io.FileIO(folderfiles.open_append(path), "ab") as stream:
             stream.write(b"\n")
     return content.count(b"\n") + 1
 
@@ -349,7 +365,7 @@ def _read_timeline(path: Path) -> list[Event]:
     if not path.exists():
         raise RunFolderError(f"{path} is missing: there are no facts to judge")
     events: list[Event] = []
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    with io.TextIOWrapper(folderfiles.open_regular(path), encoding="utf-8", errors="replace") as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 event = _event(json.loads(line))
@@ -376,8 +392,8 @@ def _event(line: Mapping[str, Any]) -> Event:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document = json.loads(folderfiles.read_whole(path, size_max=_JSON_MAX))
+    except (OSError, ValueError, RecursionError):
         message = f"{path} is cut off or damaged"
         raise RunFolderError(message, "judge an undamaged copy of the folder") from None
     if not isinstance(document, dict):

@@ -6,14 +6,12 @@ A fence is checked against what a change names, never against what it means; it 
 from __future__ import annotations
 
 import os
-import re
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -105,14 +103,15 @@ class RunLock:
         if found is not None:
             self._refuse_if_alive(found)
 
-    def check_undo(self) -> None:
+    def check_undo(self, *, run_ended: bool) -> None:
         """LockedError while a run is at work here: another one, or the very run that is to be undone.
 
-        Of a holder on this host we know whether its process lives, so that an undo right after kill -9 need not wait.
+        `run_ended`: the process of this run is known to be gone (its folder's lock was free), so that an undo right
+        after kill -9 need not wait. A process id would not tell: it may be another one's in another container.
         """
         found = self.kube.find("Lease", self.namespace, LEASE_NAME)
         holder = str(((found or {}).get("spec") or {}).get("holderIdentity", ""))
-        if found is None or _is_dead(holder):
+        if found is None or (run_ended and holder.startswith(f"{self.run_id} ")):
             return
         self._refuse_if_alive(found)
 
@@ -184,17 +183,6 @@ class RunLock:
             self.held_until_s = asked_s
             found["spec"]["renewTime"] = _micro(_now())
             self.kube.replace("Lease", self.namespace, LEASE_NAME, found)
-
-
-def _is_dead(holder: str) -> bool:
-    """True if the holder's process was on this host and is gone; False also when that cannot be known."""
-    named = re.search(r" on (\S+) \(pid (\d+)\)$", holder)
-    if named is None or named[1] != socket.gethostname():
-        return False
-    try:
-        return b"rollproof" not in Path(f"/proc/{named[2]}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return Path("/proc/self").exists()  # a host without /proc cannot tell
 
 
 def lease_release(kube: Kube, args: Mapping[str, Any]) -> Undone:

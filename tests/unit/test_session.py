@@ -18,7 +18,7 @@ import story
 from fakeapi import FakeApi
 from release.platform import IMAGE, OVERLAY, Platform
 
-from rollproof import putback, session
+from rollproof import folderfiles, putback, session
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
 from rollproof.clients.repo import EnvRepo
@@ -304,14 +304,24 @@ def test_a_step_of_the_wall_clock_during_a_drill_without_load(
 def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """`disk(True)`: nothing more can be written below reports/, as the kernel says it of a full disk."""
     full = False
-    opened = Path.open
+    opened, append, write = Path.open, folderfiles.open_append, folderfiles.write_whole
 
     def refusing(path: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
         if full and "reports" in path.parts and mode[0] in "awx":
             return opened(Path("/dev/full"), mode.replace("x", "w"), *rest, **more)
         return opened(path, mode, *rest, **more)
 
+    def appending(path: Path) -> int:
+        return os.open("/dev/full", os.O_WRONLY) if full else append(path)
+
+    def writing(path: Path, content: bytes) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, content)
+
     monkeypatch.setattr(Path, "open", refusing)
+    monkeypatch.setattr(folderfiles, "open_append", appending)
+    monkeypatch.setattr(folderfiles, "write_whole", writing)
 
     def fill(is_full: bool) -> None:
         nonlocal full
@@ -430,7 +440,6 @@ def test_an_api_server_that_stays_away_is_a_failed_undo(world: World, monkeypatc
     run.close()
     assert world.verdicts()["exit_code"] == 4
     world.api.refusing.clear()
-    monkeypatch.setattr("rollproof.safety._is_dead", lambda _: True)  # the process of the run, which is ours here
     assert undo_stored(world.path, LiveConsole(world.out)) == 0
 
 

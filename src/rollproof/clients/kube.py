@@ -24,7 +24,7 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.stream import portforward
 
-from rollproof.errors import CannotJudgeError, InputError
+from rollproof.errors import CannotJudgeError, InputError, UnansweredError
 
 __all__ = [
     "KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "Object", "SilenceError", "UnreachableError",
@@ -37,6 +37,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 FIELD_MANAGER = "rollproof"
 _STRANGER = "does something else listen there, such as a proxy or a login page?"
 _SHOWN = 80
+_REVIEWS = "accessreviews"  # a POST that only asks
 
 
 class UnreachableError(CannotJudgeError):
@@ -271,7 +272,12 @@ class Kube:
         response = self._send(
             method, path, query=query or {}, body=body, content_type=content_type, timeout_s=self.timeout_s
         )
-        body_read = _read(response)
+        try:
+            body_read = _read(response)
+        except UnreachableError as error:
+            if _changes(method, path, query or {}):
+                raise _unanswered(method, path, str(error)) from None
+            raise
         answer = _json_object(body_read)
         if answer is None:
             what = f"{method} {path} on {self._server}"
@@ -319,6 +325,8 @@ class Kube:
             )  # fmt: skip
         except (urllib3.exceptions.HTTPError, OSError) as error:
             hint = "is the cluster up, and the way to it?"
+            if _changes(method, path, query) and not _never_sent(error):
+                raise _unanswered(method, path, f"{self._server} did not answer: {_short(error)}") from None
             raise UnreachableError(f"{self._server} did not answer: {_short(error)}", hint) from None
 
     def _client(self, *, renew: bool = False) -> Any:
@@ -352,6 +360,21 @@ class Kube:
         if _is_loopback(configuration.host):
             configuration.proxy = None  # as kubectl does: a proxy of the environment cannot reach this machine
         return kubernetes_client.ApiClient(configuration)
+
+
+def _changes(method: str, path: str, query: Mapping[str, str]) -> bool:
+    """Whether a request of that kind, once sent, may have changed something."""
+    return method not in ("GET", "HEAD") and not query.get("dryRun") and not path.endswith(_REVIEWS)
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether there was no connection over which the request could have gone."""
+    return isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
+
+
+def _unanswered(method: str, path: str, said: str) -> UnansweredError:
+    hint = "nobody knows whether it was done, or will be: it is looked for again"
+    return UnansweredError(f"{method} {path}: {said}", hint)
 
 
 def _is_loopback(url: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.clients.repo import GitError, PushRefusedError
-from rollproof.errors import RollproofError
+from rollproof.errors import RollproofError, UnansweredError
 
 __all__ = ["is_away", "patiently"]
 
@@ -25,6 +25,8 @@ def is_away(error: RollproofError) -> bool:
     """Whether the same request may be answered in a moment."""
     if isinstance(error, ApiError):
         return error.status == _BUSY or error.status >= 500
+    if isinstance(error, UnansweredError):
+        return True  # what may be done twice is asked for again: the second look finds what the first one did
     return isinstance(error, UnreachableError | GitError) and not isinstance(error, PushRefusedError)
 
 

@@ -38,6 +38,7 @@ class Child:
         self._process = subprocess.Popen(
             [sys.executable, str(script), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, bufsize=1,
+            umask=0o077,  # its record is in the run folder, which is for its owner only
         )  # fmt: skip
         if self._process.stdin is None or self._process.stdout is None:
             raise LoadError(f"{self.name} has no pipes to talk over")  # cannot be: both were asked for

@@ -16,6 +16,7 @@ from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDe
 from allure_commons.utils import md5, uuid4
 
 from rollproof.core.verdict import Result, Verdict
+from rollproof.folderfiles import read_whole
 from rollproof.reports.model import Report
 from rollproof.reports.words import finding_line, stable_name
 
@@ -31,11 +32,13 @@ _STATUS = {
 
 def write_allure(folder: Path, report: Report, attachments: Iterable[Path] = ()) -> None:
     """Replace `folder` (the run's allure-results) by one result for each verdict; attach the given files to each."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()  # a link that somebody left there is neither emptied nor written through
     logger = AllureFileLogger(str(folder), clean=True)
     attached = []
     for path in attachments:
         source = f"{uuid4()}-attachment{path.suffix}"
-        logger.report_attached_file(str(path), source)
+        logger.report_attached_data(read_whole(path), source)
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         attached.append(Attachment(name=path.name, source=source, type=kind))
     for verdict in report.verdicts:
