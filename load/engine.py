@@ -34,6 +34,7 @@ from load.client import Connection
 from load.dispatcher import Dispatcher
 from load.lanes import Settings
 from load.locustfile import OpenLoop, PreparedEnvironment
+from rollproof.redaction import SECRETS
 
 __all__ = ["main"]
 
@@ -46,9 +47,10 @@ def main(connect: type[Connection] = Connection) -> None:
     try:
         lines = _lines()
         settings = Settings.from_json(json.loads(next(lines)))
+        SECRETS.add(**settings.secrets_known)
         _run(settings, lines, connect)
     except Exception as problem:  # noqa: BLE001 - the parent turns this line into its own error
-        _say({"error": f"{type(problem).__name__}: {problem}"})
+        _say({"error": SECRETS.text(f"{type(problem).__name__}: {problem}")})
         os._exit(1)
     os._exit(0)  # greenlets that still wait for a dead peer must not hold the process
 
@@ -83,7 +85,7 @@ def _run(settings: Settings, lines: Any, connect: type[Connection]) -> None:
     dispatcher.record.write(Path(settings.record), _meta(dispatcher, scheduling, cpu_s, clocks, counted))
     if settings.html:
         page = locust.html.get_html_report(environment, show_download_link=False)
-        Path(settings.html).write_text(page, encoding="utf-8")
+        Path(settings.html).write_text(SECRETS.text(page), encoding="utf-8")
     _say({"done": {"requests": dispatcher.record.count, "failures": dispatcher.record.failed}})
 
 

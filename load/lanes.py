@@ -66,6 +66,7 @@ class Settings:
     in_flight_max: int = 5000
     seed: int = 0
     tls: Tls = field(default_factory=Tls)
+    secrets_known: Mapping[str, Any] = field(default_factory=dict)  # what Redactor.add takes: nothing written holds one
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Settings:

@@ -16,6 +16,7 @@ import numpy as np
 
 from load.client import Attempt
 from rollproof.core.requests import REQUEST_DTYPE
+from rollproof.redaction import SECRETS
 
 __all__ = ["Recorder", "Table"]
 
@@ -78,7 +79,8 @@ class Recorder:
         tables = {"outcomes": self.outcomes.values, "versions": self.versions.values, "pods": self.pods.values}
         temporary = path.with_name(f".{path.name}.part")
         with temporary.open("wb") as file:
-            np.savez_compressed(file, rows=rows, late_ns=late_ns, meta=np.array(json.dumps(meta | tables)))
+            text = json.dumps(meta | SECRETS.value(tables))  # an answer may say what it was sent
+            np.savez_compressed(file, rows=rows, late_ns=late_ns, meta=np.array(text))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from rollproof.errors import InputError, RollproofError
 from rollproof.interrupts import ending_signals
 from rollproof.planning import Order
+from rollproof.redaction import SECRETS
 
 if TYPE_CHECKING:
     from rollproof.runfolder import RunFolder
@@ -84,8 +85,8 @@ def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Pa
             folder.write_text(name, story)
             return folder.path / name
     handle, path = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(story)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(SECRETS.text(story))
     return Path(path)
 
 

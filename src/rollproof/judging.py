@@ -15,6 +15,7 @@ from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result, Verdict, worst
 from rollproof.folderfiles import private
+from rollproof.redaction import SECRETS
 from rollproof.reports import Report
 from rollproof.reports.allure import write_allure
 from rollproof.reports.html import write_html
@@ -40,7 +41,7 @@ def judge_run(folder: RunFolder) -> Report:
     return Report(
         plan=folder.plan,
         facts={**facts, UNDO: at_the_end},
-        verdicts=tuple(verdicts),
+        verdicts=SECRETS.value(tuple(verdicts)),
         result=result,
         exit_code=EXIT_UNDO_FAILED if undo == "failed" else EXIT_CODES[result],
         undo=undo,

@@ -1,13 +1,12 @@
 """RunFolder: the run on disk. It is the Recorder of a live run and the only source of `rollproof judge`.
 
 Append-only while a run lives: an event is on disk before the code that recorded it goes on, so a killed run still tells
-what it did. It must never judge, never overwrite a fact, and never let a secret through: every text is redacted by
-value on its way in. docs/facts.md says which file holds what.
+what it did. It must never judge, never overwrite a fact, and never let a secret through: every text is redacted on its
+way in, before it is serialised. docs/facts.md says which file holds what.
 """
 
 from __future__ import annotations
 
-import base64
 import errno
 import io
 import json
@@ -20,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -31,15 +29,14 @@ from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
-from rollproof.errors import CannotJudgeError, RunFolderError
+from rollproof.errors import CannotJudgeError, InputError, RunFolderError
 from rollproof.folderfiles import FolderLock
+from rollproof.redaction import SECRETS, texts_of
 
 __all__ = ["UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
 PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
 UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
-REDACTED = "[redacted]"
-_SHORTEST_SECRET = 4  # below that, hiding the value would hide half the report
 _JSON_MAX = 16 << 20  # bytes of plan, environment or verdicts
 _EVENT_KEYS = {field.name for field in fields(Event)}
 
@@ -76,7 +73,6 @@ class RunFolder:
         self._listener = listener
         self._events = list(events)
         self._next_seq = _end_of_timeline(path / TIMELINE)
-        self._secrets: tuple[str, ...] = ()
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
@@ -89,7 +85,13 @@ class RunFolder:
     def create(
         cls, path: Path, plan: Plan, *, secrets: Iterable[str] = (), listener: Callable[[Event], None] | None = None
     ) -> Self:
-        """Make the folder and write the plan: this happens before anything is touched."""
+        """Make the folder and write the plan: this happens before anything is touched.
+
+        InputError if the plan would hold a secret: undo and judging need its words as they are.
+        """
+        SECRETS.add(secrets)
+        literal = _literal(plan)
+        SECRETS.keep(literal)
         try:
             folderfiles.make_folder(path)
         except FileExistsError:
@@ -98,23 +100,16 @@ class RunFolder:
             raise RunFolderError(f"run folder {path} cannot be made: {error.strerror}") from None
         folder = cls(path, plan, listener)
         folder.lock = FolderLock.take(path, f"the run {plan.run_id}", new=True)
-        folder.redact(secrets)
         folder.write_json(PLAN, asdict(plan))
         return folder
 
     def redact(self, values: Iterable[str]) -> None:
-        """From now on none of these values is written, plain, in a URL's or in basic auth's encoding."""
-        hidden = {value for value in values if len(value) >= _SHORTEST_SECRET}
-        encoded = {quote(value, safe="") for value in hidden} | {_inside_json(value) for value in hidden}
-        encoded |= {base64.b64encode(value.encode()).decode() for value in hidden}
-        with self._lock:
-            self._secrets = tuple(sorted({*self._secrets, *hidden, *encoded}, key=len, reverse=True))
+        """From now on none of these values is written, in any form."""
+        SECRETS.add(values)
 
     def redacted(self, text: str) -> str:
         """The text without any known secret."""
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return text
+        return SECRETS.text(text)
 
     def record(
         self, source: str, subject: str, what: str, *, outcome: Outcome = Outcome.OK, start_s: float | None = None,
@@ -136,12 +131,12 @@ class RunFolder:
                 wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 drill=self.drill,
                 source=source,
-                subject=subject,
+                subject=SECRETS.text(subject),
                 what=what,
                 outcome=outcome,
-                data=data or {},
+                data=SECRETS.value(data or {}),
             )
-            line = self.redacted(json.dumps(_plain(event), ensure_ascii=False, default=_jsonable))
+            line = json.dumps(_plain(event), ensure_ascii=False, default=_jsonable)
             event = _event(json.loads(line))  # what is judged now is what the file says, and is judged later
             self._append(line)
             self._next_seq += 1
@@ -160,7 +155,7 @@ class RunFolder:
     def _append(self, line: str) -> None:
         if self.unwritable is not None:
             return  # a timeline with a hole in it would be worse than one that ends
-        path, data = self.path / TIMELINE, f"{line}\n".encode()
+        path, data = self.path / TIMELINE, _bytes(f"{line}\n")
         try:
             if self._timeline is None:
                 self._timeline = io.FileIO(folderfiles.open_append(path), "ab")
@@ -191,18 +186,18 @@ class RunFolder:
 
     def write_json(self, name: str, content: object) -> None:
         """A JSON file in the folder, redacted, whole or not at all."""
-        text = json.dumps(content, indent=1, ensure_ascii=False, default=_jsonable)
-        self._replace(self.path / name, (self.redacted(text) + "\n").encode())
+        text = json.dumps(SECRETS.value(content), indent=1, ensure_ascii=False, default=_jsonable)
+        self._replace(self.path / name, _bytes(f"{text}\n"))
 
     def write_text(self, name: str, text: str) -> None:
         """A text file in the folder, redacted, whole or not at all."""
-        self._replace(self.path / name, self.redacted(text).encode())
+        self._replace(self.path / name, _bytes(self.redacted(text)))
 
     def write_requests(self, drill: str, log: RequestLog) -> None:
         """The request log of one drill; no pickle, so that a folder from a stranger can be read safely."""
         meta = {name: getattr(log, name) for name in (*requestlog.TABLES, "control")}
         meta["engine"] = {name: value for name, value in asdict(log.engine).items() if name != "late_ns"}
-        text = self.redacted(json.dumps(meta, default=_jsonable))
+        text = json.dumps(SECRETS.value(meta), default=_jsonable)
         packed = io.BytesIO()
         np.savez_compressed(packed, rows=log.rows, late_ns=log.engine.late_ns, meta=np.array(text))
         self._replace(self._requests_path(drill), packed.getvalue())
@@ -412,5 +407,16 @@ def _jsonable(value: object) -> object:
     return str(value)
 
 
-def _inside_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+def _bytes(text: str) -> bytes:
+    """UTF-8; a lone surrogate, which no encoding has, as JSON's escape."""
+    return text.encode(errors="backslashreplace")
+
+
+def _literal(plan: Plan) -> Mapping[str, Any]:
+    """What undo and judging need of the plan as it is: all but what the touches say about values."""
+    literal = {**asdict(plan), "touches": [(touch.drill, touch.subject) for touch in plan.touches]}
+    for place, text in texts_of(literal):
+        if SECRETS.holds(text):
+            message = f"{place} of the plan holds a secret's value, so nothing could be recorded without printing it"
+            raise InputError(message, "change that secret; nothing was touched")
+    return literal

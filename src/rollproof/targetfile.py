@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rollproof.core.target import Target
 from rollproof.errors import TargetFileError
+from rollproof.redaction import SECRETS, Redactor, texts_of, unhideable
 from rollproof.targetrules import Mistake, broken_rules
 
 __all__ = ["LoadedTarget", "load", "secret_names", "secret_values"]
@@ -32,6 +34,8 @@ _PATHS = (  # fields that name a file on this machine
     ("", "env_file"), ("cluster", "kubeconfig"), ("argocd", "kubeconfig"),
     ("app", "ca_file"), ("app", "client_cert_file"), ("app", "client_key_file"),
 )  # fmt: skip
+_PLAIN_NAME = re.compile(r"(?=[A-Z0-9_]{1,64}$)(?:[A-Z]{1,16}|[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})+)")
+_TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.-]{20,}")  # some servers take one as a user's name
 _EXPECTED = {
     "string_type": "a text in quotes", "float_type": "a number", "int_type": "a whole number",
     "int_from_float": "a whole number", "bool_type": "true or false", "tuple_type": "a list [...]",
@@ -73,13 +77,49 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedTarget:
 
 
 def _with_secrets(path: Path, target: Target, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the target's secrets; what a `cat` of a file leaves at their end is taken off.
+
+    From now on no door of this process lets one of them out.
+    """
     environ = {**_env_file(path, target.env_file), **environ}
-    missing = [Mistake(place, f"environment variable {name} is not set") for place, name in secret_names(target)
+    named = secret_names(target)
+    environ |= {name: environ[name].strip("\r\n") for _, name in named if name in environ}
+    missing = [Mistake(place, f"environment variable {_shown_name(name)} is not set") for place, name in named
                if not environ.get(name)]  # fmt: skip
     if missing:
         hint = f"set it, or put it into {target.env_file}" if target.env_file else "set it, or name an env_file"
         raise _error(path, missing, hint)
+    users = _user_names(target)
+    SECRETS.add(
+        (environ[name] for _, name in named if name not in users or _TOKEN.fullmatch(environ[name])),
+        pairs=[(environ[user], environ[password]) for user, password in _pairs(target)],
+    )
+    SECRETS.keep(target)
+    unusable = [Mistake(place, f"the value of {_shown_name(name)} {why}") for place, name in named
+                if (why := _unusable(target, place, environ[name], is_secret=name not in users))]  # fmt: skip
+    if unusable:
+        raise _error(path, unusable, "its value is not shown; change it where it comes from")
     return MappingProxyType(environ)
+
+
+def _unusable(target: Target, place: str, value: str, *, is_secret: bool) -> str:
+    """Why this value cannot be sent, or not be kept out of the run's files; "" if it can."""
+    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} for character in value):
+        return "has a line break or another character that cannot be sent"
+    if place.startswith("app.headers_env") and not value.isascii():
+        return "has a character that a header cannot carry: only ASCII can"
+    if not is_secret:
+        return ""
+    if why := unhideable(value):
+        return f"{why}; a secret must not be a word or number that a run has to write down"
+    alone = Redactor([value])
+    where = next((found for found, text in texts_of(target) if alone.holds(text)), "")
+    return f"is also in {where}, which must be written down, so that it cannot be hidden" if where else ""
+
+
+def _shown_name(name: str) -> str:
+    """The name of a variable, if it cannot be the secret itself, put into the wrong place."""
+    return name if _PLAIN_NAME.fullmatch(name) else "that this field names (not shown: it may be the secret itself)"
 
 
 def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
@@ -93,8 +133,18 @@ def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
 
 def secret_values(loaded: LoadedTarget) -> tuple[str, ...]:
     """Values that no artifact may hold. User names are not among them: hiding the word "git" would hide the report."""
-    users = {loaded.target.env_repo.username_env, *loaded.target.app.basic_auth_env[:1]}
+    users = _user_names(loaded.target)
     return tuple(loaded.environ[name] for _, name in secret_names(loaded.target) if name not in users)
+
+
+def _user_names(target: Target) -> set[str]:
+    return {target.env_repo.username_env, *target.app.basic_auth_env[:1]}
+
+
+def _pairs(target: Target) -> list[tuple[str, ...]]:
+    """(user, password) of what is sent as basic auth: the names of their variables."""
+    pairs = [(target.env_repo.username_env, target.env_repo.password_env), target.app.basic_auth_env]
+    return [pair for pair in pairs if len(pair) == 2 and all(pair)]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -169,6 +219,10 @@ def _mistake(detail: Any, document: Mapping[str, Any]) -> Mistake:
     expected = _EXPECTED.get(detail["type"])
     if expected is None:
         return Mistake(place, str(detail["msg"]))
+    parts = [str(part) for part in detail["loc"]]
+    if named := next((number for number, part in enumerate(parts, start=1) if part.endswith("_env")), 0):
+        where = ".".join(parts[:named])  # what follows, and what was found, may be the secret itself
+        return Mistake(where, f"{expected} was expected: the name of an environment variable, not a value")
     return Mistake(place, f"{expected} was expected, found {_shown(detail['loc'], document)}")
 
 

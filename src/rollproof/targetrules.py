@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS
@@ -61,6 +61,10 @@ _PATHS = ("health_path", "ready_path", "home_path", "post_path", "slow_path")
 _POINTERS = ("version_pointer", "database_pointer")
 _SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # what an image tag may be
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
+_LONGEST_USER = 32  # of a login name of ssh
+_TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
 _REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
 
 
@@ -131,24 +135,44 @@ def _urls(target: Target) -> Iterator[Mistake]:
     for place, url in asked:
         if (reason := _bad_url(url)) and url.strip():
             yield Mistake(place, reason)
-    repo = target.env_repo.url
-    scp_like = re.fullmatch(r"[\w.-]+@[\w.-]+:.+", repo)
-    parts = _split(repo)
-    if repo.strip() and not scp_like and (parts is None or parts.scheme not in _REPO_SCHEMES):
-        yield Mistake(
-            "env_repo.url", f"must be a git URL ({', '.join(_REPO_SCHEMES)} or git@host:path), found {repo!r}"
-        )
-    if not scp_like and parts is not None and parts.password:
-        yield Mistake("env_repo.url", "holds a password; name an environment variable in env_repo.password_env instead")
+    yield from _repo_url(target.env_repo.url)
+
+
+def _repo_url(url: str) -> Iterator[Mistake]:
+    """A URL travels in arguments, messages and the plan: whatever may be a credential in it is refused, not shown."""
+    place = "env_repo.url"
+    scp_like = re.fullmatch(r"([\w.-]+)@[\w.-]+:.+", url)
+    parts = _split(url)
+    if not url.strip():
+        return
+    if not scp_like and (parts is None or parts.scheme not in _REPO_SCHEMES):
+        schemes = ", ".join(_REPO_SCHEMES)
+        yield Mistake(place, f"must be a git URL ({schemes} or git@host:path), found {_shown(url)}")
+    if scp_like or parts is None:
+        user = scp_like[1] if scp_like else ""
+    else:
+        user = parts.username or ""
+        if parts.password:
+            yield Mistake(place, "holds a password; name an environment variable in env_repo.password_env instead")
+        if parts.query or parts.fragment:
+            yield Mistake(place, f"has a query or a fragment, which may hold a credential; {_VARIABLES_INSTEAD}")
+    over_http = parts is not None and parts.scheme in {"http", "https"}
+    if user and (over_http or len(user) > _LONGEST_USER) and not (parts and parts.password):
+        yield Mistake(place, f"holds a user name, which may be a token; {_VARIABLES_INSTEAD}")
 
 
 def _bad_url(url: str) -> str:
     parts = _split(url)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        return f"must be an http:// or https:// URL with a host, found {url!r}"
-    if parts.username or parts.password:
+    if parts is not None and (parts.username or parts.password):
         return "holds credentials; name environment variables in app.basic_auth_env instead"
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return f"must be an http:// or https:// URL with a host, found {_shown(url)}"
     return "has a query or a fragment; give the address only" if parts.query or parts.fragment else ""
+
+
+def _shown(text: str) -> str:
+    """The text in quotes, unless it has the places where an address may hold a credential."""
+    return "one that may hold a credential (not shown)" if re.search("[@?#]", text) else repr(text)
 
 
 def _split(url: str) -> SplitResult | None:
@@ -165,7 +189,9 @@ def _names(target: Target) -> Iterator[Mistake]:
     for name in _PATHS:
         value = getattr(app, name)
         if value and not value.startswith("/"):
-            yield Mistake(f"app.{name}", f"a path starts with '/', found {value!r}")
+            yield Mistake(f"app.{name}", f"a path starts with '/', found {_shown(value)}")
+        if any(_TELLING.search(key) for key, _ in parse_qsl(value.partition("?")[2], keep_blank_values=True)):
+            yield Mistake(f"app.{name}", "has a credential in its query; send it as a header (app.headers_env)")
     for name in _POINTERS:
         value = getattr(app, name)
         if value and not value.startswith("/"):
@@ -173,15 +199,25 @@ def _names(target: Target) -> Iterator[Mistake]:
     for sha in target.release.shas:
         if text := sha_mistake(sha):
             yield Mistake("release.shas", text)
+    yield from _variables(target)
+    if target.env_repo.overlay.startswith("/") or ".." in target.env_repo.overlay.split("/"):
+        yield Mistake("env_repo.overlay", f"must be a path inside the repository, found {target.env_repo.overlay!r}")
+
+
+def _variables(target: Target) -> Iterator[Mistake]:
+    app = target.app
     variables = [("env_repo.username_env", target.env_repo.username_env)]
     variables += [("env_repo.password_env", target.env_repo.password_env)]
-    variables += [(f"app.headers_env.{header}", name) for header, name in app.headers_env.items()]
+    for header in app.headers_env:
+        if not _HEADER.fullmatch(header):  # the value itself may stand there: never shown
+            yield Mistake("app.headers_env", "a key must be the name of a header, its value that of a variable")
+    variables += [
+        (f"app.headers_env.{header}", name) for header, name in app.headers_env.items() if _HEADER.fullmatch(header)
+    ]
     variables += [("app.basic_auth_env", name) for name in app.basic_auth_env]
     for place, name in variables:
         if name and not _VARIABLE.fullmatch(name):  # it is probably the secret itself: never shown
             yield Mistake(place, "must be the name of an environment variable, not a value")
-    if target.env_repo.overlay.startswith("/") or ".." in target.env_repo.overlay.split("/"):
-        yield Mistake("env_repo.overlay", f"must be a path inside the repository, found {target.env_repo.overlay!r}")
 
 
 def _fences(target: Target) -> Iterator[Mistake]:

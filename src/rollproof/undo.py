@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rollproof.core.event import Outcome, Recorder
-from rollproof.errors import RollproofError, RunFolderError
+from rollproof.errors import CannotJudgeError, RollproofError, RunFolderError
+from rollproof.redaction import SECRETS, texts_of
 
 __all__ = ["Entry", "FolderStore", "Handler", "Journal", "JournalStore", "Undone", "replay"]
 
@@ -135,7 +136,13 @@ class Journal:
                 self._entries[number] = Entry(number, old.kind, old.subject, old.args, str(line["state"]))
 
     def write(self, kind: str, subject: str, args: Mapping[str, Any]) -> Entry:
-        """Note a change BEFORE it is made. When this returns it survives a crash; when it raises, do not change."""
+        """Note a change BEFORE it is made. When this returns it survives a crash; when it raises, do not change.
+
+        CannotJudgeError if what undo needs holds a secret: it must be written as it is, and must not be written.
+        """
+        if any(SECRETS.holds(text) for _, text in texts_of(args)):
+            message = f"{subject} holds the value of a secret, which the undo journal must not; it was not changed"
+            raise CannotJudgeError(message, "keep secrets in a Secret; or leave this drift out (drift.trials)")
         with self._lock:
             entry = Entry(max(self._entries, default=0) + 1, kind, subject, args)
             self._store.append({key: value for key, value in asdict(entry).items() if key != "state"})

@@ -24,6 +24,7 @@ from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.stream import portforward
 
+from rollproof.clients.credentials import learn_configuration, learn_kubeconfig, learn_objects
 from rollproof.errors import CannotJudgeError, InputError, UnansweredError
 
 __all__ = [
@@ -284,6 +285,7 @@ class Kube:
             raise UnreachableError(
                 f"{what} was answered {response.status} with no JSON object: {_first(body_read)}", _STRANGER
             )
+        learn_objects(answer)
         return answer
 
     @property
@@ -340,6 +342,7 @@ class Kube:
         if self.kubeconfig and not Path(self.kubeconfig).exists():
             hint = "cluster.kubeconfig in the target file names it; `make lab` or `make sandbox` writes theirs"
             raise InputError(f"kubeconfig {where} does not exist", hint)
+        learn_kubeconfig(self.kubeconfig)
         try:
             configuration = kubernetes_client.Configuration()
             configuration.connection_pool_maxsize = 32
@@ -357,6 +360,7 @@ class Kube:
             raise InputError(
                 f"{where} is not a kubeconfig: {said}", "see cluster.kubeconfig in the target file"
             ) from None
+        learn_configuration(configuration)
         if _is_loopback(configuration.host):
             configuration.proxy = None  # as kubectl does: a proxy of the environment cannot reach this machine
         return kubernetes_client.ApiClient(configuration)

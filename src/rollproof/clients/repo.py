@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import CannotJudgeError, InputError
+from rollproof.redaction import SECRETS
 
 __all__ = ["Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError"]
 
@@ -96,6 +97,7 @@ class EnvRepo:
             for name in (target.username_env, target.password_env)
             if name and (value := self._secret(environ, name))
         )
+        SECRETS.add(self._secrets[-1:] if target.password_env else ())
         self._environ = self._git_environ(environ)
         self._folder = Path(tempfile.mkdtemp(prefix="rollproof-env-"))
         self._cloned = False
@@ -318,9 +320,7 @@ class EnvRepo:
 
     def _said(self, done: subprocess.CompletedProcess[str]) -> str:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("hint:")]
-        text = " / ".join(lines[-4:])
-        for secret in self._secrets:
-            text = text.replace(secret, "[redacted]")
+        text = SECRETS.told(" / ".join(lines[-4:]))
         return text or f"exit {done.returncode}"
 
     def _git_environ(self, environ: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from rollproof.errors import CannotJudgeError
+from rollproof.redaction import SECRETS
 
 __all__ = ["Child", "LoadError"]
 
@@ -131,4 +132,4 @@ class Child:
             return ""
         self._stderr.seek(0)
         lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
-        return "its last words: " + " | ".join(lines[-3:]) if lines else ""
+        return SECRETS.told("its last words: " + " | ".join(lines[-3:])) if lines else ""

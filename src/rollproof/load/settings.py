@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from rollproof.core.target import App, Control, Traffic
 from rollproof.load.child import LoadError
+from rollproof.redaction import SECRETS
 
 __all__ = ["CONTROL", "session_settings"]
 
@@ -40,6 +41,7 @@ def session_settings(
         "version_pointer": app.version_pointer,
         "served_by_header": app.served_by_header,
         "seed": seed,
+        "secrets_known": SECRETS.known(),
         "tls": {
             "ca_file": app.ca_file,
             "client_cert_file": app.client_cert_file,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rollproof import folderfiles
+from rollproof.redaction import SECRETS
 
 __all__ = ["write_whole"]
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Write beside the target and rename: a reader sees the old file or the new one."""
+    """Write beside the target and rename: a reader sees the old file or the new one. No secret gets into either."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    folderfiles.write_whole(path, content.encode())
+    folderfiles.write_whole(path, SECRETS.text(content).encode(errors="backslashreplace"))

@@ -40,7 +40,7 @@ def test_a_section_that_does_not_exist_is_an_error() -> None:
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_rollproof_takes_every_defects_file(name: str, tmp_path: Path) -> None:
-    (tmp_path / "credentials.env").write_text("GIT_USERNAME=a\nGIT_PASSWORD=b\n")
+    (tmp_path / "credentials.env").write_text("GIT_USERNAME=a\nGIT_PASSWORD=b-7c1\n")
     path = tmp_path / "target.toml"
     path.write_text(target_text(with_defects([name], Settings()), str(tmp_path), Ports()))
     assert targetfile.load(path).target.name == "sandbox"

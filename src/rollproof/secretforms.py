@@ -1,0 +1,165 @@
+"""The forms that a secret takes in texts: what it is encoded to, and how an escaped text is read back.
+
+Encodings that mix with their surroundings (percent, backslashes of JSON, Python and shells, HTML) are taken off the
+text, layer by layer; those that change every character (base64, hex) are put onto the secret. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import shlex
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote_plus
+
+__all__ = ["Layer", "encoded_forms", "layers_below", "pair_forms"]
+
+_PERCENT = r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
+_BACKSLASH = (
+    r"(?P<bytes>(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-3][0-7]{2})+)"
+    r"|(?P<unit>(?:\\u[0-9A-Fa-f]{4})+)"
+    r"|\\U(?P<wide>[0-9A-Fa-f]{8})"
+    r"|\\u\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
+    r"|\\(?P<sign>[^A-Za-z0-9]|[abfnrtv])"
+)
+_ENTITY = r"(?P<entity>&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};|amp|lt|gt|quot))"
+_KINDS = {"%": re.compile(_PERCENT), "\\": re.compile(_BACKSLASH, re.DOTALL), "&": re.compile(_ENTITY)}
+_ALL = re.compile(f"{_PERCENT}|{_BACKSLASH}|{_ENTITY}", re.DOTALL)
+_SIGNS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A text with one layer of escapes taken off, and where each of its characters stood in the original text.
+
+    It consists of pieces, which begin at `offsets`: stretches of plain text, and what one escape stood for.
+    """
+
+    text: str
+    offsets: tuple[int, ...]
+    origins: tuple[tuple[int, int], ...]  # where each piece begins in the text above, and its length there; 0: plain
+
+    def span(self, begin: int, end: int) -> tuple[int, int]:
+        """The stretch of the text above that `text[begin:end]` came from."""
+        first, last = (bisect_right(self.offsets, offset) - 1 for offset in (begin, end - 1))
+        start, length = self.origins[first]
+        above = start if length else start + begin - self.offsets[first]
+        start, length = self.origins[last]
+        return above, start + length if length else start + end - self.offsets[last]
+
+
+def layers_below(text: str) -> Iterator[Layer]:
+    """The text with one layer of escapes taken off: of all kinds at once, and of each kind that is there by itself.
+
+    By itself, because a secret may hold a character that escapes begin with: in `\\&quot;` only one of them is one.
+    """
+    there = [kind for kind in _KINDS if kind in text]
+    for escape in ([_ALL] if there else []) + ([_KINDS[kind] for kind in there] if len(there) > 1 else []):
+        layer = _unescaped(text, escape)
+        if layer is not None:
+            yield layer
+
+
+def _unescaped(text: str, escape: re.Pattern[str]) -> Layer | None:
+    parts: list[str] = []
+    offsets: list[int] = []
+    origins: list[tuple[int, int]] = []
+    length = at = 0
+    for match in escape.finditer(text):
+        if match.start() > at:
+            parts.append(text[at : match.start()])
+            offsets.append(length)
+            origins.append((at, 0))
+            length += match.start() - at
+        place = match.start()
+        for piece, size in _pieces(match):
+            parts.append(piece)
+            offsets.append(length)
+            origins.append((place, size))
+            length += len(piece)
+            place += size
+        at = match.end()
+    if not parts:
+        return None
+    parts.append(text[at:])
+    offsets.append(length)
+    origins.append((at, 0))
+    return Layer("".join(parts), tuple(offsets), tuple(origins))
+
+
+def _pieces(match: re.Match[str]) -> Iterator[tuple[str, int]]:
+    """Each character of an escape (or of a run of them) with the length of what it was written as."""
+    text, kind = match[0], match.lastgroup
+    if kind == "percent":
+        yield from _characters(bytes.fromhex(text.replace("%", "")), 3)
+    elif kind == "bytes":
+        octets = bytes.fromhex(text.replace("\\x", "")) if text[1] == "x" else bytes(
+            int(octet, 8) & 255 for octet in text.split("\\")[1:]
+        )  # fmt: skip
+        yield from _characters(octets, 4)
+    elif kind == "unit":
+        units = bytes.fromhex(text.replace("\\u", ""))
+        for character in units.decode("utf-16-be", "surrogatepass"):
+            yield character, 12 if ord(character) > 0xFFFF else 6
+    elif kind in {"wide", "braced"}:
+        number = int(match[kind], 16)
+        yield chr(number) if number <= 0x10FFFF else text, len(text)
+    elif kind == "sign":
+        yield _SIGNS.get(match[kind], match[kind]), 2
+    elif (character := html.unescape(text)) != text:
+        yield character, len(text)
+    else:
+        yield from ((letter, 1) for letter in text)
+
+
+def _characters(octets: bytes, size: int) -> Iterator[tuple[str, int]]:
+    """UTF-8 if it is that, else Latin-1: Python's repr of a text writes \\xf6, of bytes \\xc3\\xb6."""
+    try:
+        for character in octets.decode():
+            yield character, size * len(character.encode())
+    except UnicodeDecodeError:
+        for character in octets.decode("latin-1"):
+            yield character, size
+
+
+def encoded_forms(value: str) -> Iterator[str]:
+    """What the value is turned into where every character changes, and the few spellings that no layer takes off."""
+    octets = value.encode(errors="surrogatepass")
+    yield value
+    yield from (unicodedata.normalize(form, value) for form in ("NFC", "NFD"))
+    yield octets.decode("latin-1")  # a header's bytes, read as headers are
+    yield value.replace(" ", "+")
+    yield quote_plus(value).replace("%2B", "+")
+    for doubled in ("'", '"'):
+        yield value.replace(doubled, doubled * 2)
+    quoted = shlex.quote(value)
+    yield quoted[1:-1] if quoted != value else value
+    yield value.replace("'", "'''")  # the shell's '\'' with its backslash taken off
+    for joint in ("", ":", " ", "-"):
+        pairs = joint.join(f"{octet:02x}" for octet in octets)
+        yield from (pairs, pairs.upper())
+    yield from _base64(octets)
+
+
+def pair_forms(user: str, password: str) -> Iterator[str]:
+    """Basic auth's forms of a user and a password."""
+    yield from _base64(f"{user}:{password}".encode(errors="surrogatepass"))
+
+
+def _base64(octets: bytes) -> Iterator[str]:
+    """Whole, with and without padding, in both alphabets; and what is left of it inside of a longer text."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        whole = encode(octets).decode()
+        yield whole
+        yield whole.rstrip("=")
+        for shift, first in (
+            (0, 0),
+            (1, 2),
+            (2, 3),
+        ):  # characters that hold bits of the value's neighbours are left out
+            shifted = encode(bytes(shift) + octets).decode()
+            yield shifted[first : (shift + len(octets)) * 8 // 6]
