@@ -1,21 +1,20 @@
 """The ingress's access log, read for one thing: requests that the ingress tried again so that no client saw a failure.
 
-A retried request has more than one upstream in its line. If its final status is good, the failure was MASKED: the
-client is clean, the rollout is not. Only lines of our own requests count, told by the request id's prefix. Parsing is
-pure; it must never guess: a log in another format, or one that lacks requests that were answered (it was rotated), is
+If the final status of such a request is good, the failure was MASKED: the client is clean, the rollout is not. Only
+lines of our own requests count, told by the request id's prefix. Parsing is pure (core.accesslog) and must never
+guess: a log that does not say of each answered request how often it was tried (another format, no address, rotated) is
 "unreadable", not "nothing was retried".
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from rollproof.clients.kube import Kube
+from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.accesslog import FORMATS, AccessLine, read_line
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outcomes import Kind, kinds, lane_mask
 from rollproof.core.requests import RequestLog
@@ -28,13 +27,16 @@ _IDS_MAX = 50
 _SHARE_MIN = 0.99  # of the answered requests must be in the log
 _LATE_S = 1.0  # a log that is gathered from elsewhere may come a little later
 _MARGIN_S = 5  # the log is asked by whole seconds and by the cluster's clock
-_ID_KEYS = ("id", "request_id", "req_id", "reqId", "x_request_id")
-_UPSTREAM_KEYS = ("upstream", "upstream_addr", "upstreamAddr")
+_ENDED = ("Succeeded", "Failed")
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """What the log says about our requests: `matched` of `lines` were ours, and these are their ids."""
+    """What the log says about our requests: `matched` of `lines` were ours, and these are their ids.
+
+    `mute` are the ids of those of which no line says how often they were tried, `formats` what their lines look like.
+    """
 
     lines: int = 0
     matched: int = 0
@@ -43,44 +45,72 @@ class Retries:
     masked: int = 0
     retried_ids: tuple[str, ...] = ()
     upstreams: Counter[str] = field(default_factory=Counter)  # first upstreams of retried requests: those that failed
+    mute: frozenset[str] = frozenset()
+    formats: frozenset[str] = frozenset()
 
 
-def count_retries(lines: Iterable[str], prefix: str) -> Retries:
-    """Count in JSON lines; lines of other shapes and of other people's requests are skipped."""
-    total = retried = masked = 0
-    ours: list[str] = []
-    ids: list[str] = []
-    failed: Counter[str] = Counter()
+def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = frozenset()) -> Retries:
+    """Count what the lines say; other people's requests are skipped.
+
+    `answered` are the ids with a good answer as the client saw it, for lines without a status of their own.
+    """
+    total = 0
+    said: dict[str, list[AccessLine]] = {}
     for line in lines:
         total += 1
-        if prefix not in line:
-            continue
-        entry = _entry(line)
-        request = _first(entry, _ID_KEYS)
-        if not request.startswith(prefix):
-            continue
-        ours.append(request)
-        upstreams = [part.strip() for part in _first(entry, _UPSTREAM_KEYS).replace(" : ", ",").split(",")]
-        if len(upstreams) < 2:
-            continue
-        retried += 1
-        masked += _good(entry.get("status"))
-        ids.append(request)
-        failed.update(upstreams[:-1])
-    return Retries(total, len(ours), frozenset(ours), retried, masked, tuple(ids[:_IDS_MAX]), failed)
+        read = read_line(line, prefix)
+        if read is not None:
+            said.setdefault(read.request_id, []).append(read)
+    retried = {
+        request: [one for one in entries if (one.tries or 0) > 1]
+        for request, entries in said.items()
+        if any((one.tries or 0) > 1 for one in entries)
+    }
+    mute = [one for request, entries in said.items() if request not in retried for one in _mute(entries)]
+    good = [
+        request
+        for request, entries in retried.items()
+        if any(request in answered if one.good is None else one.good for one in entries)
+    ]
+    return Retries(
+        lines=total,
+        matched=sum(len(entries) for entries in said.values()),
+        ids=frozenset(said),
+        retried=len(retried),
+        masked=len(good),
+        retried_ids=tuple(list(retried)[:_IDS_MAX]),
+        upstreams=Counter(server for entries in retried.values() for one in entries for server in one.failed),
+        mute=frozenset(one.request_id for one in mute),
+        formats=frozenset(one.format for one in mute),
+    )
+
+
+def _mute(entries: list[AccessLine]) -> list[AccessLine]:
+    """The lines of one request that should say how often it was tried, and do not; each proxy on the way must say."""
+    access = [one for one in entries if one.access] or entries
+    return [one for one in access if one.tries is None]
 
 
 def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
-    """The last `since_s` seconds of every ingress pod's log."""
+    """The last `since_s` seconds of every ingress pod's log; of all its containers where none is named."""
     lines: list[str] = []
     pods = kube.list("Pod", ingress.namespace, labels=ingress.selector)["items"]
     for pod in pods:
-        container = ingress.container or str(pod["spec"]["containers"][0]["name"])
-        text = kube.pod_log(
-            ingress.namespace, str(pod["metadata"]["name"]), container, since_s=int(since_s) + _MARGIN_S
-        )
-        lines.extend(text.splitlines())
+        for container in [ingress.container] if ingress.container else _containers(pod):
+            name = str(pod["metadata"]["name"])
+            try:
+                text = kube.pod_log(ingress.namespace, name, container, since_s=int(since_s) + _MARGIN_S)
+            except ApiError:
+                if (pod.get("status") or {}).get("phase") not in _ENDED:
+                    raise
+                continue  # its log may be gone with its containers; what it had is then missed in the whole
+            lines.extend(text.splitlines())
     return lines
+
+
+def _containers(pod: Object) -> list[str]:
+    named = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER)
+    return [str(named)] if named else [str(one["name"]) for one in pod["spec"]["containers"]]
 
 
 def answered_ids(log: RequestLog) -> frozenset[str]:
@@ -98,30 +128,34 @@ def record_retries(kube: Kube, ingress: Ingress, recorder: Recorder, *, log: Req
         return
     prefix, answered = log.engine.request_id_prefix, answered_ids(log)
     try:
-        retries = count_retries(read_log(kube, ingress, since_s=since_s), prefix)
+        retries = count_retries(read_log(kube, ingress, since_s=since_s), prefix, answered)
         if _lacks(retries, answered):
             time.sleep(_LATE_S)
-            retries = count_retries(read_log(kube, ingress, since_s=since_s + _LATE_S), prefix)
+            retries = count_retries(read_log(kube, ingress, since_s=since_s + _LATE_S), prefix, answered)
     except RollproofError as error:
         _unreadable(recorder, str(error))
         return
     if not retries.matched:
         reason = f"none of {retries.lines} lines holds an id that begins with {prefix!r}: JSON lines with id, upstream "
-        _unreadable(recorder, f"{reason}and status are needed")
+        _unreadable(recorder, f"{reason}and status are needed", retries)
+        return
+    mute = retries.mute & answered
+    if mute:
+        _unreadable(recorder, _why_mute(retries, len(mute), len(answered)), retries)
         return
     found = len(retries.ids & answered)
     if _lacks(retries, answered):
         what = f"only {found:,} of {len(answered):,} answered requests are in it ({found / len(answered):.1%})"
         there = f"; of those that are, {retries.masked} were masked" if retries.masked else ""
         hint = f"{_SHARE_MIN:.0%} are needed: was it rotated, or does ingress.selector miss a pod?"
-        _unreadable(recorder, f"{what}{there}; {hint}")
+        _unreadable(recorder, f"{what}{there}; {hint}", retries)
         return
     recorder.record(
         "ingress", "Ingress", "log",
         data={
             "lines": retries.lines, "matched": retries.matched, "answered": len(answered), "found": found,
-            "retried": retries.retried, "masked": retries.masked, "retried_ids": retries.retried_ids,
-            "upstreams": dict(retries.upstreams),
+            "readable": len(retries.ids - retries.mute), "retried": retries.retried, "masked": retries.masked,
+            "retried_ids": retries.retried_ids, "upstreams": dict(retries.upstreams),
         },
     )  # fmt: skip
 
@@ -130,24 +164,19 @@ def _lacks(retries: Retries, answered: frozenset[str]) -> bool:
     return len(retries.ids & answered) < _SHARE_MIN * len(answered)
 
 
-def _unreadable(recorder: Recorder, reason: str) -> None:
-    recorder.record("ingress", "Ingress", "log-unreadable", outcome=Outcome.UNKNOWN, data={"reason": reason})
+def _why_mute(retries: Retries, mute: int, answered: int) -> str:
+    needs = {form.name: form.needs for form in FORMATS}
+    wanted = "; ".join(needs[name] for name in sorted(retries.formats) if name in needs)
+    there = f"; of the others, {retries.masked} were masked" if retries.masked else ""
+    said = f"the lines of {mute:,} of {answered:,} answered requests do not say how often the ingress tried them"
+    return (
+        f"{said}{there}; they look like {', '.join(sorted(retries.formats))}, where it takes {wanted or 'a JSON line'}"
+    )
 
 
-def _entry(line: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line[max(0, line.find("{")) :])
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
-
-
-def _first(entry: dict[str, Any], keys: tuple[str, ...]) -> str:
-    return next((str(entry[key]) for key in keys if entry.get(key)), "")
-
-
-def _good(status: object) -> bool:
-    try:
-        return int(str(status)) < 500
-    except ValueError:
-        return False
+def _unreadable(recorder: Recorder, reason: str, retries: Retries | None = None) -> None:
+    data: dict[str, object] = {"reason": reason}
+    if retries is not None:
+        data |= {"lines": retries.lines, "matched": retries.matched, "readable": len(retries.ids - retries.mute)}
+        data |= {"retried": retries.retried, "masked": retries.masked}
+    recorder.record("ingress", "Ingress", "log-unreadable", outcome=Outcome.UNKNOWN, data=data)

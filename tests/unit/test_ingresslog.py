@@ -11,10 +11,11 @@ from builders import Requests
 from recorder import ListRecorder
 
 from rollproof import ingresslog
+from rollproof.clients.kube import ApiError
 from rollproof.core.event import Outcome
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import Ingress
-from rollproof.ingresslog import answered_ids, count_retries, record_retries
+from rollproof.ingresslog import answered_ids, count_retries, read_log, record_retries
 
 
 def line(identity: str, upstream: str = "10.0.0.1:80", status: object = 200) -> str:
@@ -127,3 +128,91 @@ def test_a_log_without_our_requests_says_what_it_needs(look: Look) -> None:
     what, _, data = look("GET / 200\n")
     assert what == "log-unreadable"
     assert "JSON lines with id, upstream and status are needed" in data["reason"]
+
+
+# -- does it say how often each request was tried? --------------------------------------------------------------------
+
+RETRIED = "10.0.0.9:80, 10.0.0.1:80"
+
+
+def test_a5_log_without_an_address_is_unreadable(look: Look) -> None:
+    """The ingress did retry, and its lines have no field that could say so."""
+    lines = "\n".join(json.dumps({"id": one, "status": 200, "bytes": 61}) for one in IDS)
+    what, outcome, data = look(lines)
+    assert (what, outcome) == ("log-unreadable", Outcome.UNKNOWN)
+    assert f"the lines of {len(IDS):,} of {len(IDS):,} answered requests do not say how often" in data["reason"]
+    assert "upstream_addr ($upstream_addr) with addresses" in data["reason"]
+    assert (data["matched"], data["readable"], data["masked"]) == (len(IDS), 0, 0)
+
+
+def test_a5_one_answered_request_whose_line_is_silent_makes_the_log_unreadable(look: Look) -> None:
+    """One in a hundred may be missing; but a line that is there and has no address may be that of any retry."""
+    what, _, data = look(text(IDS[1:], line(IDS[0], "shop-web-80")))
+    assert what == "log-unreadable"
+    assert data["readable"] == len(IDS) - 1
+
+
+def test_a5_what_is_known_to_be_masked_is_told_of_an_unreadable_log(look: Look) -> None:
+    what, _, data = look(text(IDS[2:], line(IDS[0], "shop-web-80"), line(IDS[1], RETRIED)))
+    assert (what, data["masked"]) == ("log-unreadable", 1)
+    assert "of the others, 1 were masked" in data["reason"]
+
+
+def test_a5_silent_lines_of_requests_that_got_no_good_answer_do_not_matter(look: Look) -> None:
+    """nginx asked nobody for them: they are failures already."""
+    failed = [LOAD.request_id(int(k)) for k in LOAD.rows["k"][LOAD.rows["outcome"] != 0]]
+    assert failed
+    what, _, data = look(text(IDS, *(line(one, "-", 503) for one in failed)))
+    assert (what, data["readable"], data["matched"]) == ("log", len(IDS), len(IDS) + len(failed))
+
+
+def test_a6_a_retry_in_a_line_without_a_status_is_masked_if_the_client_got_its_answer() -> None:
+    lines = [json.dumps({"id": f"rp1-{n}", "upstream_addr": RETRIED}) for n in (1, 2)]
+    found = count_retries(lines, "rp1-", frozenset({"rp1-1"}))
+    assert (found.retried, found.masked) == (2, 1)
+
+
+def test_a6_two_proxies_in_a_row_must_both_say_how_often_they_tried() -> None:
+    front = json.dumps({"id": "rp1-1", "response_code": 200, "response_flags": "-", "upstream_host": "10.0.0.1:80"})
+    assert count_retries([line("rp1-1"), front], "rp1-").mute == {"rp1-1"}
+    assert count_retries([line("rp1-1"), '{"msg": "handled", "trace": "rp1-1"}'], "rp1-").mute == frozenset()
+    assert count_retries([line("rp1-1", RETRIED), front], "rp1-").mute == frozenset()
+
+
+class Pods:
+    """Ingress pods by their containers; the log of an evicted one is gone."""
+
+    def __init__(self, *pods: Mapping[str, Any]) -> None:
+        self.pods = pods
+        self.asked: list[tuple[str, str]] = []
+
+    def list(self, *_: str, **__: str) -> Mapping[str, Any]:
+        return {"items": list(self.pods)}
+
+    def pod_log(self, _: str, name: str, container: str, **__: int) -> str:
+        self.asked.append((name, container))
+        if name == "evicted":
+            raise ApiError("container is not there", status=400, reason="BadRequest")
+        return f"{container}\n"
+
+
+def pod(name: str, *containers: str, phase: str = "Running", **annotations: str) -> Mapping[str, Any]:
+    metadata = {"name": name, "annotations": {key.replace("_", "/"): value for key, value in annotations.items()}}
+    return {
+        "metadata": metadata, "spec": {"containers": [{"name": one} for one in containers]}, "status": {"phase": phase},
+    }  # fmt: skip
+
+
+def test_a10_the_ingresss_container_is_not_the_first_but_the_one_that_is_named_or_each() -> None:
+    marked = {"kubectl.kubernetes.io_default-container": "controller"}
+    kube = Pods(pod("a", "istio-proxy", "controller"), pod("b", "istio-proxy", "controller", **marked))
+    lines = read_log(kube, Ingress(namespace="ingress"), since_s=1)  # type: ignore[arg-type]
+    assert lines == ["istio-proxy", "controller", "controller"]
+    assert read_log(kube, Ingress(namespace="ingress", container="c"), since_s=1) == ["c", "c"]  # type: ignore[arg-type]
+
+
+def test_a7_an_evicted_pod_of_the_ingress_has_no_log_and_does_not_hide_the_others() -> None:
+    kube = Pods(pod("evicted", "controller", phase="Failed"), pod("a", "controller"))
+    assert read_log(kube, Ingress(namespace="ingress"), since_s=1) == ["controller"]  # type: ignore[arg-type]
+    with pytest.raises(ApiError):
+        read_log(Pods(pod("evicted", "controller")), Ingress(namespace="ingress"), since_s=1)  # type: ignore[arg-type]

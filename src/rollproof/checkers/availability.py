@@ -213,7 +213,9 @@ def _not_known(case: _Case) -> Verdict | None:
         )
     elif unfinished := int((window.unknown & named(window.log, "unfinished")).sum()):
         why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
-    elif case.log_event is None and case.facts.plan.target.ingress.masked == "fail":
+    elif (
+        case.log_event is None or "masked" not in case.log_event.data
+    ) and case.facts.plan.target.ingress.masked == "fail":
         unread = _unread(case) or "its log was not read"
         why = f"a masked failure fails here, and whether the ingress retried in secret is not known: {unread}"
     elif not window.whole:
@@ -272,7 +274,9 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
 
 
 def _masked(case: _Case) -> int:
-    return int(case.log_event.data.get("masked", 0)) if case.log_event is not None else 0
+    """How many surely were; a log that does not speak of all of them may know some."""
+    event = case.log_event or case.facts.last(source="ingress", what="log-unreadable")
+    return int(event.data.get("masked", 0)) if event is not None else 0
 
 
 def _unread(case: _Case) -> str:

@@ -98,7 +98,10 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("drift", "refreshed"): "asked Argo CD to look, as a diagnosis: restored {restored}",
     ("drift", "undone"): "undone by {by}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
-    ("ingress", "log"): "ingress log: {lines} lines, {retried} retried, {masked} masked",
+    ("ingress", "log"): (
+        "ingress log: {lines} lines, {matched} of ours, of which {readable} say how often they were tried: "
+        "{retried} retried, {masked} masked"
+    ),
     ("ingress", "log-unreadable"): "the ingress log cannot be read: {reason}",
 }
 

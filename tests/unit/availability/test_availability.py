@@ -247,6 +247,24 @@ class TestFindings:
         story = good_release().tell("ingress", "Ingress", "log-unreadable", at=140.0, reason="forbidden")
         assert [finding.code for finding in judge(clean(), story).findings] == ["INGRESS_LOG_UNREAD"]
 
+    @pytest.mark.parametrize(("setting", "result"), [("warn", Result.PASS), ("fail", Result.FAIL)])
+    def test_a5_what_an_unreadable_log_surely_says_counts(self, setting: str, result: Result) -> None:
+        story = good_release().tell("ingress", "Ingress", "log-unreadable", at=140.0, reason="some", masked=3)
+        verdict = judge(clean(), story, masked=setting)
+        assert verdict.result is result
+        assert [finding.code for finding in verdict.findings] == ["MASKED", "INGRESS_LOG_UNREAD"]
+
+    @pytest.mark.parametrize("said", [{"reason": "no address"}, {"reason": "no address", "masked": 0}])
+    def test_a5_a_log_that_does_not_speak_of_every_request_is_no_proof_of_none(self, said: dict[str, Any]) -> None:
+        story = good_release().tell("ingress", "Ingress", "log-unreadable", at=140.0, **said)
+        verdict = judge(clean(), story, masked="fail")
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "no address" in verdict.why
+
+    def test_a5_a_log_fact_without_its_count_is_no_proof_of_none(self) -> None:
+        story = good_release().tell("ingress", "Ingress", "log", at=140.0, lines=9, matched=9)
+        assert judge(clean(), story, masked="fail").result is Result.INCONCLUSIVE
+
 
 @st.composite
 def hurt_logs(draw: st.DrawFn) -> RequestLog:

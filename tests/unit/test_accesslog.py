@@ -1,0 +1,170 @@
+"""Lines of ingresses as they write them: retried by their own marks, surely not retried, or unreadable."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollproof.core.accesslog import read_line
+
+ID = "rp1-7"
+POD, OTHER = "10.244.1.7:8080", "10.244.2.9:8080"
+
+
+def nginx(**fields: object) -> str:
+    return json.dumps({"id": ID, "status": 200, **fields})
+
+
+def envoy(**fields: object) -> str:
+    """Istio's JSON lines."""
+    line = {
+        "authority": "shop", "duration": 4, "method": "GET", "path": "/health", "request_id": ID, "response_code": 200,
+        "response_flags": "-", "upstream_cluster": "outbound|80||web", "upstream_host": POD, "route_name": "default",
+    }  # fmt: skip
+    return json.dumps({**line, **fields})
+
+
+def traefik(**fields: object) -> str:
+    line = {
+        "DownstreamStatus": 200, "OriginStatus": 200, "RouterName": "shop@kubernetes", "ServiceAddr": POD,
+        "ServiceURL": f"http://{POD}", "request_X-Request-Id": ID, "level": "info", "msg": "",
+    }  # fmt: skip
+    return json.dumps({**line, **fields})
+
+
+def haproxy(counts: str, status: int = 200) -> str:
+    return (
+        f"10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in shop/pod-1 10/0/30/69/109 {status} 2750 - - ---- {counts} "
+        f'0/0 {{{ID}}} "GET /health HTTP/1.1"'
+    )
+
+
+def haproxy_json(**fields: object) -> str:
+    line = {"id": ID, "status": 200, "upstream_addr": "10.244.1.7", "backend_name": "shop", "termination_state": "----"}
+    return json.dumps({**line, **fields})
+
+
+def ingress_nginx(address: str, length: str, took: str, status: str) -> str:
+    return (
+        '10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET /health HTTP/1.1" 200 61 "-" "rollproof" 180 0.004 '
+        f"[shop-web-80] [] {address} {length} {took} {status} {ID}"
+    )
+
+
+# (what it is, the line, how often it was tried; None: it does not say)
+LINES: list[tuple[str, str, int | None]] = [
+    # A5, A6: an address in the field of that name proves it; nothing else does
+    ("a5-no-address-field", nginx(bytes=61, took=0.004), None),
+    ("a5-unknown-address-field", nginx(backend=POD), None),
+    ("a5-name-for-an-address", nginx(upstream="shop-web-80"), None),
+    ("a5-dash", nginx(upstream_addr="-"), None),
+    ("a5-empty", nginx(upstream_addr=""), None),
+    ("a5-null", nginx(upstream_addr=None), None),
+    ("a5-name-of-the-group", nginx(upstream_addr="backend"), None),
+    ("a5-without-a-port", nginx(upstream_addr="shop"), None),
+    ("a5-number", nginx(upstream=1), None),
+    ("a5-object", nginx(upstream={}), None),
+    ("a5-port-out-of-range", nginx(upstream_addr="10.0.0.1:808080"), None),
+    ("a6-nested", nginx(upstream={"addr": POD, "status": 200}), 1),
+    ("a6-nested-deeper", nginx(nginx={"upstream": {"addr": POD}}), 1),
+    ("a6-nested-retried", nginx(upstream={"addr": f"{OTHER}, {POD}", "status": "502, 200"}), 2),
+    ("a6-name-beside-address", nginx(upstream="shop-web-80", upstream_addr=POD), 1),
+    ("a6-name-beside-retried", nginx(upstream="shop-web-80", upstream_addr=f"{OTHER}, {POD}"), 2),
+    ("a6-camel-case", nginx(upstreamAddr=f"{OTHER}, {POD}"), 2),
+    ("a6-list", nginx(upstream_addr=[OTHER, POD]), 2),
+    ("a6-list-of-one", nginx(upstream_addr=[POD]), 1),
+    # nginx
+    ("nginx-once", nginx(upstream=POD), 1),
+    ("nginx-ipv6", nginx(upstream_addr="[fd00::7]:8080"), 1),
+    ("nginx-socket", nginx(upstream_addr="unix:/run/app.sock"), 1),
+    ("nginx-three", nginx(upstream_addr=f"{OTHER}, {OTHER}, {POD}"), 3),
+    ("nginx-status-list-alone", nginx(upstream_addr="-", upstream_status="502, 200"), 2),
+    ("nginx-status-list-beside-one-address", nginx(upstream_addr=POD, upstream_status="504, 200"), 2),
+    ("nginx-times", nginx(upstream_response_time="0.001, 0.002"), 2),
+    ("nginx-one-status-proves-nothing", nginx(upstream_status="200"), None),
+    ("nginx-error-page", nginx(upstream_addr=f"{OTHER} : {POD}", upstream_status="502 : 200"), 2),
+    ("nginx-accel-redirect", nginx(upstream_addr=f"{OTHER} : {POD}", upstream_status="200 : 200"), 1),
+    ("nginx-groups-without-status", nginx(upstream_addr=f"{OTHER} : {POD}"), None),
+    ("nginx-retry-and-group", nginx(upstream_addr=f"{OTHER}, {POD} : {POD}", upstream_status="502, 200 : 200"), 3),
+    ("nginx-none-left", nginx(upstream_addr=f"{OTHER}, backend", status=502), 2),
+    ("ingress-nginx-once", ingress_nginx(POD, "61", "0.004", "200"), 1),
+    ("ingress-nginx-retried", ingress_nginx(f"{OTHER}, {POD}", "0, 61", "0.001, 0.004", "502, 200"), 2),
+    ("ingress-nginx-none", ingress_nginx("-", "-", "-", "-"), None),
+    # Envoy: upstream_host is the last one only
+    ("envoy-host-only", envoy(), None),
+    ("envoy-once", envoy(upstream_request_attempt_count=1), 1),
+    ("envoy-twice", envoy(upstream_request_attempt_count="2"), 2),
+    ("envoy-never-sent-on", envoy(upstream_request_attempt_count=0), None),
+    ("envoy-dash", envoy(upstream_request_attempt_count="-"), None),
+    ("envoy-header", envoy(**{"x-envoy-attempt-count": "3"}), 3),
+    ("envoy-limit", envoy(response_code=503, response_flags="UF,URX"), 2),
+    ("envoy-reset-is-no-retry", envoy(response_code=503, response_flags="UR"), None),
+    ("envoy-hosts", envoy(upstream_hosts_attempted=f"{OTHER},{POD}", upstream_request_attempt_count=2), 2),
+    ("envoy-same-host-again", envoy(upstream_hosts_attempted=POD, upstream_request_attempt_count=2), 2),
+    ("envoy-named-like-nginx", envoy(upstream_addr=POD), None),
+    (
+        "envoy-text",
+        f'[2026-11-28T10:00:00.000Z] "GET /health HTTP/1.1" 200 - 0 61 4 3 "-" "rollproof" "{ID}" "shop" "{POD}"',
+        None,
+    ),
+    (
+        "envoy-text-limit",
+        f'[2026-11-28T10:00:00.000Z] "GET /health HTTP/1.1" 503 URX 0 61 4 - "-" "rollproof" "{ID}" "shop" "{POD}"',
+        2,
+    ),
+    # HAProxy: the server's address is the last one only
+    ("haproxy-once", haproxy("1/1/1/1/0"), 1),
+    ("haproxy-retried", haproxy("1/1/1/1/3"), 4),
+    ("haproxy-redispatched", haproxy("1/1/1/1/+3"), 4),
+    ("haproxy-redispatched-at-once", haproxy("1/1/1/1/+0"), 2),
+    ("haproxy-json-once", haproxy_json(retries=0), 1),
+    ("haproxy-json-retried", haproxy_json(retries="+1"), 2),
+    ("haproxy-json-without-retries", haproxy_json(upstream_addr=POD), None),
+    ("haproxy-json-rc", json.dumps({"id": ID, "status": 200, "tsc": "----", "rc": "2"}), 3),
+    ("rc-of-somebody-else", nginx(rc=200), None),
+    # Traefik
+    ("traefik-once", traefik(RetryAttempts=0), 1),
+    ("traefik-retried", traefik(RetryAttempts=2), 3),
+    ("traefik-field-dropped", traefik(), None),
+    ("traefik-null", traefik(RetryAttempts=None), None),
+    # others
+    ("caddy", json.dumps({"logger": "http.log.access", "request": {"headers": {"X-Request-Id": [ID]}}, "status": 200,
+                          "resp_headers": {}}), None),
+    ("common-log-format", f'10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET /health HTTP/1.1" 200 61 "{ID}"', None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "tries"), [case[1:] for case in LINES], ids=[case[0] for case in LINES])
+def test_a_line_says_how_often_it_was_tried_or_is_unreadable(line: str, tries: int | None) -> None:
+    read = read_line(line, "rp1")
+    assert read is not None
+    assert (read.request_id, read.tries) == (ID, tries)
+
+
+def test_the_servers_that_were_asked_in_vain_are_named() -> None:
+    read = read_line(nginx(upstream_addr=f"{OTHER}, {POD}"), "rp1")
+    assert read is not None
+    assert (read.failed, read.good) == ((OTHER,), True)
+
+
+@pytest.mark.parametrize("line", ["", "rp1", '{"id": "other-1"}', '{"id": {"rp1-1": 1}}', '["rp1-1"]', '{"id": rp1-1'])
+def test_what_is_not_about_a_request_of_ours_is_nobodys(line: str) -> None:
+    read = read_line(line, "rp1")
+    assert read is None or read.tries is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+        max_leaves=12,
+    )
+)
+def test_no_line_of_another_shape_says_anything(value: object) -> None:
+    """Whatever stands in a line beside the id: it never raises, and never says that a request was tried once."""
+    read = read_line(json.dumps({"id": ID, "upstream": value, "x": value}), "rp1")
+    assert read is not None
+    assert read.tries != 1
