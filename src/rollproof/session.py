@@ -33,6 +33,7 @@ from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import UNDO, RunFolder, UnwritableError, new_run_id
 from rollproof.safety import LEASE_NAME, RunLock, lease_release
 from rollproof.targetfile import LoadedTarget, load, secret_values
+from rollproof.targetlines import noted
 from rollproof.undo import FolderStore, Journal, Undone
 
 __all__ = ["Session", "preview"]
@@ -86,7 +87,7 @@ class Session:
         self.status("preflight")
         self._clients = Clients.of(self.loaded)
         self.plan = look(self._order, target, self._clients, run_id=self._path.name)
-        environment = gather(self._clients)
+        environment = gather(self._clients) | {"target_file": noted(self._target_path)}
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow
         )

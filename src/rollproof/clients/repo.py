@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class _RaceError(GitError):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of ours: its revision, its parent, the file and the line that it changed."""
+    """A commit of ours: its revision, its parent, the file and the line that it changed (text, and number from 1)."""
 
     revision: str
     parent: str
@@ -74,6 +74,7 @@ class Commit:
     line: str
     attempts: int = 1
     forward: bool = False  # a revert that conflicted and became a forward commit
+    line_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class EnvRepo:
         self._git("commit", "-q", "-m", message, "--", path)
         if (said := self._git("show", "--numstat", "--format=", "HEAD")) != f"1\t1\t{path}":
             raise GitError(f"the commit would change more than one line: {said}", "is a .gitattributes filter at work?")
-        return self._commit(path, lines[place.line])
+        return self._commit(path, lines[place.line], place.line + 1)
 
     def revert(self, revision: str, *, message: str) -> Commit:
         """`git revert` of one commit, on top of the newest. On a conflict a forward commit sets the tag before it.
@@ -178,12 +179,13 @@ class EnvRepo:
         done = self._run("revert", "--no-edit", revision)
         if done.returncode == 0:
             path, text = self._overlay("HEAD")
-            return self._commit(path, text.splitlines()[self._find_tag(path, text).line])
+            place = self._find_tag(path, text)
+            return self._commit(path, text.splitlines()[place.line], place.line + 1)
         self._run("revert", "--abort")
         self._git("reset", "-q", "--hard", self._remote)
         before = self.tag(f"{revision}^")
         made = self.set_tag(before, expected=ours, message=message)
-        return Commit(made.revision, made.parent, made.path, made.line, forward=True)
+        return replace(made, forward=True)
 
     def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
         """Push `made`; when somebody else was first, `make` it again on top and try again. Never forces.
@@ -212,7 +214,7 @@ class EnvRepo:
                     commit = make()
                     self._tried.append(commit)
                 self._check_push(self._run("push", "origin", f"{commit.revision}:refs/heads/{self._target.branch}"))
-        return Commit(commit.revision, commit.parent, commit.path, commit.line, attempts, commit.forward)
+        return replace(commit, attempts=attempts)
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -234,9 +236,9 @@ class EnvRepo:
             raise OtherTagError(place.tag, expected, self.who_changed())
         return path, text, place
 
-    def _commit(self, path: str, line: str) -> Commit:
+    def _commit(self, path: str, line: str, number: int) -> Commit:
         revision = self._git("rev-parse", "HEAD")
-        return Commit(revision, self._git("rev-parse", "HEAD^"), path, line.strip())
+        return Commit(revision, self._git("rev-parse", "HEAD^"), path, line.strip(), line_number=number)
 
     def _fetch(self) -> None:
         if not self._cloned:

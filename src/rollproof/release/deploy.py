@@ -209,7 +209,7 @@ class Release:
         begun_s = time.monotonic()
         commit = self._with_git(waits, "committed", make)
         data: dict[str, Any] = {"commit": commit.revision, "parent": commit.parent}
-        data |= {"path": commit.path, "line": commit.line}
+        data |= {"path": commit.path, "line": commit.line, "line_number": commit.line_number}
         data |= {"reverted": rollout.from_sha, "forward": commit.forward} if rollout.source == "rollback" else {}
         self._leg(rollout, "committed", begun_s, data)
         entry: Entry | None = None

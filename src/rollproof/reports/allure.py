@@ -1,7 +1,9 @@
 """Allure results from verdicts: FAIL is failed, INCONCLUSIVE is broken, SKIPPED is skipped; one result a verdict.
 
 Written from the verdicts and not by a pytest plugin, so that `rollproof judge` rewrites them too. This is the only
-importer of allure_commons. It must keep names and historyId stable: Allure's history is keyed by them.
+importer of allure_commons. What Allure keys its history by must stay the same from run to run, and differ between
+targets: Allure 2 takes our `historyId`; Allure 3 ignores it and makes its own of `testCaseId` and of the parameters
+that are not excluded (`@allurereport/core` 3.18.0, store/convert.js). Ours is made by its rule, so both agree.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from allure_commons.logger import AllureFileLogger
 from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDetails, TestResult
 from allure_commons.utils import md5, uuid4
 
-from rollproof.core.verdict import Result, Verdict
+from rollproof.core.verdict import Result
 from rollproof.folderfiles import read_whole
+from rollproof.reports.cases import Case, cases
 from rollproof.reports.model import Report
-from rollproof.reports.words import finding_line, stable_name
+from rollproof.reports.words import finding_line
 
 __all__ = ["write_allure"]
 
@@ -41,48 +44,46 @@ def write_allure(folder: Path, report: Report, attachments: Iterable[Path] = ())
         logger.report_attached_data(read_whole(path), source)
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         attached.append(Attachment(name=path.name, source=source, type=kind))
-    for verdict in report.verdicts:
-        logger.report_result(_result(report, verdict, attached))
+    for case in cases(report):
+        logger.report_result(_result(report, case, attached))
 
 
-def _result(report: Report, verdict: Verdict, attached: list[Attachment]) -> TestResult:
-    name = stable_name(verdict)
-    full_name = f"rollproof.{verdict.drill or 'run'}.{name}"
-    start_ms, stop_ms = _span_ms(report, verdict.drill)
+def _result(report: Report, case: Case, attached: list[Attachment]) -> TestResult:
+    verdict, target = case.verdict, report.plan.target.name
+    full_name = f"rollproof.{case.suite}.{case.name}"
+    test_case_id = md5(full_name)
     hints = [finding_line(finding) for finding in verdict.findings]
+    changing = [("subject", verdict.subject), ("old_sha", report.plan.old_sha), ("new_sha", report.plan.new_sha)]
     return TestResult(
         uuid=uuid4(),
-        historyId=md5(report.plan.target.name, full_name),
-        testCaseId=md5(full_name),
+        historyId=f"{md5(test_case_id)}.{md5(f'target:{target}')}",
+        testCaseId=test_case_id,
         fullName=full_name,
-        name=name,
+        name=case.name,
         status=_STATUS[verdict.result],
         statusDetails=StatusDetails(message=verdict.why, trace="\n".join(hints) or None),
         stage="finished",
         description="\n\n".join([verdict.why, *hints]),
-        start=start_ms,
-        stop=stop_ms,
-        # A parameter that differs from run to run would break the history, so it is left out of the identity.
+        start=_ms(case.span.begun),
+        stop=_ms(case.span.ended),
+        # The target is a part of the identity. What differs from run to run would break the history: it is excluded.
         parameters=[
-            Parameter(name=key, value=repr(value), excluded=True) for key, value in verdict.numbers.items()
-        ] + [Parameter(name="subject", value=repr(verdict.subject), excluded=True)],
+            Parameter(name="target", value=target),
+            *(Parameter(name=key, value=str(value), excluded=True) for key, value in changing),
+            *(Parameter(name=key, value=repr(value), excluded=True) for key, value in verdict.numbers.items()),
+        ],
         labels=[
-            Label(name="parentSuite", value="rollproof"),
-            Label(name="suite", value=verdict.drill or "run"),
+            Label(name="parentSuite", value=f"rollproof {target}"),
+            Label(name="suite", value=case.suite),
             Label(name="subSuite", value=verdict.checker),
-            Label(name="host", value=report.plan.target.name),
+            Label(name="host", value=target),
             Label(name="framework", value="rollproof"),
             Label(name="language", value="python"),
         ],
         attachments=attached,
-    )  # fmt: skip
+    )
 
 
-def _span_ms(report: Report, drill: str) -> tuple[int | None, int | None]:
-    """Wall times of the drill; Allure wants epoch milliseconds. None where the run has no such events."""
-    facts = report.facts.get(drill)
-    walls = [event.wall for event in facts.events if event.drill == drill] if facts else []
-    if not walls:
-        return None, None
-    stamps = sorted(int(datetime.fromisoformat(wall).timestamp() * 1000) for wall in walls)
-    return stamps[0], stamps[-1]
+def _ms(at: datetime | None) -> int | None:
+    """Allure wants epoch milliseconds. None where the run has no such events."""
+    return int(at.timestamp() * 1000) if at is not None else None

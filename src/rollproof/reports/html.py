@@ -69,7 +69,7 @@ def html_page(report: Report) -> str:
         begin_s=begin_s,
         left_out=left_out,
         sources=sorted({event.source for event in shown}),
-        environment=tables.flat(report.environment),
+        environment=tables.flat({key: said for key, said in report.environment.items() if key != "target_file"}),
         settings=tables.flat(_plain(report.plan.target)),
     )
 

@@ -1,23 +1,29 @@
 """JUnit XML for CI: FAIL is <failure>, INCONCLUSIVE is <error>, SKIPPED is <skipped>; one test case a verdict.
 
-Names hold no sha and no run id, so that a CI follows a check over months; those are properties. It must not pass
-anything off as green: a report without verdicts gets one test case that is an error.
+Names hold the target, the drill and the check, and no sha, URL or run id, so that a CI follows a check over months;
+those are properties. What each reader takes (GitLab, Jenkins, Azure, CircleCI, the GitHub actions) is told in
+tests/unit/reports/test_junit.py. It must not pass anything off as green: a report without verdicts gets one test case
+that is an error.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from rollproof.core.verdict import Result, Verdict
+from rollproof.reports.cases import Case, Span, cases, drill_span
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
-from rollproof.reports.words import bottom_line, finding_line, stable_name
+from rollproof.reports.words import bottom_line, finding_line
 
 __all__ = ["junit_xml", "write_junit"]
 
 _TAGS = {Result.FAIL: "failure", Result.INCONCLUSIVE: "error", Result.SKIPPED: "skipped"}
+_COUNTS = (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
 # XML 1.0 has no way to write these, not even escaped; an answer's body may hold them.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -30,62 +36,81 @@ def write_junit(path: Path, report: Report) -> None:
 def junit_xml(report: Report) -> str:
     """The document as text."""
     root = Xml.Element("testsuites", name="rollproof")
-    drills = list(dict.fromkeys(verdict.drill for verdict in report.verdicts)) or [""]
-    for drill in drills:
-        verdicts = [verdict for verdict in report.verdicts if verdict.drill == drill]
-        root.append(_suite(report, drill, verdicts))
+    found = list(cases(report))
+    for drill in list(dict.fromkeys(case.verdict.drill for case in found)) or [""]:
+        root.append(_suite(report, drill, [case for case in found if case.verdict.drill == drill]))
     for word in ("tests", "failures", "errors", "skipped"):
         root.set(word, str(sum(int(suite.get(word, "0")) for suite in root)))
+    root.set("time", f"{sum(float(suite.get('time', '0')) for suite in root):.3f}")
+    if begun := min((stamp for suite in root if (stamp := suite.get("timestamp"))), default=""):
+        root.set("timestamp", begun)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(report: Report, drill: str, verdicts: list[Verdict]) -> Xml.Element:
-    facts = report.facts.get(drill)
-    events = [event for event in facts.events if event.drill == drill] if facts else []
-    took_s = max((event.end_s for event in events), default=0.0) - min((event.start_s for event in events), default=0.0)
-    suite = Xml.Element("testsuite", name=f"rollproof.{drill or 'run'}", time=f"{took_s:.3f}")
-    if events:
-        suite.set("timestamp", _text(min(events, key=lambda event: event.start_s).wall))
-    properties = Xml.SubElement(suite, "properties")
+def _suite(report: Report, drill: str, found: list[Case]) -> Xml.Element:
     plan = report.plan
-    for name, value in (
+    name = _text(f"rollproof.{plan.target.name}.{drill or 'run'}")
+    span = drill_span(report.facts.get(drill))
+    # The host is the one that was tested; the machine's own name is nobody's business.
+    suite = Xml.Element("testsuite", name=name, time=_seconds(span), hostname=_text(plan.target.name))
+    if span.begun is not None:
+        suite.set("timestamp", _stamp(span.begun))
+    packages = report.environment.get("packages")
+    version = packages.get("rollproof", "") if isinstance(packages, Mapping) else ""
+    _properties(suite, (
         ("run", plan.run_id), ("target", plan.target.name), ("platform", report.platform),
+        ("kubernetes", report.kubernetes), ("rollproof", version), ("base_url", plan.target.app.base_url),
         ("old_sha", plan.old_sha), ("new_sha", plan.new_sha),
         ("result", report.result), ("exit_code", report.exit_code), ("undo", report.undo),
-    ):  # fmt: skip
-        Xml.SubElement(properties, "property", name=name, value=_text(value))
-    for verdict in verdicts:
-        suite.append(_case(verdict))
-    if not verdicts:
-        case = Xml.SubElement(suite, "testcase", classname="rollproof.run", name="verdict", time="0")
-        Xml.SubElement(case, "error", type="INCONCLUSIVE", message=bottom_line(report))
+    ))  # fmt: skip
+    suite.extend(_case(name, case) for case in found)
+    if not found:
+        case = Xml.SubElement(suite, "testcase", classname=name, name="verdict", time="0.000")
+        said = f"INCONCLUSIVE: {_text(bottom_line(report))}"
+        Xml.SubElement(case, "error", type="INCONCLUSIVE", message=said).text = said
     suite.set("tests", str(len(suite.findall("testcase"))))
-    for word, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+    for word, tag in _COUNTS:
         suite.set(word, str(len(suite.findall(f"testcase/{tag}"))))
     return suite
 
 
-def _case(verdict: Verdict) -> Xml.Element:
-    case = Xml.Element("testcase", classname=f"rollproof.{verdict.drill or 'run'}", name=_text(stable_name(verdict)))
-    case.set("time", "0")
-    properties = Xml.SubElement(case, "properties")
-    Xml.SubElement(properties, "property", name="subject", value=_text(verdict.subject))
-    Xml.SubElement(properties, "property", name="evidence", value=" ".join(str(seq) for seq in verdict.evidence))
-    for key, number in verdict.numbers.items():
-        Xml.SubElement(properties, "property", name=_text(key), value=_text(number))
+def _case(suite: str, found: Case) -> Xml.Element:
+    verdict = found.verdict
+    case = Xml.Element("testcase", classname=suite, name=_text(found.name), time=_seconds(found.span))
+    if found.place is not None:
+        case.set("file", _text(found.place.file))
+        if found.place.line:
+            case.set("line", str(found.place.line))
+    numbers = [("subject", verdict.subject), ("evidence", " ".join(str(seq) for seq in verdict.evidence))]
+    _properties(case, [*numbers, *verdict.numbers.items()])
     if verdict.result in _TAGS:
-        ending = Xml.SubElement(case, _TAGS[verdict.result], message=_text(verdict.why))
-        if verdict.result is not Result.SKIPPED:
-            ending.set("type", verdict.result)
-            ending.text = _details(verdict)
-    if verdict.findings:
-        Xml.SubElement(case, "system-out").text = _details(verdict)
+        # GitLab shows the text and not the attribute, dorny and Jenkins both: so the sentence is in each, once. Many
+        # readers take an error for a failure: the sentence says by itself what it is.
+        said = _said(verdict)
+        ending = Xml.SubElement(case, _TAGS[verdict.result], type=verdict.result, message=_text(said))
+        ending.text = _text("\n".join([said, *map(finding_line, verdict.findings)]))
+    elif verdict.findings:
+        Xml.SubElement(case, "system-out").text = _text("\n".join(map(finding_line, verdict.findings)))
     return case
 
 
-def _details(verdict: Verdict) -> str:
-    return _text("\n".join([verdict.why, *(finding_line(finding) for finding in verdict.findings)]))
+def _said(verdict: Verdict) -> str:
+    return verdict.why if verdict.result is not Result.INCONCLUSIVE else f"INCONCLUSIVE: {verdict.why}"
+
+
+def _properties(owner: Xml.Element, named: Iterable[tuple[str, object]]) -> None:
+    properties = Xml.SubElement(owner, "properties")
+    for name, value in named:
+        Xml.SubElement(properties, "property", name=_text(name), value=_text(value))
+
+
+def _seconds(span: Span) -> str:
+    return f"{max(0.0, span.took_s):.3f}"
+
+
+def _stamp(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
 
 
 def _text(value: object) -> str:

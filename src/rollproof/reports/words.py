@@ -47,11 +47,17 @@ def target_line(report: Report) -> str:
 
 
 def stable_name(verdict: Verdict) -> str:
-    """The name under which history follows a check: it holds no sha, run id or number of this run."""
-    subject = verdict.subject
-    if subject.startswith(("Release/", "Rollback/")):
-        subject = subject.split("/", 1)[0]
-    return f"{verdict.checker} {subject}".strip()
+    """The name under which history follows a check, from release to release and through its bad nights.
+
+    A checker that says one thing a drill is its own name: its subject holds the sha, the URL or what was seen. Those
+    that say more are told apart by words of ours: the drift's trial, or `run` for the whole run.
+    """
+    kind, _, trial = verdict.subject.partition("/")
+    if verdict.checker == "drift" and kind == "Drift" and trial:
+        return f"drift {trial}"
+    if verdict.subject == "run" and verdict.drill != "run":
+        return f"{verdict.checker} run"
+    return verdict.checker
 
 
 def bottom_line(report: Report) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rollproof.errors import InputError
 
-__all__ = ["ALL", "DRILLS", "drill_path", "expand"]
+__all__ = ["ALL", "DRILLS", "drill_path", "drill_place", "expand"]
 
 DRILLS: Mapping[str, str] = {
     "zero-downtime": "load/test_zero_downtime.py",
@@ -39,3 +39,14 @@ def drill_path(drill: str) -> Path:
         if path.is_file():
             return path
     raise InputError(f"the file {DRILLS[drill]} of drill {drill!r} is missing", "install rollproof again")
+
+
+def drill_place(drill: str) -> tuple[str, int] | None:
+    """The file of a drill, below the repository, and the line of its test; None for what is no drill of ours."""
+    if drill not in DRILLS:
+        return None
+    try:
+        lines = drill_path(drill).read_text(encoding="utf-8").splitlines()
+    except (OSError, InputError):
+        return DRILLS[drill], 1
+    return DRILLS[drill], next((at for at, line in enumerate(lines, start=1) if line.startswith("def test_")), 1)

@@ -1,0 +1,158 @@
+"""A verdict as a test case: the name that history follows, the class it belongs to, when it was, and where to look.
+
+JUnit and Allure both ask here, so that they agree. Pure: facts in, a Case out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rollproof.checkers.act import Act, find_act
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Result, Verdict
+from rollproof.reports.model import Report
+from rollproof.reports.words import stable_name
+from rollproof.suites import drill_place
+
+__all__ = ["Case", "Place", "Span", "cases", "drill_span"]
+
+_BY_OVERLAY = frozenset({"release", "rollback", "rollout", "version", "readiness", "availability"})
+_LIMITS: Mapping[str, str] = {  # checker -> the setting that its verdict may turn on
+    "drift": "drift.limit_s", "rollback": "rollback.limit_s", "load_soundness": "traffic.late_share_max",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the run's monotonic clock, and the wall clock's time at its begin (None: nothing happened in it)."""
+
+    took_s: float = 0.0
+    begun: datetime | None = None
+
+    @property
+    def ended(self) -> datetime | None:
+        """The wall clock's time at its end."""
+        return self.begun + timedelta(seconds=self.took_s) if self.begun else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file and its line, counted from 1; 0 where the run does not tell it."""
+
+    file: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One verdict, as CI systems see it. `name` and `suite` stay the same from run to run of one target."""
+
+    verdict: Verdict
+    suite: str
+    name: str
+    span: Span
+    place: Place | None
+
+
+def cases(report: Report) -> Iterator[Case]:
+    """One case a verdict. Two of one name would be taken for one and its retry, so the second gets a number."""
+    seen: dict[tuple[str, str], int] = {}
+    for verdict in report.verdicts:
+        key = verdict.drill, stable_name(verdict)
+        seen[key] = seen.get(key, 0) + 1
+        name = key[1] if seen[key] == 1 else f"{key[1]} ({seen[key]})"
+        facts = report.facts.get(verdict.drill)
+        yield Case(verdict, verdict.drill or "run", name, _span(facts, verdict), _place(report, facts, verdict))
+
+
+def drill_span(facts: Facts | None) -> Span:
+    """From the drill's first event to its last."""
+    return _spanned(facts.events, facts.drill) if facts else Span()
+
+
+def _span(facts: Facts | None, verdict: Verdict) -> Span:
+    """What the verdict is about: its trial, act, answers or load; where that left no event, the whole drill."""
+    if facts is None:
+        return Span()
+    own = _spanned(_events_of(facts, verdict), facts.drill)
+    if verdict.checker == "availability" and isinstance(judged_s := verdict.numbers.get("window_s"), float):
+        own = Span(judged_s, own.begun)
+    return own if own.took_s or own.begun else drill_span(facts)
+
+
+def _events_of(facts: Facts, verdict: Verdict) -> Iterable[Event]:
+    checker, act = verdict.checker, find_act(facts)
+    if checker == "drift":
+        return (event for event in facts.find(source="drift") if event.subject == verdict.subject)
+    if checker in {"version", "readiness"}:
+        what = "version" if checker == "version" else "database"
+        since_s = act.started.start_s if act else 0.0
+        return (event for event in facts.find(source="proof", what=what) if event.start_s >= since_s)
+    if checker == "load_soundness":
+        return facts.find(source="load")
+    if checker in _BY_OVERLAY and act:
+        return (act.started, *act.legs.values())
+    return ()
+
+
+def _spanned(events: Iterable[Event], drill: str) -> Span:
+    own = [event for event in events if event.drill == drill]
+    if not own:
+        return Span()
+    first = min(own, key=lambda event: event.start_s)
+    took_s = max(event.end_s for event in own) - first.start_s
+    try:  # an event is written as it ends, and `wall` is when it was written
+        begun = datetime.fromisoformat(first.wall) - timedelta(seconds=first.end_s - first.start_s)
+        return Span(took_s, begun if begun + timedelta(seconds=took_s) else None)
+    except (ValueError, TypeError, OverflowError):  # a damaged folder: a report of it is needed all the same
+        return Span(took_s)
+
+
+def _place(report: Report, facts: Facts | None, verdict: Verdict) -> Place | None:
+    """Where a person looks first: the limit if one decided, else the line that was released, else the drill."""
+    setting = _deciding_limit(verdict)
+    found = _setting_place(report.environment, setting) if setting else None
+    if found is None and verdict.checker in _BY_OVERLAY and facts is not None:
+        found = _overlay_place(find_act(facts))
+    return found or _drill_place(verdict.drill)
+
+
+def _deciding_limit(verdict: Verdict) -> str:
+    """The setting of the target file that the verdict turned on, "" if none did."""
+    numbers = verdict.numbers
+    if verdict.checker == "availability":
+        if numbers.get("budget_ms"):
+            return "traffic.downtime_budget_ms"
+        blind = verdict.result is Result.INCONCLUSIVE and not numbers.get("failures") and "gap_ms_max" in numbers
+        return "traffic.resolution_ms" if blind else ""
+    if verdict.checker == "rollback" and "push_to_proof_s" not in numbers:
+        return ""  # it did not come so far that the limit was asked
+    return _LIMITS.get(verdict.checker, "")
+
+
+def _setting_place(environment: Mapping[str, Any], setting: str) -> Place | None:
+    """The line of a setting in the target file, as the run has noted it; a default has the line of its section."""
+    noted = environment.get("target_file")
+    if not isinstance(noted, Mapping) or not isinstance(path := noted.get("path"), str):
+        return None  # a run from before it was noted
+    lines = noted.get("lines")
+    lines = lines if isinstance(lines, Mapping) else {}
+    line = lines.get(setting) or lines.get(setting.partition(".")[0]) or 1
+    return Place(path, line if isinstance(line, int) else 1)
+
+
+def _overlay_place(act: Act | None) -> Place | None:
+    committed = act.legs.get("committed") if act else None
+    if committed is None or not isinstance(path := committed.data.get("path"), str):
+        return None
+    line = committed.data.get("line_number")
+    return Place(path, line if isinstance(line, int) else 0)
+
+
+def _drill_place(drill: str) -> Place | None:
+    found = drill_place(drill)
+    return Place(*found) if found else None
