@@ -1,7 +1,8 @@
 """pytest plugin: options, fixtures, and what a verdict is to pytest. FAIL is an assertion, INCONCLUSIVE an error.
 
 A drill is a test with the marker `drill`. All drills of one pytest run share one run folder, one lock and one undo.
-This module and the drills are the only importers of pytest. It must do nothing in a pytest run without a drill.
+This module, the drills and their fixtures' short names (`rollproof.suites.fixtures`) are the only importers of pytest.
+It must do nothing in a pytest run without a drill, and take no name that a project could have: all carry a prefix.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import unittest
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are ours, this one is the last
 _SESSION = pytest.StashKey["Session | None"]()
 _TERMINAL = pytest.StashKey[TextIO]()
+_BEGUN = pytest.StashKey[set[str]]()  # the drills that the session knows to have begun
+_SKIPPED = pytest.StashKey[dict[str, str]]()  # drill -> why, of those that were skipped before there was a session
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """The marker that makes a test a drill; and a way to the terminal that stays, for the live console."""
     config.addinivalue_line("markers", "drill(name): a rollproof drill; needs --rollproof-target")
     config.stash[_SESSION] = None
+    config.stash[_BEGUN] = set()
+    config.stash[_SKIPPED] = {}
     if config.getoption("--rollproof-target") and config.pluginmanager.hasplugin("terminal"):
         terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w")  # pytest captures nothing yet; during a drill it does
         config.stash[_TERMINAL] = terminal
@@ -77,6 +83,8 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     config.stash[_SESSION] = session
     try:
         _open(session)
+        for drill, why in config.stash[_SKIPPED].items():
+            _skip(config, drill, why)
         yield session
     finally:
         untold = _close(session)
@@ -122,27 +130,29 @@ def _tell_bug(console: LiveConsole, error: BaseException, log: Path) -> None:
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, _rollproof_session: Session) -> Run:
+def rollproof_run(request: pytest.FixtureRequest, _rollproof_session: Session) -> Run:
     """The run as a drill sees it: the plan, and the judgement at the end."""
-    return _rollproof_session.begin(_drill_of(request.node))
+    drill = _drill_of(request.node)
+    request.config.stash[_BEGUN].add(drill)
+    return _rollproof_session.begin(drill)
 
 
 @pytest.fixture
-def release(run: Run) -> Release:
+def rollproof_release(rollproof_run: Run) -> Release:
     """The sha's road to production, and back."""
-    return run.release()
+    return rollproof_run.release()
 
 
 @pytest.fixture
-def traffic(run: Run) -> Traffic:
+def rollproof_traffic(rollproof_run: Run) -> Traffic:
     """Load around an act."""
-    return run.traffic()
+    return rollproof_run.traffic()
 
 
 @pytest.fixture
-def drift(run: Run) -> DriftDrill:
+def rollproof_drift(rollproof_run: Run) -> DriftDrill:
     """Drifts, one at a time."""
-    return run.drift()
+    return rollproof_run.drift()
 
 
 def pytest_exception_interact(
@@ -174,15 +184,34 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _told(item: pytest.Item) -> Generator[None, Any, Any]:
+    drill = _drill_of(item)
     try:
         return (yield)
-    except pytest.exit.Exception:
-        raise  # whoever raised it has told why
-    except (Exception, KeyboardInterrupt) as error:
+    except (pytest.skip.Exception, unittest.SkipTest) as error:
+        if drill:
+            _skip(item.config, drill, str(error))
+        raise
+    except pytest.exit.Exception as error:  # one of ours has told why, and then this changes nothing
         session = item.config.stash.get(_SESSION, None)
-        if session is None or not _drill_of(item):
+        if drill and session is not None:
+            session.end("interrupted", str(error))
+        raise
+    except (Exception, pytest.fail.Exception, KeyboardInterrupt) as error:
+        session = item.config.stash.get(_SESSION, None)
+        if session is None or not drill:
             raise
         raise _ending(session, error) from None
+
+
+def _skip(config: pytest.Config, drill: str, why: str) -> None:
+    """The drill ends as SKIPPED, with its reason. One that has not begun begins for that, as soon as there is a run."""
+    session = config.stash[_SESSION]
+    if session is None:
+        config.stash[_SKIPPED][drill] = why
+        return
+    if drill not in config.stash[_BEGUN]:
+        session.begin(drill)
+    session.end("skipped", why or "no reason was given")
 
 
 def _ending(session: Session, error: BaseException) -> BaseException:

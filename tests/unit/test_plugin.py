@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ import pytest
 from rollproof.errors import CannotJudgeError, Inconclusive, RollproofFailure
 
 @pytest.mark.drill("drift")
-def test_it(run):
+def test_it(rollproof_run):
     {body}
 """
 
@@ -104,7 +105,7 @@ def test_no_bad_end_is_green_and_none_is_a_traceback(pytester: pytest.Pytester, 
     result.stdout.fnmatch_lines([f"*end: {end}*", "*close*"])
     assert result.ret == 1
     assert "Traceback" not in result.stdout.str()
-    assert "test_it(run)" not in result.stdout.str()
+    assert "test_it(rollproof_run)" not in result.stdout.str()
 
 
 def test_ctrl_c_is_told_and_the_run_is_closed(pytester: pytest.Pytester) -> None:
@@ -205,3 +206,112 @@ def test_without_drills_the_plugin_does_nothing(pytester: pytest.Pytester) -> No
     result = pytester.runpytest_subprocess("-p", "rollproof.plugin")
     result.stdout.fnmatch_lines(["*ValueError: seen as usual*"])
     assert "made:" not in result.stdout.str()
+
+
+def test_f6_no_project_gets_a_fixture_without_our_prefix(pytester: pytest.Pytester) -> None:
+    seen = pytester.runpytest_subprocess("-p", "rollproof.plugin", "--fixtures", "-v", "-q").stdout.str()
+    ours = re.findall(r"^(\w+)(?: \[.*?\])? -- .*rollproof", seen, re.MULTILINE)
+    assert {"rollproof_run", "rollproof_release", "rollproof_traffic", "rollproof_drift"} <= set(ours), seen
+    assert all(name.lstrip("_").startswith("rollproof") for name in ours), ours
+
+
+def test_f6_a_project_keeps_its_own_fixtures(pytester: pytest.Pytester) -> None:
+    """A project in which rollproof is merely installed finds no `run` that it has not made itself."""
+    pytester.makepyfile("def test_theirs(run): pass")
+    result = pytester.runpytest_subprocess("-p", "rollproof.plugin")
+    result.stdout.fnmatch_lines(["*fixture 'run' not found*"])
+
+
+@pytest.mark.parametrize("suite", ["e2e", "load", "chaos"])
+def test_f6_the_drills_have_their_short_names(pytester: pytest.Pytester, suite: str) -> None:
+    """By the conftest of their folder, in the wheel as in a checkout."""
+    folder = Path(__file__).resolve().parents[2] / suite
+    (pytester.path / "conftest.py").write_text((folder / "conftest.py").read_text())
+    pytester.makepyfile(DRILL.replace("rollproof_run", "run, release, traffic, drift").format(body="run.judge()"))
+    parts = "    def judge(self): print('judged')\n    def part(self): pass\n    release = traffic = drift = part\n"
+    pytester.makepyfile(fake=SESSION.replace("    def end(self", f"{parts}    def end(self"))
+    result = pytester.runpytest_subprocess("-p", "fake", "-p", "rollproof.plugin", *TARGET)
+    result.stdout.fnmatch_lines(["begin: drift", "*judged*", "*end: finished*"])
+    assert result.ret == 0
+
+
+SKIPS = {
+    "in the drill": "pytest.skip('there is no HPA here')",
+    "by unittest": "import unittest; raise unittest.SkipTest('there is no HPA here')",
+    "importorskip": "pytest.importorskip('nowhere', reason='there is no HPA here')",
+}
+
+
+@pytest.mark.parametrize("body", SKIPS.values(), ids=SKIPS)
+def test_f7_a_skipped_drill_ends_as_skipped_with_its_text(pytester: pytest.Pytester, body: str) -> None:
+    result = run(pytester, body, *TARGET)
+    result.stdout.fnmatch_lines(["begin: drift", "*end: skipped there is no HPA here*", "*close*"])
+    result.assert_outcomes(skipped=1)
+
+
+MARKED = """
+import pytest
+
+@pytest.fixture
+def absent():
+    pytest.skip("there is no HPA here")
+
+@pytest.mark.drill("zero-downtime")
+def test_before({first}):
+    pass
+
+@pytest.mark.drill("drift")
+{mark}
+def test_it({second}):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {
+            "first": "rollproof_run",
+            "mark": "@pytest.mark.skip(reason='there is no HPA here')",
+            "second": "rollproof_run",
+        },
+        {"first": "rollproof_run", "mark": "", "second": "absent, rollproof_run"},
+        {"first": "rollproof_run", "mark": "", "second": "rollproof_run, absent"},
+    ],
+    ids=["by a mark", "by a fixture", "by a fixture after the run"],
+)
+def test_f7_a_drill_that_is_skipped_before_it_begins_is_told(pytester: pytest.Pytester, words: dict[str, str]) -> None:
+    pytester.makeconftest(SESSION)
+    pytester.makepyfile(MARKED.format(**words))
+    result = pytester.runpytest_subprocess("-p", "rollproof.plugin", *TARGET)
+    result.stdout.fnmatch_lines(
+        ["begin: zero-downtime", "*begin: drift", "*end: skipped there is no HPA here*", "*close*"]
+    )
+    assert result.stdout.str().count("begin: drift") == 1
+    result.assert_outcomes(passed=1, skipped=1)
+
+
+def test_f7_a_drill_that_is_skipped_before_there_is_a_run_is_told_to_it(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(SESSION)
+    marked = MARKED.replace("def test_before", "@pytest.mark.skip(reason='there is no HPA here')\ndef test_before")
+    pytester.makepyfile(marked.format(first="rollproof_run", mark="", second="rollproof_run"))
+    result = pytester.runpytest_subprocess("-p", "rollproof.plugin", *TARGET)
+    lines = ["open", "begin: zero-downtime", "end: skipped there is no HPA here", "begin: drift", "*end: finished*"]
+    result.stdout.fnmatch_lines(lines)
+
+
+@pytest.mark.parametrize(
+    ("body", "end", "code"),
+    [
+        ("pytest.fail('a bug')", "error Failed: a bug", 1),
+        ("pytest.xfail('a bug')", "error XFailed: a bug", 1),
+        ("pytest.exit('enough')", "interrupted enough", 2),
+    ],
+)
+def test_f7_no_other_way_out_of_a_drill_is_the_middle_of_it(
+    pytester: pytest.Pytester, body: str, end: str, code: int
+) -> None:
+    """pytest's own exceptions are no `Exception`; the run is told of each, with its text."""
+    result = run(pytester, body, *TARGET)
+    result.stdout.fnmatch_lines([f"*end: {end}*", "*close*"])
+    assert result.ret == code

@@ -1,0 +1,7 @@
+"""The drills' words: `run`, `release`, `traffic` and `drift`, without the plugin's prefix."""
+
+from __future__ import annotations
+
+from rollproof.suites.fixtures import drift, release, run, traffic
+
+__all__ = ["drift", "release", "run", "traffic"]
