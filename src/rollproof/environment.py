@@ -17,7 +17,7 @@ from rollproof.preflight import Clients
 
 __all__ = ["clock_pair", "gather"]
 
-_PACKAGES = ("rollproof", "kubernetes", "httpx", "locust", "numpy", "pytest")
+_PACKAGES = ("rollproof", "kubernetes", "urllib3", "locust", "numpy", "pytest")
 
 
 def gather(clients: Clients) -> dict[str, Any]:

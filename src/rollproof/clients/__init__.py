@@ -1,1 +1,1 @@
-"""The edges: the only importers of kubernetes, httpx and git. Thin, one attempt each, typed errors; no judgement."""
+"""The edges: who speaks to a cluster, an app, a registry, git. Thin, one attempt each, typed errors; no judgement."""

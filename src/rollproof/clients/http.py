@@ -1,7 +1,8 @@
-"""Http: single questions to the app, one attempt each, over a new connection each. The only importer of httpx.
+"""Http: single questions to the app, one attempt each, over a new connection each.
 
 For proofs, not for load: an answer is what the app said, an error is an error class, and no status code is invented.
-Redirects are not followed: an app that redirects is not at the place that the target file names.
+Redirects are not followed: an app that redirects is not at the place that the target file names. Each question has
+one deadline for all of its answer, and a limit of bytes.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import urllib3
 from jsonpointer import JsonPointer, JsonPointerException
 
+from rollproof.clients.exchange import MIB, BodyError, pools_by_scheme, read_body, said, time_out
 from rollproof.core.target import App
 from rollproof.errors import InputError
+
+_BODY_MAX = 16 * MIB
 
 __all__ = ["Answer", "Http", "pointed", "request", "request_headers"]
 
@@ -104,26 +108,44 @@ class Http:
 
 def request(
     method: str, url: str, headers: Mapping[str, str], *, verify: ssl.SSLContext | None = None, timeout_s: float = 5.0,
-    body: bytes = b"",
+    body: bytes = b"", proxy: str = "",
 ) -> Answer:  # fmt: skip
-    """One request over a new connection, without redirect, retry or proxy from the environment."""
-    context = verify or ssl.create_default_context()
+    """One request over a new connection, without redirect or retry; `timeout_s` is for all of it.
+
+    Through a proxy only if one is given: the load goes straight to the app, and so must what proves it.
+    """
+    options: dict[str, Any] = {"ssl_context": verify or ssl.create_default_context()}
+    pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    pool.pool_classes_by_scheme = pools_by_scheme()
+    sent = {"User-Agent": "rollproof", "Accept": "*/*", "Accept-Encoding": "identity", **headers, "Connection": "close"}
     try:
-        with httpx.Client(verify=context, timeout=timeout_s, trust_env=False) as client:
-            answer = client.request(method, url, headers={**headers, "Connection": "close"}, content=body)
-    except httpx.HTTPError as error:
+        with pool:
+            answer = pool.request(
+                method, url, headers=sent, body=body or None, preload_content=False, redirect=False, retries=False,
+                timeout=time_out(timeout_s),
+            )  # fmt: skip
+            try:
+                content = read_body(answer, limit=_BODY_MAX)
+            finally:
+                answer.close()
+    except (urllib3.exceptions.HTTPError, BodyError, OSError, ValueError) as error:
         return Answer(status=None, error=_error_class(error))
-    return Answer(status=answer.status_code, body=answer.content, headers=dict(answer.headers))
+    heads = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(status=answer.status, body=content, headers=heads)
 
 
-def _error_class(error: httpx.HTTPError) -> str:
+def _error_class(error: Exception) -> str:
     """The taxonomy's word (measurement.md section 5) with the library's own text."""
-    text = str(error)
-    if isinstance(error, httpx.ConnectTimeout):
+    if isinstance(error, BodyError):
+        return f"read.body: {error}"
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return f"connect.dns: {said(error)}"
+    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError):
+        return f"connect.refused: {said(error)}"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return "connect.timeout"
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"connect.tls: {said(error)}"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError | TimeoutError):
         return "read.timeout"
-    if isinstance(error, httpx.ConnectError):
-        kind = "tls" if "SSL" in text or "certificate" in text else "dns" if "Name or service" in text else "refused"
-        return f"connect.{kind}: {text}"
-    return f"read.{type(error).__name__}: {text}"
+    return f"read.{type(error).__name__}: {said(error)}"

@@ -1,35 +1,33 @@
-"""Kube: the Kubernetes API of one named context, as plain JSON objects. The only importer of `kubernetes`.
+"""Kube: the Kubernetes API of one named context, as plain JSON objects.
 
-The official client brings kubeconfig, credentials (exec plugins and their renewal) and TLS; requests are one attempt
-each: nothing is retried or redirected here, because a drill that times an answer must know how many there were. The
-current context of a kubeconfig is never used.
+Requests are one attempt each: nothing is retried or redirected here, because a drill that times an answer must know how
+many there were. Each has one deadline for all of its answer and a limit of bytes (`exchange`). A change that was sent
+and not answered is a LostAnswerError: it may have been made. The current context of a kubeconfig is never used.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import ipaddress
 import json
-import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import urllib3
-from kubernetes import client as kubernetes_client
-from kubernetes import config as kubernetes_config
-from kubernetes.stream import portforward
 
-from rollproof.clients.credentials import learn_configuration, learn_kubeconfig, learn_objects
-from rollproof.errors import CannotJudgeError, InputError, UnansweredError
+from rollproof.clients import forward
+from rollproof.clients.credentials import learn_objects
+from rollproof.clients.exchange import MIB, BodyError, extend, read_body, said, time_out, was_sent, watch_sending
+from rollproof.clients.kubeconfig import api_client
+from rollproof.core.outside import Outside, parsed, shown
+from rollproof.errors import CannotJudgeError, OutsideDataError, UnansweredError
 
 __all__ = [
-    "KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "Object", "SilenceError", "UnreachableError",
-    "WatchStream",
+    "KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "LostAnswerError", "Object", "SilenceError",
+    "UnreachableError", "WatchStream",
 ]  # fmt: skip
 
 Object = dict[str, Any]  # a Kubernetes object as its JSON; typed views live with whoever reads a kind
@@ -38,11 +36,22 @@ STRATEGIC = "application/strategic-merge-patch+json"
 FIELD_MANAGER = "rollproof"
 _STRANGER = "does something else listen there, such as a proxy or a login page?"
 _SHOWN = 80
-_REVIEWS = "accessreviews"  # a POST that only asks
+_MESSAGE_MAX = 1000
+_ANSWER_MAX = 64 * MIB  # a list of all nodes with their images is the largest answer that is asked for
+_LOG_MAX = 256 * MIB  # ten minutes of an ingress's log
+_LINE_MAX = 16 * MIB  # one event of a watch: etcd takes no object above 1.5 MiB
+_POD_ANSWER_MAX = 16 * MIB
+_PAGES_MAX = 100  # of a list that the server hands out in pieces, although nobody asked for pieces
+_PAGES_S = 60.0
+_MAYBE_DONE = frozenset({502, 504})  # a gateway that lost the answer; the server's own Timeout ("may still be done")
 
 
 class UnreachableError(CannotJudgeError):
     """The API server did not answer."""
+
+
+class LostAnswerError(UnreachableError, UnansweredError):
+    """A change was sent to the API server and no whole answer came: it may have been made, or may still be."""
 
 
 class SilenceError(UnreachableError):
@@ -101,25 +110,40 @@ class WatchStream:
     Types are ADDED, MODIFIED, DELETED and BOOKMARK. UnreachableError when the connection breaks.
     """
 
-    def __init__(self, response: Any, what: str) -> None:
+    def __init__(self, response: Any, what: str, silence_s: float) -> None:
         self._response = response
         self._what = what
+        self._silence_s = silence_s
         self._closed = False
 
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         try:
-            for line in _lines(self._response):
+            for line in self._lines():
                 kind, item = _event(line, self._what)
                 if kind == "ERROR":
-                    raise _api_error(item.get("code", 0), json.dumps(item), self._what)
+                    raise _api_error(Outside.of(item, self._what).integer("code"), json.dumps(item), self._what)
                 yield kind, item
         except urllib3.exceptions.ReadTimeoutError:
             raise SilenceError(f"{self._what} was silent for too long and was given up") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if not self._closed:
-                raise UnreachableError(f"{self._what} broke: {_short(error)}") from None
+                raise UnreachableError(f"{self._what} broke: {said(error)}") from None
         finally:
             self._response.close()
+
+    def _lines(self) -> Iterator[bytes]:
+        """Lines as soon as they arrive: `read1` returns what is there instead of waiting for a full buffer.
+
+        Each whole line begins the time anew in which the next one must be whole: one that trickles is silence.
+        """
+        rest = b""
+        while chunk := self._response.read1(1 << 16):
+            *whole, rest = (rest + chunk).split(b"\n")
+            if whole:
+                extend(self._response, self._silence_s)
+            if len(rest) > _LINE_MAX:
+                raise ValueError(f"an event is larger than {_LINE_MAX / MIB:g} MiB")
+            yield from (line for line in whole if line.strip())
 
     def close(self) -> None:
         """End the watch, also while another thread waits for its next event."""
@@ -140,7 +164,7 @@ class Kube:
 
     def get(self, kind: str, namespace: str, name: str) -> Object:
         """One object; ApiError with reason NotFound if it is not there."""
-        return self.request("GET", KINDS[kind].path(namespace, name))
+        return self._object("GET", KINDS[kind].path(namespace, name))
 
     def find(self, kind: str, namespace: str, name: str) -> Object | None:
         """One object, or None if it is not there."""
@@ -152,26 +176,49 @@ class Kube:
             raise
 
     def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> Object:
-        """The whole list object: `items` and `metadata.resourceVersion`."""
+        """The whole list object: `items`, each an object with a name, and `metadata.resourceVersion`.
+
+        A server that hands it out in pieces is asked for all of them, a bounded number of times.
+        """
+        path, until_s = KINDS[kind].path(namespace), time.monotonic() + _PAGES_S
         query = {"labelSelector": labels, "fieldSelector": fields}
-        return self.request("GET", KINDS[kind].path(namespace), query=query)
+        items: list[Any] = []
+        seen = {""}
+        while True:
+            who = f"the list of {kind} in {namespace or 'the cluster'} from {self._server}"
+            page = Outside.of(self.request("GET", path, query=query), who)
+            for item in page.objects("items"):
+                item.child("metadata").needed("name")
+                items.append(dict(item.value))
+            metadata = page.child("metadata")
+            token = metadata.text("continue")
+            if not token:
+                return {
+                    **page.value,
+                    "items": items,
+                    "metadata": {**metadata.value, "resourceVersion": metadata.text("resourceVersion")},
+                }
+            if token in seen or len(seen) > _PAGES_MAX or time.monotonic() > until_s:
+                raise OutsideDataError(f"{who} does not end: after {len(seen)} pieces it goes on at {shown(token)}")
+            seen.add(token)
+            query = {**query, "continue": token}
 
     def patch(
         self, kind: str, namespace: str, name: str, body: Object, *, how: str = MERGE, dry_run: bool = False
     ) -> Object:
         """Patch one object under our own field manager; returns the object after it."""
         query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
-        return self.request("PATCH", KINDS[kind].path(namespace, name), query=query, body=body, content_type=how)
+        return self._object("PATCH", KINDS[kind].path(namespace, name), query=query, body=body, content_type=how)
 
     def create(self, kind: str, namespace: str, body: Object) -> Object:
         """Create one object; ApiError with reason AlreadyExists if it is there."""
         query = {"fieldManager": FIELD_MANAGER}
-        return self.request("POST", KINDS[kind].path(namespace), query=query, body=body)
+        return self._object("POST", KINDS[kind].path(namespace), query=query, body=body)
 
     def replace(self, kind: str, namespace: str, name: str, body: Object) -> Object:
         """Replace one object; ApiError with reason Conflict if its resourceVersion is not the newest."""
         query = {"fieldManager": FIELD_MANAGER}
-        return self.request("PUT", KINDS[kind].path(namespace, name), query=query, body=body)
+        return self._object("PUT", KINDS[kind].path(namespace, name), query=query, body=body)
 
     def delete(self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> Object:
         """Delete one object, if given only the one with that uid and version."""
@@ -196,12 +243,13 @@ class Kube:
             "labelSelector": labels, "fieldSelector": fields, "timeoutSeconds": str(int(timeout_s)),
         }  # fmt: skip
         response = self._send("GET", KINDS[kind].path(namespace), query=query, timeout_s=silence_s)
-        return WatchStream(response, f"the watch of {kind} in {namespace}")
+        extend(response, silence_s)
+        return WatchStream(response, f"the watch of {kind} in {namespace}", silence_s)
 
     def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float | None = None) -> str:
         """A raw GET whose answer is text: pod logs."""
         response = self._send("GET", path, query=query or {}, timeout_s=timeout_s or self.timeout_s)
-        return _read(response).decode(errors="replace")
+        return self._read(response, "GET", limit=_LOG_MAX).decode(errors="replace")
 
     def pod_log(self, namespace: str, pod: str, container: str, *, since_s: int) -> str:
         """The last `since_s` seconds of a container's log."""
@@ -215,7 +263,7 @@ class Kube:
         """
         place = f"{KINDS['Pod'].path(namespace, f'{pod}:{port}')}/proxy{path}"
         response = self._send("GET", place, timeout_s=timeout_s, raise_status=False)
-        body = _read(response)
+        body = self._read(response, "GET", limit=_POD_ANSWER_MAX)
         if response.status >= 400 and b'"kind":"Status"' in body.replace(b" ", b""):
             raise _api_error(response.status, body.decode(errors="replace"), f"pods/proxy {pod}")
         return int(response.status), body
@@ -223,28 +271,13 @@ class Kube:
     def pod_forward(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
         """GET through a port-forward: (status, body) as the pod gave them. For those who may not use pods/proxy."""
         what = f"pods/portforward {pod}"
-        api = kubernetes_client.CoreV1Api(self._load())  # its own: the websocket call bends the client while it runs
+        place = f"{KINDS['Pod'].path(namespace, pod)}/portforward"
         try:
-            forward = portforward(
-                api.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port), _request_timeout=timeout_s
-            )
-        except kubernetes_client.ApiException as error:  # status 0, and the real one in the text
-            found = re.search(r"Handshake status (\d+)", str(error.reason))
-            if found:
-                raise _api_error(int(found[1]), str(error.reason), what) from None
-            raise UnreachableError(f"{what}: {error.reason}") from None
-        connection = http.client.HTTPConnection("localhost", timeout=timeout_s)
-        connection.sock = forward.socket(port)
-        connection.sock.settimeout(timeout_s)
-        try:
-            connection.request("GET", path, headers={"Connection": "close"})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(f"{what}: {forward.error(port) or _short(error)}") from None
-        finally:
-            connection.close()
-            forward.close()
+            return forward.ask(self._client(), place, port, path, timeout_s=timeout_s, limit=_POD_ANSWER_MAX)
+        except forward.ForwardError as error:
+            if error.status:
+                raise _api_error(error.status, str(error), what) from None
+            raise UnreachableError(f"{what}: {error}") from None
 
     def may(
         self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "", name: str = ""
@@ -259,11 +292,12 @@ class Kube:
             "spec": {"resourceAttributes": attributes},
         }  # fmt: skip
         review = self.request("POST", KINDS["SelfSubjectAccessReview"].path(""), body=body)
-        return bool(review.get("status", {}).get("allowed"))
+        return Outside.of(review, f"the review of rights by {self._server}").child("status").flag("allowed")
 
     def version(self) -> str:
         """The API server's version, such as v1.34.4; also the cheapest proof that it is there."""
-        return str(self.request("GET", "/version").get("gitVersion", "unknown"))
+        answer = Outside.of(self.request("GET", "/version"), f"/version of {self._server}")
+        return answer.text("gitVersion", "unknown")
 
     def request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Object | None = None,
@@ -273,19 +307,29 @@ class Kube:
         response = self._send(
             method, path, query=query or {}, body=body, content_type=content_type, timeout_s=self.timeout_s
         )
+        body_read = self._read(response, method, changes=_changes(method, path, query))
+        what = f"{method} {path} on {self._server}"
         try:
-            body_read = _read(response)
-        except UnreachableError as error:
-            if _changes(method, path, query or {}):
-                raise _unanswered(method, path, str(error)) from None
-            raise
-        answer = _json_object(body_read)
-        if answer is None:
-            what = f"{method} {path} on {self._server}"
-            raise UnreachableError(
-                f"{what} was answered {response.status} with no JSON object: {_first(body_read)}", _STRANGER
-            )
+            answer = dict(Outside.of(parsed(body_read, what), what).value)
+        except OutsideDataError:
+            message = f"{what} was answered {response.status} with no JSON object: {_first(body_read)}"
+            kind = LostAnswerError if _changes(method, path, query) else UnreachableError
+            raise kind(message, _STRANGER) from None
         learn_objects(answer)
+        return answer
+
+    def _object(self, method: str, path: str, **words: Any) -> Object:
+        """One request whose answer is a Kubernetes object: it has a name and a version."""
+        answer = self.request(method, path, **words)
+        whole = Outside.of(answer, f"the answer to {method} {path} from {self._server}")
+        try:
+            metadata = whole.child("metadata")
+            for needed in ("name", "resourceVersion"):
+                metadata.needed(needed)
+        except OutsideDataError as error:
+            if method == "GET":
+                raise
+            raise LostAnswerError(f"{error}; the {method} may have been done", _STRANGER) from None
         return answer
 
     @property
@@ -304,7 +348,10 @@ class Kube:
                 self._client(renew=True)
                 continue
             if raise_status and response.status >= 400:
-                raise _api_error(response.status, _read(response).decode(errors="replace"), f"{method} {path}")
+                text = self._read(response, method).decode(errors="replace")
+                if response.status in _MAYBE_DONE and _changes(method, path, query):
+                    raise self._lost(method, f"{response.status} {text[:_SHOWN]}")
+                raise _api_error(response.status, text, f"{method} {path}")
             return response
         raise AssertionError("unreachable: the second attempt always returns or raises")
 
@@ -312,7 +359,8 @@ class Kube:
         self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str, timeout_s: float
     ) -> Any:
         api = self._client()
-        headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}  # a deletion names nobody else
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        headers["User-Agent"] = FIELD_MANAGER  # a deletion names nobody else
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -320,110 +368,60 @@ class Kube:
         api.update_params_for_auth(headers, [], ["BearerToken"], path, method, data)
         asked = urlencode({key: value for key, value in query.items() if value})
         url = f"{api.configuration.host}{path}" + (f"?{asked}" if asked else "")
+        with watch_sending():
+            try:
+                return api.rest_client.pool_manager.request(
+                    method, url, body=data, headers=headers, preload_content=False, redirect=False, retries=False,
+                    timeout=time_out(timeout_s),
+                )  # fmt: skip
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                if was_sent() and _changes(method, path, query):
+                    raise self._lost(method, said(error)) from None
+                hint = "is the cluster up, and the way to it?"
+                raise UnreachableError(f"{self._server} did not answer: {said(error)}", hint) from None
+
+    def _lost(self, method: str, why: str) -> LostAnswerError:
+        message = f"{self._server} did not answer a {method}: {why}; it may have been done, or may still be"
+        return LostAnswerError(message, "look at the object before you try again")
+
+    def _read(self, response: Any, method: str, *, limit: int = _ANSWER_MAX, changes: bool = False) -> bytes:
+        """The answer's body. An answer to a change that breaks off is a lost one."""
         try:
-            return api.rest_client.pool_manager.request(
-                method, url, body=data, headers=headers, preload_content=False, redirect=False, retries=False,
-                timeout=urllib3.Timeout(connect=min(5.0, timeout_s), read=timeout_s),
-            )  # fmt: skip
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            hint = "is the cluster up, and the way to it?"
-            if _changes(method, path, query) and not _never_sent(error):
-                raise _unanswered(method, path, f"{self._server} did not answer: {_short(error)}") from None
-            raise UnreachableError(f"{self._server} did not answer: {_short(error)}", hint) from None
+            return read_body(response, limit=limit)
+        except (urllib3.exceptions.HTTPError, OSError, BodyError) as error:
+            if changes:
+                raise self._lost(method, f"the answer broke off: {said(error)}") from None
+            raise UnreachableError(f"the answer of {self._server} broke off: {said(error)}") from None
+        finally:
+            if response.length_remaining:
+                response.close()  # what is left of it is not read; a connection with it in it is of no use
+            response.release_conn()
 
     def _client(self, *, renew: bool = False) -> Any:
         with self._lock:
             if self._api is None or renew:
-                self._api = self._load()
+                self._api = api_client(self.context, self.kubeconfig)
             return self._api
 
-    def _load(self) -> Any:
-        where = self.kubeconfig or "KUBECONFIG or ~/.kube/config"
-        if self.kubeconfig and not Path(self.kubeconfig).exists():
-            hint = "cluster.kubeconfig in the target file names it; `make lab` or `make sandbox` writes theirs"
-            raise InputError(f"kubeconfig {where} does not exist", hint)
-        learn_kubeconfig(self.kubeconfig)
-        try:
-            configuration = kubernetes_client.Configuration()
-            configuration.connection_pool_maxsize = 32
-            kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call] # the client ships no types
-                config_file=self.kubeconfig or None, context=self.context, client_configuration=configuration,
-                persist_config=False,
-            )  # fmt: skip
-        except kubernetes_config.ConfigException as error:
-            hint = "`kubectl config get-contexts` lists what there is; for the lab: make lab"
-            if "/contexts list" in str(error):
-                raise InputError(f"there is no context {self.context!r} in {where}", hint) from None
-            raise InputError(f"context {self.context!r} is not usable from {where}: {error}", hint) from None
-        except Exception as error:  # noqa: BLE001 - a file that is no kubeconfig ends in any exception of its parser
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(
-                f"{where} is not a kubeconfig: {said}", "see cluster.kubeconfig in the target file"
-            ) from None
-        learn_configuration(configuration)
-        if _is_loopback(configuration.host):
-            configuration.proxy = None  # as kubectl does: a proxy of the environment cannot reach this machine
-        return kubernetes_client.ApiClient(configuration)
 
-
-def _changes(method: str, path: str, query: Mapping[str, str]) -> bool:
-    """Whether a request of that kind, once sent, may have changed something."""
-    return method not in ("GET", "HEAD") and not query.get("dryRun") and not path.endswith(_REVIEWS)
-
-
-def _never_sent(error: BaseException) -> bool:
-    """Whether there was no connection over which the request could have gone."""
-    return isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-
-
-def _unanswered(method: str, path: str, said: str) -> UnansweredError:
-    hint = "nobody knows whether it was done, or will be: it is looked for again"
-    return UnansweredError(f"{method} {path}: {said}", hint)
-
-
-def _is_loopback(url: str) -> bool:
-    """Whether that is this machine, by a name or address that never leaves it."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False  # another name
-
-
-def _read(response: Any) -> bytes:
-    try:
-        return cast(bytes, response.read())
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise UnreachableError(f"the API server's answer broke off: {_short(error)}") from None
-    finally:
-        response.release_conn()
-
-
-def _lines(response: Any) -> Iterator[bytes]:
-    """Lines as soon as they arrive: `read1` returns what is there instead of waiting for a full buffer."""
-    rest = b""
-    while chunk := response.read1(1 << 16):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in whole if line.strip())
-
-
-def _json_object(text: bytes) -> Object | None:
-    """The JSON object that the text is, or None if it is something else."""
-    try:
-        found = json.loads(text)
-    except ValueError:  # also bytes that are no UTF-8
-        return None
-    return found if isinstance(found, dict) else None
+def _changes(method: str, path: str, query: Mapping[str, str] | None) -> bool:
+    """Whether the request may change something in the cluster: a dry run and a question of rights do not."""
+    asks = path == KINDS["SelfSubjectAccessReview"].path("") or bool((query or {}).get("dryRun"))
+    return method != "GET" and not asks
 
 
 def _event(line: bytes, what: str) -> tuple[str, Object]:
     """Type and object of one line of a watch."""
-    event = _json_object(line) or {}
-    kind, item = event.get("type"), event.get("object")
-    whole = isinstance(item, dict) and (kind == "ERROR" or (item.get("metadata") or {}).get("resourceVersion"))
-    if not whole:
-        raise UnreachableError(f"{what} said something that is no event: {_first(line)}", _STRANGER)
-    return str(kind), cast(Object, item)
+    try:
+        event = Outside.of(parsed(line, what), what)
+        kind, item = event.text("type"), event.child("object")
+        if kind != "ERROR":
+            item.child("metadata").needed("resourceVersion")
+            if kind != "BOOKMARK":
+                item.child("metadata").needed("name")
+    except OutsideDataError as error:
+        raise UnreachableError(f"{what} said something that is no event: {_first(line)}", _STRANGER) from error
+    return kind, dict(item.value)
 
 
 def _first(text: bytes) -> str:
@@ -433,13 +431,10 @@ def _first(text: bytes) -> str:
 
 def _api_error(status: int, text: str, what: str) -> ApiError:
     try:
-        answer = json.loads(text)
-        message, reason = str(answer.get("message", text)), str(answer.get("reason", ""))
-    except (json.JSONDecodeError, AttributeError):
-        message, reason = text[:300], ""
+        answer = Outside.of(parsed(text, what), what)
+        message, reason = answer.text("message", text), answer.text("reason")
+    except OutsideDataError:
+        message, reason = text, ""
     hint = "rollproof doctor lists the rights that are needed" if status in (401, 403) else ""
-    return ApiError(f"{what}: {status} {reason} {message}".strip(), hint, status=status, reason=reason)
-
-
-def _short(error: BaseException) -> str:
-    return str(error).split("(Caused by ")[-1].strip(")") or type(error).__name__
+    story = f"{what}: {status} {reason} {message[:_MESSAGE_MAX]}"
+    return ApiError(story.strip(), hint, status=status, reason=reason)

@@ -96,7 +96,9 @@ def test_a_watch_that_says_something_else_is_broken_and_tells_what(kube: Kube, a
 def test_closing_a_watch_that_has_ended_harms_nobody_who_got_its_connection(kube: Kube, api: FakeApi) -> None:
     """Its connection is in the pool again: only the watch that still has one may shut it down."""
     kube.create("ConfigMap", "shop", configmap())
-    api.refuse_next("configmaps", 200, '{"type": "ADDED", "object": {"metadata": {"resourceVersion": "1"}}}\n')
+    api.refuse_next(
+        "configmaps", 200, '{"type": "ADDED", "object": {"metadata": {"name": "a", "resourceVersion": "1"}}}\n'
+    )
     events = kube.watch("ConfigMap", "shop", resource_version="1")
     assert [kind for kind, _ in events] == ["ADDED"]
     later = kube.watch("ConfigMap", "shop", resource_version=str(api.version))  # on the same connection

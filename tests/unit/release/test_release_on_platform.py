@@ -130,7 +130,7 @@ def test_an_api_server_that_stays_away_is_no_failed_release(lab: Lab) -> None:
     lab.api.hang_ups["applications/shop"] = 1000
     failed = lab.release.deploy().failed
     assert failed is not None
-    assert (failed.data["cause"], failed.outcome) == ("UnreachableError", Outcome.UNKNOWN)
+    assert (failed.data["cause"], failed.outcome) == ("LostAnswerError", Outcome.UNKNOWN)  # a refresh was sent
 
 
 def test_what_cannot_be_seen_because_a_watch_is_away_is_no_failed_release(lab: Lab) -> None:

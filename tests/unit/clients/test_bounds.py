@@ -1,0 +1,245 @@
+"""Row D1 of faults.md: each exchange has one deadline for all of it, and a limit of bytes, whoever is asked.
+
+Nothing here asserts a time: an exchange without a bound would never end, and pytest's own limit would say so.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hostile import HOSTILE, answers, hostile, kubeconfig_of, says
+
+from rollproof.clients.exchange import BodyError, bounded, decoded
+from rollproof.clients.http import Http, request
+from rollproof.clients.kube import (
+    ApiError,
+    Kube,
+    LostAnswerError,
+    OutsideDataError,
+    SilenceError,
+    UnreachableError,
+)  # fmt: skip
+from rollproof.core.target import App
+from rollproof.errors import UnansweredError
+
+SHORT_S = 0.4
+
+
+def ask_the_app(url: str, _: Path) -> str:
+    return Http(App(base_url=url), {}, timeout_s=SHORT_S).get("/health").error
+
+
+def ask_the_registry(url: str, _: Path) -> str:
+    return request("GET", f"{url}/v2/", {}, timeout_s=SHORT_S).error
+
+
+def of_the_api(deed: Callable[[Kube], object]) -> Callable[[str, Path], str]:
+    def ask(url: str, folder: Path) -> str:
+        try:
+            deed(Kube("fake", kubeconfig_of(url, folder), timeout_s=SHORT_S))
+        except (UnreachableError, OutsideDataError) as error:
+            return str(error)
+        return ""
+
+    return ask
+
+
+ASKING = {
+    "app": ask_the_app,
+    "registry": ask_the_registry,
+    "get": of_the_api(lambda kube: kube.get("Pod", "shop", "web")),
+    "list": of_the_api(lambda kube: kube.list("Pod", "shop")),
+    "patch": of_the_api(lambda kube: kube.patch("Pod", "shop", "web", {})),
+    "log": of_the_api(lambda kube: kube.text("/api/v1/log", timeout_s=SHORT_S)),
+    "pods/proxy": of_the_api(lambda kube: kube.pod_proxy("shop", "web", 80, "/health", timeout_s=SHORT_S)),
+    "port-forward": of_the_api(lambda kube: kube.pod_forward("shop", "web", 80, "/health", timeout_s=SHORT_S)),
+    "watch": of_the_api(lambda kube: list(kube.watch("Pod", "shop", resource_version="1", silence_s=SHORT_S))),
+}
+
+
+@pytest.mark.parametrize("answering", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("who", ["app", "get"])
+def test_d1_every_bad_answer_ends_and_says_why(who: str, answering: Callable[..., None], tmp_path: Path) -> None:
+    with hostile(answering) as url:
+        assert ASKING[who](url, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["one header, a byte at a time", "body, a byte at a time", "endless body"])
+@pytest.mark.parametrize("who", sorted(ASKING.keys() - {"app", "get"}))
+def test_d1_whoever_is_asked(who: str, name: str, tmp_path: Path) -> None:
+    with hostile(HOSTILE[name]) as url:
+        assert ASKING[who](url, tmp_path)
+
+
+def test_d1_an_event_that_trickles_is_silence(tmp_path: Path) -> None:
+    """The watch was connected and a byte comes every 20 ms: it is deaf all the same."""
+    with hostile(HOSTILE["body, a byte at a time"]) as url:
+        events = Kube("fake", kubeconfig_of(url, tmp_path)).watch(
+            "Pod", "shop", resource_version="1", silence_s=SHORT_S
+        )
+        with pytest.raises(SilenceError):
+            list(events)
+
+
+@pytest.mark.parametrize("tokens", [["a"] * 1000, [str(number) for number in range(1000)]], ids=["one", "many"])
+def test_d1_a_list_without_an_end_is_given_up(tokens: list[str], tmp_path: Path) -> None:
+    left = iter(tokens)
+
+    def page(peer: socket.socket) -> None:
+        body = json.dumps({"items": [], "metadata": {"continue": next(left), "resourceVersion": "1"}}).encode()
+        answers(body)(peer)
+
+    with hostile(page) as url, pytest.raises(OutsideDataError, match="does not end"):
+        Kube("fake", kubeconfig_of(url, tmp_path)).list("Pod", "shop")
+
+
+def test_d1_a_list_in_pieces_is_whole(tmp_path: Path) -> None:
+    pods = [{"metadata": {"name": f"web-{number}"}} for number in range(3)]
+    pieces = iter([
+        {"items": pods[:2], "metadata": {"continue": "more", "resourceVersion": "7"}},
+        {"items": pods[2:], "metadata": {"continue": "", "resourceVersion": "7"}},
+    ])  # fmt: skip
+
+    def piece(peer: socket.socket) -> None:
+        answers(json.dumps(next(pieces)).encode())(peer)
+
+    with hostile(piece) as url:
+        listed = Kube("fake", kubeconfig_of(url, tmp_path)).list("Pod", "shop")
+    assert listed["items"] == pods
+    assert listed["metadata"]["resourceVersion"] == "7"
+
+
+# -- encodings (A11) --------------------------------------------------------------------------------------------------
+
+BODY = b'{"version": "abc"}'
+BARE = zlib.compressobj(wbits=-15)
+ENCODED = {
+    "gzip": gzip.compress(BODY),
+    "x-gzip": gzip.compress(BODY),
+    "deflate": zlib.compress(BODY),
+    "deflate without a frame": BARE.compress(BODY) + BARE.flush(),
+    "GZIP": gzip.compress(BODY),
+    "identity": BODY,
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a11_an_answer_that_is_encoded_all_the_same_is_read(name: str, tmp_path: Path) -> None:
+    header = f"Content-Encoding: {name.split(' ', maxsplit=1)[0]}"
+    with hostile(answers(ENCODED[name], header)) as url:
+        assert Http(App(base_url=url), {}).get("/health").field("/version") == "abc"
+        assert Kube("fake", kubeconfig_of(url, tmp_path)).request("GET", "/version") == {"version": "abc"}
+
+
+def test_a11_identity_is_asked_for(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    def remember(peer: socket.socket) -> None:
+        answers(BODY)(peer)
+
+    with hostile(remember) as url:
+        real = socket.socket.sendall
+
+        def spy(self: socket.socket, data: bytes, *args: int) -> None:
+            asked.append(bytes(data))
+            real(self, data, *args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(socket.socket, "sendall", spy)
+            Http(App(base_url=url), {}).get("/health")
+            Kube("fake", kubeconfig_of(url, tmp_path)).request("GET", "/version")
+    sent = [one for one in asked if one.startswith(b"GET ")]
+    assert len(sent) == 2
+    assert all(b"Accept-Encoding: identity" in one for one in sent)
+
+
+def test_a_body_is_limited_before_and_after_decoding() -> None:
+    assert decoded(gzip.compress(bytes(1000)), "gzip", limit=1000) == bytes(1000)
+    with pytest.raises(BodyError, match="larger"):
+        decoded(gzip.compress(bytes(1001)), "gzip", limit=1000)
+
+
+def test_a_call_without_a_time_out_of_its_own_is_bounded() -> None:
+    for_ever = threading.Event()
+    with pytest.raises(TimeoutError, match="the name"):
+        bounded(for_ever.wait, 0.05, "the name")
+    for_ever.set()
+    assert bounded(lambda: 7, 5, "a number") == 7
+    with pytest.raises(KeyError):
+        bounded(lambda: {}["x"], 5, "a bug")
+
+
+# -- a change without an answer (B1) ----------------------------------------------------------------------------------
+
+CHANGES: dict[str, Callable[[Kube], object]] = {
+    "PATCH": lambda kube: kube.patch("ConfigMap", "shop", "a", {}),
+    "POST": lambda kube: kube.create("ConfigMap", "shop", {}),
+    "PUT": lambda kube: kube.replace("ConfigMap", "shop", "a", {}),
+    "DELETE": lambda kube: kube.delete("ConfigMap", "shop", "a"),
+}
+LOST = {
+    "silence": HOSTILE["silence"],
+    "a hang-up": HOSTILE["a hang-up"],
+    "an answer that is cut off": HOSTILE["cut off"],
+    "an answer that trickles": HOSTILE["body, a byte at a time"],
+    "a gateway that lost it": answers(b"", status="504 Gateway Timeout"),
+    "a bad gateway": answers(b"<html>", status="502 Bad Gateway"),
+    "the server's own time-out": answers(b'{"kind": "Status", "reason": "Timeout"}', status="504 Gateway Timeout"),
+    "an answer of somebody else": answers(b"<html>please log in</html>"),
+}
+
+
+@pytest.mark.parametrize("answering", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("verb", CHANGES)
+def test_b1_a_change_that_was_sent_and_not_answered_is_unknown(
+    verb: str, answering: Callable[..., None], tmp_path: Path
+) -> None:
+    with hostile(answering) as url, pytest.raises(UnansweredError, match=verb):
+        CHANGES[verb](Kube("fake", kubeconfig_of(url, tmp_path), timeout_s=SHORT_S))
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_b1_a_change_that_was_never_sent_is_not_done(verb: str, tmp_path: Path) -> None:
+    kube = Kube("fake", kubeconfig_of("http://127.0.0.1:1", tmp_path), timeout_s=SHORT_S)
+    with pytest.raises(UnreachableError) as caught:
+        CHANGES[verb](kube)
+    assert not isinstance(caught.value, UnansweredError)
+
+
+def test_b1_what_changes_nothing_is_no_lost_change(tmp_path: Path) -> None:
+    with hostile(HOSTILE["a hang-up"]) as url:
+        kube = Kube("fake", kubeconfig_of(url, tmp_path), timeout_s=SHORT_S)
+        for ask in (
+            lambda: kube.get("ConfigMap", "shop", "a"),
+            lambda: kube.patch("ConfigMap", "shop", "a", {}, dry_run=True),
+            lambda: kube.may("get", "pods", "shop"),
+        ):
+            with pytest.raises(UnreachableError) as caught:
+                ask()
+            assert not isinstance(caught.value, LostAnswerError)
+
+
+def test_b1_a_refusal_is_an_answer(tmp_path: Path) -> None:
+    with hostile(answers(b'{"kind": "Status", "reason": "Conflict"}', status="409 Conflict")) as url:
+        for verb in CHANGES.values():
+            with pytest.raises(ApiError):
+                verb(Kube("fake", kubeconfig_of(url, tmp_path)))
+
+
+def test_a_name_that_is_not_resolved_in_time_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    for_ever = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: for_ever.wait() or [])
+    assert request("GET", "http://shop.example.org/", {}, timeout_s=0.1).error == "connect.timeout"
+    for_ever.set()
+
+
+def test_not_http_is_said_in_few_words(tmp_path: Path) -> None:
+    with hostile(says(b"SSH-2.0-OpenSSH_9.2\r\n")) as url:
+        assert len(ask_the_app(url, tmp_path)) < 200
