@@ -45,6 +45,7 @@ _RANGES = (  # section, field, lowest, highest, whether the lowest itself is all
     ("traffic", "downtime_budget_ms", 0, 3_600_000, True),
     ("traffic", "late_share_max", 0, 1, True),
     ("traffic", "max_duration_s", 0, 86_400, False),
+    ("env_repo", "timeout_s", 1, 3600, True),
     ("release", "deadline_s", 0, 86_400, False),
     ("release", "proof_count", 1, 10_000, True),
     ("release", "poll_s", 0.05, 60, True),
@@ -91,7 +92,7 @@ def _empty(target: Target) -> Iterator[Mistake]:
         ("", ("name",)),
         ("cluster", ("context", "namespace", "deployment", "service")),
         ("argocd", ("application", "namespace", "project")),
-        ("env_repo", ("url", "overlay", "image", "branch")),
+        ("env_repo", ("url", "overlay", "image", "branch", "author_name", "author_email")),
         ("app", ("base_url",)),
     )
     for section, names in needed:

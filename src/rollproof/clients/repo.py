@@ -1,51 +1,41 @@
-"""EnvRepo: the environment repository, through the `git` command. The only caller of git.
+"""EnvRepo: the environment repository: its tag, a commit that changes it, and the push. It has no work tree.
 
 A deploy changes one line, keeps every comment, and is pushed without force; when somebody else pushed in between, the
-change is made again on top of theirs, unless they set the tag: that is never replaced. Credentials travel in the
-environment of the git process only: never in an argument, a URL, a file or an error.
+change is made again on top of theirs, unless they set the tag: that is never replaced. Commits are made from git's own
+objects, so that nothing of the repository is ever written to the file system. The clone is shallow: it begins at the
+newest commit and grows from there; what needs more history fetches more.
 """
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import tenacity
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from rollproof.clients.git import Done, Git, GitError, GitTimeoutError, visible
+from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push, hint_of
+from rollproof.clients.overlay import SIZE_MAX, ImageEntry, decoded, find_entry, with_tag
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import CannotJudgeError, InputError
-from rollproof.redaction import SECRETS
 
-__all__ = ["Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError"]
+__all__ = [
+    "Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError", "Whereabouts",
+]  # fmt: skip
 
 _PUSH_ATTEMPTS = 5
-_RACE = re.compile(r"non-fast-forward|fetch first|stale info|cannot lock ref|failed to update ref|incorrect old value")
-_NO_RIGHT = re.compile(
-    r"\b(401|403)\b|Authentication failed|could not read Username|denied|declined|not allowed|protected branch",
-    re.IGNORECASE,
-)
-_CREDENTIALS = (
-    """!f() { printf 'username=%s\\npassword=%s\\n' "$ROLLPROOF_GIT_USERNAME" "$ROLLPROOF_GIT_PASSWORD"; }; f"""
-)
-_NUMBER_LIKE = re.compile(r"[0-9][0-9be]*", re.IGNORECASE)  # 1234567, 12e4567, 0b10110: numbers to one YAML or another
-_KEPT = ("GIT_SSL_", "GIT_SSH", "GIT_PROXY_")  # how to get there; all else of GIT_* would bend what we do there
-
-
-class GitError(CannotJudgeError):
-    """git said no; the message carries its last lines without credentials."""
-
-
-class PushRefusedError(GitError):
-    """The server refuses our push: no right, or a hook. Trying again would not help."""
+_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_FILES = ("100644", "100755")  # modes of regular files; a link (120000) or a submodule (160000) leads elsewhere
+_KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
+_DEEPER = (50, 1000)  # commits that are fetched when history is asked for, before all of it is
+_STAND_IN = "rollproof-rehearsal"  # the tag of a commit that is made to see whether it can be made
+_REVISION = re.compile(r"[0-9a-f]{4,64}\^?")
 
 
 class OtherTagError(CannotJudgeError):
@@ -60,8 +50,12 @@ class OtherTagError(CannotJudgeError):
         self.found = found
 
 
-class _RaceError(GitError):
-    """Somebody else pushed first."""
+class Whereabouts(Enum):
+    """Where a commit of ours is whose push got no answer."""
+
+    HERE = "in the branch"
+    NOWHERE = "not in the branch, and it cannot come any more: the branch has moved on"
+    UNKNOWN = "not in the branch yet; a push that is still under way could bring it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +72,25 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a tag stands in a file (counted from 0), and whether YAML takes it as text: 1234567 would be a number."""
+class _File:
+    """The overlay's kustomization at one revision."""
 
-    line: int
-    column: int
-    tag: str
-    is_text: bool
+    path: str
+    mode: str
+    text: str
 
 
 class EnvRepo:
     """A private clone in a temporary folder. Use as a context manager; `close` removes the folder."""
 
-    def __init__(self, target: EnvRepoTarget, environ: Mapping[str, str], *, timeout_s: float = 30.0) -> None:
+    def __init__(self, target: EnvRepoTarget, environ: Mapping[str, str]) -> None:
         self._target = target
-        self._timeout_s = timeout_s
-        self._secrets = tuple(
-            value
-            for name in (target.username_env, target.password_env)
-            if name and (value := self._secret(environ, name))
-        )
-        SECRETS.add(self._secrets[-1:] if target.password_env else ())
-        self._environ = self._git_environ(environ)
         self._folder = Path(tempfile.mkdtemp(prefix="rollproof-env-"))
+        try:
+            self._git = Git(target, environ, self._folder)
+        except BaseException:
+            self.close()
+            raise
         self._cloned = False
         self._tried: list[Commit] = []  # what the last push tried, also if it was called again
 
@@ -117,34 +107,79 @@ class EnvRepo:
     def head(self) -> str:
         """The newest revision of the branch, fetched now."""
         self._fetch()
-        return self._git("rev-parse", self._remote)
+        return self._head()
 
     def tag(self, revision: str = "") -> str:
         """The image tag in the overlay at `revision` (default: the newest). InputError if the image is not there."""
         if not revision:
             self._fetch()
-        path, text = self._overlay(revision or self._remote)
-        return self._find_tag(path, text).tag
+        return self._entry(self._overlay(_checked(revision) if revision else self._remote)).tag
+
+    def image(self) -> str:
+        """The image's name as it is pulled, by the newest overlay that was fetched: `newName` where it has one."""
+        self._fetch_once()
+        return self._entry(self._overlay(self._remote)).image
 
     def who_changed(self) -> str:
         """The newest commit that touched the overlay's kustomization, for people: revision, author, subject."""
-        path, _ = self._overlay(self._remote)
-        return self._git("log", "-1", "--format=%h by %an: %s", self._remote, "--", path)
+        path = self._overlay(self._remote).path
+        for commits in (0, *_DEEPER):
+            if commits and not self._deepen(commits):
+                break
+            said = self._git.text("log", "-1", "--format=%H %h by %an: %s", self._remote, "--", path)
+            revision, _, shown = said.partition(" ")
+            if revision not in self._edge():  # where the clone begins every file looks new
+                return visible(shown)
+        return f"that cannot be found in the newest {_DEEPER[-1]} ones"
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
+        if not (_REVISION.fullmatch(ancestor) and _REVISION.fullmatch(descendant)):
+            return False
         for fetched in (False, True):
             if fetched:
                 self._fetch()
-            done = self._run("merge-base", "--is-ancestor", ancestor, descendant)
-            if done.returncode in (0, 1):
-                return done.returncode == 0
+            done = self._git.run("merge-base", "--is-ancestor", ancestor, descendant)
+            if done.code in (0, 1):
+                return done.code == 0
         return False
 
+    def whereabouts(self, revision: str, parent: str) -> Whereabouts:
+        """Is a commit of ours in the branch whose push got no answer? `parent` is the commit that it was made on.
+
+        A server takes a push only if the branch is still where the push began. So it is UNKNOWN just as long as the
+        newest commit is `parent`.
+        """
+        head = self.head()
+        for commits in (0, *_DEEPER):
+            if head == parent or (commits and not self._deepen(commits)):
+                break
+            if self._git.run("merge-base", "--is-ancestor", _checked(revision), head).code == 0:
+                return Whereabouts.HERE
+        return Whereabouts.UNKNOWN if head == parent else Whereabouts.NOWHERE
+
+    def rehearse(self, sha: str = "") -> Commit:
+        """Make the commit of a release, on top of the newest that was fetched, and push nothing.
+
+        Without a sha with a tag that stands for any. InputError says why such a commit cannot be made.
+        """
+        self._fetch_once()
+        return self._with_tag(self._overlay(self._remote), sha or _STAND_IN, message="a rehearsal: never pushed")
+
     def may_push(self) -> None:
-        """Prove the right to push without pushing anything new. PushRefusedError if there is none."""
-        self._fetch()
-        self._check_push(self._run("push", "--dry-run", "origin", f"{self._remote}:refs/heads/rollproof-right-to-push"))
+        """Push a rehearsal's commit as far as it goes without changing anything. PushRefusedError if there is no right.
+
+        Hooks and the rules of a server are met only by a real push.
+        """
+        for attempt in range(_PUSH_ATTEMPTS):
+            self._fetch()
+            try:
+                self._push(self.rehearse(), "--dry-run")
+            except RaceError:
+                if attempt + 1 == _PUSH_ATTEMPTS:
+                    raise
+            else:
+                return
 
     def set_tag(self, sha: str, *, expected: str, message: str) -> Commit:
         """Commit `sha` as the overlay's image tag, on top of the branch's newest commit. Not pushed yet.
@@ -152,40 +187,24 @@ class EnvRepo:
         OtherTagError if the newest has another tag than `expected`, which is to be replaced.
         """
         self._fetch()
-        path, text, place = self._check_out(expected)
-        if place.tag == sha:
-            raise InputError(f"{path} has {sha} already: there is nothing to commit")
-        lines = text.splitlines(keepends=True)
-        lines[place.line] = _with_tag(lines[place.line], place, sha)
-        changed = "".join(lines)
-        after = self._find_tag(path, changed)
-        if after.tag != sha or not after.is_text:
-            message = f"{path}: line {place.line + 1} cannot be changed to {sha!r} safely: {lines[place.line].strip()}"
-            raise InputError(message, "write the entry in block style: `newTag: <sha>` on a line of its own")
-        (self._folder / path).write_bytes(changed.encode())
-        self._git("commit", "-q", "-m", message, "--", path)
-        if (said := self._git("show", "--numstat", "--format=", "HEAD")) != f"1\t1\t{path}":
-            raise GitError(f"the commit would change more than one line: {said}", "is a .gitattributes filter at work?")
-        return self._commit(path, lines[place.line], place.line + 1)
+        return self._with_tag(self._newest(expected), sha, message=message)
 
     def revert(self, revision: str, *, message: str) -> Commit:
-        """`git revert` of one commit, on top of the newest. On a conflict a forward commit sets the tag before it.
+        """What `git revert` makes of one commit of ours, on top of the newest: the same merge, and the same message.
 
-        OtherTagError if the newest has another tag than that commit set: then it is somebody else's deploy.
+        On a conflict a forward commit sets the tag before it. OtherTagError if the newest has another tag than that
+        commit set: then it is somebody else's deploy.
         """
         self._fetch()
-        ours = self.tag(revision)
-        self._check_out(ours)
-        done = self._run("revert", "--no-edit", revision)
-        if done.returncode == 0:
-            path, text = self._overlay("HEAD")
-            place = self._find_tag(path, text)
-            return self._commit(path, text.splitlines()[place.line], place.line + 1)
-        self._run("revert", "--abort")
-        self._git("reset", "-q", "--hard", self._remote)
-        before = self.tag(f"{revision}^")
-        made = self.set_tag(before, expected=ours, message=message)
-        return replace(made, forward=True)
+        theirs = self._overlay(_checked(revision))
+        before = self._overlay(f"{revision}^")
+        newest = self._newest(self._entry(theirs).tag)
+        merged = self._merged(newest.text, theirs.text, before.text)
+        tag = self._entry(before).tag
+        if merged is None or self._entry(replace(newest, text=merged)).tag != tag:
+            return replace(self._with_tag(newest, tag, message=message), forward=True)
+        subject = self._git.text("log", "-1", "--format=%s", revision)
+        return self._commit(newest, merged, f'Revert "{subject}"\n\nThis reverts commit {revision}.')
 
     def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
         """Push `made`; when somebody else was first, `make` it again on top and try again. Never forces.
@@ -193,13 +212,14 @@ class EnvRepo:
         `make` looks at the tag again, and what it raises ends this. A push that was accepted without our hearing of it
         is found in the branch, and not made again; so call it again with the same `made` when it ended by a GitError.
 
-        Raises PushRefusedError at once when there is no right to push, GitError when the attempts are used up.
+        Raises PushRefusedError at once when there is no right to push, PushUnansweredError when no answer came,
+        GitError when nothing was sent or the attempts are used up.
         """
         if made not in self._tried:
             self._tried = [made]
         commit, attempts = self._tried[-1], 0
         retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_RaceError),
+            retry=tenacity.retry_if_exception_type(RaceError),
             stop=tenacity.stop_after_attempt(_PUSH_ATTEMPTS),
             wait=tenacity.wait_random(0.05, 0.5),
             reraise=True,
@@ -213,143 +233,167 @@ class EnvRepo:
                 if attempts > 1:
                     commit = make()
                     self._tried.append(commit)
-                self._check_push(self._run("push", "origin", f"{commit.revision}:refs/heads/{self._target.branch}"))
+                self._push(commit)
         return replace(commit, attempts=attempts)
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    # -- commits ------------------------------------------------------------------------------------------------
 
     @property
     def _remote(self) -> str:
         return f"refs/remotes/origin/{self._target.branch}"
+
+    def _head(self) -> str:
+        return self._git.text("rev-parse", "--verify", f"{self._remote}^{{commit}}")
 
     def _arrived(self) -> Commit | None:
         """The commit of this push that is in the branch, although we never heard that it was accepted."""
         head = self.head()
         return next((commit for commit in self._tried if self.is_ancestor(commit.revision, head)), None)
 
-    def _check_out(self, expected: str) -> tuple[str, str, _Place]:
-        """The newest commit that was fetched is in the folder, its overlay has that tag: path, text and place."""
-        self._git("checkout", "-q", "--detach", self._remote)
-        path, text = self._overlay("HEAD")
-        place = self._find_tag(path, text)
-        if place.tag != expected:
-            raise OtherTagError(place.tag, expected, self.who_changed())
-        return path, text, place
+    def _newest(self, expected: str) -> _File:
+        """The overlay of the newest commit that was fetched, if it has that tag."""
+        newest = self._overlay(self._remote)
+        if (found := self._entry(newest).tag) != expected:
+            raise OtherTagError(found, expected, self.who_changed())
+        return newest
 
-    def _commit(self, path: str, line: str, number: int) -> Commit:
-        revision = self._git("rev-parse", "HEAD")
-        return Commit(revision, self._git("rev-parse", "HEAD^"), path, line.strip(), line_number=number)
+    def _with_tag(self, file: _File, sha: str, *, message: str) -> Commit:
+        if self._entry(file).tag == sha:
+            raise InputError(f"{file.path} has {sha} already: there is nothing to commit")
+        return self._commit(file, with_tag(file.path, file.text, self._target.image, sha), message)
+
+    def _commit(self, file: _File, text: str, message: str) -> Commit:
+        """A commit on top of the newest that was fetched, in which one file has another text."""
+        parent = self._head()
+        blob = self._git.text("hash-object", "-w", "--no-filters", "--stdin", stdin=text.encode())
+        index = {"GIT_INDEX_FILE": str(self._folder / "rollproof-index")}
+        self._git.text("read-tree", parent, environ=index)
+        self._git.text("update-index", "--cacheinfo", f"{file.mode},{blob},{file.path}", environ=index)
+        tree = self._git.text("write-tree", environ=index)
+        revision = self._git.text("commit-tree", tree, "-p", parent, "-F", "-", stdin=f"{message}\n".encode())
+        changed = self._git.text("diff-tree", "-r", "-z", "--name-status", parent, revision)
+        if changed != f"M\0{file.path}\0":
+            raise GitError(f"the commit would change more than {file.path}: {visible(changed)}")
+        entry = self._entry(replace(file, text=text))
+        line = text[text.rfind("\n", 0, entry.start) + 1 :].split("\n", 1)[0].strip()
+        return Commit(revision, parent, file.path, line, line_number=entry.line + 1)
+
+    def _merged(self, newest: str, theirs: str, before: str) -> str | None:
+        """The newest text without what one commit did, by git's three-way merge; None if that is a conflict."""
+        paths = [self._folder / f"rollproof-{name}" for name in ("newest", "theirs", "before")]
+        for path, text in zip(paths, (newest, theirs, before), strict=True):
+            path.write_bytes(text.encode())
+        done = self._git.run("merge-file", "-p", "-q", *(str(path) for path in paths))
+        return done.out.decode() if done.code == 0 else None
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def _entry(self, file: _File) -> ImageEntry:
+        return find_entry(file.path, file.text, self._target.image)
+
+    def _overlay(self, revision: str) -> _File:
+        """The overlay's kustomization at a revision: a regular file, not too long."""
+        folder = posixpath.normpath(self._target.overlay.strip("/") or ".")
+        paths = [posixpath.normpath(posixpath.join(folder, name)) for name in _NAMES]
+        listed = self._git.text("ls-tree", "-z", "-l", "--full-tree", revision, "--", *paths).rstrip("\0")
+        found = {path: facts.split() for facts, _, path in (line.partition("\t") for line in listed.split("\0"))}
+        path = next((path for path in paths if path in found), "")
+        if not path:
+            raise self._no_overlay(revision, folder)
+        mode, _, blob, size = found[path]
+        if mode not in _FILES:
+            message = f"{path} in branch {self._target.branch!r} is {_KINDS.get(mode, 'no file')} and no regular file"
+            raise InputError(
+                message, "env_repo.overlay must have the file itself: what leads elsewhere is not followed"
+            )
+        if int(size) > SIZE_MAX:
+            message = f"{path} has {size} bytes, and a kustomization of more than {SIZE_MAX} is not read"
+            raise InputError(message, "is env_repo.overlay the right folder?")
+        return _File(path, mode, decoded(path, self._git.data("cat-file", "blob", blob)))
+
+    def _no_overlay(self, revision: str, folder: str) -> InputError:
+        message = f"{self._target.overlay} has no kustomization.yaml in branch {self._target.branch!r}"
+        parts = folder.split("/")
+        for number in range(1, len(parts) + 1):
+            place = "/".join(parts[:number])
+            mode = self._git.text("ls-tree", "--full-tree", revision, "--", place).partition(" ")[0]
+            if mode and mode != "040000":
+                what = _KINDS.get(mode, "a file")
+                return InputError(f"{message}: {place} is {what}", "env_repo.overlay must name the real folder")
+            if not mode and folder != ".":
+                return InputError(
+                    f"{message}: there is no {place}", "env_repo.overlay is the folder of the Kustomize overlay"
+                )
+        return InputError(message, "env_repo.overlay is the folder of the Kustomize overlay")
+
+    # -- the server ---------------------------------------------------------------------------------------------
+
+    def _fetch_once(self) -> None:
+        if not self._cloned:
+            self._fetch()
 
     def _fetch(self) -> None:
-        if not self._cloned:
-            self._git("init", "-q")
-            self._git("remote", "add", "origin", self._target.url)
-            self._cloned = True
-        done = self._run("fetch", "-q", "origin", f"+refs/heads/{self._target.branch}:{self._remote}")
-        if done.returncode != 0:
-            where = f"branch {self._target.branch!r} of {self._target.url}"
-            if "couldn't find remote ref" in done.stderr:
-                raise InputError(f"there is no {where}", "env_repo.branch is what Argo CD follows")
-            hint = "is the URL right, is the server up, may we read it?"
-            raise GitError(f"cannot fetch {where}: {self._said(done)}", hint)
-
-    def _overlay(self, revision: str) -> tuple[str, str]:
-        """Path and text of the overlay's kustomization at a revision."""
-        for name in ("kustomization.yaml", "kustomization.yml", "Kustomization"):
-            path = f"{self._target.overlay.strip('/')}/{name}"
-            done = self._run("show", f"{revision}:{path}")
-            if done.returncode == 0:
-                return path, done.stdout
-        message = f"{self._target.overlay} has no kustomization.yaml in branch {self._target.branch!r}"
-        raise InputError(message, "env_repo.overlay is the folder of the Kustomize overlay")
-
-    def _find_tag(self, path: str, text: str) -> _Place:
-        """Where the image's newTag is; ruamel knows the place, so that nothing else is rewritten."""
-        try:
-            document: Any = YAML(typ="rt").load(text)
-        except YAMLError as error:
-            raise InputError(f"{path} is not YAML: {error}") from None
-        images = document.get("images") if isinstance(document, dict) else None
-        for image in images or ():
-            if image.get("name") == self._target.image and image.get("newTag") is not None:
-                line, column = image.lc.value("newTag")
-                return _Place(line, column, str(image["newTag"]), isinstance(image["newTag"], str))
-        names = ", ".join(str(image.get("name")) for image in images or ()) or "none"
-        message = f"{path} has no image {self._target.image!r} with a newTag (there: {names})"
-        raise InputError(message, "env_repo.image is the `name:` of the entry under `images:`")
-
-    def _check_push(self, done: subprocess.CompletedProcess[str]) -> None:
-        if done.returncode == 0:
+        if self._cloned:
+            try:
+                self._checked_fetch(self._fetched())
+            except GitTimeoutError:  # somebody merged a long history: the newest of it will do
+                self._checked_fetch(self._fetched(f"--depth={_DEEPER[0]}"))
             return
-        said = self._said(done)
-        if _RACE.search(done.stderr):
-            raise _RaceError(f"somebody else pushed to {self._target.url} first, {_PUSH_ATTEMPTS} times: {said}")
-        if _NO_RIGHT.search(done.stderr):
-            hint = "check env_repo.username_env and password_env, and the rights of that user"
-            raise PushRefusedError(f"no right to push to {self._target.url}: {said}", hint)
-        raise GitError(f"cannot push to {self._target.url}: {said}", "is the git server up?")
+        if not (self._folder / "HEAD").exists():
+            self._git.start()
+        done = self._fetched("--depth=1")
+        if done.code:
+            self._find_branch(done)
+            self._checked_fetch(self._fetched())  # a server that knows no shallow clones
+        self._cloned = True
 
-    def _git(self, *arguments: str) -> str:
-        done = self._run(*arguments)
-        if done.returncode != 0:
-            raise GitError(f"git {arguments[0]} failed: {self._said(done)}")
-        return done.stdout.strip()
+    def _fetched(self, *options: str) -> Done:
+        refspec = f"+refs/heads/{self._target.branch}:{self._remote}"
+        return self._git.run("fetch", "-q", "--no-tags", *options, "origin", refspec)
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        settings = [
-            "credential.helper=",  # forget the machine's helpers: no prompt, no stored password of somebody else
-            f"user.name={self._target.author_name}",
-            f"user.email={self._target.author_email}",
-            "commit.gpgsign=false",
-            "advice.detachedHead=false",
-        ]
-        if self._secrets:
-            settings.append(f"credential.helper={_CREDENTIALS}")
-        options = [word for setting in settings for word in ("-c", setting)]
+    def _find_branch(self, failed: Done) -> None:
+        """After a fetch that failed: InputError if the branch is not there, GitError if the server cannot be asked."""
+        asked = self._git.run("ls-remote", "-q", "--exit-code", "origin", f"refs/heads/{self._target.branch}")
+        if asked.code == 2:
+            where = f"branch {self._target.branch!r} of {self._target.url}"
+            raise InputError(f"there is no {where}", "env_repo.branch is what Argo CD follows, without refs/heads/")
+        if asked.code:
+            raise self._unfetched(failed)
+
+    def _unfetched(self, done: Done) -> GitError:
+        hint = hint_of(done.said) or "is the URL right, is the server up, may we read it?"
+        return GitError(f"cannot fetch branch {self._target.branch!r} of {self._target.url}: {done.said}", hint)
+
+    def _checked_fetch(self, done: Done) -> None:
+        if done.code:
+            self._find_branch(done)
+            raise self._unfetched(done)
+
+    def _deepen(self, commits: int) -> bool:
+        """Fetch more history; False if all of it is here, or no more can be had."""
         try:
-            done = subprocess.run(
-                ["git", *options, *arguments], cwd=self._folder, env=self._environ, stdin=subprocess.DEVNULL,
-                capture_output=True, timeout=self._timeout_s, check=False,
-                process_group=0,  # a terminal's Ctrl-C is for us: it must not end the git that puts things back
-            )  # fmt: skip
-            said = done.stderr.decode(errors="replace")  # not text mode: that would rewrite line ends of files
-            return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), said)
-        except subprocess.TimeoutExpired:
-            message = f"git {arguments[0]} with {self._target.url} did not end within {self._timeout_s:g} s"
-            raise GitError(message, "is the git server up?") from None
-        except FileNotFoundError:
-            raise InputError("the command `git` is not installed", "apt-get install git") from None
+            return bool(self._edge()) and self._fetched(f"--deepen={commits}").code == 0
+        except GitTimeoutError:
+            return False
 
-    def _said(self, done: subprocess.CompletedProcess[str]) -> str:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("hint:")]
-        text = SECRETS.told(" / ".join(lines[-4:]))
-        return text or f"exit {done.returncode}"
+    def _edge(self) -> frozenset[str]:
+        """The commits at which a shallow clone begins."""
+        path = self._folder / "shallow"
+        return frozenset(path.read_text().split()) if path.is_file() else frozenset()
 
-    def _git_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)}
-        kept.update({"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_CONFIG_GLOBAL": os.devnull})
-        if self._target.username_env:
-            kept["ROLLPROOF_GIT_USERNAME"] = self._secret(environ, self._target.username_env)
-        if self._target.password_env:
-            kept["ROLLPROOF_GIT_PASSWORD"] = self._secret(environ, self._target.password_env)
-        return kept
-
-    @staticmethod
-    def _secret(environ: Mapping[str, str], name: str) -> str:
-        value = environ.get(name)
-        if not value:
-            hint = f"export {name}=…, or name a file with it as env_file"
-            raise InputError(f"env_repo names the environment variable {name}, which is not set", hint)
-        return value
+    def _push(self, commit: Commit, *options: str) -> None:
+        branch = f"refs/heads/{self._target.branch}"
+        try:
+            done = self._git.run("push", "--porcelain", *options, "origin", f"{commit.revision}:{branch}")
+        except GitTimeoutError as error:
+            if options:
+                raise
+            raise PushUnansweredError(f"no answer to our push: {error}", error.hint) from None
+        check_push(done, url=self._target.url, branch=branch, sure=bool(options))
 
 
-def _with_tag(line: str, place: _Place, sha: str) -> str:
-    """The line with another tag: quotes stay, and are added where YAML would take the sha for a number."""
-    before, value, rest = line[: place.column], "", line[place.column :]
-    quote = rest[0] if rest[:1] in ("'", '"') else ""
-    value = f"{quote}{place.tag}{quote}"
-    if not rest.startswith(value):
-        return line
-    if not quote and _NUMBER_LIKE.fullmatch(sha):
-        quote = '"'
-    return f"{before}{quote}{sha}{quote}{rest[len(value) :]}"
+def _checked(revision: str) -> str:
+    """A revision that came from a record. InputError if git could take it for anything else."""
+    if not _REVISION.fullmatch(revision):
+        raise InputError(f"{visible(revision)!r} is no revision of git")
+    return revision

@@ -54,6 +54,8 @@ class EnvRepo:
     password_env: str = ""
     author_name: str = "rollproof"
     author_email: str = "rollproof@localhost"
+    ca_file: str = ""  # PEM file of the CA of an https URL; empty: the machine's
+    timeout_s: float = 30.0  # of one git command: a fetch of the newest commit, a push
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,12 +200,6 @@ def test_a_push_that_was_accepted_unheard_is_found_under_the_commits_that_came_a
     assert server.text() == OVERLAY.replace("aaaaaaa  # set", "ccccccc  # set")
 
 
-def test_what_is_pushed_is_the_commit_that_was_made_wherever_the_clone_is(server: Server, repo: EnvRepo) -> None:
-    made = repo.set_tag("bbbbbbb", expected="aaaaaaa", message="release")
-    repo._git("checkout", "-q", "--detach", repo._remote)  # as when `make` ended half-way, and the push is called again
-    assert repo.push(lambda: made, made).revision == git(server.bare, "rev-parse", "main")
-
-
 def test_a_hook_that_declines_is_a_refusal_and_not_tried_again(server: Server, repo: EnvRepo) -> None:
     hook = server.bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho x >> count\necho 'freeze until Monday' >&2\nexit 1\n")
