@@ -43,6 +43,10 @@ _RANGES = (  # section, field, lowest, highest, whether the lowest itself is all
     ("traffic", "resolution_ms", 0, 60_000, False),
     ("traffic", "slow_ms", 0, 600_000, False),
     ("traffic", "downtime_budget_ms", 0, 3_600_000, True),
+    ("traffic", "outages_max", 1, 1000, True),
+    ("traffic", "background_failures_per_million", 0, 100_000, True),
+    ("traffic", "p99_ms_max", 0, 600_000, False),
+    ("traffic", "longest_ms_max", 0, 600_000, False),
     ("traffic", "late_share_max", 0, 1, True),
     ("traffic", "max_duration_s", 0, 86_400, False),
     ("env_repo", "timeout_s", 1, 3600, True),
@@ -123,6 +127,8 @@ def _not_a_word(said: str, words: tuple[str, ...]) -> str:
 def _out_of_range(target: Target) -> Iterator[Mistake]:
     for section, name, low, high, low_allowed in _RANGES:
         value = getattr(getattr(target, section), name)
+        if value is None:  # a rule that is off
+            continue
         high_enough = value >= low if low_allowed else value > low
         if not (math.isfinite(value) and high_enough and value <= high):
             begin = f"at least {low:g}" if low_allowed else f"above {low:g}"
@@ -252,6 +258,17 @@ def _pairs(target: Target) -> Iterator[Mistake]:
             "ingress.selector", "namespace and selector go together; leave both out if the log cannot be read"
         )
     traffic = target.traffic
+    if traffic.outages_max is not None and not traffic.downtime_budget_ms:
+        yield Mistake(
+            "traffic.outages_max", "needs traffic.downtime_budget_ms above 0: without a budget no outage is allowed"
+        )
+    patience_ms = traffic.timeout_s * 1000
+    for name in ("p99_ms_max", "longest_ms_max"):
+        limit_ms = getattr(traffic, name)
+        if limit_ms is not None and limit_ms >= patience_ms:
+            yield Mistake(
+                f"traffic.{name}", f"must be below traffic.timeout_s ({patience_ms:g} ms), found {limit_ms:g}"
+            )
     shortest_s = traffic.baseline_s + traffic.after_old_gone_s + traffic.tail_s
     if traffic.max_duration_s <= shortest_s:
         yield Mistake("traffic.max_duration_s", f"must be above baseline, after_old_gone and tail ({shortest_s:g} s)")

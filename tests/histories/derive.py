@@ -1,4 +1,5 @@
-"""Derive the murky histories that a sound lab does not produce by itself, each from a recorded run and one change.
+"""Derive the histories that a lab does not produce by itself, each from a recorded run and one change: murky ones, and
+those of the rules for traffic, which need failures and delays at chosen moments.
 
 usage: python tests/histories/derive.py     (writes the folders anew; read the diff before you commit)
 """
@@ -10,6 +11,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 HERE = Path(__file__).resolve().parent
 Event = dict[str, Any]
@@ -73,6 +76,185 @@ def derive(name: str) -> None:
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
 
+class Load:
+    """The request log of a recorded run, to be hurt at moments of its window: 0 the act begins, 1 the window ends."""
+
+    lanes = ("keepalive-get", "new-get", "keepalive-post", "control", "slow")
+
+    def __init__(self, path: Path, begin_ns: int, end_ns: int) -> None:
+        with np.load(path) as packed:
+            self.rows, self.late_ns, self.meta = (
+                packed["rows"].copy(),
+                packed["late_ns"],
+                json.loads(str(packed["meta"])),
+            )
+        assert tuple(self.meta["lanes"]) == self.lanes
+        self.begin_ns, self.end_ns = begin_ns, end_ns
+
+    def row(self, at: float, lane: str = "keepalive-get") -> int:
+        """The first request of the lane that was sent then or later; before the act for times below 0."""
+        moment = self.begin_ns + int(at * (self.end_ns - self.begin_ns))
+        mine = np.flatnonzero(self.rows["lane"] == self.lanes.index(lane))
+        return int(mine[np.searchsorted(self.rows["send_ns"][mine], moment)])
+
+    def lose(self, *rows: int, outcome: str = "http.502") -> None:
+        """These requests failed."""
+        if outcome not in self.meta["outcomes"]:
+            self.meta["outcomes"].append(outcome)
+        for row in rows:
+            self.rows["outcome"][row] = self.meta["outcomes"].index(outcome)
+            self.rows["status"][row], self.rows["version"][row] = 502, 0
+
+    def spread(self, count: int, begin: float = 0.02, lanes: tuple[str, ...] = lanes[:3]) -> None:
+        """So many single failures, evenly over the rest of the window."""
+        for i in range(count):
+            self.lose(self.row(begin + i * (0.95 - begin) / count, lanes[i % len(lanes)]))
+
+    def slow(self, *rows: int, took_ms: float) -> None:
+        """These answers took so long."""
+        for row in rows:
+            self.rows["done_ns"][row] = self.rows["first_byte_ns"][row] = self.rows["send_ns"][row] + int(took_ms * 1e6)
+
+    def stall(self, at: float, for_ms: float) -> None:
+        """The generator stood still from then on: what was due meanwhile was sent at the end."""
+        begin = int(self.rows["send_ns"][self.row(at)])
+        end = begin + int(for_ms * 1e6)
+        due = (self.rows["intended_ns"] >= begin) & (self.rows["intended_ns"] < end)
+        took = self.rows["done_ns"][due] - self.rows["send_ns"][due]
+        self.rows["send_ns"][due] = end
+        self.rows["done_ns"][due] = self.rows["first_byte_ns"][due] = end + took
+        late = np.stack((self.rows["intended_ns"][due], end - self.rows["intended_ns"][due]), axis=1)
+        self.late_ns = np.concatenate((self.late_ns, late[late[:, 1] > 5_000_000]))
+
+    def write(self, path: Path) -> None:
+        np.savez_compressed(path, rows=self.rows, late_ns=self.late_ns, meta=np.array(json.dumps(self.meta)))
+
+
+def within_its_rate(load: Load) -> None:
+    """One request of the baseline and two of the window were lost, each by itself: as often as is allowed."""
+    load.lose(load.row(-0.2))
+    load.spread(2)
+
+
+def more_than_its_rate(load: Load) -> None:
+    """Single failures on all lanes, far more of them than the allowed background explains."""
+    load.lose(load.row(-0.2))
+    load.spread(14)
+
+
+def outage_beside_it(load: Load) -> None:
+    """The allowed background, and two requests in a row on one lane: that is an outage."""
+    first = load.row(0.5)
+    load.lose(load.row(-0.2), first)
+    after = np.flatnonzero((load.rows["lane"] == 0) & (np.arange(len(load.rows)) > first))[0]
+    load.lose(int(after))
+
+
+def wrong_body_beside_it(load: Load) -> None:
+    """One wrong body within a rate that would explain one lost request: what is wrong is never background."""
+    load.lose(load.row(0.5), outcome="body.wrong")
+
+
+def sick_before(load: Load) -> None:
+    """The baseline lost more than the allowed background explains: nothing after it can be blamed on the act."""
+    for i in range(9):
+        load.lose(load.row(-0.25 + 0.02 * i))
+    load.spread(3)
+
+
+def all_on_one_lane(load: Load) -> None:
+    """As many failures as the background explains, but all of them POSTs: a background is spread over the lanes."""
+    load.spread(5, lanes=("keepalive-post",))
+
+
+def one_in_fifty_slow(load: Load) -> None:
+    """One answer in fifty took 900 ms; the generator was on time, and the control lane as fast as ever."""
+    paced = np.flatnonzero(np.isin(load.rows["lane"], (0, 1, 2)) & (load.rows["send_ns"] > load.begin_ns))
+    load.slow(*paced[::50], took_ms=900.0)
+
+
+def all_slow_with_the_control(load: Load) -> None:
+    """For a while everything took 900 ms, and the control lane as well: the way there was slow, not the app."""
+    rows = np.arange(load.row(0.3), load.row(0.45))
+    load.slow(*rows[load.rows["lane"][rows] < len(load.lanes) - 1], took_ms=900.0)
+
+
+def one_very_slow(load: Load) -> None:
+    """A single answer took 1.5 s."""
+    load.slow(load.row(0.5), took_ms=1500.0)
+
+
+def slow_in_a_stall(load: Load) -> None:
+    """An answer took 240 ms while the generator stood still for 200: it may have been there long before."""
+    load.slow(load.row(0.49), took_ms=240.0)
+    load.stall(0.5, for_ms=200.0)
+
+
+def many_small_outages(load: Load) -> None:
+    """Five outages of one request each, a second apart: next to nothing in sum."""
+    load.spread(5)
+
+
+def small_outages_and_a_doubt(load: Load) -> None:
+    """Two outages, and an answer that came late with the control lane's: a third one, or none."""
+    load.spread(2, begin=0.05)
+    doubtful = load.row(0.8)
+    load.slow(doubtful, load.row(0.8, "control"), took_ms=900.0)
+
+
+TRAFFIC: dict[str, tuple[Callable[[Load], None], dict[str, float]]] = {
+    "good/background-within-its-rate": (within_its_rate, {"background_failures_per_million": 1500.0}),
+    "bad/background-exceeded": (more_than_its_rate, {"background_failures_per_million": 1500.0}),
+    "bad/background-with-an-outage": (outage_beside_it, {"background_failures_per_million": 1500.0}),
+    "bad/background-with-a-wrong-body": (wrong_body_beside_it, {"background_failures_per_million": 1500.0}),
+    "murky/background-sick-before": (sick_before, {"background_failures_per_million": 1500.0}),
+    "murky/background-on-one-lane": (all_on_one_lane, {"background_failures_per_million": 1500.0}),
+    "bad/p99-above-its-limit": (one_in_fifty_slow, {"p99_ms_max": 500.0}),
+    "murky/p99-with-the-control-lane": (all_slow_with_the_control, {"p99_ms_max": 500.0}),
+    "bad/longest-above-its-limit": (one_very_slow, {"longest_ms_max": 1000.0}),
+    "murky/longest-in-a-stall": (slow_in_a_stall, {"longest_ms_max": 150.0}),
+    "bad/many-small-outages": (many_small_outages, {"downtime_budget_ms": 400.0, "outages_max": 3}),
+    "murky/small-outages-and-a-doubt": (
+        small_outages_and_a_doubt, {"downtime_budget_ms": 400.0, "outages_max": 2, "longest_ms_max": 500.0},
+    ),
+}  # fmt: skip
+RESULT = {"good": "PASS", "bad": "FAIL", "murky": "INCONCLUSIVE"}
+
+
+def derive_traffic(name: str) -> None:
+    """Write one case: a sound release under load with other rules and requests; of its timeline what is judged."""
+    hurt, rules = TRAFFIC[name]
+    source, case = HERE / "good" / "sandbox-sound-load", HERE / name
+    shutil.rmtree(case, ignore_errors=True)
+    case.mkdir(parents=True)
+    plan = json.loads((source / "plan.json").read_text())
+    plan["target"]["traffic"].update(rules)
+    (case / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
+    shutil.copy(source / "environment.json", case)
+    events = [json.loads(line) for line in (source / "timeline.jsonl").read_text().splitlines()]
+    kept = [e for e in events if e["source"] != "watch" or e["subject"].startswith(("Pod/", "Watch/"))]
+    (asked,) = (e for e in kept if (e["subject"], e["what"]) == ("judge", "asked"))
+    asked["data"]["checkers"] = ["load_soundness", "rollout", "availability"]
+    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate(kept, 1)]
+    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
+    (begun,) = (e["start_s"] for e in kept if (e["source"], e["what"]) == ("release", "started"))
+    (gone,) = (e["end_s"] for e in kept if (e["source"], e["what"]) == ("release", "old-gone"))
+    traffic = plan["target"]["traffic"]
+    end_s = gone + traffic["after_old_gone_s"] + traffic["tail_s"]
+    load = Load(source / "requests-zero-downtime.npz", int(begun * 1e9), int(end_s * 1e9))
+    hurt(load)
+    load.write(case / "requests-zero-downtime.npz")
+    must = {"availability": [RESULT[name.partition("/")[0]]]}
+    expected = {
+        "origin": "derived from good/sandbox-sound-load",
+        "why": " ".join((hurt.__doc__ or "").split()),
+        "must": must,
+    }
+    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+
+
 if __name__ == "__main__":
     for case_name in CASES:
         derive(case_name)
+    for case_name in TRAFFIC:
+        derive_traffic(case_name)

@@ -451,6 +451,61 @@ def availabilities() -> Told:
     yield "the new sha is not known", told(clean(), half.pods_replaced().legs())
     nameless = Story().tell("release", "Release/?", "started", at=100, old_pods=[{"uid": "uid-old-1"}])
     yield "shas not known", told(clean(), nameless.pods_replaced().legs())
+    yield from ((name, told(requests, **rules)) for name, requests, rules in _ruled(clean))
+
+
+def _ruled(clean: Callable[[], Requests]) -> Iterator[tuple[str, Requests, dict[str, Any]]]:
+    """Loads that the rules of a target file decide."""
+    some = {"background_failures_per_million": 500.0}
+    yield "a background that is not there", clean(), some
+    yield "a background within its rate", clean().fail(at=95).fail(at=110).fail("new-get", at=120), some
+    yield "a background of the control lane", clean().fail("control", at=95).fail("control", at=110), some
+    yield "failures beside those of the control lane", clean().fail(at=110).fail("control", at=110), some
+    many = clean()
+    for i in range(12):
+        many.fail(("keepalive-get", "new-get", "keepalive-post")[i % 3], at=101.0 + 3 * i)
+    yield "more than the background explains", many, some
+    crowd = clean()
+    for i in range(60):
+        crowd.fail(("keepalive-get", "new-get", "keepalive-post")[i % 3], at=101.0 + 0.6 * i)
+    yield "a rate that the baseline contradicts", crowd, {"background_failures_per_million": 50_000.0}
+    after = clean()
+    for i in range(8):
+        after.fail(("keepalive-get", "new-get", "keepalive-post")[i % 3], at=125.0 + 1.5 * i)
+    yield "all after the last old pod was gone", after, {"background_failures_per_million": 900.0}
+    yield "an outage is no background", clean().fail(at=110, until=110.1), some
+    yield "a wrong body is no background", clean().fail(at=110, outcome="body.wrong"), some
+    yield "wrong bodies are no background", clean().fail(at=110, until=110.1, outcome="body.wrong"), some
+    yield "a baseline that is worse", clean().fail(at=95, until=95.1), some
+    yield "a baseline of attempts that say nothing", clean().fail(at=95, outcome="connect.dns"), some
+    yield "a budget covers what the background does not", clean().fail(at=110, until=110.1), {
+        **some, "downtime_budget_ms": 300.0,
+    }  # fmt: skip
+    posts = clean()
+    for i in range(7):
+        posts.fail("keepalive-post", at=101.0 + 5 * i)
+    yield "all on one lane", posts, some
+    yield "many small outages", posts, {"downtime_budget_ms": 900.0, "outages_max": 4}
+    yield "not too many small outages", posts, {"downtime_budget_ms": 900.0, "outages_max": 7}
+    late = clean().slow(at=110, took_ms=800.0)
+    yield "an answer that came too late", late, {"longest_ms_max": 500.0}
+    yield "a late answer within the background", late, {**some, "longest_ms_max": 500.0}
+    yield "a late answer within the budget", late, {"downtime_budget_ms": 900.0, "longest_ms_max": 500.0}
+    both = clean().slow(at=110, took_ms=800.0).slow("control", at=110, until=110.2, took_ms=800.0)
+    yield "a late answer beside the control lane's", both, {"longest_ms_max": 500.0}
+    budget = {"downtime_budget_ms": 900.0, "outages_max": 1, "longest_ms_max": 500.0}
+    yield "one outage, and perhaps another", both.fail(at=120), budget
+    unsound = clean().slow(at=110, took_ms=800.0).engine(cpu_s=50.0)
+    yield "a late answer, and a generator that was not on time", unsound, {"longest_ms_max": 500.0}
+    slow = clean().slow(at=110, until=112, took_ms=800.0)
+    yield "too slow", slow, {"p99_ms_max": 500.0}
+    yield "slow, and fast enough", slow, {"p99_ms_max": 900.0}
+    all_slow = clean().slow("", at=110, until=112, took_ms=800.0)
+    yield "slow with the control lane", all_slow, {"p99_ms_max": 500.0}
+    yield "slow before", clean().slow(at=90, until=92, took_ms=800.0), {"p99_ms_max": 500.0}
+    lost = {"p99_ms_max": 500.0, "downtime_budget_ms": 9000.0}
+    yield "too many lost for a p99", clean().fail(at=110, until=112), lost
+    yield "too many without an outcome for a p99", clean().fail(at=110, until=112, outcome="connect.dns"), lost
 
 
 _PARTS: dict[str, Callable[[], Told]] = {

@@ -37,6 +37,16 @@ def test_a_good_file_becomes_a_target_with_defaults(tmp_path: Path) -> None:
     assert target.fences.namespaces == ("shop",)
 
 
+def test_the_rules_for_traffic_are_off_until_they_are_set(tmp_path: Path) -> None:
+    off = load(write(tmp_path, GOOD), {}).target.traffic
+    assert (off.outages_max, off.background_failures_per_million, off.p99_ms_max, off.longest_ms_max) == (
+        None, 0.0, None, None,
+    )  # fmt: skip
+    rules = "downtime_budget_ms = 500\noutages_max = 3\nbackground_failures_per_million = 100\np99_ms_max = 250\n"
+    on = load(write(tmp_path, f"{GOOD}[traffic]\n{rules}longest_ms_max = 2000\n"), {}).target.traffic
+    assert (on.outages_max, on.background_failures_per_million, on.p99_ms_max, on.longest_ms_max) == (3, 100, 250, 2000)
+
+
 def test_whole_numbers_are_good_where_a_number_is_wanted(tmp_path: Path) -> None:
     assert load(write(tmp_path, GOOD + "[traffic]\nrate_per_s = 300\n"), {}).target.traffic.rate_per_s == 300.0
 
@@ -62,6 +72,18 @@ def test_whole_numbers_are_good_where_a_number_is_wanted(tmp_path: Path) -> None
         (("[traffic]\nrate_per_s = nan", ""), "traffic.rate_per_s: must be above 0"),
         (("[traffic]\ntimeout_s = inf", ""), "traffic.timeout_s: must be above 0"),
         (("[traffic]\nmax_duration_s = 20", ""), "traffic.max_duration_s: must be above baseline"),
+        (("[traffic]\noutages_max = 3", ""), "traffic.outages_max: needs traffic.downtime_budget_ms above 0"),
+        (("[traffic]\noutages_max = 0\ndowntime_budget_ms = 9", ""), "traffic.outages_max: must be at least 1 and"),
+        (("[traffic]\noutages_max = 2.5", ""), "traffic.outages_max: a whole number was expected, found 2.5"),
+        (("[traffic]\np99_ms_max = 0", ""), "traffic.p99_ms_max: must be above 0 and at most 600000, found 0"),
+        (("[traffic]\np99_ms_max = nan", ""), "traffic.p99_ms_max: must be above 0"),
+        (('[traffic]\np99_ms_max = "5"', ""), 'traffic.p99_ms_max: a number was expected, found "5"'),
+        (("[traffic]\nlongest_ms_max = 5000", ""), "traffic.longest_ms_max: must be below traffic.timeout_s (5000 ms)"),
+        (("[traffic]\np99_ms_max = 7000", ""), "traffic.p99_ms_max: must be below traffic.timeout_s (5000 ms)"),
+        (("[traffic]\nlongest_ms_max = inf", ""), "traffic.longest_ms_max: must be above 0"),
+        (("[traffic]\nbackground_failures_per_million = -1", ""),
+         "traffic.background_failures_per_million: must be at least 0 and at most 100000, found -1"),
+        (("[traffic]\nbackground_failures = 5", ""), "did you mean traffic.background_failures_per_million?"),
         (("[release]\nshas = ['latest']", ""), "release.shas: 'latest' names no version"),
         (("[ingress]\nnamespace = 'ingress'", ""), "ingress.selector: namespace and selector go together"),
         (("[control]\nurl = 'https://other.example.com'", ""), "control.url: host 'other.example.com' is outside of"),

@@ -1,22 +1,27 @@
 """Was the app available from the start of the act until the last old pod was gone, and a while after?
 
-The table of architecture.md section 5, from the top, the first row that fits. Slow answers never fail a run. One more
-failed request in the window never improves the verdict.
+The table of docs/verdicts.md, from the top, the first row that fits. Slow answers fail a run only by a limit that the
+target file sets. One more failed request in the window never improves the verdict, and a rule that allows more never
+makes it worse.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.checkers import background, limits
 from rollproof.checkers.act import find_act
+from rollproof.checkers.background import Background
+from rollproof.checkers.limits import P99, Budget
 from rollproof.checkers.window import Window, baseline_event, open_window, pods_replaced
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.intervals import Gap, Outage, blind_gaps, downtime_ms, outages
+from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
 from rollproof.core.outcomes import Kind, kinds, named
 from rollproof.core.requests import RequestLog
 from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
@@ -35,14 +40,12 @@ class _Case:
     facts: Facts
     window: Window
     outages: tuple[Outage, ...]
-    down_ms: tuple[float, float]  # of the worst lane, all its outages together: at least, at most
+    budget: Budget
+    background: Background | None
+    p99: P99 | None
     gap: Gap
     log_event: Event | None
     numbers: Mapping[str, Number] = field(default_factory=dict)
-
-    @property
-    def budget_ms(self) -> float:
-        return self.facts.plan.target.traffic.downtime_budget_ms
 
     def verdict(self, result: Result, why: str) -> Verdict:
         evidence = [self.window.act.started, *self.window.act.legs.values(), self.log_event]
@@ -67,7 +70,7 @@ def check(facts: Facts) -> Verdict:
     if log is None or not len(log.rows) or not log.open_loop:
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
     case = _case(facts, open_window(facts, log, act))
-    for row in (_no_act, _sick_before, _lost, _masked_is_failure, _not_known):
+    for row in (_no_act, _sick_before, _lost, _too_slow, _masked_is_failure, _not_known):
         verdict = row(case)
         if verdict is not None:
             return verdict
@@ -75,16 +78,19 @@ def check(facts: Facts) -> Verdict:
 
 
 def _case(facts: Facts, window: Window) -> _Case:
-    log = window.log
-    span = window.window_ns
-    found = outages(log, window_ns=span, failed=window.blamed, silent=window.silent)
-    at_most = downtime_ms(log, window_ns=span, failed=window.blamed, silent=window.silent)
-    # At least: an attempt of which nothing is known may have been a good one, and then the outage was over there.
-    at_least = downtime_ms(log, window_ns=span, failed=window.blamed, silent=window.explained)
-    worst = (max((x[0] for x in at_least.values()), default=0.0), max((x[1] for x in at_most.values()), default=0.0))
-    gap = blind_gaps(log, window_ns=span)[0]
-    case = _Case(facts, window, found, worst, gap, facts.last(source="ingress", what="log"))
-    return _Case(facts, window, found, worst, gap, case.log_event, _numbers(case))
+    log, traffic = window.log, facts.plan.target.traffic
+    allowed = traffic.background_failures_per_million / 1e6
+    case = _Case(
+        facts=facts,
+        window=window,
+        outages=outages(log, window_ns=window.window_ns, failed=window.blamed, silent=window.silent),
+        budget=limits.budget(window, traffic),
+        background=background.compare(window, allowed=allowed) if allowed else None,
+        p99=limits.p99(window, window.app & window.inside, traffic.p99_ms_max),
+        gap=blind_gaps(log, window_ns=window.window_ns)[0],
+        log_event=facts.last(source="ingress", what="log"),
+    )
+    return replace(case, numbers=_numbers(case))
 
 
 def _numbers(case: _Case) -> dict[str, Number]:
@@ -93,11 +99,12 @@ def _numbers(case: _Case) -> dict[str, Number]:
     requests = int(app.sum())
     failed = int(window.hard.sum())
     paced = np.isin(log.rows["lane"], [log.lanes.index(lane) for lane in log.open_loop])  # "slow" is slow on purpose
-    p50, p99, most = latency_ms(log, app & paced & (kinds(log) == Kind.GOOD))
+    answered = (kinds(log) == Kind.GOOD) | window.late
+    p50, p99, most = latency_ms(log, app & paced & answered)
     numbers: dict[str, Number] = {
         "requests": requests,
         "failures": failed,
-        "failures_while_control_failed": int(window.explained.sum()),
+        "failures_while_control_failed": int(window.suspect.sum()),
         "failures_after_one_retry": left_after_one_retry(log, window.blamed),
         "control_failures": int(window.control_failed.sum()),
         "refused_by_rate_limit": int(window.limited.sum()),
@@ -107,9 +114,7 @@ def _numbers(case: _Case) -> dict[str, Number]:
         "outages": len(case.outages),
         "outage_ms_lower": round(max((one.lower_ms for one in case.outages), default=0.0), _DECIMALS),
         "outage_ms_upper": round(max((one.upper_ms for one in case.outages), default=0.0), _DECIMALS),
-        "downtime_ms_lower": round(case.down_ms[0], _DECIMALS),
-        "downtime_ms_upper": round(case.down_ms[1], _DECIMALS),
-        "budget_ms": case.budget_ms,
+        **case.budget.numbers(),
         "gap_ms_max": round(case.gap.gap_ms, _DECIMALS),
         "gap_lane": case.gap.lane,
         "gap_own_ms": round(case.gap.own_ms, _DECIMALS),
@@ -120,7 +125,11 @@ def _numbers(case: _Case) -> dict[str, Number]:
     }
     if not failed:
         numbers["failure_probability_max"] = failure_bound(requests)
-    return numbers
+    if case.background is not None:
+        numbers |= case.background.numbers()
+    if case.p99 is not None:
+        numbers |= case.p99.numbers()
+    return numbers | limits.longest_numbers(window, case.facts.plan.target.traffic)
 
 
 def _slow(case: _Case) -> int:
@@ -128,7 +137,8 @@ def _slow(case: _Case) -> int:
     rows = case.window.log.rows
     limit_ns = case.facts.plan.target.traffic.slow_ms * 1e6
     took_ns = rows["done_ns"] - np.maximum(rows["intended_ns"], rows["send_ns"])
-    return int((case.window.app & case.window.inside & (rows["outcome"] == 0) & (took_ns > limit_ns)).sum())
+    answered = (rows["outcome"] == 0) | case.window.late
+    return int((case.window.app & case.window.inside & answered & (took_ns > limit_ns)).sum())
 
 
 # ---- the rows of the table ----
@@ -147,45 +157,61 @@ def _no_act(case: _Case) -> Verdict | None:
 def _sick_before(case: _Case) -> Verdict | None:
     window, log = case.window, case.window.log
     since, until = window.baseline_ns
-    sends = log.rows["send_ns"]
-    before = (sends >= since) & (sends < until)
-    kind = kinds(log)
+    before, kind = window.before, kinds(log)
     wanted_s = case.facts.plan.target.traffic.baseline_s
     length_s = (until - since) / 1e9
     limited = int((before & (kind == Kind.LIMITED)).sum())
     failed = before & (kind != Kind.GOOD)
     if limited:
         why = f"{limited} requests of the baseline were refused with 403 or 429; {_LOWER_THE_RATE}"
-    elif failed.any():
+    elif failed.any() and (more := _sicker_than_allowed(case)) is not None:
         why = (
             f"the environment was sick before anything was touched: {int(failed.sum())} of {int(before.sum()):,} "
-            f"requests of the baseline failed ({_by_outcome(log, failed)})"
+            f"requests of the baseline failed ({_by_outcome(log, failed)}){more}"
         )
     elif length_s < wanted_s / 2:
         why = f"the baseline lasted {max(0.0, length_s):.1f} s of {wanted_s:.1f} s, too short to call it clean"
     elif (gap := blind_gaps(log, window_ns=(since, until))[0]).gap_ms > max(1000.0, _resolution_ms(case)):
         why = f"nobody was looking for {gap.gap_ms:.0f} ms of the baseline on {gap.lane}"
+    elif (slow := limits.p99(window, before, case.facts.plan.target.traffic.p99_ms_max)) and slow.may_be_above:
+        why = f"the environment was slow before anything was touched: {slow.sentence()}"
     else:
         return None
     return case.verdict(Result.INCONCLUSIVE, why)
 
 
+def _sicker_than_allowed(case: _Case) -> str | None:
+    """What is to be added about the baseline's failures; None if the allowed background explains them."""
+    if case.background is None:
+        return ""
+    more = background.sick(case.window, allowed=case.background.allowed)
+    return f"; {more}" if more else None
+
+
 def _lost(case: _Case) -> Verdict | None:
-    """More failures than the budget allows, and only the app can have caused them."""
+    """More failures than the background explains and more than the budget covers, and only the app can have caused
+    them."""
     blamed = int(case.window.blamed.sum())
-    if not blamed or (case.budget_ms > 0 and case.down_ms[0] <= case.budget_ms):
+    if not blamed or case.budget.may_cover or (case.background is not None and not case.background.more):
         return None
     longest = max(case.outages, key=lambda one: (one.lower_ms, one.upper_ms))
     start_s = (longest.start_ns - case.window.window_ns[0]) / 1e9
-    budget = f"; the budget is {case.budget_ms:.0f} ms" if case.budget_ms else ""
+    background = f"; {case.background.more}" if case.background is not None else ""
     return case.verdict(
         Result.FAIL,
         f"{blamed:,} of {case.numbers['requests']:,} requests failed "
         f"({_by_outcome(case.window.log, case.window.blamed)}); the longest of {_many(len(case.outages), 'outage')}: "
         f"{longest.lower_ms:.0f} to {longest.upper_ms:.0f} ms on {longest.lane}, {start_s:.1f} s after the start"
-        f"{budget}; after one retry that RFC 9110 permits: "
+        f"{case.budget.words()}{background}; after one retry that RFC 9110 permits: "
         f"{_many(int(case.numbers['failures_after_one_retry'] or 0), 'failure')}",
     )
+
+
+def _too_slow(case: _Case) -> Verdict | None:
+    """The p99 is above its limit, and neither the generator nor the way there can have caused it."""
+    if case.p99 is None or not case.p99.is_above:
+        return None
+    return case.verdict(Result.FAIL, f"too slow: {case.p99.sentence()}")
 
 
 def _masked_is_failure(case: _Case) -> Verdict | None:
@@ -201,16 +227,13 @@ def _not_known(case: _Case) -> Verdict | None:
     window, numbers = case.window, case.numbers
     if numbers["refused_by_rate_limit"]:
         why = f"{numbers['refused_by_rate_limit']} requests were refused with 403 or 429; {_LOWER_THE_RATE}"
-    elif window.control_failed.any() or window.explained.any():
-        why = (
-            f"the control probe failed too ({int(window.control_failed.sum())} times, beside "
-            f"{numbers['failures_while_control_failed']} failures of the app): the way there is suspect, not the app"
-        )
-    elif case.budget_ms > 0 and case.down_ms[1] > case.budget_ms:
-        why = (
-            f"the outages lasted between {case.down_ms[0]:.0f} and {case.down_ms[1]:.0f} ms, and the budget of "
-            f"{case.budget_ms:.0f} ms lies between; a higher rate narrows the bounds"
-        )
+    elif trouble := _way_is_suspect(case):
+        why = trouble
+    elif not case.budget.covers and (doubt := _loss_in_doubt(case)):
+        why = doubt
+    elif case.p99 is not None and case.p99.may_be_above:
+        own = "" if math.isinf(case.p99.at_most_ms) else _why_not_timed(case)
+        why = f"whether the app was too slow is not known: {case.p99.sentence()}{own}"
     elif unfinished := int((window.unknown & named(window.log, "unfinished")).sum()):
         why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
     elif (
@@ -231,9 +254,49 @@ def _not_known(case: _Case) -> Verdict | None:
     return case.verdict(Result.INCONCLUSIVE, why)
 
 
+def _way_is_suspect(case: _Case) -> str:
+    """Failures that need not be the app's: of the control lane, and of the app at the same time; "" if there are none
+    but what the background explains."""
+    window, background = case.window, case.background
+    by_itself = background is not None and not background.control_doubt
+    if (window.control_failed.any() or window.suspect.any()) and not by_itself:
+        return (
+            f"the control probe failed too ({int(window.control_failed.sum())} times, beside "
+            f"{case.numbers['failures_while_control_failed']} failures of the app): "
+            "the way there is suspect, not the app"
+        )
+    if not window.explained.any() or (background is not None and not background.doubt):
+        return ""
+    if window.suspect.any():
+        return f"{_many(int(window.suspect.sum()), 'request')} failed while the control probe failed too"
+    if case.budget.covers:
+        return ""
+    late, limit_ms = int(window.explained.sum()), case.facts.plan.target.traffic.longest_ms_max or 0.0
+    return f"{_many(late, 'answer')} came later than {limit_ms:g} ms, and need not be the app's{_why_not_timed(case)}"
+
+
+def _loss_in_doubt(case: _Case) -> str:
+    """Why what was lost may be more than is allowed; "" if nothing was, or the background explains it."""
+    if not case.window.hard.any() or (case.background is not None and not case.background.doubt):
+        return ""
+    if case.budget.limit_ms:
+        return case.budget.doubt()
+    doubt = case.background.doubt if case.background is not None else "nobody knows whose failure it is"
+    return f"{case.numbers['failures']:,} of {case.numbers['requests']:,} requests failed: {doubt}"
+
+
+def _why_not_timed(case: _Case) -> str:
+    """Why an answer that came late cannot be held against the app."""
+    if case.window.not_on_time:
+        return f"; the generator was not on time: {'; '.join(case.window.not_on_time)}"
+    return "; the generator itself was late then, or the control lane was slow too"
+
+
 # ---- words ----
 
 _READ_THE_LOG = "it needs pods/log (get) in the ingress's namespace, and a log that is not rotated during a drill"
+_FIND_THE_CAUSE = "search the logs for the failed requests of the baseline, mend their cause, and lower the rate again"
+_NONE_BEFORE = "the baseline lost none, so that these may be the release's all the same: look at their times and pods"
 _LOWER_THE_RATE = "a rate limit or WAF stands in front: lower traffic.rate_per_s or let this client pass"
 
 
@@ -244,8 +307,15 @@ def _claim(case: _Case) -> str:
             f"no outage longer than {case.gap.gap_ms:.0f} ms on any lane; 0 of {numbers['requests']:,} requests failed "
             f"(p <= {failure_bound(int(numbers['requests'] or 0)):.1e}); p99 {numbers['latency_ms_p99']:.0f} ms"
         )
+    if case.background is not None and not case.background.doubt:
+        longest_ms = max(case.gap.gap_ms, float(numbers["outage_ms_upper"] or 0.0))
+        return (
+            f"no outage longer than {longest_ms:.0f} ms on any lane, and no two failures in a row; "
+            f"{case.background.sentence()} (p = {case.background.p:.2g})"
+        )
     return (
-        f"at most {case.down_ms[1]:.0f} ms of outage on the worst lane, within the budget of {case.budget_ms:.0f} ms; "
+        f"at most {case.budget.at_most_ms:.0f} ms of outage on the worst lane, within the budget of "
+        f"{case.budget.limit_ms:.0f} ms; "
         f"{numbers['failures']} of {numbers['requests']:,} requests failed; no outage longer than "
         f"{case.gap.gap_ms:.0f} ms was overlooked"
     )
@@ -265,6 +335,9 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         most_ms = case.numbers["latency_ms_max"]
         text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
         found.append(Finding("SLOW", text, "a slow answer is no outage; look for cold starts of the new pods"))
+    if case.background is not None and case.background.noise:
+        hint = _FIND_THE_CAUSE if case.background.baseline[0] else _NONE_BEFORE
+        found.append(Finding("NOISE", case.background.sentence(), hint))
     rows = case.window.log.rows
     later = case.window.app & (rows["send_ns"] > case.window.window_ns[1]) & (kinds(case.window.log) == Kind.HARD)
     if later.any():

@@ -12,7 +12,7 @@ from rollproof.core.outcomes import lane_mask
 from rollproof.core.requests import EngineFacts, RequestLog
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
-__all__ = ["check"]
+__all__ = ["check", "not_on_time"]
 
 _STALL_MAX_MS = 1000.0  # in a long run a stop of the whole generator is a small share, and still a stop
 _RATE_MIN = 0.95  # of the planned rate, in each part of the run
@@ -42,6 +42,11 @@ def check(facts: Facts) -> Verdict:
     return Verdict(
         "load_soundness", "Load", Result.PASS, why, numbers=numbers, evidence=evidence, findings=_findings(log.engine)
     )
+
+
+def not_on_time(facts: Facts, log: RequestLog) -> list[str]:
+    """Why this generator cannot say how long an answer took; empty if it was on time."""
+    return _pace(facts, log, _numbers(log, _parts(facts, log)))
 
 
 def _self_test(facts: Facts) -> list[str]:

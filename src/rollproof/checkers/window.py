@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.checkers import load_soundness
 from rollproof.checkers.act import Act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import outages
-from rollproof.core.outcomes import Kind, kinds, lane_mask
+from rollproof.core.latency import Took, mark_late, took
+from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named
 from rollproof.core.requests import RequestLog
 
 __all__ = ["Window", "baseline_event", "open_window", "pods_replaced"]
@@ -25,9 +27,12 @@ __all__ = ["Window", "baseline_event", "open_window", "pods_replaced"]
 class Window:
     """Masks over the rows of the log. `app` rows are those of every lane but the control lane.
 
-    `hard`: app rows in the window that failed (an answer of a third version included) · `explained`: those of them that
-    failed while the control lane failed too · `limited`, `unknown`: app rows in the window that say nothing, by kind.
-    `whole` is False when the last old pod was not seen to go: then the window ends with the load.
+    `hard`: app rows in the window that failed (an answer of a third version and one that came too late included) ·
+    `explained`: those of them that failed while the control lane failed too, or were late for a reason that need not
+    be the app's · `late`: rows, anywhere, whose answer came too late · `limited`, `unknown`: app rows in the window
+    that say nothing, by kind. `took` is None where no rule asks how long an answer took; `not_on_time` says why the
+    generator cannot time any. `whole` is False when the last old pod was not seen to go: then the window ends with the
+    load.
     """
 
     log: RequestLog
@@ -42,11 +47,26 @@ class Window:
     limited: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
     control_failed: NDArray[np.bool_]
+    late: NDArray[np.bool_]
+    took: Took | None
+    not_on_time: tuple[str, ...]
+
+    @property
+    def before(self) -> NDArray[np.bool_]:
+        """Rows of the baseline, the control lane's among them."""
+        sends = self.log.rows["send_ns"]
+        found: NDArray[np.bool_] = (sends >= self.baseline_ns[0]) & (sends < self.baseline_ns[1])
+        return found
 
     @property
     def blamed(self) -> NDArray[np.bool_]:
         """Failures that only the app can have caused."""
         return self.hard & ~self.explained
+
+    @property
+    def suspect(self) -> NDArray[np.bool_]:
+        """Failures that need not be the app's; of a late answer it is only unknown whether it is one."""
+        return self.explained & ~self.late
 
     @property
     def silent(self) -> NDArray[np.bool_]:
@@ -64,6 +84,14 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         end_ns = int((gone.end_s + traffic.after_old_gone_s + traffic.tail_s) * 1e9)
     baseline = baseline_event(facts, act)
     since_ns = int(baseline.start_s * 1e9) if baseline is not None else log.engine.start_ns
+    timed, not_on_time = None, ()  # type: Took | None, tuple[str, ...]
+    if traffic.p99_ms_max is not None or traffic.longest_ms_max is not None:
+        not_on_time = tuple(load_soundness.not_on_time(facts, log))
+        timed = took(log, on_time=not not_on_time)
+    if timed is not None and traffic.longest_ms_max is not None:
+        log = mark_late(log, timed, traffic.longest_ms_max)
+    late = named(log, LATE)
+    doubtful = late if timed is None else late & (timed.at_least_ms <= (traffic.longest_ms_max or 0.0))
     sends = log.rows["send_ns"]
     inside = (sends >= start_ns) & (sends <= end_ns)
     kind = kinds(log)
@@ -79,10 +107,13 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         app=app,
         inside=inside,
         hard=hard,
-        explained=hard & _while_control_failed(log),
+        explained=hard & (_while_control_failed(log) | doubtful),
         limited=(kind == Kind.LIMITED) & app & inside,
         unknown=(kind == Kind.OWN) & app & inside,
         control_failed=control & (kind == Kind.HARD) & inside,
+        late=late,
+        took=timed,
+        not_on_time=not_on_time,
     )
 
 

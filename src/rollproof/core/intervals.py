@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
 from rollproof.core.requests import RequestLog
 
-__all__ = ["OUTAGES_MAX", "Gap", "Outage", "Span", "blind_gaps", "downtime_ms", "merge", "outages"]
+__all__ = ["OUTAGES_MAX", "Gap", "Outage", "Span", "blind_gaps", "downtime_ms", "merge", "most_in_a_row", "outages"]
 
 OUTAGES_MAX = 1000  # per lane, the longest ones: a lane that fails every second request must not make a million objects
 _NEVER = np.iinfo(np.int64).max
@@ -118,6 +118,15 @@ def downtime_ms(
     }
 
 
+def most_in_a_row(
+    log: RequestLog, *, window_ns: tuple[int, int], failed: NDArray[np.bool_], silent: NDArray[np.bool_]
+) -> tuple[int, str]:
+    """The largest number of failures one after the other on one lane, and that lane (the first by name); 0 if none."""
+    sizes = [(-int(runs.sizes().max()), lane) for lane, runs in _runs_by_lane(log, window_ns, failed, silent)]
+    most, lane = min(sizes, default=(0, ""))
+    return -most, lane
+
+
 @dataclass(frozen=True, slots=True)
 class _Runs:
     """The runs of failures of one lane, [first, after), in columns; brackets as in Outage."""
@@ -134,6 +143,11 @@ class _Runs:
         if len(self.first) <= size:
             return np.arange(len(self.first))
         return np.sort(np.argsort(self.begins[0] - self.ends[1], kind="stable")[:size])
+
+    def sizes(self) -> NDArray[np.intp]:
+        """How many failures each run has."""
+        found: NDArray[np.intp] = self.after - self.first
+        return found
 
     def lower_ns(self) -> int:
         """The sum of what each lasted at least."""

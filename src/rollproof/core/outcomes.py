@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from rollproof.core.requests import RequestLog
 
-__all__ = ["Kind", "kind", "kinds", "lane_mask", "named", "was_silence"]
+__all__ = ["LATE", "Kind", "kind", "kinds", "lane_mask", "may_be_background", "named", "was_silence"]
+
+LATE = "answer.late"  # a whole, good answer that came after `traffic.longest_ms_max`: no generator writes it
 
 _LIMITED = frozenset({"http.403", "http.429"})
 _OWN = frozenset(
     f"connect.{cause}" for cause in ("dns", "EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM", "EACCES", "EPERM")
 ) | {"unfinished"}
+_LOST = ("connect.", "send.", "read.", "http.5")
+_WRONG = "read.malformed"  # something answered, and it was no HTTP
 
 
 class Kind(IntEnum):
@@ -43,6 +47,17 @@ def kinds(log: RequestLog) -> NDArray[np.uint8]:
     """The kind of every row."""
     table = np.array([kind(name) for name in log.outcomes], dtype=np.uint8)
     found: NDArray[np.uint8] = table[log.rows["outcome"]]
+    return found
+
+
+def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
+    """Rows that were lost in a way that also happens by itself: no connection, no whole answer, a 5xx, or too late.
+
+    A wrong answer (another body, version, status, or no HTTP) is none of these: it does not get rare by being ignored.
+    """
+    lost = [name == LATE or (name.startswith(_LOST) and name != _WRONG and kind(name) is Kind.HARD)
+            for name in log.outcomes]  # fmt: skip
+    found: NDArray[np.bool_] = np.array(lost, dtype=bool)[log.rows["outcome"]]
     return found
 
 

@@ -92,7 +92,10 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """The load and the promise that the verdict makes from it (measurement.md section 11)."""
+    """The load and the promise that the verdict makes from it (measurement.md section 11).
+
+    The rules that are None or 0 are off; docs/verdicts.md says how each of them decides.
+    """
 
     rate_per_s: float = 200.0
     timeout_s: float = 5.0
@@ -103,6 +106,10 @@ class Traffic:
     resolution_ms: float = 250.0  # the largest blind gap per lane with which a clean run may still PASS
     slow_ms: float = 1000.0  # an answer later than this is reported as slow (never FAIL by itself)
     downtime_budget_ms: float = 0.0  # 0: no hard failure at all is allowed
+    outages_max: int | None = None  # that the budget covers, counted 1 s apart, however short they are
+    background_failures_per_million: float = 0.0  # of requests that are lost without any release, each by itself
+    p99_ms_max: float | None = None  # of the open-loop lanes of the app, from the intended send
+    longest_ms_max: float | None = None  # on the same lanes: a later answer counts as lost
     late_share_max: float = 0.02  # share of dispatches > 5 ms late above which the generator was not sound
     max_duration_s: float = 600.0
 

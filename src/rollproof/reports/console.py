@@ -27,7 +27,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import headline, sentence, short_sha
-from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, undo_sentence
+from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, traffic_rules, undo_sentence
 
 __all__ = ["LiveConsole"]
 
@@ -146,6 +146,8 @@ class LiveConsole:
             Text(f"target {plan.target.name} ({plan.target.cluster.context}/{plan.target.cluster.namespace})"),
             Text(f"drills {', '.join(plan.drills)}; release {release}; env repo at {short_sha(plan.env_repo_head)}"),
         ]
+        if rules := traffic_rules(plan.target.traffic):
+            lines.append(Text(f"allowed while the load runs: {rules}"))
         table = Table("drill", "object", "change", "undo", box=None, pad_edge=False, header_style="bold")
         for touch in plan.touches:
             table.add_row(*(escape(cell) for cell in (touch.drill, touch.subject, touch.change, touch.undo)))

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rollproof.core.target import Traffic
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
 
-__all__ = ["bottom_line", "exit_meaning", "finding_line", "stable_name", "target_line", "undo_sentence"]
+__all__ = [
+    "bottom_line",
+    "exit_meaning",
+    "finding_line",
+    "stable_name",
+    "target_line",
+    "traffic_rules",
+    "undo_sentence",
+]
 
 _EXITS: Mapping[int, str] = {
     0: "every claim was proven",
@@ -28,6 +37,22 @@ _BLAME = (Result.FAIL, Result.INCONCLUSIVE)  # the first of these that occurs de
 def exit_meaning(code: int) -> str:
     """What an exit code says, in a few words."""
     return _EXITS.get(code, "unknown exit code")
+
+
+def traffic_rules(traffic: Traffic) -> str:
+    """The rules for the window that the target file has set, in one clause; "" where the default holds: no loss."""
+    rules = []
+    if traffic.downtime_budget_ms:
+        rules.append(f"{traffic.downtime_budget_ms:g} ms of outage on the worst lane")
+    if traffic.outages_max is not None:
+        rules.append(f"{traffic.outages_max} outages at least 1 s apart")
+    if traffic.background_failures_per_million:
+        rules.append(f"{traffic.background_failures_per_million:g} single failures per million as background")
+    if traffic.p99_ms_max is not None:
+        rules.append(f"a p99 of {traffic.p99_ms_max:g} ms")
+    if traffic.longest_ms_max is not None:
+        rules.append(f"{traffic.longest_ms_max:g} ms for the longest answer")
+    return ", ".join(rules)
 
 
 def undo_sentence(undo: str) -> str:

@@ -8,8 +8,8 @@ from builders import LANES, Requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollproof.core.intervals import OUTAGES_MAX, Outage, blind_gaps, downtime_ms, merge, outages
-from rollproof.core.outcomes import Kind, kind
+from rollproof.core.intervals import OUTAGES_MAX, Outage, blind_gaps, downtime_ms, merge, most_in_a_row, outages
+from rollproof.core.outcomes import Kind, kind, kinds
 from rollproof.core.requests import RequestLog
 from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry, rollouts_bound
 
@@ -211,3 +211,18 @@ class TestStatistics:
         log = Requests().fail("", at=100.0, until=101.0, outcome="connect.ECONNREFUSED").build()
         left = left_after_one_retry(log, log.rows["outcome"] > 0)
         assert left >= 190
+
+
+def test_the_most_in_a_row_is_counted_by_lane_and_the_first_by_name_is_named() -> None:
+    def most(requests: Requests, since_s: float = 90.0) -> tuple[int, str]:
+        log = requests.build()
+        failed, silent = kinds(log) == Kind.HARD, kinds(log) > Kind.HARD
+        return most_in_a_row(log, window_ns=(int(since_s * 1e9), ALL_NS[1]), failed=failed, silent=silent)
+
+    assert most(Requests()) == (0, "")
+    assert most(Requests().fail("new-get", at=100.0).fail("keepalive-get", at=100.0)) == (1, "keepalive-get")
+    both = Requests().fail("new-get", at=100.0, until=100.1).fail("keepalive-get", at=95.0, until=95.03)
+    assert most(both) == (4, "new-get")
+    assert most(Requests().fail(at=95.0, until=95.03), since_s=96.0) == (0, "")
+    unknown_between = Requests().fail(at=100.0).fail(at=100.01, outcome="http.429").fail(at=100.02)
+    assert most(unknown_between) == (2, "keepalive-get")

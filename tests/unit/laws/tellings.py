@@ -93,6 +93,9 @@ def logs(draw: st.DrawFn, *, unknown: bool = True, murky: bool = False) -> Reque
     if draw(st.booleans()):
         at = draw(st.integers(202, 270)) / 2
         requests.slow(draw(st.sampled_from(["", *LANES])), at=at, until=at + 0.5, took_ms=draw(st.floats(5.0, 4000.0)))
+    if draw(_one_in(4)):  # a background: single failures, before the act as well
+        for at in draw(st.lists(st.sampled_from([91.0, 95.0, 103.0, 112.0, 121.0, 130.0]), unique=True)):
+            requests.fail(draw(st.sampled_from(LANES)), at=at, outcome=draw(st.sampled_from([*HARD, "body.wrong"])))
     if draw(st.integers(0, 3)) == 0:
         at = draw(st.integers(202, 270)) / 2
         requests.blind(at=at, until=at + draw(st.sampled_from([0.1, 0.4])))
@@ -115,10 +118,7 @@ def histories(
     trials = tuple(draw(st.lists(st.sampled_from(TRIALS), unique=True, min_size=draw(st.sampled_from([2, 2, 0])))))
     stepped = draw(_one_in(6)) if stepped is None else stepped
     settings = target(
-        traffic=Traffic(
-            downtime_budget_ms=draw(st.sampled_from([0.0, 0.0, 100.0, 600.0, 3000.0])),
-            resolution_ms=draw(st.sampled_from([250.0, 5000.0])),
-        ),
+        traffic=draw(traffics()),
         drift=DriftSettings(trials=trials, must_heal=draw(st.booleans())),
         ingress=Ingress(masked=draw(st.sampled_from(["warn", "warn", "fail"]))),
     )
@@ -136,6 +136,20 @@ def histories(
         )
     log = draw(logs() if load is None else load)
     return Telling(plan=story.plan, drill=source, events=tuple(story.events), requests=log)
+
+
+@st.composite
+def traffics(draw: st.DrawFn) -> Traffic:
+    """The rules of the target file, each off in most histories."""
+    budget_ms = draw(st.sampled_from([0.0, 0.0, 100.0, 600.0, 3000.0]))
+    return Traffic(
+        downtime_budget_ms=budget_ms,
+        outages_max=draw(st.sampled_from([None, 1, 3])) if budget_ms else None,
+        background_failures_per_million=draw(st.sampled_from([0.0, 0.0, 300.0, 5000.0])),
+        p99_ms_max=draw(st.sampled_from([None, None, 100.0, 2000.0])),
+        longest_ms_max=draw(st.sampled_from([None, None, 300.0, 2000.0])),
+        resolution_ms=draw(st.sampled_from([250.0, 5000.0])),
+    )
 
 
 @st.composite

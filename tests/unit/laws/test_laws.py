@@ -6,7 +6,7 @@ Each was seen red once with the judging code broken on purpose; docs/mutation.md
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +36,7 @@ from rollproof.checkers import CHECKERS, judge
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.requests import RequestLog
+from rollproof.core.target import Traffic
 from rollproof.core.verdict import Result, Verdict, worst
 from rollproof.judging import judge_drill
 
@@ -96,6 +97,35 @@ def test_one_more_failed_request_never_improves_a_verdict(
     for who, verdict in before.items():
         if verdict.result is not Result.SKIPPED:
             assert RANK[after[who].result] >= RANK[verdict.result], (who, verdict.why, after[who].why)
+
+
+# ---- a rule that allows more never makes a PASS worse ----
+
+
+WIDER: tuple[Callable[[Traffic, float], Traffic], ...] = (
+    lambda t, by: replace(t, background_failures_per_million=by * t.background_failures_per_million or 900.0),
+    lambda t, by: replace(t, downtime_budget_ms=by * t.downtime_budget_ms or 50.0),
+    lambda t, by: replace(t, p99_ms_max=by * t.p99_ms_max if t.p99_ms_max else None),
+    lambda t, by: replace(t, outages_max=round(by) * t.outages_max if t.outages_max else None),
+    lambda t, _: replace(t, p99_ms_max=None, outages_max=None),
+)
+
+
+@QUICK
+@given(
+    facts=histories(whole=True, load=logs(unknown=False)), wider=st.sampled_from(WIDER),
+    by=st.sampled_from([1.5, 3.0, 100.0]),
+)  # fmt: skip
+def test_a_rule_that_allows_more_never_makes_a_pass_worse(
+    facts: Facts, wider: Callable[[Traffic, float], Traffic], by: float
+) -> None:
+    """Above all the background: a rate that the baseline contradicts is no more than what the baseline allows."""
+    (before,) = judge(facts, ("availability",))
+    assume(before.result is Result.PASS)
+    traffic = wider(facts.plan.target.traffic, by)
+    target = replace(facts.plan.target, traffic=traffic)
+    (after,) = judge(replace(facts, plan=replace(facts.plan, target=target)), ("availability",))
+    assert after.result is Result.PASS, (traffic, before.why, after.why)
 
 
 # ---- resolving an unknown never flips a firm verdict ----

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rollproof.core.event import Event, Outcome
+from rollproof.core.target import Traffic
 from rollproof.reports import Report
 from rollproof.reports.console import LiveConsole
 
@@ -112,6 +113,23 @@ def test_the_plan_shows_every_touch(report: Report) -> None:
     stream = io.StringIO()
     LiveConsole(stream, Clock()).plan(replace(report.plan, touches=()))
     assert "nothing is changed" in stream.getvalue()
+
+
+def test_the_plan_shows_the_rules_that_are_set(report: Report) -> None:
+    rules = Traffic(
+        downtime_budget_ms=400.0, outages_max=3, background_failures_per_million=100.0, p99_ms_max=250.0,
+        longest_ms_max=1500.0,
+    )  # fmt: skip
+    stream = io.StringIO()
+    LiveConsole(stream, Clock()).plan(replace(report.plan, target=replace(report.plan.target, traffic=rules)))
+    assert (
+        "allowed while the load runs: 400 ms of outage on the worst lane, 3 outages at least 1 s apart, 100 single "
+        "failures per million as background, a p99 of 250 ms, 1500 ms for the longest answer"
+    ) in " ".join(stream.getvalue().split())
+    stream = io.StringIO()
+    plain = replace(report.plan, target=replace(report.plan.target, traffic=Traffic()))
+    LiveConsole(stream, Clock()).plan(plain)
+    assert "allowed while" not in stream.getvalue()
 
 
 def test_the_live_line_on_a_terminal_shows_phase_wait_and_requests() -> None:
