@@ -200,7 +200,10 @@ class DriftDrill:
         session, clients = self._session, self._session.clients
         self._run.settle()
         with self._run.phase("act"):
-            runner = DriftRunner(self._run.target, clients.kube, clients.argo, session.folder, session.journal)
+            runner = DriftRunner(
+                self._run.target, clients.kube, clients.argo, session.folder, session.journal,
+                planned=session.plan.touches,
+            )  # fmt: skip
             for trial in plan_trials(self._run.target, clients.kube, clients.argo):
                 session.status(f"drift {trial.name}")
                 runner.run(trial)

@@ -13,6 +13,7 @@ from pathlib import Path
 from rollproof import checkers, diagnose
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import was_kept
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result, Verdict, worst
 from rollproof.folderfiles import private
 from rollproof.redaction import SECRETS
@@ -139,7 +140,7 @@ def _undo_word(undone: tuple[Verdict, ...], facts: Facts) -> str:
         return "failed"
     if result is Result.INCONCLUSIVE:
         return "left"
-    kept = any(str(event.data.get("reason", "")).startswith("kept") for event in facts.find(source="undo"))
+    kept = any(was_kept(event.data) for event in facts.find(source="undo", what="not-needed"))
     return "kept" if kept else "clean"
 
 

@@ -17,6 +17,7 @@ from rollproof.clients.patience import is_away, patiently
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.plan import Plan
+from rollproof.core.reasons import LegCause
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result
 from rollproof.errors import RollproofError
 from rollproof.judging import judge_run, write_reports
@@ -31,10 +32,9 @@ from rollproof.safety import RunLock, lease_release
 from rollproof.targetfile import LoadedTarget, load, secret_values
 from rollproof.undo import FolderStore, Handler, Journal, Undone, replay
 
-__all__ = ["KEPT", "LEASE_KIND", "connect", "handlers", "look_whether_as_before", "replay_all", "undo_stored"]
+__all__ = ["LEASE_KIND", "connect", "handlers", "look_whether_as_before", "replay_all", "undo_stored"]
 
 LEASE_KIND = "lease-release"
-KEPT = "kept: "  # how the reason of an entry begins that is not undone on purpose
 _CHECK = "Undo/check"
 _REST_S = 240.0  # at least: a sync of ours that fails is tried again, and until that ends Argo CD looks at nothing else
 _PATIENCE_S = 60.0  # for an API server or a git server that is away
@@ -102,7 +102,7 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
                 return "left", {"reason": "somebody deployed after us", "expected": sha, "found": found}
             release.settle(sha, deadline_s=max(1.0, min(_SLICE_S, until_s - time.monotonic())))
         except LegFailedError as error:
-            if error.cause == "DeadlineExceeded" and time.monotonic() < until_s:
+            if error.cause == LegCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
                 continue
             return "failed", {"reason": f"not as before: {error}"}
         except RollproofError as error:

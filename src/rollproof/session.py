@@ -27,7 +27,7 @@ from rollproof.judging import judge_drill, judge_run, write_reports
 from rollproof.planning import Order, closed_fence, wanted_target
 from rollproof.preflight import Clients, look
 from rollproof.probes.watches import Watches
-from rollproof.putback import KEPT, LEASE_KIND, connect, handlers, look_whether_as_before, replay_all
+from rollproof.putback import LEASE_KIND, connect, handlers, look_whether_as_before, replay_all
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import UNDO, RunFolder, UnwritableError, new_run_id
@@ -233,7 +233,7 @@ class Session:
         why = "the release passed" if passed else "--on-fail keep"
         entries = self.journal.open_entries(TAG_KIND)
         for entry in entries:
-            self.journal.settle(entry, Undone("not-needed", reason=f"{KEPT}{why}"))
+            self.journal.settle(entry, Undone("not-needed", reason=f"kept: {why}", kept=True))
         return bool(entries)
 
     def _passed(self, drill: str) -> bool:

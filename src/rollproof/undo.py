@@ -44,12 +44,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """How an undo ended: `how` is done, not-needed, left or failed; the rest explains it."""
+    """How an undo ended: `how` is done, not-needed, left or failed; the rest explains it.
+
+    `kept`: the change stays on purpose, as the plan says.
+    """
 
     how: str
     reason: str = ""
     expected: Any = None
     found: Any = None
+    kept: bool = False
 
 
 Handler = Callable[[Mapping[str, Any]], Undone]
@@ -161,6 +165,7 @@ class Journal:
                     self._store.append({"number": entry.number, "state": undone.how})
                 self._entries[entry.number] = Entry(entry.number, entry.kind, entry.subject, entry.args, undone.how)
         data = {"object": entry.subject, "reason": undone.reason, "expected": undone.expected, "found": undone.found}
+        data |= {"kept": True} if undone.kept else {}
         self._recorder.record("undo", entry.name, undone.how, outcome=_OUTCOMES[undone.how], data=data)
 
     def kinds(self) -> frozenset[str]:

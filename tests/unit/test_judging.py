@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from story import good_release, plan, target
@@ -129,6 +130,22 @@ def test_a_kept_release_is_called_kept(folder: RunFolder) -> None:
     folder.record("undo", "Undo/1", "written")
     folder.record("undo", "Undo/1", "not-needed", data={"reason": "kept: the release passed"})
     assert judge_run(folder).undo == "kept"
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ({"reason": "the release passed", "kept": True}, "kept"),
+        ({"reason": "kept: it reads like that", "kept": False}, "clean"),
+        ({"reason": "kept in the cluster by somebody"}, "clean"),
+    ],
+)
+def test_a12_what_stays_on_purpose_is_told_by_a_word_of_the_fact_and_not_by_its_sentence(
+    folder: RunFolder, data: dict[str, Any], word: str
+) -> None:
+    folder.record("undo", "Undo/1", "written")
+    folder.record("undo", "Undo/1", "not-needed", data=data)
+    assert judge_run(folder).undo == word
 
 
 def test_judging_again_gives_the_same(folder: RunFolder) -> None:

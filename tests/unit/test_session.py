@@ -24,6 +24,7 @@ from rollproof.clients.kube import Kube
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Event
 from rollproof.core.plan import Plan
+from rollproof.core.reasons import LegCause
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.core.target import ReleaseSettings
 from rollproof.core.verdict import Result
@@ -34,6 +35,7 @@ from rollproof.load.child import LoadError
 from rollproof.load.selftest import SelfTest
 from rollproof.planning import Order
 from rollproof.preflight import Clients
+from rollproof.probes.proof import NotProven
 from rollproof.putback import LEASE_KIND, undo_stored
 from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import TIMELINE, RunFolder, UnwritableError
@@ -42,16 +44,18 @@ from rollproof.session import Session
 from rollproof.suites import drill_path
 from rollproof.targetfile import LoadedTarget
 
+SILENT = NotProven(LegCause.NO_ANSWER, "Ingress: no version (read.timeout)")
+
 
 class Prover:
     """Stands in for the proof, which has tests of its own."""
 
-    why = ""
+    why: NotProven | None = None
 
     def __init__(self, *_: object) -> None:
         pass
 
-    def prove(self, *_: object) -> str:
+    def prove(self, *_: object) -> NotProven | None:
         return Prover.why
 
 
@@ -74,7 +78,7 @@ class World:
         monkeypatch.setattr(session, "gather", lambda _: {})
         monkeypatch.setattr(putback, "Prover", Prover)
         monkeypatch.setattr(putback, "_PATIENCE_S", 5.0)
-        monkeypatch.setattr(Prover, "why", "")
+        monkeypatch.setattr(Prover, "why", None)
 
     def session(self, *drills: str, keep: str = "never") -> Session:
         plan: Plan = story.plan(target=self.target, drills=drills or ("release",), keep=keep, run_id="run-1")
@@ -144,8 +148,8 @@ def test_the_undo_comes_after_an_error_in_the_drill_too(world: World) -> None:
     assert (world.verdicts()["exit_code"], world.results()["harness"]) == (3, "INCONCLUSIVE")
 
 
-@pytest.mark.parametrize(("why", "kept"), [("", True), ("Ingress: no version (read.timeout)", False)])
-def test_a_release_is_kept_only_if_it_passed(world: World, why: str, kept: bool) -> None:
+@pytest.mark.parametrize(("why", "kept"), [(None, True), (SILENT, False)], ids=["proven", "silent"])
+def test_a_release_is_kept_only_if_it_passed(world: World, why: NotProven | None, kept: bool) -> None:
     Prover.why = why
     run = world.session(keep="on-pass")
     drill = run.begin("release")
@@ -157,7 +161,7 @@ def test_a_release_is_kept_only_if_it_passed(world: World, why: str, kept: bool)
 
 
 def test_whatever_came_it_is_kept_if_that_was_asked_for(world: World) -> None:
-    Prover.why = "Ingress: no version (read.timeout)"
+    Prover.why = SILENT
     run = world.session(keep="always")
     run.begin("release")
     run.release.deploy()
@@ -220,7 +224,7 @@ def test_a_run_that_lost_its_lock_claims_nothing_and_is_undone(world: World, how
 
 
 def test_a_failure_is_not_blamed_on_the_target_when_another_run_may_have_done_it(world: World) -> None:
-    Prover.why = "Ingress: version aaaaaaa instead of bbbbbbb"
+    Prover.why = NotProven(LegCause.WRONG_VERSION, "Ingress: version aaaaaaa instead of bbbbbbb")
     run = world.session()
     drill = run.begin("release")
     run.release.deploy()

@@ -12,6 +12,7 @@ from typing import Any
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.reasons import LegCause
 
 __all__ = ["LEGS", "Act", "find_act"]
 
@@ -41,7 +42,7 @@ class Act:
     @property
     def taken_over(self) -> bool:
         """Whether somebody put another tag on top of ours meanwhile: what the pods did then was not our rollout."""
-        return self.failed is not None and self.failed.data.get("cause") in {"Superseded", "Overwritten"}
+        return self.failed is not None and self.failed.data.get("cause") in {LegCause.SUPERSEDED, LegCause.OVERWRITTEN}
 
     def why_unfinished(self) -> str:
         """One clause about why the act did not reach its end."""

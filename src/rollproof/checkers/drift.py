@@ -16,6 +16,8 @@ from rollproof.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.core.backoff import BackOff, CountRule
 from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import found_at_the_end, own_deed_seen
+from rollproof.core.reasons import Found, HealCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["CAUSES", "check"]
@@ -24,24 +26,37 @@ CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and
 _GRAIN_S = 1.0  # Argo CD's finishedAt is cut to whole seconds, so a wait can be that much shorter than the schedule
 
 # Why nothing was healed (argocd.md 1.6): the first that was found true names the verdict. Text, and what to do.
-CAUSES: Mapping[str, tuple[str, str]] = {
-    "automated_off": ("automated sync is off", "set spec.syncPolicy.automated"),
-    "self_heal_off": ("selfHeal is off", "set spec.syncPolicy.automated.selfHeal: true"),
-    "skip_reconcile": ("the Application is marked skip-reconcile", "remove argocd.argoproj.io/skip-reconcile"),
-    "deleting": ("the Application is being deleted", "look at its finalizers"),
-    "sync_window": ("a sync window forbids it now", "see spec.syncWindows of the AppProject"),
-    "last_sync_failed": ("the last sync of this revision failed", "Argo CD waits for a new revision or a manual sync"),
-    "comparison_failed": ("Argo CD cannot compare", "see the Application's conditions and the repo-server"),
-    "operation_running": ("another operation was running", "see status.operationState"),
-    "not_tracked": ("the Application does not track the object", "is it in the overlay?"),
-    "ignored_difference": ("ignoreDifferences covers the field", "see spec.ignoreDifferences of the Application"),
-    "controller_away": ("the application-controller is not ready", "see its pod in Argo CD's namespace"),
-}
+CAUSES: Mapping[HealCause, tuple[str, str]] = {
+    HealCause.AUTOMATED_OFF: ("automated sync is off", "set spec.syncPolicy.automated"),
+    HealCause.SELF_HEAL_OFF: ("selfHeal is off", "set spec.syncPolicy.automated.selfHeal: true"),
+    HealCause.SKIP_RECONCILE: (
+        "the Application is marked skip-reconcile", "remove argocd.argoproj.io/skip-reconcile"
+    ),
+    HealCause.DELETING: ("the Application is being deleted", "look at its finalizers"),
+    HealCause.SYNC_WINDOW: ("a sync window forbids it now", "see spec.syncWindows of the AppProject"),
+    HealCause.LAST_SYNC_FAILED: (
+        "the last sync of this revision failed", "Argo CD waits for a new revision or a manual sync"
+    ),
+    HealCause.COMPARISON_FAILED: (
+        "Argo CD cannot compare", "see the Application's conditions and the repo-server"
+    ),
+    HealCause.OPERATION_RUNNING: ("another operation was running", "see status.operationState"),
+    HealCause.NOT_TRACKED: ("the Application does not track the object", "is it in the overlay?"),
+    HealCause.IGNORED_DIFFERENCE: (
+        "ignoreDifferences covers the field", "see spec.ignoreDifferences of the Application"
+    ),
+    HealCause.CONTROLLER_AWAY: (
+        "the application-controller is not ready", "see its pod in Argo CD's namespace"
+    ),
+}  # fmt: skip
 _WATCH_BROKEN = Finding(
     "WATCH_BROKEN", "healed only after a refresh: Argo CD's watch is broken",
     "restart the application-controller, and see its log for watches that failed",
 )  # fmt: skip
-_BY_CHOICE = ("automated_off", "self_heal_off", "skip_reconcile", "sync_window", "ignored_difference")
+_BY_CHOICE = (
+    HealCause.AUTOMATED_OFF, HealCause.SELF_HEAL_OFF, HealCause.SKIP_RECONCILE, HealCause.SYNC_WINDOW,
+    HealCause.IGNORED_DIFFERENCE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,9 @@ def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
     stayed = trial.said.get("stayed")
     if stayed is None or trial.lost is not None:
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
+    unproven = _unproven(stayed.data)
+    if unproven:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, f"whether it stayed is not known: {unproven}")
     watched_s = float(stayed.data.get("watched_s", 0.0))
     wanted_s = facts.plan.target.drift.negative_watch_s
     if watched_s < wanted_s - 0.01:
@@ -174,7 +192,7 @@ def _judge_heal(facts: Facts, trial: _Trial) -> Verdict:
 
 def _judge_window(facts: Facts, trial: _Trial) -> Verdict:
     """A window that forbids syncs needs no drift to prove that none would be healed."""
-    finding = Finding("SYNC_WINDOW", *CAUSES["sync_window"])
+    finding = Finding("SYNC_WINDOW", *CAUSES[HealCause.SYNC_WINDOW])
     why = "nothing would be healed now, and nothing was changed: a sync window forbids automated syncs"
     if not facts.plan.target.drift.must_heal:
         return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", findings=(finding,))
@@ -311,16 +329,39 @@ def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) 
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if trial.lost is not None and not (true and true[0] in _BY_CHOICE):
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))  # it may have been, unseen
+    unproven = _unproven(said)
+    if unproven:
+        why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     findings = tuple(Finding(name.upper(), *CAUSES[name]) for name in true)
-    because = CAUSES[true[0]][0] if true else "none of the known causes holds (all were checked)"
+    unknown = [name for name in CAUSES if name in checked and checked[name] is None]
+    looked = f"all were checked but {', '.join(unknown)}" if unknown else "all were checked"
+    because = CAUSES[true[0]][0] if true else f"none of the known causes holds ({looked})"
     refreshed = trial.data("refreshed")
     if refreshed.get("restored") and refreshed.get("manager") in ("", CONTROLLER):
         findings, because = (*findings, _WATCH_BROKEN), _WATCH_BROKEN.text
     why = f"not healed within {waited_s:.1f} s ({stage}): {because}"
-    if true and true[0] in _BY_CHOICE and not settings.must_heal:
-        why = f"{why}; drift.must_heal is false"
-        return _verdict(trial.subject, Result.SKIPPED, why, findings=findings)
+    if settings.must_heal:
+        return _verdict(trial.subject, Result.FAIL, why, findings=findings)
+    if true and true[0] in _BY_CHOICE:
+        return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", findings=findings)
+    if any(name in _BY_CHOICE for name in unknown):
+        why = f"{why}; drift.must_heal is false, and whether it is meant to heal could not be found out"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why, findings=findings)
     return _verdict(trial.subject, Result.FAIL, why, findings=findings)
+
+
+def _unproven(end: Mapping[str, Any]) -> str:
+    """Why "still there" is only silence; empty if our deed was seen on the watch and found there at the end."""
+    if not own_deed_seen(end):
+        return "our own deed was not seen on that watch, so a repair would not have been either"
+    found = found_at_the_end(end)
+    return {
+        Found.OURS: "",
+        Found.UNREAD: "the object could not be read at the end, and the silence of a watch proves nothing",
+        Found.ORIGINAL: "it is as before, and the watch did not show when that was",
+        Found.OTHER: "it is neither ours nor the original, and the watch did not show who wrote it",
+    }[found]
 
 
 # -- the schedule -----------------------------------------------------------------------------------------------------

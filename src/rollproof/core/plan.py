@@ -14,12 +14,16 @@ DEPLOYING = frozenset({"zero-downtime", "rollback", "release"})  # the drills th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
-    """One change that the run will make: the object, the exact change, and how it is undone."""
+    """One change that the run will make: the object, the exact change, and how it is undone.
+
+    `trial` marks the drift trial that makes it ("" for anything else, and for a trial that is skipped).
+    """
 
     drill: str
     subject: str
     change: str
     undo: str
+    trial: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,6 +18,8 @@ from rollproof.clients.argo import ApplicationState, Argo, application_state
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.event import Outcome, Recorder
+from rollproof.core.plan import Touch
+from rollproof.core.reasons import Found, HealCause, HealStage, UndoneBy, Unrest
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.faults.deed import Deed, inject
@@ -28,9 +30,9 @@ from rollproof.faults.fairness import (
     known_beforehand,
     rolled_out,
     self_heal,
-    why_unfair,
+    unrest,
 )
-from rollproof.faults.interference import Interference, interference
+from rollproof.faults.interference import Interference, found_now, interference, shows_deed
 from rollproof.faults.objects import (
     manager_of,
     read_field,
@@ -52,13 +54,21 @@ _TRIES = 3
 _STAYS_S = 1.0  # what was restored must stay so for this long: a repair that does not last is none
 _BEFORE_REPLY_S = 5.0  # an arrival can overtake the API's reply to the deed; its version says that it is later
 _NEVER_S = -1.0
+_LATE_S = 1.0  # for the event of a repair that the API tells of already
 _NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not Argo CD's
 
 
 class DriftRunner:
-    """Runs trials one at a time. Each ends with the object as before, or with an open entry in the journal."""
+    """Runs trials one at a time. Each ends with the object as before, or with an open entry in the journal.
 
-    def __init__(self, target: Target, kube: Kube, argo: Argo, recorder: Recorder, journal: Journal) -> None:
+    `planned` are the plan's touches: a trial that is not among them is not made. None: whatever is possible now is.
+    """
+
+    def __init__(
+        self, target: Target, kube: Kube, argo: Argo, recorder: Recorder, journal: Journal, *,
+        planned: Iterable[Touch] | None = None,
+    ) -> None:  # fmt: skip
+        self._planned = None if planned is None else {(one.subject, one.trial) for one in planned if one.trial}
         self._target = target
         self._settings = target.drift
         self._kube = kube
@@ -78,6 +88,9 @@ class DriftRunner:
             now = plan_trial(trial.name, self._target, self._kube, self._argo)
             if isinstance(now, Skip):
                 self._tell(now, "skipped", {"reason": now.reason})
+                return
+            if self._planned is not None and (now.target, now.mark) not in self._planned:
+                self._tell(now, "skipped", {"reason": f"the plan does not name it: {now.target}, {now.change}"})
                 return
             kind = "control" if now.control else "heal"
             planned = {"object": now.target, "change": now.change, "undo": now.undo, "kind": kind}
@@ -124,15 +137,15 @@ class DriftRunner:
             self._rest(scene)
             if not trial.control:
                 self._out_of_backoff(scene, rules)
-            if not why_unfair(self._argo.state(), scene.rollout(self._target.cluster.container)):
+            if not unrest(self._argo.state(), scene.rollout(self._target.cluster.container)):
                 break  # else a commit came while the back-off ran: what follows it must come to rest too
         state, application = self._argo.state(), self._argo.read()
         on, healing = self_heal(application)
         quiet_s = age_s(state.finished_at, time.time())
-        unfair = why_unfair(state, scene.rollout(self._target.cluster.container))
+        unfair = dict(unrest(state, scene.rollout(self._target.cluster.container)))
         window = self._window_denied()
         if window:
-            unfair = "; ".join(filter(None, (unfair, "a sync window forbids automated syncs now")))
+            unfair[Unrest.SYNC_WINDOW] = "a sync window forbids automated syncs now"
         remaining_s = rules.remaining_s(
             finished_at_s=None if quiet_s is None else -quiet_s, attempts=state.attempts, now_s=0.0
         )
@@ -140,7 +153,8 @@ class DriftRunner:
             "attempts": state.attempts, "finished_at": state.finished_at, "started_at": state.started_at,
             "gap_s": rules.gap_s(state.attempts), "remaining_s": round(remaining_s, 3),
             "quiet_s": None if quiet_s is None else round(quiet_s, 3), "sync_revision": state.sync_revision,
-            "operation_revision": state.operation_revision, "fair": not unfair, "why_unfair": unfair,
+            "operation_revision": state.operation_revision, "fair": not unfair,
+            "unfair": list(unfair), "why_unfair": "; ".join(unfair.values()),
             "self_heal": healing, "automated": on, "phase": state.phase,
             "window_denied": window,
             "ignored": covered_by_ignore(application, trial),
@@ -154,9 +168,7 @@ class DriftRunner:
 
         def at_rest() -> bool | None:
             state = scene.state()
-            unfair = why_unfair(state, scene.rollout(container))
-            only_revision = unfair == "the last operation was for another revision"
-            return True if not unfair or only_revision else None
+            return True if unrest(state, scene.rollout(container)).keys() <= {Unrest.OTHER_REVISION} else None
 
         scene.wait(at_rest, _SETTLE_S)
 
@@ -196,7 +208,8 @@ class DriftRunner:
         gone = scene.wait(lambda: self._restored(trial, scene, deed), watch_s)
         if gone is None:
             watched_s = round(time.monotonic() - deed.at_s, 3)
-            self._tell(trial, "stayed", {"watched_s": watched_s}, start_s=deed.at_s)
+            data = {"watched_s": watched_s, **self._looked_again(trial, scene, deed)}
+            self._tell(trial, "stayed", data, start_s=deed.at_s)
         else:
             self._tell_restored(trial, deed, gone)
         self._put_back(trial, deed.entry)
@@ -210,32 +223,58 @@ class DriftRunner:
         if detected is not None:
             self._tell(trial, "detected", {}, start_s=deed.at_s, end_s=detected.at_s)
         if restored is None:
-            started = self._first(scene, deed, lambda state: state.started_at != before["started_at"])
-            stage = "not-detected" if detected is None else "not-synced" if started is None else "not-restored"
-            waited_s = round(time.monotonic() - deed.at_s, 3)
-            data: dict[str, Any] = {"stage": stage, "checked": dict(self._causes(trial)), "waited_s": waited_s}
-            self._tell(trial, "not-healed", data, start_s=deed.at_s)
-            if stage == "not-detected" and not any(data["checked"].values()):
-                self._ask_to_look(trial, scene, deed)
-            self._put_back(trial, deed.entry)
+            self._not_healed(trial, scene, deed, before, seen=detected is not None)
             return
         self._tell_restored(trial, deed, restored)
         self._tell_rest(trial, scene, deed, before, restored.at_s)
         scene.wait(lambda: self._interference(trial, scene, deed), restored.at_s + _STAYS_S - time.monotonic())
         self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
-        self._tell(trial, "undone", {"by": "self-heal"})
+        self._tell(trial, "undone", {"by": UndoneBy.SELF_HEAL})
 
-    def _ask_to_look(self, trial: Trial, scene: Scene, deed: Deed) -> None:
+    def _not_healed(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any], *, seen: bool) -> None:
+        """Write down that no repair came, with what proves it: the watch showed the drift, and it is still there."""
+        again = self._looked_again(trial, scene, deed)
+        late = scene.wait(lambda: self._restored(trial, scene, deed), _LATE_S) if again["found"] != Found.OURS else None
+        if late is not None:  # at the last moment
+            self._tell_restored(trial, deed, late)
+            self._tell_rest(trial, scene, deed, before, late.at_s)
+            self._put_back(trial, deed.entry, by=UndoneBy.SELF_HEAL)
+            return
+        state = self._argo.state()  # its watch may be the one that shows nothing
+        started = state.started_at != before["started_at"]
+        detected = seen or _noticed(state, before)
+        stage = HealStage.NOT_RESTORED if started else HealStage.NOT_SYNCED if detected else HealStage.NOT_DETECTED
+        waited_s, checked = round(time.monotonic() - deed.at_s, 3), self._causes(trial)
+        data = {"stage": stage, "checked": dict(checked), "waited_s": waited_s, **again}
+        self._tell(trial, "not-healed", data, start_s=deed.at_s)
+        by = None
+        if stage == HealStage.NOT_DETECTED and again["seen"] and not any(checked.values()):
+            by = UndoneBy.REFRESH if self._ask_to_look(trial, scene, deed) else None
+        self._put_back(trial, deed.entry, by=by)
+
+    def _looked_again(self, trial: Trial, scene: Scene, deed: Deed) -> dict[str, Any]:
+        """Did the trial's own watch show our deed, and is it still there? Silence alone proves neither."""
+        try:
+            item = self._kube.find(trial.kind, trial.namespace, trial.object_name)
+        except RollproofError:
+            found = Found.UNREAD
+        else:
+            found = found_now(trial, deed, item)
+        arrivals = scene.item.since(deed.at_s - _BEFORE_REPLY_S)
+        return {"seen": any(shows_deed(trial, deed, arrival) for arrival in arrivals), "found": found}
+
+    def _ask_to_look(self, trial: Trial, scene: Scene, deed: Deed) -> bool:
         """A diagnosis after the deadline (argocd.md 1.8): does one refresh bring the repair that did not come?"""
         if self._target.argocd.profile != "refresh":
-            return
-        asked_s = time.monotonic()
+            return False
+        asked_s, restored = time.monotonic(), None
         with suppress(RollproofError):  # that nothing was healed is known, whatever becomes of this
             self._argo.refresh()
             restored = scene.wait(lambda: self._restored(trial, scene, deed), self._settings.limit_s)
             manager = manager_of(restored.item, trial.path) if restored else ""
             data = {"restored": restored is not None, "manager": manager}
             self._tell(trial, "refreshed", data, start_s=asked_s, end_s=restored.at_s if restored else time.monotonic())
+        return restored is not None
 
     def _tell_rest(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any], back_s: float) -> None:
         """Wait for Synced and for Healthy, each with its time, and write down what Argo CD says it did."""
@@ -316,8 +355,11 @@ class DriftRunner:
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
-    def _put_back(self, trial: Trial | Skip, entry: Entry | None = None) -> None:
-        """Undo the trial's own entry, or after an error whatever of drift is still open."""
+    def _put_back(self, trial: Trial | Skip, entry: Entry | None = None, by: UndoneBy | None = None) -> None:
+        """Undo the trial's own entry, or after an error whatever of drift is still open.
+
+        `by` is who has put it back already, if that was seen.
+        """
         entries = [entry] if entry else self._journal.open_entries()
         handlers = {"field-restore": restore_field, "object-restore": restore_object}
         for one in entries:
@@ -328,20 +370,22 @@ class DriftRunner:
             except RollproofError as error:
                 undone = Undone("failed", reason=str(error))
             self._journal.settle(one, undone)
-            if undone.how in ("done", "not-needed"):
-                self._tell(trial, "undone", {"by": "harness"})
+            if undone.how == "done":
+                self._tell(trial, "undone", {"by": UndoneBy.HARNESS})
+            elif undone.how == "not-needed":  # it was as before when we came
+                self._tell(trial, "undone", {"by": by or UndoneBy.OTHER})
 
-    def _causes(self, trial: Trial) -> Mapping[str, bool]:
+    def _causes(self, trial: Trial) -> Mapping[HealCause, bool | None]:
         application = self._argo.read()
-        ready = True
-        try:
+        ready: bool | None = None
+        with suppress(ApiError):  # not allowed to look is no proof of anything
             for one in self._argo.kube.list("StatefulSet", self._argo.namespace)["items"]:
                 if one["metadata"]["name"].endswith("application-controller"):
                     ready = bool((one.get("status") or {}).get("readyReplicas"))
-        except ApiError:
-            ready = True  # not allowed to look is no proof that it is away
-        checked = causes(application, application_state(application), trial, controller_ready=ready)
-        return {**checked, "sync_window": bool(self._window_denied())}
+        return causes(
+            application, application_state(application), trial, controller_ready=ready,
+            window_denied=self._window_denied(),
+        )  # fmt: skip
 
     def _window_denied(self) -> bool | None:
         """Does a sync window forbid it now? None if that cannot be known."""

@@ -12,13 +12,18 @@ from typing import Any
 
 from rollproof.clients.argo import ApplicationState
 from rollproof.clients.kube import Object
+from rollproof.core.reasons import HealCause, Unrest
 from rollproof.faults.trials import Trial
 from rollproof.probes.views import DeploymentView
 
-__all__ = ["age_s", "causes", "covered_by_ignore", "known_beforehand", "rolled_out", "self_heal", "why_unfair"]
+__all__ = ["age_s", "causes", "covered_by_ignore", "known_beforehand", "rolled_out", "self_heal", "unrest"]
 
 _GROUPS = {"Deployment": "apps"}
-_BY_CHOICE = ("automated_off", "self_heal_off", "skip_reconcile", "deleting", "ignored_difference")
+_SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
+_BY_CHOICE = (
+    HealCause.AUTOMATED_OFF, HealCause.SELF_HEAL_OFF, HealCause.SKIP_RECONCILE, HealCause.DELETING,
+    HealCause.IGNORED_DIFFERENCE,
+)  # fmt: skip
 
 
 def age_s(stamp: str, now_s: float) -> float | None:
@@ -35,21 +40,31 @@ def rolled_out(deployment: DeploymentView) -> bool:
     return deployment.observed_generation >= deployment.generation and counts == (wanted, wanted, wanted)
 
 
-def why_unfair(state: ApplicationState, deployment: DeploymentView | None) -> str:
-    """What is not at rest, empty if all is: only then is what follows the drift's own."""
+def unrest(state: ApplicationState, deployment: DeploymentView | None) -> Mapping[Unrest, str]:
+    """What is not at rest, each with its sentence; empty if all is: only then is what follows the drift's own."""
     errors = [one.split(":")[0] for one in state.conditions if one.split(":")[0].endswith("Error")]
+    moving = state.operation_pending or state.phase in ("Running", "Terminating")
     reasons = {
-        f"the Application is {state.sync_status or 'of unknown sync status'}": state.sync_status != "Synced",
-        f"its health is {state.health or 'unknown'}": state.health != "Healthy",
-        "an operation is pending or running": state.operation_pending or state.phase in ("Running", "Terminating"),
-        "a refresh is pending": state.refresh_pending,
-        f"its last operation is {state.phase or 'unknown'}": state.phase not in ("Succeeded", "Running", "Terminating"),
-        f"it has {', '.join(errors)}": bool(errors),
-        "the last operation was for another revision": state.operation_revision != state.sync_revision,
-        "the Deployment is not there": deployment is None,
-        "the Deployment is not rolled out": deployment is not None and not rolled_out(deployment),
-    }
-    return "; ".join(reason for reason, holds in reasons.items() if holds)
+        Unrest.SYNC_STATUS: (
+            state.sync_status != "Synced", f"the Application is {state.sync_status or 'of unknown sync status'}"
+        ),
+        Unrest.HEALTH: (state.health != "Healthy", f"its health is {state.health or 'unknown'}"),
+        Unrest.OPERATION: (moving, "an operation is pending or running"),
+        Unrest.REFRESH: (state.refresh_pending, "a refresh is pending"),
+        Unrest.LAST_OPERATION: (
+            state.phase not in ("Succeeded", "Running", "Terminating"),
+            f"its last operation is {state.phase or 'unknown'}",
+        ),
+        Unrest.CONDITIONS: (bool(errors), f"it has {', '.join(errors)}"),
+        Unrest.OTHER_REVISION: (
+            state.operation_revision != state.sync_revision, "the last operation was for another revision"
+        ),
+        Unrest.NO_DEPLOYMENT: (deployment is None, "the Deployment is not there"),
+        Unrest.ROLLING_OUT: (
+            deployment is not None and not rolled_out(deployment), "the Deployment is not rolled out"
+        ),
+    }  # fmt: skip
+    return {reason: text for reason, (holds, text) in reasons.items() if holds}
 
 
 def self_heal(application: Object) -> tuple[bool, bool]:
@@ -81,26 +96,32 @@ def _matches(pattern: str | None, value: str) -> bool:
     return not pattern or fnmatch.fnmatchcase(value, pattern)
 
 
-def causes(application: Object, state: ApplicationState, trial: Trial, *, controller_ready: bool) -> Mapping[str, bool]:
-    """The causes of argocd.md 1.6, each checked; the words are those of checkers/drift.py."""
+def causes(
+    application: Object, state: ApplicationState, trial: Trial, *, controller_ready: bool | None,
+    window_denied: bool | None,
+) -> Mapping[HealCause, bool | None]:  # fmt: skip
+    """The causes of argocd.md 1.6, each checked; None where nobody could look."""
     on, healing = self_heal(application)
     metadata = application["metadata"]
     tracked: list[Mapping[str, Any]] = (application.get("status") or {}).get("resources") or []
     errors = [one for one in state.conditions if one.split(":")[0].endswith("Error")]
     return {
-        "automated_off": not on,
-        "self_heal_off": on and not healing,
-        "skip_reconcile": (metadata.get("annotations") or {}).get("argocd.argoproj.io/skip-reconcile") == "true",
-        "deleting": "deletionTimestamp" in metadata,
-        "last_sync_failed": state.phase in ("Failed", "Error"),
-        "comparison_failed": state.sync_status == "Unknown" or any("Comparison" in one for one in errors),
-        "operation_running": state.operation_pending or state.phase == "Running",
-        "not_tracked": (trial.kind, trial.object_name) not in {(one.get("kind"), one.get("name")) for one in tracked},
-        "ignored_difference": covered_by_ignore(application, trial),
-        "controller_away": not controller_ready,
+        HealCause.AUTOMATED_OFF: not on,
+        HealCause.SELF_HEAL_OFF: on and not healing,
+        HealCause.SKIP_RECONCILE: (metadata.get("annotations") or {}).get(_SKIP_RECONCILE) == "true",
+        HealCause.DELETING: bool(metadata.get("deletionTimestamp")),
+        HealCause.LAST_SYNC_FAILED: state.phase in ("Failed", "Error"),
+        HealCause.COMPARISON_FAILED: state.sync_status == "Unknown"
+        or any(one.split(":")[0] == "ComparisonError" for one in errors),
+        HealCause.OPERATION_RUNNING: state.operation_pending or state.phase == "Running",
+        HealCause.NOT_TRACKED: (trial.kind, trial.object_name)
+        not in {(one.get("kind"), one.get("name")) for one in tracked},
+        HealCause.IGNORED_DIFFERENCE: covered_by_ignore(application, trial),
+        HealCause.CONTROLLER_AWAY: None if controller_ready is None else not controller_ready,
+        HealCause.SYNC_WINDOW: window_denied,
     }
 
 
-def known_beforehand(checked: Mapping[str, bool]) -> bool:
+def known_beforehand(checked: Mapping[HealCause, bool | None]) -> bool:
     """Is healing impossible by what the Application itself says? Then a short proof that nothing happens is enough."""
     return any(checked[cause] for cause in _BY_CHOICE)

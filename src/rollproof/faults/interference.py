@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from rollproof.clients.kube import Object
+from rollproof.core.reasons import Found
 from rollproof.faults.deed import Deed
 from rollproof.faults.objects import manager_of, read_field
 from rollproof.faults.sight import Arrival
 from rollproof.faults.trials import Trial
 
-__all__ = ["Interference", "interference"]
+__all__ = ["Interference", "found_now", "interference", "shows_deed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,25 @@ def interference(trial: Trial, deed: Deed, arrivals: Iterable[Arrival]) -> Inter
             manager = "" if arrival.change == "DELETED" else manager_of(arrival.item, trial.path)
             return Interference(arrival.at_s, manager, value, restored)
     return None
+
+
+def shows_deed(trial: Trial, deed: Deed, arrival: Arrival) -> bool:
+    """Is this our own deed, or anything after it? Then the watch has shown that the trial's object can be seen."""
+    metadata = arrival.item["metadata"]
+    if trial.deletes:
+        return _is_later(trial, deed, arrival) or bool(metadata.get("deletionTimestamp"))
+    return int(metadata["resourceVersion"]) >= deed.version
+
+
+def found_now(trial: Trial, deed: Deed, item: Object | None) -> Found:
+    """What the trial's field is in an object that was read; of a trial that deletes: whether the object is there."""
+    if trial.deletes:
+        there = item is not None and item["metadata"]["uid"] != deed.before["metadata"]["uid"]
+        return Found.ORIGINAL if there else Found.OURS
+    value = None if item is None else read_field(item, trial.path)
+    if item is not None and value == deed.original:
+        return Found.ORIGINAL
+    return Found.OURS if item is not None and value == deed.entry.args["ours"] else Found.OTHER
 
 
 def _is_later(trial: Trial, deed: Deed, arrival: Arrival) -> bool:

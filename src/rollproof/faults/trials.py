@@ -78,7 +78,12 @@ class Trial:
 
     def touch(self) -> Touch:
         """The line of the plan."""
-        return Touch(drill="drift", subject=self.target, change=self.change, undo=self.undo)
+        return Touch(drill="drift", subject=self.target, change=self.change, undo=self.undo, trial=self.mark)
+
+    @property
+    def mark(self) -> str:
+        """What the plan allows by naming it: the trial and its field. The value may follow a release in between."""
+        return f"{self.name} {field_name(self.path)}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.http import Answer, Http, pointed
 from rollproof.clients.kube import ApiError, Kube, UnreachableError
 from rollproof.core.event import Event, Outcome, Recorder
+from rollproof.core.reasons import LegCause
 from rollproof.core.target import Target
 
-__all__ = ["Prover"]
+__all__ = ["NotProven", "Prover"]
 
 _POD_TIMEOUT_S = 5.0
 _FORBIDDEN = (401, 403, 405)
@@ -24,6 +26,14 @@ _TRIES = 3  # a pod that gives no answer is asked again: silence is not a versio
 _PAUSE_S = 0.2  # between two questions when the first got no answer
 _AWAY_S = 15.0  # for an API server that does not answer
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
+
+
+@dataclass(frozen=True, slots=True)
+class NotProven:
+    """Why a version is not proven: WRONG_VERSION or NO_ANSWER, and the sentence for people."""
+
+    cause: LegCause
+    why: str
 
 
 class Prover:
@@ -36,44 +46,44 @@ class Prover:
         self._recorder = recorder
         self._ways = ["pods/proxy", "port-forward"]  # to a single pod, the first that is allowed
 
-    def prove(self, pods: Iterable[str], expected: str) -> str:
-        """Ask every pod and the ingress for version and database; "" if the version is proven, else why not.
+    def prove(self, pods: Iterable[str], expected: str) -> NotProven | None:
+        """Ask every pod and the ingress for version and database; None if the version is proven, else why not.
 
         The database's state is recorded but does not decide here: a wrong one is no missing release.
         """
-        why = ""
+        missing: NotProven | None = None
         for pod in sorted(pods):
             if self._ways:
-                why = why or self._prove_pod(pod, expected)
-        why = why or self._prove_ingress(expected)
+                missing = missing or self._prove_pod(pod, expected)
+        missing = missing or self._prove_ingress(expected)
         self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
-        return why
+        return missing
 
     def ask_unready(self, pod: str, expected: str) -> None:
         """What a pod that does not get ready says of itself: the same facts, and a reason rather than a proof."""
         if self._ways:
             self._prove_pod(pod, expected)
 
-    def _prove_pod(self, pod: str, expected: str) -> str:
-        """Why this pod's version is not proven; "" also if no way to single pods is allowed, which is recorded."""
+    def _prove_pod(self, pod: str, expected: str) -> NotProven | None:
+        """Why this pod's version is not proven; None also if no way to single pods is allowed, which is recorded."""
         app = self._target.app
         subject = f"Pod/{self._target.cluster.namespace}/{pod}"
         answer = self._ask_pod(pod, app.health_path)
         if not self._ways:
             data = {"reason": f"neither pods/proxy nor port-forward: {answer.error}"}
             self._recorder.record("proof", "Pods", "not-reachable", outcome=Outcome.UNKNOWN, data=data)
-            return ""
+            return None
         event = self._version(subject, answer, expected, self._ways[0])
         self._database(subject, self._ask_pod(pod, app.ready_path), self._ways[0])
-        return "" if event.outcome is Outcome.OK else f"{subject}: {_seen(event)}"
+        return _missing(event)
 
     def _ask_pod(self, pod: str, path: str) -> Answer:
         """One answer by the first way that is allowed; ways that are forbidden are not tried again."""
         cluster, app = self._target.cluster, self._target.app
         answer = Answer(status=None, error="not asked")
-        away_until_s, tries = time.monotonic() + _AWAY_S, 0
+        away_until_s, tries, away = time.monotonic() + _AWAY_S, 0, False
         while tries < _TRIES and self._ways:
-            if answer.error != "not asked":
+            if tries or away:
                 time.sleep(_PAUSE_S)
             tries += 1
             while self._ways:
@@ -83,7 +93,8 @@ class Prover:
                     answer = Answer(status=status, body=body)
                 except UnreachableError as error:
                     answer = Answer(status=None, error=str(error))
-                    tries -= time.monotonic() < away_until_s  # an API server that is away is no silence of the pod
+                    away = True  # an API server that is away is no silence of the pod
+                    tries -= time.monotonic() < away_until_s
                 except ApiError as error:
                     answer = Answer(status=None, error=str(error))
                     if error.status in _FORBIDDEN:
@@ -94,7 +105,7 @@ class Prover:
                 break
         return answer
 
-    def _prove_ingress(self, expected: str) -> str:
+    def _prove_ingress(self, expected: str) -> NotProven | None:
         """`proof_count` right answers in a row over new connections; the first wrong one ends it."""
         wanted = self._target.release.proof_count
         deadline_s = time.monotonic() + _PATIENCE_S
@@ -105,11 +116,12 @@ class Prover:
                 time.sleep(_PAUSE_S)
             event = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
             if event.outcome is Outcome.FAIL:
-                return f"Ingress: {_seen(event)}"
+                return _missing(event)
             in_a_row = in_a_row + 1 if event.outcome is Outcome.OK else 0
         if in_a_row >= wanted or event is None:
-            return ""
-        return f"only {in_a_row} of {wanted} answers in a row through the ingress within {_PATIENCE_S:.0f} s"
+            return None
+        why = f"only {in_a_row} of {wanted} answers in a row through the ingress within {_PATIENCE_S:.0f} s"
+        return NotProven(LegCause.NO_ANSWER, why)
 
     def _version(self, subject: str, answer: Answer, expected: str, via: str) -> Event:
         value, error = _field(answer, self._target.app.version_pointer)
@@ -139,8 +151,12 @@ def _field(answer: Answer, pointer: str, *, only_ok: bool = True) -> tuple[Any, 
         return None, str(error)
 
 
-def _seen(event: Event) -> str:
+def _missing(event: Event) -> NotProven | None:
+    """What an answer leaves to be proven: it is decided by the outcome, for its words may be those of any page."""
     data = event.data
+    if event.outcome is Outcome.OK:
+        return None
     if event.outcome is Outcome.FAIL:
-        return f"version {data['version']} instead of {data['expected']}"
-    return f"no version ({data['error']})"
+        said = f"version {data['version']} instead of {data['expected']}"
+        return NotProven(LegCause.WRONG_VERSION, f"{event.subject}: {said}")
+    return NotProven(LegCause.NO_ANSWER, f"{event.subject}: no version ({data['error']})")

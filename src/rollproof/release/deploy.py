@@ -19,6 +19,7 @@ from rollproof.clients.kube import STRATEGIC, Kube
 from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
+from rollproof.core.reasons import LegCause
 from rollproof.errors import RollproofError
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
@@ -29,7 +30,6 @@ __all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
 
 TAG_KIND = "env-repo-tag"  # undo: the overlay's tag is set back, if it is still ours
 _AGAIN_S = 2.0
-_SUPERSEDED = "Superseded"  # cause: somebody else's tag is there, or on top of ours
 
 T = TypeVar("T")
 
@@ -155,7 +155,7 @@ class Release:
         if not who:
             return
         back = rollout.source == "rollback"
-        cause, outcome = ("Overwritten", Outcome.FAIL) if back else (_SUPERSEDED, Outcome.UNKNOWN)
+        cause, outcome = (LegCause.OVERWRITTEN, Outcome.FAIL) if back else (LegCause.SUPERSEDED, Outcome.UNKNOWN)
         what = "overwritten" if back else "superseded by another tag"
         reason = f"{what}: the overlay says {tag} and no longer {rollout.to_sha}, by commit {who}"
         hint = "is an image updater or a pipeline at work? Stop it before a rollback" if back else "repeat the drill"
@@ -222,7 +222,9 @@ class Release:
         try:
             pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
         except LegFailedError as error:
-            if entry is not None and error.cause == _SUPERSEDED:  # their tag may be our sha: the undo must not take it
+            if (
+                entry is not None and error.cause == LegCause.SUPERSEDED
+            ):  # their tag may be our sha: the undo must not take it
                 self._journal.settle(entry, Undone("not-needed", reason="nothing was pushed"))
             raise
         rollout.revision = pushed.revision
@@ -235,16 +237,16 @@ class Release:
                 return deed()
             except PushRefusedError as error:
                 raise LegFailedError(
-                    leg, "PushRefused", str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                    leg, LegCause.PUSH_REFUSED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except OtherTagError as error:
                 raise LegFailedError(
-                    leg, _SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                    leg, LegCause.SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except GitError as error:
                 if waits.left_s <= _AGAIN_S:
                     raise LegFailedError(
-                        leg, "PushFailed", str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                        leg, LegCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                     ) from None
                 self._status("the git server to answer")
                 time.sleep(_AGAIN_S)
@@ -256,7 +258,7 @@ class Release:
         while (tag := self._with_git(waits, "committed", self._repo.tag)) != rollout.to_sha:
             if not waits.left_s:
                 reason = f"nobody set the tag to {rollout.to_sha} in time; the overlay says {tag}"
-                raise LegFailedError("committed", "DeadlineExceeded", reason, outcome=Outcome.UNKNOWN)
+                raise LegFailedError("committed", LegCause.DEADLINE_EXCEEDED, reason, outcome=Outcome.UNKNOWN)
             time.sleep(min(_AGAIN_S, waits.left_s))
         rollout.revision = self._repo.head()
         self._leg(rollout, "committed", begun_s, {"commit": rollout.revision, "observed": True})
@@ -274,12 +276,11 @@ class Release:
         begun_s = time.monotonic()
         waits.at_rest("proven")
         pods = [name for name, pod in self._view.pods().items() if pod.template_hash == rollout.template]
-        why = self._prover.prove(pods, rollout.to_sha)
-        if why:
+        missing = self._prover.prove(pods, rollout.to_sha)
+        if missing is not None:
             self._still_ours(rollout, "proven")
-            wrong = " instead of " in why
-            outcome = Outcome.FAIL if wrong else Outcome.UNKNOWN
-            raise LegFailedError("proven", "WrongVersion" if wrong else "NoAnswer", why, outcome=outcome)
+            outcome = Outcome.FAIL if missing.cause is LegCause.WRONG_VERSION else Outcome.UNKNOWN
+            raise LegFailedError("proven", missing.cause, missing.why, outcome=outcome)
         data = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}
         self._leg(rollout, "proven", begun_s, data)
 

@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 from rollproof.clients.argo import ApplicationState, Argo
 from rollproof.clients.patience import patiently
 from rollproof.core.event import Outcome
+from rollproof.core.reasons import LegCause
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
 from rollproof.probes.views import DeploymentView, PodView, image_tag
@@ -122,7 +123,7 @@ class Waits:
             state = self._view.application()
             if state.phase in {"Failed", "Error"} and ours(state.operation_revision):
                 raise LegFailedError(
-                    "synced", "SyncFailed", state.message or state.phase, last_seen=asdict(state),
+                    "synced", LegCause.SYNC_FAILED, state.message or state.phase, last_seen=asdict(state),
                     look_at=self._application,
                 )  # fmt: skip
             self._refuse_broken_commit(state, "synced")
@@ -137,7 +138,8 @@ class Waits:
             return found
         failing = _retried(self._view.application(), ours)
         return self._expired(
-            "synced", f"Argo CD to sync {revision[:12]}", cause="SyncFailed" if failing else "DeadlineExceeded",
+            "synced", f"Argo CD to sync {revision[:12]}",
+            cause=LegCause.SYNC_FAILED if failing else LegCause.DEADLINE_EXCEEDED,
             outcome=Outcome.FAIL if failing else Outcome.UNKNOWN, said=failing,
         )  # fmt: skip
 
@@ -227,9 +229,9 @@ class Waits:
     def _refuse_broken_commit(self, state: ApplicationState, leg: str) -> None:
         for condition in state.conditions:
             broken = any(word in condition for word in _BROKEN_COMMIT) and not any(word in condition for word in _AWAY)
-            if condition.startswith(("ComparisonError", "InvalidSpecError")) and broken:
+            if condition.partition(":")[0] in ("ComparisonError", "InvalidSpecError") and broken:
                 raise LegFailedError(
-                    leg, "ComparisonError", condition, last_seen=asdict(state), look_at=self._application
+                    leg, LegCause.COMPARISON_ERROR, condition, last_seen=asdict(state), look_at=self._application
                 )
 
     def _refuse_void(self, state: ApplicationState, sha: str, ours: Callable[[str], bool]) -> None:
@@ -246,7 +248,7 @@ class Waits:
         )
         hint = f"does `kustomize build {env_repo.overlay}` name {env_repo.image}:{sha}, or does another entry win?"
         raise LegFailedError(
-            "synced", "NothingChanged", reason, outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=hint
+            "synced", LegCause.NOTHING_CHANGED, reason, outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=hint
         )
 
     def _refuse_hopeless(self, name: str, pod: PodView) -> None:
@@ -262,7 +264,8 @@ class Waits:
         if not pod.replicaset and not pod.terminating:
             namespace = self._target.cluster.namespace
             raise LegFailedError(
-                "old-gone", "Orphaned", f"pod {name} has the app's labels and no owner: nothing will take it away",
+                "old-gone", LegCause.ORPHANED,
+                f"pod {name} has the app's labels and no owner: nothing will take it away",
                 last_seen=asdict(pod), look_at=f"kubectl -n {namespace} get pod {name} -o yaml",
             )  # fmt: skip
 
@@ -271,13 +274,19 @@ class Waits:
         if deployment.deadline_exceeded and current:
             cluster = self._target.cluster
             raise LegFailedError(
-                "rolled-out", "ProgressDeadlineExceeded", "the Deployment made no progress for its deadline",
+                "rolled-out", LegCause.PROGRESS_DEADLINE_EXCEEDED, "the Deployment made no progress for its deadline",
                 last_seen=asdict(deployment),
                 look_at=f"kubectl -n {cluster.namespace} describe deployment {cluster.deployment}",
             )  # fmt: skip
 
     def _expired(
-        self, leg: str, what: str, *, outcome: Outcome = Outcome.FAIL, cause: str = "DeadlineExceeded", said: str = ""
+        self,
+        leg: str,
+        what: str,
+        *,
+        outcome: Outcome = Outcome.FAIL,
+        cause: str = LegCause.DEADLINE_EXCEEDED,
+        said: str = "",
     ) -> NoReturn:
         state, deployment = self._view.application(), self._view.deployment()
         last_seen = {

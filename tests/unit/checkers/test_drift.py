@@ -152,12 +152,44 @@ class TestRestoredOtherwise:
 
 class TestNotHealed:
     @staticmethod
-    def told(*, must_heal: bool = True, waited_s: float = 60.0, **checked: bool) -> Story:
+    def told(
+        *, must_heal: bool = True, waited_s: float = 60.0, again: dict[str, Any] | None = None, **checked: bool | None
+    ) -> Story:
         told = injected(ready(tale(must_heal=must_heal)))
         return told.tell(
             "drift", "Drift/image", "not-healed", at=T0 + waited_s, outcome=Outcome.FAIL, stage="not-synced",
-            checked=checked, waited_s=waited_s,
+            checked=checked, waited_s=waited_s, **(again or {}),
         )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("again", "result", "word"),
+        [
+            ({}, Result.FAIL, "not healed"),  # an old fact, which did not say
+            ({"seen": True, "found": "ours"}, Result.FAIL, "not healed"),
+            ({"seen": False, "found": "ours"}, Result.INCONCLUSIVE, "our own deed was not seen on that watch"),
+            ({"seen": None, "found": "ours"}, Result.INCONCLUSIVE, "our own deed was not seen on that watch"),
+            ({"seen": True, "found": "original"}, Result.INCONCLUSIVE, "it is as before"),
+            ({"seen": True, "found": "other"}, Result.INCONCLUSIVE, "neither ours nor the original"),
+            ({"seen": True, "found": "unread"}, Result.INCONCLUSIVE, "could not be read"),
+            ({"seen": True, "found": "a word of a later version"}, Result.INCONCLUSIVE, "could not be read"),
+        ],
+    )
+    @pytest.mark.parametrize("cause", ["self_heal_off", "controller_away"])
+    def test_a4_not_healed_needs_a_fact_that_says_so(
+        self, again: dict[str, Any], result: Result, word: str, cause: str
+    ) -> None:
+        verdict = judged(self.told(again=again, **{cause: True}))
+        assert verdict.result is result
+        assert word in verdict.why
+
+    def test_a4_a_cause_that_nobody_could_check_is_named_as_such(self) -> None:
+        verdict = judged(self.told(self_heal_off=False, sync_window=None))
+        assert verdict.result is Result.FAIL
+        assert "all were checked but sync_window" in verdict.why
+
+    def test_a4_whether_it_is_meant_to_heal_must_be_known_where_it_need_not(self) -> None:
+        assert judged(self.told(must_heal=False, sync_window=None)).result is Result.INCONCLUSIVE
+        assert judged(self.told(must_heal=False, controller_away=None)).result is Result.FAIL
 
     def test_fails_with_its_cause(self) -> None:
         verdict = judged(self.told(self_heal_off=True, sync_window=False))

@@ -11,10 +11,13 @@ import story
 from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
 from recorder import ListRecorder
 
+from rollproof.checkers import drift
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError, Object, UnreachableError
+from rollproof.core.facts import Facts
 from rollproof.core.target import DriftSettings, Fences
 from rollproof.core.trials import TRIALS
+from rollproof.core.verdict import Result
 from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
 from rollproof.faults.trials import _PLANNERS
 from rollproof.undo import FolderStore, Journal
@@ -36,13 +39,15 @@ class Drill:
         self.target = story.target(drift=DriftSettings(**{"trials": names, **quick, **settings}))
         self.argo = Argo(self.cluster, "argocd", "shop")  # type: ignore[arg-type]
         self.recorder = ListRecorder()
+        folder.mkdir(exist_ok=True)
         self.journal = Journal(FolderStore(folder / "undo.jsonl"), self.recorder)
 
     def plan(self) -> list[Trial | Skip]:
         return plan_trials(self.target, self.cluster, self.argo)  # type: ignore[arg-type]
 
-    def run(self) -> Drill:
-        DriftRunner(self.target, self.cluster, self.argo, self.recorder, self.journal).run_all()  # type: ignore[arg-type]
+    def run(self, **planned: Any) -> Drill:
+        runner = DriftRunner(self.target, self.cluster, self.argo, self.recorder, self.journal, **planned)  # type: ignore[arg-type]
+        runner.run_all()
         return self
 
     def said(self, what: str) -> dict[str, Any]:
@@ -314,6 +319,95 @@ def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
 
     monkeypatch.setattr("rollproof.faults.drift.time.sleep", commit)
     assert "restored" in Drill(tmp_path, "configmap", cluster=cluster).run().words()
+
+
+# -- what proves that nothing was healed ------------------------------------------------------------------------
+
+
+class Blind(FakeCluster):
+    """The watch of one kind delivers nothing, and no error."""
+
+    def __init__(self, kind: str, *, heals: bool = True) -> None:
+        super().__init__(heals=heals)
+        self.kind = kind
+
+    def watch(self, kind: str, namespace: str, *, resource_version: str, fields: str) -> Any:
+        return super().watch(
+            kind if kind != self.kind else "Nothing", namespace, resource_version=resource_version, fields=fields
+        )
+
+
+@pytest.mark.parametrize("name", ["configmap", "service-selector", "delete-configmap", "delete-service"])
+@pytest.mark.parametrize(("heals", "found"), [(True, "original"), (False, "ours")])
+def test_a4_a_watch_that_did_not_show_our_own_deed_says_nothing(
+    name: str, heals: bool, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollproof.faults.drift._LATE_S", 0.02)
+    drill = Drill(tmp_path, name, cluster=Blind(TRIALS[name].kind, heals=heals), deadline_s=0.2).run()
+    said = drill.said("not-healed")
+    assert (said["seen"], said["found"]) == (False, found)
+    assert drill.said("undone") == {"by": "other" if heals else "harness"}, "who did it was not seen"
+    assert "refreshed" not in drill.words()
+    (verdict,) = drift.check(Facts(plan=story.plan(target=drill.target), drill="", events=tuple(drill.recorder.events)))
+    assert verdict.result is Result.INCONCLUSIVE
+    assert "our own deed was not seen on that watch" in verdict.why
+
+
+def test_a4_a_control_that_stayed_must_have_been_seen(tmp_path: Path) -> None:
+    blind = Drill(tmp_path, "undeclared-annotation", cluster=Blind("Service")).run().said("stayed")
+    assert (blind["seen"], blind["found"]) == (False, "ours")
+    seeing = Drill(tmp_path / "other", "undeclared-annotation").run().said("stayed")
+    assert (seeing["seen"], seeing["found"]) == (True, "ours")
+
+
+def test_a4_what_is_seen_to_be_there_still_is_not_healed(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "configmap", cluster=FakeCluster(heals=False), deadline_s=0.2).run()
+    said = drill.said("not-healed")
+    assert (said["seen"], said["found"], said["stage"]) == (True, "ours", "not-detected")
+
+
+def test_a4_the_stage_is_read_where_the_watch_of_the_application_shows_nothing(tmp_path: Path) -> None:
+    class Synced(Blind):
+        """Argo CD starts an operation, which repairs nothing, and its watch is blind."""
+
+        def patch(self, kind: str, namespace: str, name: str, body: Object, **options: Any) -> Object:
+            reply = super().patch(kind, namespace, name, body, **options)
+            if kind == "ConfigMap" and not options.get("dry_run"):
+                app = self.objects["Application", "shop"]
+                app["status"]["operationState"] = operation_state(2, stamp(datetime.now(UTC)))
+            return reply
+
+    drill = Drill(tmp_path, "configmap", cluster=Synced("Application", heals=False), deadline_s=0.2).run()
+    assert drill.said("not-healed")["stage"] == "not-restored"
+
+
+def test_a18_a_repair_after_a_refresh_is_argo_cds(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "configmap", cluster=Refreshed(), deadline_s=0.2).run()
+    assert drill.said("undone") == {"by": "refresh"}
+
+
+def test_a14_what_the_plan_skipped_stays_skipped(tmp_path: Path) -> None:
+    """The plan says that replicas belong to an HPA; then the HPA is removed."""
+    cluster = FakeCluster()
+    reference = {"kind": "Deployment", "name": "web"}
+    cluster.put({"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": {"scaleTargetRef": reference}})
+    drill = Drill(tmp_path, "replicas", "configmap", cluster=cluster)
+    touches = [trial.touch() for trial in drill.plan()]
+    del cluster.objects["HorizontalPodAutoscaler", "web"]
+    drill.run(planned=touches)
+    assert [word for word in drill.words() if word in ("skipped", "injected")] == ["skipped", "injected"]
+    assert "the plan does not name it" in drill.said("skipped")["reason"]
+    assert {deed[1] for deed in cluster.deeds} == {"ConfigMap"}
+
+
+@pytest.mark.parametrize("changed", ["object", "field", "value"])
+def test_a14_another_object_or_field_than_the_plans_is_not_touched(tmp_path: Path, changed: str) -> None:
+    """The value may follow a release that came in between."""
+    drill = Drill(tmp_path, "image")
+    (touch,) = [trial.touch() for trial in drill.plan()]
+    other = {"object": {"subject": "Deployment/shop/other"}, "field": {"trial": "image spec.other"}}
+    drill.run(planned=[replace(touch, **other.get(changed, {"change": "image = 'another'"}))])
+    assert ("injected" in drill.words()) is (changed == "value")
 
 
 # -- others at work ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from recorder import ListRecorder
 from rollproof.clients.http import Answer
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Outcome
+from rollproof.core.reasons import LegCause
 from rollproof.core.target import ReleaseSettings
 from rollproof.probes import proof
 from rollproof.probes.proof import Prover
@@ -62,9 +63,11 @@ def prove(kube: Kube, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(proof.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(proof.time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
 
-    def run(ingress: Ingress | None = None) -> str:
+    def run(ingress: Ingress | None = None, *, cause: LegCause | None = None) -> str:
         target = story.target(release=ReleaseSettings(proof_count=3))
-        return Prover(target, kube, ingress or Ingress(), recorder).prove(PODS, NEW)  # type: ignore[arg-type]
+        missing = Prover(target, kube, ingress or Ingress(), recorder).prove(PODS, NEW)  # type: ignore[arg-type]
+        assert cause is None or (missing is not None and missing.cause is cause)
+        return missing.why if missing is not None else ""
 
     return run
 
@@ -84,20 +87,29 @@ def test_every_pod_then_a_row_through_the_ingress(prove: Callable[..., str], rec
 
 def test_one_wrong_pod_is_enough(prove: Callable[..., str], api: FakeApi, recorder: ListRecorder) -> None:
     api.proxied = lambda pod, _: (200, healthy("aaaaaaa" if pod == "web-2" else NEW))
-    assert prove() == "Pod/shop/web-2: version aaaaaaa instead of bbbbbbb"
+    assert prove(cause=LegCause.WRONG_VERSION) == "Pod/shop/web-2: version aaaaaaa instead of bbbbbbb"
     assert told(recorder)[-1] == ("web-2", "pods/proxy", Outcome.FAIL)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
-    [(200, "{}", "no /version"), (200, "<html>", "not JSON"), (500, healthy(), "HTTP status 500")],
+    [(200, "{}", "no /version"), (200, "<html> instead of ", "not JSON"), (500, healthy(), "HTTP status 500")],
 )
 def test_no_version_is_unknown_and_never_wrong(
     prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, status: int, body: str, said: str
 ) -> None:
     api.proxied = lambda _pod, _path: (status, body)
-    assert said in prove()
+    assert said in prove(cause=LegCause.NO_ANSWER)
     assert told(recorder)[0][2] is Outcome.UNKNOWN
+
+
+PAGE = b"<html>The holiday page is shown instead of the shop; version 7 instead of 8</html>"
+
+
+def test_a12_a_page_that_reads_like_a_wrong_version_is_no_answer(prove: Callable[..., str], api: FakeApi) -> None:
+    assert "only 0 of 3 answers" in prove(Ingress(Answer(200, PAGE)), cause=LegCause.NO_ANSWER)
+    api.proxied = lambda *_: (200, PAGE.decode())
+    assert "not JSON" in prove(cause=LegCause.NO_ANSWER)
 
 
 def test_a_503_still_tells_about_the_database(prove: Callable[..., str], api: FakeApi, recorder: ListRecorder) -> None:

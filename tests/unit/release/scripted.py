@@ -13,6 +13,7 @@ from rollproof.clients.argo import ApplicationState
 from rollproof.clients.repo import Commit, OtherTagError
 from rollproof.core.plan import Plan
 from rollproof.core.target import ReleaseSettings, RollbackSettings
+from rollproof.probes.proof import NotProven
 from rollproof.probes.views import DeploymentView, PodView
 from rollproof.release import Release
 from rollproof.undo import Journal
@@ -128,10 +129,10 @@ class Kube:
 
 
 class Prover:
-    def __init__(self, why: str = "") -> None:
+    def __init__(self, why: NotProven | None = None) -> None:
         self.why = why
 
-    def prove(self, pods: Any, expected: str) -> str:
+    def prove(self, pods: Any, expected: str) -> NotProven | None:
         del pods, expected
         return self.why
 

@@ -10,7 +10,9 @@ from story import NEW, OLD, plan, target
 
 from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Outcome
+from rollproof.core.reasons import LegCause
 from rollproof.core.target import ArgoCd, ReleaseSettings
+from rollproof.probes.proof import NotProven
 from rollproof.release import TAG_KIND, deploy, restore_tag
 from rollproof.release.wait import LegFailedError
 
@@ -36,6 +38,9 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
     monkeypatch.setattr(deploy.time, "sleep", pauses.append)
     return pauses
+
+
+WRONG = NotProven(LegCause.WRONG_VERSION, "Ingress: version x instead of y")
 
 
 def test_a_release_goes_leg_by_leg() -> None:
@@ -154,7 +159,7 @@ def test_a_release_with_another_tag_on_top_is_nobodys_failure() -> None:
 
 
 def test_a_wrong_version_in_the_proof_is_not_ours_if_the_tag_is_not() -> None:
-    failed = World(View(*GOOD), repo=TakenOver(0), prover=Prover("version x instead of y")).release.deploy().failed
+    failed = World(View(*GOOD), repo=TakenOver(0), prover=Prover(WRONG)).release.deploy().failed
     assert failed is not None
     assert failed.data["cause"] == "Superseded"
 
@@ -277,9 +282,15 @@ def test_an_old_pod_that_nobody_owns_will_never_go() -> None:
 
 @pytest.mark.parametrize(
     ("why", "outcome"),
-    [("Ingress: version x instead of y", Outcome.FAIL), ("Ingress: no version (read.timeout)", Outcome.UNKNOWN)],
+    [
+        (WRONG, Outcome.FAIL),
+        (NotProven(LegCause.NO_ANSWER, "Ingress: no version (read.timeout)"), Outcome.UNKNOWN),
+        # A12: words of a page are words of a page
+        (NotProven(LegCause.NO_ANSWER, "Ingress: no version (not JSON: a page instead of the shop)"), Outcome.UNKNOWN),
+    ],
+    ids=["wrong", "silent", "a12-page"],
 )
-def test_without_the_proof_it_did_not_arrive(why: str, outcome: Outcome) -> None:
+def test_without_the_proof_it_did_not_arrive(why: NotProven, outcome: Outcome) -> None:
     rollout = World(View(*GOOD), prover=Prover(why)).release.deploy()
     assert not rollout.proven
     assert rollout.failed is not None

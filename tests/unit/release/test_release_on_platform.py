@@ -17,8 +17,10 @@ from rollproof.clients.kube import Kube
 from rollproof.clients.repo import Commit, EnvRepo
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
+from rollproof.core.reasons import LegCause
 from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
 from rollproof.core.target import EnvRepo as EnvRepoTarget
+from rollproof.probes.proof import NotProven
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, restore_tag
 from rollproof.undo import FolderStore, Journal
@@ -32,14 +34,14 @@ class Prover:
     """Stands in for the proof, which has tests of its own."""
 
     def __init__(self) -> None:
-        self.why = ""
+        self.why: NotProven | None = None
         self.asked: list[tuple[list[str], str]] = []
         self.asked_unready: list[tuple[str, str]] = []
 
     def ask_unready(self, pod: str, expected: str) -> None:
         self.asked_unready.append((pod, expected))
 
-    def prove(self, pods: list[str], expected: str) -> str:
+    def prove(self, pods: list[str], expected: str) -> NotProven | None:
         self.asked.append((sorted(pods), expected))
         return self.why
 
@@ -232,10 +234,11 @@ def test_synced_and_degraded_is_not_proven(lab: Lab) -> None:
     [
         ("Ingress: version aaaaaaa instead of bbbbbbb", "WrongVersion", Outcome.FAIL),
         ("Ingress: no version (read.timeout)", "NoAnswer", Outcome.UNKNOWN),
+        ("Ingress: no version (not JSON: a page instead of the shop)", "NoAnswer", Outcome.UNKNOWN),  # A12
     ],
 )
 def test_a_version_that_is_not_proven(lab: Lab, why: str, cause: str, outcome: Outcome) -> None:
-    lab.prover.why = why
+    lab.prover.why = NotProven(LegCause(cause), why)
     failed = lab.release.deploy().failed
     assert failed is not None
     assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("proven", cause, outcome)

@@ -1,0 +1,32 @@
+"""Old facts: the one place that reads what versions with less to say have recorded, so that old runs judge the same.
+
+A newer version carries the word that decides as data; here, and nowhere else, its absence is given a meaning. Each
+function names the fact, and what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollproof.core.reasons import Found
+
+__all__ = ["found_at_the_end", "own_deed_seen", "was_kept"]
+
+_KEPT = "kept: "  # until run folders of November 2026 an entry that stays on purpose said so in its reason only
+
+
+def was_kept(undo: Mapping[str, Any]) -> bool:
+    """Of an ended journal entry: does its change stay, as the plan says? Once told by the beginning of `reason`."""
+    return bool(undo["kept"]) if "kept" in undo else str(undo.get("reason", "")).startswith(_KEPT)
+
+
+def own_deed_seen(end: Mapping[str, Any]) -> bool:
+    """Of `not-healed` and `stayed`: did the trial's own watch show the drift? Once taken for granted."""
+    return end.get("seen", True) is True
+
+
+def found_at_the_end(end: Mapping[str, Any]) -> Found:
+    """Of `not-healed` and `stayed`: the field when it was read once more. Once not read, but taken to be still ours."""
+    said = str(end.get("found", Found.OURS))
+    return Found(said) if said in set(Found) else Found.UNREAD

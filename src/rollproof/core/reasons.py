@@ -1,0 +1,86 @@
+"""Reasons: the closed lists of causes, stages and authors that facts carry and that code decides by.
+
+A fact has the word from here, and beside it a sentence for people. Nothing decides by the sentence: it may be
+reworded, translated, or hold a text from outside that happens to read like one of ours. A StrEnum is written to the
+timeline as its word.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Found", "HealCause", "HealStage", "LegCause", "UndoneBy", "Unrest"]
+
+
+class LegCause(StrEnum):
+    """Why a leg of a release or a rollback failed, as far as we decide it; a pod's own reason comes from Kubernetes."""
+
+    COMPARISON_ERROR = "ComparisonError"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    NO_ANSWER = "NoAnswer"  # nobody said which version it is
+    NOTHING_CHANGED = "NothingChanged"
+    ORPHANED = "Orphaned"
+    OVERWRITTEN = "Overwritten"  # a rollback: somebody put the newer tag back
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    PUSH_FAILED = "PushFailed"
+    PUSH_REFUSED = "PushRefused"
+    SUPERSEDED = "Superseded"  # somebody else's tag is there, or on top of ours
+    SYNC_FAILED = "SyncFailed"
+    WRONG_VERSION = "WrongVersion"  # an answer of another version than the one that was deployed
+
+
+class HealStage(StrEnum):
+    """How far a repair came that did not come to its end."""
+
+    NOT_DETECTED = "not-detected"
+    NOT_SYNCED = "not-synced"
+    NOT_RESTORED = "not-restored"
+
+
+class HealCause(StrEnum):
+    """Why nothing was healed (argocd.md 1.6); each is checked, in this order."""
+
+    AUTOMATED_OFF = "automated_off"
+    SELF_HEAL_OFF = "self_heal_off"
+    SKIP_RECONCILE = "skip_reconcile"
+    DELETING = "deleting"
+    SYNC_WINDOW = "sync_window"
+    LAST_SYNC_FAILED = "last_sync_failed"
+    COMPARISON_FAILED = "comparison_failed"
+    OPERATION_RUNNING = "operation_running"
+    NOT_TRACKED = "not_tracked"
+    IGNORED_DIFFERENCE = "ignored_difference"
+    CONTROLLER_AWAY = "controller_away"
+
+
+class Unrest(StrEnum):
+    """What is not at rest before a drift trial, so that what follows the drift would not be its own."""
+
+    SYNC_STATUS = "sync-status"
+    HEALTH = "health"
+    OPERATION = "operation"
+    REFRESH = "refresh"
+    LAST_OPERATION = "last-operation"
+    CONDITIONS = "conditions"
+    OTHER_REVISION = "other-revision"
+    NO_DEPLOYMENT = "no-deployment"
+    ROLLING_OUT = "rolling-out"
+    SYNC_WINDOW = "sync-window"
+
+
+class Found(StrEnum):
+    """What a drift trial's field (or object) was when it was read once more at the end."""
+
+    OURS = "ours"
+    ORIGINAL = "original"
+    OTHER = "other"
+    UNREAD = "unread"  # the API gave no answer
+
+
+class UndoneBy(StrEnum):
+    """Who put back what a drift trial had changed."""
+
+    SELF_HEAL = "self-heal"
+    REFRESH = "refresh"  # Argo CD, but only after it was asked to look
+    HARNESS = "harness"
+    OTHER = "other"  # it was as before when we came to undo it, and nobody saw who did it
