@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
+import zlib
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from rollproof.core.outside import Outside, parsed
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
+from rollproof.errors import OutsideDataError
 from rollproof.folderfiles import open_regular
 
 __all__ = ["DAMAGED", "TABLES", "OtherLayoutError", "read"]
 
 TABLES = ("lanes", "outcomes", "versions", "pods", "open_loop")
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)  # what `read` raises on a bad file
+DAMAGED = (  # what `read` raises on a bad file; the last two come from zip's own parts
+    OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
+
+
+_UNPACKED_MAX = 1 << 30
+_INDICES = {"lane": "lanes", "outcome": "outcomes", "version": "versions", "served_by": "pods"}
+_ENGINE_FIELDS = tuple(field.name for field in fields(EngineFacts) if field.name != "late_ns")
+_WHOLE = ("start_ns", "end_ns", "planned", "dispatched", "unfinished", "dropped", "locust_requests")
 
 
 class OtherLayoutError(ValueError):
@@ -23,11 +36,53 @@ class OtherLayoutError(ValueError):
 
 def read(path: Path) -> RequestLog:
     """The log in the file. Raises OtherLayoutError, or one of DAMAGED: the caller knows what to tell the user."""
-    with open_regular(path) as stream, np.load(stream, allow_pickle=False) as packed:  # no pickle: a stranger's?
-        rows, late_ns, meta = packed["rows"], packed["late_ns"], json.loads(str(packed["meta"]))
+    with open_regular(path) as stream:
+        _check_size(stream)
+        with np.load(stream, allow_pickle=False) as packed:  # no pickle: a stranger's?
+            rows, late_ns, text = packed["rows"], packed["late_ns"], str(packed["meta"])
     if rows.dtype != REQUEST_DTYPE:
         raise OtherLayoutError("the rows have other columns than this version knows")
-    pairs = {name: tuple(meta["engine"][name]) for name in ("monotonic_ns", "wall_s")}
-    engine = EngineFacts(**{**meta["engine"], **pairs, "late_ns": late_ns})
-    tables = {name: tuple(meta[name]) for name in TABLES}
-    return RequestLog(rows=rows, control=meta["control"], engine=engine, **tables)
+    if rows.ndim != 1 or late_ns.ndim != 2 or late_ns.shape[1] != 2 or late_ns.dtype.kind not in "iu":
+        raise ValueError(f"its arrays have the shapes {rows.shape} and {late_ns.shape}")
+    try:
+        meta = Outside.of(parsed(text, "meta"), "meta")
+        tables = {name: meta.texts(name) for name in TABLES}
+        engine = _engine(meta.child("engine"), late_ns)
+        control = meta.text("control")
+    except OutsideDataError as error:
+        raise ValueError(str(error)) from None
+    for column, table in _INDICES.items():
+        if rows.size and int(rows[column].max()) >= len(tables[table]):
+            raise ValueError(f"column {column} points beyond the table {table}")
+    if not {*tables["open_loop"], *([control] if control else [])} <= {*tables["lanes"]}:
+        raise ValueError("it names a lane that is not among its lanes")
+    return RequestLog(rows=rows, control=control, engine=engine, **tables)
+
+
+def _check_size(stream: BinaryIO) -> None:
+    """A few bytes may say that they become many: the sum of what the parts say is looked at before they are read."""
+    with zipfile.ZipFile(stream) as archive:
+        if sum(part.file_size for part in archive.infolist()) > _UNPACKED_MAX:
+            raise ValueError("it becomes too large when it is unpacked")
+    stream.seek(0)
+
+
+def _engine(meta: Outside, late_ns: np.ndarray[Any, np.dtype[np.int64]]) -> EngineFacts:
+    """What the generator said of itself; every field must be there, and none may be negative."""
+    for name in _ENGINE_FIELDS:
+        if meta.value.get(name) is None:
+            meta.refuse(name, "there")
+    whole: dict[str, Any] = {name: meta.count(name) for name in _WHOLE}
+    words: dict[str, Any] = {name: meta.text(name) for name in ("scheduling", "request_id_prefix")}
+    return EngineFacts(
+        rate_per_s=meta.real("rate_per_s"), cpu_s=meta.real("cpu_s"), late_ns=late_ns.astype(np.int64, copy=False),
+        monotonic_ns=_pair(meta, "monotonic_ns", int), wall_s=_pair(meta, "wall_s", float), **whole, **words,
+    )  # fmt: skip
+
+
+def _pair(meta: Outside, name: str, kind: type[Any]) -> Any:
+    found = meta.value.get(name)
+    numbers = isinstance(found, list) and len(found) == 2 and all(type(one) in (int, float) for one in found)
+    if not isinstance(found, list) or not numbers:
+        meta.refuse(name, "two numbers")
+    return tuple(kind(one) for one in found)

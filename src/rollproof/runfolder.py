@@ -18,7 +18,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +26,8 @@ from pydantic import TypeAdapter, ValidationError
 from rollproof import folderfiles, requestlog
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.factshapes import check_fact
+from rollproof.core.outside import Outside, parsed, shown
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
@@ -38,7 +40,15 @@ __all__ = ["UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
 UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
 _JSON_MAX = 16 << 20  # bytes of plan, environment or verdicts
+_UNDAMAGED = "judge an undamaged copy of the folder"
 _EVENT_KEYS = {field.name for field in fields(Event)}
+
+
+class _Damaged(RunFolderError):  # noqa: N818 - what `parsed` and `Outside` raise here; for the user a RunFolderError
+    """A file of the folder that does not say what it must."""
+
+    def __init__(self, message: str, hint: str = _UNDAMAGED) -> None:
+        super().__init__(message, hint)
 
 
 class UnwritableError(CannotJudgeError):
@@ -238,7 +248,7 @@ class RunFolder:
         plan = _read_plan(path)
         events = _read_timeline(path / TIMELINE)
         stored = _read_json(path / VERDICTS) if os.path.lexists(path / VERDICTS) else {}
-        expected = stored.get("events", 0)
+        expected = Outside.of(stored, str(path / VERDICTS), error=_Damaged).count("events")
         if len(events) < expected:
             message = f"{path / TIMELINE} is cut off: {len(events)} of {expected} events are left"
             raise RunFolderError(message, "judge an undamaged copy of the folder")
@@ -281,7 +291,7 @@ class RunFolder:
     def environment(self) -> Mapping[str, Any]:
         """environment.json, or nothing if the run did not come that far."""
         path = self.path / ENVIRONMENT
-        return _read_json(path) if os.path.lexists(path) else {}
+        return _read_environment(path) if os.path.lexists(path) else {}
 
     def _requests_of(self, drill: str, events: Iterable[Event]) -> RequestLog | None:
         if os.path.lexists(self._requests_path(drill)):
@@ -315,16 +325,17 @@ def _read_plan(path: Path) -> Plan:
     if not os.path.lexists(path / PLAN):
         raise RunFolderError(f"{path} is no run folder: it has no {PLAN}")
     document = _read_json(path / PLAN)
-    schema = document.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
+    schema = Outside.of(document, str(path / PLAN), error=_Damaged).integer("schema", SCHEMA)
+    if schema > SCHEMA:
         message = f"{path} was written by a newer rollproof (schema {schema}); this one knows up to {SCHEMA}"
         raise RunFolderError(message, "upgrade rollproof")
     try:
-        return TypeAdapter(Plan).validate_python(document)
+        return TypeAdapter(Plan).validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(f"{path / PLAN} is damaged: {place}: {first['msg']}") from None
+        seen = f", not {shown(first['input'])}" if first["type"] != "missing" else ""
+        raise _Damaged(f"{path / PLAN} is damaged: {place}: {first['msg']}{seen}") from None
 
 
 def _end_of_timeline(path: Path) -> int:
@@ -357,16 +368,12 @@ def _of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
 
 
 def _read_timeline(path: Path) -> list[Event]:
-    if not path.exists():
+    if not os.path.lexists(path):
         raise RunFolderError(f"{path} is missing: there are no facts to judge")
     events: list[Event] = []
-    with io.TextIOWrapper(folderfiles.open_regular(path), encoding="utf-8", errors="replace") as stream:
+    with _whole_lines(path) as stream:
         for number, line in enumerate(stream, start=1):
-            try:
-                event = _event(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                message = f"{path} line {number} is cut off or damaged"
-                raise RunFolderError(message, "judge an undamaged copy of the folder") from None
+            event = _stored_event(line, f"{path} line {number}")
             if event.seq != len(events) + 1:
                 message = f"{path} line {number} has event {event.seq}, expected {len(events) + 1}: lines are missing"
                 raise RunFolderError(message, "judge an undamaged copy of the folder")
@@ -374,6 +381,32 @@ def _read_timeline(path: Path) -> list[Event]:
     if not events:
         raise RunFolderError(f"{path} is empty: there are no facts to judge")
     return events
+
+
+def _whole_lines(path: Path) -> BinaryIO:
+    try:
+        return folderfiles.open_regular(path)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}", _UNDAMAGED) from None
+
+
+def _stored_event(line: bytes, who: str) -> Event:
+    """An event as it was stored, each of its fields of the type that it must be."""
+    row = Outside.of(parsed(line, who, error=_Damaged), who, error=_Damaged)
+    try:
+        outcome = Outcome(row.needed("outcome"))
+    except ValueError:
+        row.refuse("outcome", "ok, fail or unknown")
+    for name in ("seq", "start_s", "end_s"):
+        if not row.has(name):
+            row.refuse(name, "a number")
+    event = Event(
+        seq=row.count("seq"), start_s=row.real("start_s"), end_s=row.real("end_s"), wall=row.text("wall"),
+        drill=row.text("drill"), source=row.needed("source"), subject=row.needed("subject"), what=row.needed("what"),
+        outcome=outcome, data=row.child("data").value,
+    )  # fmt: skip
+    check_fact(event, who, error=_Damaged)
+    return event
 
 
 def _plain(event: Event) -> dict[str, Any]:
@@ -387,12 +420,21 @@ def _event(line: Mapping[str, Any]) -> Event:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(folderfiles.read_whole(path, size_max=_JSON_MAX))
-    except (OSError, ValueError, RecursionError):
-        message = f"{path} is cut off or damaged"
-        raise RunFolderError(message, "judge an undamaged copy of the folder") from None
-    if not isinstance(document, dict):
-        raise RunFolderError(f"{path} is damaged: a JSON object was expected")
+        content = folderfiles.read_whole(path, size_max=_JSON_MAX)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}", _UNDAMAGED) from None
+    return dict(Outside.of(parsed(content, str(path), error=_Damaged), str(path), error=_Damaged).value)
+
+
+def _read_environment(path: Path) -> Mapping[str, Any]:
+    """environment.json; its parts are shown as they are, but for those whose shape a reader counts on."""
+    document = _read_json(path)
+    whole = Outside.of(document, str(path), error=_Damaged)
+    for part in ("packages", "host", "clock"):
+        whole.child(part)
+    whole.table("packages")
+    if not isinstance(document.get("kubernetes"), str | None):
+        whole.refuse("kubernetes", "a string")
     return document
 
 

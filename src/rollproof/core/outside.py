@@ -24,7 +24,6 @@ _INTEGER_MAX = 2**63
 _SHOWN = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 def shown(value: object) -> str:
@@ -34,8 +33,12 @@ def shown(value: object) -> str:
     except (ValueError, TypeError, RecursionError):
         text = f"a {type(value).__name__}"
     short = text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")
-    visible = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", short)
+    visible = _visible(short)
     return f'"{visible}"' if isinstance(value, str) else visible
+
+
+def _visible(text: str) -> str:
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
 
 
 def parsed(text: bytes | str, who: str, *, error: type[RollproofError] = OutsideDataError) -> Any:
@@ -52,8 +55,8 @@ def parsed(text: bytes | str, who: str, *, error: type[RollproofError] = Outside
     except RecursionError:
         raise error(f"{who} is nested deeper than {DEPTH_MAX} levels") from None
     except ValueError as problem:
-        seen = shown(plain.strip()) if plain.strip() else "nothing"
-        raise error(f"{who} is not JSON ({str(problem)[:80]}): it begins with {seen}") from None
+        seen = shown(plain.strip()) if plain.strip() else "nothing at all"
+        raise error(f"{who} is cut off or is no JSON ({str(problem)[:80]}): it begins with {seen}") from None
     why = _unusable(found)
     if why:
         raise error(f"{who} {why}")
@@ -230,4 +233,5 @@ class Outside:
         return Outside(one, self.who, f"{self._at(key)}[{number}]", self.error)
 
     def _at(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
+        name = _visible(key[:_SHOWN])
+        return f"{self.place}.{name}" if self.place else name

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rollproof.clients.kube import Object
+from rollproof.core.outside import Outside, shown
 
 __all__ = ["DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "image_tag", "label_selector"]
+
+
+_REVISION = "deployment.kubernetes.io/revision"
 
 
 def image_tag(image: str) -> str:
@@ -18,24 +21,36 @@ def image_tag(image: str) -> str:
 
 
 def label_selector(deployment: Object) -> str:
-    """A Deployment's selector in the form that a list request takes."""
-    selector = deployment["spec"]["selector"]
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for rule in selector.get("matchExpressions") or ():
-        key, values = rule["key"], ",".join(rule.get("values") or ())
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
-        parts.append(forms.get(rule["operator"], f"!{key}"))
+    """A Deployment's selector in the form that a list request takes. OutsideDataError if it is none."""
+    selector = _seen("Deployment", deployment).child("spec").child("selector")
+    parts = [f"{key}={value}" for key, value in selector.table("matchLabels").items()]
+    for rule in selector.objects("matchExpressions"):
+        key, values = rule.needed("key"), ",".join(rule.texts("values"))
+        forms = {
+            "In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}",
+        }  # fmt: skip
+        if rule.text("operator") not in forms:
+            rule.refuse("operator", f"one of {', '.join(forms)}")
+        parts.append(forms[rule.text("operator")])
+    if not parts:
+        selector.refuse("matchLabels", "there: without a selector every pod would count as the Deployment's")
     return ",".join(parts)
 
 
-def _container(containers: list[Object], name: str) -> Object:
-    chosen = [container for container in containers if not name or container.get("name") == name]
-    return chosen[0] if chosen else {}
+def _seen(kind: str, item: Object) -> Outside:
+    """An object of the API; its name is in every message about it."""
+    whole = Outside.of(item, kind)
+    return Outside.of(item, f"{kind} {shown(whole.child('metadata').text('name'))} of the API")
 
 
-def _owner(metadata: Object, kind: str) -> str:
-    owners = metadata.get("ownerReferences") or ()
-    return next((str(owner["name"]) for owner in owners if owner.get("kind") == kind), "")
+def _container(spec: Outside, name: str) -> Outside:
+    chosen = [container for container in spec.objects("containers") if not name or container.text("name") == name]
+    return chosen[0] if chosen else Outside.of({}, spec.who)
+
+
+def _owner(metadata: Outside, kind: str) -> str:
+    owners = metadata.objects("ownerReferences")
+    return next((owner.text("name") for owner in owners if owner.text("kind") == kind), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,37 +74,39 @@ class PodView:
     @classmethod
     def of(cls, pod: Object, container: str = "") -> PodView:
         """The view of a Pod object; `container` names the app's container ("" = the first)."""
-        metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-        wanted = _container(spec.get("containers") or [], container)
-        statuses = status.get("containerStatuses") or []  # in an order of their own, not the spec's
-        own: Object = next((one for one in statuses if one.get("name") == wanted.get("name")), {})
-        ready: Object = next((one for one in status.get("conditions") or () if one.get("type") == "Ready"), {})
-        stuck = _stuck([own, *(status.get("initContainerStatuses") or []), *statuses])
+        seen = _seen("Pod", pod)
+        metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
+        wanted = _container(spec, container)
+        statuses = status.objects("containerStatuses")  # in an order of their own, not the spec's
+        nothing = Outside.of({}, seen.who)
+        own = next((one for one in statuses if one.text("name") == wanted.text("name")), nothing)
+        ready = next((one for one in status.objects("conditions") if one.text("type") == "Ready"), nothing)
+        is_ready = ready.text("status") == "True"
+        stuck = _stuck([own, *status.objects("initContainerStatuses"), *statuses])
         return cls(
-            uid=str(metadata.get("uid", "")),
+            uid=metadata.text("uid"),
             replicaset=_owner(metadata, "ReplicaSet"),
-            template_hash=str((metadata.get("labels") or {}).get("pod-template-hash", "")),
-            image=str(wanted.get("image", "")),
-            image_id=str(own.get("imageID", "")),
-            phase=str(status.get("phase", "")),
-            ready=ready.get("status") == "True",
-            ready_since=str(ready.get("lastTransitionTime") or "") if ready.get("status") == "True" else "",
-            terminating="deletionTimestamp" in metadata,
-            node=str(spec.get("nodeName", "")),
-            ip=str(status.get("podIP", "")),
-            restarts=int(own.get("restartCount", 0)),
-            reason=stuck or str(status.get("reason") or ""),
+            template_hash=metadata.table("labels").get("pod-template-hash", ""),
+            image=wanted.text("image"),
+            image_id=own.text("imageID"),
+            phase=status.text("phase"),
+            ready=is_ready,
+            ready_since=ready.text("lastTransitionTime") if is_ready else "",
+            terminating=metadata.has("deletionTimestamp"),
+            node=spec.text("nodeName"),
+            ip=status.text("podIP"),
+            restarts=own.count("restartCount"),
+            reason=stuck or status.text("reason"),
         )
 
 
-def _stuck(statuses: list[Object]) -> str:
+def _stuck(statuses: list[Outside]) -> str:
     """Why a container waits or ended badly: the first reason in this order, "" if all is well."""
     for one in statuses:
-        state: dict[str, Any] = one.get("state") or {}
         for kind in ("waiting", "terminated"):
-            reason = (state.get(kind) or {}).get("reason")
+            reason = one.child("state").child(kind).text("reason")
             if reason and reason != "Completed":
-                return str(reason)
+                return reason
     return ""
 
 
@@ -108,17 +125,20 @@ class ReplicaSetView:
     @classmethod
     def of(cls, replicaset: Object, container: str = "") -> ReplicaSetView:
         """The view of a ReplicaSet object."""
-        metadata, spec, status = replicaset["metadata"], replicaset.get("spec") or {}, replicaset.get("status") or {}
-        template = (spec.get("template") or {}).get("spec") or {}
-        annotations = metadata.get("annotations") or {}
+        seen = _seen("ReplicaSet", replicaset)
+        metadata, status = seen.child("metadata"), seen.child("status")
+        annotations = metadata.child("annotations")
+        revision = annotations.text(_REVISION, "0")
+        if not (revision.isascii() and revision.isdecimal() and len(revision) < 19):
+            annotations.refuse(_REVISION, "a whole number")
         return cls(
-            uid=str(metadata.get("uid", "")),
-            template_hash=str((metadata.get("labels") or {}).get("pod-template-hash", "")),
-            image=str(_container(template.get("containers") or [], container).get("image", "")),
-            revision=int(annotations.get("deployment.kubernetes.io/revision", 0)),
-            replicas=int(status.get("replicas", 0)),
-            ready=int(status.get("readyReplicas", 0)),
-            available=int(status.get("availableReplicas", 0)),
+            uid=metadata.text("uid"),
+            template_hash=metadata.table("labels").get("pod-template-hash", ""),
+            image=_container(seen.child("spec").child("template").child("spec"), container).text("image"),
+            revision=int(revision),
+            replicas=status.count("replicas"),
+            ready=status.count("readyReplicas"),
+            available=status.count("availableReplicas"),
         )
 
 
@@ -142,22 +162,22 @@ class DeploymentView:
     @classmethod
     def of(cls, deployment: Object, container: str = "") -> DeploymentView:
         """The view of a Deployment object."""
-        metadata, spec, status = deployment["metadata"], deployment.get("spec") or {}, deployment.get("status") or {}
-        template = (spec.get("template") or {}).get("spec") or {}
-        reasons = {item.get("reason") for item in status.get("conditions") or () if item.get("type") == "Progressing"}
+        seen = _seen("Deployment", deployment)
+        metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
+        reasons = {one.text("reason") for one in status.objects("conditions") if one.text("type") == "Progressing"}
         return cls(
-            uid=str(metadata.get("uid", "")),
-            generation=int(metadata.get("generation", 0)),
-            observed_generation=int(status.get("observedGeneration", 0)),
-            spec_replicas=int(spec.get("replicas", 1)),
-            replicas=int(status.get("replicas", 0)),
-            updated=int(status.get("updatedReplicas", 0)),
-            available=int(status.get("availableReplicas", 0)),
-            ready=int(status.get("readyReplicas", 0)),
-            image=str(_container(template.get("containers") or [], container).get("image", "")),
-            paused=bool(spec.get("paused")),
+            uid=metadata.text("uid"),
+            generation=metadata.count("generation"),
+            observed_generation=status.count("observedGeneration"),
+            spec_replicas=spec.count("replicas", 1),
+            replicas=status.count("replicas"),
+            updated=status.count("updatedReplicas"),
+            available=status.count("availableReplicas"),
+            ready=status.count("readyReplicas"),
+            image=_container(spec.child("template").child("spec"), container).text("image"),
+            paused=spec.flag("paused"),
             deadline_exceeded="ProgressDeadlineExceeded" in reasons,
-            resource_version=str(metadata.get("resourceVersion", "")),
+            resource_version=metadata.text("resourceVersion"),
         )
 
 
@@ -173,23 +193,19 @@ class EndpointSliceView:
     @classmethod
     def of(cls, endpointslice: Object) -> EndpointSliceView:
         """The view of an EndpointSlice object."""
-        labels = endpointslice["metadata"].get("labels") or {}
-        endpoints = endpointslice.get("endpoints") or ()
+        seen = _seen("EndpointSlice", endpointslice)
+        endpoints = seen.objects("endpoints")
 
-        def addresses(holds: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
-            chosen = [endpoint for endpoint in endpoints if holds(endpoint.get("conditions") or {})]
-            return tuple(sorted(address for endpoint in chosen for address in endpoint["addresses"]))
+        def addresses(holds: Callable[[Outside], bool]) -> tuple[str, ...]:
+            chosen = [endpoint for endpoint in endpoints if holds(endpoint.child("conditions"))]
+            return tuple(sorted(address for endpoint in chosen for address in endpoint.texts("addresses")))
 
-        def ready(conditions: Mapping[str, Any]) -> bool:
-            return conditions.get("ready") is not False  # the API: unknown counts as ready
-
-        def serving(conditions: Mapping[str, Any]) -> bool:
-            value = conditions.get("serving")
-            return ready(conditions) if value is None else bool(value)
+        def ready(conditions: Outside) -> bool:
+            return conditions.flag("ready", default=True)  # the API: unknown counts as ready
 
         return cls(
-            service=str(labels.get("kubernetes.io/service-name", "")),
+            service=seen.child("metadata").table("labels").get("kubernetes.io/service-name", ""),
             ready=addresses(ready),
-            serving=addresses(serving),
-            terminating=addresses(lambda conditions: bool(conditions.get("terminating"))),
+            serving=addresses(lambda conditions: conditions.flag("serving", default=ready(conditions))),
+            terminating=addresses(lambda conditions: conditions.flag("terminating")),
         )

@@ -21,8 +21,9 @@ import tenacity
 from rollproof.clients.argo import ApplicationState, Argo, application_state
 from rollproof.clients.kube import ApiError, Kube, Object, SilenceError, WatchStream
 from rollproof.core.event import Outcome, Recorder
+from rollproof.core.outside import Outside
 from rollproof.core.target import Target
-from rollproof.errors import CannotJudgeError, RollproofError
+from rollproof.errors import CannotJudgeError, OutsideDataError, RollproofError
 from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
 from rollproof.runfolder import UnwritableError
 from rollproof.scheduling import quick
@@ -257,6 +258,8 @@ class Watches:
             if error.status == 410:
                 stream.version = ""
             return heard_s, str(error)
+        except OutsideDataError:
+            raise  # what it said is a fact that cannot be read: nothing may be waited for any more
         except RollproofError as error:
             return time.monotonic(), str(error)
         return time.monotonic(), "the server ended the watch"
@@ -265,7 +268,7 @@ class Watches:
         """Connect again, for as long as it takes, and record the gap; one that never ended has lost facts."""
         stream.lost, stream.away = False, reason
         retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(RollproofError),
+            retry=tenacity.retry_if_exception(_may_pass),
             wait=tenacity.wait_exponential(multiplier=0.05, max=_PAUSE_MAX_S),
             sleep=tenacity.sleep_using_event(self._stopping),
             stop=tenacity.stop_when_event_set(self._stopping),
@@ -273,6 +276,8 @@ class Watches:
         )
         try:
             retry(self._open, stream)
+        except OutsideDataError:
+            raise
         except RollproofError as error:
             self._gap(stream, since_s, f"{reason}; then: {error}", lost=True)
             return
@@ -315,12 +320,18 @@ def _words(view: Any) -> dict[str, Any]:
     return {key: value for key, value in asdict(view).items() if key != "resource_version"}
 
 
+def _may_pass(error: BaseException) -> bool:
+    """Whether it may be another answer in a moment: an object that cannot be read stays so."""
+    return isinstance(error, RollproofError) and not isinstance(error, OutsideDataError)
+
+
 def _note_arrivals(events: WatchStream, arrived_s: dict[str, float], wake: Callable[[], None]) -> None:
     """When each mark came back on the Lease, until the watch is closed."""
     try:
         for _, lease in events:
             now_s = time.monotonic()
-            mark = (lease["metadata"].get("annotations") or {}).get(_LEASE_ANNOTATION)
+            annotations = Outside.of(lease, "the run's Lease").child("metadata").child("annotations")
+            mark = annotations.text(_LEASE_ANNOTATION)
             if mark:
                 arrived_s.setdefault(mark, now_s)
             wake()

@@ -1,0 +1,120 @@
+"""Outside data is read into typed values, or refused with whose it is, which field, what was expected and seen (D5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollproof.core.outside import Outside, parsed, shown, timestamp_s
+from rollproof.errors import OutsideDataError, RollproofError, RunFolderError
+
+WHO = "Pod/shop/web-1 of the API"
+NOTHING: list[dict[str, Any]] = [{}, {"x": None}]
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_null_and_absent_are_one_thing(nothing: dict[str, Any]) -> None:
+    item = Outside.of(nothing, WHO)
+    assert (item.text("x", "d"), item.integer("x", 3), item.flag("x", default=True), item.real("x")) == (
+        "d",
+        3,
+        True,
+        0.0,
+    )
+    assert (item.objects("x"), item.texts("x"), item.table("x"), item.child("x").value) == ((), (), {}, {})
+    assert not item.has("x")
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "expected"),
+    [
+        ("text", 1, "a string"), ("integer", "3", "a whole number"), ("integer", True, "a whole number"),
+        ("integer", 1.5, "a whole number"), ("count", -1, "a number from 0 on"), ("real", "x", "a number"),
+        ("flag", "true", "true or false"), ("flag", 1, "true or false"), ("child", [], "an object"),
+        ("objects", {}, "a list"), ("objects", [1], "a list of objects"), ("texts", [None], "a list of strings"),
+        ("texts", "abc", "a list"), ("needed", "", "not empty"), ("time_s", "2026-13-45", "a time such as"),
+        ("child", "x", "an object"),
+    ],
+)  # fmt: skip
+def test_d5_a_value_of_another_type_says_who_which_expected_and_seen(reader: str, value: Any, expected: str) -> None:
+    item = Outside.of({"status": {"x": value}}, WHO).child("status")
+    with pytest.raises(OutsideDataError) as caught:
+        getattr(item, reader)("x")
+    said = str(caught.value)
+    assert said.startswith(f"{WHO}: status.x must be ")
+    assert expected in said
+    assert shown(value) in said
+
+
+def test_the_place_of_an_element_is_told() -> None:
+    pod = Outside.of({"spec": {"containers": [{"name": "a"}, {"name": 7}]}}, WHO)
+    with pytest.raises(OutsideDataError, match=r"spec\.containers\[1\]\.name must be a string, not 7"):
+        [one.text("name") for one in pod.child("spec").objects("containers")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"\xff\xfe{\x00", "is not UTF-8"), ("{}".encode("utf-16"), "is not UTF-8"), (b"", "nothing at all"),
+        (b"{", "cut off or is no JSON"), (b'{"a": NaN}', "NaN is no JSON"), (b"[1e999]", "too large"),
+        (b"[-Infinity]", "no JSON"), (b"[" * 100_000 + b"]" * 100_000, "deeper than 100"),
+        (b"[" * 200 + b"]" * 200, "deeper than 100"), (b"9" * 5000, "no JSON"), (b"[99999999999999999999]", "64 bits"),
+        (b"<html>", 'begins with "<html>"'),
+    ],
+)  # fmt: skip
+def test_d5_json_that_nobody_can_work_with(text: bytes, said: str) -> None:
+    with pytest.raises(RunFolderError, match=r"plan\.json") as caught:
+        parsed(text, "plan.json", error=RunFolderError)
+    assert said in str(caught.value)
+
+
+def test_d5_half_a_surrogate_pair_becomes_a_character_that_can_be_written() -> None:
+    found = parsed(b'{"a\\ud800": ["\\udfff", "\\ud83d\\ude00"]}', "x")
+    assert json.dumps(found, ensure_ascii=False).encode()
+    assert found == {"a\ufffd": ["\ufffd", "\U0001f600"]}
+
+
+def test_a_bom_is_no_fault() -> None:
+    assert parsed(b"\xef\xbb\xbf{}", "x") == {}
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda one: st.lists(one) | st.dictionaries(st.text(), one),
+    max_leaves=20,
+)
+READERS = ["text", "integer", "count", "real", "flag", "child", "objects", "texts", "table", "time_s", "needed"]
+
+
+def complaint(deed: Callable[[], object]) -> str:
+    try:
+        deed()
+    except RollproofError as error:
+        return str(error)
+    return ""
+
+
+@given(ANYTHING, st.sampled_from(READERS))
+def test_d5_any_value_is_read_or_refused_in_one_short_line(value: Any, reader: str) -> None:
+    said = complaint(lambda: getattr(Outside.of({"x": value}, WHO), reader)("x"))
+    assert len(said) < 300
+    assert said.isprintable()
+
+
+@given(st.binary(max_size=80))
+def test_d5_any_bytes_are_read_or_refused(content: bytes) -> None:
+    said = complaint(lambda: json.dumps(parsed(content, "x"), ensure_ascii=False, allow_nan=False).encode())
+    assert said.isprintable()
+
+
+def test_times() -> None:
+    assert timestamp_s("1970-01-01T00:00:01Z") == 1.0
+    assert timestamp_s("1970-01-01T00:00:01") == 1.0
+    assert [timestamp_s(text) for text in ("", "x", "2026-13-01", "9" * 400, "0001-01-01T00:00:00+23:59")][:4] == [
+        None
+    ] * 4
