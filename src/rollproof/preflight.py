@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from rollproof.clients.application import check_spec
 from rollproof.clients.argo import ApplicationState, Argo, application_state
 from rollproof.clients.http import Answer, Http
 from rollproof.clients.kube import Kube, Object
@@ -81,6 +82,7 @@ class Look:
     application: Object | None = None
     head: str = ""
     tag: str = ""  # what the overlay says
+    image: str = ""  # the image's name as it is pulled: `newName` where the overlay has one
     trials: Sequence[Trial | Skip] = ()
     plan: Plan | None = None
     granted: dict[Right, bool] = field(default_factory=dict)  # so that each right is asked for once
@@ -95,6 +97,11 @@ class Look:
         """Has the commit landed that somebody else makes and we wait for, while the old version still runs?"""
         observing = self.target.release.mode == "observe" and bool(DEPLOYING & set(self.order.drills))
         return observing and self.order.sha == self.tag and self.tag != self.running
+
+    @property
+    def pushes(self) -> bool:
+        """Will a commit of ours be pushed?"""
+        return self.target.release.mode == "push" and bool(DEPLOYING & set(self.order.drills))
 
     @property
     def trial_names(self) -> tuple[str, ...]:
@@ -188,6 +195,9 @@ def _see_deployment(seen: Look) -> str:
 def _see_env_repo(seen: Look) -> str:
     repo, wanted = seen.clients.repo, seen.target.env_repo
     seen.head, seen.tag = repo.head(), repo.tag()
+    seen.image = repo.image()
+    if seen.pushes:
+        repo.rehearse()  # an entry that cannot be changed is no matter of a moment: it is refused as what it is
     return f"{wanted.branch} at {seen.head[:10]}: {wanted.image}:{seen.tag} in {wanted.overlay}"
 
 
@@ -215,7 +225,7 @@ def _see_push(seen: Look) -> str:
     if not DEPLOYING & set(seen.order.drills):
         return "not needed: nothing is deployed"
     seen.clients.repo.may_push()
-    return "git push --dry-run was accepted"
+    return "git push --dry-run of a commit to the branch was accepted; hooks and rules are met only by a real one"
 
 
 def _see_app(seen: Look) -> str:
@@ -254,11 +264,20 @@ def _see_rights(seen: Look) -> str:
     return "all rights are granted"
 
 
+def _see_commit(seen: Look) -> str:
+    """The very commit that will be pushed, made in the private clone."""
+    plan = _made(seen.plan)
+    if not seen.pushes or plan.restart or not plan.new_sha:
+        return "no commit is made"
+    commit = seen.clients.repo.rehearse(plan.new_sha)
+    return f"{commit.path} line {commit.line_number}: {commit.line}"
+
+
 def _see_image(seen: Look) -> str:
     plan, release = _made(seen.plan), seen.target.release
     if not plan.needs_image or release.image_check == "none":
         return "no image is asked for"
-    image = f"{seen.target.env_repo.image}:{plan.new_sha}"
+    image = f"{seen.image or seen.target.env_repo.image}:{plan.new_sha}"
     check_image(release.image_check, image, seen.clients.kube)
     return f"{image} exists"
 
@@ -280,6 +299,7 @@ QUESTIONS_OF_A_TARGET = (
 QUESTIONS_OF_A_DRILL = (
     Question("plan", _see_plan, ("Deployment", "env repo", "Application")),
     Question("rights", _see_rights, ("API of Argo CD",)),
+    Question("commit", _see_commit, ("env repo",)),
     Question("image", _see_image),
 )
 
@@ -326,7 +346,7 @@ def check_application(target: Target, argo: Argo, *, moving: bool = False) -> Ob
     found = argo.kube.find("Application", settings.namespace, settings.application)
     if found is None:
         raise InputError(f"there is no {name}", "see [argocd] in the target file")
-    _check_spec(target, found["spec"], name)
+    check_spec(target, found, name)
     state = application_state(found)
     hint = f"kubectl -n {settings.namespace} get application {settings.application}"
     if not moving and (state.operation_pending or state.phase == "Running"):
@@ -343,26 +363,6 @@ def check_application(target: Target, argo: Argo, *, moving: bool = False) -> Ob
 
 def _said(state: ApplicationState) -> str:
     return f": {state.conditions[0]}" if state.conditions else ""
-
-
-def _check_spec(target: Target, spec: Object, name: str) -> None:
-    project = str(spec.get("project", ""))
-    if project != target.argocd.project:
-        message = f"{name} belongs to project {project!r}, not to {target.argocd.project!r}"
-        raise InputError(message, "argocd.project in the target file must name the Application's project")
-    namespace = str((spec.get("destination") or {}).get("namespace", ""))
-    if namespace != target.cluster.namespace:
-        message = f"{name} deploys to namespace {namespace!r}, but cluster.namespace is {target.cluster.namespace!r}"
-        raise InputError(message, "see [cluster] and [argocd] in the target file")
-    source = spec.get("source") or {}
-    path = str(source.get("path", "")).strip("/")
-    if source and path != target.env_repo.overlay.strip("/"):
-        message = f"{name} follows {path!r}, but env_repo.overlay is {target.env_repo.overlay!r}"
-        raise InputError(message, "see [env_repo] in the target file")
-    branch = str(source.get("targetRevision") or "HEAD")
-    if source and branch not in {target.env_repo.branch, "HEAD", f"refs/heads/{target.env_repo.branch}"}:
-        message = f"{name} follows revision {branch!r}, but env_repo.branch is {target.env_repo.branch!r}"
-        raise InputError(message, "see [env_repo] in the target file")
 
 
 def check_app(app: App, http: Http, sha: str) -> None:

@@ -149,11 +149,12 @@ def _pairs(target: Target) -> list[tuple[str, ...]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         raise TargetFileError(f"target file {path} does not exist", _nearby(path)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise TargetFileError(f"target file {path} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise TargetFileError(f"target file {path} cannot be read: {reason}", "save it as UTF-8 text") from None
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -261,7 +262,7 @@ def _env_file(path: Path, name: str) -> dict[str, str]:
     if not name:
         return {}
     try:
-        lines = Path(name).read_text(encoding="utf-8").splitlines()
+        lines = Path(name).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         hint = "create it with KEY=VALUE lines, or remove env_file and set the variables; "

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from rollproof.core.target import Target
+from rollproof.core.target import EnvRepo, Target
 from rollproof.core.trials import TRIALS
 
 __all__ = ["Mistake", "broken_rules", "sha_mistake"]
@@ -67,6 +67,7 @@ _POINTERS = ("version_pointer", "database_pointer")
 _SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # what an image tag may be
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
+_NO_BRANCH = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-check-ref-format(1)
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
@@ -148,11 +149,11 @@ def _urls(target: Target) -> Iterator[Mistake]:
 def _repo_url(url: str) -> Iterator[Mistake]:
     """A URL travels in arguments, messages and the plan: whatever may be a credential in it is refused, not shown."""
     place = "env_repo.url"
-    scp_like = re.fullmatch(r"([\w.-]+)@[\w.-]+:.+", url)
+    scp_like = re.fullmatch(r"(\w[\w.-]*)@\w[\w.-]*:[^-].*", url)
     parts = _split(url)
     if not url.strip():
         return
-    if not scp_like and (parts is None or parts.scheme not in _REPO_SCHEMES):
+    if not scp_like and (parts is None or not url.startswith(tuple(f"{scheme}://" for scheme in _REPO_SCHEMES))):
         schemes = ", ".join(_REPO_SCHEMES)
         yield Mistake(place, f"must be a git URL ({schemes} or git@host:path), found {_shown(url)}")
     if scp_like or parts is None:
@@ -207,8 +208,20 @@ def _names(target: Target) -> Iterator[Mistake]:
         if text := sha_mistake(sha):
             yield Mistake("release.shas", text)
     yield from _variables(target)
+    yield from _repo_names(target.env_repo)
     if target.env_repo.overlay.startswith("/") or ".." in target.env_repo.overlay.split("/"):
         yield Mistake("env_repo.overlay", f"must be a path inside the repository, found {target.env_repo.overlay!r}")
+
+
+def _repo_names(repo: EnvRepo) -> Iterator[Mistake]:
+    """What becomes an argument of git, or a line of a commit."""
+    for name in ("url", "branch", "overlay", "image", "author_name", "author_email"):
+        if not getattr(repo, name).isprintable():
+            yield Mistake(f"env_repo.{name}", "has a line break or another character that cannot be printed")
+    if repo.branch.startswith("refs/"):
+        yield Mistake("env_repo.branch", f"must be the branch's own name, without refs/heads/, found {repo.branch!r}")
+    elif _NO_BRANCH.search(repo.branch):
+        yield Mistake("env_repo.branch", f"cannot be a branch of git, found {repo.branch!r}")
 
 
 def _variables(target: Target) -> Iterator[Mistake]:

@@ -14,7 +14,7 @@ from rollproof import doctor
 from rollproof.clients.argo import Argo
 from rollproof.clients.http import Answer
 from rollproof.clients.kube import ApiError, UnreachableError
-from rollproof.clients.repo import PushRefusedError
+from rollproof.clients.repo import Commit, PushRefusedError
 from rollproof.core.plan import Plan
 from rollproof.core.target import Ingress, ReleaseSettings
 from rollproof.doctor import Line, examine
@@ -114,6 +114,12 @@ class FakeRepo:
 
     def head(self) -> str:
         return REVISION
+
+    def image(self) -> str:
+        return story.target().env_repo.image
+
+    def rehearse(self, sha: str = "rehearsal") -> Commit:
+        return Commit(REVISION, REVISION, "overlays/dev/kustomization.yaml", f"newTag: {sha}", line_number=3)
 
     def may_push(self) -> None:
         if self.refuses:

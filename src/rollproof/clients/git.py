@@ -37,7 +37,6 @@ _KEPT = (  # what tells how to get there, and nothing of what to do there; docs/
     "GIT_PROXY_COMMAND", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "SSL_CERT_FILE",
     "SSL_CERT_DIR", "NIX_SSL_CERT_FILE",
 )  # fmt: skip
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _SCHEMES = ("http", "https", "ssh", "git", "file")
 _SCP_LIKE = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9_][\w.-]*:[^-].*")
 _OUTPUT_MAX = 4 * 1024 * 1024  # bytes of each of stdout and stderr; all that we ask for is far smaller
@@ -174,7 +173,6 @@ class Git:
         if self._password or self._username:
             kept |= {"ROLLPROOF_GIT_USERNAME": self._username, "ROLLPROOF_GIT_PASSWORD": self._password}
         proxy = proxy_for(target.url, os.environ) if self._protocol in {"http", "https"} else ""
-        kept |= dict.fromkeys(_PROXIES, "")
         return kept | ({f"{self._protocol}_proxy": proxy} if proxy else {})
 
     def _said(self, err: bytes, code: int) -> str:
@@ -228,9 +226,7 @@ def _protocol(url: str) -> str:
         return scheme
     if _SCP_LIKE.fullmatch(url):
         return "ssh"
-    raise InputError(
-        f"env_repo.url is no URL of a git server: {visible(url)}", f"use {', '.join(_SCHEMES)} or git@host:path"
-    )
+    raise InputError("env_repo.url is no URL of a git server", f"use {', '.join(_SCHEMES)}:// or git@host:path")
 
 
 def _origin(url: str) -> str:

@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 
 import tenacity
@@ -26,7 +25,7 @@ from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import CannotJudgeError, InputError
 
 __all__ = [
-    "Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError", "Whereabouts",
+    "Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError",
 ]  # fmt: skip
 
 _PUSH_ATTEMPTS = 5
@@ -48,14 +47,6 @@ class OtherTagError(CannotJudgeError):
             "repeat the drill when nobody else deploys",
         )
         self.found = found
-
-
-class Whereabouts(Enum):
-    """Where a commit of ours is whose push got no answer."""
-
-    HERE = "in the branch"
-    NOWHERE = "not in the branch, and it cannot come any more: the branch has moved on"
-    UNKNOWN = "not in the branch yet; a push that is still under way could bring it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +134,6 @@ class EnvRepo:
             if done.code in (0, 1):
                 return done.code == 0
         return False
-
-    def whereabouts(self, revision: str, parent: str) -> Whereabouts:
-        """Is a commit of ours in the branch whose push got no answer? `parent` is the commit that it was made on.
-
-        A server takes a push only if the branch is still where the push began. So it is UNKNOWN just as long as the
-        newest commit is `parent`.
-        """
-        head = self.head()
-        for commits in (0, *_DEEPER):
-            if head == parent or (commits and not self._deepen(commits)):
-                break
-            if self._git.run("merge-base", "--is-ancestor", _checked(revision), head).code == 0:
-                return Whereabouts.HERE
-        return Whereabouts.UNKNOWN if head == parent else Whereabouts.NOWHERE
 
     def rehearse(self, sha: str = "") -> Commit:
         """Make the commit of a release, on top of the newest that was fetched, and push nothing.
