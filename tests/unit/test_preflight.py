@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import story
+from envserver import Server
 from patient import Patient, well
 
 from rollproof.clients.registry import check_image
+from rollproof.clients.repo import EnvRepo
 from rollproof.core.target import DriftSettings, Fences, ReleaseSettings
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.planning import Order
@@ -52,6 +56,56 @@ def test_a_sha_that_is_none_is_refused_before_anything_is_asked(patient: Patient
     patient.kube.away = True
     with pytest.raises(InputError, match=said):
         patient.look("release", sha=sha)
+
+
+class TestTheCommit:
+    """It is made before anything is touched, so that what cannot be made is refused with exit 2."""
+
+    @pytest.fixture
+    def serving(self, patient: Patient, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+        def start(entry: str) -> None:
+            server = Server(tmp_path / "server", f"images:\n- name: {story.target().env_repo.image}\n{entry}")
+            patient.target = replace(patient.target, env_repo=server.target(image=story.target().env_repo.image))
+            patient.repo = patient.clients.repo = EnvRepo(patient.target.env_repo, {})  # type: ignore[assignment]
+
+        yield start
+        patient.repo.close()
+
+    @pytest.mark.parametrize(
+        ("entry", "said"),
+        [
+            pytest.param(f"  newTag: {story.OLD}\n  digest: sha256:1\n", "the digest decides", id="a9"),
+            pytest.param(f"  newTag: &t {story.OLD}\n", "cannot be changed to .* safely", id="e14"),
+            pytest.param(f"  newTag: [{story.OLD}]\n", "newTag is a list", id="d5"),
+            pytest.param("  digest: sha256:1\n", "only a digest", id="a9-only"),
+        ],
+    )
+    def test_a9_e14_what_cannot_be_changed_is_refused_as_what_it_is(
+        self, patient: Patient, serving: Callable[[str], None], entry: str, said: str
+    ) -> None:
+        serving(entry)
+        with pytest.raises(InputError, match=said):
+            patient.look("zero-downtime", sha=story.NEW)
+        assert patient.examine()["env repo"].ok is False
+
+    @pytest.mark.parametrize("sha", ["1.10", "2026-11-28", "1_000", "1e3", "true", "null"])
+    def test_e14_a_tag_that_reads_as_a_number_is_made_with_quotes(
+        self, patient: Patient, serving: Callable[[str], None], sha: str
+    ) -> None:
+        serving(f"  newTag: {story.OLD}\n")
+        assert patient.look("zero-downtime", sha=sha).new_sha == sha
+        assert patient.repo.rehearse(sha).line == f'newTag: "{sha}"'
+
+    def test_e2_the_image_is_asked_for_by_its_new_name(
+        self, patient: Patient, serving: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        monkeypatch.setattr("rollproof.preflight.check_image", lambda _, image, __: asked.append(image))
+        serving(f"  newName: registry.example.com/mirror/web\n  newTag: {story.OLD}\n")
+        release = ReleaseSettings(image_check="registry")
+        patient.target = replace(patient.target, release=release)
+        patient.look("zero-downtime", sha=story.NEW)
+        assert asked == [f"registry.example.com/mirror/web:{story.NEW}"]
 
 
 class TestObserving:

@@ -179,3 +179,44 @@ def test_the_targets_that_we_ship_are_good(name: str, tmp_path: Path) -> None:
     assert load(REPOSITORY / "targets" / name, environ).target.name == name.removesuffix(".toml").removesuffix(
         ".example"
     )
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_e15_a_byte_order_mark_at_the_begin_of_a_file_is_no_part_of_it(tmp_path: Path, mark: bytes) -> None:
+    text = 'env_file = "secrets.env"\n' + GOOD.replace("[app]", 'password_env = "GIT_PASS"\n[app]')
+    (tmp_path / "target.toml").write_bytes(mark + text.encode())
+    (tmp_path / "secrets.env").write_bytes(mark + b"GIT_PASS=from-the-file\r\n")
+    assert load(tmp_path / "target.toml", {}).environ["GIT_PASS"] == "from-the-file"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_e15_another_encoding_is_said_by_its_name(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "target.toml").write_bytes(f"# \xe9\n{GOOD}".encode(encoding))
+    with pytest.raises(TargetFileError, match="cannot be read: it is not UTF-8") as caught:
+        load(tmp_path / "target.toml", {})
+    assert caught.value.hint == "save it as UTF-8 text"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("https://git.example.com/env.git", "ext::sh -c true", "env_repo.url: must be a git URL"),
+        ("https://git.example.com/env.git", "--upload-pack=true", "env_repo.url: must be a git URL"),
+        ("https://git.example.com/env.git", "http::ext::sh", "env_repo.url: must be a git URL"),
+        ("https://git.example.com/env.git", "-x@host:path", "env_repo.url: must be a git URL"),
+        ("https://git.example.com/env.git", "https://x/\\u0000", "env_repo.url: has a line break or another"),
+        ("overlays/staging", "overlays/\\nstaging", "env_repo.overlay: has a line break or another"),
+        ("[app]", 'branch = "refs/heads/main"\n[app]', "env_repo.branch: must be the branch's own name"),
+        ("[app]", 'branch = "a..b"\n[app]', "env_repo.branch: cannot be a branch of git"),
+        ("[app]", 'branch = "a b"\n[app]', "env_repo.branch: cannot be a branch of git"),
+        ("[app]", "timeout_s = 0\n[app]", "env_repo.timeout_s: must be at least 1"),
+        ("[app]", 'author_name = ""\n[app]', "env_repo.author_name: must not be empty"),
+    ],
+)
+def test_what_becomes_an_argument_of_git_is_checked(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert expected in message(tmp_path, GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("overlay", [".", "./", "./overlays/staging", "overlays/staging/"])
+def test_e1_an_overlay_may_be_the_root_or_be_spelt_from_it(tmp_path: Path, overlay: str) -> None:
+    assert load(write(tmp_path, GOOD.replace("overlays/staging", overlay)), {}).target.env_repo.overlay == overlay

@@ -92,17 +92,19 @@ class Git:
                 )  # fmt: skip
             except FileNotFoundError:
                 raise InputError("the command `git` is not installed", "apt-get install git") from None
-        reader = _Reader(process)
+        reader, until_s = _Reader(process), time.monotonic() + self._target.timeout_s
+        code = None
         try:
-            whole = reader.read(until_s=time.monotonic() + self._target.timeout_s)
-        except BaseException:
-            self._end(reader, process)
-            raise
-        if not whole:
-            self._end(reader, process)
+            if reader.read(until_s=until_s):
+                with suppress(subprocess.TimeoutExpired):
+                    code = process.wait(max(0.1, until_s - time.monotonic()))
+        finally:
+            if code is None:
+                self._end(reader, process)
+        if code is None:
             raise self._not_ended(arguments[0], reader)
         with process:
-            code = process.wait()
+            pass  # closes the pipes
         return Done(code, bytes(reader.out), self._said(bytes(reader.err), code))
 
     def data(self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> bytes:

@@ -234,7 +234,7 @@ def _is_null(node: _Node) -> bool:
 
 
 def _text(node: _Node | None) -> str:
-    return node.real.value if node is not None and node.real.kind == "scalar" else ""
+    return node.real.value if node is not None and node.real.kind == "scalar" and not _is_null(node) else ""
 
 
 def _entry(path: str, text: str, entry: _Node, tag: _Node) -> ImageEntry:

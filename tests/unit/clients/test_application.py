@@ -1,0 +1,102 @@
+"""Which Applications can be drilled: said before anything is touched, with what is there and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import story
+
+from rollproof.clients.application import check_spec, same_folder
+from rollproof.core.target import EnvRepo
+from rollproof.errors import InputError
+
+RESOURCES = [
+    {"kind": "Service", "namespace": "shop", "name": "web"},
+    {"kind": "Deployment", "namespace": "shop", "name": "web"},
+]
+
+
+def application(status: Any = None, **spec: Any) -> dict[str, Any]:
+    good = {
+        "project": "default", "destination": {"namespace": "shop"},
+        "source": {"path": "overlays/dev", "targetRevision": "main"},
+    }  # fmt: skip
+    return {
+        "metadata": {"name": "shop"},
+        "spec": {**good, **spec},
+        "status": {"resources": RESOURCES} if status is None else status,
+    }
+
+
+def overriding(*images: str) -> dict[str, Any]:
+    return {"path": "overlays/dev", "kustomize": {"images": list(images)}}
+
+
+def check(app: dict[str, Any], overlay: str = "overlays/dev") -> None:
+    repo = EnvRepo(url="file:///nowhere", overlay=overlay, image="ghcr.io/shop/web")
+    check_spec(story.target(env_repo=repo), app, "Application 'shop'")
+
+
+@pytest.mark.parametrize("path", ["overlays/dev", "./overlays/dev", "overlays/dev/", "/overlays/dev", "overlays//dev"])
+@pytest.mark.parametrize("overlay", ["overlays/dev", "./overlays/dev", "overlays/dev/"])
+def test_e1_the_same_folder_by_any_spelling(path: str, overlay: str) -> None:
+    check(application(source={"path": path}), overlay)
+
+
+@pytest.mark.parametrize("path", ["", ".", "./", "./.", None])
+@pytest.mark.parametrize("overlay", [".", "./"])
+def test_e1_the_root(path: str | None, overlay: str) -> None:
+    check(application(source={"path": path, "repoURL": "x"}), overlay)
+    assert not same_folder("overlays", overlay)
+
+
+@pytest.mark.parametrize("destination", [None, {}, {"namespace": ""}, {"namespace": None}, {"server": "https://x"}])
+def test_e3_a_destination_without_a_namespace(destination: Any) -> None:
+    check(application(destination=destination))
+    for resources in ([], None, RESOURCES[:1], [{**RESOURCES[1], "namespace": "other"}]):
+        with pytest.raises(InputError, match="names no namespace, and Deployment shop/web is not among its"):
+            check(application(destination=destination, status={"resources": resources}))
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"sources": [{"path": "a"}, {"path": "b"}]}, "has 2 sources"),
+        ({"sources": [{"path": "overlays/dev"}], "source": None}, "has 1 sources"),
+        ({"sourceHydrator": {"drySource": {"path": "overlays/dev"}}}, "has a sourceHydrator"),
+        ({"sourceHydrator": {"drySource": {}}, "source": None}, "has a sourceHydrator"),
+        ({"source": {"chart": "web", "targetRevision": "1.2"}}, "deploys a Helm chart"),
+        ({"source": {"path": "overlays/dev", "helm": {"values": "x"}}}, "deploys a Helm chart"),
+        ({"source": overriding("ghcr.io/shop/web:abc")}, "sets the image itself"),
+        ({"source": overriding("other", "ghcr.io/shop/web=x:abc")}, "sets the image itself"),
+        ({"source": overriding("ghcr.io/shop/web@sha256:1")}, "sets the image itself"),
+        ({"source": {"path": "overlays/prod"}}, "follows the folder 'overlays/prod'"),
+        ({"source": {"path": "overlays/dev", "targetRevision": "v1"}}, "follows revision 'v1'"),
+        ({"project": "other"}, "belongs to project 'other'"),
+        ({"project": None}, "belongs to project ''"),
+        ({"destination": {"namespace": "other"}}, "deploys to namespace 'other'"),
+        ({"source": {"path": 5}}, "path"),
+        ({"source": "text"}, "source"),
+        ({"sources": "text"}, "sources"),
+        ({"destination": []}, "destination"),
+    ],
+)  # fmt: skip
+def test_e11_what_no_commit_of_ours_could_move_is_refused(spec: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        check(application(**spec))
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"sources": None, "sourceHydrator": None}, {"sources": [], "sourceHydrator": {}},
+        {"source": {"path": "overlays/dev", "chart": "", "helm": None, "kustomize": None, "targetRevision": None}},
+        {"source": {"path": "overlays/dev", "kustomize": {"images": ["ghcr.io/shop/web-admin:abc", "web"]}}},
+        {"source": {"path": "overlays/dev", "kustomize": {"namePrefix": "x-"}}},
+        {"source": {"path": "overlays/dev", "targetRevision": "refs/heads/main"}},
+    ],
+)  # fmt: skip
+def test_e11_null_and_empty_say_nothing(spec: dict[str, Any]) -> None:
+    check(application(**spec))
