@@ -13,6 +13,7 @@ import itertools
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import gevent
@@ -21,7 +22,7 @@ import gevent.ssl
 
 from load.answer import Answer, MalformedError
 from load.lanes import Lane, Settings, Tls
-from load.wire import Address, Wire, left_s, open_wire
+from load.wire import Address, PlainWire, Wire, left_s, open_wire
 
 __all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
 
@@ -142,7 +143,11 @@ def request_parts(lane: Lane, settings: Settings) -> tuple[bytes, bytes]:
 
 
 class Connection:
-    """At most one open connection to an endpoint; `run` makes one attempt over it, opening it first if need be."""
+    """At most one open connection to an endpoint; `run` makes one attempt over it, opening it first if need be.
+
+    Where that needs no waiting, `begin` sends the request before, in the turn of whoever keeps the schedule, and `run`
+    only reads; `ready` says then whether there is something to read (else the time is over).
+    """
 
     def __init__(self, endpoint: Endpoint, lane: Lane, settings: Settings) -> None:
         self._endpoint = endpoint
@@ -155,18 +160,43 @@ class Connection:
         self._wire: Wire | None = None
         self._requests = 0
         self._idle_since_ns = 0
+        self._begun: Attempt | None = None
+        self._unsent: bytes | OSError = b""
+        self.ready = False
+
+    def begin(self, request: bytes, attempt: Attempt, waiter: Callable[[bool], object]) -> bool:
+        """Send at once over an open plain connection, and have `waiter` called when `run` can go on.
+
+        False if something would have to be waited for: then nothing was sent, and `run` does all of it.
+        """
+        wire = self._wire
+        if not isinstance(wire, PlainWire):  # TLS may have to read before it can write
+            return False
+        attempt.send_ns = _now()
+        if not wire.is_alive():
+            return False
+        self._begun = attempt
+        self._reuse(attempt)
+        try:
+            self._unsent = wire.send_some(request)
+        except OSError as problem:
+            self._unsent = problem
+        if self._unsent:
+            wire.call_soon(waiter)
+        else:
+            wire.expect(waiter, self._timeout_ns / 1e9)
+        return True
 
     def run(self, request: bytes, attempt: Attempt) -> None:
         """Fill in `attempt`: send `request`, read its answer. Never raises for anything the network does."""
-        attempt.send_ns = _now()
+        begun, self._begun = self._begun is attempt, None
+        if not begun:
+            attempt.send_ns = _now()
+            if self._wire is not None and not self._wire.is_alive():
+                attempt.stale = True
+                self.close()
+            self._reuse(attempt)
         deadline_ns = attempt.send_ns + self._timeout_ns
-        if self._wire is not None and not self._wire.is_alive():
-            attempt.stale = True
-            self.close()
-        if self._wire is not None:
-            attempt.reused = True
-            attempt.idle_ms = (attempt.send_ns - self._idle_since_ns) / 1e6
-            attempt.connection_requests = self._requests
         phase = "connect"
         answer = Answer(self._wanted, head_only=self._head_only)
         try:
@@ -174,15 +204,40 @@ class Connection:
                 self._wire = self._connect(deadline_ns)
                 attempt.connected_ns = _now()
             phase = "send"
-            self._wire.send(request, deadline_ns)
+            first = None
+            if not begun:
+                self._wire.send(request, deadline_ns)
+            elif self._unsent:
+                self._go_on_sending(self._wire, deadline_ns)
+            else:
+                phase = "read"
+                first = self._first_bytes(self._wire)
             phase = "read"
-            attempt.error = _read(self._wire, attempt, answer, deadline_ns)
+            attempt.error = _read(self._wire, attempt, answer, deadline_ns, first)
         except OSError as problem:
             attempt.error = _name(phase, problem, attempt.first_byte_ns, deadline_ns)
         except MalformedError:
             attempt.error = "read.malformed"
         attempt.done_ns = _now()
         self._settle(attempt, answer)
+
+    def _reuse(self, attempt: Attempt) -> None:
+        if self._wire is not None:
+            attempt.reused = True
+            attempt.idle_ms = (attempt.send_ns - self._idle_since_ns) / 1e6
+            attempt.connection_requests = self._requests
+
+    def _go_on_sending(self, wire: Wire, deadline_ns: int) -> None:
+        unsent, self._unsent = self._unsent, b""
+        if isinstance(unsent, OSError):
+            raise unsent
+        wire.send(unsent, deadline_ns)
+
+    def _first_bytes(self, wire: Wire) -> bytes | None:
+        """What woke us; TimeoutError if that was the time."""
+        if not self.ready:
+            raise TimeoutError
+        return wire.received() if isinstance(wire, PlainWire) else None
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -209,10 +264,11 @@ class Connection:
         return open_wire(family, address, endpoint.context, endpoint.server_name, deadline_ns)
 
 
-def _read(wire: Wire, attempt: Attempt, answer: Answer, deadline_ns: int) -> str:
+def _read(wire: Wire, attempt: Attempt, answer: Answer, deadline_ns: int, data: bytes | None) -> str:
     """Read until the answer is whole. The deadline is total: a peer that trickles must not hold an attempt for ever."""
     while True:
-        data = wire.receive(deadline_ns)
+        if data is None:
+            data = wire.receive(deadline_ns)
         if not data:
             if answer.end():
                 return ""
@@ -221,6 +277,7 @@ def _read(wire: Wire, attempt: Attempt, answer: Answer, deadline_ns: int) -> str
             attempt.first_byte_ns = _now()
         if answer.feed(data):
             return ""
+        data = None
 
 
 def _name(phase: str, problem: OSError, first_byte_ns: int, deadline_ns: int) -> str:

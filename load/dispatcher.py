@@ -37,17 +37,26 @@ class _Worker:
         lane = session.settings.lanes[index]
         self.lane, self.lane_index = lane, index
         self.attempt: Attempt | None = None
-        self.asked = Event()
+        self._wake: Callable[[bool], object] | None = None  # None until the greenlet has begun to wait
         self._session = session
         self._before, self._after = request_parts(lane, session.settings)
         self._connection = session.connect(session.endpoints[index], lane, session.settings)
 
+    def ask(self, attempt: Attempt) -> None:
+        """Make this attempt; send it now if that needs no waiting, so that it does not queue behind other work."""
+        self.attempt = attempt
+        if self._wake is None:  # new: it finds the attempt when it begins
+            return
+        if not self._connection.begin(self._request(attempt), attempt, self._wake):
+            gevent.get_hub().loop.run_callback(self._wake, True)
+
     def loop(self) -> None:
         """Make an attempt each time that one is asked for; afterwards go back to the idle ones."""
-        idle = self._session.idle[self.lane_index]
+        hub, idle = gevent.get_hub(), self._session.idle[self.lane_index]
+        self._wake = gevent.getcurrent().switch
         while True:
-            self.asked.wait()
-            self.asked.clear()
+            if self.attempt is None:
+                self._connection.ready = hub.switch()
             self.one()
             self._session.in_flight -= 1
             idle.append(self)
@@ -70,13 +79,16 @@ class _Worker:
         if attempt is None:  # given up as unfinished before it began: it has its row
             return
         try:
-            self._connection.run(b"%s%d%s" % (self._before, attempt.k, self._after), attempt)
+            self._connection.run(self._request(attempt), attempt)
         except Exception:  # noqa: BLE001 - a bug of ours must become a row that nobody takes for the target's failure
             self._connection.close()
             attempt.error, attempt.done_ns = "client.error", _now()
         if self.attempt is attempt:  # else it was given up as unfinished meanwhile, and has its row
             self.attempt = None
             self._session.finish(self, attempt)
+
+    def _request(self, attempt: Attempt) -> bytes:
+        return b"%s%d%s" % (self._before, attempt.k, self._after)
 
 
 class Dispatcher:
@@ -175,10 +187,9 @@ class Dispatcher:
             return
         idle = self.idle[lane]
         worker = idle.pop() if idle else self._worker(lane)
-        worker.attempt = Attempt(k, intended_ns)
         self.in_flight += 1
         self.dispatched += 1
-        worker.asked.set()
+        worker.ask(Attempt(k, intended_ns))
 
     def finish(self, worker: _Worker, attempt: Attempt) -> None:
         """Judge one attempt by itself (status, version marker), record it and tell locust."""

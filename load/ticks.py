@@ -48,13 +48,32 @@ def _timerfd(start_ns: int, period_ns: int) -> int | None:
 
 
 def _reading(fd: int) -> Iterator[int]:
+    """The watcher stays on between two ticks that are waited for: turning it on costs a system call each time."""
     hub = gevent.get_hub()
     watcher = hub.loop.io(fd, 1)
+    switch, waiting, on = gevent.getcurrent().switch, False, False
+
+    def due() -> None:
+        nonlocal on
+        if waiting:
+            switch()
+        else:  # whoever asked for the last ticks is busy elsewhere
+            on = False
+            watcher.stop()
+
     try:
         while True:
-            hub.wait(watcher)
+            if not on:
+                on = True
+                watcher.start(due)
+            waiting = True
+            try:
+                hub.switch()
+            finally:
+                waiting = False
             yield int.from_bytes(os.read(fd, 8), "little")
     finally:
+        watcher.stop()
         watcher.close()
         os.close(fd)
 

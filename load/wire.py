@@ -10,7 +10,8 @@ import contextlib
 import socket
 import ssl
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import gevent
 import gevent.socket
@@ -68,33 +69,68 @@ def open_wire(
 
 
 class PlainWire:
-    """TCP. Waits on a watcher of its own, in the greenlet that calls."""
+    """TCP. One watcher stays on while the connection is open: it wakes whoever waits for an answer, and turns itself
+    off when bytes or a FIN come that nobody waits for. (Turning it on for each wait costs a system call each time.)"""
 
-    __slots__ = ("_hub", "_raw", "_socket", "_watcher")
+    __slots__ = ("_hub", "_on", "_raw", "_socket", "_timer", "_waiter", "_watcher")
 
     def __init__(self, connection: gevent.socket.socket) -> None:
         self._socket = connection
         self._raw = connection._sock  # noqa: SLF001 - non-blocking; gevent has no public name for it
         self._hub: Hub = gevent.get_hub()
         self._watcher = self._hub.loop.io(connection.fileno(), 1)
+        self._on = False
+        self._waiter: Callable[[bool], object] | None = None
+        self._timer: Any = None
 
     def send(self, data: bytes, deadline_ns: int) -> None:
         """Send all of it."""
+        rest = self.send_some(data)
+        if rest:  # the peer does not read: rare, so gevent may do it
+            self._socket.settimeout(left_s(deadline_ns))
+            self._socket.sendall(rest)
+
+    def send_some(self, data: bytes) -> bytes:
+        """Send what can be sent without waiting; the rest, usually b""."""
         try:
             sent = self._raw.send(data)
         except BlockingIOError:
             sent = 0
-        if sent < len(data):  # the peer does not read: rare, so gevent may do it
-            self._socket.settimeout(left_s(deadline_ns))
-            self._socket.sendall(data[sent:])
+        return data[sent:]
+
+    def expect(self, waiter: Callable[[bool], object], seconds: float) -> None:
+        """Call `waiter` once: with True when there is something to receive, with False when the time is over."""
+        self._waiter = waiter
+        if not self._on:
+            self._on = True
+            self._watcher.start(self._readable)
+        timer = self._timer = self._hub.loop.timer(seconds)
+        timer.start(self._wake, False)
+
+    def call_soon(self, waiter: Callable[[bool], object]) -> None:
+        """Call `waiter` in the loop's next turn, with True."""
+        self._hub.loop.run_callback(waiter, True)
 
     def receive(self, deadline_ns: int) -> bytes:
         """Wait for bytes. Right after a request there are none yet, so it waits first and reads then."""
         while True:
-            self._wait(left_s(deadline_ns))
-            with contextlib.suppress(BlockingIOError):  # woken for nothing
-                data: bytes = self._raw.recv(_SIZE)
+            self.expect(gevent.getcurrent().switch, left_s(deadline_ns))
+            try:
+                ready = self._hub.switch()
+            finally:
+                self._stop_waiting()
+            if not ready:
+                raise TimeoutError
+            if (data := self.received()) is not None:
                 return data
+
+    def received(self) -> bytes | None:
+        """What has come, b"" if the peer has closed; None if there is nothing after all."""
+        try:
+            data: bytes = self._raw.recv(_SIZE)
+        except BlockingIOError:  # woken for nothing
+            return None
+        return data
 
     def is_alive(self) -> bool:
         """No byte and no FIN may be waiting."""
@@ -108,21 +144,29 @@ class PlainWire:
 
     def close(self) -> None:
         """Close it, the watcher first: it must not outlive its file descriptor."""
+        self._stop_waiting()
         self._watcher.stop()
         self._watcher.close()
         with contextlib.suppress(OSError):  # it may be gone already, which is what is wanted
             self._socket.close()
 
-    def _wait(self, seconds: float) -> None:
-        switch = gevent.getcurrent().switch
-        timer = self._hub.loop.timer(seconds)
-        self._watcher.start(switch, True)
-        timer.start(switch, False)
-        try:
-            if not self._hub.switch():
-                raise TimeoutError
-        finally:
+    def _readable(self) -> None:
+        if self._waiter is None:
+            self._on = False
             self._watcher.stop()
+        else:
+            self._wake(True)
+
+    def _wake(self, ready: bool) -> None:
+        waiter = self._waiter
+        self._stop_waiting()
+        if waiter is not None:
+            waiter(ready)
+
+    def _stop_waiting(self) -> None:
+        self._waiter = None
+        timer, self._timer = self._timer, None
+        if timer is not None:
             timer.stop()
             timer.close()
 
