@@ -6,11 +6,10 @@ Exit codes: 0 done, 1 a step failed, 2 wrong usage or missing prerequisites. Mus
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 
-from lab import plan, public, settings
+from lab import output, plan, public, settings
 from lab.steps import LabError
 
 
@@ -28,9 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
         return plan.status()
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")
-        return 1
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -62,4 +58,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    output.guard()
     sys.exit(main())

@@ -18,6 +18,7 @@ from rollproof import child
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
 from rollproof.folderfiles import FolderLock
 from rollproof.judging import judge_run, write_reports
+from rollproof.output import guarded
 from rollproof.planning import Order, check_order, closed_fence, wanted_target
 from rollproof.reports.console import LiveConsole
 from rollproof.runfolder import RunFolder, new_run_id
@@ -46,7 +47,6 @@ Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the 
 
 _TARGET = Path("targets/lab.toml")
 _REPORTS = Path("reports")
-_MARKS = {True: ("ok", "green"), False: ("NOT OK", "red"), None: ("note", "yellow")}
 
 
 @app.command()
@@ -85,7 +85,7 @@ def plan(
     with LiveConsole() as console:
         console.plan(preview(order, loaded))
     if refusal := closed_fence(order, loaded.target):
-        typer.echo(f"`run` will need --i-mean-production: {refusal}")
+        LiveConsole().say(f"`run` will need --i-mean-production: {refusal}")
 
 
 @app.command()
@@ -123,14 +123,9 @@ def doctor(target: Target = _TARGET) -> None:
     from rollproof.doctor import examine, summary  # noqa: PLC0415
 
     lines = examine(load(target))
-    width = max(len(line.name) for line in lines)
-    for line in lines:
-        word, colour = _MARKS[line.ok]
-        typer.secho(f"{word:>7}  ", fg=colour, nl=False)
-        typer.echo(f"{line.name:<{width}}  {line.said}")
-        if line.hint and line.ok is not True:
-            typer.echo(f"{'':>9}{'':<{width}}  -> {line.hint}")
-    typer.echo(summary(lines))
+    console = LiveConsole()
+    console.answers((line.ok, line.name, line.said, line.hint) for line in lines)
+    console.say(summary(lines))
     sys.exit(CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0)
 
 
@@ -169,13 +164,18 @@ def sandbox(
     from rollproof.sandbox.command import defect_list, run_sandbox  # noqa: PLC0415 - nothing else needs it
 
     if show:
-        typer.echo(defect_list())
+        LiveConsole().say(defect_list())
         return
     sys.exit(run_sandbox(defect or (), folder, ports, seed, command or ()))
 
 
 def main() -> None:
-    """Entry point: every error that is ours becomes one message and its exit code."""
+    """Entry point: every error that is ours becomes one message and its exit code, whatever becomes of the output."""
+    with guarded():
+        _main()
+
+
+def _main() -> None:
     try:
         app(prog_name="rollproof")
     except RollproofError as error:

@@ -12,14 +12,16 @@ import sys
 import time
 import unittest
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import pytest
 
 from rollproof.child import EXIT_BASE, write_crash_log
 from rollproof.core.verdict import EXIT_UNDO_FAILED
 from rollproof.errors import Inconclusive, InputError, RollproofError, RollproofFailure
+from rollproof.output import Outlet, guarded
 from rollproof.planning import Order
 
 if TYPE_CHECKING:
@@ -54,10 +56,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SESSION] = None
     config.stash[_BEGUN] = set()
     config.stash[_SKIPPED] = {}
+    if config.getoption("--rollproof-run"):  # the command line's child: all that it prints is ours
+        stack = ExitStack()
+        stack.enter_context(guarded())
+        config.add_cleanup(stack.close)
     if config.getoption("--rollproof-target") and config.pluginmanager.hasplugin("terminal"):
-        terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w")  # pytest captures nothing yet; during a drill it does
-        config.stash[_TERMINAL] = terminal
-        config.add_cleanup(terminal.close)
+        with suppress(OSError, ValueError, AttributeError):  # closed, or replaced by something that is no file
+            terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", errors="replace")  # pytest captures nothing yet
+            config.stash[_TERMINAL] = cast(TextIO, Outlet(terminal))
+            config.add_cleanup(lambda: _close_quietly(terminal))
+
+
+def _close_quietly(terminal: TextIO) -> None:
+    with suppress(OSError, ValueError):  # what nobody takes any more is lost
+        terminal.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

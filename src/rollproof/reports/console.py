@@ -7,24 +7,25 @@ closed pipe), and never cost the load generator its core: two refreshes a second
 
 from __future__ import annotations
 
-import io
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO, cast
+from typing import Literal, Self, TextIO, cast
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
+from rollproof.output import Outlet, one_line
+from rollproof.redaction import SECRETS
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import headline, sentence, short_sha
 from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, traffic_rules, undo_sentence
@@ -40,44 +41,23 @@ _STYLES = {
     Result.INCONCLUSIVE: "bold yellow",
     Result.SKIPPED: "dim",
 }
+_ANSWERS = {True: ("ok", "green"), False: ("NOT OK", "red"), None: ("note", "yellow")}
 _MARKS = {Outcome.OK: ("·", "dim"), Outcome.FAIL: ("✖", "bold red"), Outcome.UNKNOWN: ("?", "bold yellow")}
 
 
-class _Enduring(io.TextIOBase):
-    """A stream that takes everything; once it cannot be written any more, nothing is."""
-
-    encoding = "utf-8"
-
-    def __init__(self, stream: TextIO) -> None:
-        self.encoding = getattr(stream, "encoding", None) or self.encoding  # rich asks it which characters it may draw
-        self._stream = stream
-        self._gone = False
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def write(self, text: str) -> int:
-        self._unless_gone(lambda: self._stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        self._unless_gone(self._stream.flush)
-
-    def _unless_gone(self, deed: Callable[[], object]) -> None:
-        if self._gone:
-            return
-        try:
-            deed()
-        except OSError:
-            self._gone = True
+def _safe(text: str) -> str:
+    """A text that may hold words of outside, ready to be printed: on one line, without secrets."""
+    return one_line(SECRETS.text(text))
 
 
 class LiveConsole:
     """One run on the console. Every method may be called from any thread."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        out = cast(TextIO, _Enduring(stream or sys.stdout))
-        self._console = Console(file=out, highlight=False, width=None if out.isatty() else _PLAIN_WIDTH)
+        out = cast(TextIO, Outlet(stream or sys.stdout))
+        width = None if out.isatty() else _PLAIN_WIDTH
+        colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+        self._console = Console(file=out, highlight=False, width=width, color_system=colours)
         self._clock = clock
         self._lock = threading.RLock()
         self._live: Live | None = None
@@ -108,12 +88,13 @@ class LiveConsole:
     def phase(self, name: str) -> None:
         """A phase begins (settle, baseline, act, recovery, steady, undo-check)."""
         with self._lock:
-            self._phase, self._phase_s = name, self._clock()
+            self._phase, self._phase_s = _safe(name), self._clock()
             self._status = ""
-            self._line(Text(f"── {name}", style="bold"))
+            self._line(Text(f"── {self._phase}", style="bold"))
 
     def status(self, text: str) -> None:
         """What is being waited for now; on a terminal it is shown with the time that it takes."""
+        text = _safe(text)
         with self._lock:
             if text == self._status:
                 return
@@ -137,49 +118,71 @@ class LiveConsole:
             return
         mark, style = _MARKS[event.outcome]
         with self._lock:
-            self._line(Text.assemble((mark, style), " ", sentence(event)))
+            self._line(Text.assemble((mark, style), " ", _safe(sentence(event))))
 
     def plan(self, plan: Plan) -> None:
         """What the run will touch, and how each change is undone."""
         release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
         lines = [
-            Text(f"target {plan.target.name} ({plan.target.cluster.context}/{plan.target.cluster.namespace})"),
-            Text(f"drills {', '.join(plan.drills)}; release {release}; env repo at {short_sha(plan.env_repo_head)}"),
+            f"target {plan.target.name} ({plan.target.cluster.context}/{plan.target.cluster.namespace})",
+            f"drills {', '.join(plan.drills)}; release {release}; env repo at {short_sha(plan.env_repo_head)}",
         ]
         if rules := traffic_rules(plan.target.traffic):
             lines.append(Text(f"allowed while the load runs: {rules}"))
         table = Table("drill", "object", "change", "undo", box=None, pad_edge=False, header_style="bold")
         for touch in plan.touches:
-            table.add_row(*(escape(cell) for cell in (touch.drill, touch.subject, touch.change, touch.undo)))
+            table.add_row(*(Text(_safe(cell)) for cell in (touch.drill, touch.subject, touch.change, touch.undo)))
         with self._lock:
-            self._console.print(Group(*lines, table if plan.touches else Text("nothing is changed")))
+            for line in lines:
+                self._console.print(Text(_safe(line)), soft_wrap=True)
+            self._console.print(table if plan.touches else Text("nothing is changed"))
 
     def problem(self, text: str, hint: str = "") -> None:
         """Something is wrong with the request or the surroundings: one message, and what to do next."""
+        first, *more = map(_safe, text.split("\n"))  # only messages of ours have lines; each further one is indented
         with self._lock:
-            self._console.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
-            if hint:
-                self._console.print(Text(f"  {hint}"), soft_wrap=True)
+            self._console.print(Text.assemble(("error: ", "bold red"), first), soft_wrap=True)
+            for line in [*more, *map(_safe, hint.splitlines())]:
+                self._console.print(Text(f"  {line.strip()}"), soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A text of ours, in as many lines as it has."""
+        with self._lock:
+            for line in text.split("\n"):
+                self._console.print(Text(_safe(line)), soft_wrap=True)
+
+    def answers(self, answers: Iterable[tuple[bool | None, str, str, str]]) -> None:
+        """One line for each (good or not or neither, what was asked, what was found, what to do about it)."""
+        rows = [(ok, _safe(name), _safe(said), _safe(hint)) for ok, name, said, hint in answers]
+        width = max((len(name) for _, name, _, _ in rows), default=0)
+        with self._lock:
+            for ok, name, said, hint in rows:
+                word, style = _ANSWERS[ok]
+                self._console.print(Text.assemble((f"{word:>7}", style), f"  {name:<{width}}  {said}"), soft_wrap=True)
+                if hint and ok is not True:
+                    self._console.print(Text(f"{'':>9}{'':<{width}}  -> {hint}"), soft_wrap=True)
 
     def verdicts(self, report: Report, *, folder: Path) -> None:
         """The end: one row a verdict, then the result, its meaning and where the page is. Ends the live line."""
         self._stop()
         table = Table("result", "drill", "checker", "subject", "why", box=None, pad_edge=False, header_style="bold")
         for verdict in report.verdicts:
-            why = Text(verdict.why)
+            why = Text(_safe(verdict.why))
             for finding in verdict.findings:
-                why.append(f"\n{finding_line(finding)}", style="dim")
+                why.append(f"\n{_safe(finding_line(finding))}", style="dim")
             result = Text(verdict.result, style=_STYLES[verdict.result])
-            table.add_row(result, verdict.drill, verdict.checker, escape(verdict.subject), why)
+            subject = Text(_safe(verdict.subject))
+            table.add_row(result, Text(_safe(verdict.drill)), Text(_safe(verdict.checker)), subject, why)
         with self._lock:
             self._console.print(table)
             self._console.print()
-            self._console.print(Text(target_line(report)))
-            self._console.print(Text.assemble((report.result, _STYLES[report.result]), f"  {bottom_line(report)}"))
+            self._console.print(Text(_safe(target_line(report))), soft_wrap=True)
+            bottom = f"  {_safe(bottom_line(report))}"
+            self._console.print(Text.assemble((report.result, _STYLES[report.result]), bottom), soft_wrap=True)
             self._console.print(Text(f"exit {report.exit_code}: {exit_meaning(report.exit_code)}", style="dim"))
             if report.undo:
-                self._console.print(Text(undo_sentence(report.undo), style="dim"))
-            self._console.print(Text(f"report {folder / 'report.html'}"), soft_wrap=True)
+                self._console.print(Text(_safe(undo_sentence(report.undo)), style="dim"), soft_wrap=True)
+            self._console.print(Text(f"report {_safe(str(folder / 'report.html'))}"), soft_wrap=True)
 
     def _line(self, text: Text) -> None:
         stamp = Text(f"{self._clock() - self._begin_s:7.1f}s ", style="dim")

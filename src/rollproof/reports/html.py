@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.verdict import Result, Verdict
+from rollproof.output import visible
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.files import write_whole
@@ -43,6 +45,7 @@ def html_page(report: Report) -> str:
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -72,6 +75,11 @@ def html_page(report: Report) -> str:
         environment=tables.flat({key: said for key, said in report.environment.items() if key != "target_file"}),
         settings=tables.flat(_plain(report.plan.target)),
     )
+
+
+def _shown(value: object) -> object:
+    """A text of outside must not turn the reading direction of the page, nor hold what no page may."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ that is an error.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from rollproof.core.verdict import Result, Verdict
+from rollproof.output import visible
 from rollproof.reports.cases import Case, Span, cases, drill_span
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
@@ -24,8 +24,6 @@ __all__ = ["junit_xml", "write_junit"]
 
 _TAGS = {Result.FAIL: "failure", Result.INCONCLUSIVE: "error", Result.SKIPPED: "skipped"}
 _COUNTS = (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
-# XML 1.0 has no way to write these, not even escaped; an answer's body may hold them.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_junit(path: Path, report: Report) -> None:
@@ -114,4 +112,4 @@ def _stamp(at: datetime) -> str:
 
 
 def _text(value: object) -> str:
-    return _NOT_XML.sub("\ufffd", str(value))
+    return visible(str(value))

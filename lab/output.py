@@ -1,0 +1,64 @@
+"""What the lab prints must never end a step: a closed pipe, a full disk or an encoding without our characters."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO, cast
+
+__all__ = ["guard"]
+
+
+class _Enduring(io.TextIOBase):
+    """A stream that takes everything; once it cannot be written any more, nothing is."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def isatty(self) -> bool:
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def fileno(self) -> int:
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            encoding = getattr(self._stream, "encoding", None) or "utf-8"
+            try:
+                self._stream.write(text.encode(encoding, "replace").decode(encoding, "replace"))
+            except (OSError, ValueError):
+                self._give_up()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """What is still buffered must not fail again when Python ends."""
+        stream, self._stream = self._stream, None
+        with suppress(OSError, ValueError, AttributeError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, cast(TextIO, stream).fileno())
+            os.close(null)
+
+
+def guard() -> None:
+    """From now on nothing that this process prints can raise."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed: the next file that is opened would take its place
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = (cast(TextIO, _Enduring(stream)) for stream in (sys.stdout, sys.stderr))

@@ -1,0 +1,171 @@
+"""Output: what goes to a terminal, a pipe or the log of a CI. It must never raise into a run or an undo.
+
+Outside text (an answer of the app, a git author's name, a message of Argo CD) is made visible on one line before it is
+printed: it must not move a cursor, turn the reading direction, begin a line of its own, or be taken for a command by a
+CI that reads its logs. What an encoding cannot show is replaced; a stream that takes nothing more is given up.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO, cast
+
+from rollproof.redaction import SECRETS
+
+__all__ = ["Outlet", "guarded", "one_line", "visible"]
+
+# Controls (C0 but tab and line feed, DEL, C1), signs that turn the reading direction or have no width, line ends of
+# Unicode, lone surrogates, tags, and what XML 1.0 has no way to write.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# Azure and GitHub find `##vso[` and `##[` anywhere in a line, GitHub `::error::` at its begin, TeamCity `##teamcity[`.
+_COMMAND = re.compile(r"#(?=#+[\[\w])|^\s*:(?=:[a-z][a-z-]*(?: [^:]*)?::)", re.MULTILINE)
+_PLAIN = str.maketrans({"✖": "x", "✔": "+", "·": "-", "…": "...", "→": "->", "─": "-", "≥": ">=", "≤": "<=", "±": "+-"})
+
+
+def visible(text: str) -> str:
+    """The text with every control and direction sign written out (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
+    return _HIDDEN.sub(_written_out, text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line: also line feeds written out, and nothing in it that a CI takes for a command."""
+    return _COMMAND.sub(r"\g<0> ", visible(text).replace("\t", " ").replace("\n", "\\n"))
+
+
+def _written_out(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+class Outlet(io.TextIOBase):
+    """A stream that takes everything: no secret, no character that cannot be written, no error.
+
+    Once it cannot be written any more (a closed pipe, a full disk, a terminal that hung up) nothing is. It has no
+    `buffer` on purpose: nobody writes past it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._gone = stream is None
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # rich and click ask which characters they may draw
+        """The stream's own."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        """What is done about a character that cannot be written."""
+        return "replace"
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal; what is closed is none."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except (OSError, ValueError):
+            return False
+
+    def fileno(self) -> int:
+        """The stream's own, for child processes."""
+        if self._stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write what can be written; the length of the text, as if all were."""
+        if not isinstance(text, str):
+            raise TypeError(f"a text was expected, not {type(text).__name__}")  # click tells streams apart by this
+        if self._stream is not None:
+            stream, said = self._stream, self._fit(SECRETS.text(text))
+            self._unless_gone(lambda: stream.write(said))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what is buffered."""
+        if self._stream is not None:
+            self._unless_gone(self._stream.flush)
+
+    def _fit(self, text: str) -> str:
+        """The text in characters that the encoding has."""
+        try:
+            text.encode(self.encoding)
+        except UnicodeError:
+            return text.translate(_PLAIN).encode(self.encoding, "replace").decode(self.encoding, "replace")
+        except LookupError:  # an encoding that Python does not know
+            return text.translate(_PLAIN).encode("ascii", "replace").decode()
+        return text
+
+    def _unless_gone(self, deed: Callable[[], object]) -> None:
+        if self._gone:
+            return
+        try:
+            deed()
+        except BlockingIOError:  # a reader that is slow, on a pipe that does not wait: this text is lost, not the next
+            return
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """What is still buffered must not fail again when Python ends: that would change the exit code."""
+        self._gone = True
+        with suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            try:
+                os.dup2(null, self.fileno())
+            finally:
+                os.close(null)
+            if self._stream is not None:
+                self._stream.flush()
+
+
+class _Notes(logging.Handler):
+    """What libraries log: one line each, as a note, instead of raw and in as many lines as they like."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        with suppress(Exception):
+            print(f"note: {one_line(SECRETS.told(record.getMessage()))}", file=sys.stderr)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """While this lasts, nothing that is printed by anybody in this process raises, or shows a secret."""
+    _open_closed()
+    before = sys.stdout, sys.stderr
+    ours = [stream if isinstance(stream, Outlet) else Outlet(stream) for stream in before]
+    notes = _Notes(logging.WARNING)
+    sys.stdout, sys.stderr = (cast(TextIO, outlet) for outlet in ours)
+    logging.getLogger().addHandler(notes)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(notes)
+        for outlet in ours:
+            outlet.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _open_closed() -> None:
+    """A closed standard stream leads to nothing: else the next file that is opened takes its place, and its output."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with suppress(OSError):
+                null = os.open(os.devnull, os.O_RDWR)
+                if null != descriptor:
+                    os.dup2(null, descriptor)
+                    os.close(null)
