@@ -44,11 +44,11 @@ completed evicted terminated waiting
 """
 OWN_WORDS = frozenset(_OWN.split())
 
-# A piece of a secret is told from ordinary text by what it has besides these.
+# A piece of a secret that has nothing besides these is taken for ordinary text.
 COMMON_WORDS = re.compile(
-    r"(?i)rollproof|password|passwd|secret|token|username|argoproj|argocd|kubernetes|deployment|replicaset|configmap"
+    r"(?i)(?:rollproof|password|passwd|secret|token|username|argoproj|argocd|kubernetes|deployment|replicaset|configmap"
     r"|endpointslice|application|controller|container|namespace|cluster|service|account|staging|production|development"
     r"|rollback|rollout|release|version|revision|replicas|restart|resource|request|response|available|connection"
     r"|authorization|basic|bearer|localhost|example|default|overlays?|kustomiz\w*|registry|image|github|gitlab"
-    r"|bitbucket|sandbox|keepalive|drift|health|ready|status|https?|pipeline|deploy|admin|internal|https?://|www\."
+    r"|bitbucket|sandbox|keepalive|drift|health|ready|status|https?|pipeline|deploy|admin|internal)s?|https?://|www\."
 )

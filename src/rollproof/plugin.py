@@ -21,8 +21,9 @@ import pytest
 from rollproof.child import EXIT_BASE, write_crash_log
 from rollproof.core.verdict import EXIT_UNDO_FAILED
 from rollproof.errors import Inconclusive, InputError, RollproofError, RollproofFailure
-from rollproof.output import Outlet, guarded
+from rollproof.output import Outlet, guarded, one_line
 from rollproof.planning import Order
+from rollproof.redaction import SECRETS
 
 if TYPE_CHECKING:
     from rollproof.drilling import DriftDrill, Run, Traffic
@@ -111,12 +112,12 @@ def _open(session: Session) -> None:
     except RollproofError as error:
         code = max(error.exit_code, _close(session))
         session.console.problem(str(error), error.hint)
-        pytest.exit(str(error), returncode=EXIT_BASE + code)
+        pytest.exit(_shown(error), returncode=EXIT_BASE + code)
     except Exception as error:  # noqa: BLE001 - a bug of ours, and without pytest's terminal nobody else would tell
         log = write_crash_log(error, _run_folder(session))
         code = max(RollproofError.exit_code, _close(session))
         _tell_bug(session.console, error, log)
-        pytest.exit(str(error), returncode=EXIT_BASE + code)
+        pytest.exit(_shown(error), returncode=EXIT_BASE + code)
 
 
 def _close(session: Session) -> int:
@@ -127,6 +128,11 @@ def _close(session: Session) -> int:
         _tell_bug(session.console, error, write_crash_log(error, _run_folder(session)))
         journal = getattr(session, "journal", None)  # it may not have come that far
         return EXIT_UNDO_FAILED if journal and journal.open_entries() else RollproofError.exit_code
+
+
+def _shown(error: BaseException) -> str:
+    """What pytest's own terminal may show of an error: it does not go through our console."""
+    return "\n".join(one_line(line) for line in SECRETS.text(str(error)).split("\n"))
 
 
 def _run_folder(session: Session) -> RunFolder | None:
@@ -176,7 +182,7 @@ def pytest_exception_interact(
 
         error = call.excinfo.value.__cause__ or call.excinfo.value  # pytest's own says all that its cause says again
         _tell_bug(LiveConsole(sys.stderr), error, write_crash_log(error))
-        pytest.exit(str(error), returncode=EXIT_BASE + RollproofError.exit_code)
+        pytest.exit(_shown(error), returncode=EXIT_BASE + RollproofError.exit_code)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -252,7 +258,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     """A verdict's sentence instead of a traceback."""
     report = yield
     if _drill_of(item) and call.excinfo is not None and report.failed:
-        report.longrepr = str(call.excinfo.value)
+        report.longrepr = _shown(call.excinfo.value)
     return report
 
 

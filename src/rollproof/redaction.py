@@ -26,7 +26,6 @@ SHORTEST = 4  # a shorter one cannot be hidden without hiding the report
 _SHORTEST_ANYWHERE = 6  # below that, and for hexadecimal digits below 12, only as a word of its own
 _CUT = 8  # so much of a secret's begin or end is taken for the secret
 _INSIDE = 12  # so much from its middle
-_TELLING = 5  # characters that a cut piece must have besides our own words
 _SAME_MAX = 32  # places where the same five characters stand in all secrets
 _GRAM, _STRIDE = 5, 4  # any 8 characters hold 5 that begin at a multiple of 4
 _LAYERS_MAX = 24  # JSON in JSON in JSON, in a URL, in HTML; more are not looked below
@@ -274,8 +273,14 @@ def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _I
     at_an_end = offset == 0 or offset + length == len(needle) or length == len(text)
     if not cut or length < (_CUT if at_an_end else _INSIDE):
         return False
-    piece = text[begin:end]
-    return piece not in index.kept and len(COMMON_WORDS.sub("", piece)) >= _TELLING
+    if text[begin:end] in index.kept:
+        return False
+    while _in_word(text, begin - 1):
+        begin -= 1
+    while _in_word(text, end):
+        end += 1
+    whole = text[begin:end]  # `controlle` is a piece of a secret, but not if the text says `controller`
+    return whole.casefold() not in OWN_WORDS and any(map(str.isalnum, COMMON_WORDS.sub("", whole)))
 
 
 def _in_word(text: str, at: int) -> bool:

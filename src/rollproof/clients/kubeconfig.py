@@ -55,7 +55,7 @@ def api_client(context: str, kubeconfig: str) -> Any:
         merged = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
         if merged is None:
             raise kubernetes_config.ConfigException("Invalid kube-config file. No configuration found.")
-        loader: Any = _Loader(context, config_dict=merged, active_context=context)
+        loader: Any = _Loader(context, config_dict=merged, active_context=context, config_base_path=None)
         loader.load_and_set(configuration)
     except kubernetes_config.ConfigException as error:
         hint = "`kubectl config get-contexts` lists what there is; for the lab: make lab"

@@ -128,7 +128,7 @@ class LiveConsole:
             f"drills {', '.join(plan.drills)}; release {release}; env repo at {short_sha(plan.env_repo_head)}",
         ]
         if rules := traffic_rules(plan.target.traffic):
-            lines.append(Text(f"allowed while the load runs: {rules}"))
+            lines.append(f"allowed while the load runs: {rules}")
         table = Table("drill", "object", "change", "undo", box=None, pad_edge=False, header_style="bold")
         for touch in plan.touches:
             table.add_row(*(Text(_safe(cell)) for cell in (touch.drill, touch.subject, touch.change, touch.undo)))
