@@ -6,14 +6,35 @@ or a line that is no header is `MalformedError`, because a lenient reader turns 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
-__all__ = ["BODY_KEPT", "Answer", "MalformedError"]
+__all__ = ["BODY_KEPT", "Answer", "MalformedError", "plain"]
 
 HEAD_MAX = 65_536
 BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; the rest is counted, not stored
 _NO_BODY = frozenset({204, 304})
+_JSON_BEGINS = frozenset(bytes((one,)) for one in b'{["-0123456789tfn \t\r\n\xef')
 _FRAMING = frozenset({b"transfer-encoding", b"connection"})
+
+
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+def plain(body: bytes) -> bytes:
+    """The JSON text in a body, also where a front has compressed it although `identity` was asked for.
+
+    By its first bytes, for no JSON text begins as gzip or zlib do. At most BODY_KEPT bytes; ValueError if it is
+    neither. The proofs (rollproof.clients.exchange) read the same encodings, so that both see one version.
+    """
+    if not body or body[:1] in _JSON_BEGINS:
+        return body
+    for bits in (_GZIP_OR_ZLIB, -zlib.MAX_WBITS):
+        try:
+            return zlib.decompressobj(bits).decompress(body, BODY_KEPT)
+        except zlib.error:
+            continue
+    raise ValueError("neither JSON nor compressed")
 
 
 class MalformedError(ValueError):

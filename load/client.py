@@ -126,7 +126,7 @@ def request_parts(lane: Lane, settings: Settings) -> tuple[bytes, bytes]:
     url = urlsplit(lane.url)
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     lines = [f"{lane.method} {target} HTTP/1.1", f"Host: {lane.host or url.netloc.rpartition('@')[2]}"]
-    lines += ["User-Agent: rollproof", "Accept: */*"]
+    lines += ["User-Agent: rollproof", "Accept: */*", "Accept-Encoding: identity"]
     if lane.secrets:
         lines += [f"{name}: {value}" for name, value in settings.headers.items()]
     if lane.new_connection:

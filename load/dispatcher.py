@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from load.answer import plain
 from load.client import Attempt, Connection, Endpoint, request_parts
 from load.lanes import SLOW_BASE, Settings, turns
 from load.recorder import Recorder
@@ -242,7 +243,7 @@ class Dispatcher:
 def _at_pointer(body: bytes, pointer: str) -> str:
     """The text or number at an RFC 6901 pointer into a JSON body; "" for anything else."""
     try:
-        value: Any = json.loads(body)
+        value: Any = json.loads(plain(body))
         for escaped in pointer.split("/")[1:]:
             part = escaped.replace("~1", "/").replace("~0", "~")
             value = value[int(part)] if isinstance(value, list) else value[part]

@@ -28,7 +28,7 @@ import gevent.os
 import locust.html
 import locust.stats
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # last: a folder `numpy/` beside us is not numpy
 
 from load.client import Connection
 from load.dispatcher import Dispatcher

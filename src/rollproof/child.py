@@ -42,6 +42,7 @@ def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Pat
             raise InputError(message, "pip install 'rollproof[pytest,load]'")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environ["PYTHONSAFEPATH"] = "1"  # for whatever it starts: a folder `kubernetes/` here is not the library
     words = pytest_words(order, files, target=target, folder=folder)
     process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL)
     with _signals_handed_to(process):
@@ -51,7 +52,7 @@ def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Pat
 
 def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> list[str]:
     """The child's command line."""
-    words = [sys.executable, "-m", "pytest", "-c", str(_INI), "--rootdir", str(_INI.parent)]
+    words = [sys.executable, "-P", "-m", "pytest", "-c", str(_INI), "--rootdir", str(_INI.parent)]
     words += ["-p", "rollproof.plugin", "-p", "no:cacheprovider", "-p", "no:terminal", "-s"]
     words += ["--rollproof-target", str(target), "--rollproof-run", str(folder)]
     words += ["--rollproof-on-fail", order.on_fail]

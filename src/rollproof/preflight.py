@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rollproof.clients.application import check_spec
 from rollproof.clients.argo import ApplicationState, Argo, application_state
@@ -18,6 +18,7 @@ from rollproof.clients.http import Answer, Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
+from rollproof.core.outside import says, spelled
 from rollproof.core.plan import DEPLOYING, Plan
 from rollproof.core.target import App, Control, Target
 from rollproof.core.trials import allowed_trials
@@ -25,6 +26,7 @@ from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.trials import Skip, Trial, plan_trials
 from rollproof.planning import Found, Order, check_order, make_plan
 from rollproof.probes.views import DeploymentView, image_tag
+from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.rights import Right, is_granted, needed_rights
 from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
 from rollproof.targetfile import LoadedTarget
@@ -42,6 +44,7 @@ class Clients:
     argo: Argo
     http: Http
     repo: EnvRepo
+    ways: PodWays | None = None  # to a single pod; what preflight has found out of them, the run goes by
 
     @classmethod
     def of(cls, loaded: LoadedTarget) -> Self:
@@ -55,6 +58,7 @@ class Clients:
             argo=Argo(argo_kube, target.argocd.namespace, target.argocd.application),
             http=Http(target.app, loaded.environ, timeout_s=target.traffic.timeout_s),
             repo=EnvRepo(target.env_repo, loaded.environ),
+            ways=PodWays(kube, target.cluster.namespace, target.app.pod_port),
         )
 
     def close(self) -> None:
@@ -234,6 +238,11 @@ def _see_app(seen: Look) -> str:
     return f"{app.base_url}: version {seen.running}, database {app.database_ok}"
 
 
+def _see_pods(seen: Look) -> str:
+    target, kube = seen.target, seen.clients.kube
+    return look_at_pods(target, kube, seen.clients.ways or PodWays(kube, target.cluster.namespace, target.app.pod_port))
+
+
 def _see_control(seen: Look) -> str:
     _check_control(seen.target.control, seen.clients.http)
     return seen.target.control.url if seen.target.control else "none is named in the target file"
@@ -294,6 +303,7 @@ QUESTIONS_OF_A_TARGET = (
     Question("overlay", _see_overlay, ("Deployment", "env repo")),
     Question("push", _see_push, ("env repo",)),
     Question("app", _see_app, ("env repo",)),
+    Question("pods", _see_pods, ("Deployment", "rights to look")),
     Question("control probe", _see_control),
 )
 QUESTIONS_OF_A_DRILL = (
@@ -372,7 +382,7 @@ def check_app(app: App, http: Http, sha: str) -> None:
         raise InputError(f"{app.base_url}{app.health_path} answered 404", "see app.host and app.health_path")
     if health.status != 200:
         raise CannotJudgeError(f"{app.base_url}{app.health_path} answered {health.status}: sick before we begin")
-    version = _value(app, health, app.health_path, app.version_pointer, "version_pointer")
+    version = spelled(_value(app, health, app.health_path, app.version_pointer, "version_pointer"))
     if sha == "latest":
         message = f"the overlay's tag is 'latest', which names no version; {app.health_path} says {version}"
         raise CannotJudgeError(message, "set the git sha that the image was built from")
@@ -381,8 +391,9 @@ def check_app(app: App, http: Http, sha: str) -> None:
         raise CannotJudgeError(message, "is base_url (and host) that app, and is its deploy finished?")
     ready = _asked(app, http, app.ready_path)
     database = _value(app, ready, app.ready_path, app.database_pointer, "database_pointer")
-    if database != app.database_ok:
-        message = f"{app.base_url}{app.ready_path} says database {database!r}, not {app.database_ok!r}"
+    if not says(database, app.database_ok):
+        said = f"{app.base_url}{app.ready_path} says database {spelled(database)!r}"
+        message = f"{said}, not {app.database_ok!r}"
         raise CannotJudgeError(message, "sick before we begin; or app.database_ok names another word")
     for name in ("home_path", "slow_path", "post_path"):
         path = getattr(app, name)
@@ -432,9 +443,9 @@ def _check_answer(url: str, answer: Answer) -> None:
         raise CannotJudgeError(f"{url} answered {answer.status}: a gate in front refuses us", "see app.headers_env")
 
 
-def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> str:
+def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> Any:
     try:
-        return str(answer.field(pointer))
+        return answer.field(pointer)
     except LookupError as error:
         message = f"{app.base_url}{path} (HTTP {answer.status}): {error}"
         raise InputError(message, f"see app.{name} in the target file") from None

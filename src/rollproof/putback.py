@@ -119,8 +119,8 @@ def connect(
     """The releases of a run."""
     return Release(
         plan, kube=clients.kube, argo=clients.argo, repo=clients.repo, view=watches,
-        prover=Prover(plan.target, clients.kube, clients.http, recorder), recorder=recorder, journal=journal,
-        status=status,
+        prover=Prover(plan.target, clients.kube, clients.http, recorder, clients.ways), recorder=recorder,
+        journal=journal, status=status,
     )  # fmt: skip
 
 

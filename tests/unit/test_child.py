@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from rollproof.child import EXIT_BASE, exit_code_of, pytest_words
+from rollproof.load.code import script
 from rollproof.planning import Order
 
 
@@ -38,6 +41,21 @@ def test_without_a_verdict_nothing_is_ever_green_nor_silent(
 def test_a_verdict_that_is_cut_off_is_no_verdict(tmp_path: Path) -> None:
     (tmp_path / "verdicts.json").write_text('{"exit_code": ')
     assert exit_code_of(tmp_path, 0) == 3
+
+
+@pytest.mark.parametrize("door", ["drills", "module", "generator"])
+def test_e16_nothing_is_imported_from_the_current_directory(tmp_path: Path, door: str) -> None:
+    for name in ("kubernetes", "httpx", "numpy", "urllib3", "pydantic", "typer", "locust", "json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported from the current directory')")
+    words = {
+        "drills": [*pytest_words(Order(drills=("drift",)), [], target=Path("t"), folder=Path("f"))[:4], "--version"],
+        "module": [sys.executable, "-m", "rollproof", "--help"],
+        "generator": [sys.executable, "-P", str(script("faultserver.py")), "--help"],
+    }[door]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "imported from the current directory" not in ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_everything_that_was_ordered_reaches_the_child() -> None:

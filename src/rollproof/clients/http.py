@@ -8,7 +8,6 @@ one deadline for all of its answer, and a limit of bytes.
 from __future__ import annotations
 
 import base64
-import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,8 +17,9 @@ import urllib3
 from jsonpointer import JsonPointer, JsonPointerException
 
 from rollproof.clients.exchange import MIB, BodyError, pools_by_scheme, read_body, said, time_out
+from rollproof.core.outside import parsed, shown
 from rollproof.core.target import App
-from rollproof.errors import InputError
+from rollproof.errors import InputError, OutsideDataError
 
 _BODY_MAX = 16 * MIB
 
@@ -43,13 +43,13 @@ class Answer:
 def pointed(body: bytes, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901) of a JSON text; LookupError with the reason if there is none."""
     try:
-        document = json.loads(body)
-    except ValueError:
+        document = parsed(body, "the body")
+    except OutsideDataError:
         raise LookupError(f"the body is not JSON: {body[:80]!r}") from None
     try:
         return JsonPointer(pointer).resolve(document)
-    except JsonPointerException as error:
-        raise LookupError(f"no {pointer} in the body: {error}") from None
+    except (JsonPointerException, TypeError) as error:
+        raise LookupError(f"no {pointer} in the body: {shown(str(error))}") from None
 
 
 def request_headers(app: App, environ: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from rollproof.errors import OutsideDataError, RollproofError
 
-__all__ = ["Outside", "parsed", "shown", "timestamp_s"]
+__all__ = ["Outside", "parsed", "says", "shown", "spelled", "timestamp_s"]
 
 DEPTH_MAX = 100  # levels of nesting; what reads the data later (copies, prints) must not run out of stack
 _INTEGER_MAX = 2**63
@@ -95,6 +95,19 @@ def _without_surrogates(value: Any) -> Any:
     if isinstance(value, dict):
         return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
     return value
+
+
+def spelled(value: object) -> str:
+    """A JSON value as text: a string as it is, anything else as JSON spells it (`true`, not Python's `True`)."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def says(value: object, expected: str) -> bool:
+    """Whether an answer's value is the expected one, which a target file spells as JSON does.
+
+    `True`, `False` and `None` were asked for before rollproof knew better, and still count.
+    """
+    return spelled(value) == expected or (isinstance(value, bool | None) and str(value) == expected)
 
 
 def timestamp_s(text: str) -> float | None:

@@ -37,7 +37,7 @@ class Child:
         self.name = script.name
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
-            [sys.executable, str(script), *arguments],
+            [sys.executable, "-P", str(script), *arguments],  # -P: nothing is imported from where we happen to be
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, bufsize=1,
             umask=0o077,  # its record is in the run folder, which is for its owner only
         )  # fmt: skip

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.http import Answer, Http, pointed
-from rollproof.clients.kube import ApiError, Kube, UnreachableError
+from rollproof.clients.kube import Kube
 from rollproof.core.event import Event, Outcome, Recorder
+from rollproof.core.outside import says
 from rollproof.core.reasons import LegCause
 from rollproof.core.target import Target
+from rollproof.probes.ways import PodWays
 
 __all__ = ["NotProven", "Prover"]
 
-_POD_TIMEOUT_S = 5.0
-_FORBIDDEN = (401, 403, 405)
-_TRIES = 3  # a pod that gives no answer is asked again: silence is not a version
 _PAUSE_S = 0.2  # between two questions when the first got no answer
-_AWAY_S = 15.0  # for an API server that does not answer
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
 
 
@@ -39,12 +37,13 @@ class NotProven:
 class Prover:
     """Asks the app of one target. Nothing here waits for a rollout: it is called when there is something to prove."""
 
-    def __init__(self, target: Target, kube: Kube, http: Http, recorder: Recorder) -> None:
+    def __init__(
+        self, target: Target, kube: Kube, http: Http, recorder: Recorder, ways: PodWays | None = None
+    ) -> None:  # fmt: skip
         self._target = target
-        self._kube = kube
         self._http = http
         self._recorder = recorder
-        self._ways = ["pods/proxy", "port-forward"]  # to a single pod, the first that is allowed
+        self._ways = ways or PodWays(kube, target.cluster.namespace, target.app.pod_port)
 
     def prove(self, pods: Iterable[str], expected: str) -> NotProven | None:
         """Ask every pod and the ingress for version and database; None if the version is proven, else why not.
@@ -53,7 +52,7 @@ class Prover:
         """
         missing: NotProven | None = None
         for pod in sorted(pods):
-            if self._ways:
+            if self._ways.names:
                 missing = missing or self._prove_pod(pod, expected)
         missing = missing or self._prove_ingress(expected)
         self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
@@ -61,49 +60,21 @@ class Prover:
 
     def ask_unready(self, pod: str, expected: str) -> None:
         """What a pod that does not get ready says of itself: the same facts, and a reason rather than a proof."""
-        if self._ways:
+        if self._ways.names:
             self._prove_pod(pod, expected)
 
     def _prove_pod(self, pod: str, expected: str) -> NotProven | None:
         """Why this pod's version is not proven; None also if no way to single pods is allowed, which is recorded."""
         app = self._target.app
         subject = f"Pod/{self._target.cluster.namespace}/{pod}"
-        answer = self._ask_pod(pod, app.health_path)
-        if not self._ways:
+        answer, way = self._ways.ask(pod, app.health_path)
+        if not self._ways.names:
             data = {"reason": f"neither pods/proxy nor port-forward: {answer.error}"}
             self._recorder.record("proof", "Pods", "not-reachable", outcome=Outcome.UNKNOWN, data=data)
             return None
-        event = self._version(subject, answer, expected, self._ways[0])
-        self._database(subject, self._ask_pod(pod, app.ready_path), self._ways[0])
+        event = self._version(subject, answer, expected, way)
+        self._database(subject, *self._ways.ask(pod, app.ready_path))
         return _missing(event)
-
-    def _ask_pod(self, pod: str, path: str) -> Answer:
-        """One answer by the first way that is allowed; ways that are forbidden are not tried again."""
-        cluster, app = self._target.cluster, self._target.app
-        answer = Answer(status=None, error="not asked")
-        away_until_s, tries, away = time.monotonic() + _AWAY_S, 0, False
-        while tries < _TRIES and self._ways:
-            if tries or away:
-                time.sleep(_PAUSE_S)
-            tries += 1
-            while self._ways:
-                ask = self._kube.pod_proxy if self._ways[0] == "pods/proxy" else self._kube.pod_forward
-                try:
-                    status, body = ask(cluster.namespace, pod, app.pod_port, path, timeout_s=_POD_TIMEOUT_S)
-                    answer = Answer(status=status, body=body)
-                except UnreachableError as error:
-                    answer = Answer(status=None, error=str(error))
-                    away = True  # an API server that is away is no silence of the pod
-                    tries -= time.monotonic() < away_until_s
-                except ApiError as error:
-                    answer = Answer(status=None, error=str(error))
-                    if error.status in _FORBIDDEN:
-                        self._ways.pop(0)
-                        continue
-                break  # 404: the pod went; 502 and 503: it does not answer
-            if answer.status == 200:
-                break
-        return answer
 
     def _prove_ingress(self, expected: str) -> NotProven | None:
         """`proof_count` right answers in a row over new connections; the first wrong one ends it."""
@@ -135,7 +106,7 @@ class Prover:
         return self._record(subject, "database", value, app.database_ok, data)
 
     def _record(self, subject: str, what: str, value: Any, expected: str, data: Mapping[str, Any]) -> Event:
-        outcome = Outcome.UNKNOWN if value is None else Outcome.OK if str(value) == expected else Outcome.FAIL
+        outcome = Outcome.UNKNOWN if value is None else Outcome.OK if says(value, expected) else Outcome.FAIL
         return self._recorder.record("proof", subject, what, outcome=outcome, data=data)
 
 

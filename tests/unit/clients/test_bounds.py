@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hostile import HOSTILE, answers, hostile, kubeconfig_of, says
 
+from load.answer import BODY_KEPT, plain
 from rollproof.clients.exchange import BodyError, bounded, decoded
 from rollproof.clients.http import Http, request
 from rollproof.clients.kube import (
@@ -135,6 +136,7 @@ def test_a11_an_answer_that_is_encoded_all_the_same_is_read(name: str, tmp_path:
     header = f"Content-Encoding: {name.split(' ', maxsplit=1)[0]}"
     with hostile(answers(ENCODED[name], header)) as url:
         assert Http(App(base_url=url), {}).get("/health").field("/version") == "abc"
+        assert plain(ENCODED[name]) == BODY, "the load reads it alike"
         assert Kube("fake", kubeconfig_of(url, tmp_path)).request("GET", "/version") == {"version": "abc"}
 
 
@@ -158,6 +160,22 @@ def test_a11_identity_is_asked_for(tmp_path: Path) -> None:
     sent = [one for one in asked if one.startswith(b"GET ")]
     assert len(sent) == 2
     assert all(b"Accept-Encoding: identity" in one for one in sent)
+
+
+def test_a11_the_load_reads_no_more_than_it_keeps_and_nothing_else() -> None:
+    assert len(plain(gzip.compress(bytes(10 * BODY_KEPT)))) == BODY_KEPT
+    assert plain(b"") == b""
+    with pytest.raises(ValueError, match="neither"):
+        plain(b"<html>")
+
+
+def test_a11_the_load_asks_for_identity() -> None:
+    from load.client import request_parts
+    from load.lanes import Lane, Settings
+
+    lane = Lane(name="get", url="http://127.0.0.1/health", share=1)
+    head, _ = request_parts(lane, Settings(lanes=(lane,), rate_per_s=1, timeout_s=1, max_duration_s=1, record=""))
+    assert b"\r\nAccept-Encoding: identity\r\n" in head
 
 
 def test_a_body_is_limited_before_and_after_decoding() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import story
@@ -18,6 +20,7 @@ from rollproof.core.reasons import LegCause
 from rollproof.core.target import ReleaseSettings
 from rollproof.probes import proof
 from rollproof.probes.proof import Prover
+from rollproof.probes.ways import PodWays
 
 NEW = "bbbbbbb"
 PODS = ("web-1", "web-2")
@@ -136,6 +139,47 @@ def test_without_pods_proxy_a_port_forward(
     assert prove() == ""
     assert told(recorder)[:2] == [(pod, "port-forward", Outcome.OK) for pod in PODS]
     assert api.refused == 1, "what is forbidden is not tried again"
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_e4_pods_proxy_that_is_granted_and_cannot_dial_pods(
+    prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """The API server's own 5xx is no answer of the pod: the other way is tried, and remembered."""
+    api.refusing["/proxy/"] = status
+    monkeypatch.setattr(Kube, "pod_forward", lambda *_, **__: (200, healthy().encode()))
+    assert prove() == ""
+    assert told(recorder)[:2] == [(pod, "port-forward", Outcome.OK) for pod in PODS]
+    assert api.refused == 1, "the way that worked is tried first from then on"
+
+
+def test_e4_each_way_is_tried_before_a_run_and_what_works_comes_first(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.refusing["/proxy/"] = 503
+    monkeypatch.setattr(Kube, "pod_forward", lambda *_, **__: (200, healthy().encode()))
+    ways = PodWays(kube, "shop", 8080)
+    found = ways.look(PODS, "/health")
+    assert [count for count, _ in found.values()] == [0, len(PODS)]
+    assert "503" in found["pods/proxy"][1]
+    assert ways.names == ["port-forward", "pods/proxy"]
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted", "good"),
+    [
+        ({"database": True}, "true", True), ({"database": True}, "True", True), ({"database": False}, "true", False),
+        ({"database": "true"}, "true", True), ({"database": 1}, "1", True), ({"database": None}, "null", False),
+        ({"database": {"ok": True}}, '{"ok": true}', True), ({"database": "True"}, "true", False),
+    ],
+)  # fmt: skip
+def test_e10_an_answer_is_compared_as_json_spells_it(
+    kube: Kube, api: FakeApi, recorder: ListRecorder, body: dict[str, Any], wanted: str, good: bool
+) -> None:
+    target = story.target(app=replace(story.target().app, database_ok=wanted))
+    api.proxied = lambda _, path: (200, json.dumps(body) if path == "/ready" else healthy())
+    Prover(target, kube, Ingress(), recorder).prove(["web-1"], NEW)  # type: ignore[arg-type]
+    assert (told(recorder, "database")[0][2] is Outcome.OK) is good
 
 
 def test_with_neither_the_ingress_alone_and_that_is_on_record(
