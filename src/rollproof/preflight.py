@@ -201,6 +201,7 @@ def _see_env_repo(seen: Look) -> str:
     seen.head, seen.tag = repo.head(), repo.tag()
     seen.image = repo.image()
     if seen.pushes:
+        repo.check_overrides(seen.target.argocd.application)
         repo.rehearse()  # an entry that cannot be changed is no matter of a moment: it is refused as what it is
     return f"{wanted.branch} at {seen.head[:10]}: {wanted.image}:{seen.tag} in {wanted.overlay}"
 

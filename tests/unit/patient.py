@@ -118,6 +118,9 @@ class FakeRepo:
     def image(self) -> str:
         return story.target().env_repo.image
 
+    def check_overrides(self, application: str) -> None:
+        pass
+
     def rehearse(self, sha: str = "rehearsal") -> Commit:
         return Commit(REVISION, REVISION, "overlays/dev/kustomization.yaml", f"newTag: {sha}", line_number=3)
 

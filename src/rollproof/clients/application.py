@@ -7,17 +7,15 @@ several sources, a tag that the Application itself overrides.
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from rollproof.clients.overlay import is_override
 from rollproof.core.outside import Outside
 from rollproof.core.target import Target
 from rollproof.errors import InputError
 
 __all__ = ["check_spec", "same_folder"]
-
-_ENTRY = re.compile(r"(?P<name>[^=:@]+(?::\d+/[^=:@]+)?)(?:=.*|:.*|@.*)?")  # name, name=new:tag, name:tag, name@digest
 
 
 def same_folder(one: str, other: str) -> bool:
@@ -85,9 +83,7 @@ def _check_place(target: Target, source: Outside, name: str) -> None:
 
 
 def _check_overrides(target: Target, source: Outside, name: str) -> None:
-    image = target.env_repo.image
     for entry in source.child("kustomize").texts("images"):
-        found = _ENTRY.fullmatch(entry)
-        if found and found["name"] == image:
+        if is_override(entry, target.env_repo.image):
             message = f"{name} sets the image itself (spec.source.kustomize.images: {entry!r})"
             raise InputError(f"{message}, so that a tag in the overlay changes nothing", "take that override out")

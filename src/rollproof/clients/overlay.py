@@ -17,7 +17,7 @@ import yaml
 
 from rollproof.errors import InputError
 
-__all__ = ["SIZE_MAX", "ImageEntry", "decoded", "find_entry", "is_text", "with_tag"]
+__all__ = ["SIZE_MAX", "ImageEntry", "decoded", "find_entry", "is_override", "is_text", "overriding", "with_tag"]
 
 SIZE_MAX = 512 * 1024  # bytes of a kustomization
 _DEPTH_MAX = 64
@@ -27,6 +27,8 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity"})
 # What begins like a number and has nothing but what numbers, dates and times have, in YAML 1.1, 1.2 or JSON.
 _NUMBER_LIKE = re.compile(r"[0-9.+-][0-9._:+tz-]*|[0-9.+-][0-9_.]*e[0-9_.+-]*|[+-]?0[xbo].*")
+# of Argo CD: name, name:tag, name@digest, name=new:tag; a name may have the port of its registry
+_OVERRIDE = re.compile(r"(?P<name>[^=:@]+(?::\d+/[^=:@]+)?)(?:[=:@].*)?")
 _STYLE_HINT = "write it as one plain or quoted value on the line of its key: `newTag: <tag>`"
 
 
@@ -112,6 +114,20 @@ def with_tag(path: str, text: str, image: str, tag: str) -> str:
     if (after.tag, after.is_text) != (tag, True) or _differing(path, text, changed) != 1:
         raise InputError(f"{where}: {_line(text, entry)}", _STYLE_HINT)  # read back, and it is not what was meant
     return changed
+
+
+def is_override(entry: str, image: str) -> bool:
+    """Whether an entry of Argo CD's own `kustomize.images` is about this image, so that it outranks the overlay."""
+    found = _OVERRIDE.fullmatch(entry)
+    return found is not None and found["name"] == image
+
+
+def overriding(path: str, text: str, image: str) -> str:
+    """The entry with which an `.argocd-source.yaml` sets the image itself; "" if there is none."""
+    kustomize = _value(_document(path, text), "kustomize", path)
+    images = _value(kustomize, "images", path) if kustomize is not None and kustomize.real.kind == "map" else None
+    items = images.real.items if images is not None and images.real.kind == "list" else []
+    return next((entry for item in items if is_override(entry := _text(item), image)), "")
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import tenacity
 
 from rollproof.clients.git import Done, Git, GitError, GitTimeoutError, visible
 from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push, hint_of
-from rollproof.clients.overlay import SIZE_MAX, ImageEntry, decoded, find_entry, with_tag
+from rollproof.clients.overlay import SIZE_MAX, ImageEntry, decoded, find_entry, overriding, with_tag
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import CannotJudgeError, InputError
 
@@ -142,6 +142,18 @@ class EnvRepo:
         """
         self._fetch_once()
         return self._with_tag(self._overlay(self._remote), sha or _STAND_IN, message="a rehearsal: never pushed")
+
+    def check_overrides(self, application: str) -> None:
+        """InputError if a file beside the overlay makes Argo CD set the image itself: then our tag changes nothing.
+
+        Argo CD's "Parameter Overrides, Store Overrides In Git"; Argo CD Image Updater writes such files.
+        """
+        for name in (".argocd-source.yaml", f".argocd-source-{application}.yaml"):
+            file = self._first(self._remote, [name])
+            entry = overriding(file.path, file.text, self._target.image) if file is not None else ""
+            if file is not None and entry:
+                message = f"{file.path} sets the image itself ({visible(entry)}), so that a tag in the overlay changes"
+                raise InputError(f"{message} nothing", "take that entry out; does Argo CD Image Updater write it?")
 
     def may_push(self) -> None:
         """Push a rehearsal's commit as far as it goes without changing anything. PushRefusedError if there is no right.
@@ -270,13 +282,19 @@ class EnvRepo:
 
     def _overlay(self, revision: str) -> _File:
         """The overlay's kustomization at a revision: a regular file, not too long."""
-        folder = posixpath.normpath(self._target.overlay.strip("/") or ".")
-        paths = [posixpath.normpath(posixpath.join(folder, name)) for name in _NAMES]
+        found = self._first(revision, _NAMES)
+        if found is None:
+            raise self._no_overlay(revision)
+        return found
+
+    def _first(self, revision: str, names: Sequence[str]) -> _File | None:
+        """The first of these files that is in the overlay's folder."""
+        paths = [posixpath.normpath(posixpath.join(self._overlay_path, name)) for name in names]
         listed = self._git.text("ls-tree", "-z", "-l", "--full-tree", revision, "--", *paths).rstrip("\0")
         found = {path: facts.split() for facts, _, path in (line.partition("\t") for line in listed.split("\0"))}
         path = next((path for path in paths if path in found), "")
         if not path:
-            raise self._no_overlay(revision, folder)
+            return None
         mode, _, blob, size = found[path]
         if mode not in _FILES:
             message = f"{path} in branch {self._target.branch!r} is {_KINDS.get(mode, 'no file')} and no regular file"
@@ -288,16 +306,20 @@ class EnvRepo:
             raise InputError(message, "is env_repo.overlay the right folder?")
         return _File(path, mode, decoded(path, self._git.data("cat-file", "blob", blob)))
 
-    def _no_overlay(self, revision: str, folder: str) -> InputError:
+    @property
+    def _overlay_path(self) -> str:
+        return posixpath.normpath(self._target.overlay.strip("/") or ".")
+
+    def _no_overlay(self, revision: str) -> InputError:
         message = f"{self._target.overlay} has no kustomization.yaml in branch {self._target.branch!r}"
-        parts = folder.split("/")
+        parts = self._overlay_path.split("/")
         for number in range(1, len(parts) + 1):
             place = "/".join(parts[:number])
             mode = self._git.text("ls-tree", "--full-tree", revision, "--", place).partition(" ")[0]
             if mode and mode != "040000":
                 what = _KINDS.get(mode, "a file")
                 return InputError(f"{message}: {place} is {what}", "env_repo.overlay must name the real folder")
-            if not mode and folder != ".":
+            if not mode and self._overlay_path != ".":
                 return InputError(
                     f"{message}: there is no {place}", "env_repo.overlay is the folder of the Kustomize overlay"
                 )

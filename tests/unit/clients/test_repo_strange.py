@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from envserver import OVERLAY, Server, git, release
+from envserver import IMAGE, OVERLAY, Server, git, release
 
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.target import EnvRepo as EnvRepoTarget
@@ -136,6 +136,19 @@ def test_d4_a_file_that_nobody_means_is_refused_before_it_is_parsed(server: Serv
     server.commit(text)
     with EnvRepo(server.target(), {}) as repo, pytest.raises(InputError, match=said):
         repo.tag()
+
+
+@pytest.mark.parametrize("name", [".argocd-source.yaml", ".argocd-source-shop.yaml"])
+def test_a9_an_override_in_git_is_refused_because_it_decides_what_runs(server: Server, name: str) -> None:
+    server.commit("kustomize:\n  images:\n  - other:1\n", f"overlays/dev/{name}")
+    with EnvRepo(server.target(), {}) as repo:
+        repo.head()
+        repo.check_overrides("shop")
+        server.commit(f"kustomize:\n  images:\n  - {IMAGE}:abc\n", f"overlays/dev/{name}")
+        repo.head()
+        repo.check_overrides("shop-prod") if "shop" in name else None
+        with pytest.raises(InputError, match=r"sets the image itself .*so that a tag in the overlay changes nothing"):
+            repo.check_overrides("shop")
 
 
 @pytest.mark.parametrize("overlay", [".", "./", "./.", ""])
