@@ -116,8 +116,11 @@ def runs(release: str) -> Edit:
 
 
 def pinned_by_a_second_entry(text: str, releases: Mapping[str, str]) -> str:
-    """A second entry for the same image wins, so that the tag that a pipeline writes changes nothing."""
-    return f'{text.rstrip()}\n  - name: {IMAGE}\n    newTag: "{releases["first"]}"\n'
+    """A second entry for the same image wins, so that the tag that a pipeline writes changes nothing.
+
+    Its name is a pattern that fits (kustomize's IsImageMatched): the same name twice is refused before anything.
+    """
+    return f'{text.rstrip()}\n  - name: {IMAGE[:-1]}[{IMAGE[-1]}]\n    newTag: "{releases["first"]}"\n'
 
 
 def deployment(*operations: dict[str, Any]) -> Edit:

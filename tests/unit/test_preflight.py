@@ -75,7 +75,7 @@ class TestTheCommit:
         ("entry", "said"),
         [
             pytest.param(f"  newTag: {story.OLD}\n  digest: sha256:1\n", "the digest decides", id="a9"),
-            pytest.param(f"  newTag: &t {story.OLD}\n", "cannot be changed to .* safely", id="e14"),
+            pytest.param(f"  newTag: &t {story.OLD}\n", "cannot be changed safely", id="e14"),
             pytest.param(f"  newTag: [{story.OLD}]\n", "newTag is a list", id="d5"),
             pytest.param("  digest: sha256:1\n", "only a digest", id="a9-only"),
         ],

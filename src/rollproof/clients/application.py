@@ -54,8 +54,9 @@ def _check_namespace(target: Target, whole: Outside, namespace: str, name: str) 
     wanted = ("Deployment", cluster.namespace, cluster.deployment)
     owned = whole.child("status").objects("resources")
     if wanted not in {(one.text("kind"), one.text("namespace"), one.text("name")) for one in owned}:
-        message = f"{name} names no namespace, and Deployment {cluster.namespace}/{cluster.deployment} is not among its"
-        raise InputError(f"{message} {len(owned)} resources", "see [cluster] and [argocd] in the target file")
+        where = f"Deployment {cluster.namespace}/{cluster.deployment}"
+        message = f"{name} names no destination namespace, and {where} is not among its {len(owned)} resources"
+        raise InputError(message, "see [cluster] and [argocd] in the target file")
 
 
 def _check_kind(spec: Outside, name: str) -> None:
@@ -74,7 +75,7 @@ def _check_kind(spec: Outside, name: str) -> None:
 def _check_place(target: Target, source: Outside, name: str) -> None:
     wanted, path = target.env_repo, source.text("path")
     if not same_folder(path, wanted.overlay):
-        message = f"{name} follows the folder {path!r}, but env_repo.overlay is {wanted.overlay!r}"
+        message = f"{name} follows {path!r}, but env_repo.overlay is {wanted.overlay!r}"
         raise InputError(message, "see [env_repo] in the target file")
     revision = source.text("targetRevision") or "HEAD"
     if revision not in {wanted.branch, "HEAD", f"refs/heads/{wanted.branch}"}:

@@ -37,6 +37,7 @@ _KEPT = (  # what tells how to get there, and nothing of what to do there; docs/
     "GIT_PROXY_COMMAND", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "SSL_CERT_FILE",
     "SSL_CERT_DIR", "NIX_SSL_CERT_FILE",
 )  # fmt: skip
+_NO_NEWS = ("hint:", "error: failed to push some refs")
 _SCHEMES = ("http", "https", "ssh", "git", "file")
 _SCP_LIKE = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9_][\w.-]*:[^-].*")
 _OUTPUT_MAX = 4 * 1024 * 1024  # bytes of each of stdout and stderr; all that we ask for is far smaller
@@ -179,7 +180,7 @@ class Git:
 
     def _said(self, err: bytes, code: int) -> str:
         lines = [line.strip() for line in err.decode(errors="replace").splitlines()]
-        text = " / ".join([line for line in lines if line and not line.startswith("hint:")][-4:])
+        text = " / ".join([line for line in lines if line and not line.startswith(_NO_NEWS)][-4:])
         return visible(SECRETS.told(text)) or f"exit {code}"
 
 

@@ -88,10 +88,10 @@ def find_entry(path: str, text: str, image: str) -> ImageEntry:
     tag = _value(found[0], "newTag", path) if found else None
     if tag is None or _is_null(tag):
         names = ", ".join(_text(_value(entry, "name", path)) or "?" for entry in entries) or "none"
-        pinned = (
-            f"; its entry has only a digest (line {found[0].line + 1})" if found and _has(found[0], "digest") else ""
-        )
-        message = f"{path} has no image {image!r} with a newTag (there: {names}){pinned}"
+        if found and _has(found[0], "digest"):
+            message = f"{path}: line {found[0].line + 1}: the entry {image!r} has only a digest, and no newTag"
+            raise InputError(message, "rollproof sets tags: give the entry a newTag, and take the digest out")
+        message = f"{path} has no image {image!r} with a newTag (there: {names})"
         raise InputError(message, "env_repo.image is the `name:` of the entry under `images:`")
     return _entry(path, text, found[0], tag)
 
@@ -103,9 +103,11 @@ def with_tag(path: str, text: str, image: str, tag: str) -> str:
     """
     entry = find_entry(path, text, image)
     if entry.digest:
-        message = f"{path}: the entry {image!r} has a digest beside its newTag: the digest decides which image runs"
-        raise InputError(message, "a new tag would change nothing: remove `digest:` from the entry")
-    where = f"{path}: line {entry.line + 1} cannot be changed to {tag!r} safely"
+        where = f"{path}: line {entry.line + 1}: the entry {image!r}"
+        hint = 'take `digest:` out of it, or have the pipeline deploy that sets both: release.mode = "observe"'
+        message = f"{where} has a digest beside its newTag: the digest decides which image runs, whatever the tag says"
+        raise InputError(message, hint)
+    where = f"{path}: line {entry.line + 1} cannot be changed safely"
     if entry.quote is None:
         raise InputError(f"{where}: {_line(text, entry)}", f"{entry.why}: {_STYLE_HINT}")
     quote = entry.quote or ("" if is_text(tag) else '"')
@@ -157,7 +159,11 @@ def _events(path: str, text: str) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        where = f"{path} is not YAML" + (f": line {mark.line + 1}" if mark is not None else "")
+        raise InputError(
+            f"{where}: {' '.join(str(problem).split())[:200]}", "Kustomize cannot read it either"
+        ) from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply") from None
 

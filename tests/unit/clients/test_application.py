@@ -55,7 +55,9 @@ def test_e1_the_root(path: str | None, overlay: str) -> None:
 def test_e3_a_destination_without_a_namespace(destination: Any) -> None:
     check(application(destination=destination))
     for resources in ([], None, RESOURCES[:1], [{**RESOURCES[1], "namespace": "other"}]):
-        with pytest.raises(InputError, match="names no namespace, and Deployment shop/web is not among its"):
+        with pytest.raises(
+            InputError, match="names no destination namespace, and Deployment shop/web is not among its"
+        ):
             check(application(destination=destination, status={"resources": resources}))
 
 
@@ -71,7 +73,7 @@ def test_e3_a_destination_without_a_namespace(destination: Any) -> None:
         ({"source": overriding("ghcr.io/shop/web:abc")}, "sets the image itself"),
         ({"source": overriding("other", "ghcr.io/shop/web=x:abc")}, "sets the image itself"),
         ({"source": overriding("ghcr.io/shop/web@sha256:1")}, "sets the image itself"),
-        ({"source": {"path": "overlays/prod"}}, "follows the folder 'overlays/prod'"),
+        ({"source": {"path": "overlays/prod"}}, "follows 'overlays/prod'"),
         ({"source": {"path": "overlays/dev", "targetRevision": "v1"}}, "follows revision 'v1'"),
         ({"project": "other"}, "belongs to project 'other'"),
         ({"project": None}, "belongs to project ''"),

@@ -105,7 +105,7 @@ def test_e14_all_else_stays_as_it_is(before: str, after: str) -> None:
     ],
 )
 def test_e14_what_cannot_be_changed_in_place_is_refused_with_the_true_reason(before: str, reason: str) -> None:
-    with pytest.raises(InputError, match=r"line \d cannot be changed to 'bbb' safely") as caught:
+    with pytest.raises(InputError, match=r"line \d cannot be changed safely") as caught:
         with_tag(PATH, before, IMAGE, "bbb")
     assert reason in caught.value.hint
     assert "block style" not in caught.value.hint
