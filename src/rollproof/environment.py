@@ -17,11 +17,12 @@ from rollproof.preflight import Clients
 
 __all__ = ["clock_pair", "gather"]
 
+_PODS_MAX = 2000
 _PACKAGES = ("rollproof", "kubernetes", "urllib3", "locust", "numpy", "pytest")
 
 
-def gather(clients: Clients) -> dict[str, Any]:
-    """environment.json."""
+def gather(clients: Clients, namespace: str = "") -> dict[str, Any]:
+    """environment.json; `namespace` is the app's."""
     return {
         "packages": {name: _version(name) for name in _PACKAGES},
         "host": {
@@ -35,7 +36,18 @@ def gather(clients: Clients) -> dict[str, Any]:
         "clock": clock_pair(),
         "kubernetes": _or_unknown(clients.kube.version),
         "argocd": _or_unknown(lambda: asdict(clients.argo.settings())),
+        "pods_ended": _or_unknown(lambda: _ended(clients, namespace)) if namespace else [],
     }
+
+
+def _ended(clients: Clients, namespace: str) -> list[str]:
+    """Pods of that namespace that have ended and were left lying (evicted): they answer nobody, and do not count."""
+    told = []
+    for pod in clients.kube.list("Pod", namespace)["items"][:_PODS_MAX]:
+        status = pod.get("status") or {}
+        if status.get("phase") in ("Succeeded", "Failed"):
+            told.append(f"{pod['metadata']['name']}: {status['phase']} {status.get('reason') or ''}".strip())
+    return told
 
 
 def clock_pair() -> dict[str, float]:

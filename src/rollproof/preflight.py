@@ -18,14 +18,14 @@ from rollproof.clients.http import Answer, Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
-from rollproof.core.outside import says, spelled
+from rollproof.core.outside import Outside, says, spelled
 from rollproof.core.plan import DEPLOYING, Plan
 from rollproof.core.target import App, Control, Target
 from rollproof.core.trials import allowed_trials
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.trials import Skip, Trial, plan_trials
 from rollproof.planning import Found, Order, check_order, make_plan
-from rollproof.probes.views import DeploymentView, image_tag
+from rollproof.probes.views import DeploymentView, app_container, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.rights import Right, is_granted, needed_rights
 from rollproof.safety import RunLock, check_load_fence, check_namespace_fence
@@ -329,10 +329,11 @@ def check_deployment(target: Target, kube: Kube) -> DeploymentView:
     containers = [str(one["name"]) for one in found["spec"]["template"]["spec"]["containers"]]
     if cluster.container and cluster.container not in containers:
         raise InputError(f"Deployment {cluster.deployment!r} has no container {cluster.container!r}, only {containers}")
-    if not cluster.container and len(containers) > 1:
+    template = Outside.of(found["spec"]["template"]["spec"], f"the pod template of Deployment {cluster.deployment!r}")
+    if not app_container(template, cluster.container, target.env_repo.image).text("name"):
         message = f"the pods of {cluster.deployment!r} have several containers: {', '.join(containers)}"
         raise InputError(message, "say which is the app: cluster.container")
-    view = DeploymentView.of(found, cluster.container)
+    view = DeploymentView.of(found, cluster.container, target.env_repo.image)
     if view.paused:
         raise CannotJudgeError(f"Deployment {cluster.deployment!r} is paused: no rollout would happen", "resume it")
     if not view.spec_replicas:

@@ -87,7 +87,7 @@ class Session:
         self.status("preflight")
         self._clients = Clients.of(self.loaded)
         self.plan = look(self._order, target, self._clients, run_id=self._path.name)
-        environment = gather(self._clients) | {"target_file": noted(self._target_path)}
+        environment = gather(self._clients, target.cluster.namespace) | {"target_file": noted(self._target_path)}
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow
         )

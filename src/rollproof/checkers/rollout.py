@@ -7,9 +7,11 @@ belongs to the new template.
 
 from __future__ import annotations
 
+from rollproof.checkers import others
 from rollproof.checkers.act import Act, find_act
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
 from rollproof.core.verdict import Result, Verdict
 
 __all__ = ["check"]
@@ -51,10 +53,14 @@ def check(facts: Facts) -> Verdict:
 
 
 def _deleted(facts: Facts, act: Act) -> dict[str, Event]:
-    """Deletion events of old pods that arrived after the start, by uid."""
-    deleted = facts.find(source="watch", subject="Pod/", what="deleted")
-    old = set(act.old_uids)
-    return {uid: e for e in deleted if (uid := str(e.data.get("uid"))) in old and e.end_s >= act.started.start_s}
+    """By uid: the event of each old pod's deletion after the start, else of its end (evicted, and left lying)."""
+    old, gone = set(act.old_uids), dict[str, Event]()
+    for event in facts.find(source="watch", subject="Pod/"):
+        uid, data = str(event.data.get("uid")), event.data
+        ended = data.get("phase") in ("Succeeded", "Failed") and not data.get("terminating")
+        if uid in old and event.end_s >= act.started.start_s and (event.what == "deleted" or ended):
+            gone[uid] = event
+    return gone
 
 
 def _new_pods(facts: Facts, act: Act) -> set[str]:
@@ -65,6 +71,7 @@ def _new_pods(facts: Facts, act: Act) -> set[str]:
         for event in facts.find(source="watch", subject="Pod/")
         if event.start_s >= act.started.start_s
         and event.data.get("ready")
+        and is_member(event.data)
         and (uid := str(event.data.get("uid"))) not in old
     }
 
@@ -72,7 +79,8 @@ def _new_pods(facts: Facts, act: Act) -> set[str]:
 def _verdict(
     facts: Facts, result: Result, why: str, evidence: tuple[Event, ...] = (), **numbers: float | int
 ) -> Verdict:
-    cluster = facts.plan.target.cluster
+    cluster, act = facts.plan.target.cluster, find_act(facts)
+    since_s = act.started.start_s if act is not None else 0.0
     return Verdict(
         checker="rollout",
         subject=f"Deployment/{cluster.namespace}/{cluster.deployment}",
@@ -80,4 +88,5 @@ def _verdict(
         why=why,
         numbers=numbers,
         evidence=tuple(event.seq for event in evidence),
+        findings=others.finding(facts, others.others(facts, since_s=since_s)),
     )

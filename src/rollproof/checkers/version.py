@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rollproof.checkers.act import Act, find_act
+from rollproof.checkers.others import finding, others
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["check"]
@@ -42,7 +44,8 @@ def check(facts: Facts) -> Verdict:
     stray = _stray_answers(facts, act)
     numbers.update({"load_answers_of_a_third_sha": stray.third, "load_answers_of_the_old_sha_after_proof": stray.late})
     if stray.third or stray.late:
-        return Verdict("version", subject, Result.FAIL, stray.why, numbers=numbers, evidence=evidence)
+        also = finding(facts, others(facts, since_s=act.started.start_s))
+        return Verdict("version", subject, Result.FAIL, stray.why, numbers=numbers, evidence=evidence, findings=also)
     return _enough(facts, act, proofs, subject, numbers, evidence)
 
 
@@ -88,12 +91,16 @@ def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
     for event in facts.find(source="watch", subject="Pod/"):
         if event.what == "deleted":
             ids.pop(event.subject, None)
-        elif str(event.data.get("image", "")).endswith(f":{act.to_sha}") and event.data.get("image_id"):
+        elif is_member(event.data) and _runs(event, act.to_sha) and event.data.get("image_id"):
             ids[event.subject] = str(event.data["image_id"])
     if len(set(ids.values())) < 2:
         return ()
     text = f"{len(ids)} pods run {act.to_sha} from {len(set(ids.values()))} different images"
     return (Finding("MIXED_IMAGES", text, "is the tag mutable, or do the nodes have several platforms?"),)
+
+
+def _runs(event: Event, sha: str) -> bool:
+    return str(event.data.get("image", "")).partition("@")[0].endswith(f":{sha}")
 
 
 def _last_in_a_row(answers: list[Event]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rollproof.core.reasons import Found
 
-__all__ = ["found_at_the_end", "own_deed_seen", "was_kept"]
+__all__ = ["found_at_the_end", "is_member", "own_deed_seen", "was_kept"]
 
 _KEPT = "kept: "  # until run folders of November 2026 an entry that stays on purpose said so in its reason only
 
@@ -30,3 +30,8 @@ def found_at_the_end(end: Mapping[str, Any]) -> Found:
     """Of `not-healed` and `stayed`: the field when it was read once more. Once not read, but taken to be still ours."""
     said = str(end.get("found", Found.OURS))
     return Found(said) if said in set(Found) else Found.UNREAD
+
+
+def is_member(pod: Mapping[str, Any]) -> bool:
+    """Of a pod's watch event: is it the Deployment's? Once told by its labels, by which the watch had chosen it."""
+    return pod.get("member", True) is not False

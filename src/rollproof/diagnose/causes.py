@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.checkers.others import finding, others
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding
 from rollproof.diagnose.moments import Burst, PodLife, bursts, fewest_endpoints, pod_lives
@@ -83,6 +84,13 @@ def _no_endpoint(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | 
             "at least 2 replicas and maxUnavailable 0, so that one pod may always be missing",
         )
     return None
+
+
+def _others_in_service(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | None:
+    """A pod of somebody else took part in the traffic; not if the bad answers name the app's own pods."""
+    found = others(facts, since_s=burst.start_s - _SLACK_S, until_s=burst.end_s + _SLACK_S)
+    named = burst.named()
+    return next(iter(finding(facts, [one for one in found if not named or one.pod in named])), None)
 
 
 def _readiness_lies(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
@@ -256,6 +264,7 @@ _RULES: tuple[Callable[[Facts, Burst, Sequence[PodLife]], Finding | None], ...] 
     _generator_stall,
     _control_suffered,
     _no_endpoint,
+    _others_in_service,
     _way_in,
     _readiness_lies,
     _in_flight_cut,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
 from rollproof.core.outcomes import Kind, kinds, was_silence
 from rollproof.core.requests import RequestLog
 
@@ -99,9 +100,11 @@ class PodLife:
 
 
 def pod_lives(facts: Facts) -> list[PodLife]:
-    """The lives of all pods, in order of appearance."""
+    """The lives of all pods of the Deployment, in order of appearance."""
     grouped: dict[str, list[Event]] = {}
     for event in facts.find(source="watch", subject="Pod/"):
+        if not is_member(event.data):
+            continue
         grouped.setdefault(str(event.data.get("uid", event.subject)), []).append(event)
     slices = _ready_addresses(facts)
     return [_life(events, slices) for events in grouped.values()]

@@ -31,7 +31,7 @@ class Scene:
         newest = self.application.newest()
         return application_state(newest.item) if newest else ApplicationState()
 
-    def rollout(self, container: str) -> DeploymentView | None:
+    def rollout(self, container: str = "") -> DeploymentView | None:
         """The Deployment as last seen, or None while it does not exist."""
         newest = self.deployment.newest()
         gone = newest is None or newest.change == "DELETED"

@@ -13,12 +13,13 @@ from typing import Any
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.outside import Outside
 from rollproof.core.plan import Touch
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, is_fenced
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.objects import declared, field_name, read_field
-from rollproof.probes.views import image_tag
+from rollproof.probes.views import app_container, image_tag
 
 __all__ = ["Skip", "Trial", "plan_trial", "plan_trials"]
 
@@ -167,12 +168,13 @@ class _Look:
             raise _NotHereError(reason) from None
 
     def container(self, deployment: Object) -> Object:
-        containers = deployment["spec"]["template"]["spec"]["containers"]
-        wanted = self.target.cluster.container
-        for container in containers:
-            if not wanted or container["name"] == wanted:
+        wanted, image = self.target.cluster.container, self.target.env_repo.image
+        spec = deployment["spec"]["template"]["spec"]
+        name = app_container(Outside.of(spec, "the Deployment's pod template"), wanted, image).text("name")
+        for container in spec["containers"]:
+            if name and container["name"] == name:
                 return dict(container)
-        raise _NotHereError(f"the Deployment has no container named {wanted!r}")
+        raise _NotHereError(f"the Deployment has no container {wanted or f'with image {image}'!r}, or several")
 
 
 def _trial(name: str, item: Object, path: tuple[str, ...] = (), value: Any = None) -> Trial:

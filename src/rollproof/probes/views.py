@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from rollproof.clients.kube import Object
 from rollproof.core.outside import Outside, shown
 
-__all__ = ["DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "image_tag", "label_selector"]
+__all__ = [
+    "DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "app_container", "image_name", "image_tag",
+    "label_selector",
+]  # fmt: skip
 
+_ENDED = ("Succeeded", "Failed")  # phases that a pod never leaves; an evicted pod is Failed
 
 _REVISION = "deployment.kubernetes.io/revision"
 
@@ -43,19 +47,40 @@ def _seen(kind: str, item: Object) -> Outside:
     return Outside.of(item, f"{kind} {shown(whole.child('metadata').text('name'))} of the API")
 
 
-def _container(spec: Outside, name: str) -> Outside:
-    chosen = [container for container in spec.objects("containers") if not name or container.text("name") == name]
-    return chosen[0] if chosen else Outside.of({}, spec.who)
+def image_name(image: str) -> str:
+    """An image reference without tag and digest: "ghcr.io/shop/web:abc" -> "ghcr.io/shop/web"."""
+    name, tag = image.split("@", 1)[0], image_tag(image)
+    return name.removesuffix(f":{tag}") if tag else name
 
 
-def _owner(metadata: Outside, kind: str) -> str:
+def app_container(spec: Outside, name: str = "", image: str = "") -> Outside:
+    """The app's container in a pod's spec: the one of that name, else the only one with that image, else the only one.
+
+    Empty if that is ambiguous. Never by its place: sidecars stand before and behind it, and what is injected into pods
+    is in no template.
+    """
+    containers = spec.objects("containers")
+    named = [one for one in containers if name and one.text("name") == name]
+    of_image = [one for one in containers if image and image_name(one.text("image")) == image]
+    nothing = Outside.of({}, spec.who)
+    return next((chosen[0] for chosen in (named, of_image, containers) if len(chosen) == 1), nothing)
+
+
+def _controller(metadata: Outside) -> Outside:
+    """The owner that controls the object; empty if nobody does."""
     owners = metadata.objects("ownerReferences")
-    return next((owner.text("name") for owner in owners if owner.text("kind") == kind), "")
+    controlling = [one for one in owners if one.flag("controller")]
+    return next(iter(controlling or owners[: len(owners) == 1]), Outside.of({}, metadata.who))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodView:
-    """A pod. `reason` is why a container waits or ended (ImagePullBackOff, CrashLoopBackOff, ...)."""
+    """A pod. `reason` is why a container waits or ended (ImagePullBackOff, CrashLoopBackOff, ...).
+
+    `owner` is who controls it ("Job/migrate", "" for nobody). `member`: is it the Deployment's, by way of a ReplicaSet
+    that the Deployment owns? None where that could not be found out. `in_service`: does the Service's selector choose
+    it?
+    """
 
     uid: str
     replicaset: str
@@ -70,13 +95,23 @@ class PodView:
     ip: str
     restarts: int
     reason: str
+    owner: str = ""
+    owner_uid: str = ""
+    member: bool | None = None
+    in_service: bool | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Will it never run again? Such a pod answers nobody; one that is being deleted may still be waited for."""
+        return self.phase in _ENDED
 
     @classmethod
-    def of(cls, pod: Object, container: str = "") -> PodView:
-        """The view of a Pod object; `container` names the app's container ("" = the first)."""
+    def of(cls, pod: Object, container: str = "", image: str = "") -> PodView:
+        """The view of a Pod object; `container` and `image` tell the app's container (`app_container`)."""
         seen = _seen("Pod", pod)
         metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
-        wanted = _container(spec, container)
+        wanted, owner = app_container(spec, container, image), _controller(metadata)
+        kind = owner.text("kind")
         statuses = status.objects("containerStatuses")  # in an order of their own, not the spec's
         nothing = Outside.of({}, seen.who)
         own = next((one for one in statuses if one.text("name") == wanted.text("name")), nothing)
@@ -85,7 +120,7 @@ class PodView:
         stuck = _stuck([own, *status.objects("initContainerStatuses"), *statuses])
         return cls(
             uid=metadata.text("uid"),
-            replicaset=_owner(metadata, "ReplicaSet"),
+            replicaset=owner.text("name") if kind == "ReplicaSet" else "",
             template_hash=metadata.table("labels").get("pod-template-hash", ""),
             image=wanted.text("image"),
             image_id=own.text("imageID"),
@@ -97,6 +132,8 @@ class PodView:
             ip=status.text("podIP"),
             restarts=own.count("restartCount"),
             reason=stuck or status.text("reason"),
+            owner=f"{kind}/{owner.text('name')}" if kind else "",
+            owner_uid=owner.text("uid"),
         )
 
 
@@ -121,9 +158,10 @@ class ReplicaSetView:
     replicas: int
     ready: int
     available: int
+    owner_uid: str = ""  # of the Deployment that controls it
 
     @classmethod
-    def of(cls, replicaset: Object, container: str = "") -> ReplicaSetView:
+    def of(cls, replicaset: Object, container: str = "", image: str = "") -> ReplicaSetView:
         """The view of a ReplicaSet object."""
         seen = _seen("ReplicaSet", replicaset)
         metadata, status = seen.child("metadata"), seen.child("status")
@@ -134,11 +172,12 @@ class ReplicaSetView:
         return cls(
             uid=metadata.text("uid"),
             template_hash=metadata.table("labels").get("pod-template-hash", ""),
-            image=_container(seen.child("spec").child("template").child("spec"), container).text("image"),
+            image=app_container(seen.child("spec").child("template").child("spec"), container, image).text("image"),
             revision=int(revision),
             replicas=status.count("replicas"),
             ready=status.count("readyReplicas"),
             available=status.count("availableReplicas"),
+            owner_uid=_controller(metadata).text("uid"),
         )
 
 
@@ -160,7 +199,7 @@ class DeploymentView:
     resource_version: str
 
     @classmethod
-    def of(cls, deployment: Object, container: str = "") -> DeploymentView:
+    def of(cls, deployment: Object, container: str = "", image: str = "") -> DeploymentView:
         """The view of a Deployment object."""
         seen = _seen("Deployment", deployment)
         metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
@@ -174,7 +213,7 @@ class DeploymentView:
             updated=status.count("updatedReplicas"),
             available=status.count("availableReplicas"),
             ready=status.count("readyReplicas"),
-            image=_container(spec.child("template").child("spec"), container).text("image"),
+            image=app_container(spec.child("template").child("spec"), container, image).text("image"),
             paused=spec.flag("paused"),
             deadline_exceeded="ProgressDeadlineExceeded" in reasons,
             resource_version=metadata.text("resourceVersion"),

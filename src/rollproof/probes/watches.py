@@ -24,7 +24,8 @@ from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outside import Outside
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, OutsideDataError, RollproofError
-from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
+from rollproof.probes.members import Members
+from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, label_selector
 from rollproof.runfolder import UnwritableError
 from rollproof.scheduling import quick
 
@@ -105,8 +106,15 @@ class Watches:
     # -- what is known now --------------------------------------------------------------------------------------
 
     def pods(self) -> Mapping[str, PodView]:
-        """All pods of the Deployment's selector, by name, Terminating ones included."""
-        return self._known("Pod")
+        """The Deployment's pods by name: those of its ReplicaSets, Terminating ones included.
+
+        Not those of others with the same labels, and none that has ended (evicted) and is left lying: it answers
+        nobody.
+        """
+        known: dict[str, PodView] = self._known("Pod")
+        return {
+            name: pod for name, pod in known.items() if pod.member is not False and (pod.terminating or not pod.ended)
+        }
 
     def deployment(self) -> DeploymentView | None:
         """The Deployment, or None while it does not exist."""
@@ -181,16 +189,18 @@ class Watches:
             self._changed.notify_all()
 
     def _plan(self) -> list[_Stream]:
-        cluster, container = self._target.cluster, self._target.cluster.container
+        cluster, image = self._target.cluster, self._target.env_repo.image
         kube, namespace = self._kube, cluster.namespace
-        pods = label_selector(kube.get("Deployment", namespace, cluster.deployment))
+        deployment = kube.get("Deployment", namespace, cluster.deployment)
+        service = kube.find("Service", namespace, cluster.service) or {}
+        members = Members(kube, namespace, deployment, service, cluster.container, image)
         slices = f"kubernetes.io/service-name={cluster.service}"
         named = f"metadata.name={cluster.deployment}"
         application = f"metadata.name={self._argo.application}"
-        return [
-            _Stream("Pod", kube, namespace, lambda item: PodView.of(item, container), labels=pods),
-            _Stream("ReplicaSet", kube, namespace, lambda item: ReplicaSetView.of(item, container), labels=pods),
-            _Stream("Deployment", kube, namespace, lambda item: DeploymentView.of(item, container), fields=named),
+        return [  # the owners first: they tell whose the pods are
+            _Stream("Deployment", kube, namespace, members.deployment, fields=named),
+            _Stream("ReplicaSet", kube, namespace, members.replicaset, labels=label_selector(deployment)),
+            _Stream("Pod", kube, namespace, members.pod, labels=members.labels),
             _Stream("EndpointSlice", kube, namespace, EndpointSliceView.of, labels=slices),
             _Stream("Application", self._argo.kube, self._argo.namespace, application_state, fields=application),
         ]

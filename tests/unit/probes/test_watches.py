@@ -21,18 +21,33 @@ from rollproof.probes.watches import Watches
 NAMESPACE = "shop"
 
 
+OWNED = [{"kind": "ReplicaSet", "name": "web-h1", "uid": "uid-web-h1", "controller": True}]
+
+
 def pod(name: str, *, ready: bool = False, **changes: Any) -> dict[str, Any]:
     conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:00:00Z"}]
     return {
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": "web", "pod-template-hash": "h1"}},
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": {"app": "web", "pod-template-hash": "h1"},
+            "ownerReferences": OWNED,
+        },
         "spec": {"containers": [{"name": "web", "image": "ghcr.io/shop/web:aaaaaaa"}]},
         "status": {"phase": "Running", "conditions": conditions},
         **changes,
     }
 
 
+REPLICASET = {
+    "metadata": {
+        "name": "web-h1", "namespace": NAMESPACE, "uid": "uid-web-h1", "labels": {"app": "web"},
+        "ownerReferences": [{"kind": "Deployment", "name": "web", "uid": "uid-web", "controller": True}],
+    },
+    "spec": {}, "status": {},
+}  # fmt: skip
 DEPLOYMENT = {
-    "metadata": {"name": "web", "namespace": NAMESPACE, "generation": 1},
+    "metadata": {"name": "web", "namespace": NAMESPACE, "generation": 1, "uid": "uid-web"},
     "spec": {
         "replicas": 2,
         "selector": {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "tier", "operator": "Exists"}]},
@@ -46,6 +61,7 @@ DEPLOYMENT = {
 def api(tmp_path: Path) -> Iterator[FakeApi]:
     fake = FakeApi()
     fake.put("deployments", DEPLOYMENT)
+    fake.put("replicasets", REPLICASET)
     fake.put("pods", pod("web-1"))
     fake.put("applications", {"metadata": {"name": "shop"}, "spec": {}, "status": {"sync": {"revision": "r1"}}})
     with fake.serve(tmp_path) as kubeconfig:
@@ -290,3 +306,26 @@ def test_a_token_that_expires_during_a_watch_is_renewed(watches: Watches, api: F
     until(watches, lambda: watches.pods().get("web-2"))
     until(watches, lambda: True if gaps(recorder) else None)
     assert [gap["lost"] for gap in gaps(recorder)] == [False]
+
+
+def test_a7_a8_only_the_deployments_living_pods_are_its_pods(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    """An evicted pod of the running ReplicaSet, and the pod of a Job with the same labels, answer for nobody here."""
+    job = [{"kind": "Job", "name": "migrate", "uid": "uid-job", "controller": True}]
+    evicted, migrate = pod("evicted"), pod("migrate-x", ready=True)
+    evicted["status"] = {"phase": "Failed", "reason": "Evicted"}
+    migrate["metadata"]["ownerReferences"] = job
+    api.put("pods", evicted)
+    api.put("pods", migrate)
+    api.put("pods", pod("web-2", ready=True))
+    until(watches, lambda: True if "web-2" in watches.pods() else None)
+    assert set(watches.pods()) == {"web-1", "web-2"}
+    told = {event.subject.rpartition("/")[2]: event.data for event in recorder.events if event.what == "added"}
+    assert (told["migrate-x"]["member"], told["migrate-x"]["owner"]) == (False, "Job/migrate")
+    assert (told["evicted"]["member"], told["evicted"]["phase"]) == (True, "Failed")
+    leaving = pod("web-2", ready=False)
+    leaving["status"]["phase"] = "Succeeded"
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.put("pods", leaving)
+    until(watches, lambda: True if watches.pods()["web-2"].terminating else None)

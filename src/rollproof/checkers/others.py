@@ -1,0 +1,59 @@
+"""Others in the Service: pods that are not the Deployment's, carry the labels that its Service chooses, and are ready.
+
+They get a part of the traffic, so that what clients see is not the release alone. A finding with the owner's name, for
+whoever has to change it: it is neither a fault of the rollout nor a reason to claim nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
+from rollproof.core.verdict import Finding
+
+__all__ = ["Other", "finding", "others"]
+
+_NAMES_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A pod of somebody else that was ready in the Service from `since_s` until `until_s`."""
+
+    pod: str
+    owner: str
+    since_s: float
+    until_s: float
+
+
+def others(facts: Facts, *, since_s: float = -math.inf, until_s: float = math.inf) -> tuple[Other, ...]:
+    """Each stretch in which one was ready, as far as it lies between those times."""
+    begun: dict[str, tuple[str, float]] = {}  # subject -> owner and since when
+    found: list[Other] = []
+    for event in facts.find(source="watch", subject="Pod/"):
+        data = event.data
+        there = event.what != "deleted" and data.get("ready") and data.get("in_service")
+        if there and not is_member(data):
+            owner = str(data.get("owner") or "nobody")
+            begun.setdefault(event.subject, (owner, -math.inf if data.get("initial") else event.start_s))
+        elif event.subject in begun:
+            owner, start_s = begun.pop(event.subject)
+            found.append(Other(event.subject.rpartition("/")[2], owner, start_s, event.start_s))
+    found += [
+        Other(subject.rpartition("/")[2], owner, start_s, math.inf) for subject, (owner, start_s) in begun.items()
+    ]
+    return tuple(one for one in found if one.since_s <= until_s and one.until_s >= since_s)
+
+
+def finding(facts: Facts, found: Iterable[Other]) -> tuple[Finding, ...]:
+    """OTHERS_IN_SERVICE, once; nothing if there were none."""
+    names = list(dict.fromkeys(f"{one.pod} of {one.owner}" for one in found))
+    if not names:
+        return ()
+    more = f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else ""
+    service = facts.plan.target.cluster.service
+    text = f"pods of others are ready in Service {service} and get its traffic: {', '.join(names[:_NAMES_MAX])}{more}"
+    return (Finding("OTHERS_IN_SERVICE", text, "give them other labels, or the Service a narrower selector"),)

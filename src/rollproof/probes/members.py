@@ -1,0 +1,83 @@
+"""Members: whose is a pod? The Deployment's is one whose ReplicaSet the Deployment owns; labels prove nothing.
+
+A Job's pod, a bare pod or another Deployment's may carry the same labels, and take the Service's traffic with it. A pod
+that once was the Deployment's stays so: one that lost its owner in the middle is an old pod that nobody takes away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rollproof.clients.kube import Kube, Object
+from rollproof.core.outside import Outside
+from rollproof.errors import RollproofError
+from rollproof.probes.views import DeploymentView, PodView, ReplicaSetView, app_container, label_selector
+
+__all__ = ["Members"]
+
+
+class Members:
+    """The pods of one Deployment. Views are made in the watches' threads; each fact is learned once."""
+
+    def __init__(
+        self, kube: Kube, namespace: str, deployment: Object, service: Object, container: str, image: str
+    ) -> None:
+        self._kube, self._namespace, self._image = kube, namespace, image
+        self._deployments: set[str] = set()  # its uids: another one if it was deleted and made again
+        self._owners: dict[str, str] = {}  # ReplicaSet uid -> uid of the Deployment that controls it
+        self._pods: set[str] = set()  # uids of pods that were found to be members
+        self._selector = Outside.of(service, "the Service").child("spec").table("selector")
+        spec = Outside.of(deployment, "the Deployment").child("spec")
+        found = app_container(spec.child("template").child("spec"), container, image)
+        self._own = spec.child("selector").table("matchLabels")
+        self.container = found.text("name") or container
+        self.labels = self._labels(deployment)
+        self.deployment(deployment)
+
+    def _labels(self, deployment: Object) -> str:
+        """What to ask for to see the Deployment's pods and all others that the Service chooses."""
+        common = {key: value for key, value in self._selector.items() if self._own.get(key) == value}
+        if not common:
+            return label_selector(deployment)
+        return ",".join(f"{key}={value}" for key, value in common.items())
+
+    def deployment(self, item: Object) -> DeploymentView:
+        """The view of the Deployment."""
+        view = DeploymentView.of(item, self.container, self._image)
+        self._deployments |= {view.uid} - {""}
+        return view
+
+    def replicaset(self, item: Object) -> ReplicaSetView:
+        """The view of a ReplicaSet; who controls it is remembered."""
+        view = ReplicaSetView.of(item, self.container, self._image)
+        self._owners[view.uid] = view.owner_uid
+        return view
+
+    def pod(self, item: Object) -> PodView:
+        """The view of a pod, with whose it is."""
+        view = PodView.of(item, self.container, self._image)
+        member = self._is_member(view)
+        if member:
+            self._pods.add(view.uid)
+        labels = Outside.of(item, "a pod").child("metadata").table("labels")
+        chosen = bool(self._selector) and self._selector.items() <= labels.items()
+        return replace(view, member=member, in_service=chosen)
+
+    def _is_member(self, pod: PodView) -> bool | None:
+        if pod.uid and pod.uid in self._pods:
+            return True
+        if not pod.replicaset:
+            return False
+        if pod.owner_uid not in self._owners:
+            self._ask_for(pod.replicaset)
+        owner = self._owners.get(pod.owner_uid)
+        return owner in self._deployments if owner is not None and self._deployments else None
+
+    def _ask_for(self, replicaset: str) -> None:
+        """Its watch may be a moment behind the pods', and shows none with other labels."""
+        try:
+            found = self._kube.list("ReplicaSet", self._namespace, fields=f"metadata.name={replicaset}")
+        except RollproofError:
+            return  # unknown: asked again with the pod's next change
+        for item in found["items"]:
+            self.replicaset(item)
