@@ -25,12 +25,13 @@ from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
 from rollproof.core.outcomes import Kind, kinds, named
 from rollproof.core.requests import RequestLog
 from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
-from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.core.verdict import Finding, Interval, Number, Result, Verdict
 
 __all__ = ["check"]
 
 _NAME = "availability"
 _DECIMALS = 3
+_INTERVALS_MAX = 500  # outages in a verdict, the widest ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class _Case:
             numbers=self.numbers,
             evidence=tuple(sorted({event.seq for event in evidence if event is not None})),
             findings=_findings(self),
+            intervals=_intervals(self),
         )
 
 
@@ -130,6 +132,29 @@ def _numbers(case: _Case) -> dict[str, Number]:
     if case.p99 is not None:
         numbers |= case.p99.numbers()
     return numbers | limits.longest_numbers(window, case.facts.plan.target.traffic)
+
+
+def _intervals(case: _Case) -> tuple[Interval, ...]:
+    """The outages that were counted, the widest first, and on each lane the widest stretch without a sample."""
+    found = sorted(case.outages, key=lambda one: -one.upper_ms)[:_INTERVALS_MAX]
+    gaps = blind_gaps(case.window.log, window_ns=case.window.window_ns)
+    return (
+        *(
+            Interval(
+                "outage", one.lane, one.begins_ns, one.ends_ns,
+                f"outage on {one.lane}: at least {one.lower_ms:.0f} ms, at most {one.upper_ms:.0f} ms, "
+                f"{', '.join(f'{count} {outcome}' for outcome, count in one.outcomes.items())}",
+            )
+            for one in found
+        ),
+        *(
+            Interval(
+                "blind", gap.lane, (gap.start_ns, gap.start_ns), (gap.end_ns, gap.end_ns),
+                f"the widest gap on {gap.lane}: nothing was sampled for {gap.gap_ms:.1f} ms",
+            )
+            for gap in gaps
+        ),
+    )  # fmt: skip
 
 
 def _slow(case: _Case) -> int:

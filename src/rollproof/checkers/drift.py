@@ -20,9 +20,10 @@ from rollproof.core.oldfacts import found_at_the_end, own_deed_seen
 from rollproof.core.reasons import Found, HealCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
-__all__ = ["CAUSES", "check"]
+__all__ = ["CAUSES", "check", "schedule"]
 
 CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and server-side apply
+_HEALS_SHOWN = 7  # the gap has reached its cap by then
 _GRAIN_S = 1.0  # Argo CD's finishedAt is cut to whole seconds, so a wait can be that much shorter than the schedule
 
 # Why nothing was healed (argocd.md 1.6): the first that was found true names the verdict. Text, and what to do.
@@ -393,9 +394,21 @@ def _with_schedule(facts: Facts, verdicts: list[Verdict]) -> list[Verdict]:
     return verdicts
 
 
+def schedule(facts: Facts) -> tuple[tuple[int, float, bool], ...]:
+    """(heals before, the gap in seconds that Argo CD lets pass, can the limit be kept?) as far as it grows.
+
+    Empty if the drill wrote no model down.
+    """
+    if facts.last(source="drift", subject="Drift", what="model") is None:
+        return ()
+    model, limit_s = _model(facts), facts.plan.target.drift.limit_s
+    keeps = model.keeps_up_to(limit_s)
+    return tuple((heals, model.gap_s(heals), heals <= keeps) for heals in range(_HEALS_SHOWN))
+
+
 def _schedule(facts: Facts) -> Finding:
     model, limit_s = _model(facts), facts.plan.target.drift.limit_s
-    gaps = ", ".join(f"{model.gap_s(attempts):g}" for attempts in range(7))
+    gaps = ", ".join(f"{model.gap_s(attempts):g}" for attempts in range(_HEALS_SHOWN))
     keeps = model.keeps_up_to(limit_s)
     said = {math.inf: "for any number of heals", -1: "for no number of heals"}.get(
         keeps, f"after 0 to {keeps:g} heals on the revision"

@@ -52,10 +52,14 @@ def check(facts: Facts) -> Verdict:
 
 
 def leg_times(act: Act) -> dict[str, Number]:
-    """Seconds from the start of the act to the end of each leg that happened."""
-    return {
+    """Seconds from the start of the act to the end of each leg that happened; and from the push to the proof."""
+    legs: dict[str, Number] = {
         f"{name.replace('-', '_')}_s": round(event.end_s - act.started.start_s, 3) for name, event in act.legs.items()
     }
+    first, proven = act.legs.get("pushed") or act.legs.get("restarted"), act.legs.get("proven")
+    if first is not None and proven is not None:
+        legs["push_to_proof_s"] = round(proven.end_s - first.end_s, 3)
+    return legs
 
 
 def why_failed(act: Act) -> tuple[Finding, ...]:

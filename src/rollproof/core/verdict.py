@@ -10,7 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["EXIT_CODES", "EXIT_UNDO_FAILED", "EXIT_USAGE", "Finding", "Number", "Result", "Verdict", "worst"]
+__all__ = [
+    "EXIT_CODES",
+    "EXIT_UNDO_FAILED",
+    "EXIT_USAGE",
+    "Finding",
+    "Interval",
+    "Number",
+    "Result",
+    "Verdict",
+    "worst",
+]
 
 Number = float | int | str | bool | None
 
@@ -45,11 +55,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A stretch that was judged: `kind` "outage" or "blind", between which times (ns) it begins and ends, and words.
+
+    Reports draw these, and derive none of their own: what is drawn is what was judged.
+    """
+
+    kind: str
+    lane: str
+    begins_ns: tuple[int, int]
+    ends_ns: tuple[int, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The conclusion of one checker about one subject.
 
     `why` is one sentence with the deciding number in it; `numbers` keep their unit in the key (`gap_ms_max`);
-    `evidence` holds the `seq` of the events that prove it.
+    `evidence` holds the `seq` of the events that prove it, `intervals` the stretches of time that it counted.
     """
 
     checker: str
@@ -60,6 +84,7 @@ class Verdict:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     evidence: tuple[int, ...] = ()
     findings: tuple[Finding, ...] = ()
+    intervals: tuple[Interval, ...] = ()
 
 
 def worst(results: Iterable[Result]) -> Result:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from rollproof.checkers.act import find_act
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
 from rollproof.core.plan import Plan
+from rollproof.core.verdict import Result, Verdict
 from rollproof.reports.sentences import sentence, short_sha
 from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
 
@@ -29,13 +31,13 @@ _SYNC_KINDS = {"Synced": "good", "OutOfSync": "warn"}
 _HEALTH_KINDS = {"Healthy": "good", "Progressing": "busy", "Degraded": "bad", "Missing": "bad"}
 
 
-def cluster_sections(facts: Facts, axis: Axis) -> list[Section]:
-    """Every section that has at least one row."""
+def cluster_sections(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict] | None = None) -> list[Section]:
+    """Every section that has at least one row. `verdicts` by subject: the colour of a drift is its verdict's."""
     pods = _pods(facts)
     sections = [
         Section(title="Phases", rows=_phases(facts, axis)),
         Section(title="Rollout", rows=_legs(facts, axis)),
-        Section(title="Drift", rows=_drift(facts, axis), legend=_DRIFT_LEGEND),
+        Section(title="Drift", rows=_drift(facts, axis, verdicts or {}), legend=_DRIFT_LEGEND),
         Section(title="Argo CD", rows=_argo(facts, axis)),
         Section(title="Pods and endpoints", rows=_pod_rows(facts, axis, pods), legend=_POD_LEGEND),
         Section(title="Proof", rows=_proofs(facts, axis), legend=_PROOF_LEGEND),
@@ -104,6 +106,11 @@ class _Pod:
     def ips(self) -> set[str]:
         return {str(event.data["ip"]) for event in self.events if event.data.get("ip")}
 
+    def note(self) -> str:
+        """The version that it runs, or whose it is if it is not the app's."""
+        last = self.events[-1].data
+        return self.image_tag() if is_member(last) else f"of {last.get('owner') or 'nobody'}"
+
     def image_tag(self) -> str:
         images = [str(event.data["image"]) for event in self.events if event.data.get("image")]
         return images[-1].rpartition(":")[2] if images else ""
@@ -129,7 +136,7 @@ def _pod_rows(facts: Facts, axis: Axis, pods: Sequence[_Pod]) -> tuple[Row, ...]
         if not bars:
             continue
         served = [one for ip in sorted(pod.ips()) for one in in_service.get(ip, ())]
-        rows.append(Row(name=pod.name, note=sha, kind="pod", bars=(*bars, *_during(axis, served, bars))))
+        rows.append(Row(name=pod.name, note=pod.note(), kind="pod", bars=(*bars, *_during(axis, served, bars))))
     counts = _endpoint_counts(facts, axis)
     if counts:
         rows.append(Row(name="ready endpoints", kind="thin", bars=counts))
@@ -206,33 +213,33 @@ def trials(facts: Facts) -> dict[str, dict[str, Event]]:
     return out
 
 
-def _drift(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+def _drift(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict]) -> tuple[Row, ...]:
     rows = []
     for subject, events in trials(facts).items():
         begun = events.get("injected")
-        ended = events.get("restored") or events.get("stayed") or events.get("not-healed") or events.get("undone")
         name = subject.partition("/")[2]
         if begun is None:
             tips = [event for event in events.values() if event.what in {"skipped", "void", "error"}]
             bars = tuple(event_bar(axis, event, "mark", tip=sentence(event)) for event in tips)
             rows.append(Row(name=name, note=tips[0].what if tips else "", kind="thin", bars=bars))
             continue
-        rows.append(Row(name=name, kind="thin", bars=_drift_bars(axis, events, begun, ended)))
+        rows.append(Row(name=name, kind="thin", bars=_drift_bars(axis, events, verdicts.get(subject))))
     return tuple(rows)
 
 
-def _drift_bars(axis: Axis, events: Mapping[str, Event], begun: Event, ended: Event | None) -> tuple[Bar, ...]:
+def _drift_bars(axis: Axis, events: Mapping[str, Event], verdict: Verdict | None) -> tuple[Bar, ...]:
+    begun = events["injected"]
+    ended = events.get("restored") or events.get("stayed") or events.get("not-healed") or events.get("undone")
     start_ms = axis.at_ms(begun.end_s)
     end_ms = axis.length_ms if ended is None else axis.at_ms(ended.end_s)
-    before = events.get("before")
-    wait_s = float(before.data.get("remaining_s") or 0) if before is not None else 0.0
-    split_ms = start_ms if ended is None or ended.what != "restored" else min(start_ms + wait_s * 1000, end_ms)
-    healed = ended is not None and ended.what in {"restored", "stayed"}
+    wait_s = float(str(verdict.numbers.get("backoff_s") or 0)) if verdict is not None else 0.0
+    split_ms = min(start_ms + wait_s * 1000, end_ms) if "restored" in events else start_ms
     tip = sentence(ended) if ended is not None else "never seen to end"
-    kind = "repair" if healed else "repair fail"
-    kind = "stayed" if "stayed" in events else kind
-    bars = [bar(axis, start_ms, split_ms, "backoff", tip=f"back-off, {wait_s:.1f} s expected", seq=begun.seq)]
-    bars = bars if split_ms > start_ms else []
+    colour = {Result.PASS: "", Result.FAIL: " fail"}.get(verdict.result, " unknown") if verdict is not None else ""
+    kind = "stayed" if "stayed" in events and not colour else f"repair{colour}"
+    bars = []
+    if split_ms > start_ms:
+        bars.append(bar(axis, start_ms, split_ms, "backoff", tip=f"back-off, {wait_s:.1f} s", seq=begun.seq))
     bars.append(bar(axis, split_ms, end_ms, kind, tip=tip, seq=ended.seq if ended else None))
     for what in ("detected", "synced", "healthy"):
         if what in events:

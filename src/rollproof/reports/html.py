@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.verdict import Result, Verdict
 from rollproof.output import visible
 from rollproof.reports import tables
@@ -31,6 +30,7 @@ __all__ = ["html_page", "write_html"]
 
 _EVENTS_MAX = 4000  # rows of the event table; the run folder holds them all
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
+_CLASSES = {Result.PASS: "within", Result.FAIL: "over", Result.INCONCLUSIVE: "", Result.SKIPPED: ""}
 _ORDER = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
 
 
@@ -58,6 +58,7 @@ def html_page(report: Report) -> str:
         report=report,
         plan=report.plan,
         mark=_MARKS,
+        verdict_class=_CLASSES,
         bottom_line=bottom_line(report),
         exit_meaning=exit_meaning(report.exit_code),
         undo=undo_sentence(report.undo),
@@ -101,8 +102,10 @@ def _drill(name: str, facts: Facts, report: Report) -> _Drill:
         return _Drill(
             name=name, axis=None, sections=(), ticks=(), hover=None, zooms=(), failure_counts=(), failures=()
         )  # fmt: skip
-    sections = cluster_sections(facts, axis)
-    section, hover = traffic(facts, axis) or (None, None)
+    own = [verdict for verdict in report.verdicts if verdict.drill == name]
+    sections = cluster_sections(facts, axis, {verdict.subject: verdict for verdict in own})
+    judged = [one for verdict in own for one in verdict.intervals]
+    section, hover = traffic(facts, axis, judged) or (None, None)
     if section is not None:
         at = next((i for i, other in enumerate(sections) if other.title in {"Proof", "Blind"}), len(sections))
         sections.insert(at, section)
@@ -161,16 +164,21 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
         ("Duration", _seconds(took_s), f"from {events[0].wall[:19].replace('T', ' ')} UTC" if events else "no events"),
     ]
     if logs:
-        sent = sum(len(log.rows) for log in logs)
-        failed = sum(int((kinds(log) == Kind.HARD).sum()) for log in logs)
-        mute = sum(int((kinds(log) > Kind.HARD).sum()) for log in logs)
-        note = f"{failed:,} failed" + (f", {mute:,} say nothing about the target" if mute else "")
-        cards.append(("Requests", f"{sent:,}", note))
+        cards.append(("Requests", f"{sum(len(log.rows) for log in logs):,}", _judged_requests(report)))
     for table in tables.leg_tables(report):
         limit = f"limit {table.limit_s:g} s" if table.limit_s is not None else "from push to proof"
         figure = _seconds(table.total_s) if table.total_s is not None else "not reached"
         cards.append(("Rollback" if table.limit_s is not None else "Rollout", figure, limit))
     return cards
+
+
+def _judged_requests(report: Report) -> str:
+    """What the availability verdicts count, in their own numbers."""
+    said = [v.numbers for v in report.verdicts if v.checker == "availability" and "requests" in v.numbers]
+    if not said:
+        return "none of them judged"
+    judged, failed = (sum(int(str(one.get(word, 0))) for one in said) for word in ("requests", "failures"))
+    return f"{failed:,} of {judged:,} judged ones failed"
 
 
 def _evidence(verdict: Verdict, shown: list[Event]) -> list[tuple[int, bool]]:

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.checkers.act import LEGS, find_act
-from rollproof.core.backoff import BackOff, CountRule
+from rollproof.checkers.drift import schedule
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.intervals import blind_gaps
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Number, Result
 from rollproof.reports.cluster_rows import trials
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import data_text, sentence, short_sha
 from rollproof.reports.timeline import Axis
-from rollproof.reports.traffic_rows import window_ns
 
 __all__ = [
     "DriftRow", "FailedRequest", "LegRow", "LegTable", "blind_spots", "drift_rows", "failed_requests", "flat",
@@ -30,7 +28,6 @@ __all__ = [
 ]  # fmt: skip
 
 _FAILED_MAX = 200
-_HEALS_SHOWN = 7  # the gap has reached its cap by then
 _LEG_WORDS: Mapping[str, str] = {
     "committed": "tag committed", "restarted": "rollout restarted", "pushed": "pushed to the env repo",
     "seen": "seen by Argo CD", "synced": "synced", "rolled-out": "rolled out", "old-gone": "last old pod gone",
@@ -60,6 +57,7 @@ class LegTable:
     rows: tuple[LegRow, ...]
     total_s: float | None  # push to proof; None if it never got there
     limit_s: float | None
+    result: Result | None  # of the verdict about this act: what is said of the limit is said by it
     unfinished: str = ""
 
 
@@ -88,16 +86,18 @@ def leg_tables(report: Report) -> list[LegTable]:
                     width=round(100 * (event.end_s - event.start_s) / span_s, 2),
                 )
             )
-        proven = act.legs.get("proven")
         back = act.source == "rollback"
+        verdict = next((v for v in report.verdicts if (v.drill, v.checker) == (drill, act.source)), None)
+        numbers = verdict.numbers if verdict is not None else {}
         tables.append(
             LegTable(
                 drill=drill,
                 title=f"{'Rollback' if back else 'Release'} {act.from_sha} → {act.to_sha}",
                 rows=tuple(rows),
-                total_s=proven.end_s - first.end_s if proven else None,
-                limit_s=facts.plan.target.rollback.limit_s if back else None,
-                unfinished="" if proven else act.why_unfinished(),
+                total_s=_seconds(numbers, "push_to_proof_s"),
+                limit_s=_seconds(numbers, "limit_s") if back else None,
+                result=verdict.result if verdict is not None else None,
+                unfinished="" if "proven" in act.legs else act.why_unfinished(),
             )
         )
     return tables
@@ -165,18 +165,8 @@ def _seconds(numbers: Mapping[str, Number], key: str) -> float | None:
 
 
 def heal_gaps(report: Report) -> list[tuple[int, float, bool]]:
-    """(heals before, gap in seconds, within the limit) by the model of Argo CD's back-off that the drill wrote down."""
-    model = next((e for e in report.events() if (e.source, e.subject, e.what) == ("drift", "Drift", "model")), None)
-    if model is None:
-        return []
-    data = model.data
-    backoff = BackOff(
-        rule=CountRule(str(data["rule"])), start_s=float(data["start_s"]), factor=float(data["factor"]),
-        cap_s=float(data["cap_s"]), fixed_delay_s=float(data["fixed_delay_s"]),
-    )  # fmt: skip
-    limit_s = report.plan.target.drift.limit_s
-    gaps = [(attempts, backoff.gap_s(attempts)) for attempts in range(_HEALS_SHOWN)]
-    return [(attempts, gap_s, gap_s < limit_s) for attempts, gap_s in gaps]
+    """(heals before, gap in seconds, within the limit) as the drift checker has it from the drill's own model."""
+    return next((list(rows) for _, facts in report.drills() if (rows := schedule(facts))), [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,17 +237,14 @@ def blind_spots(report: Report) -> list[str]:
 
 
 def _widest_gap(report: Report, facts: Facts) -> list[str]:
-    """As the availability verdict has it, for its window; of the whole session where there is no such verdict."""
+    """As the availability verdict has it, for its window."""
     said = [v.numbers for v in report.verdicts if v.drill == facts.drill and "gap_ms_max" in v.numbers]
-    if said:
-        gap_ms, lane = float(str(said[0]["gap_ms_max"])), said[0].get("gap_lane", "?")
-    else:
-        log = facts.requests
-        gaps = blind_gaps(log, window_ns=window_ns(log)) if log is not None else ()
-        gap_ms, lane = max(((gap.gap_ms, gap.lane) for gap in gaps), default=(0.0, ""))
-    return (
-        [f"an outage shorter than {gap_ms:.0f} ms could have gone unseen (widest gap, lane {lane})"] if gap_ms else []
-    )
+    return [
+        f"an outage shorter than {float(str(one['gap_ms_max'])):.0f} ms could have gone unseen "
+        f"(widest gap, lane {one.get('gap_lane', '?')})"
+        for one in said
+        if one["gap_ms_max"]
+    ]
 
 
 def _blind_load(log: RequestLog) -> list[str]:

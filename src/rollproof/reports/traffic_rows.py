@@ -1,23 +1,25 @@
 """The requests' rows of the timeline: which version answered, rate, latency, and for each lane outages and blind time.
 
-It draws what core.intervals derived, with the bounds that go with it; it must not derive an outage of its own.
+Outages and blind time are the availability verdict's own intervals, with their bounds: what was not judged is not drawn
+as judged. Where there is no such verdict the failed attempts are there to see, and no outage.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rollproof.core.facts import Facts
-from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
+from rollproof.core.verdict import Interval
 from rollproof.reports.cluster_rows import version_kind
 from rollproof.reports.curves import Buckets, bucketed, decades, latency_paths, log_y, stack_paths, step_path
 from rollproof.reports.timeline import Axis, Bar, Plot, Row, Section, bar
 
-__all__ = ["traffic", "window_ns"]
+__all__ = ["traffic"]
 
 _HEIGHTS = {"rate": 56, "latency": 72, "lane": 26, "versions": 22}
 _FAILURE_MARKS_MAX = 1000  # on a lane; more are drawn as a curve
@@ -28,21 +30,14 @@ _LEGEND = (
 )  # fmt: skip
 
 
-def window_ns(log: RequestLog) -> tuple[int, int]:
-    """The whole session, as the intervals want it."""
-    return log.engine.start_ns, log.engine.end_ns
-
-
-def traffic(facts: Facts, axis: Axis) -> tuple[Section, dict[str, Any]] | None:
-    """The section and what the page's cursor reads out; None when the drill ran no load."""
+def traffic(facts: Facts, axis: Axis, judged: Sequence[Interval] = ()) -> tuple[Section, dict[str, Any]] | None:
+    """The section and what the page's cursor reads out; None when the drill ran no load. `judged`: of the verdict."""
     log = facts.requests
     if log is None or not len(log.rows):
         return None
     buckets = bucketed(log, axis)
-    found = outages(log, window_ns=window_ns(log))
-    gaps = blind_gaps(log, window_ns=window_ns(log))
     rows = [_versions(facts, log, buckets), _rate(log, buckets), _latency(buckets)]
-    rows += [_lane(log, lane, axis, buckets, found, gaps) for lane in log.lanes]
+    rows += [_lane(log, lane, axis, buckets, judged) for lane in log.lanes]
     late = _late(log, axis)
     rows += [late] if late is not None else []
     return Section(title="Requests", rows=tuple(rows), legend=_LEGEND), _hover(buckets)
@@ -93,9 +88,7 @@ def _latency(buckets: Buckets) -> Row:
     return Row(name="latency", note="p50 and p99, log scale", kind="latency", plot=plot)
 
 
-def _lane(
-    log: RequestLog, lane: str, axis: Axis, buckets: Buckets, found: tuple[Outage, ...], gaps: tuple[Gap, ...]
-) -> Row:
+def _lane(log: RequestLog, lane: str, axis: Axis, buckets: Buckets, judged: Sequence[Interval]) -> Row:
     height = _HEIGHTS["lane"]
     number = log.lanes.index(lane)
     sent, failed = buckets.sent[number], buckets.failed[number]
@@ -105,12 +98,12 @@ def _lane(
         paths.append(("failed", step_path(height * (1 - failed / top), buckets.step_ms, height)))
     elif failed.any():
         paths.append(("failure", _failure_marks(log, number, axis, height)))
-    bars = [_gap_bar(axis, gap) for gap in gaps if gap.lane == lane]
-    own = sorted((outage for outage in found if outage.lane == lane), key=lambda outage: -outage.upper_ms)
-    for outage in own[:_BARS_MAX]:
+    own = [one for one in judged if one.lane == lane]
+    bars = [_gap_bar(axis, gap) for gap in own if gap.kind == "blind"]
+    for outage in [one for one in own if one.kind == "outage"][:_BARS_MAX]:  # the widest come first
         bars += _outage_bars(axis, outage)
     role = " (not the app)" if lane == log.control else "" if lane in log.open_loop else " (by concurrency)"
-    note = f"{int(sent.sum()):,} sent, {int(failed.sum()):,} failed"
+    note = f"{int(sent.sum()):,} sent, {int(failed.sum()):,} failed in all"
     plot = Plot(height=height, paths=tuple(paths))
     return Row(name=f"{lane}{role}", note=note, kind="lane", bars=tuple(bars), plot=plot)
 
@@ -137,18 +130,15 @@ def _late(log: RequestLog, axis: Axis) -> Row | None:
     return Row(name="generator late", note=f"{len(late):,} times", kind="thin", bars=tuple(bars))
 
 
-def _gap_bar(axis: Axis, gap: Gap) -> Bar:
-    tip = f"the widest gap on {gap.lane}: nothing was sampled for {gap.gap_ms:.1f} ms"
-    return bar(axis, axis.at_ns(gap.start_ns), axis.at_ns(gap.end_ns), "blind", tip=tip)
+def _gap_bar(axis: Axis, gap: Interval) -> Bar:
+    return bar(axis, axis.at_ns(gap.begins_ns[0]), axis.at_ns(gap.ends_ns[1]), "blind", tip=gap.text)
 
 
-def _outage_bars(axis: Axis, outage: Outage) -> list[Bar]:
-    tip = (
-        f"outage on {outage.lane}: at least {outage.lower_ms:.0f} ms, at most {outage.upper_ms:.0f} ms, "
-        f"{', '.join(f'{count} {outcome}' for outcome, count in outage.outcomes.items())}"
-    )
+def _outage_bars(axis: Axis, outage: Interval) -> list[Bar]:
     low_ms, high_ms = axis.at_ns(outage.begins_ns[0]), axis.at_ns(outage.ends_ns[1])
-    bars = [bar(axis, low_ms, high_ms, "outage-bounds", tip=tip)]
-    if outage.lower_ms > 0:
-        bars.append(bar(axis, axis.at_ns(outage.begins_ns[1]), axis.at_ns(outage.ends_ns[0]), "outage", tip=tip))
+    bars = [bar(axis, low_ms, high_ms, "outage-bounds", tip=outage.text)]
+    if outage.ends_ns[0] > outage.begins_ns[1]:  # for so long it surely lasted
+        bars.append(
+            bar(axis, axis.at_ns(outage.begins_ns[1]), axis.at_ns(outage.ends_ns[0]), "outage", tip=outage.text)
+        )
     return bars

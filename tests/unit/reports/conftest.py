@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rollproof.checkers import availability
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan, Touch
@@ -234,11 +235,12 @@ def the_verdicts() -> tuple[Verdict, ...]:
 
     why = "2 of 2 old pods were replaced; the last one was gone 27.0 s after the start"
     said("zero-downtime", "rollout", "Deployment/shop/shop", good, why, numbers={"old_pods": 2}, evidence=(9, 10))
-    said("zero-downtime", "release", f"Release/{NEW}", good, f"{NEW} was proven on every pod 17.9 s after the start")
+    said("zero-downtime", "release", f"Release/{NEW}", good, f"{NEW} was proven on every pod 17.9 s after the start",
+         numbers={"push_to_proof_s": 17.28})  # fmt: skip
     said("zero-downtime", "version", "Ingress", good, f"every answer after the proof came from {NEW}")
     said("zero-downtime", "readiness", "/ready#/database", good, "'ok' from 2 pods and through the ingress")
     why = "53 of 12,000 requests failed in 1 outage, which lasted at least 279 ms, at most 328 ms"
-    numbers = {"requests": 12000, "failures": 53, "outage_ms_max": 328.2}
+    numbers = {"requests": 12000, "failures": 53, "outage_ms_max": 328.2, "gap_ms_max": 50.0, "gap_lane": "post"}
     said(
         "zero-downtime", "availability", "Ingress", Result.FAIL, why,
         numbers=numbers, evidence=(27, 28, 30), findings=(hint,),
@@ -311,8 +313,12 @@ def the_report() -> Report:
         )
         for drill in plan.drills
     }
+    verdicts = tuple(
+        replace(one, intervals=availability.check(facts[one.drill]).intervals) if one.checker == "availability" else one
+        for one in the_verdicts()
+    )
     return Report(
-        plan=plan, facts=facts, verdicts=the_verdicts(), result=Result.FAIL, exit_code=1, undo="clean",
+        plan=plan, facts=facts, verdicts=verdicts, result=Result.FAIL, exit_code=1, undo="clean",
         environment={
             "rollproof": "0.1.0", "kubernetes": "1.34.4", "argocd": {"version": "v3.2.6", "backoff_s": [2, 3, 300]},
             "host": {"cpus": 2, "kernel": "6.12"}, "generator": {"scheduling": "SCHED_FIFO 50", "locust": "2.47.0"},
