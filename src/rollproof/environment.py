@@ -12,17 +12,19 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from rollproof.clients.kube import Kube
+from rollproof.core.outside import Outside
 from rollproof.errors import RollproofError
 from rollproof.preflight import Clients
 
-__all__ = ["clock_pair", "gather"]
+__all__ = ["clock_pair", "gather", "pods_ended"]
 
 _PODS_MAX = 2000
 _PACKAGES = ("rollproof", "kubernetes", "urllib3", "locust", "numpy", "pytest")
 
 
-def gather(clients: Clients, namespace: str = "") -> dict[str, Any]:
-    """environment.json; `namespace` is the app's."""
+def gather(clients: Clients) -> dict[str, Any]:
+    """environment.json."""
     return {
         "packages": {name: _version(name) for name in _PACKAGES},
         "host": {
@@ -36,18 +38,23 @@ def gather(clients: Clients, namespace: str = "") -> dict[str, Any]:
         "clock": clock_pair(),
         "kubernetes": _or_unknown(clients.kube.version),
         "argocd": _or_unknown(lambda: asdict(clients.argo.settings())),
-        "pods_ended": _or_unknown(lambda: _ended(clients, namespace)) if namespace else [],
     }
 
 
-def _ended(clients: Clients, namespace: str) -> list[str]:
+def pods_ended(kube: Kube, namespace: str) -> list[str] | str:
     """Pods of that namespace that have ended and were left lying (evicted): they answer nobody, and do not count."""
-    told = []
-    for pod in clients.kube.list("Pod", namespace)["items"][:_PODS_MAX]:
-        status = pod.get("status") or {}
-        if status.get("phase") in ("Succeeded", "Failed"):
-            told.append(f"{pod['metadata']['name']}: {status['phase']} {status.get('reason') or ''}".strip())
-    return told
+
+    def told() -> list[str]:
+        pods = [Outside.of(one, "a pod of the API") for one in kube.list("Pod", namespace)["items"][:_PODS_MAX]]
+        words = [(pod.child("metadata").text("name"), pod.child("status")) for pod in pods]
+        return [
+            f"{name}: {status.text('phase')} {status.text('reason')}".strip()
+            for name, status in words
+            if status.text("phase") in ("Succeeded", "Failed")
+        ]
+
+    found: list[str] | str = _or_unknown(told)
+    return found
 
 
 def clock_pair() -> dict[str, float]:

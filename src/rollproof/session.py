@@ -20,7 +20,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.drilling import Run
-from rollproof.environment import clock_pair, gather
+from rollproof.environment import clock_pair, gather, pods_ended
 from rollproof.errors import CannotJudgeError, LockedError, RollproofError
 from rollproof.interrupts import Interrupts
 from rollproof.judging import judge_drill, judge_run, write_reports
@@ -87,7 +87,10 @@ class Session:
         self.status("preflight")
         self._clients = Clients.of(self.loaded)
         self.plan = look(self._order, target, self._clients, run_id=self._path.name)
-        environment = gather(self._clients, target.cluster.namespace) | {"target_file": noted(self._target_path)}
+        environment = gather(self._clients) | {
+            "target_file": noted(self._target_path),
+            "pods_ended": pods_ended(self._clients.kube, target.cluster.namespace),
+        }
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow
         )

@@ -13,6 +13,7 @@ from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
+_DEEDS = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is done
 _ENDS = ("done", "not-needed", "left", "failed")
 
 
@@ -44,5 +45,9 @@ def check(facts: Facts) -> Verdict:
         return Verdict(
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )
+    deeds = [event for event in facts.events if (event.source, event.what) in _DEEDS]
+    if deeds and not written:
+        why = f"the record of what was undone is missing, although something was changed ({deeds[0].subject})"
+        return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(deeds[0].seq,))
     why = f"all {len(written)} changes were undone" if written else "nothing was changed, so nothing had to be undone"
     return Verdict("undo", "Undo", Result.PASS, why, numbers=numbers, evidence=evidence)
