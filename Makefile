@@ -13,7 +13,7 @@ WORKERS ?= 4
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test mutation test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
+.PHONY: help venv format lint test fuzz mutation test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(READY) ## Style, types, and the direction of imports
 
 test: lint ## Lint and unit tests: no cluster, no root, about a minute
 	$(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) tests/unit
+
+fuzz: $(READY) ## Run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module): docs/mutation.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutation]'

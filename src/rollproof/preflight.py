@@ -304,7 +304,7 @@ QUESTIONS_OF_A_TARGET = (
     Question("overlay", _see_overlay, ("Deployment", "env repo")),
     Question("push", _see_push, ("env repo",)),
     Question("app", _see_app, ("env repo",)),
-    Question("pods", _see_pods, ("Deployment", "rights to look")),
+    Question("pods", _see_pods, ("Deployment",)),
     Question("control probe", _see_control),
 )
 QUESTIONS_OF_A_DRILL = (

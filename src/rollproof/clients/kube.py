@@ -22,6 +22,7 @@ from rollproof.clients import forward
 from rollproof.clients.credentials import learn_objects
 from rollproof.clients.exchange import MIB, BodyError, extend, read_body, said, time_out, was_sent, watch_sending
 from rollproof.clients.kubeconfig import api_client
+from rollproof.clients.shapes import check_object
 from rollproof.core.outside import Outside, parsed, shown
 from rollproof.errors import CannotJudgeError, OutsideDataError, UnansweredError
 
@@ -110,8 +111,9 @@ class WatchStream:
     Types are ADDED, MODIFIED, DELETED and BOOKMARK. UnreachableError when the connection breaks.
     """
 
-    def __init__(self, response: Any, what: str, silence_s: float) -> None:
+    def __init__(self, response: Any, kind: str, what: str, silence_s: float) -> None:
         self._response = response
+        self._kind = kind
         self._what = what
         self._silence_s = silence_s
         self._closed = False
@@ -122,6 +124,9 @@ class WatchStream:
                 kind, item = _event(line, self._what)
                 if kind == "ERROR":
                     raise _api_error(Outside.of(item, self._what).integer("code"), json.dumps(item), self._what)
+                if kind != "BOOKMARK":
+                    name = shown(item["metadata"]["name"])
+                    check_object(self._kind, Outside.of(item, f"{self._kind} {name} in {self._what}"))
                 yield kind, item
         except urllib3.exceptions.ReadTimeoutError:
             raise SilenceError(f"{self._what} was silent for too long and was given up") from None
@@ -164,7 +169,7 @@ class Kube:
 
     def get(self, kind: str, namespace: str, name: str) -> Object:
         """One object; ApiError with reason NotFound if it is not there."""
-        return self._object("GET", KINDS[kind].path(namespace, name))
+        return self._object(kind, "GET", KINDS[kind].path(namespace, name))
 
     def find(self, kind: str, namespace: str, name: str) -> Object | None:
         """One object, or None if it is not there."""
@@ -188,7 +193,8 @@ class Kube:
             who = f"the list of {kind} in {namespace or 'the cluster'} from {self._server}"
             page = Outside.of(self.request("GET", path, query=query), who)
             for item in page.objects("items"):
-                item.child("metadata").needed("name")
+                name = item.child("metadata").needed("name")
+                check_object(kind, Outside.of(item.value, f"{kind} {shown(name)} in {who}"))
                 items.append(dict(item.value))
             metadata = page.child("metadata")
             token = metadata.text("continue")
@@ -208,17 +214,17 @@ class Kube:
     ) -> Object:
         """Patch one object under our own field manager; returns the object after it."""
         query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
-        return self._object("PATCH", KINDS[kind].path(namespace, name), query=query, body=body, content_type=how)
+        return self._object(kind, "PATCH", KINDS[kind].path(namespace, name), query=query, body=body, content_type=how)
 
     def create(self, kind: str, namespace: str, body: Object) -> Object:
         """Create one object; ApiError with reason AlreadyExists if it is there."""
         query = {"fieldManager": FIELD_MANAGER}
-        return self._object("POST", KINDS[kind].path(namespace), query=query, body=body)
+        return self._object(kind, "POST", KINDS[kind].path(namespace), query=query, body=body)
 
     def replace(self, kind: str, namespace: str, name: str, body: Object) -> Object:
         """Replace one object; ApiError with reason Conflict if its resourceVersion is not the newest."""
         query = {"fieldManager": FIELD_MANAGER}
-        return self._object("PUT", KINDS[kind].path(namespace, name), query=query, body=body)
+        return self._object(kind, "PUT", KINDS[kind].path(namespace, name), query=query, body=body)
 
     def delete(self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> Object:
         """Delete one object, if given only the one with that uid and version."""
@@ -244,7 +250,7 @@ class Kube:
         }  # fmt: skip
         response = self._send("GET", KINDS[kind].path(namespace), query=query, timeout_s=silence_s)
         extend(response, silence_s)
-        return WatchStream(response, f"the watch of {kind} in {namespace}", silence_s)
+        return WatchStream(response, kind, f"the watch of {kind} in {namespace}", silence_s)
 
     def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float | None = None) -> str:
         """A raw GET whose answer is text: pod logs."""
@@ -318,7 +324,7 @@ class Kube:
         learn_objects(answer)
         return answer
 
-    def _object(self, method: str, path: str, **words: Any) -> Object:
+    def _object(self, kind: str, method: str, path: str, **words: Any) -> Object:
         """One request whose answer is a Kubernetes object: it has a name and a version."""
         answer = self.request(method, path, **words)
         whole = Outside.of(answer, f"the answer to {method} {path} from {self._server}")
@@ -326,6 +332,7 @@ class Kube:
             metadata = whole.child("metadata")
             for needed in ("name", "resourceVersion"):
                 metadata.needed(needed)
+            check_object(kind, whole)
         except OutsideDataError as error:
             if method == "GET":
                 raise

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NoReturn
 
 from rollproof.errors import OutsideDataError, RollproofError
@@ -21,6 +21,7 @@ __all__ = ["Outside", "parsed", "says", "shown", "spelled", "timestamp_s"]
 
 DEPTH_MAX = 100  # levels of nesting; what reads the data later (copies, prints) must not run out of stack
 _INTEGER_MAX = 2**63
+_AGES_S = 200 * 366 * 86_400.0  # a time beyond the year 2169 cannot be calculated with safely, and means nothing
 _SHOWN = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
@@ -56,7 +57,7 @@ def parsed(text: bytes | str, who: str, *, error: type[RollproofError] = Outside
         raise error(f"{who} is nested deeper than {DEPTH_MAX} levels") from None
     except ValueError as problem:
         seen = shown(plain.strip()) if plain.strip() else "nothing at all"
-        raise error(f"{who} is cut off or is no JSON ({str(problem)[:80]}): it begins with {seen}") from None
+        raise error(f"{who} is cut off or damaged: no JSON ({str(problem)[:80]}): it begins with {seen}") from None
     why = _unusable(found)
     if why:
         raise error(f"{who} {why}")
@@ -111,12 +112,13 @@ def says(value: object, expected: str) -> bool:
 
 
 def timestamp_s(text: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time, such as Kubernetes writes; None if it is none."""
+    """Seconds since 1970 of an RFC 3339 time, such as Kubernetes writes; None if it is none, or of another age."""
     try:
         moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        found_s = moment.timestamp() if moment.tzinfo else -1.0  # without a zone it is no moment
     except (ValueError, OverflowError, OSError):
         return None
+    return found_s if 0 <= found_s < _AGES_S else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ Putting back is compare-and-set: a value that is neither ours nor the original b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.core.outside import parsed
 from rollproof.undo import Undone
 
 __all__ = [
@@ -54,7 +54,7 @@ def declared(item: Object, path: Sequence[str]) -> bool | None:
     metadata = item.get("metadata") or {}
     applied = (metadata.get("annotations") or {}).get(_LAST_APPLIED)
     if applied:
-        return read_field(json.loads(applied), path) is not None
+        return read_field(parsed(applied, f"the annotation {_LAST_APPLIED}"), path) is not None
     entries = [one for one in metadata.get("managedFields") or () if one.get("manager") == _ARGO_MANAGER]
     return any(_owns(one, path) for one in entries) if entries else None
 

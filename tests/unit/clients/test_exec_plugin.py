@@ -49,7 +49,7 @@ def test_a_good_plugin(tmp_path: Path) -> None:
         ("import sys; sys.exit('the SSO session has expired: run `aws sso login`')", "the SSO session has expired"),
         ("import sys; print('\\x1b[31mno\\nway', file=sys.stderr); sys.exit(7)", "ended with 7; it said:"),
         ("import sys; sys.exit(3)", "it said nothing"),
-        ("print('please log in')", "is cut off or is no JSON"),
+        ("print('please log in')", "is cut off or damaged: no JSON"),
         ("print('[]')", "expected an object"),
         ("print('{}')", "apiVersion must be"),
         (f"print({json.dumps(json.dumps({**GOOD, 'status': {}}))})", "neither a token nor a client certificate"),

@@ -1,0 +1,118 @@
+"""Shapes: what the fields of each kind of object must be that anybody here reads. Looked at where an object comes in.
+
+So what reads an object behind `Kube` meets no other type. A field that nobody reads may be anything; one that is null
+or absent says nothing, unless it is marked with `!`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollproof.core.outside import Outside
+
+__all__ = ["check_object"]
+
+_METADATA = """
+metadata.uid:text metadata.namespace:text metadata.labels:table metadata.annotations:table metadata.generation:count
+metadata.deletionTimestamp:time metadata.ownerReferences:objects metadata.ownerReferences[].kind:text
+metadata.ownerReferences[].name:text metadata.ownerReferences[].uid:text metadata.ownerReferences[].controller:flag
+metadata.managedFields:objects metadata.managedFields[].manager:text metadata.managedFields[].operation:text
+metadata.managedFields[].subresource:text metadata.managedFields[].time:text metadata.managedFields[].fieldsV1:child
+"""
+_CONTAINERS = """
+containers:objects containers[].name:text! containers[].image:text containers[].env:objects
+containers[].env[].name:text!
+containers[].env[].value:text containers[].resources:child containers[].resources.limits:child
+containers[].resources.requests:child
+"""
+_TEMPLATE = (
+    "spec:child! spec.template:child! spec.template.spec:child! spec.template.spec.containers:objects! "
+    + " ".join(f"spec.template.spec.{field}" for field in _CONTAINERS.split())
+)
+_OPERATION = """
+status.operationState:child status.operationState.phase:text status.operationState.message:text
+status.operationState.startedAt:time status.operationState.finishedAt:time status.operationState.operation:child
+status.operationState.operation.initiatedBy:child status.operationState.operation.initiatedBy.automated:flag
+status.operationState.operation.initiatedBy.username:text status.operationState.operation.sync:child
+status.operationState.operation.sync.revision:text status.operationState.operation.sync.autoHealAttemptsCount:count
+status.operationState.syncResult:child status.operationState.syncResult.revision:text operation:child
+"""
+_SHAPES: Mapping[str, str] = {
+    "Pod": "spec:child status:child " + " ".join(f"spec.{field}" for field in _CONTAINERS.split()),
+    "Service": "metadata.resourceVersion:digits spec:child! spec.selector:table spec.clusterIP:text",
+    "ConfigMap": "data:table",
+    "Node": "status:child status.images:objects status.images[].names:texts",
+    "Deployment": f"metadata.resourceVersion:digits {_TEMPLATE} spec.replicas:count spec.paused:flag "
+    "spec.selector:child! "
+    "spec.selector.matchLabels:table status:child",
+    "ReplicaSet": "spec:child status:child",
+    "StatefulSet": f"{_TEMPLATE} spec.replicas:count status:child status.readyReplicas:count status.replicas:count",
+    "EndpointSlice": "endpoints:objects",
+    "Lease": "spec:child spec.holderIdentity:text spec.leaseDurationSeconds:seconds spec.renewTime:time "
+    "spec.acquireTime:time",
+    "HorizontalPodAutoscaler": "spec:child! spec.scaleTargetRef:child! spec.scaleTargetRef.kind:text! "
+    "spec.scaleTargetRef.name:text!",
+    "Application": "metadata.resourceVersion:digits spec:child! spec.project:text spec.source:child "
+    "spec.sources:objects "
+    "spec.source.path:text spec.source.targetRevision:text spec.source.repoURL:text spec.destination:child "
+    "spec.destination.namespace:text spec.syncPolicy:child spec.syncPolicy.automated:child "
+    "spec.syncPolicy.automated.enabled:flag spec.syncPolicy.automated.selfHeal:flag spec.ignoreDifferences:objects "
+    "spec.ignoreDifferences[].group:text spec.ignoreDifferences[].kind:text spec.ignoreDifferences[].name:text "
+    "spec.ignoreDifferences[].namespace:text spec.ignoreDifferences[].jsonPointers:texts status:child "
+    "status.sync:child "
+    "status.sync.status:text status.sync.revision:text status.sync.comparedTo:child status.health:child "
+    "status.health.status:text status.conditions:objects status.conditions[].type:text "
+    "status.conditions[].message:text status.resources:objects status.resources[].kind:text "
+    f"status.resources[].name:text status.resources[].namespace:text {_OPERATION}",
+    "AppProject": "spec:child spec.syncWindows:objects spec.syncWindows[].kind:text! spec.syncWindows[].schedule:text! "
+    "spec.syncWindows[].duration:text! spec.syncWindows[].timeZone:text spec.syncWindows[].manualSync:flag "
+    "spec.syncWindows[].applications:texts spec.syncWindows[].namespaces:texts spec.syncWindows[].clusters:texts",
+}  # fmt: skip
+
+
+def check_object(kind: str, item: Outside) -> None:
+    """OutsideDataError for the first field of an object that is not of the type that its readers count on."""
+    for path, reader, needed in _PARSED.get(kind, _PARSED[""]):
+        _walk(item, path, reader, needed)
+
+
+def _walk(node: Outside, path: tuple[str, ...], reader: Callable[[Outside, str], Any], needed: bool) -> None:
+    head, *rest = path
+    if not rest:
+        reader(node, head)
+        if needed and node.value.get(head) is None:
+            node.refuse(head, "there")
+    elif head.endswith("[]"):
+        for one in node.objects(head.removesuffix("[]")):
+            _walk(one, tuple(rest), reader, needed)
+    elif node.value.get(head) is not None:
+        _walk(node.child(head), tuple(rest), reader, needed)
+
+
+def _digits(node: Outside, key: str) -> None:
+    """A version that is compared with another one."""
+    found = node.text(key)
+    if found and not (found.isascii() and found.isdecimal() and len(found) < 20):
+        node.refuse(key, "a whole number in quotes")
+
+
+def _seconds(node: Outside, key: str) -> None:
+    """A duration that can be added to a time."""
+    if node.count(key) > _YEAR_S:
+        node.refuse(key, "less than a year")
+
+
+_YEAR_S = 366 * 86_400
+_READERS: Mapping[str, Callable[[Outside, str], Any]] = {
+    "text": Outside.text, "count": Outside.count, "flag": Outside.flag, "table": Outside.table, "child": Outside.child,
+    "objects": Outside.objects, "texts": Outside.texts, "time": Outside.time_s, "digits": _digits, "seconds": _seconds,
+}  # fmt: skip
+
+
+def _parse(row: str) -> tuple[tuple[tuple[str, ...], Callable[[Outside, str], Any], bool], ...]:
+    parts = [part.rpartition(":") for part in f"{_METADATA} {row}".split()]
+    return tuple((tuple(path.split(".")), _READERS[word.rstrip("!")], word.endswith("!")) for path, _, word in parts)
+
+
+_PARSED = {kind: _parse(row) for kind, row in {"": "", **_SHAPES}.items()}
