@@ -59,6 +59,7 @@ def main() -> None:
     parts = [
         f"# Benchmark results\n\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}. Made by `make bench`.\n",
         run("Engine against what users would write, and wrk", str(HERE / "engine.py")),
+        run("Engine against open-loop peers", str(HERE / "openloop.py")),
         run("`rollproof judge` on a million requests", str(HERE / "judge.py")),
     ]
     if LAB.is_file():
