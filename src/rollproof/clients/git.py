@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from rollproof.clients.proxies import proxy_for
 from rollproof.core.target import EnvRepo as EnvRepoTarget
-from rollproof.errors import CannotJudgeError, InputError
+from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.redaction import SECRETS
 
 __all__ = ["Done", "Git", "GitError", "GitTimeoutError", "visible"]
@@ -91,8 +91,8 @@ class Git:
                     stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                     start_new_session=True,  # no terminal to ask at, no Ctrl-C from one, and one group to be ended
                 )  # fmt: skip
-            except FileNotFoundError:
-                raise InputError("the command `git` is not installed", "apt-get install git") from None
+            except (OSError, ValueError) as error:
+                raise self._not_begun(error) from None
         reader, until_s = _Reader(process), time.monotonic() + self._target.timeout_s
         code = None
         try:
@@ -118,6 +118,15 @@ class Git:
     def text(self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> str:
         """The same as text, without its last line end."""
         return self.data(*arguments, stdin=stdin, environ=environ).decode(errors="replace").rstrip("\n")
+
+    def _not_begun(self, error: Exception) -> RollproofError:
+        if not self._folder.is_dir():
+            return GitError(
+                f"the private clone {self._folder} is gone", "does something clean up the temporary folder?"
+            )
+        if isinstance(error, FileNotFoundError):
+            return InputError("the command `git` is not installed", "apt-get install git")
+        return InputError(f"git cannot be run: {visible(str(error))}", "see [env_repo] in the target file")
 
     def _not_ended(self, command: str, reader: _Reader) -> GitError:
         if reader.full:

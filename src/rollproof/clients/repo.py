@@ -32,7 +32,7 @@ _PUSH_ATTEMPTS = 5
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _FILES = ("100644", "100755")  # modes of regular files; a link (120000) or a submodule (160000) leads elsewhere
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
-_DEEPER = (50, 1000)  # commits that are fetched when history is asked for, before all of it is
+_DEEPER = 50  # commits that are fetched when history is asked for
 _STAND_IN = "rollproof-rehearsal"  # the tag of a commit that is made to see whether it can be made
 _REVISION = re.compile(r"[0-9a-f]{4,64}\^?")
 
@@ -114,14 +114,14 @@ class EnvRepo:
     def who_changed(self) -> str:
         """The newest commit that touched the overlay's kustomization, for people: revision, author, subject."""
         path = self._overlay(self._remote).path
-        for commits in (0, *_DEEPER):
-            if commits and not self._deepen(commits):
+        for deeper in (False, True):
+            if deeper and not self._deepen():
                 break
             said = self._git.text("log", "-1", "--format=%H %h by %an: %s", self._remote, "--", path)
             revision, _, shown = said.partition(" ")
             if revision not in self._edge():  # where the clone begins every file looks new
                 return visible(shown)
-        return f"that cannot be found in the newest {_DEEPER[-1]} ones"
+        return f"that is older than the newest {_DEEPER}"
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
@@ -336,7 +336,7 @@ class EnvRepo:
             try:
                 self._checked_fetch(self._fetched())
             except GitTimeoutError:  # somebody merged a long history: the newest of it will do
-                self._checked_fetch(self._fetched(f"--depth={_DEEPER[0]}"))
+                self._checked_fetch(self._fetched(f"--depth={_DEEPER}"))
             return
         if not (self._folder / "HEAD").exists():
             self._git.start()
@@ -368,10 +368,10 @@ class EnvRepo:
             self._find_branch(done)
             raise self._unfetched(done)
 
-    def _deepen(self, commits: int) -> bool:
+    def _deepen(self) -> bool:
         """Fetch more history; False if all of it is here, or no more can be had."""
         try:
-            return bool(self._edge()) and self._fetched(f"--deepen={commits}").code == 0
+            return bool(self._edge()) and self._fetched(f"--deepen={_DEEPER}").code == 0
         except GitTimeoutError:
             return False
 

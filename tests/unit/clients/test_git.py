@@ -169,6 +169,18 @@ def test_endless_output_is_ended(server: Server) -> None:
             repo._git.run("-c", "alias.talk=!cat /dev/zero", "talk")
 
 
+def test_what_git_cannot_be_given_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = private("file:///env.git", tmp_path)
+    with pytest.raises(InputError, match="git cannot be run: embedded null byte"):
+        runner.run("ls-tree", "a\0b")
+    monkeypatch.setattr(runner, "_environ", {"PATH": str(tmp_path)})
+    with pytest.raises(InputError, match="`git` is not installed"):
+        runner.run("version")
+    gone = private("file:///env.git", tmp_path / "gone")
+    with pytest.raises(GitError, match=r"the private clone .* is gone"):
+        gone.run("version")
+
+
 # -- surroundings -----------------------------------------------------------------------------------------------------
 
 REFUSING = "#!/bin/sh\necho ran >> {mark}\nexit 1\n"

@@ -48,6 +48,15 @@ def test_d3_only_the_newest_commit_is_fetched_and_all_works_on_it(server: Server
     assert said == f'Revert "release bbbbbbb"\n\nThis reverts commit {deployed.revision}.'
 
 
+def test_d3_who_changed_the_overlay_is_looked_for_in_the_newest_fifty(server: Server) -> None:
+    for number in range(3):
+        server.commit(f"{number}\n", f"more/{number}")
+    with EnvRepo(server.target(), {}) as repo:
+        repo.head()
+        assert repo.who_changed().endswith("by dev: by somebody else")
+        assert repo._git.text("rev-list", "--count", "refs/remotes/origin/main") == "4"
+
+
 class _Files(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
