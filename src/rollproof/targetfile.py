@@ -251,7 +251,11 @@ def _with_paths(target: Target, folder: Path, environ: Mapping[str, str], mistak
             mistakes.append(Mistake(place, f"environment variable {unknown[0]} is not set, and the path needs it"))
             continue
         value = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda match: known[match[1] or match[2]], value)
-        absolute = str(folder / Path(value).expanduser())
+        try:
+            absolute = str(folder / Path(value).expanduser())
+        except RuntimeError:  # neither HOME nor an entry of this user's in the list of users
+            mistakes.append(Mistake(place, "nobody knows where ~ is here: set HOME, or write the whole path"))
+            continue
         owner = dataclasses.replace(owner, **{name: absolute})
         target = dataclasses.replace(target, **{section: owner}) if section else owner
     return target

@@ -8,6 +8,7 @@ import pytest
 from targettoml import target_toml
 
 from rollproof.errors import TargetFileError
+from rollproof.sandbox.folder import default_folder
 from rollproof.targetfile import load, secret_values
 
 GOOD = target_toml(
@@ -220,3 +221,23 @@ def test_what_becomes_an_argument_of_git_is_checked(tmp_path: Path, old: str, ne
 @pytest.mark.parametrize("overlay", [".", "./", "./overlays/staging", "overlays/staging/"])
 def test_e1_an_overlay_may_be_the_root_or_be_spelt_from_it(tmp_path: Path, overlay: str) -> None:
     assert load(write(tmp_path, GOOD.replace("overlays/staging", overlay)), {}).target.env_repo.overlay == overlay
+
+
+def test_e9_a_user_without_a_home_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A uid without an entry in the list of users, and no HOME, as in many containers."""
+
+    def nobody(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    (tmp_path / "target.toml").write_text(target_toml())
+    with pytest.raises(TargetFileError, match="nobody knows where ~ is here: set HOME"):
+        load(tmp_path / "target.toml", {})
+
+
+def test_e9_the_sandbox_has_a_folder_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    assert default_folder({}).name == "sandbox"

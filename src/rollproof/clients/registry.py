@@ -6,11 +6,14 @@ at the registry, with the anonymous token that public registries hand out. Must 
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from rollproof.clients.http import Answer, request
 from rollproof.clients.kube import Kube
+from rollproof.clients.proxies import proxy_for
 from rollproof.errors import CannotJudgeError, InputError
 
 __all__ = ["check_image"]
@@ -57,9 +60,9 @@ def _check_registry(image: str, scheme: str) -> None:
     host, name, tag = _parts(image)
     url = f"{scheme}://{host}/v2/{name}/manifests/{tag}"
     headers = {"Accept": _MANIFESTS}
-    answer = request("HEAD", url, headers, timeout_s=_TIMEOUT_S)
+    answer = _asked("HEAD", url, headers)
     if answer.status == 401 and (token := _token(answer, name)):
-        answer = request("HEAD", url, {**headers, "Authorization": f"Bearer {token}"}, timeout_s=_TIMEOUT_S)
+        answer = _asked("HEAD", url, {**headers, "Authorization": f"Bearer {token}"})
     if answer.status == 200:
         return
     if answer.status == 404:
@@ -76,13 +79,19 @@ def _token(refusal: Answer, name: str) -> str:
     if not realm.startswith(("https://", "http://")):
         return ""
     wanted = {"scope": challenge.get("scope") or f"repository:{name}:pull", "service": challenge.get("service", "")}
-    answer = request("GET", f"{realm}?{urlencode(wanted)}", {}, timeout_s=_TIMEOUT_S)
+    answer = _asked("GET", f"{realm}?{urlencode(wanted)}", {})
     for pointer in ("/token", "/access_token"):
         try:
-            return str(answer.field(pointer))
+            found = answer.field(pointer)
         except LookupError:
             continue
+        if isinstance(found, str) and found.isascii() and found.isprintable():
+            return found
     return ""
+
+
+def _asked(method: str, url: str, headers: Mapping[str, str]) -> Answer:
+    return request(method, url, headers, timeout_s=_TIMEOUT_S, proxy=proxy_for(url, os.environ))
 
 
 def _parts(image: str) -> tuple[str, str, str]:

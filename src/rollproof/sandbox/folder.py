@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,9 +26,12 @@ _LOGS = ("ingress.log", "children.log", "sandbox.log")
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
-    """$XDG_STATE_HOME/rollproof/sandbox, or below ~/.local/state."""
+    """$XDG_STATE_HOME/rollproof/sandbox, or below ~/.local/state; without a home, among the temporary files."""
     state = environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "rollproof" / "sandbox"
+    try:
+        return Path(state).expanduser() / "rollproof" / "sandbox"
+    except RuntimeError:  # neither HOME nor an entry in the list of users, as in many containers
+        return Path(tempfile.gettempdir()) / f"rollproof-{os.getuid()}" / "sandbox"
 
 
 @dataclass(slots=True)
