@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.outside import without_nulls
 
 __all__ = ["ApplicationState", "Argo", "ControllerSettings", "application_state"]
 
@@ -58,7 +59,8 @@ class ControllerSettings:
 
 def application_state(application: Object) -> ApplicationState:
     """The state in an Application object."""
-    metadata, spec = application.get("metadata", {}), application.get("spec", {})
+    application = without_nulls(application)  # Argo CD 3.6 leaves "operation": null behind
+    metadata, spec = application.get("metadata") or {}, application.get("spec") or {}
     status = application.get("status") or {}
     sync, operation_state = status.get("sync") or {}, status.get("operationState") or {}
     operation = operation_state.get("operation") or {}
@@ -71,8 +73,8 @@ def application_state(application: Object) -> ApplicationState:
         sync_revision=str(sync.get("revision", "")),
         compared_to_spec=compared is None or compared == spec.get("source"),
         health=str((status.get("health") or {}).get("status", "")),
-        operation_pending="operation" in application,
-        refresh_pending="argocd.argoproj.io/refresh" in annotations,
+        operation_pending=bool(application.get("operation")),
+        refresh_pending=annotations.get("argocd.argoproj.io/refresh") is not None,
         phase=str(operation_state.get("phase", "")),
         operation_revision=str((operation_state.get("syncResult") or {}).get("revision") or asked),
         attempts=int((operation.get("sync") or {}).get("autoHealAttemptsCount") or 0),
@@ -155,7 +157,7 @@ class Argo:
             found = self.kube.find("AppProject", self.namespace, project)
         except ApiError:
             return None
-        return list((found or {}).get("spec", {}).get("syncWindows") or ())
+        return list(((found or {}).get("spec") or {}).get("syncWindows") or ())
 
     def _configmap(self, name: str) -> Mapping[str, str] | None:
         try:

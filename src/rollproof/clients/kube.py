@@ -23,7 +23,7 @@ from rollproof.clients.credentials import learn_objects
 from rollproof.clients.exchange import MIB, BodyError, extend, read_body, said, time_out, was_sent, watch_sending
 from rollproof.clients.kubeconfig import api_client
 from rollproof.clients.shapes import check_object
-from rollproof.core.outside import Outside, parsed, shown
+from rollproof.core.outside import Outside, parsed, shown, without_nulls
 from rollproof.errors import CannotJudgeError, OutsideDataError, UnansweredError
 
 __all__ = [
@@ -309,14 +309,14 @@ class Kube:
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Object | None = None,
         content_type: str = "application/json",
     ) -> Object:  # fmt: skip
-        """One request whose answer is a JSON object."""
+        """One request whose answer is a JSON object; fields that are null are left out."""
         response = self._send(
             method, path, query=query or {}, body=body, content_type=content_type, timeout_s=self.timeout_s
         )
         body_read = self._read(response, method, changes=_changes(method, path, query))
         what = f"{method} {path} on {self._server}"
         try:
-            answer = dict(Outside.of(parsed(body_read, what), what).value)
+            answer = without_nulls(Outside.of(parsed(body_read, what), what).value)
         except OutsideDataError:
             message = f"{what} was answered {response.status} with no JSON object: {_first(body_read)}"
             kind = LostAnswerError if _changes(method, path, query) else UnreachableError
@@ -428,7 +428,7 @@ def _event(line: bytes, what: str) -> tuple[str, Object]:
                 item.child("metadata").needed("name")
     except OutsideDataError as error:
         raise UnreachableError(f"{what} said something that is no event: {_first(line)}", _STRANGER) from error
-    return kind, dict(item.value)
+    return kind, without_nulls(item.value)
 
 
 def _first(text: bytes) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from rollproof.errors import OutsideDataError, RollproofError
 
-__all__ = ["Outside", "parsed", "says", "shown", "spelled", "timestamp_s"]
+__all__ = ["Outside", "parsed", "says", "shown", "spelled", "timestamp_s", "without_nulls"]
 
 DEPTH_MAX = 100  # levels of nesting; what reads the data later (copies, prints) must not run out of stack
 _INTEGER_MAX = 2**63
@@ -109,6 +109,21 @@ def says(value: object, expected: str) -> bool:
     `True`, `False` and `None` were asked for before rollproof knew better, and still count.
     """
     return spelled(value) == expected or (isinstance(value, bool | None) and str(value) == expected)
+
+
+def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The object without the fields that are null, at every depth.
+
+    To Kubernetes a field that is null is one that is not there, and both forms are met: Go writes an empty list or
+    pointer as null, and a JSON patch leaves `"operation": null` in a custom resource whose schema does not prune it.
+    """
+    return {key: _clean(value) for key, value in item.items() if value is not None}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return without_nulls(value)
+    return [_clean(one) for one in value] if isinstance(value, list) else value
 
 
 def timestamp_s(text: str) -> float | None:

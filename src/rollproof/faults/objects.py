@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
-from rollproof.core.outside import parsed
+from rollproof.core.outside import parsed, without_nulls
 from rollproof.undo import Undone
 
 __all__ = [
@@ -51,7 +51,7 @@ def field_patch(path: Sequence[str], value: Any) -> Object:
 
 def declared(item: Object, path: Sequence[str]) -> bool | None:
     """Does git declare this field? From what Argo CD applied last; None if the object does not tell."""
-    metadata = item.get("metadata") or {}
+    metadata = without_nulls(item).get("metadata") or {}
     applied = (metadata.get("annotations") or {}).get(_LAST_APPLIED)
     if applied:
         return read_field(parsed(applied, f"the annotation {_LAST_APPLIED}"), path) is not None
@@ -61,8 +61,8 @@ def declared(item: Object, path: Sequence[str]) -> bool | None:
 
 def manager_of(item: Object, path: Sequence[str]) -> str:
     """Who wrote the field last, by managedFields; with an empty path who wrote anything last. "" if unknown."""
-    entries = (item.get("metadata") or {}).get("managedFields") or ()
-    owners = [one for one in entries if one.get("subresource", "") == "" and _owns(one, path)]
+    entries = (without_nulls(item).get("metadata") or {}).get("managedFields") or ()
+    owners = [one for one in entries if not one.get("subresource") and _owns(one, path)]
     newest: Mapping[str, Any] = max(owners, key=lambda one: str(one.get("time", "")), default={})
     return str(newest.get("manager", ""))
 

@@ -214,7 +214,7 @@ def _replicas(look: _Look) -> Trial:
 def _env(look: _Look) -> Trial:
     deployment = look.deployment()
     container, wanted = look.container(deployment), look.target.drift.env_name
-    literal = [one for one in container.get("env") or () if "valueFrom" not in one]
+    literal = [one for one in container.get("env") or () if not one.get("valueFrom")]
     chosen = next((one for one in literal if not wanted or one["name"] == wanted), None)
     if chosen is None:
         raise _NotHereError(f"the container has no env variable {wanted or 'with a literal value'}")

@@ -124,6 +124,7 @@ class ArgoCd:
     attempts: int = 0  # autoHealAttemptsCount of the last operation at the start
     finished_ago_s: float = 60.0  # age of the last operation at the start
     poll_s: float = 120.0
+    json_patch: bool = True  # writes operationState as 3.6: whole, and `"operation": null` stays; False: as 3.2, merged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def application_view(item: Mapping[str, Any]) -> tuple[Any, ...]:
     state = status.get("operationState") or {}
     asked = "argocd.argoproj.io/refresh" in (item["metadata"].get("annotations") or {})
     return (
-        status["sync"]["status"], status["health"]["status"], "op" if "operation" in item else "-",
+        status["sync"]["status"], status["health"]["status"], "op" if item.get("operation") else "-",
         "refresh" if asked else "-", state.get("phase", ""),
         ((state.get("operation") or {}).get("sync") or {}).get("autoHealAttemptsCount", 0),
     )  # fmt: skip

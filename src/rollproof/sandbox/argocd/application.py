@@ -1,8 +1,8 @@
 """Application: the one object that the controller reads its orders from and writes its findings to.
 
 The ways of writing are those of the real controller, because drills see them: a status is merged field by field, an
-operation is set only if there is none, its state is a merge patch in which empty fields are left out (so that old ones
-stay, argocd.md 1.4).
+operation is set only if there is none, its state replaces the one before (3.6), or is a merge patch in which empty
+fields are left out, so that old ones stay (3.2; argocd.md 1.4).
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _MANAGER = "argocd-application-controller"
 class Application:
     """The Application `name` in `namespace`."""
 
-    def __init__(self, store: Store, namespace: str, name: str) -> None:
+    def __init__(self, store: Store, namespace: str, name: str, *, json_patch: bool = True) -> None:
         self._store = store
+        self._json_patch = json_patch
         self.namespace = namespace
         self.name = name
 
@@ -42,9 +43,9 @@ class Application:
         """Start an operation; False if there is one already."""
 
         def change(item: Object) -> None:
-            if "operation" not in item:
+            if item.get("operation") is None:
                 item["operation"] = operation
-                item.get("status", {}).pop("operationState", None)
+                (item.get("status") or {}).pop("operationState", None)
 
         written = self._mutate(change)
         return written is not None and written.get("operation") == operation
@@ -62,19 +63,32 @@ class Application:
             for key in gone:
                 now.pop(key, None)
             if asked:
-                item["metadata"].get("annotations", {}).pop(REFRESH, None)
+                (item["metadata"].get("annotations") or {}).pop(REFRESH, None)
 
         self._mutate(change)
 
     def set_state(self, state: Object, old: Mapping[str, Any] | None, *, utc_s: float) -> None:
-        """Write the state of the operation; when that is over, the operation goes."""
+        """Write the state of the operation; when that is over, the operation goes.
+
+        Argo CD 3.6 does it with a JSON patch: the state is replaced as a whole, and `"operation": null` is left behind
+        where the CRD's schema does not prune nulls. 3.2 does it with a merge patch: old fields stay, the key goes.
+        """
         body: Object = {"status": {"operationState": state}}
-        if completed(state):
+        if over := completed(state):
             state["finishedAt"] = stamp(utc_s)
             body["operation"] = None
-        elif (old or {}).get("finishedAt") and "finishedAt" not in state:
+        elif (old or {}).get("finishedAt") and not state.get("finishedAt"):
             body["status"] = {"operationState": {**state, "finishedAt": None}}
-        self._merge(body)
+        if not self._json_patch:
+            self._merge(body)
+            return
+
+        def change(item: Object) -> None:
+            item.setdefault("status", {})["operationState"] = {k: v for k, v in state.items() if v is not None}
+            if over:
+                item["operation"] = None
+
+        self._mutate(change)
 
     def set_history(self, history: list[Object]) -> None:
         """Write the list of full syncs."""

@@ -37,7 +37,7 @@ def decide(application: Mapping[str, Any], found: Comparison, rules: SelfHeal, *
     policy = application["spec"].get("syncPolicy") or {}
     automated = policy.get("automated") or {}
     enabled = policy.get("automated") is not None and automated.get("enabled") is not False
-    busy = "operation" in application or "deletionTimestamp" in application["metadata"]
+    busy = application.get("operation") is not None or application["metadata"].get("deletionTimestamp") is not None
     if not enabled or busy or found.status != "OutOfSync":
         return Decision()
     prune = bool(automated.get("prune"))

@@ -50,7 +50,7 @@ class Operations:
     def work(self) -> None:
         """Start or go on with the operation, if there is one and its time has come."""
         application = self._application.read()
-        if application is None or "operation" not in application or self._busy:
+        if application is None or application.get("operation") is None or self._busy:
             return
         state = (application.get("status") or {}).get("operationState")
         if state is None or completed(state):
@@ -147,7 +147,7 @@ class Operations:
     # -- its end ------------------------------------------------------------------------------------------------
 
     def _finish(self, application: Object, state: Object) -> None:
-        now = (self._application.read() or {}).get("status", {}).get("operationState") or {}
+        now = ((self._application.read() or {}).get("status") or {}).get("operationState") or {}
         if now.get("phase") == "Terminating" and not completed(state):
             self._leave(application, {**state, "phase": "Terminating", "message": "operation is terminating"})
             return

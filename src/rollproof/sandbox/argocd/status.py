@@ -49,7 +49,7 @@ def after_comparison(
     }
     if found.error:
         new.pop("sourceType")
-    if reconciled or "reconciledAt" not in old:
+    if reconciled or not old.get("reconciledAt"):
         new["reconciledAt"] = stamp(began_utc_s)
     if conditions:
         new["conditions"] = list(conditions)
