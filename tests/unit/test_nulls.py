@@ -6,7 +6,7 @@ import ast
 import copy
 import json
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ def _places(item: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
         yield from _places(value, (*above, key))
 
 
+@cache
 def _asked_for() -> frozenset[str]:
     """Every key that our code (all but the sandbox) asks a map for."""
     root = Path(rollproof.__file__).parent
