@@ -12,6 +12,7 @@ from typing import Any
 
 from rollproof.clients.argo import ApplicationState
 from rollproof.clients.kube import Object
+from rollproof.core.outside import without_nulls
 from rollproof.core.reasons import HealCause, Unrest
 from rollproof.faults.trials import Trial
 from rollproof.probes.views import DeploymentView
@@ -101,8 +102,9 @@ def causes(
     window_denied: bool | None,
 ) -> Mapping[HealCause, bool | None]:  # fmt: skip
     """The causes of argocd.md 1.6, each checked; None where nobody could look."""
+    application = without_nulls(application)
     on, healing = self_heal(application)
-    metadata = application["metadata"]
+    metadata = application.get("metadata") or {}
     tracked: list[Mapping[str, Any]] = (application.get("status") or {}).get("resources") or []
     errors = [one for one in state.conditions if one.split(":")[0].endswith("Error")]
     return {

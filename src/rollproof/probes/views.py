@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rollproof.clients.kube import Object
-from rollproof.core.outside import Outside, shown
+from rollproof.core.outside import Outside, shown, without_nulls
 
 __all__ = [
     "DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "app_container", "image_name", "image_tag",
@@ -26,7 +26,7 @@ def image_tag(image: str) -> str:
 
 def label_selector(deployment: Object) -> str:
     """A Deployment's selector in the form that a list request takes. OutsideDataError if it is none."""
-    selector = _seen("Deployment", deployment).child("spec").child("selector")
+    selector = _seen("Deployment", without_nulls(deployment)).child("spec").child("selector")
     parts = [f"{key}={value}" for key, value in selector.table("matchLabels").items()]
     for rule in selector.objects("matchExpressions"):
         key, values = rule.needed("key"), ",".join(rule.texts("values"))
