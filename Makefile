@@ -10,7 +10,9 @@ LAB ?= sandbox
 TARGET ?= targets/$(if $(filter kind,$(LAB)),lab,sandbox).toml
 DRILL ?= all
 WORKERS ?= 4
+ARGOCD ?=
 ARGS ?=
+LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv format lint test fuzz mutation test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
@@ -19,6 +21,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
+	@echo "  make drill LAB=kind ARGOCD=3.2.6                        with that Argo CD (it stays until another is named)"
 	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
 
 venv: $(READY) ## Python environment with everything in it
@@ -53,7 +56,7 @@ test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API aga
 
 truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS="--write --sound 200": docs/truth.md)
 ifeq ($(LAB),kind)
-	$(BIN)/python -m lab up
+	$(LAB_UP)
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind/test_truth.py
 else
 	$(BIN)/python -m tests.truth $(ARGS)
@@ -67,7 +70,7 @@ sandbox: $(READY) ## The embedded target in the foreground: no Docker, no root (
 	$(BIN)/rollproof sandbox $(addprefix --defect ,$(DEFECT))
 
 lab: $(READY) ## Build the lab: kind, Argo CD, git, ingress, database, app (again: seconds)
-	$(BIN)/python -m lab up
+	$(LAB_UP)
 
 lab-down: $(READY) ## Remove the lab and only that
 	$(BIN)/python -m lab down
@@ -80,7 +83,7 @@ drill: $(READY) ## Drills with a verdict, on a sandbox of their own; LAB=kind: o
 ifeq ($(TARGET),targets/sandbox.toml)
 	$(BIN)/rollproof sandbox --ports auto -- $(BIN)/rollproof run $(DRILL) --target {target}
 else
-	@if [ "$(TARGET)" = targets/lab.toml ]; then $(BIN)/python -m lab up; fi
+	@if [ "$(TARGET)" = targets/lab.toml ]; then $(LAB_UP); fi
 	$(BIN)/rollproof run $(DRILL) --target $(TARGET)
 endif
 

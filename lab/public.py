@@ -16,26 +16,25 @@ KIND_NODE = "docker.io/kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028a
 """What kind v0.30.0 uses when its configuration names no image: Kubernetes, CoreDNS, etcd and kind's pod network."""
 
 
-def pulled() -> tuple[str, ...]:
+def pulled(argocd: str) -> tuple[str, ...]:
     """Every image that comes from a registry in the public mode: by Docker the first, by the nodes the others."""
     return (
         KIND_NODE,
         platform.METRICS_IMAGE,
-        workload_images.ARGOCD_IMAGE,
+        workload_images.argocd_name(argocd),
         workload_images.REDIS_IMAGE,
         workload_images.DATABASE_IMAGE,
     )
 
 
-def dry_run(source: str) -> int:
+def dry_run(mode: Mode) -> int:
     """Print images and steps, and do nothing."""
-    mode = Mode(source)
-    lines = [f"images: {source}"]
+    lines = [f"images: {mode.name}"]
     if mode.built:
         built = (platform.node_image(), *platform.control_plane_images(), *workloads.images(mode))
         lines += [f"  build {image.name}" for image in built]
     else:
-        lines += [f"  pull  {name}" for name in pulled()]
+        lines += [f"  pull  {name}" for name in pulled(mode.argocd)]
         lines += [f"  build {image.name}" for image in workloads.images(mode)]
     lines.append("steps:")
     lines += [f"  {step.name}" for step in plan.steps(mode)]

