@@ -1,13 +1,13 @@
 """Keeps the lab's packets inside the lab, and counts those that tried to leave.
 
-Rules of our own, in a chain of our own, for one bridge of our own: packets between nodes pass, new connections from a
-node to this machine or to the world are refused and counted. Must never touch a rule of anybody else, nor close the way
-to published ports (those connections begin on this machine).
+Rules of our own, in a chain of our own, for one bridge of our own: packets between nodes pass, and so do answers to
+this machine's own connections (published ports). Every other packet that comes from the bridge is refused and counted,
+whatever its state: those of dead connections are INVALID to conntrack, are translated by nobody, and would leave with a
+pod's address. Must never touch a rule of anybody else.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +34,8 @@ def close(log: Log, subnet: str) -> str:
         return "kept"
     open_again(log)
     _filter(log, "-N", _CHAIN)
-    _filter(log, "-A", _CHAIN, "-i", settings.BRIDGE, "-o", settings.BRIDGE, "-j", "ACCEPT")
-    _filter(log, "-A", _CHAIN, "-i", settings.BRIDGE, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT")
+    for rule in _rules(subnet):
+        _filter(log, "-A", _CHAIN, *rule.split())
     for parent in _parents(log):
         _filter(log, "-I", parent, "1", "-j", _CHAIN)
     _mangle(log, "-N", _WATCH)
@@ -55,15 +55,18 @@ def is_closed(log: Log, subnet: str) -> bool:
         may_refuse = _forwarding().read_text(encoding="utf-8").strip() == "1"
     except (CommandError, OSError):
         return False
-    refuses = re.search(rf"^-A {_CHAIN} -i {settings.BRIDGE} .*-j REJECT", rules, re.MULTILINE) is not None
+    refuses = [line for line in rules.splitlines() if line.startswith(f"-A {_CHAIN} ")] == [
+        f"-A {_CHAIN} {rule}" for rule in _rules(subnet)
+    ]
     jumps = all(f"-A {parent} -j {_CHAIN}\n" in rules for parent in _parents(log))
     watches = f"-A {_WATCH} -s {subnet} " in watch and f"-j {_WATCH}\n" in watch
     return refuses and jumps and watches and may_refuse
 
 
 def count(log: Log) -> Count:
-    """Read the counter of the refusing rule and those of the watching rules."""
-    refused = _packets(_filter(log, "-nvxL", _CHAIN), wanted="REJECT")
+    """Read the counters of the refusing rules and those of the watching rules."""
+    listing = _filter(log, "-nvxL", _CHAIN)
+    refused = _packets(listing, wanted="REJECT") + _packets(listing, wanted="DROP")
     left = _packets(_mangle(log, "-nvxL", _WATCH), wanted="!lo")
     return Count(refused, left)
 
@@ -77,6 +80,21 @@ def open_again(log: Log) -> None:
         if f"-N {chain}\n" in run(log, "-S"):
             run(log, "-F", chain)
             run(log, "-X", chain)
+
+
+def _rules(subnet: str) -> tuple[str, ...]:
+    """The chain in its order, spelled as `iptables -S` does.
+
+    Only a node's own new connection is answered: an answer to a pod's address would itself leave by the default route.
+    """
+    bridge = settings.BRIDGE
+    answers = "-m conntrack --ctstate RELATED,ESTABLISHED -m addrtype --dst-type LOCAL"
+    return (
+        f"-i {bridge} -o {bridge} -j ACCEPT",
+        f"-i {bridge} {answers} -j RETURN",
+        f"-s {subnet} -i {bridge} -m conntrack --ctstate NEW -j REJECT --reject-with icmp-port-unreachable",
+        f"-i {bridge} -j DROP",
+    )
 
 
 def _let_refuse() -> None:

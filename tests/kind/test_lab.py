@@ -47,6 +47,34 @@ def test_a_packet_that_wants_out_is_refused_counted_and_does_not_leave(
     assert after.left == 0
 
 
+# Run in the network of a node: one TCP packet of no connection. Arguments: source, target, flags.
+_STRAY = """
+import socket, struct, sys
+def total(data):
+    words = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    words = (words >> 16) + (words & 0xFFFF)
+    return ~(words + (words >> 16)) & 0xFFFF
+source, target, flags = socket.inet_aton(sys.argv[1]), socket.inet_aton(sys.argv[2]), int(sys.argv[3])
+tcp = struct.pack("!HHIIBBHHH", 40000, 80, 1, 1, 5 << 4, flags, 1024, 0, 0)
+pseudo = source + target + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(tcp))
+tcp = tcp[:16] + struct.pack("!H", total(pseudo + tcp)) + tcp[18:]
+header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0, 64, socket.IPPROTO_TCP, 0, source, target)
+with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+    raw.sendto(header + tcp, (sys.argv[2], 0))
+"""
+
+
+@pytest.mark.parametrize("source", ["10.244.77.7", "10.96.77.7"], ids=["pod address", "Service address"])
+@pytest.mark.parametrize("flags", [0x10, 0x11, 0x04, 0x12, 0x00], ids=["ACK", "FIN-ACK", "RST", "SYN-ACK", "none"])
+def test_b9_a_packet_of_a_dead_connection_does_not_leave(log: Log, source: str, flags: int) -> None:
+    before = fence.count(log)
+    pid = docker.current().docker(log, "inspect", "--format={{.State.Pid}}", settings.WORKERS[0]).strip()
+    words = ("nsenter", f"--target={pid}", "--net", sys.executable, "-c", _STRAY, source, NOWHERE, flags)
+    log.run(*words, timeout_s=30)
+    cluster.wait_for(log, "the stray", lambda: fence.count(log).refused > before.refused, timeout_s=10)
+    assert fence.count(log).left == 0
+
+
 def test_no_packet_has_left_the_lab_and_in_peace_none_tries(log: Log) -> None:
     before = fence.count(log)
     cluster.nodes_ready(log)

@@ -61,7 +61,45 @@ def test_a_network_with_another_subnet_gets_a_fence_of_its_own(tables: Tables) -
     assert "172.20" not in str(tables.rules)
 
 
-@pytest.mark.parametrize("lost", ["REJECT", f"FORWARD -j {fence._CHAIN}", f"INPUT -j {fence._CHAIN}", fence._WATCH])
+def _verdict(rules: list[str], packet: dict[str, str]) -> str:
+    """What the chain does with a packet, as iptables would go through it; "" if it comes to the end."""
+    for rule in rules:
+        words = rule.split()
+        options = dict(zip(words[::2], words[1::2], strict=True))
+        local = {"--dst-type": "LOCAL" if packet["to"] == "this machine" else "UNICAST"}
+        seen = {"-i": packet["in"], "-o": packet["out"], "-s": packet["from"], **local}
+        tested = {key: value for key, value in options.items() if key in seen}
+        states = options.get("--ctstate", packet["state"]).split(",")
+        if all(seen[key] == value for key, value in tested.items()) and packet["state"] in states:
+            return options["-j"]
+    return ""
+
+
+@pytest.mark.parametrize("state", ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"])
+@pytest.mark.parametrize("address", ["172.20.0.0/16", settings.POD_RANGE, settings.SERVICE_RANGE, "another"])
+def test_b9_every_packet_of_the_lab_is_refused_whatever_its_state(tables: Tables, state: str, address: str) -> None:
+    fence.close(tables, "172.20.0.0/16")
+    rules = [
+        rule.removeprefix(f"-A {fence._CHAIN} ") for rule in tables.rules["filter"] if f"-A {fence._CHAIN} " in rule
+    ]
+    bridge = settings.BRIDGE
+
+    def verdict(out: str, to: str) -> str:
+        return _verdict(rules, {"in": bridge, "out": out, "from": address, "to": to, "state": state})
+
+    assert verdict("eth0", "the world") in ("REJECT", "DROP")
+    assert verdict(bridge, "a node") == "ACCEPT"
+    answers = state in ("ESTABLISHED", "RELATED")
+    assert verdict("", "this machine") in (("RETURN",) if answers else ("REJECT", "DROP"))
+    if address == settings.POD_RANGE:  # an answer to a pod's address would leave the lab in its turn
+        assert verdict("eth0", "the world") == "DROP"
+    others = {"in": "eth0", "out": "eth1", "from": "another", "to": "the world", "state": state}
+    assert _verdict(rules, others) == ""
+
+
+@pytest.mark.parametrize(
+    "lost", ["REJECT", "DROP", "ESTABLISHED", f"FORWARD -j {fence._CHAIN}", f"INPUT -j {fence._CHAIN}", fence._WATCH]
+)
 def test_a_fence_with_a_hole_is_noticed(tables: Tables, lost: str) -> None:
     fence.close(tables, "172.20.0.0/16")
     for name, rules in tables.rules.items():
@@ -91,6 +129,8 @@ def test_packets_are_read_from_the_counters() -> None:
     listing = f"""Chain {fence._CHAIN} (2 references)
     pkts      bytes target     prot opt in     out     source               destination
    47218 11149657 ACCEPT     0    --  {settings.BRIDGE} {settings.BRIDGE}  0.0.0.0/0            0.0.0.0/0
-       7      420 REJECT     0    --  {settings.BRIDGE} *       0.0.0.0/0            0.0.0.0/0            ctstate NEW
+       7      420 REJECT     0    --  {settings.BRIDGE} *       172.20.0.0/16        0.0.0.0/0            ctstate NEW
+      60     2400 DROP       0    --  {settings.BRIDGE} *       0.0.0.0/0            0.0.0.0/0
 """
     assert fence._packets(listing, wanted="REJECT") == 7
+    assert fence._packets(listing, wanted="DROP") == 60
