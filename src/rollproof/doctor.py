@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
-from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state
+from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state, automation
 from rollproof.clients.kube import Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.target import Target, Traffic
@@ -204,11 +204,10 @@ def _self_heal(patient: _Patient) -> Iterator[Line]:
 
 
 def _switched_on(target: Target, application: Object) -> Line:
-    automated = (application["spec"].get("syncPolicy") or {}).get("automated")
-    on = bool(automated and automated.get("enabled", True) and automated.get("selfHeal"))
-    if on:
+    policy = automation(application)
+    if policy.self_heal:
         return Line("self-heal", True, "automated sync with selfHeal")
-    said = "selfHeal is off" if automated else "automated sync is off"
+    said = "selfHeal is off" if policy.on else "automated sync is off"
     if not target.drift.must_heal:
         return Line("self-heal", None, f"{said}; drift.must_heal is false, so drifts are undone by the harness")
     hint = "spec.syncPolicy.automated.selfHeal: true, or drift.must_heal = false"
@@ -240,10 +239,13 @@ def _attempts(state: ApplicationState, backoff: BackOff, *, now_s: float) -> Lin
     return Line("heal count", True, said)
 
 
+_WINDOWS_HINT = "grant get appprojects in Argo CD's namespace: a window that denies would look like broken self-heal"
+
+
 def _windows(patient: _Patient) -> Line:
     windows = patient.clients.argo.sync_windows(patient.target.argocd.project)
     if windows is None:
-        return Line("sync windows", None, "the AppProject cannot be read: windows stay unseen")
+        return Line("sync windows", None, "unknown: the AppProject cannot be read or is not there", _WINDOWS_HINT)
     if windows:
         kinds = ", ".join(f"{window.get('kind')} {window.get('schedule')}" for window in windows)
         return Line("sync windows", None, f"the project has {len(windows)}: {kinds}", "they may forbid self-heal")

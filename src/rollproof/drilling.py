@@ -85,6 +85,7 @@ class Run:
     def deployed(self) -> Rollout:
         """The release that is open in this run; made now if no drill before has made one."""
         if self._session.deployed is None or not self._session.deployed.revision:
+            self.settle()  # also: nothing is pushed while Argo CD cannot compare
             with self.phase("settle"):
                 self.keep(self._session.release.deploy())
         deployed = self._session.deployed

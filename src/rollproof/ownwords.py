@@ -35,11 +35,12 @@ start_ns start_s started started_at status stayed steady stopped subject succeed
 sync_status sync_window synced tags target target_kind targetport template template_hash terminating theirs there
 timeline touches type uid uids undeclared-annotation undo undo-check undone unfinished updated upstreams url value
 verdict verdicts version versions via void void-patch wait waited_s wall wall_s watch watch_delay_ms watched_s watches
-what why why_unfair window_denied written zero-downtime
+what unknown why why_unfair window_denied written zero-downtime
 argocd argocd-controller connect connect.timeout dns tls read.timeout body.wrong client.stalled keepalive-get
 keepalive-post new-get slow kubectl-edit kubectl-patch cluster containercreating containerstatusunknown
-crashloopbackoff deadlineexceeded degraded errimagepull imagepullbackoff missing nothingchanged orphaned outofsync
-overwritten pending progressdeadlineexceeded progressing pushfailed running singlestack syncfailed wrongversion
+crashloopbackoff deadlineexceeded degraded errimagepull imagepullbackoff missing nothingchanged notcompared orphaned
+outofsync overwritten pending progressdeadlineexceeded progressing pushfailed running singlestack syncfailed
+wrongversion
 completed evicted terminated waiting
 """
 OWN_WORDS = frozenset(_OWN.split())

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rollproof
-from rollproof.clients.argo import application_state
+from rollproof.clients.argo import application_state, automation
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.outside import Outside, without_nulls
 from rollproof.errors import OutsideDataError
@@ -113,7 +113,7 @@ def _causes(application: Object) -> Any:
 
 READERS: dict[str, tuple[Callable[[Object], Any], Object]] = {
     "state of an Application": (application_state, APPLICATION),
-    "self-heal is on": (fairness.self_heal, APPLICATION),
+    "self-heal is on": (automation, APPLICATION),
     "causes": (_causes, APPLICATION),
     "ignored differences": (partial(fairness.covered_by_ignore, trial=_TRIAL), APPLICATION),
     "pod": (partial(PodView.of, container="app"), POD),

@@ -14,7 +14,10 @@ from typing import Any
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.outside import without_nulls
 
-__all__ = ["ApplicationState", "Argo", "ControllerSettings", "application_state"]
+__all__ = ["ApplicationState", "Argo", "Automation", "ControllerSettings", "application_state", "automation"]
+
+
+_NOT_COMPARED = ("ComparisonError", "InvalidSpecError", "UnknownError")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,20 @@ class ApplicationState:
     conditions: tuple[str, ...] = ()
     resource_version: str = ""
 
+    @property
+    def why_not_compared(self) -> str:
+        """Why Argo CD cannot say what git declares; "" if it can, or has not been asked yet."""
+        said = [one for one in self.conditions if one.partition(":")[0] in _NOT_COMPARED]
+        return said[0] if said else "its sync status is Unknown" if self.sync_status == "Unknown" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """What the Application's own spec says of automated sync: is it `on`, and does it `self_heal`?"""
+
+    on: bool
+    self_heal: bool
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerSettings:
@@ -55,6 +72,17 @@ class ControllerSettings:
     backoff_cooldown_s: float = 330.0
     reconciliation: str = ""
     readable: bool = False
+
+
+def automation(application: Object) -> Automation:
+    """Whether Argo CD syncs by itself (SyncPolicy.IsAutomatedSyncEnabled of 3.x).
+
+    `automated: {}` is on: the one field that says something by being there. `enabled: false` turns it off (since 3.1).
+    """
+    policy = without_nulls((application.get("spec") or {}).get("syncPolicy") or {})
+    automated = policy.get("automated")
+    on = automated is not None and automated.get("enabled") is not False
+    return Automation(on, on and bool((automated or {}).get("selfHeal")))
 
 
 def application_state(application: Object) -> ApplicationState:
@@ -129,8 +157,9 @@ class Argo:
 
     def settings(self) -> ControllerSettings:
         """Self-heal settings from the ConfigMaps and the controller's image; defaults where they cannot be read."""
-        parameters = self._configmap("argocd-cmd-params-cm")
-        general = self._configmap("argocd-cm")
+        home = self._home()
+        parameters = self._configmap(home, "argocd-cmd-params-cm")
+        general = self._configmap(home, "argocd-cm")
         readable = parameters is not None
         parameters = parameters or {}
 
@@ -141,7 +170,7 @@ class Argo:
                 return default
 
         return ControllerSettings(
-            version=self._version(),
+            version=self._version(home),
             fixed_delay_s=number("timeout.seconds", 0),
             backoff_start_s=number("backoff.timeout.seconds", 2),
             backoff_factor=number("backoff.factor", 3),
@@ -152,23 +181,31 @@ class Argo:
         )
 
     def sync_windows(self, project: str) -> list[Mapping[str, Any]] | None:
-        """The project's sync windows, or None if the project cannot be read."""
+        """The project's sync windows; None if they are unknown: it may not be read, or is not where it should be."""
         try:
-            found = self.kube.find("AppProject", self.namespace, project)
+            found = self.kube.find("AppProject", self._home(), project)
         except ApiError:
             return None
-        return list(((found or {}).get("spec") or {}).get("syncWindows") or ())
+        return None if found is None else list((found.get("spec") or {}).get("syncWindows") or ())
 
-    def _configmap(self, name: str) -> Mapping[str, str] | None:
+    def _home(self) -> str:
+        """Argo CD's own namespace, where its AppProjects and settings are: an Application may live in another one."""
         try:
-            found = self.kube.find("ConfigMap", self.namespace, name)
+            found = self.kube.find("Application", self.namespace, self.application) or {}
+        except ApiError:
+            return self.namespace
+        return str((found.get("status") or {}).get("controllerNamespace") or self.namespace)
+
+    def _configmap(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        try:
+            found = self.kube.find("ConfigMap", namespace, name)
         except ApiError:
             return None
         return None if found is None else found.get("data") or {}
 
-    def _version(self) -> str:
+    def _version(self, namespace: str) -> str:
         try:
-            controllers = self.kube.list("StatefulSet", self.namespace)["items"]
+            controllers = self.kube.list("StatefulSet", namespace)["items"]
         except ApiError:
             return ""
         for controller in controllers:

@@ -19,6 +19,7 @@ class LegCause(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     NO_ANSWER = "NoAnswer"  # nobody said which version it is
     NOTHING_CHANGED = "NothingChanged"
+    NOT_COMPARED = "NotCompared"  # Argo CD could not compare, so nothing was deployed
     ORPHANED = "Orphaned"
     OVERWRITTEN = "Overwritten"  # a rollback: somebody put the newer tag back
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rollproof.clients.argo import ApplicationState, Argo, application_state
+from rollproof.clients.argo import ApplicationState, Argo, application_state, automation
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.event import Outcome, Recorder
@@ -29,7 +29,6 @@ from rollproof.faults.fairness import (
     covered_by_ignore,
     known_beforehand,
     rolled_out,
-    self_heal,
     unrest,
 )
 from rollproof.faults.interference import Interference, found_now, interference, shows_deed
@@ -140,7 +139,7 @@ class DriftRunner:
             if not unrest(self._argo.state(), scene.rollout(self._target.cluster.container)):
                 break  # else a commit came while the back-off ran: what follows it must come to rest too
         state, application = self._argo.state(), self._argo.read()
-        on, healing = self_heal(application)
+        policy = automation(application)
         quiet_s = age_s(state.finished_at, time.time())
         unfair = dict(unrest(state, scene.rollout(self._target.cluster.container)))
         window = self._window_denied()
@@ -155,7 +154,7 @@ class DriftRunner:
             "quiet_s": None if quiet_s is None else round(quiet_s, 3), "sync_revision": state.sync_revision,
             "operation_revision": state.operation_revision, "fair": not unfair,
             "unfair": list(unfair), "why_unfair": "; ".join(unfair.values()),
-            "self_heal": healing, "automated": on, "phase": state.phase,
+            "self_heal": policy.self_heal, "automated": policy.on, "phase": state.phase,
             "window_denied": window,
             "ignored": covered_by_ignore(application, trial),
         }  # fmt: skip

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rollproof.clients.argo import ApplicationState
+from rollproof.clients.argo import ApplicationState, automation
 from rollproof.clients.kube import Object
 from rollproof.core.outside import without_nulls
 from rollproof.core.reasons import HealCause, Unrest
 from rollproof.faults.trials import Trial
 from rollproof.probes.views import DeploymentView
 
-__all__ = ["age_s", "causes", "covered_by_ignore", "known_beforehand", "rolled_out", "self_heal", "unrest"]
+__all__ = ["age_s", "causes", "covered_by_ignore", "known_beforehand", "rolled_out", "unrest"]
 
 _GROUPS = {"Deployment": "apps"}
 _SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
@@ -68,13 +68,6 @@ def unrest(state: ApplicationState, deployment: DeploymentView | None) -> Mappin
     return {reason: text for reason, (holds, text) in reasons.items() if holds}
 
 
-def self_heal(application: Object) -> tuple[bool, bool]:
-    """(automated, selfHeal) of the Application's own spec."""
-    automated = ((application.get("spec") or {}).get("syncPolicy") or {}).get("automated")
-    on = automated is not None and automated.get("enabled") is not False
-    return on, on and bool((automated or {}).get("selfHeal"))
-
-
 def covered_by_ignore(application: Object, trial: Trial) -> bool:
     """Does an ignoreDifferences entry of the Application name the trial's field, or one above it?
 
@@ -103,18 +96,16 @@ def causes(
 ) -> Mapping[HealCause, bool | None]:  # fmt: skip
     """The causes of argocd.md 1.6, each checked; None where nobody could look."""
     application = without_nulls(application)
-    on, healing = self_heal(application)
+    policy = automation(application)
     metadata = application.get("metadata") or {}
     tracked: list[Mapping[str, Any]] = (application.get("status") or {}).get("resources") or []
-    errors = [one for one in state.conditions if one.split(":")[0].endswith("Error")]
     return {
-        HealCause.AUTOMATED_OFF: not on,
-        HealCause.SELF_HEAL_OFF: on and not healing,
+        HealCause.AUTOMATED_OFF: not policy.on,
+        HealCause.SELF_HEAL_OFF: policy.on and not policy.self_heal,
         HealCause.SKIP_RECONCILE: (metadata.get("annotations") or {}).get(_SKIP_RECONCILE) == "true",
         HealCause.DELETING: bool(metadata.get("deletionTimestamp")),
         HealCause.LAST_SYNC_FAILED: state.phase in ("Failed", "Error"),
-        HealCause.COMPARISON_FAILED: state.sync_status == "Unknown"
-        or any(one.split(":")[0] == "ComparisonError" for one in errors),
+        HealCause.COMPARISON_FAILED: bool(state.why_not_compared),
         HealCause.OPERATION_RUNNING: state.operation_pending or state.phase == "Running",
         HealCause.NOT_TRACKED: (trial.kind, trial.object_name)
         not in {(one.get("kind"), one.get("name")) for one in tracked},

@@ -22,6 +22,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.reasons import LegCause
 from rollproof.errors import RollproofError
 from rollproof.probes.proof import Prover
+from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
 from rollproof.release.wait import LegFailedError, Waits
 from rollproof.undo import Entry, Journal, Undone
@@ -80,7 +81,7 @@ class Release:
         settings = plan.target.release
         waits = self._waits(rollout, settings.deadline_s)
         if plan.restart:
-            return self._follow(rollout, waits, lambda: self._restart(rollout))
+            return self._follow(rollout, waits, lambda: self._restart(rollout, waits))
         if settings.mode == "observe":
             return self._follow(rollout, waits, lambda: self._observe(rollout, waits))
 
@@ -88,7 +89,11 @@ class Release:
             message = f"rollproof: release {rollout.to_sha} ({plan.run_id})"
             return self._repo.set_tag(rollout.to_sha, expected=rollout.from_sha, message=message)
 
-        return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
+        def push() -> None:
+            waits.refuse_not_compared("committed")
+            self._commit_and_push(rollout, waits, make)
+
+        return self._follow(rollout, waits, push)
 
     def revert(self, deployed: Rollout) -> Rollout:
         """Take a deploy back by `git revert`, as the runbook says: a new commit with the old tree."""
@@ -111,6 +116,17 @@ class Release:
         waits.at_rest("settled", head, contains, sha)
         template = waits.rolled_out(sha, frozenset())
         waits.old_gone(template, frozenset())
+
+    def why_unseen(self, sha: str) -> str:
+        """Why nobody can say that `sha` is synced, although nothing speaks against it; "" else.
+
+        Argo CD cannot compare, and the Deployment names only this version.
+        """
+        deployment = self._view.deployment()
+        images = [pod.image for pod in self._view.pods().values()]
+        if deployment is None or any(image_tag(image) != sha for image in (deployment.image, *images)):
+            return ""
+        return self._view.application().why_not_compared
 
     # -- legs ---------------------------------------------------------------------------------------------------
 
@@ -263,7 +279,8 @@ class Release:
         rollout.revision = self._repo.head()
         self._leg(rollout, "committed", begun_s, {"commit": rollout.revision, "observed": True})
 
-    def _restart(self, rollout: Rollout) -> None:
+    def _restart(self, rollout: Rollout, waits: Waits) -> None:
+        waits.refuse_not_compared("restarted")
         cluster = self._plan.target.cluster
         begun_s = time.monotonic()
         stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}

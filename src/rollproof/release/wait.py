@@ -77,6 +77,15 @@ class Waits:
         """Seconds until the rollout's deadline."""
         return max(0.0, self._until_s - time.monotonic())
 
+    def refuse_not_compared(self, leg: str) -> None:
+        """A deploy would change git, and nobody would see what becomes of it."""
+        state = self._view.application()
+        if why := state.why_not_compared:
+            raise LegFailedError(
+                leg, LegCause.NOT_COMPARED, f"Argo CD cannot compare, so nothing was changed: {why}",
+                outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=self._application,
+            )  # fmt: skip
+
     def seen(self, revision: str, argo: Argo, contains: Callable[[str], bool | None]) -> Seen:
         """Argo CD compares with our commit; asked again and again, because one request can be lost (argocd.md 2.1)."""
         known: dict[str, bool | None] = {revision: True}  # None: could not be asked, ask again

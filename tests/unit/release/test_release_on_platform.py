@@ -335,3 +335,27 @@ def test_undo_of_a_deploy_that_was_never_pushed_changes_nothing(lab: Lab) -> Non
     lab.journal.write(TAG_KIND, "overlay", {"from": "aaaaaaa", "to": "bbbbbbb", "commit": "0" * 40})
     assert restore_tag(lab.repo, "run", lab.journal.open_entries()[0].args).how == "not-needed"
     assert lab.platform.head() == before
+
+
+NOT_COMPARED = {"type": "ComparisonError", "message": "repo-server is away: connection refused"}
+
+
+def test_a20_nothing_is_pushed_while_argo_cd_cannot_compare(lab: Lab) -> None:
+    lab.platform.condition = NOT_COMPARED
+    lab.platform._application("", lab.platform.head(), "Unknown")
+    lab.release._view.poll(lambda: lab.release._view.application().why_not_compared or None, timeout_s=5)
+    before = lab.platform.head()
+    rollout = lab.release.deploy()
+    assert rollout.failed is not None
+    assert (rollout.failed.data["cause"], rollout.failed.outcome) == ("NotCompared", Outcome.UNKNOWN)
+    assert lab.platform.head() == before
+    assert lab.journal.open_entries() == []
+    assert rollout.revision == ""
+
+
+def test_a20_why_a_version_was_not_seen(lab: Lab) -> None:
+    assert lab.release.why_unseen("aaaaaaa") == ""
+    lab.platform._application("", lab.platform.head(), "Unknown")
+    lab.release._view.poll(lambda: lab.release._view.application().why_not_compared or None, timeout_s=5)
+    assert lab.release.why_unseen("aaaaaaa") == "its sync status is Unknown"
+    assert lab.release.why_unseen("bbbbbbb") == "", "another version runs: that is a change which is still there"
