@@ -104,6 +104,8 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
         except LegFailedError as error:
             if error.cause == LegCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
                 continue
+            if why := release.why_unseen(sha):  # git and the Deployment are as before; that it is synced nobody can say
+                return "left", {"reason": f"nobody could look: Argo CD cannot compare ({why})"}
             return "failed", {"reason": f"not as before: {error}"}
         except RollproofError as error:
             if is_away(error) and time.monotonic() + _AGAIN_S < away_until_s:

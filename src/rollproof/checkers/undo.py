@@ -42,6 +42,9 @@ def check(facts: Facts) -> Verdict:
             f"expected {data.get('expected')!r}, found {data.get('found')!r}"
         )
         finding = Finding("LEFT_ALONE", why, "decide by hand which state is wanted")
+        if data.get("expected") is None and data.get("found") is None:  # nobody changed it: nobody could look
+            why = f"{left[0].subject} could not be told: {data.get('reason', 'no reason')}"
+            finding = Finding("NOT_SEEN", why, f"look again later: `rollproof undo {facts.plan.run_id}`")
         return Verdict(
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )
