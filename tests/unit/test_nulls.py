@@ -219,7 +219,7 @@ def test_a19_answers_lists_and_watches_bring_no_nulls(tmp_path: Path) -> None:
     api = FakeApi()
     with api.serve(tmp_path) as kubeconfig:
         kube = Kube("fake", str(kubeconfig))
-        api.put("applications", {"metadata": {"name": "shop", "annotations": None}, "operation": None})
+        api.put("applications", {"metadata": {"name": "shop", "annotations": None}, "operation": None, "spec": {}})
         assert "operation" not in kube.get("Application", "argocd", "shop")
         listed = kube.list("Application", "argocd")
         assert ["operation" in one for one in listed["items"]] == [False]
