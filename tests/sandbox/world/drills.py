@@ -34,17 +34,19 @@ class Person:
 
     # -- what a person types ------------------------------------------------------------------------------------
 
-    def run(self, *words: str, python: tuple[str, ...] = tuple(PYTHON)) -> tuple[int, str]:
+    def run(
+        self, *words: str, python: tuple[str, ...] = tuple(PYTHON), patience_s: float = _COMMAND_S
+    ) -> tuple[int, str]:
         """A command's exit code and output, waited for."""
         done = subprocess.run(
             [*python, *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=_COMMAND_S, check=False,
+            text=True, timeout=patience_s, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout
 
-    def drill(self, *words: str) -> tuple[int, str]:
+    def drill(self, *words: str, patience_s: float = _COMMAND_S) -> tuple[int, str]:
         """A drill, waited for."""
-        return self.run("run", *words, *self._places())
+        return self.run("run", *words, *self._places(), patience_s=patience_s)
 
     def killed(self, *words: str, when: Callable[[], object]) -> None:
         """A drill whose whole process group gets SIGKILL as soon as `when` says so, and is gone after it."""
