@@ -26,6 +26,7 @@ SHORTEST = 4  # a shorter one cannot be hidden without hiding the report
 _SHORTEST_ANYWHERE = 6  # below that, and for hexadecimal digits below 12, only as a word of its own
 _CUT = 8  # so much of a secret's begin or end is taken for the secret
 _INSIDE = 12  # so much from its middle
+_WORD_MAX = 24  # characters before and after a piece that are looked at for the whole word
 _SAME_MAX = 32  # places where the same five characters stand in all secrets
 _GRAM, _STRIDE = 5, 4  # any 8 characters hold 5 that begin at a multiple of 4
 _LAYERS_MAX = 24  # JSON in JSON in JSON, in a URL, in HTML; more are not looked below
@@ -142,8 +143,12 @@ class Redactor:
     def keep(self, value: object) -> None:
         """No text in this structure is changed from now on: undo and judging need it as it is."""
         with self._lock:
-            self._kept |= {text: None for _, text in texts_of(value) if text}
-            self._rebuild()
+            texts = {text: None for _, text in texts_of(value) if text}
+            self._kept |= texts
+            if texts.keys() & self._values.keys():
+                self._rebuild()
+            else:
+                self._index = replace(self._index, kept="\n".join(self._kept))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -247,7 +252,10 @@ def _in_one(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]
     for place in [i for i in range(0, len(text) - _GRAM + 1, _STRIDE) if text[i : i + _GRAM] in grams]:
         if place + _GRAM <= done:
             continue
+        counted: set[int] = set()  # a secret that repeats itself fits in many places: one is enough
         for number, offset in grams[text[place : place + _GRAM]]:
+            if number in counted:
+                continue
             needle = index.long[number]
             back = _common(text, place - 1, needle, offset - 1, -1)
             ahead = _common(text, place + _GRAM, needle, offset + _GRAM, 1)
@@ -255,6 +263,7 @@ def _in_one(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]
             if _counts(text, begin, end, needle, offset - back, index, cut=cut):
                 yield begin, end
                 done = max(done, end)
+                counted.add(number)
 
 
 def _common(text: str, at: int, needle: str, offset: int, step: int) -> int:
@@ -275,10 +284,9 @@ def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _I
         return False
     if text[begin:end] in index.kept:
         return False
-    while _in_word(text, begin - 1):
-        begin -= 1
-    while _in_word(text, end):
-        end += 1
+    for _ in range(_WORD_MAX):
+        begin -= _in_word(text, begin - 1)
+        end += _in_word(text, end)
     whole = text[begin:end]  # `controlle` is a piece of a secret, but not if the text says `controller`
     return whole.casefold() not in OWN_WORDS and any(map(str.isalnum, COMMON_WORDS.sub("", whole)))
 

@@ -44,7 +44,7 @@ class _Echo(BaseHTTPRequestHandler):
         answer = way.getresponse()
         body, status = answer.read(), answer.status
         way.close()
-        if self.fails and number % 20 == 0:
+        if self.fails and number % 20 == 0 and "X-Request-ID" in self.headers:  # the load, and no proof
             status, body = 500, told.encode()
         if body.startswith(b"{"):
             body = body.rstrip()[:-1] + b', "told": ' + json.dumps(told).encode() + b"}"
