@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +38,31 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+@cache
+def _template(text: str) -> Path:
+    """One that is made once, to be copied: a repository costs eight calls of git."""
+    folder = Path(tempfile.mkdtemp(prefix="rollproof-env-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    git(folder, "init", "-q", "--bare", "-b", "main", "env.git")
+    git(folder, "clone", "-q", str(folder / "env.git"), "other")
+    git(folder / "other", "checkout", "-q", "-b", "main")
+    path = folder / "other" / "overlays/dev/kustomization.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text.encode())
+    git(folder / "other", "add", ".")
+    git(folder / "other", "commit", "-q", "-m", "by somebody else")
+    git(folder / "other", "push", "-q", "origin", "main")
+    return folder
+
+
 class Server:
     """A bare repository, and somebody else who works in it."""
 
     def __init__(self, folder: Path, text: str = OVERLAY) -> None:
         self.bare, self.other = folder / "env.git", folder / "other"
-        folder.mkdir(exist_ok=True)
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
-        git(folder, "clone", "-q", str(self.bare), str(self.other))
-        git(self.other, "checkout", "-q", "-b", "main")
-        self.commit(text)
+        shutil.copytree(_template(text), folder, dirs_exist_ok=True)
+        config = self.other / ".git" / "config"
+        config.write_text(config.read_text().replace(str(_template(text)), str(folder)))
 
     def commit(self, text: str, path: str = "overlays/dev/kustomization.yaml") -> str:
         git(self.other, "pull", "-q", "--rebase", "origin", "main") if self.heads() else None
