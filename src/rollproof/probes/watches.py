@@ -35,6 +35,7 @@ T = TypeVar("T")
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 _WAKE_S = 1.0  # a condition may look at more than the watches: it is tried again at least this often
 _PAUSE_MAX_S = 2.0  # between two tries to come back
+_LOOKS, _LOOK_AGAIN_S = 5, 0.4  # how often, and how far apart, a list is compared with what a watch has shown
 _SHORT_S = 0.5  # a watch that ended so soon was none
 _LEASE_ANNOTATION = "rollproof/watch-delay"
 
@@ -126,8 +127,25 @@ class Watches:
         return state if isinstance(state, ApplicationState) else ApplicationState()
 
     def away(self) -> str:
-        """Which watches are not connected now, and why: what is not seen then may be there all the same."""
-        return "; ".join(f"{stream.kind}: {stream.away}" for stream in self._streams.values() if stream.away)
+        """Which watches do not show what there is, and why: what is not seen then may be there all the same.
+
+        One that is not connected says so; of one that only is silent, a list that differs for a while tells.
+        """
+        blind = ((stream.kind, stream.away or self._silent(stream)) for stream in list(self._streams.values()))
+        return "; ".join(f"{kind}: {why}" for kind, why in blind if why)
+
+    def _silent(self, stream: _Stream) -> str:
+        """Why a connected watch is not to be believed: it has not shown what a list shows, nor soon after."""
+        for _ in range(_LOOKS):
+            try:
+                listed = stream.kube.list(stream.kind, stream.namespace, labels=stream.labels, fields=stream.fields)
+                there = {item["metadata"]["name"]: _words(stream.view(item)) for item in listed["items"]}
+            except RollproofError as error:
+                return f"it could not be listed ({error})"
+            if there == {name: _words(view) for name, view in self._known(stream.kind).items()}:
+                return ""
+            self._stopping.wait(_LOOK_AGAIN_S)
+        return "it is silent, and a list shows something else"
 
     def _known(self, kind: str) -> dict[str, Any]:
         with self._changed:

@@ -329,3 +329,33 @@ def test_a7_a8_only_the_deployments_living_pods_are_its_pods(
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     api.put("pods", leaving)
     until(watches, lambda: True if watches.pods()["web-2"].terminating else None)
+
+
+@pytest.mark.parametrize(
+    ("plural", "item", "kind"),
+    [
+        ("pods", pod("web-9"), "Pod"),
+        ("deployments", {**DEPLOYMENT, "status": {"observedGeneration": 1, "updatedReplicas": 2}}, "Deployment"),
+        (
+            "applications",
+            {"metadata": {"name": "shop"}, "spec": {}, "status": {"sync": {"revision": "r2"}}},
+            "Application",
+        ),
+    ],
+)
+def test_a4_a_watch_that_is_silent_about_what_a_list_shows_is_not_believed(
+    watches: Watches, api: FakeApi, monkeypatch: pytest.MonkeyPatch, plural: str, item: dict[str, Any], kind: str
+) -> None:
+    monkeypatch.setattr("rollproof.probes.watches._LOOK_AGAIN_S", 0.01)
+    assert watches.away() == ""
+    version = api.put("nothing", item)["metadata"]["resourceVersion"]  # nobody watches those
+    metadata = {**item["metadata"], "resourceVersion": version, "uid": item["metadata"].get("uid", "uid-new")}
+    api.objects[plural, item["metadata"]["name"]] = {**item, "metadata": metadata}
+    assert watches.away() == f"{kind}: it is silent, and a list shows something else"
+
+
+def test_a4_what_a_watch_shows_a_little_later_is_no_silence(watches: Watches, api: FakeApi) -> None:
+    threading.Timer(0.1, api.put, args=("pods", pod("web-2"))).start()
+    assert watches.away() == ""
+    until(watches, lambda: True if "web-2" in watches.pods() else None)
+    assert watches.away() == ""
