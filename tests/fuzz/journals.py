@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+
+from targettoml import target_toml
+
 from rollproof import putback
+from rollproof.targetfile import load
 
 from . import mutate
 from .folders import CORPUS
@@ -39,13 +46,13 @@ def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
             chance = mutate.chance_of(seed, "journal", number)
             folder = work / f"journal-{number}"
             shutil.copytree(CORPUS / HISTORY, folder, ignore=shutil.ignore_patterns("expected.json"))
-            _away(folder)
+            target = _away(folder)
             content = b"".join(json.dumps(entry).encode() + b"\n" for entry in ENTRIES)
             how = "lines" if chance.random() < 0.75 else "bytes"
             bent = mutate.of_lines(content, chance) if how == "lines" else mutate.of_bytes(content, chance)
             (folder / "undo.jsonl").write_bytes(bent)
-            ending = command("undo", str(folder))
-            if ending.exit_code == 0 and not ending.wrong and bent.strip() not in (b"", b"null"):
+            ending = command("undo", str(folder), "--target", str(target))
+            if ending.exit_code == 0 and not ending.wrong and _open(bent):
                 ending = Ending(0, ending.output, ending.took_s, "undone: exit 0 although nobody could undo anything")
             yield f"journal {number} ({how})", ending
             shutil.rmtree(folder, ignore_errors=True)
@@ -53,18 +60,33 @@ def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
         putback._PATIENCE_S = kept
 
 
-def _away(folder: Path) -> None:
-    """The plan's cluster is a closed port, and its kubeconfig is in the folder."""
+def _open(content: bytes) -> set[int]:
+    """The numbers of the entries, in whole lines, that nothing says the end of."""
+    entries: dict[int, bool] = {}
+    for text in content.split(b"\n")[:-1]:
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        number = line.get("number") if isinstance(line, dict) else None
+        if type(number) is int and isinstance(line.get("args"), dict) and isinstance(line.get("kind"), str):
+            entries[number] = True
+        elif type(number) is int and "state" in line:
+            entries[number] = False
+    return {number for number, is_open in entries.items() if is_open}
+
+
+def _away(folder: Path) -> Path:
+    """A target file whose cluster and git server are closed ports of this machine."""
     kubeconfig = folder / "kubeconfig"
-    plan = json.loads((folder / "plan.json").read_text())
-    context = plan["target"]["cluster"]["context"]
     kubeconfig.write_text(json.dumps({
-        "apiVersion": "v1", "kind": "Config", "users": [{"name": "u", "user": {"token": "t"}}],
+        "apiVersion": "v1", "kind": "Config", "users": [{"name": "u", "user": {"token": "t-0123456789"}}],
         "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
+        "contexts": [{"name": "staging", "context": {"cluster": "c", "user": "u"}}],
     }))  # fmt: skip
-    plan["target"]["cluster"]["kubeconfig"] = plan["target"]["argocd"]["kubeconfig"] = str(kubeconfig)
-    plan["target"]["env_file"] = ""
-    plan["target"]["env_repo"] |= {"url": "http://127.0.0.1:1/env.git", "username_env": "", "password_env": ""}
-    plan["target"]["app"] |= {"headers_env": {}, "basic_auth_env": []}
+    target = folder / "target.toml"
+    target.write_text(target_toml(kubeconfig=str(kubeconfig), git_url="http://127.0.0.1:1/env.git"))
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["target"] = asdict(load(target, {}).target)  # the run was made on it
     (folder / "plan.json").write_text(json.dumps(plan))
+    return target
