@@ -15,7 +15,7 @@ ARGS ?=
 LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test fuzz mutation test-sandbox truth test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
+.PHONY: help venv format lint test fuzz mutation test-sandbox truth crash test-kind sandbox lab lab-down lab-status drill plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ ifeq ($(LAB),kind)
 else
 	$(BIN)/python -m tests.truth $(ARGS)
 endif
+
+crash: $(READY) ## Kill runs at every journal entry and at 42 moments: does undo put all of it back? (ARGS=--short: a few)
+	$(BIN)/python -m tests.crash $(ARGS)
 
 test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider tests/conformance --against lab

@@ -207,6 +207,7 @@ class DriftDrill:
             )  # fmt: skip
             for trial in plan_trials(self._run.target, clients.kube, clients.argo):
                 session.status(f"drift {trial.name}")
+                session.check_lock()
                 runner.run(trial)
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +26,11 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from rollproof import folderfiles, requestlog
+from rollproof import folderfiles, manifest, requestlog
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.factshapes import check_fact
+from rollproof.core.journal import Record, read_journal
 from rollproof.core.outside import Outside, parsed, shown
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import RequestLog
@@ -34,13 +38,19 @@ from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import CannotJudgeError, InputError, RunFolderError
 from rollproof.folderfiles import FolderLock
 from rollproof.redaction import SECRETS, texts_of
+from rollproof.targetrules import broken_rules
 
-__all__ = ["UNDO", "RunFolder", "UnwritableError", "new_run_id"]
+__all__ = ["JOURNAL", "UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
 PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
+JOURNAL = "undo.jsonl"
 UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
 _JSON_MAX = 16 << 20  # bytes of plan, environment or verdicts
 _UNDAMAGED = "judge an undamaged copy of the folder"
+_OUTCOMES = {str(outcome) for outcome in Outcome}
+_EVENTS_MAX = 200_000  # of a timeline; a run of an hour has about ten thousand
+_SPAN_MAX_S = 7 * 86400.0  # no run lasts for longer: each of its waits has a deadline of a day at most
+_DRILL = re.compile(r"(?!undo$)[a-z][a-z0-9-]{0,40}")  # also a part of file names
 _EVENT_KEYS = {field.name for field in fields(Event)}
 
 
@@ -86,6 +96,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
+        self.journal: Callable[[], Record] | None = None  # of a live run, which knows more than a full disk
         self.lock: FolderLock | None = None  # held until `close` by whoever writes here
         self.unwritable: UnwritableError | None = None  # from when on the timeline goes on in memory only
 
@@ -111,6 +122,10 @@ class RunFolder:
         folder = cls(path, plan, listener)
         folder.lock = FolderLock.take(path, f"the run {plan.run_id}", new=True)
         folder.write_json(PLAN, asdict(plan))
+        try:
+            manifest.mark(path, PLAN)
+        except OSError as error:
+            raise UnwritableError(path, error) from None
         return folder
 
     def redact(self, values: Iterable[str]) -> None:
@@ -144,7 +159,7 @@ class RunFolder:
                 subject=SECRETS.text(subject),
                 what=what,
                 outcome=outcome,
-                data=SECRETS.value(data or {}),
+                data=_finite(SECRETS.value(data or {})),
             )
             line = json.dumps(_plain(event), ensure_ascii=False, default=_jsonable)
             event = _event(json.loads(line))  # what is judged now is what the file says, and is judged later
@@ -196,7 +211,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: object) -> None:
         """A JSON file in the folder, redacted, whole or not at all."""
-        text = json.dumps(SECRETS.value(content), indent=1, ensure_ascii=False, default=_jsonable)
+        text = json.dumps(_finite(SECRETS.value(content)), indent=1, ensure_ascii=False, default=_jsonable)
         self._replace(self.path / name, _bytes(f"{text}\n"))
 
     def write_text(self, name: str, text: str) -> None:
@@ -246,6 +261,7 @@ class RunFolder:
         Whoever writes reports into it owns it first: `FolderLock.take`.
         """
         plan = _read_plan(path)
+        _check_rules(path / PLAN, plan)
         events = _read_timeline(path / TIMELINE)
         stored = _read_json(path / VERDICTS) if os.path.lexists(path / VERDICTS) else {}
         expected = Outside.of(stored, str(path / VERDICTS), error=_Damaged).count("events")
@@ -256,19 +272,23 @@ class RunFolder:
 
     @classmethod
     def open_for_undo(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
-        """Only the plan: a damaged timeline must not keep anybody from putting things back.
+        """The plan, and the facts that can be read: a damaged timeline must not keep anybody from putting things back.
 
         LockedError while the run itself, another undo or a judge is at work in the folder.
         """
         plan = _read_plan(path)
         lock = FolderLock.take(path, f"the undo of {plan.run_id}")
         try:
-            folder = cls(path, plan, listener)
+            folder = cls(path, plan, listener, _good_events(path / TIMELINE))
         except BaseException:
             lock.release()
             raise
         folder.lock = lock
         return folder
+
+    def made_here(self) -> bool:
+        """Whether its plan was made on this machine, and is as it was."""
+        return manifest.made_here(self.path, PLAN)
 
     def events(self) -> tuple[Event, ...]:
         """All events so far, in order."""
@@ -286,7 +306,15 @@ class RunFolder:
             events=events,
             requests=self._requests_of(drill, events) if drill != UNDO else None,
             environment=self.environment(),
+            journal=self._journal() if drill == UNDO else None,
         )
+
+    def _journal(self) -> Record | None:
+        """What undo.jsonl says; None if there is none."""
+        if self.journal is not None:
+            return self.journal()
+        path = self.path / JOURNAL
+        return read_journal(folderfiles.read_whole(path)) if os.path.lexists(path) else None
 
     def environment(self) -> Mapping[str, Any]:
         """environment.json, or nothing if the run did not come that far."""
@@ -326,6 +354,8 @@ def _read_plan(path: Path) -> Plan:
         raise RunFolderError(f"{path} is no run folder: it has no {PLAN}")
     document = _read_json(path / PLAN)
     schema = Outside.of(document, str(path / PLAN), error=_Damaged).integer("schema", SCHEMA)
+    if schema < 1:
+        raise _Damaged(f"{path / PLAN} is damaged: schema: a whole number from 1 on was expected")
     if schema > SCHEMA:
         message = f"{path} was written by a newer rollproof (schema {schema}); this one knows up to {SCHEMA}"
         raise RunFolderError(message, "upgrade rollproof")
@@ -338,15 +368,35 @@ def _read_plan(path: Path) -> Plan:
         raise _Damaged(f"{path / PLAN} is damaged: {place}: {first['msg']}{seen}") from None
 
 
+def _check_rules(path: Path, plan: Plan) -> None:
+    """RunFolderError unless the stored plan obeys the rules of a target file: no setting without sense decides.
+
+    An undo does without: nothing of these settings keeps anybody from putting things back.
+    """
+    mistakes = [f"{mistake.place}: {mistake.text}" for mistake in broken_rules(plan.target)]
+    mistakes += [f"drills: {name!r} is no name of a drill" for name in plan.drills if not _DRILL.fullmatch(name)]
+    if mistakes:
+        raise RunFolderError(f"{path} is damaged: {mistakes[0]}", _UNDAMAGED)
+
+
 def _end_of_timeline(path: Path) -> int:
-    """The next event's number. Half a line, left by a machine that died, is ended: nothing may be glued to it."""
+    """The next event's number. Half a line, left by a machine that died, is cut off: it was never recorded."""
     if not os.path.lexists(path):
         return 1
     content = folderfiles.read_whole(path)
     if content and not content.endswith(b"\n"):
         with io.FileIO(folderfiles.open_append(path), "ab") as stream:
-            stream.write(b"\n")
+            stream.truncate(content.rfind(b"\n") + 1)
     return content.count(b"\n") + 1
+
+
+def _good_events(path: Path) -> list[Event]:
+    """Every event that can be read, whatever is wrong with the others."""
+    events = []
+    for line in folderfiles.read_whole(path).split(b"\n") if os.path.lexists(path) else ():
+        with suppress(RunFolderError):
+            events.append(_stored_event(line, str(path)))
+    return events
 
 
 def _of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
@@ -373,13 +423,22 @@ def _read_timeline(path: Path) -> list[Event]:
     events: list[Event] = []
     with _whole_lines(path) as stream:
         for number, line in enumerate(stream, start=1):
+            if not line.endswith(b"\n"):
+                break  # it was being written when the run was killed: never recorded
             event = _stored_event(line, f"{path} line {number}")
             if event.seq != len(events) + 1:
                 message = f"{path} line {number} has event {event.seq}, expected {len(events) + 1}: lines are missing"
                 raise RunFolderError(message, "judge an undamaged copy of the folder")
             events.append(event)
+            if len(events) > _EVENTS_MAX:
+                message = f"{path} has more than {_EVENTS_MAX} events, which is more than is judged"
+                raise RunFolderError(message, "no run of ours is that long: is it damaged?")
     if not events:
         raise RunFolderError(f"{path} is empty: there are no facts to judge")
+    first_s, last_s = min(event.start_s for event in events), max(event.end_s for event in events)
+    if last_s - first_s > _SPAN_MAX_S:
+        message = f"{path} is damaged: from its first fact to its last it is {(last_s - first_s) / 86400:.3g} days"
+        raise RunFolderError(message, _UNDAMAGED)
     return events
 
 
@@ -393,17 +452,16 @@ def _whole_lines(path: Path) -> BinaryIO:
 def _stored_event(line: bytes, who: str) -> Event:
     """An event as it was stored, each of its fields of the type that it must be."""
     row = Outside.of(parsed(line, who, error=_Damaged), who, error=_Damaged)
-    try:
-        outcome = Outcome(row.needed("outcome"))
-    except ValueError:
-        row.refuse("outcome", "ok, fail or unknown")
+    outcome, what = row.needed("outcome"), row.needed("what")
+    if outcome not in _OUTCOMES:  # as much a fact that this version does not know as another word would be
+        outcome, what = Outcome.UNKNOWN, f"{what} (outcome {outcome})"
     for name in ("seq", "start_s", "end_s"):
         if not row.has(name):
             row.refuse(name, "a number")
     event = Event(
         seq=row.count("seq"), start_s=row.real("start_s"), end_s=row.real("end_s"), wall=row.text("wall"),
-        drill=row.text("drill"), source=row.needed("source"), subject=row.needed("subject"), what=row.needed("what"),
-        outcome=outcome, data=row.child("data").value,
+        drill=row.text("drill"), source=row.needed("source"), subject=row.needed("subject"), what=what,
+        outcome=Outcome(outcome), data=row.child("data").value,
     )  # fmt: skip
     check_fact(event, who, error=_Damaged)
     return event
@@ -436,6 +494,15 @@ def _read_environment(path: Path) -> Mapping[str, Any]:
     if not isinstance(document.get("kubernetes"), str | None):
         whole.refuse("kubernetes", "a string")
     return document
+
+
+def _finite(value: Any) -> Any:
+    """The value as JSON can say it: what is no finite number is not known."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _jsonable(value: object) -> object:

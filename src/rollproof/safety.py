@@ -20,10 +20,10 @@ from rollproof.core.target import Target
 from rollproof.errors import FenceError, LockedError, RollproofError
 from rollproof.undo import Undone
 
-__all__ = ["LEASE_NAME", "RunLock", "check_load_fence", "check_namespace_fence", "lease_release"]
+__all__ = ["LEASE_NAME", "LEASE_S", "RunLock", "check_load_fence", "check_namespace_fence", "lease_release"]
 
 LEASE_NAME = "rollproof"
-_LEASE_S = 60
+LEASE_S = 60  # how long a lock holds without a renewal
 
 
 def check_namespace_fence(target: Target, namespace: str) -> None:
@@ -67,7 +67,7 @@ class RunLock:
     kube: Kube
     namespace: str
     run_id: str
-    lease_s: int = _LEASE_S
+    lease_s: int = LEASE_S
     _stop: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _renewing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
@@ -144,7 +144,7 @@ class RunLock:
         if not renewed or not spec.get("holderIdentity"):
             return
         moment = datetime.fromisoformat(str(renewed).replace("Z", "+00:00"))
-        left = moment + timedelta(seconds=int(spec.get("leaseDurationSeconds", _LEASE_S))) - _now()
+        left = moment + timedelta(seconds=int(spec.get("leaseDurationSeconds", LEASE_S))) - _now()
         if left.total_seconds() > 0:
             message = f"another run holds this target: {spec['holderIdentity']}"
             hint = f"wait for it, or, if it is dead, for {left.total_seconds():.0f} s until its lease ends"

@@ -15,26 +15,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, TypeVar
 
+from rollproof import manifest
+from rollproof.clients.kube import ApiError
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.drilling import Run
 from rollproof.environment import clock_pair, gather, pods_ended
-from rollproof.errors import CannotJudgeError, LockedError, RollproofError
+from rollproof.errors import CannotJudgeError, LockedError, RollproofError, UnansweredError
 from rollproof.interrupts import Interrupts
 from rollproof.judging import judge_drill, judge_run, write_reports
 from rollproof.planning import Order, closed_fence, wanted_target
 from rollproof.preflight import Clients, look
 from rollproof.probes.watches import Watches
-from rollproof.putback import LEASE_KIND, connect, handlers, look_whether_as_before, replay_all
+from rollproof.putback import (
+    LEASE_KIND,
+    connect,
+    handlers,
+    look_whether_as_before,
+    may_look,
+    replay_all,
+    sha_before,
+)
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
-from rollproof.runfolder import UNDO, RunFolder, UnwritableError, new_run_id
+from rollproof.runfolder import JOURNAL, UNDO, RunFolder, UnwritableError, new_run_id
 from rollproof.safety import LEASE_NAME, RunLock, lease_release
 from rollproof.targetfile import LoadedTarget, load, secret_values
 from rollproof.targetlines import noted
-from rollproof.undo import FolderStore, Journal, Undone
+from rollproof.undo import Entry, FolderStore, Journal, Late, Undone
 
 __all__ = ["Session", "preview"]
 
@@ -94,7 +104,8 @@ class Session:
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow
         )
-        self.journal = Journal(FolderStore(self._path / "undo.jsonl"), self._folder)
+        self.journal = Journal(FolderStore(self._path / JOURNAL), self._folder, allowed=self.check_lock)
+        self._folder.journal = lambda: self.journal.record
         self._folder.write_environment(environment)
         self.console.plan(self.plan)
         self._take_lock(target)
@@ -108,13 +119,21 @@ class Session:
         namespace = target.cluster.namespace
         lock = RunLock(self.clients.kube, namespace, self.plan.run_id)
         args = {"namespace": namespace, "run_id": self.plan.run_id}
-        self.journal.write(LEASE_KIND, f"Lease/{namespace}/{LEASE_NAME}", args)
+        entry = self.journal.write(LEASE_KIND, f"Lease/{namespace}/{LEASE_NAME}", args)
         try:
             lock.acquire()
         except LockedError:
             self._forget_folder()
             raise
+        except UnansweredError:
+            self.journal.gave_up(entry)
+            raise
+        except RollproofError as error:
+            if not (isinstance(error, ApiError) and error.status >= 500):  # then it may have been taken all the same
+                self.journal.settle(entry, Undone("not-needed", reason=f"it was not taken: {error}"))
+            raise
         self._lock = lock
+        self.journal.made(entry)
 
     def _forget_folder(self) -> None:
         """Another run is at work: this one did nothing, and leaves nothing."""
@@ -221,9 +240,10 @@ class Session:
         self.folder.drill = UNDO
         self.console.phase("undo-check")
         begun_s = time.monotonic()
-        kept = self._keep()
-        undo = handlers(self.clients, self.plan.run_id, self._give_lock_back)
-        replay_all(self.journal, undo, look=lambda ended: self._look(ended, kept=kept), status=self.status)
+        look = self._begin_look(kept=self._keep())
+        undo = handlers(self.plan, self.clients, self._give_lock_back)
+        late = Late(self.plan.target.undo.late_s, quiet_s=time.time(), status=self.status)
+        replay_all(self.journal, undo, look=lambda ended: self._look(ended, look), late=late, status=self.status)
         self.folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
 
     def _keep(self) -> bool:
@@ -246,20 +266,23 @@ class Session:
             return False
         return worst(verdict.result for verdict in verdicts) is Result.PASS
 
-    def _look(self, ended: list[Undone], *, kept: bool) -> None:
-        """Look whether all is as it should be now; not if something of ours was left or could not be undone.
+    def _begin_look(self, *, kept: bool) -> Entry | None:
+        """The entry of the last look, or None where nothing but the lock was taken.
 
-        Where nothing but the lock was taken there is nothing to look for (the env repo may be away: then nothing
-        was pushed, and that it cannot be asked now is no change of ours).
+        Then there is nothing to look for (the env repo may be away: then nothing was pushed, and that it cannot be
+        asked now is no change of ours).
         """
         changed = bool(self.journal.kinds() - {LEASE_KIND}) or self.plan.restart
-        whole = not any(undone.how in {"left", "failed"} for undone in ended)
+        if self._release is None or not changed:
+            return None
+        return self.journal.begin_look(self.plan.new_sha if kept else sha_before(self.plan))
+
+    def _look(self, ended: list[Undone], entry: Entry | None) -> None:
+        """Look whether all is as it should be now; not if something of ours was left or could not be undone."""
         try:
-            if self._release is not None and changed and whole:
-                ours = self.plan.target.release.mode == "push"  # else the pipeline's release stays, as it should
-                sha = self.plan.new_sha if kept else self.plan.old_sha if ours else ""
+            if entry is not None and self._release is not None and may_look(self.journal, entry, ended):
                 look_whether_as_before(
-                    self.plan, sha=sha, release=self._release, repo=self.clients.repo, recorder=self.folder,
+                    self.plan, entry, release=self._release, repo=self.clients.repo, journal=self.journal,
                     status=self.status,
                 )  # fmt: skip
         finally:
@@ -278,6 +301,8 @@ class Session:
             if folder.unwritable is not None:
                 raise folder.unwritable  # no verdicts beside a timeline that ends before them
             write_reports(folder, report)
+            with suppress(OSError):  # the verdicts are told: without a manifest an edit is not seen, and that is all
+                manifest.seal(folder.path)
         except (UnwritableError, OSError) as error:
             untold = max(report.exit_code, CannotJudgeError.exit_code)  # a failed undo outranks it
             report = replace(report, result=Result.INCONCLUSIVE, exit_code=untold)

@@ -59,6 +59,7 @@ _RANGES = (  # section, field, lowest, highest, whether the lowest itself is all
     ("drift", "deadline_s", 0, 3600, False),
     ("rollback", "limit_s", 0, 86_400, False),
     ("rollback", "deadline_s", 0, 86_400, False),
+    ("undo", "late_s", 0, 3600, True),
     ("fences", "rate_per_s_max", 0, 10_000, False),
     ("app", "pod_port", 1, 65_535, True),
 )

@@ -6,6 +6,8 @@ left of its back-off, is read off the wall clock.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 
@@ -15,10 +17,25 @@ CLOCK_STEP_MAX_S = 1.0  # an adjusted clock is far below; a clock that was set, 
 
 
 def clock_step_s(facts: Facts) -> tuple[float, tuple[Event, ...]]:
-    """The widest move between two readings of the drill, with its sign, and the readings; 0 with fewer than two."""
+    """The widest move between two readings of the drill, with its sign, and the readings; 0 with fewer than two.
+
+    Where there are fewer than two, the stamps of the drill's begin and end count too: no reading is not "no step".
+    """
     readings = tuple(facts.find(source="run", subject="clock", what="read"))
     ahead_s = [float(event.data["wall_s"]) - float(event.data["monotonic_s"]) for event in readings]
+    if len(readings) < 2:  # the stamp is taken a moment later, by a starved machine even seconds
+        stamped = tuple(event for event in facts.find(source="run", subject="drill") if _stamp_s(event) is not None)
+        ahead_s += [(_stamp_s(event) or 0.0) - event.end_s for event in stamped]
+        readings += stamped
     if len(ahead_s) < 2:
         return 0.0, ()
     least, most = ahead_s.index(min(ahead_s)), ahead_s.index(max(ahead_s))
     return ahead_s[max(least, most)] - ahead_s[min(least, most)], readings
+
+
+def _stamp_s(event: Event) -> float | None:
+    """The event's wall clock stamp in seconds since 1970; None where it has none."""
+    try:
+        return datetime.fromisoformat(event.wall).timestamp()
+    except (ValueError, OverflowError):
+        return None

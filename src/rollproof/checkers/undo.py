@@ -1,56 +1,105 @@
-"""Is everything as it was before? Judged from the journal's own events, one entry at a time.
+"""Is everything as it was before? Judged from the journal, one entry at a time; where a run kept none, from the
+timeline's own words about it.
 
 An entry that failed is FAIL (exit code 4); one that was left because somebody else changed the object after us is
 INCONCLUSIVE: we must not overwrite it, and cannot call the state restored. An entry without an end is FAIL: the undo
-did not run.
+did not run. So is a journal that cannot be read whole: nobody knows what it said.
 """
 
 from __future__ import annotations
 
-from rollproof.core.event import Event, by_time
+import re
+
+from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.journal import CHECK, ENDS, Entry, Record, missing_entries
 from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
 _DEEDS = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is done
-_ENDS = ("done", "not-needed", "left", "failed")
+_WORDS = ("written", *ENDS, "failed", "unknown")
 
 
 def check(facts: Facts) -> Verdict:
     """The worst of all journal entries."""
-    written = {event.subject: event for event in facts.find(source="undo", what="written")}
-    ends: dict[str, Event] = {}
-    for event in facts.find(source="undo"):
-        if event.what in _ENDS:
-            ends[event.subject] = event
-    open_entries = sorted(written.keys() - ends.keys())
-    failed = by_time(event for event in ends.values() if event.what == "failed")
-    left = by_time(event for event in ends.values() if event.what == "left")
-    numbers = {"entries": len(written), "failed": len(failed), "left": len(left), "open": len(open_entries)}
-    evidence = tuple(sorted(event.seq for event in (*written.values(), *ends.values())))
-    if failed or open_entries:
-        what = failed[0].subject if failed else open_entries[0]
-        reason = failed[0].data.get("reason", "no reason") if failed else "its undo never ran"
-        why = f"{len(failed) + len(open_entries)} of {len(written)} changes were not undone; first {what}: {reason}"
+    record = facts.journal if facts.journal is not None else _told(facts)
+    damage = (*record.damage, *missing_entries(record, facts.events)) if facts.journal is not None else ()
+    newest_first = tuple(reversed(record.entries))  # as they are undone
+    failed = [entry for entry in newest_first if entry.state == "open" and entry.tried == "failed"]
+    unfinished = [entry for entry in record.entries if entry.state == "open" and entry.tried != "failed"]
+    if any(entry.kind != CHECK for entry in (*failed, *unfinished)):
+        unfinished = [entry for entry in unfinished if entry.kind != CHECK]  # it waits for the others
+    left = [entry for entry in newest_first if entry.state == "left"]
+    numbers = {"entries": len(record.entries), "failed": len(failed), "left": len(left), "open": len(unfinished)}
+    evidence = _evidence(facts)
+    if failed or unfinished or damage:
+        why, what = _what_failed(record, failed, unfinished, damage)
         finding = Finding("UNDO_FAILED", why, f"run `rollproof undo {facts.plan.run_id}`, then look at {what}")
         return Verdict("undo", "Undo", Result.FAIL, why, numbers=numbers, evidence=evidence, findings=(finding,))
     if left:
-        data = left[0].data
         why = (
-            f"{left[0].subject} was changed by somebody else after us and was left alone: "
-            f"expected {data.get('expected')!r}, found {data.get('found')!r}"
+            f"{left[0].name} was changed by somebody else after us and was left alone: "
+            f"expected {left[0].expected!r}, found {left[0].found!r}"
         )
         finding = Finding("LEFT_ALONE", why, "decide by hand which state is wanted")
-        if data.get("expected") is None and data.get("found") is None:  # nobody changed it: nobody could look
-            why = f"{left[0].subject} could not be told: {data.get('reason', 'no reason')}"
+        if left[0].expected is None and left[0].found is None:  # nobody changed it: nobody could look
+            why = f"{left[0].name} could not be told: {left[0].reason or 'no reason'}"
             finding = Finding("NOT_SEEN", why, f"look again later: `rollproof undo {facts.plan.run_id}`")
         return Verdict(
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )
+    count = len(record.entries)
     deeds = [event for event in facts.events if (event.source, event.what) in _DEEDS]
-    if deeds and not written:
+    if deeds and not count:
         why = f"the record of what was undone is missing, although something was changed ({deeds[0].subject})"
         return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(deeds[0].seq,))
-    why = f"all {len(written)} changes were undone" if written else "nothing was changed, so nothing had to be undone"
+    why = f"all {count} changes were undone" if count else "nothing was changed, so nothing had to be undone"
     return Verdict("undo", "Undo", Result.PASS, why, numbers=numbers, evidence=evidence)
+
+
+def _evidence(facts: Facts) -> tuple[int, ...]:
+    """Of each entry that it was written, and its last word."""
+    told = [event for event in facts.find(source="undo") if event.what in _WORDS]
+    written = {event.subject: event.seq for event in told if event.what == "written"}
+    ended = {event.subject: event.seq for event in told if event.what != "written"}
+    return tuple(sorted((*written.values(), *ended.values())))
+
+
+def _what_failed(
+    record: Record, failed: list[Entry], unfinished: list[Entry], damage: tuple[str, ...]
+) -> tuple[str, str]:
+    """The sentence, and the name of the first thing to look at."""
+    bad = [*failed, *unfinished]
+    if not bad:
+        return damage[0], "undo.jsonl"
+    first = bad[0]
+    if first.tried == "failed":
+        reason = first.reason or "no reason"
+    elif first.tried == "unknown":
+        reason = f"unknown: {first.reason}"
+    else:
+        reason = "its undo never ran"
+    why = f"{len(bad)} of {len(record.entries)} changes were not undone; first {first.name}: {reason}"
+    return "; ".join((why, *damage[:1])), first.name
+
+
+def _told(facts: Facts) -> Record:
+    """The entries as the timeline tells of them; an entry is known by its subject, and its last word counts."""
+    entries: dict[str, Entry] = {}
+    for event in facts.find(source="undo"):
+        if event.what in _WORDS:
+            entries[event.subject] = _entry(event, len(entries) + 1, entries.get(event.subject))
+    return Record(tuple(sorted(entries.values(), key=lambda entry: entry.number)))
+
+
+def _entry(event: Event, number: int, before: Entry | None) -> Entry:
+    named = re.fullmatch(r"Undo/(\d{1,9})(?:-(.*))?", event.subject)
+    number, kind = (int(named[1]), named[2] or "") if named else (number, event.subject.removeprefix("Undo/"))
+    state = event.what if event.what in ENDS else "open"
+    tried = event.what if event.what in ("failed", "unknown") else ""
+    data = event.data
+    return Entry(
+        before.number if before else number, kind, str(data.get("object", "")), {}, state, tried=tried,
+        reason=str(data.get("reason", "")), expected=data.get("expected"), found=data.get("found"),
+    )  # fmt: skip

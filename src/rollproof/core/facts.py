@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollproof.core.event import Event
+from rollproof.core.journal import Record
 from rollproof.core.plan import Plan
 from rollproof.core.requests import RequestLog
 
@@ -22,7 +23,7 @@ class Facts:
     """Plan, timeline, request log and environment of one drill of one run.
 
     `events` are in order of `seq` and hold the drill's own events and those of no drill (run-wide watches).
-    `requests` is None when the drill ran no load.
+    `requests` is None when the drill ran no load. `journal` is there for the undo only, and None where none was kept.
     """
 
     plan: Plan
@@ -30,6 +31,7 @@ class Facts:
     events: tuple[Event, ...]
     requests: RequestLog | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
+    journal: Record | None = None
 
     def find(
         self, *, source: str | None = None, subject: str | None = None, what: str | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "Fences", "Ingress", "ReleaseSettings",
-    "RollbackSettings", "Target", "Traffic",
+    "RollbackSettings", "Target", "Traffic", "UndoSettings",
 ]  # fmt: skip
 
 
@@ -175,6 +175,17 @@ class Fences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UndoSettings:
+    """How the undo treats a change that was asked for and never answered.
+
+    `late_s`: how long after we gave up a server may still carry it out; then the undo looks again. kube-apiserver holds
+    a request for 60 s (`--request-timeout`), nginx before a git server as well (`proxy_read_timeout`).
+    """
+
+    late_s: float = 90.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The whole target file."""
 
@@ -192,3 +203,4 @@ class Target:
     drift: DriftSettings = field(default_factory=DriftSettings)
     rollback: RollbackSettings = field(default_factory=RollbackSettings)
     ingress: Ingress = field(default_factory=Ingress)
+    undo: UndoSettings = field(default_factory=UndoSettings)

@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object, UnreachableError
 from rollproof.core.event import Recorder
-from rollproof.errors import CannotJudgeError
+from rollproof.errors import CannotJudgeError, UnansweredError
 from rollproof.faults.objects import field_name, field_patch, read_field, saved
 from rollproof.faults.trials import Trial
 from rollproof.undo import Entry, Journal, Undone
@@ -40,6 +40,12 @@ def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> De
         entry = _note(trial, item, kube, journal)
         try:
             reply = _do(trial, item, kube)
+        except UnansweredError:
+            journal.gave_up(entry)
+            raise
+        except UnreachableError:
+            journal.gave_up(entry, sent=False)
+            raise
         except ApiError as error:
             if error.status < 500:  # refused: nothing was changed
                 journal.settle(entry, Undone("not-needed", reason=f"refused: {error.reason}"))
@@ -47,6 +53,7 @@ def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> De
                 continue
             raise
         at_s = time.monotonic()
+        journal.made(entry)
         deed = _deed(trial, item, reply, entry, at_s)
         if deed is None:
             journal.settle(entry, Undone("not-needed", reason="the patch changed nothing"))

@@ -35,15 +35,14 @@ from rollproof.faults.interference import Interference, found_now, interference,
 from rollproof.faults.objects import (
     manager_of,
     read_field,
-    restore_field,
-    restore_object,
+    undo_handlers,
 )
 from rollproof.faults.scene import Scene
 from rollproof.faults.sight import Arrival, Sight
 from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
 from rollproof.faults.windows import denied
 from rollproof.scheduling import quick
-from rollproof.undo import Entry, Journal, Undone
+from rollproof.undo import Entry, Journal, Late, Undone, replay
 
 __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
 
@@ -185,6 +184,7 @@ class DriftRunner:
             time.sleep(left_s)
 
     def _reset(self, scene: Scene, before: ApplicationState) -> None:
+        self._journal.allow()
         version = self._argo.sync_to_reset(before.sync_revision)
 
         def done() -> bool | None:
@@ -268,6 +268,7 @@ class DriftRunner:
             return False
         asked_s, restored = time.monotonic(), None
         with suppress(RollproofError):  # that nothing was healed is known, whatever becomes of this
+            self._journal.allow()
             self._argo.refresh()
             restored = scene.wait(lambda: self._restored(trial, scene, deed), self._settings.limit_s)
             manager = manager_of(restored.item, trial.path) if restored else ""
@@ -360,15 +361,10 @@ class DriftRunner:
         `by` is who has put it back already, if that was seen.
         """
         entries = [entry] if entry else self._journal.open_entries()
-        handlers = {"field-restore": restore_field, "object-restore": restore_object}
-        for one in entries:
-            if one.kind not in handlers:
-                continue
-            try:
-                undone = handlers[one.kind](self._kube, one.args)
-            except RollproofError as error:
-                undone = Undone("failed", reason=str(error))
-            self._journal.settle(one, undone)
+        handlers = undo_handlers(self._kube)
+        entries = [one for one in entries if one.kind in handlers]
+        late = Late(self._target.undo.late_s, quiet_s=time.time())
+        for _, undone in replay(self._journal, handlers, entries=entries, late=late):
             if undone.how == "done":
                 self._tell(trial, "undone", {"by": UndoneBy.HARNESS})
             elif undone.how == "not-needed":  # it was as before when we came

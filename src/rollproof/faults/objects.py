@@ -11,10 +11,11 @@ from typing import Any
 
 from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
 from rollproof.core.outside import parsed, without_nulls
-from rollproof.undo import Undone
+from rollproof.undo import Handler, Undone
 
 __all__ = [
     "declared", "field_name", "field_patch", "manager_of", "read_field", "restore_field", "restore_object", "saved",
+    "undo_handlers",
 ]  # fmt: skip
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -105,6 +106,14 @@ def restore_field(kube: Kube, args: Mapping[str, Any]) -> Undone:
             continue
         return Undone("done")
     return Undone("failed", reason=f"{kind} {name} changed {_TRIES} times while it was being put back")
+
+
+def undo_handlers(kube: Kube) -> Mapping[str, Handler]:
+    """The undo of each kind of entry that faults write."""
+    return {
+        "field-restore": lambda args: restore_field(kube, args),
+        "object-restore": lambda args: restore_object(kube, args),
+    }
 
 
 def restore_object(kube: Kube, args: Mapping[str, Any]) -> Undone:

@@ -20,7 +20,7 @@ from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, Pus
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import LegCause
-from rollproof.errors import RollproofError
+from rollproof.errors import RollproofError, UnansweredError
 from rollproof.probes.proof import Prover
 from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
@@ -73,6 +73,7 @@ class Release:
         self._kube, self._argo, self._repo = kube, argo, repo
         self._view, self._prover = view, prover
         self._recorder, self._journal, self._status = recorder, journal, status
+        self._unanswered = False  # an attempt of the last push had no answer: it may have been carried out
 
     def deploy(self) -> Rollout:
         """Bring the plan's new sha: by a commit of ours, by somebody else's, or by a restart if it runs already."""
@@ -229,20 +230,24 @@ class Release:
         data |= {"reverted": rollout.from_sha, "forward": commit.forward} if rollout.source == "rollback" else {}
         self._leg(rollout, "committed", begun_s, data)
         entry: Entry | None = None
+        self._journal.allow()
         if rollout.source == "release":  # a revert is itself the way back: the deploy's entry covers it
             env_repo = self._plan.target.env_repo
             subject = f"{env_repo.url} {env_repo.branch}: {commit.path}"
             args = {"from": rollout.from_sha, "to": rollout.to_sha, "commit": commit.revision}
             entry = self._journal.write(TAG_KIND, subject, args)
-        begun_s = time.monotonic()
+        begun_s, self._unanswered = time.monotonic(), False
         try:
             pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
         except LegFailedError as error:
-            if (
-                entry is not None and error.cause == LegCause.SUPERSEDED
-            ):  # their tag may be our sha: the undo must not take it
+            sure = error.cause in (LegCause.SUPERSEDED, LegCause.PUSH_REFUSED) and not self._unanswered
+            if entry is not None and sure:  # their tag may be our sha: the undo must not take it
                 self._journal.settle(entry, Undone("not-needed", reason="nothing was pushed"))
+            elif entry is not None:
+                self._journal.gave_up(entry)
             raise
+        if entry is not None:
+            self._journal.made(entry)
         rollout.revision = pushed.revision
         self._leg(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
 
@@ -259,7 +264,8 @@ class Release:
                 raise LegFailedError(
                     leg, LegCause.SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
-            except GitError as error:
+            except (GitError, UnansweredError) as error:
+                self._unanswered = True
                 if waits.left_s <= _AGAIN_S:
                     raise LegFailedError(
                         leg, LegCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
@@ -282,6 +288,7 @@ class Release:
     def _restart(self, rollout: Rollout, waits: Waits) -> None:
         waits.refuse_not_compared("restarted")
         cluster = self._plan.target.cluster
+        self._journal.allow()
         begun_s = time.monotonic()
         stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
         body = {"spec": {"template": {"metadata": {"annotations": stamp}}}}

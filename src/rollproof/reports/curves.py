@@ -44,7 +44,8 @@ class Buckets:
 def bucketed(log: RequestLog, axis: Axis) -> Buckets:
     """Aggregate. Percentiles are of good answers on the app's rate-driven lanes: slow and control would blur them."""
     step_ms = next(
-        (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= BUCKETS_MAX), _STEPS_MS[-1]
+        (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= BUCKETS_MAX),
+        round(axis.length_ms / BUCKETS_MAX) + 1,
     )
     count = int(axis.length_ms // step_ms) + 1
     rows = log.rows

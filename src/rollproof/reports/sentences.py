@@ -97,6 +97,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("drift", "not-healed"): "not healed ({stage}) within {waited_s} s",
     ("drift", "refreshed"): "asked Argo CD to look, as a diagnosis: restored {restored}",
     ("drift", "undone"): "undone by {by}",
+    ("undo", "unknown"): "nobody knows yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("ingress", "log"): (
         "ingress log: {lines} lines, {matched} of ours, of which {readable} say how often they were tried: "

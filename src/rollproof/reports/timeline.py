@@ -123,7 +123,8 @@ def event_bar(axis: Axis, event: Event, kind: str, *, label: str = "", tip: str 
 
 def ticks(axis: Axis) -> tuple[tuple[str, float], ...]:
     """Round times along the axis, as (label, per cent)."""
-    step_ms = next((step for step in _TICK_STEPS_MS if axis.length_ms / step <= _TICKS_MAX), _TICK_STEPS_MS[-1])
+    step_ms = next((step for step in _TICK_STEPS_MS if axis.length_ms / step <= _TICKS_MAX), 0)
+    step_ms = step_ms or round(axis.length_ms / _TICKS_MAX)  # days: not round, but no more of them
     count = int(axis.length_ms // step_ms)
     return tuple((_clock(index * step_ms, step_ms), axis.percent(index * step_ms)) for index in range(count + 1))
 

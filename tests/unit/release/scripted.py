@@ -144,8 +144,8 @@ class Store:
     def append(self, line: Any) -> None:
         self.lines.append(line)
 
-    def read(self) -> list[Any]:
-        return []
+    def read(self) -> bytes:
+        return b""
 
 
 SHORT = plan(

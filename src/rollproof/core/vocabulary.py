@@ -1,0 +1,50 @@
+"""Vocabulary: every word that a timeline may hold (docs/facts.md). A word that is not here is a fact that this version
+does not know: it may be the one that decides, so no claim is possible without it (ADR 001).
+
+Whoever records a new word adds it here; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rollproof.core.event import Event
+
+__all__ = ["WORDS", "is_known"]
+
+_CHANGES = frozenset({"added", "modified", "deleted"})
+_LEGS = frozenset({
+    "started", "committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out", "old-gone", "proven", "failed",
+})  # fmt: skip
+
+# (source, kind of the subject: what is before its first slash) -> what
+WORDS: Mapping[tuple[str, str], frozenset[str]] = {
+    ("run", "phase"): frozenset({"settle", "baseline", "act", "recovery", "steady", "undo-check"}),
+    ("run", "judge"): frozenset({"asked"}),
+    ("run", "drill"): frozenset({"started", "finished", "skipped", "error", "interrupted"}),
+    ("run", "clock"): frozenset({"read", "calibrated"}),
+    ("run", "lock"): frozenset({"lost"}),
+    ("watch", "Pod"): _CHANGES,
+    ("watch", "ReplicaSet"): _CHANGES,
+    ("watch", "Deployment"): _CHANGES,
+    ("watch", "EndpointSlice"): _CHANGES,
+    ("watch", "Application"): _CHANGES,
+    ("watch", "Watch"): frozenset({"gap"}),
+    ("release", "Release"): _LEGS | {"restarted"},
+    ("rollback", "Rollback"): _LEGS,
+    ("proof", "Pod"): frozenset({"version", "database"}),
+    ("proof", "Ingress"): frozenset({"version", "database"}),
+    ("proof", "Pods"): frozenset({"not-reachable"}),
+    ("load", "Load"): frozenset({"self-test", "started", "stopped"}),
+    ("drift", "Drift"): frozenset({
+        "model", "planned", "skipped", "before", "injected", "void", "detected", "restored", "interfered", "synced",
+        "healthy", "after", "stayed", "not-healed", "refreshed", "undone", "error",
+    }),
+    ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),
+    ("ingress", "Ingress"): frozenset({"log", "log-unreadable"}),
+}  # fmt: skip
+
+
+def is_known(event: Event) -> bool:
+    """Whether this version knows what the event says."""
+    return event.what in WORDS.get((event.source, event.subject.partition("/")[0]), ())

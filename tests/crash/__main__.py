@@ -1,0 +1,151 @@
+"""`python -m tests.crash`: kill a run at every entry of its journal and at many moments; everything must come back.
+
+At each point: SIGKILL, `rollproof undo` (exit 0), the cluster and the env repo as they were before the run,
+`rollproof judge` (any verdict, but no failed undo), `rollproof undo` again (exit 0). Exit code 1 if any point failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .person import Drill, Person
+
+DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Where a run ends: at a write of its journal (`at`, as "3:after"), or `after_s` seconds."""
+
+    drill: Drill
+    at: str = ""
+    after_s: float = 0.0
+
+    def __str__(self) -> str:
+        where = f"append {self.at}" if self.at else f"{self.after_s:.1f} s"
+        return f"{' '.join(self.drill)} at {where}"
+
+
+def main() -> int:
+    options = _options()
+    work = Path(tempfile.mkdtemp(prefix="rollproof-crash-"))
+    began_s = time.monotonic()
+    people = [Person(work / f"{number}", options.seed + number) for number in range(options.jobs)]
+    try:
+        points = list(_points(people[0], options))
+        print(f"{len(points)} points, {options.jobs} sandboxes side by side", flush=True)
+        failed = _all(points, people)
+    finally:
+        for person in people:
+            person.close()
+    took_s = time.monotonic() - began_s
+    print(f"{len(points) - len(failed)} of {len(points)} points: all as before, in {took_s / 60:.1f} min", flush=True)
+    if failed:
+        print(f"kept: {work}")
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+    return 1 if failed else 0
+
+
+def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
+    """A whole run of each drill first: it tells how many entries there are, and how long it takes."""
+    drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK)
+    took_s: dict[Drill, float] = {}
+    for drill in drills:
+        began_s = time.monotonic()
+        folder = person.drill(drill)
+        took_s[drill] = time.monotonic() - began_s
+        if folder is None or person.difference():
+            raise SystemExit(f"{' '.join(drill)} does not work: {(person.folder / 'drill.log').read_text()[-2000:]}")
+        appends = len((folder / "undo.jsonl").read_text().splitlines())
+        print(f"{' '.join(drill)}: {appends} appends, {took_s[drill]:.0f} s", flush=True)
+        if drill == ROLLBACK:
+            continue  # its entries are those of the release
+        for number in range(1, appends + 1):
+            whens = ("before", "after") if number % 4 else ("before", "torn", "after")
+            yield from (Point(drill, at=f"{number}:{when}") for when in whens if not options.short or number % 4 == 2)
+    count = 6 if options.short else options.moments
+    for number in range(count):
+        drill = drills[number % len(drills)]
+        share = (number // len(drills) + 0.5) / (count / len(drills))
+        yield Point(drill, after_s=0.5 + share * took_s[drill])
+
+
+def _all(points: list[Point], people: list[Person]) -> list[Point]:
+    """Every point, each by whoever is free; the points that failed."""
+    todo: queue.SimpleQueue[Point] = queue.SimpleQueue()
+    for point in points:
+        todo.put(point)
+    failed: list[Point] = []
+    done: list[Point] = []
+
+    def work(person: Person) -> None:
+        while True:
+            try:
+                point = todo.get_nowait()
+            except queue.Empty:
+                return
+            began_s = time.monotonic()
+            try:
+                wrong = _killed(person, point)
+            except Exception as error:  # noqa: BLE001 - whatever it is, this point did not come back
+                wrong = f"{type(error).__name__}: {error}"
+            done.append(point)
+            word = "NOT AS BEFORE" if wrong else "ok"
+            took_s = time.monotonic() - began_s
+            print(f"{len(done):>3}/{len(points)}  {word:<13} {took_s:5.1f} s  {point}  {wrong}", flush=True)
+            if wrong:
+                failed.append(point)
+                return  # its sandbox is no place for another run
+
+    workers = [threading.Thread(target=work, args=(person,)) for person in people]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    failed.extend(point for point in points if point not in done)
+    return failed
+
+
+def _killed(person: Person, point: Point) -> str:
+    """Kill the run there, and undo it; what is wrong after that."""
+    folder = person.drill(point.drill, at=point.at, after_s=point.after_s)
+    if folder is None or not (folder / "plan.json").is_file():
+        return person.difference()  # it had not begun
+    code, said = person.does("undo", str(folder))
+    if code != 0:
+        return f"undo ended with {code}: {said[-600:]}"
+    if wrong := person.difference():
+        return f"after the undo {wrong}"
+    code, said = person.does("judge", str(folder))
+    if code not in (0, 1, 3):
+        return f"judge ended with {code}: {said[-600:]}"
+    if (word := json.loads((folder / "verdicts.json").read_text())["undo"]) not in ("", "clean"):
+        return f"judge says of the undo: {word}"
+    code, said = person.does("undo", str(folder))
+    if code != 0:
+        return f"the second undo ended with {code}: {said[-600:]}"
+    return person.difference()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a few points, for CI (under two minutes)")
+    parser.add_argument("--moments", type=int, default=42, help="points in time, beside the entries (default 42)")
+    parser.add_argument("--jobs", type=int, default=2, help="sandboxes side by side")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""A person with a sandbox of their own: starts a drill that does not live to its end, undoes it, and compares."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rollproof.clients.kube import Kube
+from rollproof.errors import RollproofError
+
+__all__ = ["Drill", "Person"]
+
+ROOT = Path(__file__).resolve().parents[2]
+HOOK = Path(__file__).parent / "hook"
+PYTHON = (sys.executable, "-m", "rollproof")
+NAMESPACE, KINDS = "shop", ("ConfigMap", "Deployment", "Lease", "Service")
+_UP_S, _COMMAND_S, _SAME_S = 60.0, 240.0, 30.0
+_CHANGES_BY_ITSELF = ("revision", "restartedAt", "refresh")  # parts of annotations that others count up or take off
+_SHORT = {
+    "baseline_s = 3.0": "baseline_s = 1.0", "after_old_gone_s = 2.0": "after_old_gone_s = 0.5",
+    "tail_s = 1.0": "tail_s = 0.3", 'trials = ["replicas", "configmap"]': 'trials = ["configmap", "delete-service"]',
+}  # fmt: skip
+_UNDO = "\n[undo]\nlate_s = 3.0\n"  # this API server and this git server hold no request for longer
+
+Drill = tuple[str, ...]
+
+
+class Person:
+    """One sandbox, many runs on it: each has to leave it as it was, so that the next can begin."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.reports, self.target = folder / "reports", folder / "target.toml"
+        self._output = folder / "sandbox.log"
+        folder.mkdir(parents=True)
+        words = ["sandbox", "--folder", str(folder / "sandbox"), "--ports", "auto", "--seed", str(seed)]
+        with self._output.open("wb") as output:
+            self._sandbox = subprocess.Popen(
+                [*PYTHON, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
+            )
+        _until(lambda: "the sandbox is up" in " ".join(self._output.read_text().split()), _UP_S, "the sandbox")
+        text = (folder / "sandbox" / "target.toml").read_text()
+        for before, after in _SHORT.items():
+            if before not in text:
+                raise AssertionError(f"the sandbox's target file says no longer {before!r}")
+            text = text.replace(before, after)
+        self.target.write_text(text + _UNDO)
+        self._kube = Kube("sandbox", str(folder / "sandbox" / "kubeconfig"))
+        self.before = self.snapshot()
+
+    def close(self) -> None:
+        """End the sandbox."""
+        self._sandbox.terminate()
+        self._sandbox.wait(_UP_S)
+
+    # -- what is there ------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """What a run may change: the objects as their owner wrote them, and the tree of the env repo."""
+        found: dict[str, Any] = {"git": self._tree()}
+        for kind in KINDS:
+            for item in self._kube.list(kind, NAMESPACE)["items"]:
+                found[f"{kind}/{item['metadata']['name']}"] = _as_written(item)
+        pods = self._kube.list("Pod", NAMESPACE)["items"]
+        found["running"] = sorted({pod["spec"]["containers"][0]["image"] for pod in pods})
+        return found
+
+    def difference(self) -> str:
+        """What is not as before; a cluster may need a moment. "" if nothing is."""
+        end_s = time.monotonic() + _SAME_S
+        while True:
+            try:
+                now = self.snapshot()
+            except RollproofError as error:
+                return f"nobody can look: {error}"
+            wrong = sorted(name for name in {*now, *self.before} if now.get(name) != self.before.get(name))
+            if not wrong:
+                return ""
+            if time.monotonic() > end_s:
+                one = wrong[0]
+                return f"{', '.join(wrong)} not as before: {one} was {self.before.get(one)}, is {now.get(one)}"
+            time.sleep(0.2)
+
+    def _tree(self) -> str:
+        words = ["git", "--git-dir", str(self.folder / "sandbox" / "repos" / "env.git"), "rev-parse", "main^{tree}"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+    # -- what is done -------------------------------------------------------------------------------------------
+
+    def drill(self, drill: Drill, *, at: str = "", after_s: float = 0.0) -> Path | None:
+        """Run a drill that ends at a write of its journal, or after some time, and give its folder if there is one."""
+        shutil.rmtree(self.reports, ignore_errors=True)
+        environ = dict(os.environ)
+        if at:
+            path = os.pathsep.join((str(HOOK), *filter(None, [os.environ.get("PYTHONPATH", "")])))
+            environ |= {"ROLLPROOF_CRASH_AT": at, "PYTHONPATH": path}
+        words = [*PYTHON, "run", *drill, "--target", str(self.target), "--reports", str(self.reports)]
+        with (self.folder / "drill.log").open("wb") as output:
+            process = subprocess.Popen(
+                words, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            process.wait(after_s or _COMMAND_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # the group that was started here, and nothing else
+            process.wait()
+        _until(lambda: not _group(process.pid), _UP_S, "the end of all that the run started")
+        folders = list(self.reports.iterdir()) if self.reports.is_dir() else []
+        return folders[0] if folders else None
+
+    def does(self, *words: str) -> tuple[int, str]:
+        """A command's exit code and output."""
+        done = subprocess.run(
+            [*PYTHON, *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=_COMMAND_S, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+
+def _as_written(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without what the server and controllers keep in it."""
+    metadata = item["metadata"]
+    annotations = metadata.get("annotations") or {}
+    kept = {k: v for k, v in annotations.items() if not any(part in k for part in _CHANGES_BY_ITSELF)}
+    content = {k: v for k, v in item.items() if k not in ("metadata", "status", "apiVersion", "kind")}
+    spec = {k: v for k, v in (content.get("spec") or {}).items() if k not in ("clusterIP", "clusterIPs")}
+    content = {**content, "spec": spec, "labels": metadata.get("labels") or {}, "annotations": kept}
+    return dict(json.loads(json.dumps(content, sort_keys=True)))
+
+
+def _until(is_so: Callable[[], object], patience_s: float, what: str) -> None:
+    end_s = time.monotonic() + patience_s
+    while not is_so():
+        if time.monotonic() > end_s:
+            raise AssertionError(f"waited {patience_s:g} s for {what}")
+        time.sleep(0.05)
+
+
+def _group(number: int) -> bool:
+    """Whether a process of that group lives."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
