@@ -82,7 +82,7 @@ class LiveConsole:
     def _stop(self) -> None:
         with self._lock:
             live, self._live = self._live, None
-        if live is not None:  # outside of our lock: stop() joins the thread that draws, and drawing takes the lock
+        if live is not None:  # outside of our lock: stop() waits for rich's own, which a thread that prints may hold
             live.stop()
 
     def phase(self, name: str) -> None:
@@ -192,12 +192,16 @@ class LiveConsole:
         return f"{self._sent:,} requests, {self._failed:,} failed"
 
     def _now_line(self) -> Text:
-        with self._lock:
-            now_s = self._clock()
-            parts: list[str | tuple[str, str]] = [(self._phase or "preparing", "bold")]
-            parts.append(f" {now_s - self._phase_s:.0f} s")
-            if self._status:
-                parts.append(f" · {self._status} ({now_s - self._status_s:.0f} s)")
-            if self._sent:
-                parts.append((f" · {self._counts()}", "red" if self._failed else ""))
-            return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+        """What the live line says now.
+
+        It takes no lock: rich calls it while it holds its own lock, which whoever prints (and holds ours) waits for. A
+        line that mixes two moments is drawn anew half a second later.
+        """
+        now_s = self._clock()
+        parts: list[str | tuple[str, str]] = [(self._phase or "preparing", "bold")]
+        parts.append(f" {now_s - self._phase_s:.0f} s")
+        if self._status:
+            parts.append(f" · {self._status} ({now_s - self._status_s:.0f} s)")
+        if self._sent:
+            parts.append((f" · {self._counts()}", "red" if self._failed else ""))
+        return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")

@@ -157,6 +157,16 @@ def test_many_threads_may_speak_at_once() -> None:
     assert stream.getvalue().count("Argo CD has synced") == 200
 
 
+def test_the_live_line_is_drawn_while_another_thread_prints() -> None:
+    """rich draws it under its own lock and a speaker prints under ours: one that took both would hang the run."""
+    console = LiveConsole(Terminal(), Clock())
+    drawer = threading.Thread(target=console._now_line, daemon=True)
+    with console._lock:
+        drawer.start()
+        drawer.join(timeout=20)
+        assert not drawer.is_alive()
+
+
 @pytest.mark.parametrize(("error", "terminal"), [(errno.EPIPE, False), (errno.EIO, False), (errno.EIO, True)])
 def test_nothing_ends_when_nobody_reads_on(error: int, terminal: bool) -> None:
     class HungUp(io.StringIO):
