@@ -209,7 +209,7 @@ def _everything(kube: Kube, http: Any) -> None:
         lambda: look(order, wanted_target(order, target), clients, run_id="run"),
         lock.check_free, lambda: lock.check_undo(run_ended=False), lambda: registry.check_image("nodes", "x/y:z", kube),
         clients.argo.settings, clients.argo.state, lambda: clients.argo.sync_windows("default"),
-        lambda: fairness.self_heal(clients.argo.read()), lambda: fairness.unrest(clients.argo.state(), None),
+        clients.argo.read, lambda: fairness.unrest(clients.argo.state(), None),
         lambda: fairness.age_s(clients.argo.state().finished_at, 1e9),
     ]  # fmt: skip
     for deed in deeds:
