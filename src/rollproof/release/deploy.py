@@ -32,6 +32,8 @@ __all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
 TAG_KIND = "env-repo-tag"  # undo: the overlay's tag is set back, if it is still ours
 _AGAIN_S = 2.0
 
+_NOTHING_PUSHED = (LegCause.SUPERSEDED, LegCause.PUSH_REFUSED, LegCause.PUSH_FAILED)  # if each attempt had an answer
+
 T = TypeVar("T")
 
 
@@ -240,7 +242,7 @@ class Release:
         try:
             pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
         except LegFailedError as error:
-            sure = error.cause in (LegCause.SUPERSEDED, LegCause.PUSH_REFUSED) and not self._unanswered
+            sure = error.cause in _NOTHING_PUSHED and not self._unanswered
             if entry is not None and sure:  # their tag may be our sha: the undo must not take it
                 self._journal.settle(entry, Undone("not-needed", reason="nothing was pushed"))
             elif entry is not None:
@@ -265,7 +267,7 @@ class Release:
                     leg, LegCause.SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except (GitError, UnansweredError) as error:
-                self._unanswered = True
+                self._unanswered |= isinstance(error, UnansweredError)  # else nothing was sent, as git says
                 if waits.left_s <= _AGAIN_S:
                     raise LegFailedError(
                         leg, LegCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint

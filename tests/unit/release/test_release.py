@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from story import NEW, OLD, plan, target
 
-from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError
+from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError, PushUnansweredError
 from rollproof.core.event import Outcome
 from rollproof.core.reasons import LegCause
 from rollproof.core.target import ArgoCd, ReleaseSettings
@@ -76,6 +76,26 @@ def test_a_git_server_that_stays_away_is_unknown_and_no_failure() -> None:
     rollout = World(View(), repo=Repo(GitError("away"))).release.deploy()
     assert rollout.failed is not None
     assert (rollout.failed.outcome, rollout.failed.data["cause"]) == (Outcome.UNKNOWN, "PushFailed")
+
+
+@pytest.mark.parametrize(
+    ("errors", "settled"),
+    [
+        ([GitError("no route")], True),
+        ([GitError("no route"), PushRefusedError("a hook")], True),
+        ([PushUnansweredError("silence")], False),
+        ([PushUnansweredError("silence"), GitError("no route")], False),
+        ([PushUnansweredError("silence"), PushRefusedError("a hook")], False),
+    ],
+)
+def test_b1_a_push_without_an_answer_leaves_its_undo_open_and_one_that_was_never_sent_does_not(
+    slept: list[float], errors: list[Exception], settled: bool
+) -> None:
+    short = plan(target=target(release=ReleaseSettings(deadline_s=2.5 if len(errors) > 1 else 0.001)))
+    world = World(View(), repo=Repo(*errors, *[errors[-1]] * 5), run=short)
+    assert world.release.deploy().failed is not None
+    assert slept is not None
+    assert (world.store.lines[-1].get("state") == "not-needed") is settled
 
 
 def test_synced_and_healthy_on_the_old_revision_is_never_taken_for_ours() -> None:
