@@ -1,7 +1,7 @@
 """One attempt over one connection: a raw HTTP/1.1 client that hides nothing.
 
 It never retries, never follows a redirect, never takes a second connection for the same attempt, and never invents a
-status: the pools of ordinary clients hide dropped requests (measurement.md section 4). Every attempt ends within its
+status: the pools of ordinary clients hide dropped requests (docs/measurement.md 4). Every attempt ends within its
 deadline with exactly one outcome. HTTP/2 is out of scope.
 """
 
@@ -281,7 +281,7 @@ def _read(wire: Wire, attempt: Attempt, answer: Answer, deadline_ns: int, data: 
 
 
 def _name(phase: str, problem: OSError, first_byte_ns: int, deadline_ns: int) -> str:
-    """The outcome's name: phase and cause (measurement.md section 5)."""
+    """The outcome's name: phase and cause (docs/measurement.md 5)."""
     if isinstance(problem, TimeoutError):
         return "client.stalled" if _now() - deadline_ns > _OVERSLEPT_NS else f"{phase}.timeout"
     if isinstance(problem, socket.gaierror):

@@ -1,7 +1,7 @@
 """What is sent: the settings of one load session, its lanes, and the order in which the lanes take turns.
 
 Each lane sees faults that the others cannot: a closed listener hurts new connections only, a reset hurts reused ones
-only, a retrying ingress hides lost GETs but not POSTs (measurement.md sections 2 and 9.2). Pure; reads no clock.
+only, a retrying ingress hides lost GETs but not POSTs (docs/measurement.md 2 and 9.2). Pure; reads no clock.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from load.client import Attempt
-from rollproof.core.requests import REQUEST_DTYPE
+from rollproof.core.requests import LAYOUT, REQUEST_DTYPE
 from rollproof.redaction import SECRETS
 
 __all__ = ["Recorder", "Table"]
@@ -79,7 +79,7 @@ class Recorder:
         tables = {"outcomes": self.outcomes.values, "versions": self.versions.values, "pods": self.pods.values}
         temporary = path.with_name(f".{path.name}.part")
         with temporary.open("wb") as file:
-            text = json.dumps(meta | SECRETS.value(tables))  # an answer may say what it was sent
+            text = json.dumps(meta | SECRETS.value(tables) | {"layout": LAYOUT})  # an answer may say what it was sent
             np.savez_compressed(file, rows=rows, late_ns=late_ns, meta=np.array(text))
             file.flush()
             os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rollproof.errors import InputError, RollproofError
 from rollproof.interrupts import ending_signals
@@ -34,8 +34,10 @@ _INI = Path(__file__).parent / "suites" / "pytest.ini"
 _NEEDS = {"pytest": frozenset[str](), "locust": frozenset({"zero-downtime", "rollback"})}  # empty: by every drill
 
 
-def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> int:
-    """Run the drills and give the run's exit code."""
+def run_drills(
+    order: Order, files: Iterable[Path], *, target: Path, folder: Path, quiet: bool = False, out: TextIO | None = None
+) -> int:
+    """Run the drills and give the run's exit code. `out` is where the child's console goes; None: where ours does."""
     for name, needed_by in _NEEDS.items():
         if find_spec(name) is None and (not needed_by or needed_by & set(order.drills)):
             message = f"{', '.join(order.drills)} needs {name}, which is not installed"
@@ -43,14 +45,14 @@ def run_drills(order: Order, files: Iterable[Path], *, target: Path, folder: Pat
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environ["PYTHONSAFEPATH"] = "1"  # for whatever it starts: a folder `kubernetes/` here is not the library
-    words = pytest_words(order, files, target=target, folder=folder)
-    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL)
+    words = pytest_words(order, files, target=target, folder=folder, quiet=quiet)
+    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, stdout=out)
     with _signals_handed_to(process):
         code = process.wait()
     return exit_code_of(folder, code)
 
 
-def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: Path) -> list[str]:
+def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: Path, quiet: bool = False) -> list[str]:
     """The child's command line."""
     words = [sys.executable, "-P", "-m", "pytest", "-c", str(_INI), "--rootdir", str(_INI.parent)]
     words += ["-p", "rollproof.plugin", "-p", "no:cacheprovider", "-p", "no:terminal", "-s"]
@@ -59,6 +61,7 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
     words += [word for trial in order.trials for word in ("--rollproof-trial", trial)]
     words += ["--rollproof-sha", order.sha] if order.sha else []
     words += ["--rollproof-production"] if order.mean_production else []
+    words += ["--rollproof-quiet"] if quiet else []
     return words + [str(file) for file in files]
 
 

@@ -9,47 +9,122 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+import typer.core
 
-from rollproof import child
+from rollproof import completion
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
-from rollproof.folderfiles import FolderLock
-from rollproof.judging import judge_run, write_reports
 from rollproof.output import guarded
-from rollproof.planning import Order, check_order, closed_fence, wanted_target
-from rollproof.reports.console import LiveConsole
-from rollproof.runfolder import RunFolder, new_run_id
 from rollproof.suites import DRILLS, drill_path, expand
-from rollproof.targetfile import load
+
+if TYPE_CHECKING:
+    from rollproof.planning import Order
+    from rollproof.reports.console import LiveConsole
 
 __all__ = ["main"]
 
+# Everything else is imported by the command that needs it: the Kubernetes client, numpy and pydantic take a second,
+# and `--help`, `--version` and completion need none of them (tests/unit/test_cli.py holds this).
+
+_EXITS = """\b
+Exit codes:
+  0  PASS: every promise was proven
+  1  FAIL: a promise was broken
+  2  the command or the target file is wrong; nothing was touched
+  3  INCONCLUSIVE: no claim is possible, and the message says why
+  4  the undo failed: not everything was put back, `rollproof undo` tries again"""
+
+
+def _epilog(*examples: str) -> str:
+    lines = "\n".join(f"  {example}" for example in examples)
+    return f"\b\nExamples:\n{lines}\n\n{_EXITS}"
+
+
+class _Group(typer.core.TyperGroup):
+    """typer would turn these into exit codes of its own (130, or 1, which is FAIL): here they are no claim."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what ends it from outside is one of our errors."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise CannotJudgeError("interrupted") from None
+        except BrokenPipeError:
+            raise CannotJudgeError("standard output was closed before all of it was written") from None
+        except (EOFError, OSError) as error:  # a bug of ours: OSErrors that can be expected have errors of their own
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
 app = typer.Typer(
     name="rollproof",
+    cls=_Group,
     help="Verifies apps that are deployed the GitOps way, on a real cluster, and ends with a verdict: "
-    "PASS (exit 0), FAIL (1) or INCONCLUSIVE (3).",
+    "PASS, FAIL or INCONCLUSIVE, with the evidence.",
+    epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof run all --target targets/staging.toml"),
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,  # rich takes longer to import than the help to print
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
 _NAMES = ", ".join([*DRILLS, "all"])
-Drill = Annotated[str, typer.Argument(help=f"One of {_NAMES}.", metavar="DRILL")]
-Target = Annotated[Path, typer.Option(help="The target file: the system under test.")]
+Drill = Annotated[str, typer.Argument(help=f"One of {_NAMES}.", metavar="DRILL", autocompletion=completion.drills)]
+Target = Annotated[Path, typer.Option(help="The target file: the system under test.", envvar="ROLLPROOF_TARGET")]
 Sha = Annotated[str, typer.Option(help="App version to release (default: the first of release.shas not running).")]
 OnFail = Annotated[str, typer.Option(help="Release drill only: 'restore' what was before, or 'keep' it to look.")]
-Trial = Annotated[list[str] | None, typer.Option(help="Drift drill: only this trial; may be given again.")]
-Reports = Annotated[Path, typer.Option(help="Where run folders are.")]
+Trial = Annotated[
+    list[str] | None,
+    typer.Option(help="Drift drill: only this trial; may be given again.", autocompletion=completion.trials),
+]
+Reports = Annotated[Path, typer.Option(help="Where run folders are.", envvar="ROLLPROOF_REPORTS")]
 Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the production fence for this run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout (docs/json.md); the rest on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="One line if all is well; all that matters if not.")]
+RUN = typer.Argument(metavar="RUN", help="A run folder, or its name.", autocompletion=completion.runs)
 
 _TARGET = Path("targets/lab.toml")
 _REPORTS = Path("reports")
 
 
-@app.command()
+def _defects(incomplete: str) -> list[str]:
+    from rollproof.sandbox.defects import DEFECTS  # noqa: PLC0415
+
+    return completion.fitting([*DEFECTS], incomplete)
+
+
+def _version(asked: bool) -> None:
+    if not asked:
+        return
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+    from rollproof import __version__  # noqa: PLC0415
+
+    client = "not installed"
+    with suppress(PackageNotFoundError):
+        client = version("kubernetes")
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    typer.echo(f"rollproof {__version__} (Python {python}, kubernetes client {client})")
+    raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Options of no command."""
+
+
+@app.command(
+    short_help="Run drills: act, judge, put all back.",
+    epilog=_epilog("rollproof run all --target targets/staging.toml", "rollproof run release --sha 1a2b3c4 --json -q"),
+)
 def run(
     drill: Drill,
     target: Target = _TARGET,
@@ -58,17 +133,34 @@ def run(
     trial: Trial = None,
     reports: Reports = _REPORTS,
     production: Production = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a drill, or all of them in one run: acts on the cluster, judges, puts everything back, writes the report."""
-    order = _order(drill, sha, on_fail, trial, production)
-    loaded = load(target)
-    check_order(order, wanted_target(order, loaded.target))
-    folder = reports / new_run_id(order.drills, wall_s=time.time())
-    files = [drill_path(name) for name in order.drills]
-    sys.exit(child.run_drills(order, files, target=target, folder=folder))
+    with _answer("run", as_json=as_json):
+        from rollproof import child  # noqa: PLC0415
+        from rollproof.planning import check_order, wanted_target  # noqa: PLC0415
+        from rollproof.runfolder import new_run_id  # noqa: PLC0415
+        from rollproof.targetfile import load  # noqa: PLC0415
+
+        order = _order(drill, sha, on_fail, trial, production)
+        loaded = load(target)
+        check_order(order, wanted_target(order, loaded.target))
+        folder = reports / new_run_id(order.drills, wall_s=time.time())
+        files = [drill_path(name) for name in order.drills]
+        out = sys.stderr if as_json else None
+        code = child.run_drills(order, files, target=target, folder=folder, quiet=quiet, out=out)
+    if as_json:
+        from rollproof.reports.documents import run_document  # noqa: PLC0415
+
+        _tell(run_document("run", folder, code))
+    sys.exit(code)
 
 
-@app.command()
+@app.command(
+    short_help="Every change that a run would make.",
+    epilog=_epilog("rollproof plan all --target targets/staging.toml", "rollproof plan drift --trial env --json"),
+)
 def plan(
     drill: Drill,
     target: Target = _TARGET,
@@ -76,33 +168,60 @@ def plan(
     on_fail: OnFail = "restore",
     trial: Trial = None,
     production: Production = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print every object that a run would change and the exact change. Writes nothing to the cluster."""
-    from rollproof.session import preview  # noqa: PLC0415 - the Kubernetes client takes a second to import
+    with _answer("plan", as_json=as_json):
+        from rollproof.planning import closed_fence  # noqa: PLC0415
+        from rollproof.session import preview  # noqa: PLC0415
+        from rollproof.targetfile import load  # noqa: PLC0415
 
-    order = _order(drill, sha, on_fail, trial, production)
-    loaded = load(target)
-    with LiveConsole() as console:
-        console.plan(preview(order, loaded))
-    if refusal := closed_fence(order, loaded.target):
-        LiveConsole().say(f"`run` will need --i-mean-production: {refusal}")
+        order = _order(drill, sha, on_fail, trial, production)
+        loaded = load(target)
+        planned, refusal = preview(order, loaded), closed_fence(order, loaded.target)
+    if as_json:
+        from rollproof.reports.documents import plan_document  # noqa: PLC0415
+
+        _tell(plan_document(planned, refusal))
+        return
+    with _console() as console:
+        console.plan(planned)
+    if refusal:
+        _console().say(f"`run` will need --i-mean-production: {refusal}")
 
 
-@app.command()
-def judge(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+@app.command(
+    short_help="Judge a stored run again, without a cluster.",
+    epilog=_epilog("rollproof judge reports/20260101T000000Z-all", "rollproof judge 20260101T000000Z-all --json"),
+)
+def judge(
+    run_folder: Annotated[Path, RUN], reports: Reports = _REPORTS, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
     """Judge a stored run again, without a cluster: the same verdicts, and the reports written anew."""
-    console = LiveConsole()
-    with RunFolder.open(_found(run_folder)) as folder:
-        report = judge_run(folder)
-        with FolderLock.take(folder.path, "rollproof judge"):
-            write_reports(folder, report)
-    console.verdicts(report, folder=folder.path)
+    with _answer("judge", as_json=as_json):
+        from rollproof.folderfiles import FolderLock  # noqa: PLC0415
+        from rollproof.judging import judge_run, write_reports  # noqa: PLC0415
+        from rollproof.runfolder import RunFolder  # noqa: PLC0415
+
+        with RunFolder.open(_found(run_folder, reports)) as folder:
+            report = judge_run(folder)
+            with FolderLock.take(folder.path, "rollproof judge"):
+                write_reports(folder, report)
+    if as_json:
+        from rollproof.reports.documents import run_document  # noqa: PLC0415
+
+        _tell(run_document("judge", folder.path, report.exit_code))
+    else:
+        _console(quiet=quiet).verdicts(report, folder=folder.path)
     sys.exit(report.exit_code)
 
 
-@app.command()
+@app.command(
+    short_help="Put back what a run left changed.",
+    epilog=_epilog("rollproof undo --last", "rollproof undo reports/20260101T000000Z-rollback"),
+)
 def undo(
-    run_folder: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A run folder.")] = None,
+    run_folder: Annotated[Path | None, RUN] = None,
     last: Annotated[bool, typer.Option("--last", help="The newest run below --reports.")] = False,
     target: Annotated[Path | None, typer.Option(help="The target file, if its secrets moved since the run.")] = None,
     reports: Reports = _REPORTS,
@@ -112,24 +231,36 @@ def undo(
 
     if (run_folder is None) == (not last):
         raise InputError("name a run folder, or say --last", "`ls reports/` shows the runs")
-    path = _newest(reports) if run_folder is None else _found(run_folder)
-    with LiveConsole() as console:
+    path = _newest(reports) if run_folder is None else _found(run_folder, reports)
+    with _console() as console:
         sys.exit(undo_stored(path, console, target_path=target))
 
 
-@app.command()
-def doctor(target: Target = _TARGET) -> None:
+@app.command(
+    short_help="Look whether a drill could run.",
+    epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor --json -q"),
+)
+def doctor(target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Look whether a drill could run: reach, rights, settings, app, generator. Changes nothing."""
-    from rollproof.doctor import examine, summary  # noqa: PLC0415
+    with _answer("doctor", as_json=as_json):
+        from rollproof.doctor import examine, summary  # noqa: PLC0415
+        from rollproof.targetfile import load  # noqa: PLC0415
 
-    lines = examine(load(target))
-    console = LiveConsole()
-    console.answers((line.ok, line.name, line.said, line.hint) for line in lines)
+        loaded = load(target)
+        lines = examine(loaded)
+    code = CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0
+    if as_json:
+        from rollproof.reports.documents import doctor_document  # noqa: PLC0415
+
+        _tell(doctor_document(loaded.target.name, lines, summary(lines), code))
+        sys.exit(code)
+    console = _console()
+    console.answers((line.ok, line.name, line.said, line.hint) for line in lines if not (quiet and line.ok))
     console.say(summary(lines))
-    sys.exit(CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0)
+    sys.exit(code)
 
 
-@app.command()
+@app.command(short_help="A real cluster on this machine.", epilog=_epilog("rollproof lab up", "rollproof lab status"))
 def lab(
     action: Annotated[str, typer.Argument(help="up, down or status.")],
     options: Annotated[list[str] | None, typer.Argument(help="Handed on to `python -m lab`.")] = None,
@@ -143,13 +274,21 @@ def lab(
     sys.exit(subprocess.run([sys.executable, "-m", "lab", action, *(options or ())], cwd=root, check=False).returncode)
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+@app.command(
+    short_help="The embedded target: no Docker, no root.",
+    context_settings={"allow_interspersed_args": False},
+    epilog=_epilog(
+        "rollproof sandbox --ports auto -- rollproof run all --target {target}   (ends with that code)",
+        "rollproof sandbox --defect prestop-too-short -- rollproof run zero-downtime --target {target}",
+    ),
+)
 def sandbox(
     command: Annotated[
         list[str] | None, typer.Argument(help="Run this with the sandbox up, and end with its exit code.")
     ] = None,
     defect: Annotated[
-        list[str] | None, typer.Option(help="Something that is wrong, by name; may be given again.")
+        list[str] | None,
+        typer.Option(help="Something that is wrong, by name; may be given again.", autocompletion=_defects),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Where it keeps its files ($XDG_STATE_HOME/rollproof/sandbox).")
@@ -179,21 +318,56 @@ def _main() -> None:
     try:
         app(prog_name="rollproof")
     except RollproofError as error:
-        LiveConsole(sys.stderr).problem(str(error), error.hint)
+        _console(sys.stderr).problem(str(error), error.hint)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        LiveConsole(sys.stderr).problem("interrupted")
+        _console(sys.stderr).problem("interrupted")
         sys.exit(3)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours is no verdict
+        from rollproof import child  # noqa: PLC0415
+
         path = child.write_crash_log(error)
-        LiveConsole(sys.stderr).problem(
+        _console(sys.stderr).problem(
             f"rollproof itself failed: {type(error).__name__}: {error}",
             f"the whole story is in {path}; please report it",
         )
         sys.exit(3)
 
 
+def _console(stream: TextIO | None = None, *, quiet: bool = False) -> LiveConsole:
+    from rollproof.reports.console import LiveConsole  # noqa: PLC0415
+
+    console = LiveConsole(stream)
+    console.quiet = quiet
+    return console
+
+
+@contextmanager
+def _answer(command: str, *, as_json: bool) -> Iterator[None]:
+    """With --json, an error is an answer too: whoever reads standard output finds one object there."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if as_json:
+            from rollproof.reports.documents import error_document  # noqa: PLC0415
+
+            code = error.exit_code if isinstance(error, RollproofError) else RollproofError.exit_code
+            said = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            _tell(error_document(command, code, said, getattr(error, "hint", "")))
+        raise
+
+
+def _tell(document: Mapping[str, Any]) -> None:
+    """The answer of --json. A reader that has gone away changes no exit code."""
+    from rollproof.reports.documents import as_text  # noqa: PLC0415
+
+    with suppress(OSError, ValueError):
+        print(as_text(document), flush=True)
+
+
 def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, production: bool) -> Order:
+    from rollproof.planning import Order  # noqa: PLC0415
+
     drills = expand(drill)
     if trial and "drift" not in drills:
         raise InputError(f"--trial is for the drift drill, not for {drill}")
@@ -202,9 +376,9 @@ def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, producti
     return Order(drills=drills, sha=sha, on_fail=on_fail, trials=tuple(trial or ()), mean_production=production)
 
 
-def _found(path: Path) -> Path:
-    """The folder as given, or by its name below reports/."""
-    return path if path.exists() or not (_REPORTS / path).is_dir() else _REPORTS / path
+def _found(path: Path, reports: Path) -> Path:
+    """The folder as given, or by its name below the reports folder."""
+    return path if path.exists() or not (reports / path).is_dir() else reports / path
 
 
 def _newest(reports: Path) -> Path:

@@ -34,7 +34,7 @@ __all__ = ["Line", "examine", "measure_lateness", "summary"]
 _LATE_MS = 5.0  # the same as traffic.late_share_max is about
 _TICK_S = 0.002
 _TICKS = 500
-_PLAIN_PER_CORE, _TLS_PER_CORE = 8000.0, 2000.0  # open-loop requests a second of one core (architecture.md section 8)
+_PLAIN_PER_CORE, _TLS_PER_CORE = 8000.0, 2000.0  # open-loop requests a second of one core (cautious: bench/RESULTS.md)
 _LOG_S = 60.0
 _RUN = "run "  # how the line of a drill begins
 

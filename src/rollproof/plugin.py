@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rollproof-reports", default="reports", metavar="DIR", help="where run folders are made")
     group.addoption("--rollproof-run", default="", metavar="DIR", help="the run folder to make (set by the CLI)")
     group.addoption("--rollproof-production", action="store_true", help="open the production fence for this run")
+    group.addoption("--rollproof-quiet", action="store_true", help="one line if all is well")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,6 +94,7 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     drills = dict.fromkeys(name for item in request.session.items if (name := _drill_of(item)))
     order = _order(config, tuple(drills))
     session = Session(order, _target_path(config), _folder(config, order.drills), _stream(config))
+    session.console.quiet = config.getoption("--rollproof-quiet")
     config.stash[_SESSION] = session
     try:
         _open(session)

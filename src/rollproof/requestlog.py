@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollproof.core.outside import Outside, parsed
-from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
+from rollproof.core.requests import LAYOUT, OPTIONAL, REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.errors import OutsideDataError
 from rollproof.folderfiles import open_regular
 
@@ -31,21 +32,25 @@ _WHOLE = ("start_ns", "end_ns", "planned", "dispatched", "unfinished", "dropped"
 
 
 class OtherLayoutError(ValueError):
-    """The rows have other columns than this version knows."""
+    """The file is of a newer layout, or lacks a column that a verdict needs; the message says which."""
 
 
 def read(path: Path) -> RequestLog:
-    """The log in the file. Raises OtherLayoutError, or one of DAMAGED: the caller knows what to tell the user."""
+    """The log in the file. Raises OtherLayoutError, or one of DAMAGED: the caller knows what to tell the user.
+
+    Columns, tables and engine facts that this version does not know are left out (a newer minor), optional columns
+    that are missing get their defaults (an older one).
+    """
     with open_regular(path) as stream:
         _check_size(stream)
         with np.load(stream, allow_pickle=False) as packed:  # no pickle: a stranger's?
             rows, late_ns, text = packed["rows"], packed["late_ns"], str(packed["meta"])
-    if rows.dtype != REQUEST_DTYPE:
-        raise OtherLayoutError("the rows have other columns than this version knows")
     if rows.ndim != 1 or late_ns.ndim != 2 or late_ns.shape[1] != 2 or late_ns.dtype.kind not in "iu":
         raise ValueError(f"its arrays have the shapes {rows.shape} and {late_ns.shape}")
     try:
         meta = Outside.of(parsed(text, "meta"), "meta")
+        _check_layout(meta)
+        rows = _known_columns(rows)
         tables = {name: meta.texts(name) for name in TABLES}
         engine = _engine(meta.child("engine"), late_ns)
         control = meta.text("control")
@@ -57,6 +62,34 @@ def read(path: Path) -> RequestLog:
     if not {*tables["open_loop"], *([control] if control else [])} <= {*tables["lanes"]}:
         raise ValueError("it names a lane that is not among its lanes")
     return RequestLog(rows=rows, control=control, engine=engine, **tables)
+
+
+def _check_layout(meta: Outside) -> None:
+    layout = meta.value.get("layout", [1, 0])
+    if not isinstance(layout, list) or len(layout) != len(LAYOUT) or not all(type(part) is int for part in layout):
+        meta.refuse("layout", "two whole numbers")
+    if layout[0] > LAYOUT[0]:
+        theirs, ours = ".".join(map(str, layout)), f"{LAYOUT[0]}.x"
+        raise OtherLayoutError(f"it has layout {theirs} of the request log, and this rollproof reads up to {ours}")
+
+
+def _known_columns(stored: NDArray[np.void]) -> NDArray[np.void]:
+    """The rows with exactly the columns of REQUEST_DTYPE."""
+    if stored.dtype == REQUEST_DTYPE:
+        return stored
+    names, wanted = stored.dtype.names or (), REQUEST_DTYPE.names or ()
+    missing = [name for name in wanted if name not in names and name not in OPTIONAL]
+    if missing:
+        raise OtherLayoutError(f"its rows lack the columns {', '.join(missing)}")
+    rows = np.zeros(len(stored), dtype=REQUEST_DTYPE)
+    for name in wanted:
+        if name not in names:
+            rows[name] = OPTIONAL[name]
+            continue
+        rows[name] = stored[name].astype(REQUEST_DTYPE[name], casting="same_kind")  # TypeError: text for a number
+        if (rows[name] != stored[name]).any():
+            raise ValueError(f"column {name} holds numbers that do not fit")
+    return rows
 
 
 def _check_size(stream: BinaryIO) -> None:

@@ -33,7 +33,7 @@ from rollproof.core.factshapes import check_fact
 from rollproof.core.journal import Record, read_journal
 from rollproof.core.outside import Outside, parsed, shown
 from rollproof.core.plan import SCHEMA, Plan
-from rollproof.core.requests import RequestLog
+from rollproof.core.requests import LAYOUT, RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import CannotJudgeError, InputError, RunFolderError
 from rollproof.folderfiles import FolderLock
@@ -220,7 +220,7 @@ class RunFolder:
 
     def write_requests(self, drill: str, log: RequestLog) -> None:
         """The request log of one drill; no pickle, so that a folder from a stranger can be read safely."""
-        meta = {name: getattr(log, name) for name in (*requestlog.TABLES, "control")}
+        meta = {name: getattr(log, name) for name in (*requestlog.TABLES, "control")} | {"layout": LAYOUT}
         meta["engine"] = {name: value for name, value in asdict(log.engine).items() if name != "late_ns"}
         text = json.dumps(SECRETS.value(meta), default=_jsonable)
         packed = io.BytesIO()
@@ -333,9 +333,8 @@ class RunFolder:
         path = self._requests_path(drill)
         try:
             return requestlog.read(path)
-        except requestlog.OtherLayoutError:
-            message = f"{path} has other columns than this rollproof knows"
-            raise RunFolderError(message, "judge it with its version") from None
+        except requestlog.OtherLayoutError as error:
+            raise RunFolderError(f"{path} cannot be read: {error}", "judge it with the version that wrote it") from None
         except FileNotFoundError:
             raise RunFolderError(f"{path} does not exist: the drill {drill!r} ran no load") from None
         except requestlog.DAMAGED as error:

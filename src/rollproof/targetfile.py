@@ -262,7 +262,7 @@ def _with_paths(target: Target, folder: Path, environ: Mapping[str, str], mistak
 
 
 def _env_file(path: Path, name: str) -> dict[str, str]:
-    """KEY=VALUE lines; `#` comments and empty lines are skipped, quotes around a value are taken off."""
+    """KEY=VALUE lines; `#` comments and empty lines are skipped, a pair of quotes around a value is taken off."""
     if not name:
         return {}
     try:
@@ -280,8 +280,14 @@ def _env_file(path: Path, name: str) -> dict[str, str]:
         key, separator, value = line.partition("=")
         if not separator or not key.strip().isidentifier():
             raise TargetFileError(f"{name}: line {number} is not KEY=VALUE")  # the line may be a secret: not shown
-        found[key.strip()] = value.strip().strip("\"'")
+        found[key.strip()] = _unquoted(value.strip())
     return found
+
+
+def _unquoted(value: str) -> str:
+    """Without the quotes around it, if it begins and ends with the same; one alone is part of the value."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
 
 
 def _error(path: Path, mistakes: list[Mistake], hint: str = "") -> TargetFileError:

@@ -35,7 +35,7 @@ def somebody_else_changed(events: list[Event]) -> list[Event]:
 
 
 def plain_auto_sync(events: list[Event]) -> list[Event]:
-    """Restored, but the operation was no self-heal: the count did not grow (argocd.md 1.7)."""
+    """Restored, but the operation was no self-heal: the count did not grow (docs/argocd.md 1.7)."""
     for event in events:
         if event["source"] == "drift" and event["what"] == "after":
             event["data"]["attempts"] = 0

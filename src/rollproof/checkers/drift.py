@@ -1,7 +1,7 @@
 """Did self-heal repair each drift, and within the promised time? One verdict a trial.
 
 "Repaired" is not "healed": an ordinary auto-sync, a person or another controller may have done it, and a patch may have
-changed nothing (argocd.md 1.7). Only Argo CD's operation state proves a self-heal; without that proof the trial is
+changed nothing (docs/argocd.md 1.7). Only Argo CD's operation state proves a self-heal; without that proof the trial is
 INCONCLUSIVE. The limit applies to detection + apply, because Argo CD's own back-off is a promise of its own.
 """
 
@@ -26,7 +26,7 @@ CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and
 _HEALS_SHOWN = 7  # the gap has reached its cap by then
 _GRAIN_S = 1.0  # Argo CD's finishedAt is cut to whole seconds, so a wait can be that much shorter than the schedule
 
-# Why nothing was healed (argocd.md 1.6): the first that was found true names the verdict. Text, and what to do.
+# Why nothing was healed (docs/argocd.md 1.6): the first that was found true names the verdict. Text, and what to do.
 CAUSES: Mapping[HealCause, tuple[str, str]] = {
     HealCause.AUTOMATED_OFF: ("automated sync is off", "set spec.syncPolicy.automated"),
     HealCause.SELF_HEAL_OFF: ("selfHeal is off", "set spec.syncPolicy.automated.selfHeal: true"),
@@ -201,7 +201,7 @@ def _judge_window(facts: Facts, trial: _Trial) -> Verdict:
 
 
 def _why_not_judged(trial: _Trial) -> str:
-    """The trial's own assumptions (argocd.md 1.8): without them neither a repair nor its absence says anything."""
+    """The trial's own assumptions (docs/argocd.md 1.8): without them neither a repair nor its absence says anything."""
     before = trial.data("before")
     if "before" in trial.said and not before.get("fair"):
         return f"not a fair trial: {before.get('why_unfair') or 'its preconditions did not hold'}"
@@ -210,7 +210,9 @@ def _why_not_judged(trial: _Trial) -> str:
     if "injected" not in trial.said or "before" not in trial.said:
         return _unfinished(trial)
     if before.get("operation_revision") != before.get("sync_revision"):
-        return "the last operation was for another revision: the next repair is an ordinary auto-sync (argocd.md 1.7)"
+        return (
+            "the last operation was for another revision: the next repair is an ordinary auto-sync (docs/argocd.md 1.7)"
+        )
     return ""
 
 
@@ -282,7 +284,7 @@ def _judge_restored(facts: Facts, trial: _Trial, model: BackOff, times: Mapping[
 
 
 def _restored_otherwise(trial: _Trial, model: BackOff, total_s: float) -> str:
-    """Why this repair is not proven to be a self-heal; empty if it is (argocd.md 1.7)."""
+    """Why this repair is not proven to be a self-heal; empty if it is (docs/argocd.md 1.7)."""
     after, before = trial.said.get("after"), trial.said["before"]
     if after is None:
         return "Argo CD's operation state was not read afterwards: nobody knows who did it"

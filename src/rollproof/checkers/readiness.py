@@ -1,4 +1,4 @@
-"""Does /ready say, as a field, that the database answers: from each pod and through the ingress (system.md row 2)?"""
+"""Does /ready say, as a field, that the database answers: from each pod and through the ingress?"""
 
 from __future__ import annotations
 

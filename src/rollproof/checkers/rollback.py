@@ -1,6 +1,6 @@
 """Did `git revert` bring the old version back, and within the promised time?
 
-Two different shas (argocd.md section 3): the revert is a new env-repo commit, the version that must answer is the old
+Two different shas (docs/argocd.md 3): the revert is a new env-repo commit, the version that must answer is the old
 app sha. The clock runs from the accepted push to the proof, as an operator with a runbook would feel it.
 """
 

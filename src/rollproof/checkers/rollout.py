@@ -1,8 +1,7 @@
-"""Did a rollout happen at all? A clean run in which no pod was replaced proves nothing (lab.md section 9: with the git
-server away, 10,000 clean requests "proved" zero downtime).
+"""Did a rollout happen at all? A clean run in which no pod was replaced proves nothing (seen on the
+lab: with the git server away, 10,000 clean requests "proved" zero downtime).
 
-Rule: system.md row 1 and argocd.md section 2.3, line 6: every old pod's deletion was seen, and every pod that is left
-belongs to the new template.
+Rule: docs/argocd.md 2.3: every old pod's deletion was seen, and every pod that is left belongs to the new template.
 """
 
 from __future__ import annotations

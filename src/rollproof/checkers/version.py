@@ -1,6 +1,6 @@
 """Does every pod answer with the wanted sha, and nobody with another one?
 
-Three sources that must agree (system.md row 1, argocd.md section 2.3 line 7): each pod asked directly, N answers in a
+Three sources that must agree (docs/argocd.md 2.3): each pod asked directly, N answers in a
 row through the ingress over new connections, and every answer that the load got. During the rollout an answer may come
 from the old or the new sha only; after the proof none from the old one.
 """
@@ -86,7 +86,7 @@ def _enough(
 
 
 def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
-    """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (argocd.md 2.3)."""
+    """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (docs/argocd.md 2.3)."""
     ids: dict[str, str] = {}
     for event in facts.find(source="watch", subject="Pod/"):
         if event.what == "deleted":

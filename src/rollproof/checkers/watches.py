@@ -1,6 +1,6 @@
 """Were the watches, and the clocks, good enough to judge by? A watch that ends and lists again is routine.
 
-A 410 Gone with a clean re-list loses nothing that a verdict needs (argocd.md, architecture.md section 5). A gap that
+A 410 Gone with a clean re-list loses nothing that a verdict needs (docs/verdicts.md). A gap that
 its recorder marked `lost`, or one so long that every time in it is late, makes the drill INCONCLUSIVE; so does a wall
 clock that was set, because Argo CD's time stamps are compared with it.
 """

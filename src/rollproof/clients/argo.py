@@ -1,4 +1,4 @@
-"""Argo: one Argo CD Application through the Kubernetes API (argocd.md sections 2.2 and 4).
+"""Argo: one Argo CD Application through the Kubernetes API (docs/argocd.md 2.2 and 4).
 
 It reads, asks for a refresh, and can start the sync that resets the self-heal count. It must never decide whether a
 revision is deployed: the fields it returns each have a trap, and the release waits know them.

@@ -135,7 +135,7 @@ def request(
 
 
 def _error_class(error: Exception) -> str:
-    """The taxonomy's word (measurement.md section 5) with the library's own text."""
+    """The taxonomy's word (docs/measurement.md 5) with the library's own text."""
     if isinstance(error, BodyError):
         return f"read.body: {error}"
     if isinstance(error, urllib3.exceptions.NameResolutionError):

@@ -1,4 +1,4 @@
-"""BackOff: how long Argo CD lets pass before the next self-heal, by its version and settings (argocd.md 1.1 to 1.4).
+"""BackOff: how long Argo CD lets pass before the next self-heal, by version and settings (docs/argocd.md 1.1 to 1.4).
 
 A repair that comes late may be late by design: the required gap after the last operation grows with the number of
 heals already done on the revision. This module knows that schedule and how each version line counts, so that a verdict

@@ -218,7 +218,7 @@ def _proof_of_end(
     rows: NDArray[np.void], failed: NDArray[np.bool_], after: NDArray[np.intp], all_reused: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
     """From which position on a good answer proves that the run was over. After failures on reused connections alone, a
-    request on a new one proves nothing about reused ones: then from the next but one (measurement.md section 10.3)."""
+    request on a new one proves nothing about reused ones: then from the next but one (docs/measurement.md 10.3)."""
     last = len(rows) - 1
     on_new = (after <= last) & ~rows["reused"][np.minimum(after, last)]
     then_good = (after < last) & ~failed[np.minimum(after + 1, last)]

@@ -1,7 +1,7 @@
 """How long the answers of the app took, with an upper and a lower bound, as an outage has them.
 
 At most: from the *intended* send to the whole answer, so that requests which a stall held back are not omitted
-(coordinated omission: measurement.md section 1). At least: what is left without the delays that are not the app's: the
+(coordinated omission: docs/measurement.md 1). At least: what is left without the delays that are not the app's: the
 generator's own lateness, and what the control lane took at that time beyond what it usually takes. Only the lanes that
 are driven by rate and belong to the app are measured: the slow lane is slow on purpose.
 """

@@ -1,6 +1,6 @@
 """What an outcome means for the target: good, its failure, a refusal by a rate limit, or no statement about it at all.
 
-The names are the taxonomy of measurement.md section 5, as the generator writes them. One place decides, so that the
+The names are the taxonomy of docs/measurement.md 5, as the generator writes them. One place decides, so that the
 checkers, the outages and the reports cannot differ. "slow" is no outcome: a late answer is an answer.
 """
 

@@ -31,7 +31,7 @@ class Plan:
     """What will happen. `old_sha` is the app version found running; `new_sha` the release to prove ("" if none).
 
     `restart` is True when `new_sha` already runs: the release drill then restarts the rollout and says so.
-    `keep` is "always", "on-pass" or "never": what stays deployed after the run (architecture.md section 6).
+    `keep` is "always", "on-pass" or "never": what stays deployed after the run.
     """
 
     schema: int

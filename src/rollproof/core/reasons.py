@@ -39,7 +39,7 @@ class HealStage(StrEnum):
 
 
 class HealCause(StrEnum):
-    """Why nothing was healed (argocd.md 1.6); each is checked, in this order."""
+    """Why nothing was healed (docs/argocd.md 1.6); each is checked, in this order."""
 
     AUTOMATED_OFF = "automated_off"
     SELF_HEAL_OFF = "self_heal_off"

@@ -1,17 +1,23 @@
 """RequestLog: every attempt of one load session, one row an attempt, in columns.
 
-One attempt is one record: no retry, no redirect is ever folded into a row (measurement.md section 4). Columns, not
+One attempt is one record: no retry, no redirect is ever folded into a row (docs/measurement.md 4). Columns, not
 objects, because a run may hold a million rows and `rollproof judge` has three seconds for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["REQUEST_DTYPE", "EngineFacts", "RequestLog"]
+__all__ = ["LAYOUT", "OPTIONAL", "REQUEST_DTYPE", "EngineFacts", "RequestLog"]
+
+# The file's layout, [major, minor]; a file without one is of [1, 0]. A new column, or a new key beside the tables,
+# raises the minor: it goes to the end, into OPTIONAL too, and files of either age stay readable by either version.
+# What changes the meaning of a column raises the major: an older version refuses such a file instead of misreading it.
+LAYOUT = (1, 0)
 
 REQUEST_DTYPE = np.dtype(
     [
@@ -35,6 +41,8 @@ REQUEST_DTYPE = np.dtype(
         ("served_by", "<u2"),  # index into RequestLog.pods; 0 is "" (none seen)
     ]
 )
+# Columns that a file may lack, with what is assumed then: no verdict is decided by them, they explain.
+OPTIONAL: Mapping[str, bool | float] = {"stale": False, "idle_ms": 0.0, "connection_requests": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,8 @@ class RequestLog:
 
     `rows` has dtype REQUEST_DTYPE, sorted by `send_ns` and, within one nanosecond, by the schedule: made so here, so
     that neither the order of arrival nor a merge of two records can change a verdict. `lanes`, `outcomes`, `versions`
-    and `pods` are the string tables that the index columns point into. Outcome names are the taxonomy of measurement.md
-    section 5 ("connect.ECONNREFUSED", "read.eof", "read.truncated", "http.502", "body.wrong", "unfinished", ...).
+    and `pods` are the string tables that the index columns point into. Outcome names are those of docs/measurement.md 5
+    ("connect.ECONNREFUSED", "read.eof", "read.truncated", "http.502", "body.wrong", "unfinished", ...).
     `open_loop` names the lanes that are driven by rate; the others ("slow") by concurrency.
     """
 

@@ -92,7 +92,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """The load and the promise that the verdict makes from it (measurement.md section 11).
+    """The load and the promise that the verdict makes from it (docs/measurement.md 11).
 
     The rules that are None or 0 are off; docs/verdicts.md says how each of them decides.
     """

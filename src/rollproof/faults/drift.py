@@ -1,4 +1,4 @@
-"""Drift: change what git declares, and time Argo CD's repair of it with a watch (argocd.md 1.8).
+"""Drift: change what git declares, and time Argo CD's repair of it with a watch (docs/argocd.md 1.8).
 
 A trial starts only when all is at rest, and asks Argo CD for no refresh before its deadline: that would hide a broken
 watch. Whatever self-heal does not repair is put back here. It records facts and must never judge them.
@@ -263,7 +263,7 @@ class DriftRunner:
         return {"seen": any(shows_deed(trial, deed, arrival) for arrival in arrivals), "found": found}
 
     def _ask_to_look(self, trial: Trial, scene: Scene, deed: Deed) -> bool:
-        """A diagnosis after the deadline (argocd.md 1.8): does one refresh bring the repair that did not come?"""
+        """A diagnosis after the deadline (docs/argocd.md 1.8): does one refresh bring the repair that did not come?"""
         if self._target.argocd.profile != "refresh":
             return False
         asked_s, restored = time.monotonic(), None

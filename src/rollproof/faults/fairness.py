@@ -1,4 +1,4 @@
-"""Fairness: may a drift trial start now, and if nothing was healed, why (argocd.md 1.6 and 1.8).
+"""Fairness: may a drift trial start now, and if nothing was healed, why (docs/argocd.md 1.6 and 1.8).
 
 Pure reading of objects that were fetched elsewhere. It must never blame the target for what was known beforehand.
 """
@@ -94,7 +94,7 @@ def causes(
     application: Object, state: ApplicationState, trial: Trial, *, controller_ready: bool | None,
     window_denied: bool | None,
 ) -> Mapping[HealCause, bool | None]:  # fmt: skip
-    """The causes of argocd.md 1.6, each checked; None where nobody could look."""
+    """The causes of docs/argocd.md 1.6, each checked; None where nobody could look."""
     application = without_nulls(application)
     policy = automation(application)
     metadata = application.get("metadata") or {}

@@ -1,7 +1,7 @@
 """Trials: which drifts this target allows, each with its object, field, value and undo. Reads only.
 
-A drift must be of something that git declares and that nobody else writes (argocd.md 1.8); what is not is a Skip with
-the reason, so that a missing trial is never mistaken for a passed one.
+A drift must be of something that git declares and that nobody else writes (docs/argocd.md 1.8); what is not is a Skip
+with the reason, so that a missing trial is never mistaken for a passed one.
 """
 
 from __future__ import annotations

@@ -15,9 +15,8 @@ def read_record(path: Path) -> RequestLog:
     """Read the file. LoadError if it is missing, cut short, or of another layout."""
     try:
         return requestlog.read(path)
-    except requestlog.OtherLayoutError:
-        message = f"{path} has rows of another layout; it was written by another version of the generator"
-        raise LoadError(message) from None
+    except requestlog.OtherLayoutError as error:
+        raise LoadError(f"the load generator's record {path} is of another version: {error}") from None
     except requestlog.DAMAGED as error:
         message = f"the load generator's record {path} cannot be read: {type(error).__name__}: {error}"
         raise LoadError(message) from error

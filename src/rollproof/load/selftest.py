@@ -1,6 +1,6 @@
 """The self-test of the generator: known harm in, exactly that harm out, before each run.
 
-A client library that retries in secret reports nothing where requests were lost (measurement.md section 4). So a
+A client library that retries in secret reports nothing where requests were lost (docs/measurement.md 4). So a
 server does harm of each class k times, in random order, and the generator must report exactly k of each and nothing
 else; an outage of known length must lie within the bounds that are computed for it.
 """

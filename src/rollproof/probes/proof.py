@@ -1,6 +1,6 @@
 """Proof: which version answers, and does the database answer, asked of each pod and through the ingress.
 
-Each answer is one fact; a checker adds them up. "Synced and Healthy" is never a proof (system.md row 1). Pods are
+Each answer is one fact; a checker adds them up. "Synced and Healthy" is never a proof (docs/argocd.md 2.3). Pods are
 asked through the API server's pods/proxy, else by port-forward; which way it was is in the facts, and that there was
 none is a fact too.
 """

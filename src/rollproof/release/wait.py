@@ -87,7 +87,7 @@ class Waits:
             )  # fmt: skip
 
     def seen(self, revision: str, argo: Argo, contains: Callable[[str], bool | None]) -> Seen:
-        """Argo CD compares with our commit; asked again and again, because one request can be lost (argocd.md 2.1)."""
+        """Argo CD compares with our commit; asked again, because one request can be lost (docs/argocd.md 2.1)."""
         known: dict[str, bool | None] = {revision: True}  # None: could not be asked, ask again
         asking = self._target.argocd.profile == "refresh"
         asked, looked_up_s = 0, time.monotonic()

@@ -21,6 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
@@ -58,6 +59,7 @@ class LiveConsole:
         width = None if out.isatty() else _PLAIN_WIDTH
         colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
         self._console = Console(file=out, highlight=False, width=width, color_system=colours)
+        self.quiet = False  # one line if all is well; problems, and verdicts that are not PASS, are told in full
         self._clock = clock
         self._lock = threading.RLock()
         self._live: Live | None = None
@@ -67,7 +69,7 @@ class LiveConsole:
         self._progress_s = float("-inf")
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self.quiet:
             self._live = Live(
                 get_renderable=self._now_line, console=self._console, refresh_per_second=_REFRESH_PER_S, transient=True
             )
@@ -122,6 +124,8 @@ class LiveConsole:
 
     def plan(self, plan: Plan) -> None:
         """What the run will touch, and how each change is undone."""
+        if self.quiet:
+            return
         release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
         lines = [
             f"target {plan.target.name} ({plan.target.cluster.context}/{plan.target.cluster.namespace})",
@@ -165,6 +169,12 @@ class LiveConsole:
     def verdicts(self, report: Report, *, folder: Path) -> None:
         """The end: one row a verdict, then the result, its meaning and where the page is. Ends the live line."""
         self._stop()
+        if self.quiet and report.exit_code == 0:
+            line = Text.assemble((report.result, _STYLES[report.result]), f"  {_safe(bottom_line(report))}")
+            line.append(f" report {_safe(str(folder / 'report.html'))}")
+            with self._lock:
+                self._console.print(line, soft_wrap=True)
+            return
         table = Table("result", "drill", "checker", "subject", "why", box=None, pad_edge=False, header_style="bold")
         for verdict in report.verdicts:
             why = Text(_safe(verdict.why))
@@ -185,11 +195,13 @@ class LiveConsole:
             self._console.print(Text(f"report {_safe(str(folder / 'report.html'))}"), soft_wrap=True)
 
     def _line(self, text: Text) -> None:
+        if self.quiet:
+            return
         stamp = Text(f"{self._clock() - self._begin_s:7.1f}s ", style="dim")
         self._console.print(Text.assemble(stamp, text), soft_wrap=True)
 
     def _counts(self) -> str:
-        return f"{self._sent:,} requests, {self._failed:,} failed"
+        return f"{many(self._sent, 'request')}, {self._failed:,} failed"
 
     def _now_line(self) -> Text:
         """What the live line says now.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
 
 __all__ = ["data_text", "headline", "sentence", "short_sha"]
@@ -21,7 +22,16 @@ class _Data(dict[str, Any]):
     """Event data for str.format: a missing field reads "?", a full commit sha is cut."""
 
     def __missing__(self, key: str) -> str:
-        return "?"
+        return _Word("?")
+
+
+class _Word(str):
+    """A value in a sentence; as `{pods:pod}` it is a count with its noun."""
+
+    __slots__ = ()
+
+    def __format__(self, noun: str) -> str:
+        return many(str(self), noun) if noun else str(self)
 
 
 def short_sha(value: object) -> str:
@@ -69,9 +79,9 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("release", "refresh-asked"): "asked Argo CD to look ({count}x)",
     ("release", "seen"): "Argo CD has seen {revision}, {took}",
     ("release", "synced"): "Argo CD has synced {operation_revision}, {took}",
-    ("release", "rolled-out"): "rolled out: {replicas} replicas of {template_hash}, {took}",
+    ("release", "rolled-out"): "rolled out: {replicas:replica} of {template_hash}, {took}",
     ("release", "old-gone"): "the last old pod is gone, {took}",
-    ("release", "proven"): "version proven: {pods} pods, {ingress_answers} answers through the ingress, {took}",
+    ("release", "proven"): "version proven: {pods:pod}, {ingress_answers:answer} through the ingress, {took}",
     ("release", "failed"): "the release cannot go on at {leg}: {cause}: {reason}",
     ("rollback", "started"): "{reverts} is to be reverted: back to {old_sha}",
     ("rollback", "committed"): "revert committed as {commit}",
@@ -79,12 +89,12 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("proof", "not-reachable"): "single pods cannot be asked: {reason}",
     ("load", "self-test"): "self-test of the load engine: passed {passed}",
     ("load", "started"): "load started: {rate_per_s} req/s on {lanes}",
-    ("load", "stopped"): "load stopped: {requests} requests, {failures} failures",
+    ("load", "stopped"): "load stopped: {requests:request}, {failures:failure}",
     ("drift", "model"): "back-off of Argo CD {version}: starts at {start_s} s, times {factor}, up to {cap_s} s",
     ("drift", "error"): "the harness could not do it: {reason}",
     ("drift", "planned"): "drift planned: {change} on {object}",
     ("drift", "skipped"): "drift skipped: {reason}",
-    ("drift", "before"): "before: {attempts} self-heals on this revision, the next in {remaining_s} s at the earliest",
+    ("drift", "before"): "before: {attempts:self-heal} on this revision, the next in {remaining_s} s at the earliest",
     ("drift", "injected"): "drift injected: {field} from {from} to {to}",
     ("drift", "void"): "the patch changed nothing",
     ("drift", "detected"): "Argo CD has noticed the drift after {took}",
@@ -92,7 +102,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("drift", "interfered"): "somebody else changed the same field: {manager}, {value}",
     ("drift", "synced"): "Synced again after {took}",
     ("drift", "healthy"): "Healthy again after {took}",
-    ("drift", "after"): "after: {attempts} self-heals on this revision",
+    ("drift", "after"): "after: {attempts:self-heal} on this revision",
     ("drift", "stayed"): "stayed for {watched_s} s, as an undeclared field must",
     ("drift", "not-healed"): "not healed ({stage}) within {waited_s} s",
     ("drift", "refreshed"): "asked Argo CD to look, as a diagnosis: restored {restored}",
@@ -100,7 +110,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("undo", "unknown"): "nobody knows yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("ingress", "log"): (
-        "ingress log: {lines} lines, {matched} of ours, of which {readable} say how often they were tried: "
+        "ingress log: {lines:line}, {matched} of ours, of which {readable} say how often they were tried: "
         "{retried} retried, {masked} masked"
     ),
     ("ingress", "log-unreadable"): "the ingress log cannot be read: {reason}",
@@ -117,7 +127,7 @@ _KINDS: Mapping[str, str] = {
 
 def sentence(event: Event) -> str:
     """What happened, in words; without the time, with the subject."""
-    data = _Data({key: _value_text(value) for key, value in event.data.items()})
+    data = _Data({key: _Word(_value_text(value)) for key, value in event.data.items()})
     data["took"] = f"{event.end_s - event.start_s:.2f} s"
     if event.source == "proof" and event.what in {"version", "database"}:
         return f"{event.subject}: {_answer(event, data)}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from rollproof.checkers.act import LEGS, find_act
 from rollproof.checkers.drift import schedule
+from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.requests import RequestLog
@@ -225,7 +226,7 @@ def blind_spots(report: Report) -> list[str]:
                 out.append(f"{drill}: {sentence(event_found)}")
         unanswered = sum(event.outcome is Outcome.UNKNOWN for event in facts.find(source="proof"))
         if unanswered:
-            out.append(f"{drill}: {unanswered} proofs had no answer")
+            out.append(f"{drill}: {many(unanswered, 'proof')} had no answer")
         if facts.requests is not None:
             out += [f"{drill}: {text}" for text in (*_widest_gap(report, facts), *_blind_load(facts.requests))]
     delay = next((event for event in report.events() if (event.source, event.what) == ("run", "calibrated")), None)
@@ -255,7 +256,7 @@ def _blind_load(log: RequestLog) -> list[str]:
         out.append("there was no slow lane: a pod that drops the requests in its hands is seen by luck only")
     engine = log.engine
     if engine.dropped or engine.unfinished:
-        out.append(f"{engine.dropped} requests were not sent (in-flight cap), {engine.unfinished} never finished")
+        out.append(f"{many(engine.dropped, 'request')} not sent (in-flight cap), {engine.unfinished} never finished")
     if engine.scheduling == "normal":
         out.append("the generator ran with normal scheduling: other work on this host can delay it")
     return out

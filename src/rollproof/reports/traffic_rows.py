@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rollproof.core.counts import many
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
@@ -127,7 +128,7 @@ def _late(log: RequestLog, axis: Axis) -> Row | None:
         )
         for at_ns, late_ns in sorted(widest.tolist())
     ]  # fmt: skip
-    return Row(name="generator late", note=f"{len(late):,} times", kind="thin", bars=tuple(bars))
+    return Row(name="generator late", note=many(len(late), "time"), kind="thin", bars=tuple(bars))
 
 
 def _gap_bar(axis: Axis, gap: Interval) -> Bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rollproof.core.counts import many
 from rollproof.core.target import Traffic
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
@@ -45,7 +46,7 @@ def traffic_rules(traffic: Traffic) -> str:
     if traffic.downtime_budget_ms:
         rules.append(f"{traffic.downtime_budget_ms:g} ms of outage on the worst lane")
     if traffic.outages_max is not None:
-        rules.append(f"{traffic.outages_max} outages at least 1 s apart")
+        rules.append(f"{many(traffic.outages_max, 'outage')} at least 1 s apart")
     if traffic.background_failures_per_million:
         rules.append(f"{traffic.background_failures_per_million:g} single failures per million as background")
     if traffic.p99_ms_max is not None:
@@ -98,7 +99,11 @@ def bottom_line(report: Report) -> str:
         return "Nothing was judged, so nothing is claimed."
     strongest = next((verdict for verdict in passed if verdict.checker == "availability"), None)
     proven = strongest.why if strongest else _slowest_repair(passed) or passed[0].why
-    return f"All {len(passed)} checks hold. {_sentence(proven)}"
+    return f"{_all_hold(len(passed))} {_sentence(proven)}"
+
+
+def _all_hold(count: int) -> str:
+    return "The one check holds." if count == 1 else f"All {many(count, 'check')} hold."
 
 
 def _slowest_repair(passed: list[Verdict]) -> str:
@@ -106,12 +111,12 @@ def _slowest_repair(passed: list[Verdict]) -> str:
     repairs = [float(str(s)) for v in passed if (s := v.numbers.get("detect_and_apply_s")) is not None]
     if not repairs:
         return ""
-    return f"Self-heal repaired {len(repairs)} drifts, the slowest in {max(repairs):.2f} s (detection + apply)"
+    return f"Self-heal repaired {many(len(repairs), 'drift')}, the slowest in {max(repairs):.2f} s (detection + apply)"
 
 
 def _blame(verdicts: list[Verdict]) -> str:
     first, others = verdicts[0], len(verdicts) - 1
-    more = f" ({others} more check{'s' if others > 1 else ''} like it.)" if others else ""
+    more = f" ({many(others, 'more check')} like it.)" if others else ""
     where = f"{first.drill}, " if first.drill else ""
     return f"{_sentence(f'{where}{first.checker}: {first.why}')}{more}"
 

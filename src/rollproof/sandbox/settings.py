@@ -109,7 +109,7 @@ class Ingress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgoCd:
-    """The Application controller's model (docs: argocd.md). Troubles of a real one, and its settings."""
+    """The Application controller's model (docs/argocd.md). Troubles of a real one, and its settings."""
 
     self_heal: bool = True
     ignore_differences: tuple[dict[str, Any], ...] = ()  # entries of the Application's spec

@@ -1,4 +1,4 @@
-"""Self-heal: when it happens, when it waits, and when it does not happen at all (argocd.md 1.2 to 1.7)."""
+"""Self-heal: when it happens, when it waits, and when it does not happen at all (docs/argocd.md 1.2 to 1.7)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_new_revision_starts_the_count_again(rig_with: RigWith) -> None:
 
 
 def test_after_a_commit_that_changes_nothing_the_next_repair_is_a_plain_full_sync(rig_with: RigWith) -> None:
-    """argocd.md 1.7: it would even happen without selfHeal."""
+    """docs/argocd.md 1.7: it would even happen without selfHeal."""
     rig = rig_with(attempts=3, finished_ago_s=1.0, self_heal=False)
     commit = rig.repo.commit({"README.md": "other words\n"}, message="words")
     rig.refresh()

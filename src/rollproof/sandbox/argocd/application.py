@@ -2,7 +2,7 @@
 
 The ways of writing are those of the real controller, because drills see them: a status is merged field by field, an
 operation is set only if there is none, its state replaces the one before (3.6), or is a merge patch in which empty
-fields are left out, so that old ones stay (3.2; argocd.md 1.4).
+fields are left out, so that old ones stay (3.2; docs/argocd.md 1.4).
 """
 
 from __future__ import annotations

@@ -1,0 +1,37 @@
+"""What the shell may complete: drills, trials, and the runs that are there. Only names; never an error."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from rollproof.suites import DRILLS
+
+__all__ = ["drills", "fitting", "runs", "trials"]
+
+
+def drills(incomplete: str) -> list[str]:
+    """Names of drills."""
+    return fitting([*DRILLS, "all"], incomplete)
+
+
+def trials(incomplete: str) -> list[str]:
+    """Names of drift trials."""
+    from rollproof.core.trials import TRIALS  # noqa: PLC0415 - each key that is pressed pays for an import
+
+    return fitting([*TRIALS], incomplete)
+
+
+def runs(incomplete: str) -> list[str]:
+    """Run folders below the reports folder, the newest first."""
+    found: list[str] = []
+    with suppress(OSError):
+        reports = Path(os.environ.get("ROLLPROOF_REPORTS") or "reports")
+        found = sorted((path.name for path in reports.iterdir() if (path / "plan.json").is_file()), reverse=True)
+    return fitting(found, incomplete)
+
+
+def fitting(names: list[str], incomplete: str) -> list[str]:
+    """Those that begin so."""
+    return [name for name in names if name.startswith(incomplete)]
