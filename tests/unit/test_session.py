@@ -26,7 +26,7 @@ from rollproof.core.event import Event
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import LegCause
 from rollproof.core.target import EnvRepo as EnvRepoTarget
-from rollproof.core.target import ReleaseSettings
+from rollproof.core.target import ReleaseSettings, UndoSettings
 from rollproof.core.verdict import Result
 from rollproof.drilling import Run
 from rollproof.errors import Inconclusive, LockedError, RollproofFailure
@@ -67,7 +67,8 @@ class World:
         self.path = folder / "reports" / "run-1"
         self._patch = monkeypatch
         repo = EnvRepoTarget(url=f"file://{self.platform.bare}", overlay="overlays/dev", image=IMAGE)
-        self.target = story.target(env_repo=repo, release=ReleaseSettings(deadline_s=5.0))
+        settings = {"release": ReleaseSettings(deadline_s=5.0), "undo": UndoSettings(late_s=0.1)}
+        self.target = story.target(env_repo=repo, **settings)
         kube = Kube("fake", str(kubeconfig))
 
         def clients(_: object) -> Clients:
