@@ -226,6 +226,11 @@ class Journal:
         """The kinds of all changes that were ever journalled, undone or not."""
         return frozenset(entry.kind for entry in self._entries.values() if entry.kind != CHECK)
 
+    def current(self, entry: Entry) -> Entry:
+        """The entry as the journal has it now: an older copy does not know that the change was made or undone since."""
+        with self._lock:
+            return self._entries[entry.number]
+
     def open_entries(self, kind: str = "") -> list[Entry]:
         """What still has to be undone, newest first."""
         entries = [entry for entry in self._entries.values() if entry.state == "open"]
@@ -279,7 +284,7 @@ def replay(
     """
     ended: list[tuple[Entry, Undone]] = []
     again: list[Entry] = []
-    for entry in journal.open_entries() if entries is None else entries:
+    for entry in journal.open_entries() if entries is None else map(journal.current, entries):
         if entry.kind in later or entry.kind == CHECK:
             continue
         undone = _undo_one(entry, handlers)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from recorder import ListRecorder
 
 from rollproof.core.event import Outcome
 from rollproof.errors import CannotJudgeError, RunFolderError
-from rollproof.undo import FolderStore, Journal, Undone, replay
+from rollproof.undo import FolderStore, Journal, Late, Undone, replay
 
 
 @pytest.fixture
@@ -136,3 +137,16 @@ def test_every_append_is_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(descriptor), real(descriptor)))
     journal(path).write("a", "first", {})
     assert len(synced) == 2, "the file and its folder's entry"
+
+
+def test_an_entry_held_since_before_it_was_made_is_not_taken_for_unanswered(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drift drill holds the entry as it was written; only the journal's own copy knows that an answer came."""
+    monkeypatch.setattr("rollproof.undo.time.sleep", lambda _: pytest.fail("waited for what cannot come any more"))
+    journal = Journal(FolderStore(path), ListRecorder())
+    entry = journal.write("field-restore", "Deployment/shop", {})
+    journal.made(entry)
+    handlers = {"field-restore": lambda _: Undone("not-needed", reason="it is as before")}
+    late = Late(90.0, quiet_s=time.time())
+    assert [undone.how for _, undone in replay(journal, handlers, entries=[entry], late=late)] == ["not-needed"]
