@@ -303,7 +303,7 @@ def sandbox(
     from rollproof.sandbox.command import defect_list, run_sandbox  # noqa: PLC0415 - nothing else needs it
 
     if show:
-        LiveConsole().say(defect_list())
+        _console().say(defect_list())
         return
     sys.exit(run_sandbox(defect or (), folder, ports, seed, command or ()))
 

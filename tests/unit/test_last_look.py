@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import story
 from recorder import ListRecorder
@@ -14,6 +16,7 @@ from rollproof.core.reasons import LegCause
 from rollproof.core.target import ReleaseSettings
 from rollproof.core.verdict import Result
 from rollproof.release.wait import LegFailedError
+from rollproof.undo import FolderStore, Journal
 
 
 class Repo:
@@ -41,17 +44,16 @@ class Release:
     [("ComparisonError: connection refused", "left", Outcome.UNKNOWN), ("", "failed", Outcome.FAIL)],
 )
 def test_a20_who_could_not_look_has_seen_no_change(
-    monkeypatch: pytest.MonkeyPatch, why: str, how: str, outcome: Outcome
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, how: str, outcome: Outcome
 ) -> None:
     monkeypatch.setattr(putback, "_REST_S", 0.0)
-    plan, recorder = (
-        story.plan(target=story.target(release=ReleaseSettings(deadline_s=0.01))),
-        ListRecorder(),
-    )
+    plan = story.plan(target=story.target(release=ReleaseSettings(deadline_s=0.01)))
+    recorder = ListRecorder()
+    journal = Journal(FolderStore(tmp_path / "undo.jsonl"), recorder)
     ended = putback.look_whether_as_before(
-        plan, sha=story.OLD, release=Release(why), repo=Repo(), recorder=recorder, status=lambda _: None,  # type: ignore[arg-type]
+        plan, journal.begin_look(story.OLD), release=Release(why), repo=Repo(), journal=journal, status=lambda _: None,  # type: ignore[arg-type]
     )  # fmt: skip
-    assert (ended, recorder.events[-1].outcome) == (how, outcome)
+    assert (ended.how, recorder.events[-1].outcome) == (how, outcome)
     assert ("nobody could look" in recorder.events[-1].data["reason"]) == bool(why)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -127,6 +128,8 @@ def test_b7_every_command_ends_with_its_own_code_whatever_the_stream(
     report: Report, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str, command: str
 ) -> None:
     (tmp_path / "t.toml").write_text(target_toml())
+    own = tmp_path / "run"  # what undo adds to it is no business of the other tests
+    shutil.copytree(stored, own)
     monkeypatch.setattr(session, "preview", lambda *_: report.plan)
     monkeypatch.setattr(doctor, "examine", lambda _: (Line("API", None, OUTSIDE, OUTSIDE), Line("x", True, OUTSIDE)))
 
@@ -136,7 +139,7 @@ def test_b7_every_command_ends_with_its_own_code_whatever_the_stream(
 
     monkeypatch.setattr("rollproof.child.run_drills", refuse)
     words, code = {
-        "judge": (["judge", str(stored)], 0), "undo": (["undo", str(stored)], 0),
+        "judge": (["judge", str(own)], 0), "undo": (["undo", str(own)], 0),
         "plan": (["plan", "drift", "--target", str(tmp_path / "t.toml")], 0),
         "doctor": (["doctor", "--target", str(tmp_path / "t.toml")], 0),
         "run": (["run", "drift", "--target", str(tmp_path / "t.toml")], 3),

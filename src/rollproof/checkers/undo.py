@@ -52,8 +52,9 @@ def check(facts: Facts) -> Verdict:
     count = len(record.entries)
     deeds = [event for event in facts.events if (event.source, event.what) in _DEEDS]
     if deeds and not count:
-        why = f"the record of what was undone is missing, although something was changed ({deeds[0].subject})"
-        return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(deeds[0].seq,))
+        first = min(deeds, key=lambda event: (event.start_s, event.subject))
+        why = f"the record of what was undone is missing, although something was changed ({first.subject})"
+        return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(first.seq,))
     why = f"all {count} changes were undone" if count else "nothing was changed, so nothing had to be undone"
     return Verdict("undo", "Undo", Result.PASS, why, numbers=numbers, evidence=evidence)
 

@@ -55,6 +55,9 @@ def renamed(source: Path, folder: Path) -> Path:
     }
     for name in ("plan.json", "timeline.jsonl"):
         (folder / name).write_text(replaced((folder / name).read_text(), others))
+    fences = json.loads((folder / "plan.json").read_text())
+    fences["target"]["fences"]["load_hosts"] += ["shop.example.org"]
+    (folder / "plan.json").write_text(json.dumps(fences))
     for path in folder.glob("requests-*.npz"):
         with np.load(path) as packed:
             meta = np.array(replaced(str(packed["meta"]), others))
