@@ -19,6 +19,9 @@ STRANGE: tuple[Any, ...] = (
 _DEEP = 3000  # levels: more than the interpreter's own limit of recursion
 
 
+_FLOATS_UP_TO = 10**300
+
+
 def chance_of(seed: int, part: str, number: int) -> Random:
     """The source of chance of one case."""
     return Random(f"{seed}-{part}-{number}")  # noqa: S311 - nothing here is secret
@@ -71,7 +74,8 @@ def _bend_one(container: Any, key: Any, chance: Random) -> None:
     elif how == 4:
         container[key] = str(value) if not isinstance(value, str) else value + "\ud800"
     elif how == 5 and isinstance(value, int | float) and not isinstance(value, bool):
-        container[key] = chance.choice((-value, value * 10**9, value + 0.5, -1, float("nan"), 10**400))
+        half = value + 0.5 if abs(value) < _FLOATS_UP_TO else 0.5  # it may be a number that was bent before
+        container[key] = chance.choice((-value, value * 10**9, half, -1, float("nan"), 10**400))
     elif how == 6 and isinstance(container, list):
         container.insert(key, copy.deepcopy(value))
     else:
