@@ -201,7 +201,10 @@ def await_rest() -> None:
     deadline = time.monotonic() + REST_S
     while time.monotonic() < deadline:
         lease = kubectl("-n", NAMESPACE, "get", "lease", "rollproof", "--ignore-not-found", "-o", "name")
-        if not lease and state("{.status.sync.status} {.status.health.status} {.operation}") == "Synced Healthy ":
+        application = json.loads(kubectl("-n", "argocd", "get", "application", APP, "-o", "json"))
+        status = application["status"]
+        at_rest = (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
+        if not lease and at_rest and not application.get("operation"):  # Argo CD 3.6 leaves a null where one was
             return
         time.sleep(0.5)
     raise AssertionError(f"the lab is not at rest after {REST_S:g} s")
