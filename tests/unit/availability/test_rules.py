@@ -163,6 +163,13 @@ class TestBackground:
         assert verdict.result is OPEN
         assert "2 in a row" in verdict.why
 
+    def test_attempts_of_which_nothing_is_known_count_as_requests_before_a_failure_is_blamed(self) -> None:
+        """11 of all 7,151 are explained (p = 0.0012), 11 of those that are known are not: so nobody knows."""
+        hurt = clean().fail(GET, at=101.0, until=138.0, outcome="connect.dns", every=5)
+        verdict = judge(scattered(hurt, 11), background_failures_per_million=500)
+        assert verdict.result is OPEN, verdict.why
+        assert "explains so many with p = " in verdict.why
+
     def test_without_any_failure_there_is_no_noise(self) -> None:
         verdict = judge(clean(), background_failures_per_million=500)
         assert verdict.result is PASS

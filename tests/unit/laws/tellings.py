@@ -71,15 +71,16 @@ def _fact(
 
 
 @st.composite
-def logs(draw: st.DrawFn, *, unknown: bool = True, murky: bool = False) -> RequestLog:
+def logs(draw: st.DrawFn, *, unknown: bool = True, murky: bool = False, noisy: bool = False) -> RequestLog:
     """A load with a clean baseline; in the window bursts of failures, of attempts that say nothing, and late answers.
 
-    `murky`: attempts that say nothing are as common as failures; without `unknown` there are none.
+    `murky`: attempts that say nothing are as common as failures; without `unknown` there are none. `noisy`: no bursts,
+    and single failures for sure.
     """
     requests = Requests(start=88.0, seconds=53.0, rate_per_s=40.0, version=OLD).says(NEW, at=115.0).with_slow()
     names: tuple[str, ...] = (*HARD, *NEVER_SENT, *NO_OUTCOME) if unknown else HARD
     names = ("http.502", "read.timeout", *NO_OUTCOME, "connect.dns") if murky else names
-    for _ in range(draw(st.integers(0, 1 if murky else 3))):
+    for _ in range(0 if noisy else draw(st.integers(0, 1 if murky else 3))):
         at, lane = draw(st.integers(202, 280)) / 2, draw(st.sampled_from(["", *LANES]))
         for _ in range(draw(st.integers(1, 3))):
             until = at + draw(st.sampled_from([0.1, 0.3, 1.0]))
@@ -93,9 +94,10 @@ def logs(draw: st.DrawFn, *, unknown: bool = True, murky: bool = False) -> Reque
     if draw(st.booleans()):
         at = draw(st.integers(202, 270)) / 2
         requests.slow(draw(st.sampled_from(["", *LANES])), at=at, until=at + 0.5, took_ms=draw(st.floats(5.0, 4000.0)))
-    if draw(_one_in(4)):  # a background: single failures, before the act as well
+    if noisy or draw(_one_in(4)):  # a background: single failures, before the act as well
+        names = HARD if noisy else (*HARD, "body.wrong")
         for at in draw(st.lists(st.sampled_from([91.0, 95.0, 103.0, 112.0, 121.0, 130.0]), unique=True)):
-            requests.fail(draw(st.sampled_from(LANES)), at=at, outcome=draw(st.sampled_from([*HARD, "body.wrong"])))
+            requests.fail(draw(st.sampled_from(LANES)), at=at, outcome=draw(st.sampled_from(names)))
     if draw(st.integers(0, 3)) == 0:
         at = draw(st.integers(202, 270)) / 2
         requests.blind(at=at, until=at + draw(st.sampled_from([0.1, 0.4])))
