@@ -137,9 +137,9 @@ def test_a_drill_hears_of_it_first_and_puts_things_back(sandbox: Start, tmp_path
 def test_ctrl_c_again_and_again_while_a_drill_puts_things_back(sandbox: Start, tmp_path: Path) -> None:
     """It is put back all the same; or, if git was hit as it was born, exit 4 and the journal say that it is not."""
     one = sandbox("--", *release(tmp_path), environ={"PATH": slow_git(tmp_path)})
-    until(lambda: "pushed" in one.said(), one.said)
+    until(lambda: "pushed" in one.said(), one.said, patience_s=90)
     one.ctrl_c()
-    until(lambda: "the undo of env-repo-tag" in one.said(), one.said)
+    until(lambda: "the undo of env-repo-tag" in one.said(), one.said, patience_s=90)
     while one.process.poll() is None:
         one.ctrl_c()
         time.sleep(0.1)
