@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from urllib.parse import urlsplit
 
 from rollproof.clients.proxies import proxy_for
@@ -82,7 +81,7 @@ class Git:
 
     def run(self, *arguments: str, stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> Done:
         """Run it to its end, whatever that is. GitTimeoutError if it does not come within env_repo.timeout_s."""
-        with TemporaryFile() as given:
+        with os.fdopen(os.memfd_create("git-stdin"), "w+b") as given:  # in memory: an undo must work on a full disk
             given.write(stdin)
             given.seek(0)
             try:
