@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from rollproof.core.intervals import outages
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
-from rollproof.load.record import read_record
+from rollproof.loadgen.record import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, FAST, HTTP = "rollproof", "FastHttpUser", "HttpUser"

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests/unit"))
 import builders  # noqa: E402 - the path above makes the test builders importable
 import story  # noqa: E402
 
-from rollproof.runfolder import RunFolder  # noqa: E402
+from rollproof.store.runfolder import RunFolder  # noqa: E402
 
 REQUESTS = 1_000_000
 CHECKERS = ("load_soundness", "rollout", "release", "version", "readiness", "availability", "watches")

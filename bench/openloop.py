@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.engine import LENGTHS_S, ROOT, Run, compare, heading, hear, row, say
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
-from rollproof.load.record import read_record
+from rollproof.loadgen.record import read_record
 
 OURS = "rollproof"
 MODULES = {"vegeta": "github.com/tsenart/vegeta/v12@v12.13.0", "k6": "go.k6.io/k6@v1.8.1"}

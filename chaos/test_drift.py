@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.drilling import DriftDrill, Run
+from rollproof.run.drill import DriftDrill, Run
 
 
 @pytest.mark.drill("drift")

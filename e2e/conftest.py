@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from rollproof.suites.fixtures import drift, release, run, traffic
+from rollproof.run.fixtures import drift, release, run, traffic
 
 __all__ = ["drift", "release", "run", "traffic"]

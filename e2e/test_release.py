@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.drilling import Run
 from rollproof.release import Release
+from rollproof.run.drill import Run
 
 
 @pytest.mark.drill("release")

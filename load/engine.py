@@ -1,4 +1,4 @@
-"""The generator's process. The parent (rollproof.load) starts it; people start `locust -f load/locustfile.py`.
+"""The generator's process. The parent (rollproof.loadgen) starts it; people start `locust -f load/locustfile.py`.
 
 stdin:  one JSON line of settings (load.lanes.Settings), later {"stop": true}; its end, too, means stop
 stdout: JSON lines {"started": ...}, at most once a second {"progress": ...}, at the end {"done": ...} or {"error": ...}

@@ -35,8 +35,9 @@ from mutmut.mutation.file_mutation import create_mutations, deep_replace
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rollproof"
 TESTS = (
-    "tests/unit/availability", "tests/unit/checkers", "tests/unit/intervals", "tests/unit/test_backoff.py",
-    "tests/unit/test_histories.py", "tests/unit/test_platform.py", "tests/unit/test_verdict.py",
+    "tests/unit/judge/checkers", "tests/unit/core/test_intervals.py", "tests/unit/core/test_edges.py",
+    "tests/unit/core/test_latency.py", "tests/unit/core/test_statistics.py", "tests/unit/core/test_backoff.py",
+    "tests/unit/judge/test_histories.py", "tests/unit/core/test_platform.py", "tests/unit/core/test_verdict.py",
 )  # fmt: skip
 SLOW = "not never_improves and not truth_lies"  # generated histories: seconds for each mutant that survives
 CPU_S = 30.0  # for all tests of one mutant: beyond it, it runs for ever, and that is noticed
@@ -190,7 +191,7 @@ class Session:
         for test in session.items:
             self._watch(test)
         gc.freeze()  # what is here now stays: the children need not copy it
-        for path in sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("checkers/*.py")]):
+        for path in sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("judge/checkers/*.py")]):
             name = f"{path.parent.name}.{path.stem}"
             self._try_all(name, path)
         self._table()

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 import typer.core
 
-from rollproof import completion
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
-from rollproof.output import guarded
+from rollproof.reports.output import guarded
+from rollproof.run import completion
 from rollproof.suites import DRILLS, drill_path, expand
 
 if TYPE_CHECKING:
-    from rollproof.planning import Order
+    from rollproof.preflight.planning import Order
     from rollproof.reports.console import LiveConsole
 
 __all__ = ["main"]
@@ -92,7 +92,7 @@ _REPORTS = Path("reports")
 
 
 def _defects(incomplete: str) -> list[str]:
-    from rollproof.sandbox.defects import DEFECTS  # noqa: PLC0415
+    from rollproof_sandbox.defects import DEFECTS  # noqa: PLC0415
 
     return completion.fitting([*DEFECTS], incomplete)
 
@@ -138,10 +138,10 @@ def run(
 ) -> None:
     """Run a drill, or all of them in one run: acts on the cluster, judges, puts everything back, writes the report."""
     with _answer("run", as_json=as_json):
-        from rollproof import child  # noqa: PLC0415
-        from rollproof.planning import check_order, wanted_target  # noqa: PLC0415
-        from rollproof.runfolder import new_run_id  # noqa: PLC0415
-        from rollproof.targetfile import load  # noqa: PLC0415
+        from rollproof.preflight.planning import check_order, wanted_target  # noqa: PLC0415
+        from rollproof.run import process  # noqa: PLC0415
+        from rollproof.store.runfolder import new_run_id  # noqa: PLC0415
+        from rollproof.target.file import load  # noqa: PLC0415
 
         order = _order(drill, sha, on_fail, trial, production)
         loaded = load(target)
@@ -149,7 +149,7 @@ def run(
         folder = reports / new_run_id(order.drills, wall_s=time.time())
         files = [drill_path(name) for name in order.drills]
         out = sys.stderr if as_json else None
-        code = child.run_drills(order, files, target=target, folder=folder, quiet=quiet, out=out)
+        code = process.run_drills(order, files, target=target, folder=folder, quiet=quiet, out=out)
     if as_json:
         from rollproof.reports.documents import run_document  # noqa: PLC0415
 
@@ -172,9 +172,9 @@ def plan(
 ) -> None:
     """Print every object that a run would change and the exact change. Writes nothing to the cluster."""
     with _answer("plan", as_json=as_json):
-        from rollproof.planning import closed_fence  # noqa: PLC0415
-        from rollproof.session import preview  # noqa: PLC0415
-        from rollproof.targetfile import load  # noqa: PLC0415
+        from rollproof.preflight.planning import closed_fence  # noqa: PLC0415
+        from rollproof.run.session import preview  # noqa: PLC0415
+        from rollproof.target.file import load  # noqa: PLC0415
 
         order = _order(drill, sha, on_fail, trial, production)
         loaded = load(target)
@@ -199,9 +199,9 @@ def judge(
 ) -> None:
     """Judge a stored run again, without a cluster: the same verdicts, and the reports written anew."""
     with _answer("judge", as_json=as_json):
-        from rollproof.folderfiles import FolderLock  # noqa: PLC0415
-        from rollproof.judging import judge_run, write_reports  # noqa: PLC0415
-        from rollproof.runfolder import RunFolder  # noqa: PLC0415
+        from rollproof.judge.judging import judge_run, write_reports  # noqa: PLC0415
+        from rollproof.store.folderfiles import FolderLock  # noqa: PLC0415
+        from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
 
         with RunFolder.open(_found(run_folder, reports)) as folder:
             report = judge_run(folder)
@@ -227,7 +227,7 @@ def undo(
     reports: Reports = _REPORTS,
 ) -> None:
     """Put back what a run left changed, for example after kill -9. Never overwrites what somebody changed since."""
-    from rollproof.putback import undo_stored  # noqa: PLC0415
+    from rollproof.run.teardown import undo_stored  # noqa: PLC0415
 
     if (run_folder is None) == (not last):
         raise InputError("name a run folder, or say --last", "`ls reports/` shows the runs")
@@ -243,8 +243,8 @@ def undo(
 def doctor(target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Look whether a drill could run: reach, rights, settings, app, generator. Changes nothing."""
     with _answer("doctor", as_json=as_json):
-        from rollproof.doctor import examine, summary  # noqa: PLC0415
-        from rollproof.targetfile import load  # noqa: PLC0415
+        from rollproof.preflight.doctor import examine, summary  # noqa: PLC0415
+        from rollproof.target.file import load  # noqa: PLC0415
 
         loaded = load(target)
         lines = examine(loaded)
@@ -300,7 +300,7 @@ def sandbox(
     ] = False,
 ) -> None:
     """Run the embedded target: no Docker, no root. In COMMAND, {target} is its target file."""
-    from rollproof.sandbox.command import defect_list, run_sandbox  # noqa: PLC0415 - nothing else needs it
+    from rollproof_sandbox.command import defect_list, run_sandbox  # noqa: PLC0415 - nothing else needs it
 
     if show:
         _console().say(defect_list())
@@ -324,9 +324,9 @@ def _main() -> None:
         _console(sys.stderr).problem("interrupted")
         sys.exit(3)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours is no verdict
-        from rollproof import child  # noqa: PLC0415
+        from rollproof.run import process  # noqa: PLC0415
 
-        path = child.write_crash_log(error)
+        path = process.write_crash_log(error)
         _console(sys.stderr).problem(
             f"rollproof itself failed: {type(error).__name__}: {error}",
             f"the whole story is in {path}; please report it",
@@ -366,7 +366,7 @@ def _tell(document: Mapping[str, Any]) -> None:
 
 
 def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, production: bool) -> Order:
-    from rollproof.planning import Order  # noqa: PLC0415
+    from rollproof.preflight.planning import Order  # noqa: PLC0415
 
     drills = expand(drill)
     if trial and "drift" not in drills:

@@ -1,7 +1,7 @@
 """pytest plugin: options, fixtures, and what a verdict is to pytest. FAIL is an assertion, INCONCLUSIVE an error.
 
 A drill is a test with the marker `drill`. All drills of one pytest run share one run folder, one lock and one undo.
-This module, the drills and their fixtures' short names (`rollproof.suites.fixtures`) are the only importers of pytest.
+This module, the drills and their fixtures' short names (`rollproof.run.fixtures`) are the only importers of pytest.
 It must do nothing in a pytest run without a drill, and take no name that a project could have: all carry a prefix.
 """
 
@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import pytest
 
-from rollproof.child import EXIT_BASE, write_crash_log
 from rollproof.core.verdict import EXIT_UNDO_FAILED
 from rollproof.errors import Inconclusive, InputError, RollproofError, RollproofFailure
-from rollproof.output import Outlet, guarded, one_line
-from rollproof.planning import Order
+from rollproof.preflight.planning import Order
 from rollproof.redaction import SECRETS
+from rollproof.reports.output import Outlet, guarded, one_line
+from rollproof.run.process import EXIT_BASE, write_crash_log
 
 if TYPE_CHECKING:
-    from rollproof.drilling import DriftDrill, Run, Traffic
     from rollproof.release.deploy import Release
     from rollproof.reports.console import LiveConsole
-    from rollproof.runfolder import RunFolder
-    from rollproof.session import Session
+    from rollproof.run.drill import DriftDrill, Run, Traffic
+    from rollproof.run.session import Session
+    from rollproof.store.runfolder import RunFolder
 
 _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are ours, this one is the last
 _SESSION = pytest.StashKey["Session | None"]()
@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
     """The one session of all drills; closing it puts everything back and judges."""
-    from rollproof.session import Session  # noqa: PLC0415 - only a drill pays for importing the clients
+    from rollproof.run.session import Session  # noqa: PLC0415 - only a drill pays for importing the clients
 
     config = request.config
     drills = dict.fromkeys(name for item in request.session.items if (name := _drill_of(item)))
@@ -288,7 +288,7 @@ def _target_path(config: pytest.Config) -> Path:
 
 def _folder(config: pytest.Config, drills: tuple[str, ...]) -> Path:
     """The folder that the CLI named, or a new one in the reports folder."""
-    from rollproof.runfolder import new_run_id  # noqa: PLC0415 - as the session's
+    from rollproof.store.runfolder import new_run_id  # noqa: PLC0415 - as the session's
 
     named = config.getoption("--rollproof-run")
     reports = Path(config.getoption("--rollproof-reports"))

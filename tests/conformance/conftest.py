@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rollproof.clients.kube import Kube
-from rollproof.sandbox.api.kubeconfig import write_kubeconfig
-from rollproof.sandbox.api.server import ApiServer
-from rollproof.sandbox.api.store import Store
-from rollproof.sandbox.settings import ApiServer as Settings
-from rollproof.targetfile import load
+from rollproof.target.file import load
+from rollproof_sandbox.api.kubeconfig import write_kubeconfig
+from rollproof_sandbox.api.server import ApiServer
+from rollproof_sandbox.api.store import Store
+from rollproof_sandbox.settings import ApiServer as Settings
 from tests.conformance.listing import NAMESPACE
 
 LAB = Path(__file__).parents[2] / "targets" / "lab.toml"

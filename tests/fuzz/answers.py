@@ -24,11 +24,11 @@ from rollproof.clients.kube import Kube, UnreachableError, _event
 from rollproof.core.target import Ingress, ReleaseSettings
 from rollproof.errors import RollproofError
 from rollproof.faults import fairness
-from rollproof.ingresslog import count_retries
-from rollproof.planning import Order, wanted_target
-from rollproof.preflight import Clients, look
+from rollproof.preflight.checks import Clients, look
+from rollproof.preflight.lock import RunLock
+from rollproof.preflight.planning import Order, wanted_target
+from rollproof.probes.ingresslog import count_retries
 from rollproof.probes.views import EndpointSliceView, PodView, ReplicaSetView
-from rollproof.safety import RunLock
 
 from . import mutate
 from .harness import Ending, call

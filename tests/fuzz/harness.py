@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof import child
 from rollproof.cli import main
 from rollproof.errors import RollproofError
+from rollproof.run import process
 
 HANG_S = 5.0
 
@@ -60,14 +60,14 @@ def command(*words: str) -> Ending:
 
     def deed() -> int:
         argv, sys.argv = sys.argv, ["rollproof", *words]
-        kept, child.write_crash_log = child.write_crash_log, crash_log  # type: ignore[assignment]
+        kept, process.write_crash_log = process.write_crash_log, crash_log  # type: ignore[assignment]
         try:
             main()
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
         finally:
             sys.argv = argv
-            child.write_crash_log = kept
+            process.write_crash_log = kept
         return 0
 
     ending = call(deed)

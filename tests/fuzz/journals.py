@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
 from targettoml import target_toml
 
-from rollproof import putback
-from rollproof.targetfile import load
+from rollproof.run import teardown
+from rollproof.target.file import load
 
 from . import mutate
 from .folders import CORPUS
@@ -40,7 +40,7 @@ ENTRIES = (
 
 def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
     """(name, ending) of each. An open entry that nobody undid must not end with 0."""
-    kept, putback._PATIENCE_S = putback._PATIENCE_S, 0.0  # nobody is waited for: there is nobody
+    kept, teardown._PATIENCE_S = teardown._PATIENCE_S, 0.0  # nobody is waited for: there is nobody
     try:
         for number in range(count):
             chance = mutate.chance_of(seed, "journal", number)
@@ -57,7 +57,7 @@ def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
             yield f"journal {number} ({how})", ending
             shutil.rmtree(folder, ignore_errors=True)
     finally:
-        putback._PATIENCE_S = kept
+        teardown._PATIENCE_S = kept
 
 
 def _open(content: bytes) -> set[int]:

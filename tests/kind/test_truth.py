@@ -21,7 +21,7 @@ import troubles as t
 from lab_user import ROOT, TARGET, Ended, Tool
 from troubles import Beside, Edit, Stage
 
-from rollproof.sandbox.defects import DEFECTS, Defect
+from rollproof_sandbox.defects import DEFECTS, Defect
 from tests.truth.case import Outcome, judged, worst
 from tests.truth.proofs import Record
 

@@ -25,20 +25,20 @@ _WANTED = 2  # replicas of both targets' apps
 class Story:
     """What happened to the objects of one role: for each object the words of its events, in their order."""
 
-    tellings: list[Steps] = field(default_factory=list)
+    strategies: list[Steps] = field(default_factory=list)
 
     def ever(self) -> frozenset[str]:
         """Everything that was said of any object."""
-        return frozenset(word for steps in self.tellings for word in _first(steps))
+        return frozenset(word for steps in self.strategies for word in _first(steps))
 
     def always(self) -> frozenset[str]:
         """What was said of each of them."""
-        return frozenset.intersection(*(frozenset(_first(steps)) for steps in self.tellings))
+        return frozenset.intersection(*(frozenset(_first(steps)) for steps in self.strategies))
 
     def earlier(self) -> frozenset[tuple[str, str]]:
         """(a, b) where a came first strictly before b did, for at least one object."""
         pairs: set[tuple[str, str]] = set()
-        for steps in self.tellings:
+        for steps in self.strategies:
             first = _first(steps)
             pairs |= {(a, b) for a in first for b in first if first[a] < first[b]}
         return frozenset(pairs)
@@ -73,7 +73,7 @@ def differences(here: Mapping[str, Story], there: Mapping[str, Story], names: tu
 def together(*runs: Mapping[str, Story]) -> dict[str, Story]:
     """Several runs of one target as one: what differs between them is no rule of that target."""
     roles = dict.fromkeys(role for run in runs for role in run)
-    return {role: Story([steps for run in runs if role in run for steps in run[role].tellings]) for role in roles}
+    return {role: Story([steps for run in runs if role in run for steps in run[role].strategies]) for role in roles}
 
 
 def stories(run: Path) -> dict[str, Story]:
@@ -118,7 +118,7 @@ def _act(events: Sequence[Event], begun: int, end: int) -> dict[str, Story]:
         role = _role(kind, told[-1], *old)
         steps = _steps(kind, told, since=started["seq"])
         if steps:
-            found.setdefault(role, Story()).tellings.append(steps)
+            found.setdefault(role, Story()).strategies.append(steps)
     return found
 
 

@@ -47,7 +47,7 @@ def test_only_the_first_time_counts() -> None:
 def test_a_word_that_only_one_says_is_a_difference_unless_it_is_not_always_said() -> None:
     assert found(told("a", "b"), told("a")) == ["pod: b: only here"]
     assert found(told("a"), told("a", "b")) == ["pod: b: only there"]
-    sometimes = Story([*told("a", "b").tellings, *told("a").tellings])
+    sometimes = Story([*told("a", "b").strategies, *told("a").strategies])
     assert found(sometimes, told("a")) == []
 
 

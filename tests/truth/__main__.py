@@ -20,7 +20,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rollproof.sandbox.defects import DEFECTS
+from rollproof_sandbox.defects import DEFECTS
 from tests.histories.keep import keep
 
 from .case import Outcome, load_average, run

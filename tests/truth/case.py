@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rollproof.sandbox.defects import DEFECTS, Defect
+from rollproof_sandbox.defects import DEFECTS, Defect
 
 from .proofs import Record, happened
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rollproof.sandbox.defects import DEFECTS, GROUPS
+from rollproof_sandbox.defects import DEFECTS, GROUPS
 
 from .case import Outcome
 

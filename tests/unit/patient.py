@@ -10,18 +10,18 @@ import fakecluster
 import pytest
 import story
 
-from rollproof import doctor
 from rollproof.clients.argo import Argo
 from rollproof.clients.http import Answer
 from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.clients.repo import Commit, PushRefusedError
 from rollproof.core.plan import Plan
 from rollproof.core.target import Ingress, ReleaseSettings
-from rollproof.doctor import Line, examine
 from rollproof.errors import RollproofError
-from rollproof.planning import Order, wanted_target
-from rollproof.preflight import Clients, look
-from rollproof.targetfile import LoadedTarget
+from rollproof.preflight import doctor
+from rollproof.preflight.checks import Clients, look
+from rollproof.preflight.doctor import Line, examine
+from rollproof.preflight.planning import Order, wanted_target
+from rollproof.target.file import LoadedTarget
 
 REVISION = "c" * 40
 Object = dict[str, Any]

@@ -1,7 +1,7 @@
 """Bad input that needs no lab: one message that says what to do next, exit 2 or 3, nothing left behind.
 
 Commands run through `main`, as the console script does, in this process. What a real cluster, git server or app has to
-say no to is in tests/kind/test_bad_input.py; tests/unit/test_targetfile.py has each rule of the target file.
+say no to is in tests/kind/test_bad_input.py; tests/unit/target/test_targetfile.py has each rule of the target file.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from rollproof.cli import main
 from rollproof.clients.http import Answer, Http
 from rollproof.core.target import App
 from rollproof.errors import RollproofError
-from rollproof.judging import judge_run, write_reports
-from rollproof.preflight import check_app
-from rollproof.runfolder import RunFolder
+from rollproof.judge.judging import judge_run, write_reports
+from rollproof.preflight.checks import check_app
+from rollproof.store.runfolder import RunFolder
 
 TARGET = target_toml()
 SECRET = "s3cret-value-9c1d"
@@ -153,7 +153,7 @@ def test_no_target_file(user: User) -> None:
 def test_a_drill_without_its_prerequisite(
     user: User, monkeypatch: pytest.MonkeyPatch, drill: str, missing: str
 ) -> None:
-    monkeypatch.setattr("rollproof.child.find_spec", lambda name: None if name == missing else object())
+    monkeypatch.setattr("rollproof.run.process.find_spec", lambda name: None if name == missing else object())
     user("run", drill).assert_is(2, f"needs {missing}, which is not installed", "pip install")
 
 

@@ -16,10 +16,11 @@ import typer
 from story import good_release, plan
 from targettoml import target_toml
 
-from rollproof import child, doctor, putback, session
 from rollproof.cli import app, main
-from rollproof.judging import judge_run, write_reports
-from rollproof.runfolder import RunFolder
+from rollproof.judge.judging import judge_run, write_reports
+from rollproof.preflight import doctor
+from rollproof.run import process, session, teardown
+from rollproof.store.runfolder import RunFolder
 
 
 def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -217,7 +218,7 @@ def test_f5_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 HEAVY = (
     "allure_commons", "gevent", "httpx", "jinja2", "kubernetes", "locust", "numpy", "pydantic", "pytest", "rich",
-    "ruamel", "rollproof.session", "rollproof.checkers", "rollproof.reports", "rollproof.targetfile",
+    "ruamel", "rollproof.run.session", "rollproof.judge.checkers", "rollproof.reports", "rollproof.target.file",
 )  # fmt: skip
 PROBE = """
 import sys
@@ -330,7 +331,7 @@ def test_f5_run_answers_in_json_and_tells_its_progress_elsewhere(
         return 1
 
     (tmp_path / "t.toml").write_text(TARGET)
-    monkeypatch.setattr(child, "run_drills", drills)
+    monkeypatch.setattr(process, "run_drills", drills)
     words = ("run", "drift", "--target", str(tmp_path / "t.toml"), "--reports", str(tmp_path / "runs"), "--json", "-q")
     code, said, _ = told(monkeypatch, capsys, *words)
     document = answered(said)
@@ -343,7 +344,7 @@ def test_f5_a_run_without_verdicts_says_so_in_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "t.toml").write_text(TARGET)
-    monkeypatch.setattr(child, "run_drills", lambda *_, **__: 3)
+    monkeypatch.setattr(process, "run_drills", lambda *_, **__: 3)
     words = ("run", "drift", "--target", str(tmp_path / "t.toml"), "--reports", str(tmp_path / "runs"), "--json")
     code, said, _ = told(monkeypatch, capsys, *words)
     document = answered(said)
@@ -430,7 +431,7 @@ def test_f5_no_end_from_outside_has_an_exit_code_of_typers_own(
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    for module, name in ((doctor, "examine"), (session, "preview"), (putback, "undo_stored"), (subprocess, "run")):
+    for module, name in ((doctor, "examine"), (session, "preview"), (teardown, "undo_stored"), (subprocess, "run")):
         monkeypatch.setattr(module, name, fails)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -487,7 +488,7 @@ def test_f5_bad_input_is_one_message_and_exit_2(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(child, "run_drills", lambda *_, folder, **__: RunFolder.create(folder, plan()).close())
+    monkeypatch.setattr(process, "run_drills", lambda *_, folder, **__: RunFolder.create(folder, plan()).close())
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets" / "lab.toml").write_text(TARGET)
     (tmp_path / "a-file").write_text("")

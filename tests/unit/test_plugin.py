@@ -53,9 +53,9 @@ class FakeSession:
             raise FakeSession.flaw
         return 0
 
-module = types.ModuleType("rollproof.session")  # the real one takes a second to import
+module = types.ModuleType("rollproof.run.session")  # the real one takes a second to import
 module.Session = FakeSession
-sys.modules["rollproof.session"] = module
+sys.modules["rollproof.run.session"] = module
 '''
 DRILL = """
 import pytest
@@ -166,7 +166,7 @@ def test_a_bug_while_putting_back_is_told_and_is_a_failed_undo_if_something_is_l
 def test_the_story_of_a_bug_is_in_the_run_folder_and_named_from_there(pytester: pytest.Pytester) -> None:
     whole = """
         import pathlib
-        from rollproof.runfolder import RunFolder
+        from rollproof.store.runfolder import RunFolder
         path = pathlib.Path("run")
         path.mkdir(exist_ok=True)
         folder = RunFolder(path, None)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rollproof.errors import InputError
-from rollproof.sandbox.defects import DEFECTS, with_defects
-from rollproof.sandbox.settings import Settings
+from rollproof_sandbox.defects import DEFECTS, with_defects
+from rollproof_sandbox.settings import Settings
 from tests.truth import case
 from tests.truth.__main__ import good, main
 from tests.truth.case import BROKEN, Outcome, judged, starved, worst
@@ -122,7 +122,7 @@ def record(*said: tuple[str, dict[str, Any]], log: str = "") -> Record:
     return Record(tuple({"what": what, "data": data} for what, data in said), log)
 
 
-RELOADS = "2026-11-26 10:40:11,120 rollproof.sandbox.world ingress: reloads;"
+RELOADS = "2026-11-26 10:40:11,120 rollproof_sandbox.world ingress: reloads;"
 
 
 def backed_off(attempts: int = 6, quiet_s: float = 302.0) -> Record:

@@ -12,8 +12,11 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["BackOff", "CountRule", "model"]
+from rollproof.core.facts import Facts
 
+__all__ = ["HEALS_SHOWN", "BackOff", "CountRule", "model", "schedule", "stored_model"]
+
+HEALS_SHOWN = 7  # the gap has reached its cap by then
 _CLOCKS_APART_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
 
 
@@ -133,3 +136,32 @@ def _rule(version: tuple[int, int, int]) -> CountRule:
     if version < (3, 3, 0):
         return CountRule.QUIET
     return CountRule.REVISION
+
+
+def stored_model(facts: Facts) -> BackOff:
+    """The model that the drill wrote down, so that an old run is judged by the settings of its day."""
+    event = facts.last(source="drift", subject="Drift", what="model")
+    if event is None:
+        return BackOff(known=False)
+    data = event.data
+    return BackOff(
+        rule=CountRule(str(data["rule"])),
+        start_s=float(data["start_s"]),
+        factor=float(data["factor"]),
+        cap_s=float(data["cap_s"]),
+        cooldown_s=float(data["cooldown_s"]),
+        fixed_delay_s=float(data["fixed_delay_s"]),
+        known=bool(data["known"]),
+    )
+
+
+def schedule(facts: Facts) -> tuple[tuple[int, float, bool], ...]:
+    """(heals before, the gap in seconds that Argo CD lets pass, can the limit be kept?) as far as it grows.
+
+    Empty if the drill wrote no model down.
+    """
+    if facts.last(source="drift", subject="Drift", what="model") is None:
+        return ()
+    model, limit_s = stored_model(facts), facts.plan.target.drift.limit_s
+    keeps = model.keeps_up_to(limit_s)
+    return tuple((heals, model.gap_s(heals), heals <= keeps) for heals in range(HEALS_SHOWN))

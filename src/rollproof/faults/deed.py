@@ -15,7 +15,7 @@ from rollproof.core.event import Recorder
 from rollproof.errors import CannotJudgeError, UnansweredError
 from rollproof.faults.objects import field_name, field_patch, read_field, saved
 from rollproof.faults.trials import Trial
-from rollproof.undo import Entry, Journal, Undone
+from rollproof.store.journal import Entry, Journal, Undone
 
 __all__ = ["Deed", "inject"]
 

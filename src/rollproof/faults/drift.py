@@ -41,8 +41,8 @@ from rollproof.faults.scene import Scene
 from rollproof.faults.sight import Arrival, Sight
 from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
 from rollproof.faults.windows import denied
-from rollproof.scheduling import quick
-from rollproof.undo import Entry, Journal, Late, Undone, replay
+from rollproof.probes.scheduling import quick
+from rollproof.store.journal import Entry, Journal, Late, Undone, replay
 
 __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
 

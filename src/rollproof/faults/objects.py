@@ -11,7 +11,7 @@ from typing import Any
 
 from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
 from rollproof.core.outside import parsed, without_nulls
-from rollproof.undo import Handler, Undone
+from rollproof.store.journal import Handler, Undone
 
 __all__ = [
     "declared", "field_name", "field_patch", "manager_of", "read_field", "restore_field", "restore_object", "saved",

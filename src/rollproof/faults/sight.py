@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rollproof.clients.kube import ApiError, Kube, Object, SilenceError, WatchStream
 from rollproof.errors import RollproofError
-from rollproof.scheduling import quick
+from rollproof.probes.scheduling import quick
 
 __all__ = ["Arrival", "Sight"]
 

@@ -25,9 +25,9 @@ from rollproof.core.outside import Outside
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, OutsideDataError, RollproofError
 from rollproof.probes.members import Members
+from rollproof.probes.scheduling import quick
 from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, label_selector
-from rollproof.runfolder import UnwritableError
-from rollproof.scheduling import quick
+from rollproof.store.runfolder import UnwritableError
 
 __all__ = ["Watches"]
 

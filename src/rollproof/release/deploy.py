@@ -25,7 +25,7 @@ from rollproof.probes.proof import Prover
 from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
 from rollproof.release.wait import LegFailedError, Waits
-from rollproof.undo import Entry, Journal, Undone
+from rollproof.store.journal import Entry, Journal, Undone
 
 __all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
 

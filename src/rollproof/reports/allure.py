@@ -18,10 +18,10 @@ from allure_commons.model2 import Attachment, Label, Parameter, Status, StatusDe
 from allure_commons.utils import md5, uuid4
 
 from rollproof.core.verdict import Result
-from rollproof.folderfiles import read_whole
 from rollproof.reports.cases import Case, cases
 from rollproof.reports.model import Report
 from rollproof.reports.words import finding_line
+from rollproof.store.folderfiles import read_whole
 
 __all__ = ["write_allure"]
 

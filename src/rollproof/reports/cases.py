@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rollproof.checkers.act import Act, find_act
+from rollproof.core.act import Act, find_act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rollproof.checkers.act import find_act
+from rollproof.core.act import find_act
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member

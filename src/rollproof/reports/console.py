@@ -25,9 +25,9 @@ from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
-from rollproof.output import Outlet, one_line
 from rollproof.redaction import SECRETS
 from rollproof.reports.model import Report
+from rollproof.reports.output import Outlet, one_line
 from rollproof.reports.sentences import headline, sentence, short_sha
 from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, traffic_rules, undo_sentence
 

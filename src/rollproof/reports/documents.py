@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rollproof.core.verdict import Result, Verdict
-from rollproof.folderfiles import read_whole
 from rollproof.redaction import SECRETS
 from rollproof.reports.words import stable_name
+from rollproof.store.folderfiles import read_whole
 
 if TYPE_CHECKING:
     from rollproof.core.plan import Plan

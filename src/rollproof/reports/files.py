@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rollproof import folderfiles
 from rollproof.redaction import SECRETS
+from rollproof.store import folderfiles
 
 __all__ = ["write_whole"]
 

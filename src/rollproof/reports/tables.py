@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof.checkers.act import LEGS, find_act
-from rollproof.checkers.drift import schedule
+from rollproof.core.act import LEGS, find_act
+from rollproof.core.backoff import schedule
 from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts

@@ -17,7 +17,7 @@ _AT = os.environ.get("ROLLPROOF_CRASH_AT", "")
 
 
 def _crash_at(number: int, when: str) -> None:
-    from rollproof.undo import FolderStore
+    from rollproof.store.journal import FolderStore
 
     real, seen = FolderStore.append, 0
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rollproof.clients.kube import Kube
-from rollproof.sandbox.api.kubeconfig import write_kubeconfig
-from rollproof.sandbox.api.server import ApiServer
-from rollproof.sandbox.api.store import Object, Store
-from rollproof.sandbox.settings import ApiServer as Settings
+from rollproof_sandbox.api.kubeconfig import write_kubeconfig
+from rollproof_sandbox.api.server import ApiServer
+from rollproof_sandbox.api.store import Object, Store
+from rollproof_sandbox.settings import ApiServer as Settings
 
 DEPLOYMENT: Object = {
     "apiVersion": "apps/v1",

@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from rollproof.clients.kube import ApiError, UnreachableError
-from rollproof.sandbox.api.server import ApiServer
-from rollproof.sandbox.api.store import Store
-from rollproof.sandbox.settings import ApiServer as Settings
+from rollproof_sandbox.api.server import ApiServer
+from rollproof_sandbox.api.store import Store
+from rollproof_sandbox.settings import ApiServer as Settings
 from tests.sandbox.api.conftest import Served, configmap, pod
 
 Serve = Callable[..., Served]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.sandbox.api.kinds import KINDS
-from rollproof.sandbox.api.patches import MERGE, STRATEGIC, apply_patch
-from rollproof.sandbox.api.store import Change, Object, Store, StoreError
+from rollproof_sandbox.api.kinds import KINDS
+from rollproof_sandbox.api.patches import MERGE, STRATEGIC, apply_patch
+from rollproof_sandbox.api.store import Change, Object, Store, StoreError
 from tests.sandbox.api.conftest import DEPLOYMENT, configmap, pod
 
 

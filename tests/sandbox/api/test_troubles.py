@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from rollproof.clients.kube import STRATEGIC, ApiError, Kube, UnreachableError, WatchStream
-from rollproof.sandbox.moments import ARGO_MANAGER
-from rollproof.sandbox.settings import ApiServer, Trouble
+from rollproof_sandbox.moments import ARGO_MANAGER
+from rollproof_sandbox.settings import ApiServer, Trouble
 from tests.sandbox.api.conftest import Served, configmap, pod
 
 Serve = Callable[..., Served]

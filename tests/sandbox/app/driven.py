@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import rollproof.sandbox
-from rollproof.sandbox.addresses import Addresses
-from rollproof.sandbox.processes import Child, Processes, script_words
-from rollproof.sandbox.settings import App
+import rollproof_sandbox
+from rollproof_sandbox.addresses import Addresses
+from rollproof_sandbox.processes import Child, Processes, script_words
+from rollproof_sandbox.settings import App
 
-FOLDER = Path(rollproof.sandbox.__file__).parent
+FOLDER = Path(rollproof_sandbox.__file__).parent
 PATIENCE_S = 20.0
 
 

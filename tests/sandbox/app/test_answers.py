@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.app.answers import slow_s
-from rollproof.sandbox.settings import App
+from rollproof_sandbox.app.answers import slow_s
+from rollproof_sandbox.settings import App
 from tests.sandbox.app.driven import PATIENCE_S, Pod, ask
 
 Start = Callable[..., Pod]

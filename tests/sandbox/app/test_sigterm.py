@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rollproof.sandbox.settings import App
+from rollproof_sandbox.settings import App
 from tests.sandbox.app.driven import PATIENCE_S, Pod, ask, eventually
 
 Start = Callable[..., Pod]

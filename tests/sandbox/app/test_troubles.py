@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.settings import App, Trouble
+from rollproof_sandbox.settings import App, Trouble
 from tests.sandbox.app.driven import Pod, ask, eventually
 
 Start = Callable[..., Pod]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.settings import ArgoCd
+from rollproof_sandbox.settings import ArgoCd
 from tests.sandbox.argocd.rig import Rig
 
 

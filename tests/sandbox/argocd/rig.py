@@ -9,11 +9,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from rollproof.sandbox.api.patches import MERGE, STRATEGIC
-from rollproof.sandbox.api.store import Change, Object, Store
-from rollproof.sandbox.argocd import Controller
-from rollproof.sandbox.envrepo import APPLICATION, OVERLAY, EnvRepo
-from rollproof.sandbox.settings import SHAS, ArgoCd, Settings
+from rollproof_sandbox.api.patches import MERGE, STRATEGIC
+from rollproof_sandbox.api.store import Change, Object, Store
+from rollproof_sandbox.argocd import Controller
+from rollproof_sandbox.envrepo import APPLICATION, OVERLAY, EnvRepo
+from rollproof_sandbox.settings import SHAS, ArgoCd, Settings
 
 FIRST, SECOND, THIRD = SHAS
 PERSON = "kubectl-edit"

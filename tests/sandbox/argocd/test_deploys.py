@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rollproof.sandbox.api.patches import MERGE
+from rollproof_sandbox.api.patches import MERGE
 from tests.sandbox.argocd.rig import FIRST, SECOND, THIRD, Rig
 
 RigWith = Callable[..., Rig]

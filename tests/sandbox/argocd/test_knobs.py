@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rollproof.sandbox.api.patches import MERGE
+from rollproof_sandbox.api.patches import MERGE
 from tests.sandbox.argocd.rig import FIRST, SECOND, Rig
 
 RigWith = Callable[..., Rig]

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.api.kinds import KINDS
-from rollproof.sandbox.api.patches import STRATEGIC, apply_patch
-from rollproof.sandbox.api.store import Store
-from rollproof.sandbox.argocd.render import RenderError, render
-from rollproof.sandbox.argocd.repository import Repository
-from rollproof.sandbox.argocd.threeway import applied, with_last_applied
-from rollproof.sandbox.envrepo import OVERLAY, EnvRepo
-from rollproof.sandbox.git import Git, GitFailedError
-from rollproof.sandbox.settings import FIRST, Settings, Workload
+from rollproof_sandbox.api.kinds import KINDS
+from rollproof_sandbox.api.patches import STRATEGIC, apply_patch
+from rollproof_sandbox.api.store import Store
+from rollproof_sandbox.argocd.render import RenderError, render
+from rollproof_sandbox.argocd.repository import Repository
+from rollproof_sandbox.argocd.threeway import applied, with_last_applied
+from rollproof_sandbox.envrepo import OVERLAY, EnvRepo
+from rollproof_sandbox.git import Git, GitFailedError
+from rollproof_sandbox.settings import FIRST, Settings, Workload
 
 OVERLAYS = "overlays/dev"
 

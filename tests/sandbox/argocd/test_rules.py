@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.argocd.backoff import SelfHeal, retry_wait_s
-from rollproof.sandbox.argocd.health import of_object, worst
-from rollproof.sandbox.argocd.windows import can_sync
+from rollproof_sandbox.argocd.backoff import SelfHeal, retry_wait_s
+from rollproof_sandbox.argocd.health import of_object, worst
+from rollproof_sandbox.argocd.windows import can_sync
 
 APPLICATION = {"metadata": {"name": "shop"}, "spec": {"destination": {"namespace": "shop", "server": "https://here"}}}
 NOON = datetime(2026, 11, 24, 12, 0, 30, tzinfo=UTC)  # a Tuesday

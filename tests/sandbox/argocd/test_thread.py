@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rollproof.sandbox.api.store import Change
-from rollproof.sandbox.argocd import Controller
-from rollproof.sandbox.argocd.agenda import Agenda, SystemClock
-from rollproof.sandbox.settings import ArgoCd
+from rollproof_sandbox.api.store import Change
+from rollproof_sandbox.argocd import Controller
+from rollproof_sandbox.argocd.agenda import Agenda, SystemClock
+from rollproof_sandbox.settings import ArgoCd
 from tests.sandbox.argocd.rig import Rig
 
 PATIENCE_S = 10.0

@@ -16,7 +16,7 @@ import pytest
 from rollproof.clients.repo import Commit, EnvRepo, PushRefusedError
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import InputError
-from rollproof.sandbox.gitserver import GitServer
+from rollproof_sandbox.gitserver import GitServer
 
 USER, PASSWORD = "pipeline", "s3cret:with colon"
 OVERLAY = "images:\n  - name: registry.local/shop\n    newTag: 5f1c0de\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rollproof.sandbox.processes import Processes
-from rollproof.sandbox.settings import Ingress
+from rollproof_sandbox.processes import Processes
+from rollproof_sandbox.settings import Ingress
 from tests.sandbox.app.driven import Pod, pods
 from tests.sandbox.ingress.proxied import Listen, Proxy, Script, Scripted
 

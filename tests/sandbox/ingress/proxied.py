@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rollproof.sandbox.processes import Processes, script_words
-from rollproof.sandbox.settings import Ingress
+from rollproof_sandbox.processes import Processes, script_words
+from rollproof_sandbox.settings import Ingress
 from tests.sandbox.app.driven import FOLDER, PATIENCE_S, Answer, Started, ask, connect, eventually
 
 HOST, CONTROL = "shop.sandbox", "control.sandbox"
@@ -22,7 +22,7 @@ HOST, CONTROL = "shop.sandbox", "control.sandbox"
 _IMPATIENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from rollproof.sandbox.ingress import exchange, worker
+from rollproof_sandbox.ingress import exchange, worker
 exchange._READ_S = worker._SWEEP_S = 0.2
 worker.main()
 """

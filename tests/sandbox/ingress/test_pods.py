@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from typing import cast
 
-from rollproof.sandbox.ingress.exchange import Exchange
-from rollproof.sandbox.ingress.pods import _IDLE_S, Pods, Upstream
-from rollproof.sandbox.wire.loop import Loop, now
+from rollproof_sandbox.ingress.exchange import Exchange
+from rollproof_sandbox.ingress.pods import _IDLE_S, Pods, Upstream
+from rollproof_sandbox.wire.loop import Loop, now
 from tests.sandbox.app.driven import PATIENCE_S
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.settings import App, Trouble
+from rollproof_sandbox.settings import App, Trouble
 from tests.sandbox.app.driven import Pod
 from tests.sandbox.ingress.proxied import HOST, Listen, Proxy, Script
 

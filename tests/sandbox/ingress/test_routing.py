@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rollproof.sandbox.settings import App, Ingress
+from rollproof_sandbox.settings import App, Ingress
 from tests.sandbox.app.driven import PATIENCE_S, Pod, eventually
 from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Script
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rollproof.sandbox.settings import App, Ingress, Trouble
+from rollproof_sandbox.settings import App, Ingress, Trouble
 from tests.sandbox.app.driven import Pod, eventually
 from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Proxy
 

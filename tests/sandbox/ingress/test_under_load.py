@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from rollproof.core.requests import RequestLog
-from rollproof.load.child import Child
-from rollproof.load.code import script
-from rollproof.load.record import read_record
-from rollproof.sandbox.settings import App, Ingress, Trouble
+from rollproof.loadgen.child import Child
+from rollproof.loadgen.code import script
+from rollproof.loadgen.record import read_record
+from rollproof_sandbox.settings import App, Ingress, Trouble
 from tests.sandbox.app.driven import Pod, eventually
 from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Proxy
 

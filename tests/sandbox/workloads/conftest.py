@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rollproof.sandbox.settings import Settings
+from rollproof_sandbox.settings import Settings
 from tests.sandbox.workloads.living import Begin, World
 
 

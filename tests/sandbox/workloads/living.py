@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rollproof.sandbox.addresses import Addresses
-from rollproof.sandbox.api.store import Change, Object, Store
-from rollproof.sandbox.processes import Processes
-from rollproof.sandbox.settings import Settings
-from rollproof.sandbox.workloads import Controllers
+from rollproof_sandbox.addresses import Addresses
+from rollproof_sandbox.api.store import Change, Object, Store
+from rollproof_sandbox.processes import Processes
+from rollproof_sandbox.settings import Settings
+from rollproof_sandbox.workloads import Controllers
 
 __all__ = ["NAME", "NAMESPACE", "Begin", "World", "container_of", "made", "reason_of"]
 

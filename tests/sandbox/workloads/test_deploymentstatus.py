@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollproof.sandbox.api.store import Object
-from rollproof.sandbox.workloads.deploymentstatus import is_complete, rollout_status
-from rollproof.sandbox.workloads.objects import condition, set_condition
+from rollproof_sandbox.api.store import Object
+from rollproof_sandbox.workloads.deploymentstatus import is_complete, rollout_status
+from rollproof_sandbox.workloads.objects import condition, set_condition
 
 LONG_AGO = "2026-01-01T00:00:00Z"
 

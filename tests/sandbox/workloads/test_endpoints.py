@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from rollproof.sandbox.api.store import Object
-from rollproof.sandbox.settings import SHAS, Cluster, Settings, Workload
+from rollproof_sandbox.api.store import Object
+from rollproof_sandbox.settings import SHAS, Cluster, Settings, Workload
 from tests.sandbox.workloads.living import NAME, NAMESPACE, Begin, World
 
 FIRST, SECOND, _ = SHAS

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from rollproof.sandbox.workloads.graves import Graves
+from rollproof_sandbox.workloads.graves import Graves
 
 IP = "127.99.7.3"
 

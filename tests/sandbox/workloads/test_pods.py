@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.api.store import Object
-from rollproof.sandbox.settings import SHAS, App, Cluster, Settings, Workload
-from rollproof.sandbox.workloads import pods as kubelet
+from rollproof_sandbox.api.store import Object
+from rollproof_sandbox.settings import SHAS, App, Cluster, Settings, Workload
+from rollproof_sandbox.workloads import pods as kubelet
 from tests.sandbox.workloads.living import NAMESPACE, Begin, World, container_of, reason_of
 
 FIRST, SECOND, THIRD = SHAS

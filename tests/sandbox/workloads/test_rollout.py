@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.sandbox.api.store import Object
-from rollproof.sandbox.workloads.rollout import (
+from rollproof_sandbox.api.store import Object
+from rollproof_sandbox.workloads.rollout import (
     LETTERS,
     max_surge,
     max_unavailable,

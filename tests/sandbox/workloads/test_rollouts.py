@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from rollproof.probes import views
-from rollproof.sandbox.api.store import Change, Object
-from rollproof.sandbox.settings import SHAS, Settings, Workload
-from rollproof.sandbox.workloads.objects import is_active, is_ready
+from rollproof_sandbox.api.store import Change, Object
+from rollproof_sandbox.settings import SHAS, Settings, Workload
+from rollproof_sandbox.workloads.objects import is_active, is_ready
 from tests.sandbox.workloads.living import NAME, NAMESPACE, Begin, World
 
 FIRST, SECOND, THIRD = SHAS

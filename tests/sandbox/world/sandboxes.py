@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from rollproof.sandbox.processes import MARKER
+from rollproof_sandbox.processes import MARKER
 
 PYTHON = [sys.executable, "-m", "rollproof"]
 PATIENCE_S = 30.0

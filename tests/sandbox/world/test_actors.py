@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.actors import Actors
-from rollproof.sandbox.api.store import Change, Store
-from rollproof.sandbox.envrepo import OVERLAY, EnvRepo
-from rollproof.sandbox.settings import Actors as Who
-from rollproof.sandbox.settings import Settings
+from rollproof_sandbox.actors import Actors
+from rollproof_sandbox.api.store import Change, Store
+from rollproof_sandbox.envrepo import OVERLAY, EnvRepo
+from rollproof_sandbox.settings import Actors as Who
+from rollproof_sandbox.settings import Settings
 
 STRATEGIC = "application/strategic-merge-patch+json"
 US = "rollproof <rollproof@localhost>"

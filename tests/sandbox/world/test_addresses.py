@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from rollproof.errors import InputError
-from rollproof.sandbox import addresses
-from rollproof.sandbox.addresses import POD_PORTS, Addresses
+from rollproof_sandbox import addresses
+from rollproof_sandbox.addresses import POD_PORTS, Addresses
 
 
 def test_two_sandboxes_have_blocks_of_their_own() -> None:

@@ -1,6 +1,6 @@
 """C4 over a whole run: an app that echoes the credentials it was sent, in every form; they are in nothing of the run.
 
-tests/unit/test_canaries.py has each kind of secret and each door by itself.
+tests/unit/redaction/test_canaries.py has each kind of secret and each door by itself.
 """
 
 from __future__ import annotations

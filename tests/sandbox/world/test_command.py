@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sandboxes import Sandbox
 
-from rollproof.sandbox.defects import DEFECTS
+from rollproof_sandbox.defects import DEFECTS
 
 Start = Callable[..., Sandbox]
 

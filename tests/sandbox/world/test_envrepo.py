@@ -11,9 +11,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from rollproof.errors import InputError
-from rollproof.sandbox.envrepo import APPLICATION, IMAGE, OVERLAY, EnvRepo, files
-from rollproof.sandbox.git import Git
-from rollproof.sandbox.settings import ArgoCd, Settings, Workload
+from rollproof_sandbox.envrepo import APPLICATION, IMAGE, OVERLAY, EnvRepo, files
+from rollproof_sandbox.git import Git
+from rollproof_sandbox.settings import ArgoCd, Settings, Workload
 
 URL = "http://127.0.0.1:1/env.git"
 

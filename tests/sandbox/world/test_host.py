@@ -15,9 +15,9 @@ import pytest
 from sandboxes import until
 
 from rollproof.errors import InputError
-from rollproof.sandbox.api.store import Store
-from rollproof.sandbox.host import HostTroubles, check_has_command
-from rollproof.sandbox.settings import Host, Trouble
+from rollproof_sandbox.api.store import Store
+from rollproof_sandbox.host import HostTroubles, check_has_command
+from rollproof_sandbox.settings import Host, Trouble
 
 STRATEGIC = "application/strategic-merge-patch+json"
 GENERATOR = "import time\nwhile True: time.sleep(1)"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rollproof.errors import InputError
-from rollproof.sandbox.folder import Folder, default_folder
-from rollproof.sandbox.ingresslog import read_log
-from rollproof.sandbox.ports import check_ports, chosen, parse_ports
-from rollproof.sandbox.settings import Ports
+from rollproof_sandbox.folder import Folder, default_folder
+from rollproof_sandbox.ingresslog import read_log
+from rollproof_sandbox.ports import check_ports, chosen, parse_ports
+from rollproof_sandbox.settings import Ports
 
 
 def test_ports_as_they_are_said() -> None:

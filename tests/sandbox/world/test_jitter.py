@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rollproof.sandbox.defects import DEFECTS, with_defects
-from rollproof.sandbox.jitter import BOUNDS_S, with_jitter
-from rollproof.sandbox.settings import Settings, Trouble
+from rollproof_sandbox.defects import DEFECTS, with_defects
+from rollproof_sandbox.jitter import BOUNDS_S, with_jitter
+from rollproof_sandbox.settings import Settings, Trouble
 
 
 @pytest.mark.parametrize("name", DEFECTS)

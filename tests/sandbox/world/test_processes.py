@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rollproof.sandbox.processes import MARKER, Child, Processes, script_words
+from rollproof_sandbox.processes import MARKER, Child, Processes, script_words
 
 ECHO = """
 import json, signal, sys
@@ -32,7 +32,7 @@ while first.get("stubborn"):
 OWNER = """
 import sys, threading, time
 from pathlib import Path
-from rollproof.sandbox.processes import Processes, script_words
+from rollproof_sandbox.processes import Processes, script_words
 heard = threading.Event()
 first = {"stubborn": True}
 child = Processes(marker="owner").start(
@@ -44,7 +44,7 @@ time.sleep(600)
 """
 RUNNER = """
 import os, sys
-from rollproof.sandbox.processes import Processes
+from rollproof_sandbox.processes import Processes
 Processes(marker="runner").run(
     ["sh", "-c", "echo $$ > $0; trap '' TERM; sleep 600 & wait", sys.argv[1]], environ=os.environ, timeout_s=600
 )

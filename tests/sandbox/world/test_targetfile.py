@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rollproof import targetfile
 from rollproof.errors import InputError
-from rollproof.sandbox.defects import DEFECTS, with_defects
-from rollproof.sandbox.settings import Ports, Settings
-from rollproof.sandbox.targetfile import DEFAULT_FOLDER, target_text
+from rollproof.target import file as targetfile
+from rollproof_sandbox.defects import DEFECTS, with_defects
+from rollproof_sandbox.settings import Ports, Settings
+from rollproof_sandbox.targetfile import DEFAULT_FOLDER, target_text
 
 COMMITTED = Path(__file__).parents[3] / "targets" / "sandbox.toml"
 

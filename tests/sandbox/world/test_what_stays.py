@@ -8,7 +8,7 @@ import pytest
 from drills import Person
 from sandboxes import Sandbox
 
-from rollproof.sandbox.settings import SHAS
+from rollproof_sandbox.settings import SHAS
 
 FIRST, _, THIRD = SHAS
 

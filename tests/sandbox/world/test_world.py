@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from rollproof import targetfile
 from rollproof.clients.kube import Kube
 from rollproof.errors import CannotJudgeError, InputError
-from rollproof.sandbox import actors, command
-from rollproof.sandbox import world as world_module
-from rollproof.sandbox.api.handler import Handler
-from rollproof.sandbox.argocd import Controller
-from rollproof.sandbox.folder import Folder
-from rollproof.sandbox.gitserver import GitServer
-from rollproof.sandbox.settings import Actors as ActorSettings
-from rollproof.sandbox.settings import App, ArgoCd, Ports, Settings, Workload
-from rollproof.sandbox.world import CancelledError, World
+from rollproof.target import file as targetfile
+from rollproof_sandbox import actors, command
+from rollproof_sandbox import world as world_module
+from rollproof_sandbox.api.handler import Handler
+from rollproof_sandbox.argocd import Controller
+from rollproof_sandbox.folder import Folder
+from rollproof_sandbox.gitserver import GitServer
+from rollproof_sandbox.settings import Actors as ActorSettings
+from rollproof_sandbox.settings import App, ArgoCd, Ports, Settings, Workload
+from rollproof_sandbox.world import CancelledError, World
 
 ANY = Ports(api=0, ingress=0, git=0)
 

@@ -11,7 +11,7 @@ from envserver import OVERLAY, Server, git
 
 from rollproof.clients.repo import Commit, EnvRepo, GitError, PushUnansweredError
 from rollproof.errors import UnansweredError
-from rollproof.sandbox.gitserver import GitServer
+from rollproof_sandbox.gitserver import GitServer
 
 
 class Holding(GitServer):

@@ -17,7 +17,7 @@ from recorder import ListRecorder
 from rollproof.clients.http import Http
 from rollproof.core.target import App, Traffic
 from rollproof.errors import InputError
-from rollproof.load import LoadSession
+from rollproof.loadgen import LoadSession
 
 BODY = b'{"version": "abc"}'
 

@@ -11,7 +11,6 @@ import story
 from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
 from recorder import ListRecorder
 
-from rollproof.checkers import drift
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError, Object, UnreachableError
 from rollproof.core.facts import Facts
@@ -20,7 +19,8 @@ from rollproof.core.trials import TRIALS
 from rollproof.core.verdict import Result
 from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
 from rollproof.faults.trials import _PLANNERS
-from rollproof.undo import FolderStore, Journal
+from rollproof.judge.checkers import drift
+from rollproof.store.journal import FolderStore, Journal
 
 HEALS = tuple(name for name, trial in TRIALS.items() if not trial.control)
 

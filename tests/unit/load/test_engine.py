@@ -23,11 +23,11 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.intervals import blind_gaps
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import App, Control, Traffic
-from rollproof.load import LoadSession
-from rollproof.load.child import Child, LoadError
-from rollproof.load.code import script
-from rollproof.load.record import read_record
-from rollproof.load.selftest import self_test
+from rollproof.loadgen import LoadSession
+from rollproof.loadgen.child import Child, LoadError
+from rollproof.loadgen.code import script
+from rollproof.loadgen.record import read_record
+from rollproof.loadgen.selftest import self_test
 
 HERE = Path(__file__).parent
 

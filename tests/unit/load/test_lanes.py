@@ -12,9 +12,9 @@ import pytest
 from load.client import request_parts
 from load.lanes import Settings, turns
 from rollproof.core.target import App, Control, Traffic
-from rollproof.load.child import LoadError
-from rollproof.load.selftest import HARMS
-from rollproof.load.settings import session_settings
+from rollproof.loadgen.child import LoadError
+from rollproof.loadgen.selftest import HARMS
+from rollproof.loadgen.settings import session_settings
 
 SHARES = {"get": 5, "post": 2, "new": 2, "control": 1}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import Requests
 
-from rollproof.load.selftest import _window_missed
+from rollproof.loadgen.selftest import _window_missed
 
 
 @pytest.mark.parametrize(

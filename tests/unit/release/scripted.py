@@ -16,7 +16,7 @@ from rollproof.core.target import ReleaseSettings, RollbackSettings
 from rollproof.probes.proof import NotProven
 from rollproof.probes.views import DeploymentView, PodView
 from rollproof.release import Release
-from rollproof.undo import Journal
+from rollproof.store.journal import Journal
 
 T = TypeVar("T")
 OURS, OTHERS, OLD_REVISION = "c" * 40, "d" * 40, "0" * 40

@@ -23,7 +23,7 @@ from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.probes.proof import NotProven
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, restore_tag
-from rollproof.undo import FolderStore, Journal
+from rollproof.store.journal import FolderStore, Journal
 
 from .platform import IMAGE, OVERLAY, Platform, git
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollproof.checkers import availability
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan, Touch
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.core.target import App, ArgoCd, Cluster, Control, EnvRepo, Fences, Target
 from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.judge.checkers import availability
 from rollproof.reports import Report
 
 OLD, NEW = "a1b2c3d", "e4f5a6b"

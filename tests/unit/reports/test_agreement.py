@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from rollproof.core.verdict import Result, Verdict
-from rollproof.judging import judge_run
+from rollproof.judge.judging import judge_run
 from rollproof.reports import Report, tables
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.html import html_page
 from rollproof.reports.timeline import axis_of
 from rollproof.reports.traffic_rows import traffic
-from rollproof.runfolder import RunFolder
+from rollproof.store.runfolder import RunFolder
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories"
 CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))

@@ -15,14 +15,14 @@ from xml.etree import ElementTree as Xml
 import numpy as np
 import pytest
 
-from rollproof.checkers import CHECKERS
 from rollproof.core.verdict import Result, Verdict
-from rollproof.judging import judge_run
+from rollproof.judge.checkers import CHECKERS
+from rollproof.judge.judging import judge_run
 from rollproof.reports import Report
 from rollproof.reports.allure import write_allure
 from rollproof.reports.cases import cases
 from rollproof.reports.junit import junit_xml
-from rollproof.runfolder import RunFolder
+from rollproof.store.runfolder import RunFolder
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories"
 

@@ -1,0 +1,398 @@
+"""Was the app available from the start of the act until the last old pod was gone, and a while after?
+
+The table of docs/verdicts.md, from the top, the first row that fits. Slow answers fail a run only by a limit that the
+target file sets. One more failed request in the window never improves the verdict, and a rule that allows more never
+makes it worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.act import find_act
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
+from rollproof.core.outcomes import Kind, kinds, named
+from rollproof.core.requests import RequestLog
+from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
+from rollproof.core.verdict import Finding, Interval, Number, Result, Verdict
+from rollproof.judge.checkers import background, limits
+from rollproof.judge.checkers.background import Background
+from rollproof.judge.checkers.limits import P99, Budget
+from rollproof.judge.checkers.window import Window, baseline_event, open_window, pods_replaced
+
+__all__ = ["check"]
+
+_NAME = "availability"
+_DECIMALS = 3
+_INTERVALS_MAX = 500  # outages in a verdict, the widest ones
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Everything that the rows of the table look at, derived once."""
+
+    facts: Facts
+    window: Window
+    outages: tuple[Outage, ...]
+    budget: Budget
+    background: Background | None
+    p99: P99 | None
+    gap: Gap
+    log_event: Event | None
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+
+    def verdict(self, result: Result, why: str) -> Verdict:
+        evidence = [self.window.act.started, *self.window.act.legs.values(), self.log_event]
+        evidence.append(baseline_event(self.facts, self.window.act))
+        return Verdict(
+            checker=_NAME,
+            subject=self.facts.plan.target.app.base_url,
+            result=result,
+            why=why,
+            numbers=self.numbers,
+            evidence=tuple(sorted({event.seq for event in evidence if event is not None})),
+            findings=_findings(self),
+            intervals=_intervals(self),
+        )
+
+
+def check(facts: Facts) -> Verdict:
+    """The first row of the table that fits."""
+    subject = facts.plan.target.app.base_url
+    log, act = facts.requests, find_act(facts)
+    if act is None:
+        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no rollout was started, so nothing was survived")
+    if log is None or not len(log.rows) or not log.open_loop:
+        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
+    case = _case(facts, open_window(facts, log, act))
+    for row in (_no_act, _sick_before, _lost, _too_slow, _masked_is_failure, _not_known):
+        verdict = row(case)
+        if verdict is not None:
+            return verdict
+    return case.verdict(Result.PASS, _claim(case))
+
+
+def _case(facts: Facts, window: Window) -> _Case:
+    log, traffic = window.log, facts.plan.target.traffic
+    allowed = traffic.background_failures_per_million / 1e6
+    case = _Case(
+        facts=facts,
+        window=window,
+        outages=outages(log, window_ns=window.window_ns, failed=window.blamed, silent=window.silent),
+        budget=limits.budget(window, traffic),
+        background=background.compare(window, allowed=allowed) if allowed else None,
+        p99=limits.p99(window, window.app & window.inside, traffic.p99_ms_max),
+        gap=blind_gaps(log, window_ns=window.window_ns)[0],
+        log_event=facts.last(source="ingress", what="log"),
+    )
+    return replace(case, numbers=_numbers(case))
+
+
+def _numbers(case: _Case) -> dict[str, Number]:
+    window, log = case.window, case.window.log
+    app = window.app & window.inside
+    requests = int(app.sum())
+    failed = int(window.hard.sum())
+    paced = np.isin(log.rows["lane"], [log.lanes.index(lane) for lane in log.open_loop])  # "slow" is slow on purpose
+    answered = (kinds(log) == Kind.GOOD) | window.late
+    p50, p99, most = latency_ms(log, app & paced & answered)
+    numbers: dict[str, Number] = {
+        "requests": requests,
+        "failures": failed,
+        "failures_while_control_failed": int(window.suspect.sum()),
+        "failures_after_one_retry": left_after_one_retry(log, window.blamed),
+        "control_failures": int(window.control_failed.sum()),
+        "refused_by_rate_limit": int(window.limited.sum()),
+        "without_statement": int(window.unknown.sum()),
+        "slow": _slow(case),
+        "stale": int((log.rows["stale"] & app).sum()),
+        "outages": len(case.outages),
+        "outage_ms_lower": round(max((one.lower_ms for one in case.outages), default=0.0), _DECIMALS),
+        "outage_ms_upper": round(max((one.upper_ms for one in case.outages), default=0.0), _DECIMALS),
+        **case.budget.numbers(),
+        "gap_ms_max": round(case.gap.gap_ms, _DECIMALS),
+        "gap_lane": case.gap.lane,
+        "gap_own_ms": round(case.gap.own_ms, _DECIMALS),
+        "latency_ms_p50": round(p50, _DECIMALS),
+        "latency_ms_p99": round(p99, _DECIMALS),
+        "latency_ms_max": round(most, _DECIMALS),
+        "window_s": round((window.window_ns[1] - window.window_ns[0]) / 1e9, _DECIMALS),
+    }
+    if not failed:
+        numbers["failure_probability_max"] = failure_bound(requests)
+    if case.background is not None:
+        numbers |= case.background.numbers()
+    if case.p99 is not None:
+        numbers |= case.p99.numbers()
+    return numbers | limits.longest_numbers(window, case.facts.plan.target.traffic)
+
+
+def _intervals(case: _Case) -> tuple[Interval, ...]:
+    """The outages that were counted, the widest first, and on each lane the widest stretch without a sample."""
+    found = sorted(case.outages, key=lambda one: -one.upper_ms)[:_INTERVALS_MAX]
+    gaps = blind_gaps(case.window.log, window_ns=case.window.window_ns)
+    return (
+        *(
+            Interval(
+                "outage", one.lane, one.begins_ns, one.ends_ns,
+                f"outage on {one.lane}: at least {one.lower_ms:.0f} ms, at most {one.upper_ms:.0f} ms, "
+                f"{', '.join(f'{count} {outcome}' for outcome, count in one.outcomes.items())}",
+            )
+            for one in found
+        ),
+        *(
+            Interval(
+                "blind", gap.lane, (gap.start_ns, gap.start_ns), (gap.end_ns, gap.end_ns),
+                f"the widest gap on {gap.lane}: nothing was sampled for {gap.gap_ms:.1f} ms",
+            )
+            for gap in gaps
+        ),
+    )  # fmt: skip
+
+
+def _slow(case: _Case) -> int:
+    """Good answers later than `slow_ms`, but for those that our own late dispatch made late."""
+    rows = case.window.log.rows
+    limit_ns = case.facts.plan.target.traffic.slow_ms * 1e6
+    took_ns = rows["done_ns"] - np.maximum(rows["intended_ns"], rows["send_ns"])
+    answered = (rows["outcome"] == 0) | case.window.late
+    return int((case.window.app & case.window.inside & answered & (took_ns > limit_ns)).sum())
+
+
+# ---- the rows of the table ----
+
+
+def _no_act(case: _Case) -> Verdict | None:
+    act = case.window.act
+    if pods_replaced(case.facts, act) or ("old-gone" in act.legs and act.old_uids):
+        return None
+    return case.verdict(
+        Result.INCONCLUSIVE,
+        f"no pod was replaced ({act.why_unfinished()}), so the {case.numbers['requests']:,} requests prove nothing",
+    )
+
+
+def _sick_before(case: _Case) -> Verdict | None:
+    window, log = case.window, case.window.log
+    since, until = window.baseline_ns
+    before, kind = window.before, kinds(log)
+    wanted_s = case.facts.plan.target.traffic.baseline_s
+    length_s = (until - since) / 1e9
+    limited = int((before & (kind == Kind.LIMITED)).sum())
+    failed = before & (kind != Kind.GOOD)
+    if limited:
+        why = f"{limited} requests of the baseline were refused with 403 or 429; {_LOWER_THE_RATE}"
+    elif failed.any() and (more := _sicker_than_allowed(case)) is not None:
+        why = (
+            f"the environment was sick before anything was touched: {int(failed.sum())} of {int(before.sum()):,} "
+            f"requests of the baseline failed ({_by_outcome(log, failed)}){more}"
+        )
+    elif length_s < wanted_s / 2:
+        why = f"the baseline lasted {max(0.0, length_s):.1f} s of {wanted_s:.1f} s, too short to call it clean"
+    elif (gap := blind_gaps(log, window_ns=(since, until))[0]).gap_ms > max(1000.0, _resolution_ms(case)):
+        why = f"nobody was looking for {gap.gap_ms:.0f} ms of the baseline on {gap.lane}"
+    elif (slow := limits.p99(window, before, case.facts.plan.target.traffic.p99_ms_max)) and slow.may_be_above:
+        why = f"the environment was slow before anything was touched: {slow.sentence()}"
+    else:
+        return None
+    return case.verdict(Result.INCONCLUSIVE, why)
+
+
+def _sicker_than_allowed(case: _Case) -> str | None:
+    """What is to be added about the baseline's failures; None if the allowed background explains them."""
+    if case.background is None:
+        return ""
+    more = background.sick(case.window, allowed=case.background.allowed)
+    return f"; {more}" if more else None
+
+
+def _lost(case: _Case) -> Verdict | None:
+    """More failures than the background explains and more than the budget covers, and only the app can have caused
+    them."""
+    blamed = int(case.window.blamed.sum())
+    if not blamed or case.budget.may_cover or (case.background is not None and not case.background.more):
+        return None
+    longest = max(case.outages, key=lambda one: (one.lower_ms, one.upper_ms))
+    start_s = (longest.start_ns - case.window.window_ns[0]) / 1e9
+    background = f"; {case.background.more}" if case.background is not None else ""
+    return case.verdict(
+        Result.FAIL,
+        f"{blamed:,} of {case.numbers['requests']:,} requests failed "
+        f"({_by_outcome(case.window.log, case.window.blamed)}); the longest of {_many(len(case.outages), 'outage')}: "
+        f"{longest.lower_ms:.0f} to {longest.upper_ms:.0f} ms on {longest.lane}, {start_s:.1f} s after the start"
+        f"{case.budget.words()}{background}; after one retry that RFC 9110 permits: "
+        f"{_many(int(case.numbers['failures_after_one_retry'] or 0), 'failure')}",
+    )
+
+
+def _too_slow(case: _Case) -> Verdict | None:
+    """The p99 is above its limit, and neither the generator nor the way there can have caused it."""
+    if case.p99 is None or not case.p99.is_above:
+        return None
+    return case.verdict(Result.FAIL, f"too slow: {case.p99.sentence()}")
+
+
+def _masked_is_failure(case: _Case) -> Verdict | None:
+    masked = _masked(case)
+    if not masked or case.facts.plan.target.ingress.masked != "fail":
+        return None
+    why = f"{_many(masked, 'request')} got an answer only because the ingress tried again; for this target that fails"
+    return case.verdict(Result.FAIL, why)
+
+
+def _not_known(case: _Case) -> Verdict | None:
+    """Nothing bad enough was seen; was enough seen at all?"""
+    window, numbers = case.window, case.numbers
+    if numbers["refused_by_rate_limit"]:
+        why = f"{numbers['refused_by_rate_limit']} requests were refused with 403 or 429; {_LOWER_THE_RATE}"
+    elif trouble := _way_is_suspect(case):
+        why = trouble
+    elif not case.budget.covers and (doubt := _loss_in_doubt(case)):
+        why = doubt
+    elif case.p99 is not None and case.p99.may_be_above:
+        own = "" if math.isinf(case.p99.at_most_ms) else _why_not_timed(case)
+        why = f"whether the app was too slow is not known: {case.p99.sentence()}{own}"
+    elif unfinished := int((window.unknown & named(window.log, "unfinished")).sum()):
+        why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
+    elif (
+        case.log_event is None or "masked" not in case.log_event.data
+    ) and case.facts.plan.target.ingress.masked == "fail":
+        unread = _unread(case) or "its log was not read"
+        why = f"a masked failure fails here, and whether the ingress retried in secret is not known: {unread}"
+    elif not window.whole:
+        why = f"the last old pod was not seen to go ({window.act.why_unfinished()}), so its end was not watched"
+    elif case.gap.gap_ms > _resolution_ms(case):
+        own = f" (the generator itself was {case.gap.own_ms:.0f} ms late)" if case.gap.own_ms else ""
+        why = (
+            f"nobody was looking for {case.gap.gap_ms:.0f} ms on {case.gap.lane}{own}; at most "
+            f"{_resolution_ms(case):.0f} ms are allowed, so an outage could hide there"
+        )
+    else:
+        return None
+    return case.verdict(Result.INCONCLUSIVE, why)
+
+
+def _way_is_suspect(case: _Case) -> str:
+    """Failures that need not be the app's: of the control lane, and of the app at the same time; "" if there are none
+    but what the background explains."""
+    window, background = case.window, case.background
+    by_itself = background is not None and not background.control_doubt
+    if (window.control_failed.any() or window.suspect.any()) and not by_itself:
+        return (
+            f"the control probe failed too ({int(window.control_failed.sum())} times, beside "
+            f"{case.numbers['failures_while_control_failed']} failures of the app): "
+            "the way there is suspect, not the app"
+        )
+    if not window.explained.any() or (background is not None and not background.doubt):
+        return ""
+    if window.suspect.any():
+        return f"{_many(int(window.suspect.sum()), 'request')} failed while the control probe failed too"
+    if case.budget.covers:
+        return ""
+    late, limit_ms = int(window.explained.sum()), case.facts.plan.target.traffic.longest_ms_max or 0.0
+    return f"{_many(late, 'answer')} came later than {limit_ms:g} ms, and need not be the app's{_why_not_timed(case)}"
+
+
+def _loss_in_doubt(case: _Case) -> str:
+    """Why what was lost may be more than is allowed; "" if nothing was, or the background explains it."""
+    if not case.window.hard.any() or (case.background is not None and not case.background.doubt):
+        return ""
+    if case.budget.limit_ms:
+        return case.budget.doubt()
+    doubt = case.background.doubt if case.background is not None else "nobody knows whose failure it is"
+    return f"{case.numbers['failures']:,} of {case.numbers['requests']:,} requests failed: {doubt}"
+
+
+def _why_not_timed(case: _Case) -> str:
+    """Why an answer that came late cannot be held against the app."""
+    if case.window.not_on_time:
+        return f"; the generator was not on time: {'; '.join(case.window.not_on_time)}"
+    return "; the generator itself was late then, or the control lane was slow too"
+
+
+# ---- words ----
+
+_READ_THE_LOG = "it needs pods/log (get) in the ingress's namespace, and a log that is not rotated during a drill"
+_FIND_THE_CAUSE = "search the logs for the failed requests of the baseline, mend their cause, and lower the rate again"
+_NONE_BEFORE = "the baseline lost none, so that these may be the release's all the same: look at their times and pods"
+_LOWER_THE_RATE = "a rate limit or WAF stands in front: lower traffic.rate_per_s or let this client pass"
+
+
+def _claim(case: _Case) -> str:
+    numbers = case.numbers
+    if not numbers["failures"]:
+        return (
+            f"no outage longer than {case.gap.gap_ms:.0f} ms on any lane; 0 of {numbers['requests']:,} requests failed "
+            f"(p <= {failure_bound(int(numbers['requests'] or 0)):.1e}); p99 {numbers['latency_ms_p99']:.0f} ms"
+        )
+    if case.background is not None and not case.background.doubt:
+        longest_ms = max(case.gap.gap_ms, float(numbers["outage_ms_upper"] or 0.0))
+        return (
+            f"no outage longer than {longest_ms:.0f} ms on any lane, and no two failures in a row; "
+            f"{case.background.sentence()} (p = {case.background.p:.2g})"
+        )
+    return (
+        f"at most {case.budget.at_most_ms:.0f} ms of outage on the worst lane, within the budget of "
+        f"{case.budget.limit_ms:.0f} ms; "
+        f"{numbers['failures']} of {numbers['requests']:,} requests failed; no outage longer than "
+        f"{case.gap.gap_ms:.0f} ms was overlooked"
+    )
+
+
+def _findings(case: _Case) -> tuple[Finding, ...]:
+    found: list[Finding] = []
+    slow_ms = case.facts.plan.target.traffic.slow_ms
+    if masked := _masked(case):
+        text = f"the ingress tried {_many(masked, 'request')} again, so that no client saw the failure of a pod"
+        hint = "the app drops requests when a pod goes: see the upstreams in the ingress log; add a preStop sleep"
+        found.append(Finding("MASKED", text, hint))
+    if unread := _unread(case):
+        text = f"whether the ingress retried in secret is not known: {unread}"
+        found.append(Finding("INGRESS_LOG_UNREAD", text, _READ_THE_LOG))
+    if slow := int(case.numbers["slow"] or 0):
+        most_ms = case.numbers["latency_ms_max"]
+        text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
+        found.append(Finding("SLOW", text, "a slow answer is no outage; look for cold starts of the new pods"))
+    if case.background is not None and case.background.noise:
+        hint = _FIND_THE_CAUSE if case.background.baseline[0] else _NONE_BEFORE
+        found.append(Finding("NOISE", case.background.sentence(), hint))
+    rows = case.window.log.rows
+    later = case.window.app & (rows["send_ns"] > case.window.window_ns[1]) & (kinds(case.window.log) == Kind.HARD)
+    if later.any():
+        text = f"{_many(int(later.sum()), 'request')} failed after the window ({_by_outcome(case.window.log, later)})"
+        found.append(Finding("FAILED_LATER", text, "nothing was being rolled out any more: look at the app itself"))
+    return tuple(found)
+
+
+def _masked(case: _Case) -> int:
+    """How many surely were; a log that does not speak of all of them may know some."""
+    event = case.log_event or case.facts.last(source="ingress", what="log-unreadable")
+    return int(event.data.get("masked", 0)) if event is not None else 0
+
+
+def _unread(case: _Case) -> str:
+    """Why the ingress's log could not be read; "" if nobody tried."""
+    event = case.facts.last(source="ingress", what="log-unreadable")
+    return str(event.data.get("reason", "no reason")) if event is not None else ""
+
+
+def _resolution_ms(case: _Case) -> float:
+    return case.facts.plan.target.traffic.resolution_ms
+
+
+def _by_outcome(log: RequestLog, chosen: NDArray[np.bool_]) -> str:
+    """ "http.502 30, read.eof 7": the most frequent first."""
+    counts = np.bincount(log.rows["outcome"][chosen], minlength=len(log.outcomes))
+    order = sorted(np.flatnonzero(counts), key=lambda i: (-counts[i], log.outcomes[i]))
+    return ", ".join(f"{log.outcomes[i] or 'version.wrong'} {counts[i]}" for i in order)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,160 @@
+"""Failures that are there without any release: may what was lost be put down to them?
+
+The rate is the target file's promise (`traffic.background_failures_per_million`), and every comparison with it is an
+exact binomial one, so that luck is taken neither for a rate nor for a failed release. Two questions, because not all
+is known of every request: is it *surely more* (then it can FAIL), and is it *surely no more* (else no PASS)?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.intervals import most_in_a_row
+from rollproof.core.outcomes import Kind, kinds, lane_mask, may_be_background
+from rollproof.core.requests import RequestLog
+from rollproof.core.statistics import at_least, rate_bound
+from rollproof.core.verdict import Number
+from rollproof.judge.checkers.window import Window
+
+__all__ = ["Background", "compare", "sick"]
+
+_P_MIN = 0.001  # what has a smaller chance than this is not explained
+_MILLION = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The window held against the rate. `more`: why it is surely more than the rate explains, "" if it need not be;
+    `doubt`: why it may be more, "" if all of it is explained; `control_doubt`: the same of the control lane's failures.
+    Counts are (failures, requests)."""
+
+    allowed: float
+    baseline: tuple[int, int]
+    window: tuple[int, int]
+    in_a_row: int
+    wrong: int
+    p: float
+    bound: float  # the most that the baseline's own rate can have been, if that is less than what is allowed
+    more: str
+    doubt: str
+    control_doubt: str
+
+    @property
+    def noise(self) -> bool:
+        """Whether there is anything that looks like a background: failures before the act, or single ones after it."""
+        return self.baseline[0] > 0 or (self.in_a_row == 1 and not self.wrong)
+
+    def numbers(self) -> dict[str, Number]:
+        """What decides, with its limit."""
+        return {
+            "background_failures_per_million": round(self.allowed * _MILLION, 3),
+            "background_bound_per_million": round(self.bound * _MILLION, 3),
+            "background_p": float(f"{self.p:.3g}"),
+            "background_p_min": _P_MIN,
+            "baseline_failures": self.baseline[0],
+            "baseline_requests": self.baseline[1],
+            "baseline_failures_per_million": _per_million(*self.baseline),
+            "failures_per_million": _per_million(*self.window),
+            "failures_in_a_row": self.in_a_row,
+            "wrong_answers": self.wrong,
+        }
+
+    def sentence(self) -> str:
+        """Both rates with their counts, and what is allowed."""
+        (before, asked_before), (failed, asked) = self.baseline, self.window
+        return (
+            f"{before:,} of {asked_before:,} requests of the baseline failed ({_per_million(*self.baseline):,.0f} per "
+            f"million), and {failed:,} of {asked:,} in the window ({_per_million(*self.window):,.0f} per million); "
+            f"{self.allowed * _MILLION:,.0f} per million are allowed"
+        )
+
+
+def compare(window: Window, *, allowed: float) -> Background:
+    """The window's failures against the allowed probability."""
+    log, before = window.log, window.before
+    app = window.app & window.inside
+    known = app & (kinds(log) <= Kind.HARD)
+    baseline = (int((before & (kinds(log) == Kind.HARD)).sum()), int(before.sum()))
+    bound = min(allowed, rate_bound(*baseline, _P_MIN))
+    failed = int(window.hard.sum())
+    # What is not known may have been good: then it counts as a request, and stands between failures.
+    more = _why_more(log, window.blamed, window.suspect, app, allowed, window.window_ns)
+    doubt = _why_more(log, window.hard, kinds(log) > Kind.HARD, known, allowed, window.window_ns)
+    control = window.inside & ~window.app & (kinds(log) <= Kind.HARD)
+    return Background(
+        allowed=allowed,
+        baseline=baseline,
+        window=(failed, int(app.sum())),
+        in_a_row=most_in_a_row(log, window_ns=window.window_ns, failed=window.hard, silent=kinds(log) > Kind.HARD)[0],
+        wrong=int((window.hard & ~may_be_background(log)).sum()),
+        p=at_least(failed, int(app.sum()), allowed),
+        bound=bound,
+        more=more,
+        doubt=doubt or _cleaner_before(window, known, baseline, bound) or _uneven(window, known, bound),
+        control_doubt=_why_more(
+            log, window.control_failed, kinds(log) > Kind.HARD, control, allowed, window.window_ns
+        ),
+    )  # fmt: skip
+
+
+def sick(window: Window, *, allowed: float) -> str:
+    """Why the baseline's failures are more than the rate explains; "" if they are not. Kinds other than HARD never are
+    explained: nobody allowed them."""
+    log, before, kind = window.log, window.before, kinds(window.log)
+    if (before & (kind > Kind.HARD)).any():
+        return "attempts that say nothing about the app are no background"
+    return _why_more(log, before & (kind == Kind.HARD), kind > Kind.HARD, before, allowed, window.baseline_ns)
+
+
+def _why_more(
+    log: RequestLog, failed: NDArray[np.bool_], silent: NDArray[np.bool_], asked: NDArray[np.bool_], allowed: float,
+    span_ns: tuple[int, int],
+) -> str:  # fmt: skip
+    """The first reason why these failures, among those that were asked, are no background."""
+    if not failed.any():
+        return ""
+    if wrong := int((failed & ~may_be_background(log)).sum()):
+        return f"{wrong} wrong answer{'s' if wrong > 1 else ''}: what is wrong is never background"
+    count, lane = most_in_a_row(log, window_ns=span_ns, failed=failed, silent=silent)
+    if count > 1:
+        return f"{count} in a row on {lane}: that is an outage"
+    p = at_least(int(failed.sum()), int(asked.sum()), allowed)
+    if p < _P_MIN:
+        return f"a background of {allowed * _MILLION:,.0f} per million explains so many with p = {p:.1e} only"
+    return ""
+
+
+def _cleaner_before(window: Window, known: NDArray[np.bool_], baseline: tuple[int, int], bound: float) -> str:
+    """The allowed rate explains the failures, but the baseline shows that it is not the rate that is there."""
+    p = at_least(int(window.hard.sum()), int(known.sum()), bound)
+    if p >= _P_MIN:
+        return ""
+    return (
+        f"the allowed rate explains them, but the baseline lost only {baseline[0]:,} of {baseline[1]:,}, so that it "
+        f"had at most {bound * _MILLION:,.0f} per million, and those explain so many with p = {p:.1e} only"
+    )
+
+
+def _uneven(window: Window, known: NDArray[np.bool_], bound: float) -> str:
+    """The rate explains how many they are, but not that so many were on one lane, or while pods were replaced."""
+    parts = {f"on {lane}": lane_mask(window.log, lane) for lane in sorted(window.log.lanes)}
+    gone = window.act.legs.get("old-gone")
+    if gone is not None:
+        during = window.log.rows["send_ns"] <= int(gone.end_s * 1e9)
+        parts |= {"before the last old pod was gone": during, "after the last old pod was gone": ~during}
+    for where, part in parts.items():
+        count, asked = int((window.hard & part).sum()), int((known & part).sum())
+        p = at_least(count, asked, bound)
+        if count > 1 and p < _P_MIN / len(parts):
+            return (
+                f"the background explains how many failed, but not that {count:,} of {asked:,} did {where} "
+                f"(p = {p:.1e})"
+            )
+    return ""
+
+
+def _per_million(failures: int, requests: int) -> float:
+    return round(failures / max(1, requests) * _MILLION, 1)

@@ -1,0 +1,395 @@
+"""Did self-heal repair each drift, and within the promised time? One verdict a trial.
+
+"Repaired" is not "healed": an ordinary auto-sync, a person or another controller may have done it, and a patch may have
+changed nothing (docs/argocd.md 1.7). Only Argo CD's operation state proves a self-heal; without that proof the trial is
+INCONCLUSIVE. The limit applies to detection + apply, because Argo CD's own back-off is a promise of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rollproof.core.backoff import HEALS_SHOWN, BackOff, stored_model
+from rollproof.core.event import Event, by_time
+from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import found_at_the_end, own_deed_seen
+from rollproof.core.reasons import Found, HealCause
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
+
+__all__ = ["CAUSES", "check"]
+
+CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and server-side apply
+_GRAIN_S = 1.0  # Argo CD's finishedAt is cut to whole seconds, so a wait can be that much shorter than the schedule
+
+# Why nothing was healed (docs/argocd.md 1.6): the first that was found true names the verdict. Text, and what to do.
+CAUSES: Mapping[HealCause, tuple[str, str]] = {
+    HealCause.AUTOMATED_OFF: ("automated sync is off", "set spec.syncPolicy.automated"),
+    HealCause.SELF_HEAL_OFF: ("selfHeal is off", "set spec.syncPolicy.automated.selfHeal: true"),
+    HealCause.SKIP_RECONCILE: (
+        "the Application is marked skip-reconcile", "remove argocd.argoproj.io/skip-reconcile"
+    ),
+    HealCause.DELETING: ("the Application is being deleted", "look at its finalizers"),
+    HealCause.SYNC_WINDOW: ("a sync window forbids it now", "see spec.syncWindows of the AppProject"),
+    HealCause.LAST_SYNC_FAILED: (
+        "the last sync of this revision failed", "Argo CD waits for a new revision or a manual sync"
+    ),
+    HealCause.COMPARISON_FAILED: (
+        "Argo CD cannot compare", "see the Application's conditions and the repo-server"
+    ),
+    HealCause.OPERATION_RUNNING: ("another operation was running", "see status.operationState"),
+    HealCause.NOT_TRACKED: ("the Application does not track the object", "is it in the overlay?"),
+    HealCause.IGNORED_DIFFERENCE: (
+        "ignoreDifferences covers the field", "see spec.ignoreDifferences of the Application"
+    ),
+    HealCause.CONTROLLER_AWAY: (
+        "the application-controller is not ready", "see its pod in Argo CD's namespace"
+    ),
+}  # fmt: skip
+_WATCH_BROKEN = Finding(
+    "WATCH_BROKEN", "healed only after a refresh: Argo CD's watch is broken",
+    "restart the application-controller, and see its log for watches that failed",
+)  # fmt: skip
+_BY_CHOICE = (
+    HealCause.AUTOMATED_OFF, HealCause.SELF_HEAL_OFF, HealCause.SKIP_RECONCILE, HealCause.SYNC_WINDOW,
+    HealCause.IGNORED_DIFFERENCE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """The events of one trial by their word; the last one counts."""
+
+    subject: str
+    said: Mapping[str, Event]
+    lost: Event | None  # a watch that was blind during the trial
+
+    def data(self, what: str) -> Mapping[str, Any]:
+        event = self.said.get(what)
+        return event.data if event else {}
+
+    def since_injected_s(self, what: str) -> float | None:
+        """Seconds from the API's reply to the deed until `what` was seen."""
+        event = self.said.get(what)
+        return event.end_s - self.said["injected"].end_s if event else None
+
+
+def check(facts: Facts) -> tuple[Verdict, ...]:
+    """One verdict for each trial of the plan, in that order."""
+    names = facts.plan.target.drift.trials
+    if not names:
+        return (_verdict("Drift", Result.INCONCLUSIVE, "the target file names no drift to try"),)
+    verdicts = [_judge(facts, _find_trial(facts, name)) for name in names]
+    return tuple(_with_schedule(facts, verdicts))
+
+
+def _verdict(subject: str, result: Result, why: str, **more: Any) -> Verdict:
+    return Verdict(checker="drift", subject=subject, result=result, why=why, **more)
+
+
+def _find_trial(facts: Facts, name: str) -> _Trial:
+    subject = f"Drift/{name}"
+    said: dict[str, Event] = {}
+    for event in facts.find(source="drift", subject=subject):
+        if event.subject != subject:
+            continue
+        if event.what == "planned":
+            said = {}  # a trial that was done again: only the last one is judged
+        said[event.what] = event
+    return _Trial(subject, said, _lost_watch(facts, said))
+
+
+def _lost_watch(facts: Facts, said: Mapping[str, Event]) -> Event | None:
+    injected = said.get("injected")
+    if injected is None:
+        return None
+    until_s = max(event.end_s for event in said.values())
+    for gap in by_time(facts.find(source="watch", what="gap")):
+        if gap.data.get("lost") and gap.start_s <= until_s and gap.end_s >= injected.end_s:
+            return gap
+    return None
+
+
+def _judge(facts: Facts, trial: _Trial) -> Verdict:
+    evidence = tuple(sorted(event.seq for event in trial.said.values()))
+    planned = trial.data("planned")
+    if not trial.said:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, "it was never tried")
+    if "skipped" in trial.said:
+        reason = str(trial.data("skipped").get("reason", "no reason"))
+        return _verdict(trial.subject, Result.SKIPPED, reason, evidence=evidence)
+    if "error" in trial.said:
+        why = f"the harness could not do it: {trial.data('error').get('reason', 'no reason')}"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence=evidence)
+    if "interfered" in trial.said:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _interfered(trial), evidence=evidence)
+    judge = _judge_control if planned.get("kind") == "control" else _judge_heal
+    return replace(judge(facts, trial), evidence=evidence)
+
+
+def _interfered(trial: _Trial) -> str:
+    """Another writer: what Argo CD does with that writer's change is another drift, and not the one that was timed."""
+    data = trial.data("interfered")
+    who, when = data.get("manager") or "nobody said who", "after it was restored" if data.get("after_restored") else ""
+    return f"somebody else changed the same field {when or 'during the trial'} ({who}): {data.get('value')!r}"
+
+
+# -- controls ---------------------------------------------------------------------------------------------------------
+
+
+def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
+    """A control shows that the drill can tell healed from unchanged; if it cannot, nothing is claimed."""
+    if trial.subject == "Drift/void-patch":
+        if "void" in trial.said:
+            return _verdict(trial.subject, Result.PASS, "a patch that changes nothing was refused as void")
+        why = "a patch that should change nothing was taken for a drift: the drill would count it as healed"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    if "void" in trial.said:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, "the patch changed nothing, so nothing could stay")
+    if "restored" in trial.said:
+        seen_s = trial.since_injected_s("restored") or 0.0
+        manager = trial.data("restored").get("manager") or "somebody"
+        why = f"an undeclared annotation was gone after {seen_s:.1f} s ({manager}): what else is taken off here?"
+        finding = Finding("UNDECLARED_REMOVED", why, "find the controller or policy that removes it")
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why, findings=(finding,))
+    stayed = trial.said.get("stayed")
+    if stayed is None or trial.lost is not None:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
+    unproven = _unproven(stayed.data)
+    if unproven:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, f"whether it stayed is not known: {unproven}")
+    watched_s = float(stayed.data.get("watched_s", 0.0))
+    wanted_s = facts.plan.target.drift.negative_watch_s
+    if watched_s < wanted_s - 0.01:
+        why = f"watched for {watched_s:.1f} s only; {wanted_s:g} s were asked for"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    why = f"an undeclared annotation stayed for {watched_s:.1f} s, as it must"
+    return _verdict(trial.subject, Result.PASS, why, numbers={"watched_s": round(watched_s, 3)})
+
+
+# -- heals ------------------------------------------------------------------------------------------------------------
+
+
+def _judge_heal(facts: Facts, trial: _Trial) -> Verdict:
+    if trial.data("before").get("window_denied") and "injected" not in trial.said:
+        return _judge_window(facts, trial)
+    why = _why_not_judged(trial) or _why_not_timed(facts)
+    if why:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    model = stored_model(facts)
+    times = _times(trial, model, facts.plan.target.drift.limit_s)
+    if "restored" in trial.said:
+        verdict = _judge_restored(facts, trial, model, times)
+    elif "not-healed" in trial.said:
+        verdict = _judge_not_healed(facts, trial, times)
+    else:
+        verdict = _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
+    return replace(verdict, numbers=times)
+
+
+def _judge_window(facts: Facts, trial: _Trial) -> Verdict:
+    """A window that forbids syncs needs no drift to prove that none would be healed."""
+    finding = Finding("SYNC_WINDOW", *CAUSES[HealCause.SYNC_WINDOW])
+    why = "nothing would be healed now, and nothing was changed: a sync window forbids automated syncs"
+    if not facts.plan.target.drift.must_heal:
+        return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", findings=(finding,))
+    return _verdict(trial.subject, Result.FAIL, why, findings=(finding,))
+
+
+def _why_not_judged(trial: _Trial) -> str:
+    """The trial's own assumptions (docs/argocd.md 1.8): without them neither a repair nor its absence says anything."""
+    before = trial.data("before")
+    if "before" in trial.said and not before.get("fair"):
+        return f"not a fair trial: {before.get('why_unfair') or 'its preconditions did not hold'}"
+    if "void" in trial.said:
+        return "the patch changed nothing: there was no drift to heal"
+    if "injected" not in trial.said or "before" not in trial.said:
+        return _unfinished(trial)
+    if before.get("operation_revision") != before.get("sync_revision"):
+        return (
+            "the last operation was for another revision: the next repair is an ordinary auto-sync (docs/argocd.md 1.7)"
+        )
+    return ""
+
+
+def _why_not_timed(facts: Facts) -> str:
+    """The back-off that is left is computed from the age of a time stamp of Argo CD's, on our wall clock."""
+    step_s, _ = clock_step_s(facts)
+    if abs(step_s) > CLOCK_STEP_MAX_S:
+        return (
+            f"the wall clock moved {step_s:+.1f} s during the drill: Argo CD's time stamps cannot be compared with it"
+        )
+    return ""
+
+
+def _unfinished(trial: _Trial) -> str:
+    if trial.lost is not None:
+        return f"{trial.lost.subject} was blind during the trial: {trial.lost.data.get('reason', 'no reason')}"
+    last = max(trial.said.values(), key=lambda event: event.seq)
+    return f"the trial ended in the middle: the last that is known is {last.what!r}"
+
+
+def _times(trial: _Trial, model: BackOff, limit_s: float) -> dict[str, Number]:
+    """Seconds from the API's reply; the back-off that was still to run then, and what is left for detection + apply."""
+    before = trial.said["before"]
+    elapsed_s = trial.said["injected"].end_s - before.end_s
+    backoff_s = max(0.0, float(before.data.get("remaining_s") or 0.0) - elapsed_s) if model.known else 0.0
+    numbers: dict[str, Number] = {
+        "attempts_before": int(before.data.get("attempts") or 0),
+        "gap_s": before.data.get("gap_s"),
+        "backoff_s": round(backoff_s, 3),
+    }
+    for what in ("detected", "restored", "synced", "healthy"):
+        seen_s = trial.since_injected_s(what)
+        if seen_s is not None:
+            numbers[f"{what}_s"] = round(seen_s, 3)
+    total_s = trial.since_injected_s("restored")
+    if total_s is not None:
+        numbers["detect_and_apply_s"] = round(max(0.0, total_s - backoff_s), 3)
+    keeps = model.keeps_up_to(limit_s)
+    numbers["limit_s"] = limit_s
+    numbers["limit_kept_up_to_attempts"] = int(keeps) if math.isfinite(keeps) else "any"
+    return numbers
+
+
+def _judge_restored(facts: Facts, trial: _Trial, model: BackOff, times: Mapping[str, Number]) -> Verdict:
+    if trial.lost is not None:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
+    if trial.data("restored").get("complete") is False:
+        why = f"restored only in part: {trial.data('restored').get('value')!r}"
+        return _verdict(trial.subject, Result.FAIL, why)
+    total_s, backoff_s = float(str(times["restored_s"])), float(str(times["backoff_s"]))
+    otherwise = _restored_otherwise(trial, model, total_s)
+    if otherwise:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, f"restored after {total_s:.2f} s, but {otherwise}")
+    limit_s = facts.plan.target.drift.limit_s
+    least_s = max(0.0, total_s - backoff_s)
+    most_s = min(total_s, least_s + (_GRAIN_S if backoff_s else 0.0))
+    count = trial.data("after").get("attempts")
+    took = f"self-heal restored it in {least_s:.2f} s (detection + apply)"
+    beside = f"limit {limit_s:g} s; back-off {backoff_s:.1f} s, total {total_s:.2f} s, heal {count} on this revision"
+    if most_s <= limit_s:
+        return _verdict(trial.subject, Result.PASS, f"{took}; {beside}")
+    if not model.known:
+        why = f"{took}; {beside}; this version's back-off is not known, so slowness cannot be told from waiting"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    if least_s <= limit_s:
+        why = f"{took}, or up to {most_s:.2f} s: Argo CD's clock has a grain of 1 s; {beside}"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    return _verdict(trial.subject, Result.FAIL, f"{took}, later than the limit; {beside}", findings=(_slow(times),))
+
+
+def _restored_otherwise(trial: _Trial, model: BackOff, total_s: float) -> str:
+    """Why this repair is not proven to be a self-heal; empty if it is (docs/argocd.md 1.7)."""
+    after, before = trial.said.get("after"), trial.said["before"]
+    if after is None:
+        return "Argo CD's operation state was not read afterwards: nobody knows who did it"
+    manager = str(trial.data("restored").get("manager") or "")
+    was, now = int(before.data.get("attempts") or 0), int(after.data.get("attempts") or 0)
+    if manager not in ("", CONTROLLER, "rollproof"):
+        return f"the field was written by {manager!r}, not by Argo CD"
+    if after.data.get("started_at") and after.data.get("started_at") == before.data.get("started_at"):
+        return f"Argo CD started no operation: {manager or 'somebody else'} did it"
+    if not after.data.get("automated"):
+        who = after.data.get("initiated_by") or manager or "unknown"
+        return f"by a sync that somebody started ({who}), not by self-heal"
+    if not model.counts_heals():
+        return "this version of Argo CD does not say whether a sync was a self-heal"
+    if after.data.get("operation_revision") != before.data.get("sync_revision"):
+        return "Argo CD had moved on to another revision: an ordinary auto-sync"
+    quiet_s = float(before.data.get("quiet_s") or 0.0)
+    allowed = model.counts_after_heal(attempts=was, quiet_s=quiet_s, waited_s=total_s)
+    if now in (allowed if model.known else allowed | {1}):
+        return ""
+    if now == 0:
+        return "the heal count is 0: an ordinary auto-sync, which would have come with selfHeal off too"
+    return f"the heal count went from {was} to {now}: something else than this drift was healed as well"
+
+
+def _slow(times: Mapping[str, Number]) -> Finding:
+    detected = times.get("detected_s")
+    if not isinstance(detected, float):
+        return Finding("HEAL_SLOW", "when Argo CD noticed the drift was not seen", "see the controller's log")
+    if detected > float(str(times["restored_s"])) / 2:
+        text = f"most of the time went by before Argo CD noticed ({detected:.1f} s)"
+        return Finding("DETECTION_SLOW", text, "see the controller's load, its watches and the repo-server")
+    text = f"Argo CD noticed after {detected:.1f} s; the rest was the sync"
+    return Finding("APPLY_SLOW", text, "see sync waves, hooks and the controller's operation processors")
+
+
+def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) -> Verdict:
+    settings = facts.plan.target.drift
+    said = trial.data("not-healed")
+    waited_s, stage = float(said.get("waited_s") or 0.0), str(said.get("stage", "unknown stage"))
+    checked = said.get("checked") or {}
+    true = [name for name in CAUSES if checked.get(name)]
+    if waited_s < float(str(times["backoff_s"])) + settings.limit_s:
+        why = f"watched for {waited_s:.1f} s only: not long enough for the limit and the back-off"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    if trial.lost is not None and not (true and true[0] in _BY_CHOICE):
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))  # it may have been, unseen
+    unproven = _unproven(said)
+    if unproven:
+        why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    findings = tuple(Finding(name.upper(), *CAUSES[name]) for name in true)
+    unknown = [name for name in CAUSES if name in checked and checked[name] is None]
+    looked = f"all were checked but {', '.join(unknown)}" if unknown else "all were checked"
+    because = CAUSES[true[0]][0] if true else f"none of the known causes holds ({looked})"
+    refreshed = trial.data("refreshed")
+    if refreshed.get("restored") and refreshed.get("manager") in ("", CONTROLLER):
+        findings, because = (*findings, _WATCH_BROKEN), _WATCH_BROKEN.text
+    why = f"not healed within {waited_s:.1f} s ({stage}): {because}"
+    if settings.must_heal:
+        return _verdict(trial.subject, Result.FAIL, why, findings=findings)
+    if true and true[0] in _BY_CHOICE:
+        return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", findings=findings)
+    if any(name in _BY_CHOICE for name in unknown):
+        why = f"{why}; drift.must_heal is false, and whether it is meant to heal could not be found out"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why, findings=findings)
+    return _verdict(trial.subject, Result.FAIL, why, findings=findings)
+
+
+def _unproven(end: Mapping[str, Any]) -> str:
+    """Why "still there" is only silence; empty if our deed was seen on the watch and found there at the end."""
+    if not own_deed_seen(end):
+        return "our own deed was not seen on that watch, so a repair would not have been either"
+    found = found_at_the_end(end)
+    return {
+        Found.OURS: "",
+        Found.UNREAD: "the object could not be read at the end, and the silence of a watch proves nothing",
+        Found.ORIGINAL: "it is as before, and the watch did not show when that was",
+        Found.OTHER: "it is neither ours nor the original, and the watch did not show who wrote it",
+    }[found]
+
+
+# -- the schedule -----------------------------------------------------------------------------------------------------
+
+
+def _with_schedule(facts: Facts, verdicts: list[Verdict]) -> list[Verdict]:
+    """Add, once, for which attempt numbers the limit can be kept at all."""
+    first = next((i for i, v in enumerate(verdicts) if "limit_kept_up_to_attempts" in v.numbers), None)
+    if first is not None:
+        finding = _schedule(facts)
+        verdicts[first] = replace(verdicts[first], findings=(*verdicts[first].findings, finding))
+    return verdicts
+
+
+def _schedule(facts: Facts) -> Finding:
+    model, limit_s = stored_model(facts), facts.plan.target.drift.limit_s
+    gaps = ", ".join(f"{model.gap_s(attempts):g}" for attempts in range(HEALS_SHOWN))
+    keeps = model.keeps_up_to(limit_s)
+    said = {math.inf: "for any number of heals", -1: "for no number of heals"}.get(
+        keeps, f"after 0 to {keeps:g} heals on the revision"
+    )
+    version = facts.last(source="drift", subject="Drift", what="model")
+    name = f"Argo CD {version.data.get('version') or '(version not readable)'}" if version else "Argo CD"
+    assumed = "" if model.known else " (assumed: the version is not known)"
+    text = (
+        f"{name} lets {gaps} s pass after an operation, by the number of heals before{assumed}: drift that comes at "
+        f"once can be healed within {limit_s:g} s {said}; drift that comes after the gap is not delayed"
+    )
+    return Finding("BACKOFF_SCHEDULE", text, "a fixed deadline on drift must allow for it")

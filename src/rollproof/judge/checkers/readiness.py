@@ -1,0 +1,67 @@
+"""Does /ready say, as a field, that the database answers: from each pod and through the ingress?"""
+
+from __future__ import annotations
+
+from rollproof.core.act import find_act
+from rollproof.core.event import Event, Outcome, by_time
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Finding, Result, Verdict
+
+__all__ = ["check"]
+
+_ERROR = 500  # from this HTTP status on
+
+
+def check(facts: Facts) -> Verdict:
+    """FAIL on a wrong value, INCONCLUSIVE if nobody answered or somebody gave no such field, else PASS."""
+    app = facts.plan.target.app
+    field = f"{app.ready_path}#{app.database_pointer}"
+    act = find_act(facts)
+    since_s = act.started.start_s if act else 0.0  # answers from before belong to another rollout
+    asked = facts.find(source="proof", what="database")
+    proofs = by_time(event for event in asked if event.start_s >= since_s)
+    numbers = {"answers_asked": len(proofs)}
+    if not proofs:
+        why = f"{field} was never asked"
+        return Verdict("readiness", field, Result.INCONCLUSIVE, why, numbers=numbers)
+    wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
+    if wrong:
+        first = wrong[0]
+        why = (
+            f"{first.subject} said {first.data.get('value')!r} instead of {app.database_ok!r} "
+            f"({len(wrong)} of {len(proofs)} answers, HTTP status {first.data.get('status')})"
+        )
+        return Verdict(
+            "readiness", field, Result.FAIL, why, numbers=numbers, evidence=tuple(e.seq for e in wrong[:50]),
+            findings=_health_follows(facts, wrong, since_s),
+        )  # fmt: skip
+    evidence = tuple(event.seq for event in proofs[:50])
+    latest = {event.subject: event.outcome for event in proofs}  # asked again: the last answer counts
+    answered = {subject for subject, outcome in latest.items() if outcome is Outcome.OK}
+    silent = latest.keys() - answered
+    if silent or "Ingress" not in answered:
+        missing = sorted(silent | ({"Ingress"} - answered))
+        why = f"no answer with that field from {', '.join(missing)}"
+        return Verdict("readiness", field, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    pods = len([subject for subject in answered if subject.startswith("Pod/")])
+    why = f"{app.database_ok!r} from {pods} pods and through the ingress"
+    return Verdict("readiness", field, Result.PASS, why, numbers={**numbers, "pods": pods}, evidence=evidence)
+
+
+def _health_follows(facts: Facts, wrong: list[Event], since_s: float) -> tuple[Finding, ...]:
+    """Does whoever says that the database is away fail its health path as well?"""
+    who = {event.subject for event in wrong}
+    asked = [
+        event
+        for event in facts.find(source="proof", what="version")
+        if event.subject in who and event.start_s >= since_s
+    ]
+    sick = [event for event in asked if int(event.data.get("status") or 0) >= _ERROR]
+    if not sick:
+        return ()
+    app = facts.plan.target.app
+    text = f"{app.health_path} answers {sick[0].data['status']} as well while the database is away ({sick[0].subject})"
+    hint = (
+        f"a liveness probe on {app.health_path} would restart every pod: only {app.ready_path} may ask for the database"
+    )
+    return (Finding("HEALTH_FOLLOWS_DATABASE", text, hint),)

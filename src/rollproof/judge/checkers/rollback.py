@@ -1,0 +1,72 @@
+"""Did `git revert` bring the old version back, and within the promised time?
+
+Two different shas (docs/argocd.md 3): the revert is a new env-repo commit, the version that must answer is the old
+app sha. The clock runs from the accepted push to the proof, as an operator with a runbook would feel it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from rollproof.core.act import find_act
+from rollproof.core.event import Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.release import leg_times, why_failed
+
+__all__ = ["check"]
+
+
+def check(facts: Facts) -> Verdict:
+    """PASS if the old sha was proven within `rollback.limit_s` of the push; FAIL if later or never."""
+    limit_s = facts.plan.target.rollback.limit_s
+    act = find_act(facts)
+    if act is None or act.source != "rollback":
+        why = "no rollback was started"
+        return Verdict(checker="rollback", subject="Rollback", result=Result.INCONCLUSIVE, why=why)
+    subject = f"Rollback/{act.to_sha}"
+    events = (act.started, *act.legs.values(), *([act.failed] if act.failed else []))
+    evidence = tuple(sorted(event.seq for event in events))
+    numbers: dict[str, Number] = {**leg_times(act), "limit_s": limit_s}
+    pushed, proven = act.legs.get("pushed"), act.legs.get("proven")
+    if act.failed is not None or pushed is None or proven is None:
+        broken = act.failed is not None and act.failed.outcome is Outcome.FAIL
+        result = Result.FAIL if broken else Result.INCONCLUSIVE
+        back = "came back, and does not stay" if act.failed is not None else "came back, but nobody knows since when"
+        what = "did not come back" if proven is None else back
+        return Verdict(
+            checker="rollback", subject=subject, result=result,
+            why=f"{act.to_sha} {what}: {act.why_unfinished()}", numbers=numbers, evidence=evidence,
+            findings=why_failed(act),
+        )  # fmt: skip
+    took_s = proven.end_s - pushed.end_s
+    committed = act.legs.get("committed")
+    revision = str(pushed.data.get("commit", ""))[:12]
+    how = "a forward commit (git revert conflicted)" if committed and committed.data.get("forward") else "git revert"
+    result = Result.PASS if took_s <= limit_s else Result.FAIL
+    said = "within" if result is Result.PASS else "later than"
+    why = (
+        f"{how} {revision} brought {act.to_sha} back in {took_s:.1f} s from push to proof, "
+        f"{said} the limit of {limit_s:g} s"
+    )
+    findings = () if result is Result.PASS else (_slowest_leg(numbers),)
+    return Verdict(
+        checker="rollback", subject=subject, result=result, why=why,
+        numbers={**numbers, "push_to_proof_s": round(took_s, 3)}, evidence=evidence, findings=findings,
+    )  # fmt: skip
+
+
+def _slowest_leg(numbers: Mapping[str, Number]) -> Finding:
+    """Which leg took longest, as the first place to look."""
+    order = ("pushed_s", "seen_s", "synced_s", "rolled_out_s", "old_gone_s", "proven_s")
+    at = [(name, float(str(numbers[name]))) for name in order if name in numbers]
+    legs = [(later[1] - earlier[1], later[0]) for earlier, later in itertools.pairwise(at)]
+    took_s, name = max(legs)
+    leg = name.removesuffix("_s").replace("_", "-")
+    hint = {
+        "seen": "give Argo CD a webhook, or let the harness ask for a refresh (argocd.profile = 'refresh')",
+        "rolled-out": "shorten start-up, or allow maxSurge above 1 so that pods are replaced side by side",
+        "old-gone": "the old pods' preStop and grace period take this long; they must exceed the ingress's lag",
+    }.get(leg, "see the legs on the timeline")
+    return Finding(code="SLOWEST_LEG", text=f"the longest leg was {leg!r} with {took_s:.1f} s", hint=hint)

@@ -1,0 +1,91 @@
+"""Did a rollout happen at all? A clean run in which no pod was replaced proves nothing (seen on the
+lab: with the git server away, 10,000 clean requests "proved" zero downtime).
+
+Rule: docs/argocd.md 2.3: every old pod's deletion was seen, and every pod that is left belongs to the new template.
+"""
+
+from __future__ import annotations
+
+from rollproof.core.act import Act, find_act
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
+from rollproof.core.verdict import Result, Verdict
+from rollproof.judge.checkers import others
+
+__all__ = ["check"]
+
+
+def check(facts: Facts) -> Verdict:
+    """PASS if every old pod was replaced, FAIL if old ones were left behind, INCONCLUSIVE if nothing was replaced."""
+    act = find_act(facts)
+    if act is None:
+        return _verdict(facts, Result.INCONCLUSIVE, "no rollout was started, so nothing was tested")
+    gone = _deleted(facts, act)
+    new = _new_pods(facts, act)
+    old = set(act.old_uids)
+    if not old:
+        why = "no pod was running before the rollout, so none could be replaced"
+        return _verdict(facts, Result.INCONCLUSIVE, why, (act.started,))
+    left = old - gone.keys()
+    if not gone or not new:
+        why = f"no pod was replaced ({act.why_unfinished()}): whatever else was measured says nothing about a rollout"
+        return _verdict(facts, Result.INCONCLUSIVE, why, (act.started,))
+    numbers = {"old_pods": len(old), "old_pods_gone": len(old) - len(left), "new_pods": len(new)}
+    evidence = (act.started, *gone.values())
+    if left:
+        known = act.failed is not None and act.failed.outcome is Outcome.FAIL and not act.taken_over
+        if "old-gone" in act.legs:
+            why = f"{len(left)} of {len(old)} old pods are called gone, but were not seen to go"
+            return _verdict(facts, Result.INCONCLUSIVE, why, (*evidence, act.legs["old-gone"]), **numbers)
+        if not known:
+            because = f" ({act.why_unfinished()})" if act.failed is not None else ""
+            why = f"the run ended while {len(left)} of {len(old)} old pods were still there{because}"
+            return _verdict(facts, Result.INCONCLUSIVE, why, evidence, **numbers)
+        why = f"{len(left)} of {len(old)} old pods were left behind ({act.why_unfinished()})"
+        return _verdict(facts, Result.FAIL, why, evidence, **numbers)
+    took_s = max(event.end_s for event in gone.values()) - act.started.start_s
+    why = f"{len(old)} of {len(old)} old pods were replaced; the last one was gone {took_s:.1f} s after the start"
+    if act.started.data.get("restart"):
+        why += " (the same sha again: the rollout was restarted, so replacement is proven, not a new version)"
+    return _verdict(facts, Result.PASS, why, evidence, **numbers, last_old_pod_gone_s=round(took_s, 3))
+
+
+def _deleted(facts: Facts, act: Act) -> dict[str, Event]:
+    """By uid: the event of each old pod's deletion after the start, else of its end (evicted, and left lying)."""
+    old, gone = set(act.old_uids), dict[str, Event]()
+    for event in facts.find(source="watch", subject="Pod/"):
+        uid, data = str(event.data.get("uid")), event.data
+        ended = data.get("phase") in ("Succeeded", "Failed") and not data.get("terminating")
+        if uid in old and event.end_s >= act.started.start_s and (event.what == "deleted" or ended):
+            gone[uid] = event
+    return gone
+
+
+def _new_pods(facts: Facts, act: Act) -> set[str]:
+    """Uids of pods that were not there before and became ready after the start."""
+    old = set(act.old_uids)
+    return {
+        uid
+        for event in facts.find(source="watch", subject="Pod/")
+        if event.start_s >= act.started.start_s
+        and event.data.get("ready")
+        and is_member(event.data)
+        and (uid := str(event.data.get("uid"))) not in old
+    }
+
+
+def _verdict(
+    facts: Facts, result: Result, why: str, evidence: tuple[Event, ...] = (), **numbers: float | int
+) -> Verdict:
+    cluster, act = facts.plan.target.cluster, find_act(facts)
+    since_s = act.started.start_s if act is not None else 0.0
+    return Verdict(
+        checker="rollout",
+        subject=f"Deployment/{cluster.namespace}/{cluster.deployment}",
+        result=result,
+        why=why,
+        numbers=numbers,
+        evidence=tuple(event.seq for event in evidence),
+        findings=others.finding(facts, others.others(facts, since_s=since_s)),
+    )

@@ -1,0 +1,146 @@
+"""Does every pod answer with the wanted sha, and nobody with another one?
+
+Three sources that must agree (docs/argocd.md 2.3): each pod asked directly, N answers in a
+row through the ingress over new connections, and every answer that the load got. During the rollout an answer may come
+from the old or the new sha only; after the proof none from the old one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rollproof.core.act import Act, find_act
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.others import finding, others
+
+__all__ = ["check"]
+
+
+def check(facts: Facts) -> Verdict:
+    """FAIL on any answer of a wrong sha; PASS only if pods and ingress were both asked enough; else INCONCLUSIVE."""
+    act = find_act(facts)
+    if act is None:
+        why = "no rollout was started, so there is no sha to prove"
+        return Verdict(checker="version", subject="Version", result=Result.INCONCLUSIVE, why=why)
+    subject = f"Version/{act.to_sha}"
+    proofs = [e for e in facts.find(source="proof", what="version") if e.start_s >= act.started.start_s]
+    evidence = tuple(event.seq for event in proofs[-50:])
+    wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
+    numbers: dict[str, Number] = {"answers_asked": len(proofs), "answers_wrong": len(wrong)}
+    if act.taken_over:
+        why = f"which version should answer is not known any more: {act.why_unfinished()}"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    if wrong:
+        seen = sorted({str(event.data.get("version")) for event in wrong})
+        who = sorted({event.subject for event in wrong})
+        why = f"{len(wrong)} of {len(proofs)} answers said {', '.join(seen)} instead of {act.to_sha} (from {who[0]})"
+        evidence = tuple(event.seq for event in wrong[:50])
+        return Verdict("version", subject, Result.FAIL, why, numbers=numbers, evidence=evidence)
+    stray = _stray_answers(facts, act)
+    numbers.update({"load_answers_of_a_third_sha": stray.third, "load_answers_of_the_old_sha_after_proof": stray.late})
+    if stray.third or stray.late:
+        also = finding(facts, others(facts, since_s=act.started.start_s))
+        return Verdict("version", subject, Result.FAIL, stray.why, numbers=numbers, evidence=evidence, findings=also)
+    return _enough(facts, act, proofs, subject, numbers, evidence)
+
+
+def _enough(
+    facts: Facts, act: Act, proofs: list[Event], subject: str, numbers: dict[str, Number], evidence: tuple[int, ...]
+) -> Verdict:
+    """No answer was wrong; were there enough of them?"""
+    good = [event for event in proofs if event.outcome is Outcome.OK]
+    pods = {event.subject for event in good if event.subject.startswith("Pod/")}
+    in_a_row = _last_in_a_row([event for event in proofs if event.subject == "Ingress"])
+    wanted = facts.plan.target.release.proof_count
+    numbers.update({"pods_proven": len(pods), "ingress_answers_in_a_row": in_a_row})
+    if "proven" not in act.legs and not good:
+        why = f"neither a pod nor the ingress gave a version ({act.why_unfinished()})"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    if in_a_row < wanted:
+        why = f"only {in_a_row} of {wanted} answers in a row came through the ingress with {act.to_sha}"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    unreachable = facts.last(source="proof", what="not-reachable")
+    if not pods and unreachable is None:
+        why = "no single pod was asked for its version"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    latest = {event.subject: event.outcome for event in proofs}
+    silent = {who for who, said in latest.items() if who.startswith("Pod/") and said is Outcome.UNKNOWN}
+    if silent:
+        why = f"{len(silent)} pods gave no version ({', '.join(sorted(silent))})"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    if "proven" not in act.legs:
+        why = f"the proof was not brought to its end ({act.why_unfinished()})"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    findings = _mixed_images(facts, act)
+    why = f"{act.to_sha} came from each of {len(pods)} pods and {in_a_row} times in a row through the ingress"
+    if not pods and unreachable is not None:
+        why = f"{act.to_sha} came {in_a_row} times in a row through the ingress; single pods could not be asked"
+        hint = "grant pods/proxy (get) or pods/portforward (create) in the app's namespace"
+        findings += (Finding("PODS_NOT_SEEN", str(unreachable.data.get("reason", "")), hint),)
+    return Verdict("version", subject, Result.PASS, why, numbers=numbers, evidence=evidence, findings=findings)
+
+
+def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
+    """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (docs/argocd.md 2.3)."""
+    ids: dict[str, str] = {}
+    for event in facts.find(source="watch", subject="Pod/"):
+        if event.what == "deleted":
+            ids.pop(event.subject, None)
+        elif is_member(event.data) and _runs(event, act.to_sha) and event.data.get("image_id"):
+            ids[event.subject] = str(event.data["image_id"])
+    if len(set(ids.values())) < 2:
+        return ()
+    text = f"{len(ids)} pods run {act.to_sha} from {len(set(ids.values()))} different images"
+    return (Finding("MIXED_IMAGES", text, "is the tag mutable, or do the nodes have several platforms?"),)
+
+
+def _runs(event: Event, sha: str) -> bool:
+    return str(event.data.get("image", "")).partition("@")[0].endswith(f":{sha}")
+
+
+def _last_in_a_row(answers: list[Event]) -> int:
+    count = 0
+    for event in reversed(answers):
+        if event.outcome is not Outcome.OK:
+            break
+        count += 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class _Stray:
+    """Answers under load that came from a sha that should not have answered."""
+
+    third: int = 0
+    late: int = 0
+    why: str = ""
+
+
+def _stray_answers(facts: Facts, act: Act) -> _Stray:
+    log = facts.requests
+    if log is None or not len(log.rows):
+        return _Stray()
+    rows = log.rows
+    app = np.ones(len(rows), dtype=bool)
+    if log.control:
+        app &= rows["lane"] != log.lanes.index(log.control)
+    answered = app & (rows["version"] > 0) & (rows["send_ns"] >= act.started.start_s * 1e9)
+    allowed = [i for i, sha in enumerate(log.versions) if sha in (act.from_sha, act.to_sha)]
+    third = answered & ~np.isin(rows["version"], allowed)
+    if third.any():
+        names = sorted({log.versions[i] for i in np.unique(rows["version"][third])})
+        count = int(third.sum())
+        why = f"{count} answers under load came from {', '.join(names)}, neither {act.from_sha} nor {act.to_sha}"
+        return _Stray(third=count, why=why)
+    proven = act.legs.get("proven")
+    if proven is None or act.from_sha == act.to_sha or act.from_sha not in log.versions:
+        return _Stray()
+    late = answered & (rows["version"] == log.versions.index(act.from_sha)) & (rows["send_ns"] > proven.end_s * 1e9)
+    count = int(late.sum())
+    why = f"{count} answers under load still came from {act.from_sha} after {act.to_sha} had been proven"
+    return _Stray(late=count, why=why)

@@ -1,0 +1,66 @@
+"""Were the watches, and the clocks, good enough to judge by? A watch that ends and lists again is routine.
+
+A 410 Gone with a clean re-list loses nothing that a verdict needs (docs/verdicts.md). A gap that
+its recorder marked `lost`, or one so long that every time in it is late, makes the drill INCONCLUSIVE; so does a wall
+clock that was set, because Argo CD's time stamps are compared with it.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from rollproof.core.event import by_time
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Number, Result, Verdict
+from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
+
+__all__ = ["check"]
+
+
+_BLIND_MAX_S = 1.0  # away for longer, it tells everything, but too late to time anything by it
+
+
+def check(facts: Facts) -> Verdict:
+    """PASS with the watch delay as the timeline's error bar; INCONCLUSIVE if facts may be lost, late or misdated."""
+    arrived = sum(1 for event in facts.find(source="watch") if event.what != "gap")
+    gaps = by_time(facts.find(source="watch", what="gap"))
+    lost = [event for event in gaps if event.data.get("lost")]
+    numbers: dict[str, Number] = {"events": arrived, "gaps": len(gaps), "gaps_with_loss": len(lost)}
+    if not arrived:
+        return Verdict("watches", "Watch", Result.INCONCLUSIVE, "no watch delivered any event", numbers=numbers)
+    if lost:
+        first = lost[0]
+        why = (
+            f"{first.subject} was blind for {first.end_s - first.start_s:.1f} s and facts may be missing: "
+            f"{first.data.get('reason', 'no reason')}"
+        )
+        return Verdict(
+            "watches", "Watch", Result.INCONCLUSIVE, why, numbers=numbers, evidence=tuple(e.seq for e in lost[:50])
+        )
+    longest = max(gaps, key=lambda gap: gap.end_s - gap.start_s, default=None)
+    if longest is not None and longest.end_s - longest.start_s > _BLIND_MAX_S:
+        why = (
+            f"{longest.subject} was away for {longest.end_s - longest.start_s:.1f} s, so that what happened in it was "
+            f"seen late: {longest.data.get('reason', 'no reason')}"
+        )
+        return Verdict("watches", "Watch", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(longest.seq,))
+    step_s, readings = clock_step_s(facts)
+    if readings:
+        numbers["clock_step_s"] = round(step_s, 3)
+    if abs(step_s) > CLOCK_STEP_MAX_S:
+        why = (
+            f"the wall clock moved {step_s:+.1f} s against the monotonic one during the drill, so that time stamps of "
+            "the cluster cannot be compared with it: was it set, or the machine suspended?"
+        )
+        evidence = tuple(event.seq for event in readings)
+        return Verdict("watches", "Clock", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    calibrated = facts.last(source="run", what="calibrated")
+    delays = [float(ms) for ms in calibrated.data.get("watch_delay_ms", ())] if calibrated else []
+    bar = ""
+    if delays:
+        numbers["watch_delay_ms_median"] = round(statistics.median(delays), 2)
+        numbers["watch_delay_ms_max"] = round(max(delays), 2)
+        bar = f"; watch delay {statistics.median(delays):.0f} ms (max {max(delays):.0f} ms)"
+    why = f"{arrived} watch events, no fact lost ({len(gaps)} routine gaps){bar}"
+    evidence = (calibrated.seq,) if calibrated else ()
+    return Verdict("watches", "Watch", Result.PASS, why, numbers=numbers, evidence=evidence)

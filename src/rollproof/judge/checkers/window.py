@@ -1,0 +1,156 @@
+"""The window in which availability is judged, and what each request in it says: failed, explained, or nothing.
+
+The window is from the start of the act to the time at which the last old pod has been gone for `after_old_gone_s` plus
+the tail; before it lies the baseline, up to the act. Only the facts decide, never the drill's intentions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.act import Act
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.intervals import outages
+from rollproof.core.latency import Took, mark_late, took
+from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named
+from rollproof.core.requests import RequestLog
+from rollproof.judge.checkers import load_soundness
+
+__all__ = ["Window", "baseline_event", "open_window", "pods_replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Masks over the rows of the log. `app` rows are those of every lane but the control lane.
+
+    `hard`: app rows in the window that failed (an answer of a third version and one that came too late included) ·
+    `explained`: those of them that failed while the control lane failed too, or were late for a reason that need not
+    be the app's · `late`: rows, anywhere, whose answer came too late · `limited`, `unknown`: app rows in the window
+    that say nothing, by kind. `took` is None where no rule asks how long an answer took; `not_on_time` says why the
+    generator cannot time any. `whole` is False when the last old pod was not seen to go: then the window ends with the
+    load.
+    """
+
+    log: RequestLog
+    act: Act
+    baseline_ns: tuple[int, int]
+    window_ns: tuple[int, int]
+    whole: bool
+    app: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
+    hard: NDArray[np.bool_]
+    explained: NDArray[np.bool_]
+    limited: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
+    control_failed: NDArray[np.bool_]
+    late: NDArray[np.bool_]
+    took: Took | None
+    not_on_time: tuple[str, ...]
+
+    @property
+    def before(self) -> NDArray[np.bool_]:
+        """Rows of the baseline, the control lane's among them."""
+        sends = self.log.rows["send_ns"]
+        found: NDArray[np.bool_] = (sends >= self.baseline_ns[0]) & (sends < self.baseline_ns[1])
+        return found
+
+    @property
+    def blamed(self) -> NDArray[np.bool_]:
+        """Failures that only the app can have caused."""
+        return self.hard & ~self.explained
+
+    @property
+    def suspect(self) -> NDArray[np.bool_]:
+        """Failures that need not be the app's; of a late answer it is only unknown whether it is one."""
+        return self.explained & ~self.late
+
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Rows that neither fail nor prove anything, anywhere in the log."""
+        return (kinds(self.log) > Kind.HARD) | self.explained
+
+
+def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
+    """Find the window in the facts and sort the requests."""
+    traffic = facts.plan.target.traffic
+    start_ns = int(act.started.start_s * 1e9)
+    gone = act.legs.get("old-gone")
+    end_ns = log.engine.end_ns
+    if gone is not None:
+        end_ns = int((gone.end_s + traffic.after_old_gone_s + traffic.tail_s) * 1e9)
+    baseline = baseline_event(facts, act)
+    since_ns = int(baseline.start_s * 1e9) if baseline is not None else log.engine.start_ns
+    timed, not_on_time = None, ()  # type: Took | None, tuple[str, ...]
+    if traffic.p99_ms_max is not None or traffic.longest_ms_max is not None:
+        not_on_time = tuple(load_soundness.not_on_time(facts, log))
+        timed = took(log, on_time=not not_on_time)
+    if timed is not None and traffic.longest_ms_max is not None:
+        log = mark_late(log, timed, traffic.longest_ms_max)
+    late = named(log, LATE)
+    doubtful = late if timed is None else late & (timed.at_least_ms <= (traffic.longest_ms_max or 0.0))
+    sends = log.rows["send_ns"]
+    inside = (sends >= start_ns) & (sends <= end_ns)
+    kind = kinds(log)
+    control = lane_mask(log, log.control)
+    app = ~control
+    hard = ((kind == Kind.HARD) | _third_version(log, act)) & app & inside
+    return Window(
+        log=log,
+        act=act,
+        baseline_ns=(since_ns, start_ns),
+        window_ns=(start_ns, end_ns),
+        whole=gone is not None,
+        app=app,
+        inside=inside,
+        hard=hard,
+        explained=hard & (_while_control_failed(log) | doubtful),
+        limited=(kind == Kind.LIMITED) & app & inside,
+        unknown=(kind == Kind.OWN) & app & inside,
+        control_failed=control & (kind == Kind.HARD) & inside,
+        late=late,
+        took=timed,
+        not_on_time=not_on_time,
+    )
+
+
+def baseline_event(facts: Facts, act: Act) -> Event | None:
+    """The baseline phase that came before the act."""
+    phases = facts.find(source="run", subject="phase", what="baseline")
+    before = [event for event in phases if event.end_s <= act.started.start_s + 1]
+    return before[-1] if before else None
+
+
+def pods_replaced(facts: Facts, act: Act) -> int:
+    """How many of the old pods were seen to be deleted after the act began."""
+    gone = {
+        str(event.data.get("uid"))
+        for event in facts.find(source="watch", subject="Pod/", what="deleted")
+        if event.start_s >= act.started.start_s
+    }
+    return len(gone & set(act.old_uids))
+
+
+def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
+    """Answers of a version that is neither the old nor the new one."""
+    known = [i for i, name in enumerate(log.versions) if name in (act.from_sha, act.to_sha, "")]
+    if not act.from_sha or not act.to_sha:
+        return np.zeros(len(log.rows), dtype=bool)
+    third: NDArray[np.bool_] = ~np.isin(log.rows["version"], known)
+    return third
+
+
+def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
+    """Rows whose time from send to outcome overlaps an outage of the control lane."""
+    everything = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
+    found = [one for one in outages(log, window_ns=everything) if one.lane == log.control]
+    if not found:
+        return np.zeros(len(log.rows), dtype=bool)
+    low = np.array([one.begins_ns[0] for one in found] + [everything[1]])
+    high = np.array([one.ends_ns[1] for one in found])  # both grow: outages come in order
+    at = np.searchsorted(high, log.rows["send_ns"], side="left")
+    overlap: NDArray[np.bool_] = low[at] <= log.rows["done_ns"]
+    return overlap

@@ -1,0 +1,26 @@
+"""Facts -> likely causes, with a hint what to do: the table of known ways in which a rollout loses requests.
+
+Pure, like the checkers, but above them: a cause never changes a result. It must say no more than the facts allow; where
+nothing on the timeline explains a failure, it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Result, Verdict
+from rollproof.judge.diagnose.causes import causes
+
+__all__ = ["causes", "explain"]
+
+
+def explain(facts: Facts, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """The same verdicts; an availability FAIL gets the likely causes of its failures as findings."""
+    return tuple(
+        replace(verdict, findings=(*verdict.findings, *causes(facts)))
+        if verdict.checker == "availability" and verdict.result is Result.FAIL
+        else verdict
+        for verdict in verdicts
+    )

@@ -1,0 +1,277 @@
+"""The rules: one burst of failures -> its likely cause; from the most certain to the least, the first that fits.
+
+Sources: the diagnosis table in docs/verdicts.md. A rule needs positive evidence on the timeline; none may rest on the
+absence of a fact that was not looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Finding
+from rollproof.judge.checkers.others import finding, others
+from rollproof.judge.diagnose.moments import Burst, PodLife, bursts, fewest_endpoints, pod_lives
+
+__all__ = ["causes"]
+
+_SLACK_S = 0.25  # between a watch's arrival and the request clock
+_AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice names it
+_JUST_READY_S = 3.0
+_LONG_REQUEST_S = 0.15
+_SPARSE = 3  # a keep-alive race hits a few requests, not a crowd
+_FOUND_MAX = 5
+_MOST = 0.8  # of a burst: the rest may have failed beside it
+_CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
+_LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + margin
+
+
+def causes(facts: Facts) -> tuple[Finding, ...]:
+    """One finding for each kind of cause, of the burst in which it was seen first."""
+    if facts.requests is None:
+        return ()
+    begun = facts.first(source="rollback", what="started") or facts.first(source="release", what="started")
+    lives = pod_lives(facts)
+    found: dict[str, Finding] = {}
+    for burst in bursts(facts.requests, begun.start_s if begun is not None else 0.0):
+        finding = next((said for rule in _RULES if (said := rule(facts, burst, lives)) is not None), None)
+        finding = finding or _unexplained(burst)
+        found.setdefault(finding.code, finding)
+    return tuple(found.values())[:_FOUND_MAX]
+
+
+def _generator_stall(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    late = burst.log.engine.late_ns
+    if not len(late):
+        return None
+    send = burst.rows["send_ns"][:, None]
+    begin_ns, end_ns = late[:, 0] - 1_000_000, late[:, 0] + late[:, 1] + 1_000_000
+    stalled = int(((send >= begin_ns) & (send <= end_ns)).any(axis=1).sum())
+    if stalled < len(burst.rows) / 2:
+        return None
+    return Finding(
+        "GENERATOR_STALL",
+        f"{stalled} of {len(burst.rows)} failures fall into moments in which the generator itself was late",
+        "run it on a quieter host or give it real-time scheduling, and judge again",
+    )
+
+
+def _control_suffered(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    if not burst.log.control or burst.log.control not in burst.lanes():
+        return None
+    return Finding(
+        "CONTROL_SUFFERED",
+        "the control lane, which the rollout does not touch, failed at the same time",
+        "look at the way in (ingress, node, network) before the app",
+    )
+
+
+def _no_endpoint(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | None:
+    fewest = fewest_endpoints(facts, burst.start_s - _SLACK_S, burst.end_s + _SLACK_S)
+    if fewest == 0:
+        return Finding(
+            "NO_READY_ENDPOINT",
+            "the Service had no ready endpoint while requests failed",
+            "at least 2 replicas, maxUnavailable 0; check that the Service's selector matches the pods' labels",
+        )
+    if fewest == 1 and burst.share("http.502", "http.503", "connect.") == 1.0:
+        return Finding(
+            "ONE_ENDPOINT",
+            "only one endpoint was ready while requests failed, so there was no other to retry on",
+            "at least 2 replicas and maxUnavailable 0, so that one pod may always be missing",
+        )
+    return None
+
+
+def _others_in_service(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | None:
+    """A pod of somebody else took part in the traffic; not if the bad answers name the app's own pods."""
+    found = others(facts, since_s=burst.start_s - _SLACK_S, until_s=burst.end_s + _SLACK_S)
+    named = burst.named()
+    return next(iter(finding(facts, [one for one in found if not named or one.pod in named])), None)
+
+
+def _readiness_lies(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+    """Pods that take traffic too early, or lose their readiness again. Best proof: an answer that names its pod."""
+    hint = "let the readiness probe ask the path that needs the most; a startup probe for slow starts; minReadySeconds"
+    for life in lives:
+        if life.lost_readiness_s is not None and _within(burst, life.lost_readiness_s, before_s=_JUST_READY_S):
+            text = f"{life.name} was Ready, took traffic, and lost its readiness again while requests failed"
+            return Finding("READINESS_LIES", text, hint)
+    young = {life.name: delays for life in lives if len(delays := _just_after_ready(burst, life))}
+    if sum(map(len, young.values())) >= len(burst.rows) / 2:
+        text = ", ".join(f"{delays.min():.2f} s after {name}" for name, delays in young.items())
+        return Finding("READINESS_LIES", f"failures began {text} was called Ready", hint)
+    for life in lives:
+        if life.ready_s is None or not -_SLACK_S <= burst.start_s - life.ready_s <= _JUST_READY_S:
+            continue
+        terminated = [other.terminating_s for other in lives if other.terminating_s is not None]
+        first_alone = all(burst.end_s < at_s - _SLACK_S or at_s < life.ready_s for at_s in terminated)
+        if first_alone and not burst.served_by() and burst.share("http.5", "body.", "read.") > 0:
+            text = f"failures began {max(burst.start_s - life.ready_s, 0.0):.2f} s after {life.name} was called Ready"
+            return Finding("READINESS_LIES", text, hint)
+    return None
+
+
+def _just_after_ready(burst: Burst, life: PodLife) -> NDArray[np.float64]:
+    """Delays after its readiness of the failures that name this pod, if they began then."""
+    if life.ready_s is None or life.name not in burst.log.pods:
+        return np.empty(0)
+    rows = burst.rows[burst.rows["served_by"] == burst.log.pods.index(life.name)]
+    delays = rows["send_ns"] / 1e9 - life.ready_s
+    began = len(delays) and -_SLACK_S <= delays.min() <= _JUST_READY_S
+    return np.maximum(delays, 0.0) if began else np.empty(0)
+
+
+def _in_flight_cut(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+    """Long requests that end badly at the very moment at which their pod is gone."""
+    took_s = (burst.rows["done_ns"] - burst.rows["send_ns"]) / 1e9
+    long = took_s >= _LONG_REQUEST_S
+    if not long.all() or burst.share("read.truncated", "read.eof", "read.ECONNRESET", "http.502") < 1.0:
+        return None
+    done_s = burst.rows["done_ns"] / 1e9
+    for life in lives:
+        if life.gone_s is None or life.terminating_s is None:
+            continue
+        grace_s = life.gone_s - life.terminating_s
+        if np.all(np.abs(done_s - life.gone_s) <= 1.0 + _SLACK_S):
+            return Finding(
+                "IN_FLIGHT_CUT",
+                f"{len(done_s)} long requests (up to {took_s.max():.2f} s) were cut when {life.name} ended, "
+                f"{grace_s:.1f} s after it began to terminate",
+                "terminationGracePeriodSeconds above preStop plus the longest request; finish requests on SIGTERM",
+            )
+    return None
+
+
+def _termination(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+    """Requests still went to a pod that had stopped to serve; not if the bad answers name others."""
+    named = burst.named()
+    for life in lives:
+        begin_s = life.terminating_s
+        if begin_s is None or (named and life.name not in named):
+            continue
+        out_s = max(life.out_of_service_s or begin_s, begin_s) + _AFTER_SERVICE_S
+        if not begin_s - _SLACK_S - burst.took_s() <= burst.start_s <= out_s:
+            continue
+        from_s, until_s = burst.felt_s - begin_s, max(burst.end_s, burst.felt_s) - begin_s
+        left = f"; it left the Service after {life.out_of_service_s - begin_s:.2f} s" if life.out_of_service_s else ""
+        propose_s = max(_LEAST_PRESTOP_S, np.ceil(until_s + 2.0))
+        hint = (
+            f"preStop sleep of at least {propose_s:g} s (and a grace period above it plus the longest request), "
+            "and finish requests on SIGTERM"
+        )
+        if from_s < 1.0:
+            text = (
+                f"{life.name} stopped to serve as soon as it was told to terminate: failures from "
+                f"{max(from_s, 0):.2f} to {max(until_s, 0):.2f} s after that{left}"
+            )
+            return Finding("PRESTOP_MISSING", text, hint)
+        text = (
+            f"{life.name} stopped to serve while it was still used: failures from {from_s:.2f} to {until_s:.2f} s "
+            f"after it began to terminate{left}"
+        )
+        return Finding("PRESTOP_TOO_SHORT", text, hint)
+    return None
+
+
+def _ingress_reload(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    took_s = float(np.ptp(burst.rows["done_ns"])) / 1e9  # when they were cut, not when they were sent
+    short = took_s <= 0.2
+    if not (short and len(burst.rows) > 1 and burst.rows["reused"].all() and burst.share("read.", "send.") == 1.0):
+        return None
+    return Finding(
+        "INGRESS_RELOAD",
+        f"{len(burst.rows)} reused connections were closed within {took_s * 1000:.0f} ms, "
+        "new connections were not hurt",
+        "see the ingress controller's log for a reload at that moment; do not change the Ingress in the same sync",
+    )
+
+
+def _keepalive_race(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    if len(burst.rows) > _SPARSE or burst.share("read.eof", "read.ECONNRESET", "send.", "http.502") < 1.0:
+        return None
+    if not burst.rows["reused"].all():
+        return None
+    idle_ms = float(burst.rows["idle_ms"].max())
+    return Finding(
+        "KEEPALIVE_RACE",
+        f"{len(burst.rows)} requests on reused connections (idle up to {idle_ms:.0f} ms) failed by themselves, "
+        "at no step of the rollout",
+        "a server's keep-alive time-out must exceed that of whoever reuses the connection: app > ingress > client",
+    )
+
+
+def _listener_closed(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    if burst.share("connect.") < 1.0:
+        return None
+    return Finding(
+        "LISTENER_CLOSED",
+        "new connections were refused or timed out while existing ones were served",
+        "the ingress pod or the path to it was replaced: check its rollout, hostPort and kube-proxy",
+    )
+
+
+def _unexplained(burst: Burst) -> Finding:
+    return Finding(
+        "UNEXPLAINED",
+        f"{len(burst.rows)} failures ({', '.join(sorted(burst.outcomes()))}) on {', '.join(sorted(burst.lanes()))}: "
+        "nothing on the timeline explains them",
+        "look for the request ids of the failed requests in the ingress and app logs",
+    )
+
+
+def _way_in(facts: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+    """Behind a proxy that answers for the pods (its log names our requests) a lost client connection is no pod's."""
+    log = facts.last(source="ingress", what="log")
+    if log is None or not log.data.get("matched") or burst.share(*_CONNECTION) < 1.0:
+        return None
+    rules = (_listener_closed, _ingress_reload, _keepalive_race)
+    return next((said for rule in rules if (said := rule(facts, burst, lives)) is not None), None)
+
+
+def _bad_answers(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    """Pods that were ready and stayed so gave whole answers that were wrong: each named itself in its answer."""
+    rows, pods = burst.rows, burst.named()
+    if not pods or burst.share("http.5", "body.", "read.truncated") < _MOST:
+        return None
+    versions = sorted({burst.log.versions[int(one)] for one in np.unique(rows["version"])} - {""})
+    return Finding(
+        "BAD_ANSWERS",
+        f"{len(rows)} answers ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(sorted(pods))} "
+        f"(version {', '.join(versions) or 'unknown'}), at no step of the rollout",
+        "see the app's own log of these pods at that moment; readiness did not notice",
+    )
+
+
+def _no_answer_in_time(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+    if burst.share("read.timeout") < _MOST:
+        return None
+    return Finding(
+        "NO_ANSWER_IN_TIME",
+        f"{len(burst.rows)} requests were taken and not answered within {burst.took_s():.1f} s, at no rollout step",
+        "a stalled app: look for used-up workers, locks, CPU throttling, a slow database at that moment",
+    )
+
+
+def _within(burst: Burst, at_s: float, *, before_s: float) -> bool:
+    return at_s - before_s <= burst.start_s <= at_s + _SLACK_S
+
+
+_RULES: tuple[Callable[[Facts, Burst, Sequence[PodLife]], Finding | None], ...] = (
+    _generator_stall,
+    _control_suffered,
+    _no_endpoint,
+    _others_in_service,
+    _way_in,
+    _readiness_lies,
+    _in_flight_cut,
+    _termination,
+    _ingress_reload,
+    _keepalive_race,
+    _listener_closed,
+    _bad_answers,
+    _no_answer_in_time,
+)

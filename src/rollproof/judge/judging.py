@@ -1,0 +1,196 @@
+"""From a run folder to verdicts and reports. The live session and `rollproof judge` both come here, so they agree.
+
+It only reads facts and calls checkers. It must never look at a cluster, and never take an exception in the harness for
+a statement about the target: such a drill is INCONCLUSIVE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from rollproof.core.event import Event
+from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import was_kept
+from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Finding, Result, Verdict, worst
+from rollproof.core.vocabulary import is_known
+from rollproof.judge import checkers, diagnose
+from rollproof.redaction import SECRETS
+from rollproof.reports import Report
+from rollproof.reports.allure import write_allure
+from rollproof.reports.html import write_html
+from rollproof.reports.junit import write_junit
+from rollproof.store import manifest
+from rollproof.store.folderfiles import private
+from rollproof.store.runfolder import UNDO, RunFolder
+
+__all__ = ["judge_drill", "judge_run", "write_reports"]
+
+_HARNESS = "harness"  # the checker's name in verdicts about a drill that did not come to its end
+_SHOWN = 50  # events that are named as evidence
+_BESIDE = {"watches", "load_soundness", "undo"}  # of these alone no promise of the app's was proven
+
+
+def judge_run(folder: RunFolder) -> Report:
+    """Every drill by the checkers that it asked for, then the undo; the worst of all is the run's result."""
+    facts = {drill: folder.facts(drill) for drill in folder.plan.drills}
+    verdicts = [verdict for drill in facts.values() for verdict in judge_drill(drill)]
+    changed = manifest.changes(folder.path)
+    if changed:
+        verdicts = [*(_not_blamed(verdict, "the facts were changed") for verdict in verdicts), _changed(changed)]
+    at_the_end = folder.facts(UNDO)
+    undone = checkers.judge(at_the_end, ("undo",)) if _anything_done(at_the_end) else ()
+    verdicts.extend(undone)
+    verdicts.extend(_not_planned(at_the_end))
+    verdicts.extend(_not_known(event for event in at_the_end.events if event.drill == UNDO))
+    verdicts.extend(_nothing_tried(verdicts))
+    result = worst(verdict.result for verdict in verdicts)
+    undo = _undo_word(undone, at_the_end)
+    return Report(
+        plan=folder.plan,
+        facts={**facts, UNDO: at_the_end},
+        verdicts=SECRETS.value(tuple(verdicts)),
+        result=result,
+        exit_code=EXIT_UNDO_FAILED if undo == "failed" else EXIT_CODES[result],
+        undo=undo,
+        environment=folder.environment(),
+    )
+
+
+def _nothing_tried(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """A verdict about the run if all that was to be proven was skipped: how well one could look is no PASS."""
+    promised = [verdict for verdict in verdicts if verdict.checker not in _BESIDE]
+    if not promised:
+        why = "nothing that was promised was judged: no drill asked for it"
+        return (Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why),)
+    if any(verdict.result is not Result.SKIPPED for verdict in promised):
+        return ()
+    why = f"nothing was judged, all of it was skipped: {'; '.join(dict.fromkeys(one.why for one in promised))}"
+    evidence = tuple(seq for verdict in promised for seq in verdict.evidence)
+    return (Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why, promised[0].drill, evidence=evidence),)
+
+
+def _changed(changed: tuple[str, ...]) -> Verdict:
+    """No claim comes from facts that are not those of the run any more."""
+    why = f"the facts were changed after the run: {'; '.join(changed[:_SHOWN])}"
+    finding = Finding("FACTS_CHANGED", why, "judge the folder as the run left it")
+    return Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why, findings=(finding,))
+
+
+def _not_planned(facts: Facts) -> tuple[Verdict, ...]:
+    """A verdict about the run if its timeline has a drill that its plan has not: one of the two was changed."""
+    events = [event for event in facts.events if event.drill not in {"", UNDO, *facts.plan.drills}]
+    if not events:
+        return ()
+    names = ", ".join(repr(name) for name in dict.fromkeys(event.drill for event in events[:_SHOWN]))
+    why = f"the folder is damaged: its timeline tells of a drill {names} that its plan does not have"
+    return (Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why, evidence=_seqs(events[:_SHOWN])),)
+
+
+def _not_known(events: Iterable[Event], drill: str = "") -> tuple[Verdict, ...]:
+    """A verdict if there is a fact that this version does not know: it may be the one that decides (ADR 001)."""
+    unknown = [event for event in events if not is_known(event)]
+    if not unknown:
+        return ()
+    first = unknown[0]
+    why = f"a fact that this version does not know: {first.source} · {first.subject} · {first.what}"
+    why += f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+    finding = Finding("UNKNOWN_FACT", why, "judge with the version that made the run")
+    seqs = _seqs(unknown[:_SHOWN])
+    return (Verdict(_HARNESS, drill or "run", Result.INCONCLUSIVE, why, drill, evidence=seqs, findings=(finding,)),)
+
+
+def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
+    """What the drill asked for, and how it ended if it did not end well."""
+    ended = [event for event in facts.find(source="run", subject="drill") if event.drill == facts.drill]
+    states = {event.what: event for event in ended}
+    if "skipped" in states:
+        reason = str(states["skipped"].data.get("reason", "no reason"))
+        return (Verdict(_HARNESS, facts.drill, Result.SKIPPED, reason, facts.drill, evidence=_seqs(ended)),)
+    asked = facts.last(source="run", subject="judge", what="asked")
+    verdicts: tuple[Verdict, ...] = ()
+    if asked is not None and asked.drill == facts.drill:
+        verdicts = checkers.judge(facts, [str(name) for name in asked.data.get("checkers", ())])
+        verdicts = diagnose.explain(facts, verdicts)
+    unknown = _not_known(facts.events, facts.drill)
+    if unknown:
+        verdicts = tuple(_not_blamed(verdict, unknown[0].why) for verdict in verdicts)
+    lost = facts.last(source="run", subject="lock", what="lost")
+    if lost is not None:
+        verdicts = tuple(
+            _not_blamed(verdict, "another run may have been at work on this target") for verdict in verdicts
+        )
+        ended.append(lost)
+    why = str(lost.data.get("reason", "no reason")) if lost else _why_not_whole(states, verdicts)
+    if not why:
+        return (*verdicts, *unknown)
+    broken = Verdict(_HARNESS, facts.drill, Result.INCONCLUSIVE, why, facts.drill, evidence=_seqs(ended))
+    return (*verdicts, *unknown, broken)
+
+
+def write_reports(folder: RunFolder, report: Report) -> None:
+    """The pages, then verdicts.json: the exit code comes from it, so it is there only if all the rest is."""
+    page = folder.path / "report.html"
+    write_html(page, report)
+    write_junit(folder.path / "junit.xml", report)
+    attachments = (page, *sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path)))
+    with private():
+        write_allure(folder.path / "allure-results", report, attachments)
+    folder.write_verdicts(
+        report.verdicts,
+        result=report.result,
+        exit_code=report.exit_code,
+        undo=report.undo,
+        target_kind=report.platform,
+    )
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> str:
+    if "error" in states:
+        return f"the harness failed: {states['error'].data.get('reason', 'no reason')}"
+    if "interrupted" in states:
+        return f"interrupted: {states['interrupted'].data.get('reason', 'no reason')}"
+    if "started" not in states:
+        return "the drill was never started: the run ended before it"
+    if "finished" not in states:
+        return "the run ended in the middle of the drill"
+    return "" if verdicts else "the drill asked for no verdict"
+
+
+def _not_blamed(verdict: Verdict, reason: str) -> Verdict:
+    """No failure is the target's where something else may have been the cause: another run, or what is not known."""
+    if verdict.result is not Result.FAIL:
+        return verdict
+    why = f"{reason}: {verdict.why}"
+    return replace(verdict, result=Result.INCONCLUSIVE, why=why)
+
+
+def _anything_done(facts: Facts) -> bool:
+    journal = facts.journal
+    told = journal is not None and bool(journal.entries or journal.damage)
+    return told or next(facts.find(source="undo"), None) is not None or _checked(facts)
+
+
+def _checked(facts: Facts) -> bool:
+    return facts.first(source="run", subject="phase", what="undo-check") is not None
+
+
+def _undo_word(undone: tuple[Verdict, ...], facts: Facts) -> str:
+    if not undone:
+        return ""
+    result = worst(verdict.result for verdict in undone)
+    if result is Result.FAIL:
+        return "failed"
+    if result is Result.INCONCLUSIVE:
+        return "left"
+    kept = any(was_kept(event.data) for event in facts.find(source="undo", what="not-needed"))
+    return "kept" if kept else "clean"
+
+
+def _seqs(events: Iterable[Event]) -> tuple[int, ...]:
+    return tuple(event.seq for event in events)

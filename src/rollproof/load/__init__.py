@@ -1,5 +1,0 @@
-"""The parent's side of the load: starts the generator's process (top-level `load/`), and reads its record."""
-
-from rollproof.load.session import LoadSession
-
-__all__ = ["LoadSession"]

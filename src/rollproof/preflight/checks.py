@@ -1,0 +1,454 @@
+"""Preflight: everything that would make a run pointless, asked before anything is touched. Reads only.
+
+One list of questions, for a run, which stops at the first bad answer, and for the doctor, who hears them all. Each
+obstacle is one message with its next step. What is wrong with the request ends with exit 2 (InputError), what is only
+wrong now with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from rollproof.clients.application import check_spec
+from rollproof.clients.argo import ApplicationState, Argo, application_state
+from rollproof.clients.http import Answer, Http
+from rollproof.clients.kube import Kube, Object
+from rollproof.clients.registry import check_image
+from rollproof.clients.repo import EnvRepo
+from rollproof.core.outside import Outside, says, spelled
+from rollproof.core.plan import DEPLOYING, Plan
+from rollproof.core.target import App, Control, Target
+from rollproof.core.trials import allowed_trials
+from rollproof.errors import CannotJudgeError, InputError
+from rollproof.faults.trials import Skip, Trial, plan_trials
+from rollproof.preflight.fences import check_load_fence, check_namespace_fence
+from rollproof.preflight.lock import RunLock
+from rollproof.preflight.permissions import Right, is_granted, needed_rights
+from rollproof.preflight.planning import Found, Order, check_order, make_plan
+from rollproof.probes.views import DeploymentView, app_container, image_tag
+from rollproof.probes.ways import PodWays, look_at_pods
+from rollproof.target.file import LoadedTarget
+
+__all__ = [
+    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "check_app", "look", "see_rights",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Clients:
+    """The ways to one target: its cluster, Argo CD (maybe in another cluster), the app, the env repo."""
+
+    kube: Kube
+    argo: Argo
+    http: Http
+    repo: EnvRepo
+    ways: PodWays | None = None  # to a single pod; what preflight has found out of them, the run goes by
+
+    @classmethod
+    def of(cls, loaded: LoadedTarget) -> Self:
+        """Make them; nothing is asked yet."""
+        target = loaded.target
+        kube = Kube(target.cluster.context, target.cluster.kubeconfig)
+        elsewhere = target.argocd.context
+        argo_kube = Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig) if elsewhere else kube
+        return cls(
+            kube=kube,
+            argo=Argo(argo_kube, target.argocd.namespace, target.argocd.application),
+            http=Http(target.app, loaded.environ, timeout_s=target.traffic.timeout_s),
+            repo=EnvRepo(target.env_repo, loaded.environ),
+            ways=PodWays(kube, target.cluster.namespace, target.app.pod_port),
+        )
+
+    def close(self) -> None:
+        """Remove the clone."""
+        self.repo.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """One look at a target, for one order: what was asked for, and what was found so far."""
+
+    order: Order
+    target: Target  # as the order wants it
+    clients: Clients
+    run_id: str = ""
+    deployment: DeploymentView | None = None
+    application: Object | None = None
+    head: str = ""
+    tag: str = ""  # what the overlay says
+    image: str = ""  # the image's name as it is pulled: `newName` where the overlay has one
+    trials: Sequence[Trial | Skip] = ()
+    plan: Plan | None = None
+    granted: dict[Right, bool] = field(default_factory=dict)  # so that each right is asked for once
+
+    @property
+    def running(self) -> str:
+        """The version that the Deployment is declared with; what the overlay says where the Deployment is unknown."""
+        return image_tag(self.deployment.image) if self.deployment else self.tag
+
+    @property
+    def awaited(self) -> bool:
+        """Has the commit landed that somebody else makes and we wait for, while the old version still runs?"""
+        observing = self.target.release.mode == "observe" and bool(DEPLOYING & set(self.order.drills))
+        return observing and self.order.sha == self.tag and self.tag != self.running
+
+    @property
+    def pushes(self) -> bool:
+        """Will a commit of ours be pushed?"""
+        return self.target.release.mode == "push" and bool(DEPLOYING & set(self.order.drills))
+
+    @property
+    def trial_names(self) -> tuple[str, ...]:
+        """The drifts that will be injected."""
+        return tuple(trial.name for trial in self.trials if isinstance(trial, Trial))
+
+    def is_granted(self, right: Right) -> bool:
+        """Ask the API server that the right belongs to."""
+        if right not in self.granted:
+            self.granted[right] = is_granted(right, self.clients.kube, self.clients.argo.kube)
+        return self.granted[right]
+
+    def missing(self, rights: Iterable[Right]) -> tuple[Right, ...]:
+        """The required ones that are not granted: with any of them missing a drill would break in the middle."""
+        return tuple(right for right in rights if right.required and not self.is_granted(right))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`ask` returns the good answer in words, or raises with what is wrong and what to do.
+
+    `needs` are questions without whose good answer it cannot be asked.
+    """
+
+    name: str
+    ask: Callable[[Look], str]
+    needs: tuple[str, ...] = ()
+
+
+def look(order: Order, target: Target, clients: Clients, *, run_id: str) -> Plan:
+    """Ask everything that the order needs, in order; the plan is the answer. The first bad answer is raised."""
+    check_order(order, target)
+    seen = Look(order=order, target=target, clients=clients, run_id=run_id)
+    for question in (*QUESTIONS_OF_A_TARGET, *QUESTIONS_OF_A_DRILL):
+        question.ask(seen)
+    return _made(seen.plan)
+
+
+def _made(plan: Plan | None) -> Plan:
+    if plan is None:
+        raise RuntimeError("no question of the look has made the plan")
+    return plan
+
+
+# -- of the target ----------------------------------------------------------------------------------------------------
+
+
+def _see_fences(seen: Look) -> str:
+    target = seen.target
+    check_namespace_fence(target, target.cluster.namespace)
+    check_load_fence(target)
+    return f"namespaces {', '.join(target.fences.namespaces)}; load to {', '.join(target.fences.load_hosts)}"
+
+
+def _see_api(seen: Look) -> str:
+    kube = seen.clients.kube
+    return f"{kube.version()} by context {kube.context}"
+
+
+def _see_argo_api(seen: Look) -> str:
+    kube, argo_kube = seen.clients.kube, seen.clients.argo.kube
+    same = argo_kube is kube
+    return f"{kube.context}, as the app" if same else f"{argo_kube.version()} by context {argo_kube.context}"
+
+
+def _see_rights_to_look(seen: Look) -> str:
+    if seen.missing(needed_rights(seen.target, seen.order.drills)):  # then there will be no plan: name all at once
+        trials = allowed_trials(seen.target)
+        _refuse(seen.missing(needed_rights(seen.target, seen.order.drills, trials=trials)))
+    return "what a run reads may be read"
+
+
+def _refuse(missing: Sequence[Right]) -> None:
+    """Refuse a drill that would fail in the middle for want of a right."""
+    if missing:
+        message = f"rights are missing: {'; '.join(str(right) for right in missing)}"
+        raise CannotJudgeError(message, "`rollproof doctor` says what each is for")
+
+
+def _see_lock(seen: Look) -> str:
+    RunLock(seen.clients.kube, seen.target.cluster.namespace, "preflight").check_free()
+    return "no other run holds this target"  # under another run nothing is at rest
+
+
+def _see_deployment(seen: Look) -> str:
+    view = check_deployment(seen.target, seen.clients.kube)
+    seen.deployment = view
+    return f"{view.available} of {view.spec_replicas} replicas available, {view.image}"
+
+
+def _see_env_repo(seen: Look) -> str:
+    repo, wanted = seen.clients.repo, seen.target.env_repo
+    seen.head, seen.tag = repo.head(), repo.tag()
+    seen.image = repo.image()
+    if seen.pushes:
+        repo.check_overrides(seen.target.argocd.application)
+        repo.rehearse()  # an entry that cannot be changed is no matter of a moment: it is refused as what it is
+    return f"{wanted.branch} at {seen.head[:10]}: {wanted.image}:{seen.tag} in {wanted.overlay}"
+
+
+def _see_application(seen: Look) -> str:
+    seen.application = check_application(seen.target, seen.clients.argo, moving=seen.awaited)
+    state = application_state(seen.application)
+    return f"{state.sync_status} at {state.sync_revision[:10]}, {state.health}, project {seen.target.argocd.project}"
+
+
+def _see_overlay(seen: Look) -> str:
+    if seen.awaited:
+        return f"{seen.tag} is committed and not rolled out yet: that is what we wait for"
+    if seen.running != seen.tag:
+        deployment = seen.target.cluster.deployment
+        message = f"the overlay says {seen.tag}, but {deployment} is declared with {seen.running}"
+        raise CannotJudgeError(
+            message, "a deploy is under way, or the overlay is not the one that the Application follows"
+        )
+    return f"the overlay and the Deployment say {seen.tag}"
+
+
+def _see_push(seen: Look) -> str:
+    if seen.target.release.mode != "push":
+        return 'not needed: release.mode is "observe"'
+    if not DEPLOYING & set(seen.order.drills):
+        return "not needed: nothing is deployed"
+    seen.clients.repo.may_push()
+    return "git push --dry-run of a commit to the branch was accepted; hooks and rules are met only by a real one"
+
+
+def _see_app(seen: Look) -> str:
+    app = seen.target.app
+    check_app(app, seen.clients.http, seen.running)
+    return f"{app.base_url}: version {seen.running}, database {app.database_ok}"
+
+
+def _see_pods(seen: Look) -> str:
+    target, kube = seen.target, seen.clients.kube
+    return look_at_pods(target, kube, seen.clients.ways or PodWays(kube, target.cluster.namespace, target.app.pod_port))
+
+
+def _see_control(seen: Look) -> str:
+    _check_control(seen.target.control, seen.clients.http)
+    return seen.target.control.url if seen.target.control else "none is named in the target file"
+
+
+# -- of a drill -------------------------------------------------------------------------------------------------------
+
+
+def _see_plan(seen: Look) -> str:
+    """The trials and the plan; both need what the questions before have found."""
+    if "drift" in seen.order.drills:
+        seen.trials = plan_trials(seen.target, seen.clients.kube, seen.clients.argo)
+    touches = tuple(trial.touch() for trial in seen.trials)
+    found = Found(running_sha=seen.running, env_repo_head=seen.head, drift_touches=touches)
+    seen.plan = make_plan(seen.order, seen.target, found, run_id=seen.run_id)
+    skipped = [f"{trial.name} is skipped: {trial.reason}" for trial in seen.trials if isinstance(trial, Skip)]
+    release = f"{seen.plan.old_sha} -> {seen.plan.new_sha}" if seen.plan.new_sha else ", ".join(seen.trial_names)
+    return "; ".join([f"restart of {seen.plan.new_sha}" if seen.plan.restart else release or "nothing", *skipped])
+
+
+def see_rights(seen: Look) -> tuple[Right, ...]:
+    """Every right that the drills of the look use, as far as it is known what they will do."""
+    return needed_rights(seen.target, seen.order.drills, seen.plan, seen.trial_names)
+
+
+def _see_rights(seen: Look) -> str:
+    _refuse(seen.missing(see_rights(seen)))
+    return "all rights are granted"
+
+
+def _see_commit(seen: Look) -> str:
+    """The very commit that will be pushed, made in the private clone."""
+    plan = _made(seen.plan)
+    if not seen.pushes or plan.restart or not plan.new_sha:
+        return "no commit is made"
+    commit = seen.clients.repo.rehearse(plan.new_sha)
+    return f"{commit.path} line {commit.line_number}: {commit.line}"
+
+
+def _see_image(seen: Look) -> str:
+    plan, release = _made(seen.plan), seen.target.release
+    if not plan.needs_image or release.image_check == "none":
+        return "no image is asked for"
+    image = f"{seen.image or seen.target.env_repo.image}:{plan.new_sha}"
+    check_image(release.image_check, image, seen.clients.kube)
+    return f"{image} exists"
+
+
+QUESTIONS_OF_A_TARGET = (
+    Question("fences", _see_fences),
+    Question("Kubernetes API", _see_api),
+    Question("API of Argo CD", _see_argo_api, ("Kubernetes API",)),
+    Question("rights to look", _see_rights_to_look, ("API of Argo CD",)),
+    Question("lock", _see_lock, ("Kubernetes API",)),
+    Question("Deployment", _see_deployment, ("Kubernetes API",)),
+    Question("env repo", _see_env_repo),
+    Question("Application", _see_application, ("API of Argo CD",)),
+    Question("overlay", _see_overlay, ("Deployment", "env repo")),
+    Question("push", _see_push, ("env repo",)),
+    Question("app", _see_app, ("env repo",)),
+    Question("pods", _see_pods, ("Deployment",)),
+    Question("control probe", _see_control),
+)
+QUESTIONS_OF_A_DRILL = (
+    Question("plan", _see_plan, ("Deployment", "env repo", "Application")),
+    Question("rights", _see_rights, ("API of Argo CD",)),
+    Question("commit", _see_commit, ("env repo",)),
+    Question("image", _see_image),
+)
+
+
+def check_deployment(target: Target, kube: Kube) -> DeploymentView:
+    """The Deployment, if it is there, whole and at rest."""
+    cluster = target.cluster
+    found = kube.find("Deployment", cluster.namespace, cluster.deployment)
+    where = f"namespace {cluster.namespace!r} of context {cluster.context!r}"
+    if found is None:
+        raise InputError(
+            f"there is no Deployment {cluster.deployment!r} in {where}", "see [cluster] in the target file"
+        )
+    if kube.find("Service", cluster.namespace, cluster.service) is None:
+        raise InputError(f"there is no Service {cluster.service!r} in {where}", "see [cluster] in the target file")
+    containers = [str(one["name"]) for one in found["spec"]["template"]["spec"]["containers"]]
+    if cluster.container and cluster.container not in containers:
+        raise InputError(f"Deployment {cluster.deployment!r} has no container {cluster.container!r}, only {containers}")
+    template = Outside.of(found["spec"]["template"]["spec"], f"the pod template of Deployment {cluster.deployment!r}")
+    if not app_container(template, cluster.container, target.env_repo.image).text("name"):
+        message = f"the pods of {cluster.deployment!r} have several containers: {', '.join(containers)}"
+        raise InputError(message, "say which is the app: cluster.container")
+    view = DeploymentView.of(found, cluster.container, target.env_repo.image)
+    if view.paused:
+        raise CannotJudgeError(f"Deployment {cluster.deployment!r} is paused: no rollout would happen", "resume it")
+    if not view.spec_replicas:
+        raise CannotJudgeError(f"Deployment {cluster.deployment!r} is scaled to 0: nothing runs that could be judged")
+    if (
+        view.updated != view.spec_replicas
+        or view.available != view.spec_replicas
+        or view.replicas != view.spec_replicas
+    ):
+        seen = f"{view.updated} updated and {view.available} available of {view.spec_replicas} ({view.replicas} in all)"
+        message = f"Deployment {cluster.deployment!r} is not at rest: {seen}"
+        raise CannotJudgeError(
+            message, f"kubectl -n {cluster.namespace} rollout status deployment/{cluster.deployment}"
+        )
+    return view
+
+
+def check_application(target: Target, argo: Argo, *, moving: bool = False) -> Object:
+    """The Application, if it is there, is the one of this target, and is at rest; or on its way, if it may be."""
+    settings = target.argocd
+    name = f"Application {settings.application!r} in namespace {settings.namespace!r}"
+    found = argo.kube.find("Application", settings.namespace, settings.application)
+    if found is None:
+        raise InputError(f"there is no {name}", "see [argocd] in the target file")
+    check_spec(target, found, name)
+    state = application_state(found)
+    hint = f"kubectl -n {settings.namespace} get application {settings.application}"
+    if not moving and (state.operation_pending or state.phase == "Running"):
+        raise CannotJudgeError(f"{name} is in the middle of a sync", f"wait for its end: {hint}")
+    if not moving and state.sync_status != "Synced":
+        raise CannotJudgeError(f"{name} is {state.sync_status or 'not compared yet'}, not Synced{_said(state)}", hint)
+    if state.health not in ({"Healthy", "Progressing"} if moving else {"Healthy"}):
+        raise CannotJudgeError(f"{name} is {state.health or 'of unknown health'}, not Healthy{_said(state)}", hint)
+    errors = [condition for condition in state.conditions if condition.split(":")[0].endswith("Error")]
+    if errors:
+        raise CannotJudgeError(f"{name} has an error: {errors[0]}", hint)
+    return found
+
+
+def _said(state: ApplicationState) -> str:
+    return f": {state.conditions[0]}" if state.conditions else ""
+
+
+def check_app(app: App, http: Http, sha: str) -> None:
+    """The app answers at its address, with this version and a good database."""
+    health = _asked(app, http, app.health_path)
+    if health.status == 404:
+        raise InputError(f"{app.base_url}{app.health_path} answered 404", "see app.host and app.health_path")
+    if health.status != 200:
+        raise CannotJudgeError(f"{app.base_url}{app.health_path} answered {health.status}: sick before we begin")
+    version = spelled(_value(app, health, app.health_path, app.version_pointer, "version_pointer"))
+    if sha == "latest":
+        message = f"the overlay's tag is 'latest', which names no version; {app.health_path} says {version}"
+        raise CannotJudgeError(message, "set the git sha that the image was built from")
+    if version != sha:
+        message = f"{app.base_url}{app.health_path} says version {version}, but the Deployment has {sha}"
+        raise CannotJudgeError(message, "is base_url (and host) that app, and is its deploy finished?")
+    ready = _asked(app, http, app.ready_path)
+    database = _value(app, ready, app.ready_path, app.database_pointer, "database_pointer")
+    if not says(database, app.database_ok):
+        said = f"{app.base_url}{app.ready_path} says database {spelled(database)!r}"
+        message = f"{said}, not {app.database_ok!r}"
+        raise CannotJudgeError(message, "sick before we begin; or app.database_ok names another word")
+    for name in ("home_path", "slow_path", "post_path"):
+        path = getattr(app, name)
+        if path:
+            answer = http.post(path) if name == "post_path" else http.get(path)
+            _check_answer(f"{app.base_url}{path}", answer)
+            _check_good(f"{app.base_url}{path}", answer, f"app.{name}")
+
+
+def _check_control(control: Control | None, http: Http) -> None:
+    """A control probe that fails without us could never speak for the app."""
+    if control is None:
+        return
+    answer = http.ask(control.url, {"Host": control.host} if control.host else {})
+    if answer.error:
+        raise CannotJudgeError(f"{control.url} (the control probe) did not answer: {answer.error}", "see control.url")
+    _check_good(f"{control.url} (the control probe)", answer, "control.url and control.host")
+
+
+def _check_good(url: str, answer: Answer, place: str) -> None:
+    if answer.status is None or not 200 <= answer.status < 300:
+        kind = InputError if answer.status is not None and answer.status < 500 else CannotJudgeError
+        raise kind(f"{url} answered {answer.status}, which load would count as a failure", f"see {place}")
+
+
+def _asked(app: App, http: Http, path: str) -> Answer:
+    """The answer to a GET, if it is one that load could be sent to."""
+    answer = http.get(path)
+    _check_answer(f"{app.base_url}{path}", answer)
+    return answer
+
+
+def _check_answer(url: str, answer: Answer) -> None:
+    if answer.error.startswith("connect.tls"):
+        raise InputError(
+            f"{url}: {answer.error}", "see app.ca_file, and whether base_url has the right host and scheme"
+        )
+    if answer.error:
+        raise CannotJudgeError(f"{url} did not answer: {answer.error}", "see app.base_url in the target file")
+    if answer.status is not None and 300 <= answer.status < 400:
+        where = answer.headers.get("location", "elsewhere")
+        message = f"{url} redirects to {where}; a measurement must not follow redirects"
+        raise InputError(message, "name the final address in app.base_url and app.host")
+    if answer.status in {401, 407}:
+        raise InputError(f"{url} answered {answer.status}", "name credentials: app.basic_auth_env or app.headers_env")
+    if answer.status in {403, 429}:
+        raise CannotJudgeError(f"{url} answered {answer.status}: a gate in front refuses us", "see app.headers_env")
+
+
+def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> Any:
+    try:
+        return answer.field(pointer)
+    except LookupError as error:
+        message = f"{app.base_url}{path} (HTTP {answer.status}): {error}"
+        raise InputError(message, f"see app.{name} in the target file") from None

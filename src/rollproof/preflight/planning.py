@@ -1,0 +1,172 @@
+"""Planning: from what was asked for and what was found to a Plan that names every change before it is made.
+
+Pure, so that `rollproof plan` and a run cannot differ. What is not in the plan is not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from rollproof.core.plan import DEPLOYING, SCHEMA, Plan, Touch
+from rollproof.core.target import Target
+from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
+from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.target.rules import broken_rules, sha_mistake
+
+__all__ = ["Found", "Order", "check_order", "closed_fence", "make_plan", "wanted_target"]
+
+_KEEPS = {"restore": "on-pass", "keep": "always"}  # of the release drill, by --on-fail; every other drill restores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the person asked for. Empty `sha` and `trials` mean: as the target file says."""
+
+    drills: tuple[str, ...]
+    sha: str = ""
+    on_fail: str = "restore"
+    trials: tuple[str, ...] = ()
+    mean_production: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is there now: the app sha that runs, the env repo's head, and for each drift trial its line of the plan."""
+
+    running_sha: str
+    env_repo_head: str
+    drift_touches: tuple[Touch, ...] = ()
+
+
+def wanted_target(order: Order, target: Target) -> Target:
+    """The target with what the command line overrides, checked like the file itself. A fence that is meant is open."""
+    if order.mean_production:
+        target = replace(target, fences=replace(target.fences, production=False))
+    if not order.trials:
+        return target
+    target = replace(target, drift=replace(target.drift, trials=order.trials))
+    wrong = next((mistake for mistake in broken_rules(target) if mistake.place == "drift.trials"), None)
+    if wrong is not None:
+        raise InputError(f"--trial: {wrong.text}")
+    return target
+
+
+def closed_fence(order: Order, target: Target) -> str:
+    """Why the production fence forbids this order; "" if it does not.
+
+    Drift alone may come through: then its trials that traffic could feel are skipped, unless one was named.
+    """
+    if not target.fences.production or order.mean_production:
+        return ""
+    marked = f"target {target.name!r} is marked as production"
+    if order.drills != ("drift",):
+        return f"{marked}, and {', '.join(order.drills)} would change it"
+    unsafe = [trial for trial in order.trials if is_fenced(trial, target)]
+    return f"{marked}, and traffic could feel drift {', '.join(unsafe)}" if unsafe else ""
+
+
+def check_order(order: Order, target: Target) -> None:
+    """Refuse what is wrong by itself or what the fences forbid, before anything is asked of the cluster."""
+    if refusal := closed_fence(order, target):
+        raise FenceError(refusal, "say --i-mean-production for this one run, if you do")
+    if order.sha and (mistake := sha_mistake(order.sha)):
+        raise InputError(f"--sha: {mistake}")
+    if target.release.mode == "observe":
+        if not order.sha and DEPLOYING & set(order.drills):
+            message = (
+                "release.mode is 'observe': rollproof waits for a sha that somebody else deploys, and none is named"
+            )
+            raise InputError(message, "name it: --sha <sha>")
+        if "rollback" in order.drills:
+            raise InputError("the rollback drill pushes a revert itself, but release.mode is 'observe'")
+    if order.on_fail not in _KEEPS:
+        raise InputError(f"--on-fail {order.on_fail!r} is none of 'restore', 'keep'")
+
+
+def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Plan:
+    """The plan, fully resolved. `new_sha` is the named one, else the first candidate that is not running."""
+    deploying = bool(DEPLOYING & set(order.drills))
+    candidates = (order.sha,) if order.sha else target.release.shas
+    new_sha = next((sha for sha in candidates if sha != found.running_sha), found.running_sha) if deploying else ""
+    restart = deploying and new_sha == found.running_sha
+    if restart and target.release.mode == "observe":
+        message = (
+            f"{new_sha} runs already, and with release.mode 'observe' nothing is restarted: no pod would be replaced"
+        )
+        raise CannotJudgeError(message, "start rollproof with --sha before the pipeline deploys that sha")
+    if restart and "rollback" in order.drills:
+        message = f"a rollback needs a release to revert, and there is none: {new_sha} runs already"
+        raise InputError(message, "name another sha: --sha, or release.shas in the target file")
+    plan = Plan(
+        schema=SCHEMA,
+        run_id=run_id,
+        drills=order.drills,
+        target=target,
+        old_sha=found.running_sha,
+        new_sha=new_sha,
+        restart=restart,
+        keep=_KEEPS[order.on_fail] if order.drills == ("release",) else "never",
+        env_repo_head=found.env_repo_head,
+    )
+    return replace(plan, touches=tuple(_touches(plan, found)))
+
+
+def _touches(plan: Plan, found: Found) -> Iterable[Touch]:
+    cluster = plan.target.cluster
+    for drill in plan.drills:
+        yield Touch(
+            drill=drill, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
+            undo="deleted",
+        )  # fmt: skip
+        if drill in DEPLOYING:
+            yield from _release_touches(plan, drill)
+        yield from _application_touches(plan, drill)
+        if drill == "drift":
+            yield from found.drift_touches
+
+
+def _application_touches(plan: Plan, drill: str) -> Iterable[Touch]:
+    """What Argo CD is asked for: to compare (before a drill, after a commit, at the end), and for drift to sync."""
+    argocd = plan.target.argocd
+    if argocd.profile != "refresh":
+        return
+    application = f"Application/{argocd.namespace}/{argocd.application}"
+    change = "annotations argocd.argoproj.io/refresh and refresh-timestamp, until the revision is seen"
+    undo = "Argo CD takes refresh off itself; refresh-timestamp stays"
+    yield Touch(drill=drill, subject=application, change=change, undo=undo)
+    healing = drill == "drift" and not all(TRIALS[trial].control for trial in allowed_trials(plan.target))
+    if healing and plan.target.drift.reset == "sync":
+        change = (
+            "operation: a sync of the revision that is synced, with status.operationState set to null, if the heal "
+            f"count is of another revision or its back-off is above {plan.target.drift.backoff_wait_max_s:g} s"
+        )
+        yield Touch(
+            drill=drill, subject=application, change=change, undo="none: Argo CD takes the operation off itself"
+        )
+
+
+def _release_touches(plan: Plan, drill: str) -> Iterable[Touch]:
+    cluster, repo = plan.target.cluster, plan.target.env_repo
+    deployment = f"Deployment/{cluster.namespace}/{cluster.deployment}"
+    overlay = f"{repo.url} {repo.branch}: {repo.overlay}"
+    if plan.restart:
+        change = f"annotation kubectl.kubernetes.io/restartedAt on the pod template: {plan.new_sha} runs already"
+        undo = "none: the same version runs, and the annotation stays, as after `kubectl rollout restart`"
+        yield Touch(drill=drill, subject=deployment, change=change, undo=undo)
+        return
+    if plan.target.release.mode == "observe":
+        yield Touch(drill=drill, subject=overlay, change=f"nothing: we wait for {plan.new_sha}", undo="none needed")
+        return
+    undo = {
+        "never": f"a commit that sets {plan.old_sha} again, unless somebody changed it after us",
+        "on-pass": f"kept on PASS; else a commit that sets {plan.old_sha} again",
+        "always": "kept",
+    }[plan.keep]
+    already = drill == "rollback" and "zero-downtime" in plan.drills
+    if not already:
+        change = f"newTag of {repo.image}: {plan.old_sha} -> {plan.new_sha} (commit and push)"
+        yield Touch(drill=drill, subject=overlay, change=change, undo=undo)
+    if drill == "rollback":
+        change = f"git revert of that commit: {plan.new_sha} -> {plan.old_sha} (commit and push)"
+        yield Touch(drill=drill, subject=overlay, change=change, undo="none needed: it is the way back")

@@ -1,0 +1,298 @@
+"""Redaction: no secret leaves this process. One register of secrets, asked by every door (docs/architecture.md).
+
+Values are made harmless before they are serialised: a replacement inside of JSON text breaks the text when a secret
+is `true` or `12345`. A secret is found in each of its forms (`secretforms`), also below several layers of escapes, and
+cut down to 8 characters at either end. What a run cannot do without (the plan's own words, the words that facts are
+told in) is never replaced; a secret that is one of those is refused when the target is loaded (`unhideable`). Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from rollproof.redaction.forms import Layer, encoded_forms, layers_below, pair_forms
+from rollproof.redaction.ownwords import COMMON_WORDS, OWN_WORDS
+
+__all__ = ["REDACTED", "SECRETS", "Redactor", "texts_of", "unhideable"]
+
+T = TypeVar("T")
+REDACTED = "[redacted]"
+SHORTEST = 4  # a shorter one cannot be hidden without hiding the report
+_SHORTEST_ANYWHERE = 6  # below that, and for hexadecimal digits below 12, only as a word of its own
+_CUT = 8  # so much of a secret's begin or end is taken for the secret
+_INSIDE = 12  # so much from its middle
+_WORD_MAX = 24  # characters before and after a piece that are looked at for the whole word
+_SAME_MAX = 32  # places where the same five characters stand in all secrets
+_GRAM, _STRIDE = 5, 4  # any 8 characters hold 5 that begin at a multiple of 4
+_LAYERS_MAX = 24  # JSON in JSON in JSON, in a URL, in HTML; more are not looked below
+_NUMBER = re.compile(r"[+-]?[0-9.,_]+(?:[eE][+-]?[0-9]+)?")
+_LONGEST_NUMBER = 7
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_USER_INFO = re.compile(r"(?<=://)([^/\s:@'\"]*):([^/\s@'\"]+)(?=@)")
+# What a stranger's program says may hold secrets that nobody told us.
+_TOLD = re.compile(
+    r"(?i)(\b(?:authorization|proxy-authorization)\b\W{1,4}(?:basic|bearer|token)\s+|\b(?:basic|bearer)\s+(?=\S{8})"
+    r"|(?:\b|_)(?:password|passwd|secret|token|api[-_]?key|client-?key-?data|clientKeyData|private[-_]?key)"
+    r"\\*[\"']?\s*[:=]\s*\\*[\"']?)"
+    r"([^\s\"'\\,;&}]{4,})"
+)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+
+
+def unhideable(value: str) -> str:
+    """Why this value cannot be hidden without breaking what is recorded, without repeating it; "" if it can."""
+    if len(value) < SHORTEST:
+        return f"is shorter than {SHORTEST} characters, so that it cannot be hidden"
+    if _NUMBER.fullmatch(value) and len(value) <= _LONGEST_NUMBER:
+        return "is a short number, which cannot be told from other numbers"
+    if value.casefold() in OWN_WORDS:
+        return "is a word that every run folder holds, so that it cannot be hidden"
+    return ""
+
+
+def texts_of(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in a structure, keys included; a place is written as `app.headers_env.X`."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            below = f"{place}.{key}".lstrip(".")
+            yield from texts_of(key, below)
+            yield from texts_of(item, below)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from texts_of(getattr(value, field.name), f"{place}.{field.name}".lstrip("."))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from texts_of(item, place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The needles, prepared for searching: an immutable snapshot."""
+
+    long: tuple[str, ...]
+    grams: Mapping[str, tuple[tuple[int, int], ...]]  # five characters → (which needle, where in it)
+    short: re.Pattern[str] | None
+    kept: str  # all texts that stay, one a line
+
+    @classmethod
+    def of(cls, forms: Iterable[str], kept: Iterable[str]) -> _Index:
+        words = [word for word in dict.fromkeys(forms) if len(word) >= SHORTEST]
+        long = tuple(word for word in words if len(word) >= _CUT)
+        grams: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, needle in enumerate(long):
+            for offset in range(len(needle) - _GRAM + 1):
+                grams[needle[offset : offset + _GRAM]].append((number, offset))
+        short = sorted((word for word in words if len(word) < _CUT), key=len, reverse=True)
+        pattern = re.compile("|".join(map(_short_pattern, short))) if short else None
+        return cls(
+            long=long,
+            grams={gram: tuple(found[:_SAME_MAX]) for gram, found in grams.items()},
+            short=pattern,
+            kept="\n".join(kept),
+        )
+
+
+def _short_pattern(word: str) -> str:
+    return re.escape(word) if _is_telling(word) else rf"(?<![^\W_]){re.escape(word)}(?![^\W_])"
+
+
+def _is_telling(word: str) -> bool:
+    """Whether it may be looked for inside of words: `cafe` and `1234567` are parts of revisions and times."""
+    return len(word) >= (12 if _HEX.fullmatch(word) else _SHORTEST_ANYWHERE)
+
+
+class Redactor:
+    """A register of secrets. Thread safe; one for the whole process is `SECRETS`."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self._values: dict[str, None] = {}
+        self._pairs: dict[tuple[str, str], None] = {}
+        self._kept: dict[str, None] = {}
+        self._index = _Index.of((), ())
+        self.add(values)
+
+    def add(self, values: Iterable[str] = (), pairs: Iterable[Sequence[str]] = ()) -> None:
+        """From now on these are hidden, and of each pair (user, password) the password and basic auth's form.
+
+        What `unhideable` says of a value that nobody could refuse (a token out of a kubeconfig) is left as it is.
+        """
+        users = [(str(user), str(password)) for user, password in pairs]
+        with self._lock:
+            before = (len(self._values), len(self._pairs))
+            for value in (*values, *(password for _, password in users)):
+                for line in {value, value.strip()}:
+                    if not unhideable(line):
+                        self._values[line] = None
+            self._pairs |= dict.fromkeys(pair for pair in users if not unhideable(pair[1]))
+            if before != (len(self._values), len(self._pairs)):
+                self._rebuild()
+
+    def known(self) -> dict[str, list[Any]]:
+        """Everything known, as `add` takes it: for a child process, over a pipe."""
+        with self._lock:
+            return {"values": list(self._values), "pairs": list(self._pairs)}
+
+    def keep(self, value: object) -> None:
+        """No text in this structure is changed from now on: undo and judging need it as it is."""
+        with self._lock:
+            texts = {text: None for _, text in texts_of(value) if text}
+            self._kept |= texts
+            if texts.keys() & self._values.keys():
+                self._rebuild()
+            else:
+                self._index = replace(self._index, kept="\n".join(self._kept))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._values, self._pairs, self._kept = {}, {}, {}
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        forms = [form for value in self._values if value not in self._kept for form in encoded_forms(value)]
+        forms += [form for pair in self._pairs for form in pair_forms(*pair)]
+        self._index = _Index.of(forms, self._kept)
+
+    def holds(self, text: str) -> bool:
+        """Whether a whole secret, in any form, is in the text."""
+        return any(True for _ in _found(text, self._index, cut=False))
+
+    def text(self, text: str) -> str:
+        """The text without any known secret, and without a password in a URL."""
+        if "://" in text:
+            text = _USER_INFO.sub(rf"\1:{REDACTED}", text)
+        index = self._index
+        if (not index.long and index.short is None) or text in self._kept:
+            return text
+        return _replaced(text, _found(text, index, cut=True))
+
+    def told(self, text: str) -> str:
+        """What a program of somebody else says (git, an exec plugin): also without what only looks like a secret."""
+        text = _PRIVATE_KEY.sub(REDACTED, self.text(text))
+        return _TOLD.sub(rf"\1{REDACTED}", text)
+
+    def value(self, value: T) -> T:
+        """The same structure with every text in it redacted, keys too; dataclasses stay what they are."""
+        redacted: Any = self._value(value)
+        return redacted  # type: ignore[no-any-return]
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if value is None or isinstance(value, bool | float):
+            return value
+        if isinstance(value, int):
+            return REDACTED if abs(value) >= 10**_LONGEST_NUMBER and str(value) in self._values else value
+        if isinstance(value, Mapping):
+            return {self._value(key): self._value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            kind: Any = type(value)
+            if hasattr(value, "_fields"):  # a named tuple
+                return kind(*map(self._value, value))
+            return kind(map(self._value, value))
+        if is_dataclass(value) and not isinstance(value, type):
+            changed = {field.name: self._value(getattr(value, field.name)) for field in fields(value) if field.init}
+            return replace(value, **changed)
+        if hasattr(value, "tolist"):  # numpy's
+            return self._value(value.tolist())
+        return self.text(str(value))
+
+
+def _replaced(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for begin, end in _merged(spans):
+        parts += (text[at:begin], REDACTED)
+        at = end
+    return "".join((*parts, text[at:])) if parts else text
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """In order, those that touch as one: a secret may be found twice, in two of its forms."""
+    merged: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def _found(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]:
+    """Where secrets are in the text: in it as it is, and in what is left when its escapes are taken off."""
+    waiting: deque[tuple[str, tuple[Layer, ...]]] = deque([(text, ())])
+    seen = {text}
+    while waiting:
+        shown, layers = waiting.popleft()
+        for span in _in_one(shown, index, cut=cut):
+            for layer in reversed(layers):
+                span = layer.span(*span)  # noqa: PLW2901 - through all layers, up to the text itself
+            yield span
+        for below in layers_below(shown):
+            if below.text not in seen and len(seen) < _LAYERS_MAX:
+                seen.add(below.text)
+                waiting.append((below.text, (*layers, below)))
+
+
+def _in_one(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]:
+    if index.short is not None:
+        yield from (match.span() for match in index.short.finditer(text))
+    grams = index.grams
+    if not grams or len(text) < _CUT:
+        return
+    done = 0
+    for place in [i for i in range(0, len(text) - _GRAM + 1, _STRIDE) if text[i : i + _GRAM] in grams]:
+        if place + _GRAM <= done:
+            continue
+        counted: set[int] = set()  # a secret that repeats itself fits in many places: one is enough
+        for number, offset in grams[text[place : place + _GRAM]]:
+            if number in counted:
+                continue
+            needle = index.long[number]
+            back = _common(text, place - 1, needle, offset - 1, -1)
+            ahead = _common(text, place + _GRAM, needle, offset + _GRAM, 1)
+            begin, end = place - back, place + _GRAM + ahead
+            if _counts(text, begin, end, needle, offset - back, index, cut=cut):
+                yield begin, end
+                done = max(done, end)
+                counted.add(number)
+
+
+def _common(text: str, at: int, needle: str, offset: int, step: int) -> int:
+    """How many characters agree from there on, in one direction."""
+    count = 0
+    while 0 <= at < len(text) and 0 <= offset < len(needle) and text[at] == needle[offset]:
+        count, at, offset = count + 1, at + step, offset + step
+    return count
+
+
+def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _Index, *, cut: bool) -> bool:
+    """Whether this stretch, which is also in the needle, is the secret or so much of it that it must be hidden."""
+    length = end - begin
+    if length == len(needle):
+        return _is_telling(needle) or not (_in_word(text, begin - 1) or _in_word(text, end))
+    at_an_end = offset == 0 or offset + length == len(needle) or length == len(text)
+    if not cut or length < (_CUT if at_an_end else _INSIDE):
+        return False
+    if text[begin:end] in index.kept:
+        return False
+    for _ in range(_WORD_MAX):
+        begin -= _in_word(text, begin - 1)
+        end += _in_word(text, end)
+    whole = text[begin:end]  # `controlle` is a piece of a secret, but not if the text says `controller`
+    return whole.casefold() not in OWN_WORDS and any(map(str.isalnum, COMMON_WORDS.sub("", whole)))
+
+
+def _in_word(text: str, at: int) -> bool:
+    return 0 <= at < len(text) and text[at].isalnum()
+
+
+SECRETS = Redactor()

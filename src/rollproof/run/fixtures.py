@@ -1,0 +1,41 @@
+"""Short names for the parts of a run, for the conftest of a suite of drills and for nothing else.
+
+The plugin is loaded in every project that has rollproof installed, so its own fixtures carry a prefix. A conftest that
+imports these from here makes drills read as prose: `run`, `release`, `traffic`, `drift`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rollproof.release.deploy import Release
+    from rollproof.run.drill import DriftDrill, Run, Traffic
+
+__all__ = ["drift", "release", "run", "traffic"]
+
+
+@pytest.fixture
+def run(rollproof_run: Run) -> Run:
+    """The run as a drill sees it: the plan, and the judgement at the end."""
+    return rollproof_run
+
+
+@pytest.fixture
+def release(rollproof_release: Release) -> Release:
+    """The sha's road to production, and back."""
+    return rollproof_release
+
+
+@pytest.fixture
+def traffic(rollproof_traffic: Traffic) -> Traffic:
+    """Load around an act."""
+    return rollproof_traffic
+
+
+@pytest.fixture
+def drift(rollproof_drift: DriftDrill) -> DriftDrill:
+    """Drifts, one at a time."""
+    return rollproof_drift

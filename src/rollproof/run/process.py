@@ -1,0 +1,113 @@
+"""The pytest process that runs the drills, as the command line starts and ends it.
+
+A child, because pytest rewrites what it imports and because its exit codes are not ours. Nothing of the caller's
+pytest set-up reaches it. It must never end the child by force: the child puts the cluster back, and that takes time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from rollproof.errors import InputError, RollproofError
+from rollproof.preflight.planning import Order
+from rollproof.redaction import SECRETS
+from rollproof.run.signals import ending_signals
+
+if TYPE_CHECKING:
+    from rollproof.store.runfolder import RunFolder
+
+__all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
+
+EXIT_BASE = 40  # the child ends with this + our code if it ended before there was a run folder; pytest's end at 5
+_INI = Path(__file__).parents[1] / "suites" / "pytest.ini"
+_NEEDS = {"pytest": frozenset[str](), "locust": frozenset({"zero-downtime", "rollback"})}  # empty: by every drill
+
+
+def run_drills(
+    order: Order, files: Iterable[Path], *, target: Path, folder: Path, quiet: bool = False, out: TextIO | None = None
+) -> int:
+    """Run the drills and give the run's exit code. `out` is where the child's console goes; None: where ours does."""
+    for name, needed_by in _NEEDS.items():
+        if find_spec(name) is None and (not needed_by or needed_by & set(order.drills)):
+            message = f"{', '.join(order.drills)} needs {name}, which is not installed"
+            raise InputError(message, "pip install 'rollproof[pytest,load]'")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environ["PYTHONSAFEPATH"] = "1"  # for whatever it starts: a folder `kubernetes/` here is not the library
+    words = pytest_words(order, files, target=target, folder=folder, quiet=quiet)
+    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, stdout=out)
+    with _signals_handed_to(process):
+        code = process.wait()
+    return exit_code_of(folder, code)
+
+
+def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: Path, quiet: bool = False) -> list[str]:
+    """The child's command line."""
+    words = [sys.executable, "-P", "-m", "pytest", "-c", str(_INI), "--rootdir", str(_INI.parent)]
+    words += ["-p", "rollproof.plugin", "-p", "no:cacheprovider", "-p", "no:terminal", "-s"]
+    words += ["--rollproof-target", str(target), "--rollproof-run", str(folder)]
+    words += ["--rollproof-on-fail", order.on_fail]
+    words += [word for trial in order.trials for word in ("--rollproof-trial", trial)]
+    words += ["--rollproof-sha", order.sha] if order.sha else []
+    words += ["--rollproof-production"] if order.mean_production else []
+    words += ["--rollproof-quiet"] if quiet else []
+    return words + [str(file) for file in files]
+
+
+def exit_code_of(folder: Path, child_code: int) -> int:
+    """verdicts.json decides; without it, what the child said; without that, INCONCLUSIVE, and that much is told."""
+    with suppress(OSError, ValueError, KeyError):
+        return int(json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["exit_code"])
+    said = child_code - EXIT_BASE
+    if said in {2, 3, 4}:  # and the child has told why
+        return said
+    if folder.is_dir():
+        what = f"without a verdict; `rollproof undo {folder}` puts things back"
+    else:
+        what = "before anything was touched; there is no run folder"
+    print(f"error: the run ended {what} (pytest: {child_code})", file=sys.stderr)
+    return 3
+
+
+def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Path:
+    """The traceback of a bug of ours: in the run folder if there is one that can be written, else in /tmp."""
+    story = "".join(traceback.format_exception(error))
+    if folder is not None:
+        name = f"crash-{folder.drill or 'run'}.log"
+        with suppress(RollproofError):
+            folder.write_text(name, story)
+            return folder.path / name
+    handle, path = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(SECRETS.text(story))
+    return Path(path)
+
+
+@contextmanager
+def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ctrl-C and a hang-up reach both of us from a terminal, `kill` only us; the child takes two for one."""
+
+    came: list[int] = []
+
+    def hand_on(number: int, _frame: object) -> None:
+        came.append(number)
+        if process.poll() is None:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, hand_on) for number in ending_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():  # one more Ctrl-C must not bend the exit code
+            signal.signal(number, signal.SIG_IGN if came else handler)

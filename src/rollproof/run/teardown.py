@@ -1,0 +1,272 @@
+"""Putting back: replays the journal, then looks whether all is as it was. At the end of a run, or by `rollproof undo`.
+
+Looking is part of it: an undo that was accepted by git has not yet reached the cluster. What somebody else deployed
+after us is left alone and said. The lock is given back last, so that nobody starts in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rollproof import faults
+from rollproof.clients.patience import is_away, patiently
+from rollproof.clients.repo import EnvRepo
+from rollproof.core.event import Recorder
+from rollproof.core.journal import CHECK
+from rollproof.core.plan import Plan
+from rollproof.core.reasons import LegCause
+from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result
+from rollproof.errors import InputError, RollproofError
+from rollproof.judge.judging import judge_run, write_reports
+from rollproof.preflight.checks import Clients
+from rollproof.preflight.fences import check_namespace_fence
+from rollproof.preflight.lock import LEASE_S, RunLock, lease_release
+from rollproof.probes.proof import Prover
+from rollproof.probes.watches import Watches
+from rollproof.release import TAG_KIND, Release, restore_tag
+from rollproof.release.wait import LegFailedError
+from rollproof.reports.console import LiveConsole
+from rollproof.store import manifest
+from rollproof.store.journal import Entry, FolderStore, Handler, Journal, Late, Undone, replay
+from rollproof.store.runfolder import JOURNAL, UNDO, RunFolder
+from rollproof.target.file import LoadedTarget, load, secret_values
+
+__all__ = [
+    "LEASE_KIND", "connect", "handlers", "look_whether_as_before", "may_look", "replay_all", "sha_before",
+    "undo_stored",
+]  # fmt: skip
+
+LEASE_KIND = "lease-release"
+_REST_S = 240.0  # at least: a sync of ours that fails is tried again, and until that ends Argo CD looks at nothing else
+_SAME = (  # what a target is; how one gets there may differ from machine to machine
+    ("cluster", "namespace"), ("cluster", "deployment"), ("cluster", "service"), ("argocd", "application"),
+    ("env_repo", "branch"), ("env_repo", "overlay"), ("env_repo", "image"),
+)  # fmt: skip
+_KINDS = {"ConfigMap", "Deployment", "Lease", "Service"}  # what a run changes
+_PATIENCE_S = 60.0  # for an API server or a git server that is away
+_AGAIN_S = 0.5
+_SLICE_S = 15.0  # between two looks at the repository while the cluster is still on its way
+
+
+def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Handler]:
+    """Who undoes which kind of entry. Nothing outside of the fences is touched, whatever the journal says."""
+
+    def fenced(handler: Handler) -> Handler:
+        def undone(args: Mapping[str, Any]) -> Undone:
+            item = args.get("object") or {}
+            kind = item.get("kind") or args.get("kind") or "Lease"
+            if kind not in _KINDS:
+                return Undone("failed", reason=f"no run of ours changes a {kind}: it is left as it is")
+            check_namespace_fence(plan.target, (item.get("metadata") or args)["namespace"])
+            return handler(args)
+
+        return undone
+
+    return {
+        **{kind: fenced(handler) for kind, handler in faults.undo_handlers(clients.kube).items()},
+        TAG_KIND: lambda args: restore_tag(clients.repo, plan.run_id, args),
+        LEASE_KIND: fenced(give_back),
+    }
+
+
+def sha_before(plan: Plan) -> str:
+    """What should run when all is put back; "" for what git says: a pipeline's release stays, as it should."""
+    return plan.old_sha if plan.target.release.mode == "push" else ""
+
+
+def replay_all(
+    journal: Journal, undo: Mapping[str, Handler], *, look: Callable[[list[Undone]], None], late: Late | None = None,
+    status: Callable[[str], None] = lambda _: None,
+) -> list[Undone]:  # fmt: skip
+    """Every open entry, newest first; then `look`; the lock last.
+
+    An API or git server that is away is waited for, a minute in all: a moment's silence must not leave the cluster
+    changed.
+    """
+    late = late or Late()
+    until_s = time.monotonic() + _PATIENCE_S
+
+    def patient(kind: str, handler: Handler) -> Handler:
+        def undone(args: Mapping[str, Any]) -> Undone:
+            status(f"the undo of {kind}")
+            waited_s = max(until_s, time.monotonic() + _AGAIN_S)  # after a wait for what may come late, once at least
+            return patiently(lambda: handler(args), until_s=waited_s)
+
+        return undone
+
+    handlers = {kind: patient(kind, handler) for kind, handler in undo.items()}
+    ended = [undone for _, undone in replay(journal, handlers, later=frozenset({LEASE_KIND}), late=late)]
+    look(ended)
+    others = journal.kinds() - {LEASE_KIND}  # what failed was tried for long enough
+    return ended + [undone for _, undone in replay(journal, handlers, later=others, late=late)]
+
+
+def may_look(journal: Journal, entry: Entry, ended: list[Undone]) -> bool:
+    """Whether there is anything to look for; where something was left or failed it will not be as before."""
+    if any(undone.how == "failed" for undone in ended):
+        return False  # the look stays owed, with what failed
+    if any(undone.how == "left" for undone in ended):
+        journal.settle(entry, Undone("not-needed", reason="something was left alone, so it is not as before"))
+        return False
+    return True
+
+
+def look_whether_as_before(
+    plan: Plan, entry: Entry, *, release: Release, repo: EnvRepo, journal: Journal, status: Callable[[str], None]
+) -> Undone:
+    """Wait until only the version that the entry names runs, synced and healthy; without one, what the overlay says.
+
+    The end is in the journal, and is returned: done, left or failed.
+    """
+    sha = str(entry.args.get("version", ""))
+    status(f"everything to be as before ({sha or 'what the overlay says'})")
+    begun_s = time.monotonic()
+    how, data = _wait_for_rest(release, repo, sha, until_s=begun_s + max(_REST_S, plan.target.release.deadline_s))
+    undone = Undone(how, str(data["reason"]), data.get("expected"), data.get("found"))
+    journal.settle(entry, undone, start_s=begun_s)
+    return undone
+
+
+def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float) -> tuple[str, Mapping[str, Any]]:
+    away_until_s = min(until_s, time.monotonic() + _PATIENCE_S)
+    while True:
+        try:
+            found = patiently(repo.tag, until_s=away_until_s)
+            sha = sha or found
+            if found != sha:
+                return "left", {"reason": "somebody deployed after us", "expected": sha, "found": found}
+            release.settle(sha, deadline_s=max(1.0, min(_SLICE_S, until_s - time.monotonic())))
+        except LegFailedError as error:
+            if error.cause == LegCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
+                continue
+            if why := release.why_unseen(sha):  # git and the Deployment are as before; that it is synced nobody can say
+                return "left", {"reason": f"nobody could look: Argo CD cannot compare ({why})"}
+            return "failed", {"reason": f"not as before: {error}"}
+        except RollproofError as error:
+            if is_away(error) and time.monotonic() + _AGAIN_S < away_until_s:
+                time.sleep(_AGAIN_S)
+                continue
+            return "failed", {"reason": f"not as before: {error}"}
+        return "done", {"reason": f"only {sha} runs, synced and healthy"}
+
+
+def connect(
+    plan: Plan, clients: Clients, watches: Watches, recorder: Recorder, journal: Journal, status: Callable[[str], None]
+) -> Release:
+    """The releases of a run."""
+    return Release(
+        plan, kube=clients.kube, argo=clients.argo, repo=clients.repo, view=watches,
+        prover=Prover(plan.target, clients.kube, clients.http, recorder, clients.ways), recorder=recorder,
+        journal=journal, status=status,
+    )  # fmt: skip
+
+
+def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = None) -> int:
+    """Put back what a stored run left open, and judge the run anew. The exit code is about the undo alone."""
+    with RunFolder.open_for_undo(path, listener=console.follow) as folder:
+        loaded = _trusted(folder, target_path)
+        folder.plan = replace(folder.plan, target=loaded.target)
+        folder.redact(secret_values(loaded))
+        folder.drill = UNDO
+        begun_s = time.monotonic()
+        journal = Journal(FolderStore(folder.path / JOURNAL), folder)
+        folder.journal = lambda: journal.record
+        damage = journal.tell_missing(folder.events())
+        with Clients.of(loaded) as clients:
+            ended = _undo_stored(folder, journal, clients, console)
+        folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
+        with suppress(RollproofError, OSError):  # a damaged timeline cannot be judged any more
+            judged = RunFolder.open(path)
+            write_reports(judged, judge_run(judged))
+            manifest.seal(path)
+    return _tell(ended, damage, console)
+
+
+def _trusted(folder: RunFolder, target_path: Path | None) -> LoadedTarget:
+    """The target that is acted on. What a folder from elsewhere says of clusters, commands and secrets is not followed.
+
+    InputError if the folder is not from this machine and no target file is named, or one of another target.
+    """
+    stored = folder.plan.target
+    if target_path is None:
+        if folder.made_here():
+            return LoadedTarget.stored(stored)
+        message = f"{folder.path} was not made on this machine by you, or its plan was changed since"
+        hint = f"if it is yours, name its target: `rollproof undo {folder.path} --target targets/<name>.toml`"
+        raise InputError(f"{message}: the target in it is not trusted", hint)
+    loaded = load(target_path)
+    for section, name in _SAME:
+        there, here = (getattr(getattr(target, section), name) for target in (stored, loaded.target))
+        if there != here:
+            message = f"the run was made on another target than {target_path}: {section}.{name} is {there!r} in the run"
+            raise InputError(f"{message} and {here!r} in the file", "name the target file of that run")
+    return loaded
+
+
+def _undo_stored(folder: RunFolder, journal: Journal, clients: Clients, console: LiveConsole) -> list[Undone]:
+    plan = folder.plan
+    if journal.open_entries():
+        lock = RunLock(clients.kube, plan.target.cluster.namespace, plan.run_id)
+        lock.check_undo(run_ended=folder.lock is not None and folder.lock.original)
+    ours = TAG_KIND in journal.kinds() or plan.restart
+    entry = journal.begin_look(sha_before(plan) if ours else "") if _owes_look(plan, journal) else None
+
+    def look(ended: list[Undone]) -> None:
+        if entry is None or not may_look(journal, entry, ended):
+            return
+        with Watches(plan.target, clients.kube, clients.argo, folder) as watches:
+            release = connect(plan, clients, watches, folder, journal, console.status)
+            undone = look_whether_as_before(
+                plan, entry, release=release, repo=clients.repo, journal=journal, status=console.status
+            )
+        if undone.how != "done":
+            ended.append(undone)
+
+    undo = handlers(plan, clients, lambda args: lease_release(clients.kube, args))
+    late = Late(plan.target.undo.late_s, quiet_s=_last_sign_s(folder), status=console.status)
+    return replay_all(journal, undo, look=look, late=late, status=console.status)
+
+
+def _owes_look(plan: Plan, journal: Journal) -> bool:
+    """Whether the run, or an undo before this one, ended before it had looked whether all is as before.
+
+    The lock is given back last, so that an open entry is there until then.
+    """
+    entries = journal.record.entries
+    look = entries[-1] if entries and entries[-1].kind == CHECK else None
+    if look is not None and look.state == "left" and look.expected is None and look.found is None:
+        return True  # nobody could look then
+    looked = look is not None and look.state != "open"
+    changed = bool(journal.kinds() - {LEASE_KIND}) or plan.restart
+    return bool(journal.open_entries()) and changed and not looked
+
+
+def _last_sign_s(folder: RunFolder) -> float:
+    """Until when the run may have sent something: it renewed its lock more often than a lease lasts (wall clock)."""
+    now_s = time.time()
+    with suppress(ValueError, IndexError, OverflowError):
+        return min(now_s, datetime.fromisoformat(folder.events()[-1].wall).timestamp() + LEASE_S)
+    return now_s
+
+
+def _tell(ended: list[Undone], damage: Sequence[str], console: LiveConsole) -> int:
+    failed = [undone for undone in ended if undone.how == "failed"]
+    left = [undone for undone in ended if undone.how == "left"]
+    if damage:
+        console.problem("; ".join(damage), "look at undo.jsonl by hand: it says what was changed")
+    if damage and not failed:
+        return EXIT_UNDO_FAILED
+    if failed:
+        console.problem(f"{len(failed)} of {len(ended)} changes could not be undone: {failed[0].reason}")
+        return EXIT_UNDO_FAILED
+    if left:
+        console.problem(f"{len(left)} of {len(ended)} changes were left alone: {left[0].reason}", "decide by hand")
+        return EXIT_CODES[Result.INCONCLUSIVE]
+    console.status(f"{len(ended)} changes undone" if ended else "nothing was left to undo")
+    return EXIT_CODES[Result.PASS]

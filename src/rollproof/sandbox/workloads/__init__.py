@@ -1,5 +1,0 @@
-"""Workloads: Deployments, ReplicaSets, pods and EndpointSlices of the sandbox behave as in a real cluster."""
-
-from rollproof.sandbox.workloads.controllers import Controllers
-
-__all__ = ["Controllers"]

@@ -1,0 +1,121 @@
+"""The one reader of a request log: the generator's record and the run folder's file are the same."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rollproof.core.outside import Outside, parsed
+from rollproof.core.requests import LAYOUT, OPTIONAL, REQUEST_DTYPE, EngineFacts, RequestLog
+from rollproof.errors import OutsideDataError
+from rollproof.store.folderfiles import open_regular
+
+__all__ = ["DAMAGED", "TABLES", "OtherLayoutError", "read"]
+
+TABLES = ("lanes", "outcomes", "versions", "pods", "open_loop")
+DAMAGED = (  # what `read` raises on a bad file; the last two come from zip's own parts
+    OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
+
+
+_UNPACKED_MAX = 1 << 30
+_INDICES = {"lane": "lanes", "outcome": "outcomes", "version": "versions", "served_by": "pods"}
+_ENGINE_FIELDS = tuple(field.name for field in fields(EngineFacts) if field.name != "late_ns")
+_WHOLE = ("start_ns", "end_ns", "planned", "dispatched", "unfinished", "dropped", "locust_requests")
+
+
+class OtherLayoutError(ValueError):
+    """The file is of a newer layout, or lacks a column that a verdict needs; the message says which."""
+
+
+def read(path: Path) -> RequestLog:
+    """The log in the file. Raises OtherLayoutError, or one of DAMAGED: the caller knows what to tell the user.
+
+    Columns, tables and engine facts that this version does not know are left out (a newer minor), optional columns
+    that are missing get their defaults (an older one).
+    """
+    with open_regular(path) as stream:
+        _check_size(stream)
+        with np.load(stream, allow_pickle=False) as packed:  # no pickle: a stranger's?
+            rows, late_ns, text = packed["rows"], packed["late_ns"], str(packed["meta"])
+    if rows.ndim != 1 or late_ns.ndim != 2 or late_ns.shape[1] != 2 or late_ns.dtype.kind not in "iu":
+        raise ValueError(f"its arrays have the shapes {rows.shape} and {late_ns.shape}")
+    try:
+        meta = Outside.of(parsed(text, "meta"), "meta")
+        _check_layout(meta)
+        rows = _known_columns(rows)
+        tables = {name: meta.texts(name) for name in TABLES}
+        engine = _engine(meta.child("engine"), late_ns)
+        control = meta.text("control")
+    except OutsideDataError as error:
+        raise ValueError(str(error)) from None
+    for column, table in _INDICES.items():
+        if rows.size and int(rows[column].max()) >= len(tables[table]):
+            raise ValueError(f"column {column} points beyond the table {table}")
+    if not {*tables["open_loop"], *([control] if control else [])} <= {*tables["lanes"]}:
+        raise ValueError("it names a lane that is not among its lanes")
+    return RequestLog(rows=rows, control=control, engine=engine, **tables)
+
+
+def _check_layout(meta: Outside) -> None:
+    layout = meta.value.get("layout", [1, 0])
+    if not isinstance(layout, list) or len(layout) != len(LAYOUT) or not all(type(part) is int for part in layout):
+        meta.refuse("layout", "two whole numbers")
+    if layout[0] > LAYOUT[0]:
+        theirs, ours = ".".join(map(str, layout)), f"{LAYOUT[0]}.x"
+        raise OtherLayoutError(f"it has layout {theirs} of the request log, and this rollproof reads up to {ours}")
+
+
+def _known_columns(stored: NDArray[np.void]) -> NDArray[np.void]:
+    """The rows with exactly the columns of REQUEST_DTYPE."""
+    if stored.dtype == REQUEST_DTYPE:
+        return stored
+    names, wanted = stored.dtype.names or (), REQUEST_DTYPE.names or ()
+    missing = [name for name in wanted if name not in names and name not in OPTIONAL]
+    if missing:
+        raise OtherLayoutError(f"its rows lack the columns {', '.join(missing)}")
+    rows = np.zeros(len(stored), dtype=REQUEST_DTYPE)
+    for name in wanted:
+        if name not in names:
+            rows[name] = OPTIONAL[name]
+            continue
+        rows[name] = stored[name].astype(REQUEST_DTYPE[name], casting="same_kind")  # TypeError: text for a number
+        if (rows[name] != stored[name]).any():
+            raise ValueError(f"column {name} holds numbers that do not fit")
+    return rows
+
+
+def _check_size(stream: BinaryIO) -> None:
+    """A few bytes may say that they become many: the sum of what the parts say is looked at before they are read."""
+    with zipfile.ZipFile(stream) as archive:
+        if sum(part.file_size for part in archive.infolist()) > _UNPACKED_MAX:
+            raise ValueError("it becomes too large when it is unpacked")
+    stream.seek(0)
+
+
+def _engine(meta: Outside, late_ns: np.ndarray[Any, np.dtype[np.int64]]) -> EngineFacts:
+    """What the generator said of itself; every field must be there, and none may be negative."""
+    for name in _ENGINE_FIELDS:
+        if meta.value.get(name) is None:
+            meta.refuse(name, "there")
+    whole: dict[str, Any] = {name: meta.count(name) for name in _WHOLE}
+    words: dict[str, Any] = {name: meta.text(name) for name in ("scheduling", "request_id_prefix")}
+    return EngineFacts(
+        rate_per_s=meta.real("rate_per_s"), cpu_s=meta.real("cpu_s"), late_ns=late_ns.astype(np.int64, copy=False),
+        monotonic_ns=_pair(meta, "monotonic_ns", int), wall_s=_pair(meta, "wall_s", float), **whole, **words,
+    )  # fmt: skip
+
+
+def _pair(meta: Outside, name: str, kind: type[Any]) -> Any:
+    found = meta.value.get(name)
+    numbers = isinstance(found, list) and len(found) == 2 and all(type(one) in (int, float) for one in found)
+    if not isinstance(found, list) or not numbers:
+        meta.refuse(name, "two numbers")
+    return tuple(kind(one) for one in found)

@@ -1,0 +1,1 @@
+"""The target file: read, checked, and where its lines are. What it describes is `core.target`."""

@@ -1,0 +1,103 @@
+"""One pod's process: listens on the pod's address, answers, and does at SIGTERM what its settings say.
+
+stdin: {"app": settings.App as JSON, "sha", "old_sha", "pod", "ip", "port"}; its end ends the process at once.
+stdout: {"listening": true} once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from rollproof_sandbox.app.answers import Answers
+from rollproof_sandbox.app.client import Client
+from rollproof_sandbox.app.troubles import Troubles
+from rollproof_sandbox.wire.loop import Loop, become_quick, first_line, now, say
+from rollproof_sandbox.wire.stream import Listener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+__all__ = ["main"]
+
+_LINGER_S = 0.2  # a draining pod waits that long for a last request on each idle connection, to say "close" in answer
+_CHECK_S = 0.01
+
+
+def main(born_s: float) -> None:
+    """Serve until killed."""
+    told, rest = first_line()
+    become_quick()
+    time.sleep(max(0.0, told["app"]["start_s"] - (now() - born_s)))
+    pod = Pod(told)
+    pod.start(rest)
+    pod.loop.run()
+
+
+class Pod:
+    """The listener, its connections, and how it ends."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.loop = Loop()
+        self.settings: dict[str, Any] = told["app"]
+        self.answers = Answers(told)
+        self.troubles = Troubles(self.loop)
+        self.clients: set[Client] = set()
+        self.draining = False
+        self._heard_ready = False
+        self._leave_s = 0.0
+        self._listener = Listener(self.loop, told["ip"], told["port"], self._taken)
+
+    def start(self, rest: bytes) -> None:
+        """Listen."""
+        self.loop.on_signal(signal.SIGTERM, self._terminate)
+        self.loop.on_stdin(lambda _: None, rest)
+        self._listener.open()
+        if (crash_s := self.settings["crash_after_s"]) is not None:
+            self.loop.later(crash_s, lambda: os._exit(1))
+        say({"listening": True})
+
+    def called_ready(self) -> None:
+        """A readiness probe was answered well: the first time is a moment of troubles."""
+        if not self._heard_ready:
+            self._heard_ready = True
+            self._expect(self.settings["on_ready"])
+
+    def _expect(self, troubles: list[dict[str, Any]]) -> None:
+        for trouble in troubles:
+            if trouble["kind"] == "refuse":
+                self.loop.later(trouble["after_s"], self._listener.close)
+                self.loop.later(trouble["after_s"] + trouble["for_s"], self._listen_again)
+            else:
+                self.troubles.expect(trouble)
+
+    def _listen_again(self) -> None:
+        if not self.draining:
+            self._listener.open()
+
+    def _taken(self, raw: socket.socket) -> None:
+        self.clients.add(Client(self, raw))
+
+    def _terminate(self) -> None:
+        how = self.settings["at_sigterm"]
+        if how == "exit":
+            os._exit(0)
+        self._expect(self.settings["on_term"])
+        if how == "ignore" or self.draining:
+            return
+        self.draining = True
+        self._listener.close()
+        if how == "drain":
+            self._leave_s = now() + _LINGER_S
+            for client in self.clients:
+                client.last = True
+            self._leave()
+
+    def _leave(self) -> None:
+        """End as soon as nothing runs, and idle connections had time to hear of it."""
+        if not self.clients or (now() >= self._leave_s and not any(client.busy for client in self.clients)):
+            os._exit(0)
+        self.loop.later(_CHECK_S, self._leave)

@@ -1,0 +1,111 @@
+"""Application: the one object that the controller reads its orders from and writes its findings to.
+
+The ways of writing are those of the real controller, because drills see them: a status is merged field by field, an
+operation is set only if there is none, its state replaces the one before (3.6), or is a merge patch in which empty
+fields are left out, so that old ones stay (3.2; docs/argocd.md 1.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollproof_sandbox.api.patches import MERGE
+from rollproof_sandbox.api.store import Object, Store, StoreError
+from rollproof_sandbox.argocd.status import completed, stamp
+
+__all__ = ["REFRESH", "Application", "is_skipped"]
+
+REFRESH = "argocd.argoproj.io/refresh"
+_SKIP = "argocd.argoproj.io/skip-reconcile"
+_MANAGER = "argocd-application-controller"
+
+
+class Application:
+    """The Application `name` in `namespace`."""
+
+    def __init__(self, store: Store, namespace: str, name: str, *, json_patch: bool = True) -> None:
+        self._store = store
+        self._json_patch = json_patch
+        self.namespace = namespace
+        self.name = name
+
+    def read(self) -> Object | None:
+        """The object, or None if it is gone."""
+        return self._store.get("Application", self.namespace, self.name)
+
+    def windows(self, application: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The sync windows of its project."""
+        project = self._store.get("AppProject", self.namespace, application["spec"].get("project", "default"))
+        return list(((project or {}).get("spec") or {}).get("syncWindows") or ())
+
+    def set_operation(self, operation: Object) -> bool:
+        """Start an operation; False if there is one already."""
+
+        def change(item: Object) -> None:
+            if item.get("operation") is None:
+                item["operation"] = operation
+                (item.get("status") or {}).pop("operationState", None)
+
+        written = self._mutate(change)
+        return written is not None and written.get("operation") == operation
+
+    def persist(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> None:
+        """Write what is new in the status compared to what was seen, and take away the request that was seen."""
+        old = seen.get("status") or {}
+        changed = {key: value for key, value in status.items() if value != old.get(key)}
+        gone = old.keys() - status.keys()
+        asked = REFRESH in (seen["metadata"].get("annotations") or {})
+
+        def change(item: Object) -> None:
+            now = item.setdefault("status", {})
+            now.update(changed)
+            for key in gone:
+                now.pop(key, None)
+            if asked:
+                (item["metadata"].get("annotations") or {}).pop(REFRESH, None)
+
+        self._mutate(change)
+
+    def set_state(self, state: Object, old: Mapping[str, Any] | None, *, utc_s: float) -> None:
+        """Write the state of the operation; when that is over, the operation goes.
+
+        Argo CD 3.6 does it with a JSON patch: the state is replaced as a whole, and `"operation": null` is left behind
+        where the CRD's schema does not prune nulls. 3.2 does it with a merge patch: old fields stay, the key goes.
+        """
+        body: Object = {"status": {"operationState": state}}
+        if over := completed(state):
+            state["finishedAt"] = stamp(utc_s)
+            body["operation"] = None
+        elif (old or {}).get("finishedAt") and not state.get("finishedAt"):
+            body["status"] = {"operationState": {**state, "finishedAt": None}}
+        if not self._json_patch:
+            self._merge(body)
+            return
+
+        def change(item: Object) -> None:
+            item.setdefault("status", {})["operationState"] = {k: v for k, v in state.items() if v is not None}
+            if over:
+                item["operation"] = None
+
+        self._mutate(change)
+
+    def set_history(self, history: list[Object]) -> None:
+        """Write the list of full syncs."""
+        self._merge({"status": {"history": history}})
+
+    def _merge(self, body: Object) -> None:
+        try:
+            self._store.patch("Application", self.namespace, self.name, body, MERGE, manager=_MANAGER)
+        except StoreError as error:
+            if error.status != 404:  # deleted meanwhile: nobody is left to tell
+                raise
+
+    def _mutate(self, change: Any) -> Object | None:
+        return self._store.mutate("Application", self.namespace, self.name, change, manager=_MANAGER)
+
+
+def is_skipped(application: Mapping[str, Any]) -> bool:
+    """Is it marked as one that the controller must leave alone?"""
+    found = (application["metadata"].get("annotations") or {}).get(_SKIP, "")
+    return str(found) in ("1", "t", "T", "TRUE", "true", "True")

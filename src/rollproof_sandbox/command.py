@@ -1,0 +1,132 @@
+"""Command: the sandbox on the command line: in the foreground until Ctrl-C, or around another command.
+
+With a command, a signal goes to the command first, so that a drill can put things back on a sandbox that is still
+there; the sandbox ends after it, with its exit code. Nothing of the command is left running either (`guard.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from rollproof.errors import CannotJudgeError, InputError
+from rollproof_sandbox.defects import DEFECTS, GROUPS, with_defects
+from rollproof_sandbox.folder import Folder, default_folder
+from rollproof_sandbox.host import HostTroubles, check_has_command
+from rollproof_sandbox.jitter import with_jitter
+from rollproof_sandbox.ports import parse_ports
+from rollproof_sandbox.processes import MARKER
+from rollproof_sandbox.settings import Settings
+from rollproof_sandbox.world import CancelledError, World
+
+__all__ = ["defect_list", "run_sandbox"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GUARD = Path(__file__).parent / "guard.py"
+
+
+def defect_list() -> str:
+    """Every defect by group: its name, what goes wrong, the drill that shows it, and what must be said."""
+    lines = []
+    for group in GROUPS:
+        lines.append(f"{group}:")
+        for defect in (one for one in DEFECTS.values() if one.group == group):
+            by = f" by {defect.checker}" if defect.checker else ""
+            cause = f" ({defect.cause})" if defect.cause else ""
+            lines += [f"  {defect.name}: {defect.text}"]
+            lines += [f"      rollproof run {' '.join(defect.drill)}  ->  {defect.result}{by}{cause}"]
+    return "\n".join(lines)
+
+
+def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: int, command: Sequence[str]) -> int:
+    """Everything that `rollproof sandbox` does; the exit code."""
+    settings = with_jitter(with_defects(defects, Settings(seed=seed)))
+    if ports:
+        settings = replace(settings, ports=parse_ports(ports))
+    check_has_command(settings.host, command)
+    place = (folder or default_folder(os.environ)).expanduser().absolute()
+    world = World(settings, Folder(place))
+    with _signals(world.cancelled) as hand_to, world.failed.of_threads():
+        try:
+            took_s = _start(world)
+            code = _around(world, command, hand_to) if command else _foreground(world, defects, took_s)
+        finally:
+            world.stop()
+    world.check()
+    return code
+
+
+def _start(world: World) -> float:
+    """Seconds until it was up. A Ctrl-C may hit a git as it is born too: what then fails is no fault of the input."""
+    begun_s = time.monotonic()
+    try:
+        world.start()
+    except (CancelledError, InputError):
+        if world.cancelled.is_set():
+            raise CannotJudgeError("interrupted before the sandbox was up") from None
+        raise
+    return time.monotonic() - begun_s
+
+
+def _foreground(world: World, defects: Sequence[str], took_s: float) -> int:
+    target = world.folder.target
+    wrong = f" with {', '.join(defects)}" if defects else ""
+    drill = next((" ".join(DEFECTS[name].drill) for name in defects), "all")
+    print(f"the sandbox is up{wrong} ({took_s:.1f} s); Ctrl-C ends it")
+    print(f"  target file   {target}")
+    print(f"  next          rollproof run {drill} --target {target}")
+    print(f"  to look       KUBECONFIG={world.folder.kubeconfig} kubectl get pods -n shop")
+    sys.stdout.flush()
+    world.cancelled.wait()
+    return 0
+
+
+def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
+    words = [word.replace("{target}", str(world.folder.target)) for word in command]
+    host = HostTroubles(world.settings.host, world.store, world.folder.host)
+    with world.folder.writing():
+        environ = {**os.environ, **host.environ(), MARKER: str(world.folder.path)}
+    reader, writer = os.pipe()
+    guard = [sys.executable, "-S", "-E", str(_GUARD), str(reader), str(os.getpgrp())]
+    process = subprocess.Popen([*guard, *words], env=environ, pass_fds=[reader], process_group=0)
+    os.close(reader)
+    hand_to.append(writer)
+    if world.cancelled.is_set():  # the signal came before there was anybody to hand it to
+        os.write(writer, bytes([signal.SIGTERM]))
+    host.start(process.pid)
+    try:
+        return process.wait()
+    finally:
+        hand_to.clear()
+        host.stop()
+        os.close(writer)
+
+
+@contextmanager
+def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
+    """The first signal ends a start or the foreground; with a command, every signal is handed on through its pipe.
+
+    Once there was one, later ones are ignored to the process's end.
+    """
+    hand_to: list[int] = []
+
+    def take(number: int, _frame: object) -> None:
+        cancelled.set()
+        for pipe in hand_to:
+            with suppress(BrokenPipeError):  # the command has just ended
+                os.write(pipe, bytes([signal.SIGTERM if number == signal.SIGHUP else number]))
+
+    before = {number: signal.signal(number, take) for number in _SIGNALS}
+    try:
+        yield hand_to
+    finally:
+        for number, handler in before.items():  # who presses Ctrl-C again has been heard: Python ends in peace
+            signal.signal(number, signal.SIG_IGN if cancelled.is_set() else handler)

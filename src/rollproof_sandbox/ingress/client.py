@@ -1,0 +1,120 @@
+"""Client: one connection from outside. It is never closed by us while it is sound, whatever its age."""
+
+from __future__ import annotations
+
+import os
+
+from rollproof_sandbox.ingress.exchange import Exchange
+from rollproof_sandbox.ingress.pages import page
+from rollproof_sandbox.wire.http1 import MalformedError, Requests
+from rollproof_sandbox.wire.loop import now
+from rollproof_sandbox.wire.stream import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from rollproof_sandbox.ingress.worker import Worker
+    from rollproof_sandbox.wire.http1 import Request
+
+__all__ = ["Client"]
+
+
+class Client(Stream):
+    """`last`: the answer under way, or the next one, is the last. `doomed`: the next request will be reset.
+
+    `used`: a request on it was answered before. `busy`: a request is being answered.
+    """
+
+    __slots__ = ("_exchange", "_leaving", "_requests", "_worker", "doomed", "last", "used")
+
+    def __init__(self, worker: Worker, raw: socket.socket) -> None:
+        super().__init__(worker.loop, raw)
+        self.last = self.doomed = self.used = self._leaving = False
+        self._worker = worker
+        self._requests = Requests()
+        self._exchange: Exchange | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered or read."""
+        return self._exchange is not None or self._requests.begun
+
+    def received(self, data: bytes) -> None:
+        """Bytes of requests."""
+        if self.doomed:
+            self.reset()
+            return
+        try:
+            self._requests.feed(data)
+            if self._exchange is None:
+                self._next()
+        except MalformedError:
+            if self._exchange is None:
+                self._log(b"-", b"-", b"-", b"-", 400, now())
+                self.send(page(400, b"-", last=True))
+                self.finish()
+            else:
+                self.ended()
+
+    def ended(self) -> None:
+        """The client went away: nobody waits for the answer any more."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.aborted()
+        self.close()
+
+    def leave(self) -> None:
+        """The next answer that begins says "close"; one that has begun said "keep-alive", and that is relied on."""
+        if self._exchange is not None and self._exchange.begun:
+            self._leaving = True
+        else:
+            self.last = True
+
+    def cut(self) -> None:
+        """Reset it in the middle of an answer."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.aborted()
+        self.reset()
+
+    def close(self) -> None:
+        """Forget it."""
+        super().close()
+        self._worker.clients.discard(self)
+
+    def answered(self) -> None:
+        """The exchange is over; on to the next request."""
+        self._exchange = None
+        self.used = True
+        if self.last:
+            self.finish()
+        elif self._requests.begun:
+            self.received(b"")
+
+    def _next(self) -> None:
+        request = self._requests.next()
+        if request is None:
+            return
+        fields = request.head.fields
+        host = fields.get(b"host", b"").partition(b":")[0].lower()
+        if self.used and host == self._worker.app_host and self._worker.troubles.drops():
+            self.reset()
+            return
+        self.last = self.last or self._leaving or not request.keeps_alive
+        request_id = fields.get(b"x-request-id") or os.urandom(16).hex().encode()
+        if host == self._worker.app_host:
+            self._exchange = Exchange(self._worker, self, request, host, request_id)
+            self._exchange.start()
+        else:
+            self._answer(request, host, request_id)
+
+    def _answer(self, request: Request, host: bytes, request_id: bytes) -> None:
+        begun_s = now()
+        status = 200 if host == self._worker.control_host else 404
+        self.send(page(status, request_id, last=self.last, bare=request.method == b"HEAD"))
+        self._log(request_id, request.method, request.target, host, status, begun_s)
+        self.answered()
+
+    def _log(self, request_id: bytes, method: bytes, uri: bytes, host: bytes, status: int, begun_s: float) -> None:
+        self._worker.log.write(request_id, method, uri, host, status, now() - begun_s)

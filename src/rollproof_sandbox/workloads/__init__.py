@@ -1,0 +1,5 @@
+"""Workloads: Deployments, ReplicaSets, pods and EndpointSlices of the sandbox behave as in a real cluster."""
+
+from rollproof_sandbox.workloads.controllers import Controllers
+
+__all__ = ["Controllers"]

@@ -1,0 +1,41 @@
+"""Every verdict in full, one small history a line: tests/golden/verdicts/ is all that the checkers can say.
+
+What a result must be is asserted beside this file; here is what is said about it: the sentence, the numbers, the
+evidence, the findings. A change of a word is a change of the golden, to be read before it is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sayings import histories
+
+from rollproof.core.facts import Facts
+from rollproof.core.verdict import Verdict
+from rollproof.judge.checkers import CHECKERS, judge
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_what_is_said(checker: str, golden: Callable[[str, str], None]) -> None:
+    lines: list[str] = []
+    for name, facts in histories(checker):
+        lines.append(f"== {name}")
+        for verdict in judge(facts, (checker,)):
+            lines += said(verdict, facts)
+        lines.append("")
+    golden(f"verdicts/{checker}.txt", "\n".join(lines))
+
+
+def said(verdict: Verdict, facts: Facts) -> Iterator[str]:
+    yield f"{verdict.result} {verdict.subject} ({verdict.checker}, {verdict.drill})"
+    yield f"  {verdict.why}"
+    if verdict.numbers:
+        yield "  " + ", ".join(f"{key} {value!r}" for key, value in verdict.numbers.items())
+    if verdict.evidence:
+        events = {event.seq: event for event in facts.events}
+        named = [f"{events[seq].subject.rpartition('/')[2]} {events[seq].what}" for seq in verdict.evidence]
+        yield "  because of " + ", ".join(f"{name} #{n}" for name, n in zip(named, verdict.evidence, strict=True))
+    for finding in verdict.findings:
+        yield f"  ! {finding.code}: {finding.text}"
+        yield f"    -> {finding.hint}"

@@ -1,0 +1,67 @@
+"""The corpus: every stored history gets exactly the verdicts that it is known to deserve."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rollproof.core.verdict import Result
+from rollproof.judge.checkers import CHECKERS
+from rollproof.judge.judging import judge_run
+from rollproof.store.runfolder import RunFolder
+
+CORPUS = Path(__file__).resolve().parents[2] / "histories"
+CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
+NEVER_FAIL = {"load_soundness", "watches"}  # they say how much can be claimed
+KIND = {"good": "PASS", "bad": "FAIL", "murky": "INCONCLUSIVE"}
+
+
+def expected_of(case: Path) -> dict[str, Any]:
+    return dict(json.loads((case / "expected.json").read_text()))
+
+
+def known() -> Iterator[tuple[str, str, str]]:
+    """(origin, checker, result) of every verdict that some history must get."""
+    for case in CASES:
+        expected = expected_of(case)
+        for checkers in (*expected.get("checkers", {}).values(), expected.get("must", {})):
+            for checker, results in checkers.items():
+                yield from ((expected["origin"], checker, result) for result in results)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.parent.name}/{case.name}" for case in CASES])
+def test_history(case: Path, tmp_path: Path) -> None:
+    folder = tmp_path / case.name
+    shutil.copytree(case, folder)
+    expected = expected_of(case)
+    with RunFolder.open(folder) as run:
+        report = judge_run(run)
+    seen: dict[str, dict[str, list[str]]] = {}
+    for verdict in report.verdicts:
+        seen.setdefault(verdict.drill, {}).setdefault(verdict.checker, []).append(str(verdict.result))
+    why = [f"{v.drill} {v.checker} {v.result}: {v.why}" for v in report.verdicts]
+    if "checkers" in expected:
+        assert seen == expected["checkers"], why
+    for checker, wanted in expected.get("must", {}).items():
+        found = {result for checkers in seen.values() for result in checkers.get(checker, [])}
+        assert found >= set(wanted), why
+    assert report.result == Result(KIND[case.parent.name]), why
+
+
+def test_every_checker_has_a_recorded_run_and_one_that_it_must_not_judge() -> None:
+    """At least one run recorded on the lab that it judges, and one history that it must leave INCONCLUSIVE."""
+    judged = {checker for origin, checker, result in known() if origin == "lab" and result in {"PASS", "FAIL"}}
+    refused = {checker for _, checker, result in known() if result == "INCONCLUSIVE"}
+    assert not set(CHECKERS) - judged, "no history recorded on the lab for these"
+    assert not set(CHECKERS) - refused, "no history that these must not judge"
+
+
+def test_every_checker_that_can_fail_has_a_history_that_it_must_fail() -> None:
+    failed = {checker for _, checker, result in known() if result == "FAIL"}
+    assert not set(CHECKERS) - NEVER_FAIL - failed, "no history that these must fail: record a defect's that shows it"
+    assert not failed & NEVER_FAIL

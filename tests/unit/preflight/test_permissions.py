@@ -1,0 +1,155 @@
+"""Rights: what is asked for is what the drills use, and what docs/eks.md says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+from patient import FakeKube, Patient, well
+
+from rollproof.clients.argo import Argo
+from rollproof.core.target import DriftSettings, Ingress, ReleaseSettings
+from rollproof.core.trials import TRIALS
+from rollproof.preflight import checks
+from rollproof.preflight.checks import Look
+from rollproof.preflight.permissions import Right, needed_rights
+from rollproof.preflight.planning import Order
+
+EKS = Path(__file__).resolve().parents[3] / "docs/eks.md"
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    return well(monkeypatch)
+
+
+def test_a_required_one_is_not_ok(patient: Patient) -> None:
+    patient.kube.refused = ("patch deployments",)
+    line = patient.examine("drift")["right on deployments.apps in shop"]
+    assert line.ok is False
+    assert line.said.startswith("not granted: patch (needed: drift image")
+
+
+def test_an_optional_one_says_what_is_lost(patient: Patient) -> None:
+    patient.kube.refused = ("get pods/log",)
+    line = patient.examine()["right on pods/log in ingress"]
+    assert line.ok is None
+    assert "MASKED" in line.said
+
+
+def test_only_required_ones_end_a_run(patient: Patient) -> None:
+    patient.kube.refused = ("get pods/log", "get pods/proxy", "delete services")
+    assert patient.missing("zero-downtime", "drift") == "rights are missing: delete services in shop"
+
+
+def test_a_drill_asks_only_for_what_it_uses(patient: Patient) -> None:
+    def changing(*drills: str, **order: Any) -> set[str]:
+        refused = FakeKube(objects=patient.kube.objects, lists=patient.kube.lists)
+        clients = replace(patient.clients, kube=refused, argo=Argo(refused, "argocd", "shop"))  # type: ignore[arg-type]
+        wanted = Order(drills=drills, **order)
+        seen = Look(order=wanted, target=patient.target, clients=clients)
+        for question in (*checks.QUESTIONS_OF_A_TARGET, *checks.QUESTIONS_OF_A_DRILL):
+            question.ask(seen)
+        own = {right for right in seen.granted if right.resource != "leases" and right.required}
+        return {str(right) for right in own if right.verb in ("patch", "delete", "create")}
+
+    settle = "patch applications.argoproj.io in argocd"  # every drill waits for rest first
+    assert changing("zero-downtime") == {settle}
+    assert changing("zero-downtime", sha=story.OLD) == {settle, "patch deployments.apps in shop"}  # a restart
+    patient.target = replace(patient.target, release=ReleaseSettings(mode="observe"))
+    assert changing("zero-downtime", sha=story.NEW) == {settle}
+    for trial, rights in {
+        "configmap": {"patch configmaps in shop"},
+        "undeclared-annotation": {"patch services in shop"},
+        "void-patch": {"patch services in shop"},
+        "delete-service": {"delete services in shop", "create services in shop"},
+        "delete-configmap": {"delete configmaps in shop", "create configmaps in shop"},
+        "replicas": {"patch deployments.apps in shop"},
+        "revision-history": {"patch deployments.apps in shop"},
+        "image": set(),  # skipped, see below
+    }.items():
+        patient.target = replace(patient.target, drift=DriftSettings(trials=(trial,), drift_image_tag=story.OLD))
+        assert changing("drift") == {settle, *rights}
+    patient.target = replace(patient.target, argocd=replace(patient.target.argocd, profile="read-only"))
+    assert changing("drift") == set()
+
+
+def test_without_the_rights_to_look_all_that_may_be_missing_is_named_at_once(patient: Patient) -> None:
+    patient.kube.refused = ("get services", "patch services")
+    patient.target = replace(patient.target, drift=DriftSettings(trials=("void-patch",)))
+    assert patient.missing("drift") == "rights are missing: get services in shop; patch services in shop"
+
+
+def test_hpas_that_may_not_be_listed_skip_one_trial_and_end_nothing(patient: Patient) -> None:
+    patient.kube.refused = ("list horizontalpodautoscalers", "list HorizontalPodAutoscaler")
+    patient.target = replace(patient.target, drift=DriftSettings(trials=("replicas", "env")))
+    changes = [touch.change for touch in patient.look("drift").touches if touch.subject.startswith("D")]
+    assert changes[0].startswith("skipped: HorizontalPodAutoscalers may not be listed")
+    assert changes[1].endswith("= 'info-drift'")
+    line = patient.examine()["right on horizontalpodautoscalers.autoscaling in shop"]
+    assert line.ok is None
+
+
+def test_each_is_asked_for_once(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(FakeKube, "may", lambda _, *words, **more: asked.append((*words, *more.values())) or True)
+    patient.examine()
+    assert len(asked) == len(set(asked))
+
+
+def test_argo_cds_rights_are_asked_in_its_own_cluster(patient: Patient) -> None:
+    app: Any = FakeKube()
+    argocd: Any = FakeKube(refused=("watch applications",))
+    clients = replace(patient.clients, kube=app, argo=Argo(argocd, "argocd", "shop"))
+    seen = Look(order=Order(drills=("drift",)), target=patient.target, clients=clients)
+    (missing,) = seen.missing(needed_rights(patient.target, ("drift",)))
+    assert missing.argocd
+    assert missing.name == "shop"
+
+
+def test_the_same_right_is_asked_once(patient: Patient) -> None:
+    target = replace(patient.target, drift=DriftSettings(reset="sync"))
+    rights = [str(right) for right in needed_rights(target, ("zero-downtime", "drift", "rollback"))]
+    assert rights.count("patch applications.argoproj.io in argocd") == 1
+
+
+def test_how_a_right_reads() -> None:
+    right = Right(verb="get", resource="pods", namespace="shop", why="x", subresource="log")
+    assert str(right) == "get pods/log in shop"
+
+
+def _place(right: Right) -> tuple[str, str]:
+    where = "Argo CD's" if right.argocd else {"ingress": "ingress's", "": "cluster"}.get(right.namespace, "app's")
+    return where, right.place.split()[0]
+
+
+def _asked() -> set[tuple[str, str, str, bool]]:
+    """Everything that any drill could ask for: where, resource, verb, and whether a run is possible without it."""
+    target = story.target(
+        ingress=Ingress(namespace="ingress", selector="app=ingress"),
+        release=ReleaseSettings(shas=(story.OLD, story.NEW), image_check="nodes"),
+        drift=DriftSettings(trials=tuple(TRIALS)),
+    )
+    plans = [story.plan(target=target, restart=restart) for restart in (True, False)]
+    rights = [right for plan in plans for right in needed_rights(target, ("zero-downtime", "drift"), plan, TRIALS)]
+    return {(*_place(right), right.verb, right.required) for right in rights}
+
+
+def _on_the_page() -> set[tuple[str, str, str, bool]]:
+    rows = re.findall(r"^ *\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", EKS.read_text(), flags=re.MULTILINE)
+    return {
+        (where.strip(), resource.split()[0], verb, "optional" not in why)
+        for where, resource, verbs, why in rows
+        for verb in verbs.strip().split(", ")
+        if where.strip() not in {"namespace", "---"}
+    }
+
+
+def test_the_page_about_eks_names_exactly_these_rights() -> None:
+    asked, told = _asked(), _on_the_page()
+    assert asked - told == set(), "asked for, and not on the page"
+    assert told - asked == set(), "on the page, and never asked for"

@@ -1,0 +1,156 @@
+"""A plan names every change before it is made, and refuses what the fences or the target forbid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from story import NEW, OLD, target
+
+from rollproof.core.plan import Plan, Touch
+from rollproof.core.target import ArgoCd, DriftSettings, Fences, ReleaseSettings, Target
+from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.preflight.planning import Found, Order, check_order, closed_fence, make_plan, wanted_target
+
+FOUND = Found(running_sha=OLD, env_repo_head="0" * 40)
+
+
+def make(*drills: str, on: Target | None = None, found: Found = FOUND, **order: Any) -> Plan:
+    return make_plan(Order(drills=drills, **order), on or with_shas(OLD, NEW), found, run_id="run")
+
+
+def with_shas(*shas: str, **changes: Any) -> Target:
+    return target(release=ReleaseSettings(shas=shas, **changes))
+
+
+def test_the_first_candidate_that_does_not_run_is_released() -> None:
+    assert make("zero-downtime").new_sha == NEW
+    assert make("zero-downtime", sha="ccccccc").new_sha == "ccccccc"
+    assert make("drift").new_sha == ""
+
+
+def test_the_same_sha_again_is_a_restart_and_says_so() -> None:
+    plan = make("zero-downtime", sha=OLD)
+    assert plan.restart
+    assert plan.new_sha == OLD
+    (restart,) = (touch for touch in plan.touches if touch.subject.startswith("Deployment/"))
+    assert "restartedAt" in restart.change
+    assert "the annotation stays" in restart.undo
+    assert not any("newTag" in touch.change for touch in plan.touches)
+    assert make("release", on=with_shas()).restart
+
+
+def test_a_rollback_needs_something_to_revert() -> None:
+    with pytest.raises(InputError, match="needs a release to revert"):
+        make("rollback", sha=OLD)
+
+
+@pytest.mark.parametrize(
+    ("drill", "on_fail", "keep"),
+    [("release", "restore", "on-pass"), ("release", "keep", "always"), ("zero-downtime", "restore", "never")],
+)
+def test_what_stays(drill: str, on_fail: str, keep: str) -> None:
+    assert make(drill, on_fail=on_fail).keep == keep
+
+
+def test_every_change_is_named_with_its_undo() -> None:
+    trial = Touch(drill="drift", subject="ConfigMap/shop/x", change="a: 1 -> 2", undo="a: 1")
+    plan = make("zero-downtime", "drift", "rollback", found=replace(FOUND, drift_touches=(trial,)))
+    said = [(touch.drill, touch.change) for touch in plan.touches]
+    assert ("zero-downtime", f"newTag of ghcr.io/shop/web: {OLD} -> {NEW} (commit and push)") in said
+    assert ("rollback", f"git revert of that commit: {NEW} -> {OLD} (commit and push)") in said
+    assert not [change for drill, change in said if drill == "rollback" and "newTag" in change]
+    assert trial in plan.touches
+    assert all(touch.undo for touch in plan.touches)
+
+
+def application_changes(plan: Plan) -> list[str]:
+    return [touch.change.split()[0] for touch in plan.touches if touch.subject == "Application/argocd/shop"]
+
+
+@pytest.mark.parametrize(
+    ("drill", "drift", "profile", "changes"),
+    [
+        ("drift", {}, "refresh", ["annotations"]),  # a drill waits for rest by a refresh
+        ("drift", {"reset": "sync"}, "refresh", ["annotations", "operation:"]),
+        (
+            "drift",
+            {"reset": "sync", "trials": ("void-patch",)},
+            "refresh",
+            ["annotations"],
+        ),  # a control waits for nothing
+        ("drift", {"reset": "sync"}, "read-only", []),
+        ("zero-downtime", {"reset": "sync"}, "refresh", ["annotations"]),
+    ],
+)
+def test_what_is_written_to_the_application_is_named(
+    drill: str, drift: dict[str, Any], profile: str, changes: list[str]
+) -> None:
+    argocd = ArgoCd(application="shop", profile=profile)
+    assert application_changes(make(drill, on=target(argocd=argocd, drift=DriftSettings(**drift)))) == changes
+
+
+def test_what_a_sync_of_ours_writes_and_what_stays_of_a_refresh_is_named() -> None:
+    plan = make("drift", on=target(drift=DriftSettings(reset="sync")))
+    refresh, sync = (touch for touch in plan.touches if touch.subject.startswith("Application/"))
+    assert "refresh-timestamp stays" in refresh.undo
+    assert "status.operationState set to null" in sync.change
+    assert "Lease/shop/rollproof" in {touch.subject for touch in plan.touches}
+
+
+def test_a_rollback_alone_deploys_first() -> None:
+    assert any("newTag" in touch.change for touch in make("rollback").touches)
+
+
+def test_observing_changes_nothing_in_the_repository() -> None:
+    plan = make("zero-downtime", on=with_shas(mode="observe"), sha=NEW)
+    assert [touch.change for touch in plan.touches if "env.git" in touch.subject or "nowhere" in touch.subject] == [
+        f"nothing: we wait for {NEW}"
+    ]
+
+
+def test_production_is_refused_unless_meant() -> None:
+    production = target(fences=Fences(namespaces=("shop",), production=True))
+    with pytest.raises(FenceError, match="production") as caught:
+        check_order(Order(drills=("zero-downtime",)), production)
+    assert "--i-mean-production" in caught.value.hint
+    check_order(Order(drills=("zero-downtime",), mean_production=True), production)
+    meant = wanted_target(Order(drills=("zero-downtime",), mean_production=True), production)
+    assert (production.fences.production, meant.fences.production) == (True, False)
+
+
+def test_of_production_only_drifts_without_effect_on_traffic_need_no_flag() -> None:
+    production = target(fences=Fences(namespaces=("shop",), production=True))
+    check_order(Order(drills=("drift",)), production)
+    check_order(Order(drills=("drift",), trials=("void-patch", "revision-history")), production)
+    with pytest.raises(FenceError, match=r"traffic could feel drift image, env$"):
+        check_order(Order(drills=("drift",), trials=("image", "void-patch", "env")), production)
+    assert closed_fence(Order(drills=("drift", "rollback")), production)
+
+
+@pytest.mark.parametrize("sha", ["latest", "-x", "a b", "a" * 129])
+def test_a_sha_of_the_command_line_is_checked_as_one_of_the_file(sha: str) -> None:
+    with pytest.raises(InputError, match="--sha: "):
+        check_order(Order(drills=("release",), sha=sha), target())
+    check_order(Order(drills=("release",), sha="1a2b3c4"), target())
+
+
+def test_observing_never_restarts() -> None:
+    with pytest.raises(CannotJudgeError, match="no pod would be replaced"):
+        make("release", on=with_shas(mode="observe"), sha=OLD)
+
+
+def test_observe_needs_a_sha_and_cannot_roll_back() -> None:
+    observing = with_shas(mode="observe")
+    with pytest.raises(InputError, match="none is named"):
+        check_order(Order(drills=("zero-downtime",)), observing)
+    with pytest.raises(InputError, match="pushes a revert itself"):
+        check_order(Order(drills=("rollback",), sha=NEW), observing)
+    check_order(Order(drills=("drift",)), observing)
+
+
+def test_trials_from_the_command_line_are_checked() -> None:
+    assert wanted_target(Order(drills=("drift",), trials=("env",)), target()).drift.trials == ("env",)
+    with pytest.raises(InputError, match="did you mean 'image'"):
+        wanted_target(Order(drills=("drift",), trials=("imgae",)), target())

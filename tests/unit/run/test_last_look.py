@@ -1,0 +1,66 @@
+"""A20: a last look that nobody can take is INCONCLUSIVE, told apart from a change that is still there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import story
+from recorder import ListRecorder
+from story import Story
+
+from rollproof.core.event import Outcome
+from rollproof.core.reasons import LegCause
+from rollproof.core.target import ReleaseSettings
+from rollproof.core.verdict import Result
+from rollproof.judge.checkers import undo
+from rollproof.release.wait import LegFailedError
+from rollproof.run import teardown
+from rollproof.store.journal import FolderStore, Journal
+
+
+class Repo:
+    """git is as before."""
+
+    def tag(self) -> str:
+        return story.OLD
+
+
+class Release:
+    """Never at rest; `why` is what keeps anybody from looking."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def settle(self, _sha: str, *, deadline_s: float) -> None:
+        raise LegFailedError("settled", LegCause.DEADLINE_EXCEEDED, f"waited {deadline_s:g} s")
+
+    def why_unseen(self, _sha: str) -> str:
+        return self.why
+
+
+@pytest.mark.parametrize(
+    ("why", "how", "outcome"),
+    [("ComparisonError: connection refused", "left", Outcome.UNKNOWN), ("", "failed", Outcome.FAIL)],
+)
+def test_a20_who_could_not_look_has_seen_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, how: str, outcome: Outcome
+) -> None:
+    monkeypatch.setattr(teardown, "_REST_S", 0.0)
+    plan = story.plan(target=story.target(release=ReleaseSettings(deadline_s=0.01)))
+    recorder = ListRecorder()
+    journal = Journal(FolderStore(tmp_path / "undo.jsonl"), recorder)
+    ended = teardown.look_whether_as_before(
+        plan, journal.begin_look(story.OLD), release=Release(why), repo=Repo(), journal=journal, status=lambda _: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert (ended.how, recorder.events[-1].outcome) == (how, outcome)
+    assert ("nobody could look" in recorder.events[-1].data["reason"]) == bool(why)
+
+
+def test_a20_the_verdict_blames_nobody_for_it() -> None:
+    told = Story().tell("undo", "Undo/check", "written", at=1)
+    told.tell("undo", "Undo/check", "left", at=2, outcome=Outcome.UNKNOWN, reason="nobody could look: ComparisonError")
+    verdict = undo.check(told.facts())
+    assert verdict.result is Result.INCONCLUSIVE
+    assert verdict.why == "Undo/check could not be told: nobody could look: ComparisonError"
+    assert [finding.code for finding in verdict.findings] == ["NOT_SEEN"]

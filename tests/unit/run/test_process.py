@@ -1,0 +1,70 @@
+"""The exit code comes from verdicts.json, and only without one from the child."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rollproof.loadgen.code import script
+from rollproof.preflight.planning import Order
+from rollproof.run.process import EXIT_BASE, exit_code_of, pytest_words
+
+
+@pytest.mark.parametrize("pytest_code", [0, 1, 2, 3, 4, 5, EXIT_BASE + 3])
+def test_the_verdict_decides_whatever_pytest_said(tmp_path: Path, pytest_code: int) -> None:
+    (tmp_path / "verdicts.json").write_text(json.dumps({"exit_code": 1}))
+    assert exit_code_of(tmp_path, pytest_code) == 1
+
+
+@pytest.mark.parametrize(
+    ("child", "code"),
+    [(EXIT_BASE + 2, 2), (EXIT_BASE + 3, 3), (0, 3), (1, 3), (2, 3), (4, 3), (5, 3), (-9, 3), (70, 3)],
+)
+def test_without_a_verdict_nothing_is_ever_green_nor_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], child: int, code: int
+) -> None:
+    assert exit_code_of(tmp_path / "nothing", child) == code
+    nowhere = capsys.readouterr().err
+    assert exit_code_of(tmp_path, child) == code
+    somewhere = capsys.readouterr().err
+    if child > EXIT_BASE and child < 70:  # then the child has spoken
+        assert nowhere == somewhere == ""
+    else:
+        assert f"ended before anything was touched; there is no run folder (pytest: {child})" in nowhere
+        assert f"ended without a verdict; `rollproof undo {tmp_path}` puts things back (pytest: {child})" in somewhere
+
+
+def test_a_verdict_that_is_cut_off_is_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.json").write_text('{"exit_code": ')
+    assert exit_code_of(tmp_path, 0) == 3
+
+
+@pytest.mark.parametrize("door", ["drills", "module", "generator"])
+def test_e16_nothing_is_imported_from_the_current_directory(tmp_path: Path, door: str) -> None:
+    for name in ("kubernetes", "httpx", "numpy", "urllib3", "pydantic", "typer", "locust", "json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported from the current directory')")
+    words = {
+        "drills": [*pytest_words(Order(drills=("drift",)), [], target=Path("t"), folder=Path("f"))[:4], "--version"],
+        "module": [sys.executable, "-m", "rollproof", "--help"],
+        "generator": [sys.executable, "-P", str(script("faultserver.py")), "--help"],
+    }[door]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "imported from the current directory" not in ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_everything_that_was_ordered_reaches_the_child() -> None:
+    order = Order(drills=("drift",), sha="abc1234", trials=("env", "image"), mean_production=True)
+    words = pytest_words(order, [Path("a.py")], target=Path("t.toml"), folder=Path("run"))
+    for wanted in (
+        "--rollproof-sha abc1234",
+        "--rollproof-trial env --rollproof-trial image",
+        "--rollproof-production",
+    ):
+        assert wanted in " ".join(words)
+    assert words[-1] == "a.py"
