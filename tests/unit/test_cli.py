@@ -218,7 +218,7 @@ def test_f5_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 HEAVY = (
     "allure_commons", "gevent", "httpx", "jinja2", "kubernetes", "locust", "numpy", "pydantic", "pytest", "rich",
-    "ruamel", "rollproof.run.session", "rollproof.judge.checkers", "rollproof.reports", "rollproof.target.file",
+    "ruamel", "rollproof.run.session", "rollproof.judge.checkers", "rollproof.reports.model", "rollproof.target.file",
 )  # fmt: skip
 PROBE = """
 import sys

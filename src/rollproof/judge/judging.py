@@ -17,10 +17,10 @@ from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Finding, Result
 from rollproof.core.vocabulary import is_known
 from rollproof.judge import checkers, diagnose
 from rollproof.redaction import SECRETS
-from rollproof.reports import Report
 from rollproof.reports.allure import write_allure
 from rollproof.reports.html import write_html
 from rollproof.reports.junit import write_junit
+from rollproof.reports.model import Report
 from rollproof.store import manifest
 from rollproof.store.folderfiles import private
 from rollproof.store.runfolder import UNDO, RunFolder

@@ -3,7 +3,3 @@
 Nothing here judges. A report shows what the checkers concluded and the facts behind it; it must never change a result,
 leave out an unknown, or need a cluster: `rollproof judge` writes the same reports from a stored run.
 """
-
-from rollproof.reports.model import Report
-
-__all__ = ["Report"]

@@ -29,8 +29,8 @@ ALLOWED = {
     ): "Argo CD's condition has a type, and tells what is broken in its message",
     ("release/wait.py", "_retried"): "Argo CD's operation says that it will retry in its message",
 }
-# where text from outside is parsed: their job is to read it; and the sandbox, which plays the outside
-PARSERS = ("clients/", "targetfile.py", "suites/", "sandbox/")
+# where text from outside is parsed: their job is to read it
+PARSERS = ("clients/", "target/file.py", "suites/")
 
 
 def decisions(tree: ast.AST) -> list[tuple[str, int, str]]:

@@ -19,7 +19,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, worst
 from rollproof.judge import checkers
 from rollproof.judge.judging import judge_drill, judge_run
-from rollproof.reports import Report
+from rollproof.reports.model import Report
 from rollproof.store.runfolder import UNDO, RunFolder
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories"

@@ -15,7 +15,7 @@ from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.core.target import App, ArgoCd, Cluster, Control, EnvRepo, Fences, Target
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.checkers import availability
-from rollproof.reports import Report
+from rollproof.reports.model import Report
 
 OLD, NEW = "a1b2c3d", "e4f5a6b"
 COMMIT, REVERT = "7" * 39 + "a", "8" * 39 + "b"

@@ -11,9 +11,10 @@ import pytest
 
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.judging import judge_run
-from rollproof.reports import Report, tables
+from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.html import html_page
+from rollproof.reports.model import Report
 from rollproof.reports.timeline import axis_of
 from rollproof.reports.traffic_rows import traffic
 from rollproof.store.runfolder import RunFolder

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rollproof.reports import Report
 from rollproof.reports.allure import write_allure
+from rollproof.reports.model import Report
 
 
 def results(folder: Path) -> list[dict[str, Any]]:

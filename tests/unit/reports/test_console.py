@@ -11,8 +11,8 @@ import pytest
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.target import Traffic
-from rollproof.reports import Report
 from rollproof.reports.console import LiveConsole
+from rollproof.reports.model import Report
 
 
 class Terminal(io.StringIO):

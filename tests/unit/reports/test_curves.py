@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollproof.core.requests import RequestLog
-from rollproof.reports import Report
 from rollproof.reports.curves import bucketed, decades, log_y, stack_paths, step_path
+from rollproof.reports.model import Report
 from rollproof.reports.timeline import Axis, axis_of, ticks
 
 

@@ -13,7 +13,7 @@ from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.diagnose import causes, explain
 from rollproof.judge.diagnose.moments import pod_lives
-from rollproof.reports import Report
+from rollproof.reports.model import Report
 
 # The release of the made-up run: new pods Ready at 22.3 and 29.1 s, old ones terminating at 22.5 and 29.3 s,
 # out of the Service at 22.7 and 29.7 s, gone at 33.2 and 40.0 s (all + 1000 s on the timeline's clock).

@@ -11,8 +11,8 @@ import pytest
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.verdict import Finding, Result, Verdict
-from rollproof.reports import Report
 from rollproof.reports.html import html_page
+from rollproof.reports.model import Report
 
 NASTY = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 VOID = {"meta", "br", "input", "img", "link", "hr"}

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from rollproof.core.verdict import Finding, Result, Verdict
-from rollproof.reports import Report
 from rollproof.reports.cases import Place, cases
 from rollproof.reports.junit import junit_xml, write_junit
+from rollproof.reports.model import Report
 from rollproof.suites import drill_place
 
 

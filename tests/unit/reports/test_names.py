@@ -18,10 +18,10 @@ import pytest
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_run
-from rollproof.reports import Report
 from rollproof.reports.allure import write_allure
 from rollproof.reports.cases import cases
 from rollproof.reports.junit import junit_xml
+from rollproof.reports.model import Report
 from rollproof.store.runfolder import RunFolder
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.verdict import EXIT_CODES, Result
-from rollproof.reports import Report
+from rollproof.reports.model import Report
 from rollproof.reports.sentences import headline, sentence, short_sha
 from rollproof.reports.words import bottom_line, exit_meaning
 
