@@ -1,6 +1,6 @@
 """Overhead: wall time of a drill minus the time that the platform itself needed.
 
-Platform time is what no harness could have saved: the legs of the rollouts (push to old pods gone), the back-off and
+Platform time is what no harness could have saved: the stages of the rollouts (push to old pods gone), the back-off and
 repair of each drift, and the settle, baseline and tail that the target file asks for. Reads a run folder.
 
 usage: python bench/overhead.py reports/<run>

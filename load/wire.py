@@ -112,7 +112,7 @@ class PlainWire:
         self._hub.loop.run_callback(waiter, True)
 
     def receive(self, deadline_ns: int) -> bytes:
-        """Wait for bytes. Right after a request there are none yet, so it waits first and reads then."""
+        """Wait for bytes. Permission after a request there are none yet, so it waits first and reads then."""
         while True:
             self.expect(gevent.getcurrent().switch, left_s(deadline_ns))
             try:

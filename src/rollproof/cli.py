@@ -241,7 +241,7 @@ def undo(
     epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor --json -q"),
 )
 def doctor(target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Look whether a drill could run: reach, rights, settings, app, generator. Changes nothing."""
+    """Look whether a drill could run: reach, permissions, settings, app, generator. Changes nothing."""
     with _answer("doctor", as_json=as_json):
         from rollproof.preflight.doctor import examine, summary  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415

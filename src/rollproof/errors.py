@@ -5,7 +5,7 @@
     │   ├── TargetFileError        the target file: all its mistakes in one message
     │   ├── RunFolderError         a run folder that is missing, empty, cut off or of a newer version
     │   └── FenceError             the target's fences, or production, forbid it
-    └── CannotJudgeError           exit 3: the request is right, but now is not the time, or rights are missing
+    └── CannotJudgeError           exit 3: the request is right, but now is not the time, or permissions are missing
         ├── LockedError            another run holds the target
         ├── UnansweredError        a change was asked for and no answer came: it may have been made, or may still be
         └── OutsideDataError       an API, git, the app or a log said something of a shape that it must not have

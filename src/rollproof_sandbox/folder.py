@@ -90,7 +90,7 @@ class Folder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """While something is written here: it fails as one InputError, if for want of room or rights."""
+        """While something is written here: it fails as one InputError, if for want of room or permissions."""
         try:
             yield
         except GitFailedError as error:

@@ -20,8 +20,8 @@ CORPUS = Path(__file__).resolve().parents[1] / "histories"
 HISTORIES = (
     "good/drift", "good/sandbox-sound-drift", "good/sandbox-sound-load", "good/sandbox-sound-rollback",
     "bad/sandbox-partial-restore", "bad/sandbox-refused-100ms", "bad/sandbox-claims-new-revision",
-    "bad/sandbox-rollback-too-slow", "murky/sandbox-clock-step", "murky/somebody-else-changed",
-    "murky/sandbox-api-away-5s", "murky/watch-lost-facts",
+    "bad/sandbox-rollback-too-slow", "inconclusive/sandbox-clock-step", "inconclusive/somebody-else-changed",
+    "inconclusive/sandbox-api-away-5s", "inconclusive/watch-lost-facts",
 )  # fmt: skip
 _PASS = 0
 

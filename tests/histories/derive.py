@@ -1,5 +1,5 @@
-"""Derive the histories that a lab does not produce by itself, each from a recorded run and one change: murky ones, and
-those of the rules for traffic, which need failures and delays at chosen moments.
+"""Derive the histories that a lab does not produce by itself, each from a recorded run and one change: inconclusive
+ones, and those of the rules for traffic, which need failures and delays at chosen moments.
 
 usage: python tests/histories/derive.py     (writes the folders anew; read the diff before you commit)
 """
@@ -63,7 +63,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], Callable[[list[Event]], list[Event]
 def derive(name: str) -> None:
     """Write one case: the source's facts with one change; expected.json holds what that change must lead to."""
     source, drills, change, must = CASES[name]
-    case = HERE / "murky" / name
+    case = HERE / "inconclusive" / name
     shutil.rmtree(case, ignore_errors=True)
     case.mkdir(parents=True)
     plan = json.loads((HERE / source / "plan.json").read_text())
@@ -207,18 +207,18 @@ TRAFFIC: dict[str, tuple[Callable[[Load], None], dict[str, float]]] = {
     "bad/background-exceeded": (more_than_its_rate, {"background_failures_per_million": 1500.0}),
     "bad/background-with-an-outage": (outage_beside_it, {"background_failures_per_million": 1500.0}),
     "bad/background-with-a-wrong-body": (wrong_body_beside_it, {"background_failures_per_million": 1500.0}),
-    "murky/background-sick-before": (sick_before, {"background_failures_per_million": 1500.0}),
-    "murky/background-on-one-lane": (all_on_one_lane, {"background_failures_per_million": 1500.0}),
+    "inconclusive/background-sick-before": (sick_before, {"background_failures_per_million": 1500.0}),
+    "inconclusive/background-on-one-lane": (all_on_one_lane, {"background_failures_per_million": 1500.0}),
     "bad/p99-above-its-limit": (one_in_fifty_slow, {"p99_ms_max": 500.0}),
-    "murky/p99-with-the-control-lane": (all_slow_with_the_control, {"p99_ms_max": 500.0}),
+    "inconclusive/p99-with-the-control-lane": (all_slow_with_the_control, {"p99_ms_max": 500.0}),
     "bad/longest-above-its-limit": (one_very_slow, {"longest_ms_max": 1000.0}),
-    "murky/longest-in-a-stall": (slow_in_a_stall, {"longest_ms_max": 150.0}),
+    "inconclusive/longest-in-a-stall": (slow_in_a_stall, {"longest_ms_max": 150.0}),
     "bad/many-small-outages": (many_small_outages, {"downtime_budget_ms": 400.0, "outages_max": 3}),
-    "murky/small-outages-and-a-doubt": (
+    "inconclusive/small-outages-and-a-doubt": (
         small_outages_and_a_doubt, {"downtime_budget_ms": 400.0, "outages_max": 2, "longest_ms_max": 500.0},
     ),
 }  # fmt: skip
-RESULT = {"good": "PASS", "bad": "FAIL", "murky": "INCONCLUSIVE"}
+RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
 
 def derive_traffic(name: str) -> None:

@@ -1,7 +1,7 @@
 """Keep a run as a history: copy what judging needs, take out what is only for people, write what was expected.
 Paths and the name of this machine are replaced.
 
-usage: python tests/histories/keep.py reports/<run> {good,bad,murky}/<name> "why it is here"
+usage: python tests/histories/keep.py reports/<run> {good,bad,inconclusive}/<name> "why it is here"
 The verdicts of the run become the expectation: read them before you commit.
 """
 

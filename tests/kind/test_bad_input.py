@@ -321,7 +321,7 @@ class TestNotNow:
             ended = refused(tmp_path / "run", "drift", change=change)
         token = json.loads(kubeconfig.read_text())["users"][0]["user"]["token"]
         ended.assert_is(
-            3, "rights are missing: ", "create leases.coordination.k8s.io in angelpay-dev",
+            3, "permissions are missing: ", "create leases.coordination.k8s.io in angelpay-dev",
             "patch configmaps in angelpay-dev", "get applications.argoproj.io in argocd", "`rollproof doctor`",
         )  # fmt: skip
         assert "list deployments" not in ended.output

@@ -108,8 +108,8 @@ def _act(events: Sequence[Event], begun: int, end: int) -> dict[str, Story]:
     started = events[begun]
     pods = started["data"]["old_pods"]
     old = {pod["uid"] for pod in pods}, {pod["template_hash"] for pod in pods}
-    legs = [frozenset({e["what"]}) for e in events[begun:end] if e["source"] == started["source"]]
-    found = {"legs": Story([tuple(legs)])}
+    stages = [frozenset({e["what"]}) for e in events[begun:end] if e["source"] == started["source"]]
+    found = {"stages": Story([tuple(stages)])}
     for subject in dict.fromkeys(e["subject"] for e in events[:end] if e["source"] == "watch"):
         kind = subject.partition("/")[0]
         if kind not in _WORDS:

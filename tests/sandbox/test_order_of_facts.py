@@ -64,7 +64,7 @@ def test_a_role_that_is_missing_is_named() -> None:
 def test_two_runs_on_kind_differ_in_nothing_that_both_always_say() -> None:
     """The measure itself: pods, ReplicaSets and Argo CD of two recorded runs; counts of two controllers may race."""
     first, second = (stories(run) for run in ON_KIND)
-    steady = {"old pod", "new pod", "old ReplicaSet", "EndpointSlice", "Application", "legs"}
+    steady = {"old pod", "new pod", "old ReplicaSet", "EndpointSlice", "Application", "stages"}
     assert steady <= first.keys()
     left = [line for line in differences(first, second, ("first", "second")) if line.partition(":")[0] in steady]
     assert left == []

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/truth.md"
 KIND = ROOT / "reports/truth-kind.json"  # written by tests/kind/test_truth.py
 HISTORIES = ROOT / "tests/histories"
-KINDS = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "murky"}
+KINDS = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "inconclusive"}
 SOUND = [name for name, defect in DEFECTS.items() if defect.group == "sound"]
 NAMED_MIN, INCONCLUSIVE_MAX = 0.9, 0.02
 

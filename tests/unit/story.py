@@ -82,7 +82,7 @@ class Story:
         self.pod("new-1", "modified", at=110, ready=True, sha=sha).pod("old-1", "deleted", at=118)
         return self.pod("new-2", "modified", at=115, ready=True, sha=sha).pod("old-2", "deleted", at=124)
 
-    def legs(self, *, source: str = "release", until: str = "proven", proven_at: float = 125.0, **data: Any) -> Story:
+    def stages(self, *, source: str = "release", until: str = "proven", proven_at: float = 125.0, **data: Any) -> Story:
         subject = f"Release/{NEW}" if source == "release" else f"Rollback/{OLD}"
         times = {
             "committed": 100.2, "pushed": 100.5, "seen": 101.5, "synced": 102.5, "rolled-out": 116.0,
@@ -123,4 +123,4 @@ class Story:
 
 def good_release() -> Story:
     """A sound release: two old pods replaced by two new ones, proven everywhere."""
-    return Story().release_started().pods_replaced().legs().proofs().database()
+    return Story().release_started().pods_replaced().stages().proofs().database()

@@ -70,7 +70,7 @@ def _without_status(url: str, done: Done, *, sure: bool) -> GitError:
 def hint_of(said: str) -> str:
     """What to do, by git's words; "" if they say nothing special. It decides nothing."""
     if _NO_RIGHT.search(said):
-        return "check env_repo.username_env and password_env, and the rights of that user"
+        return "check env_repo.username_env and password_env, and the permissions of that user"
     if _REDIRECT.search(said):
         return "no redirect is followed: name the final address in env_repo.url (often it ends in .git)"
     return "name the server's CA in env_repo.ca_file" if _TLS.search(said) else ""

@@ -298,7 +298,7 @@ class Kube:
             "spec": {"resourceAttributes": attributes},
         }  # fmt: skip
         review = self.request("POST", KINDS["SelfSubjectAccessReview"].path(""), body=body)
-        return Outside.of(review, f"the review of rights by {self._server}").child("status").flag("allowed")
+        return Outside.of(review, f"the review of permissions by {self._server}").child("status").flag("allowed")
 
     def version(self) -> str:
         """The API server's version, such as v1.34.4; also the cheapest proof that it is there."""
@@ -412,7 +412,7 @@ class Kube:
 
 
 def _changes(method: str, path: str, query: Mapping[str, str] | None) -> bool:
-    """Whether the request may change something in the cluster: a dry run and a question of rights do not."""
+    """Whether the request may change something in the cluster: a dry run and a question of permissions do not."""
     asks = path == KINDS["SelfSubjectAccessReview"].path("") or bool((query or {}).get("dryRun"))
     return method != "GET" and not asks
 
@@ -442,6 +442,6 @@ def _api_error(status: int, text: str, what: str) -> ApiError:
         message, reason = answer.text("message", text), answer.text("reason")
     except OutsideDataError:
         message, reason = text, ""
-    hint = "rollproof doctor lists the rights that are needed" if status in (401, 403) else ""
+    hint = "rollproof doctor lists the permissions that are needed" if status in (401, 403) else ""
     story = f"{what}: {status} {reason} {message[:_MESSAGE_MAX]}"
     return ApiError(story.strip(), hint, status=status, reason=reason)

@@ -12,18 +12,18 @@ from typing import Any
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 
-__all__ = ["LEGS", "Act", "find_act"]
+__all__ = ["STAGES", "Act", "find_act"]
 
-LEGS = ("committed", "restarted", "pushed", "seen", "synced", "rolled-out", "old-gone", "proven")
+STAGES = ("committed", "restarted", "pushed", "seen", "synced", "rolled-out", "old-gone", "proven")
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """One rollout: `source` is "release" or "rollback"; the shas are app versions, before and after.
 
-    `legs` maps a leg's name to its event; `failed` is set when the act could not be brought to its end.
+    `stages` maps a stage's name to its event; `failed` is set when the act could not be brought to its end.
     """
 
     source: str
@@ -31,25 +31,29 @@ class Act:
     from_sha: str
     to_sha: str
     old_uids: tuple[str, ...]
-    legs: Mapping[str, Event]
+    stages: Mapping[str, Event]
     failed: Event | None
 
     @property
     def end_s(self) -> float | None:
-        """When the last leg that happened ended, or None if none did."""
-        return max((event.end_s for event in self.legs.values()), default=None)
+        """When the last stage that happened ended, or None if none did."""
+        return max((event.end_s for event in self.stages.values()), default=None)
 
     @property
     def taken_over(self) -> bool:
         """Whether somebody put another tag on top of ours meanwhile: what the pods did then was not our rollout."""
-        return self.failed is not None and self.failed.data.get("cause") in {LegCause.SUPERSEDED, LegCause.OVERWRITTEN}
+        return self.failed is not None and self.failed.data.get("cause") in {
+            StageCause.SUPERSEDED,
+            StageCause.OVERWRITTEN,
+        }
 
     def why_unfinished(self) -> str:
         """One clause about why the act did not reach its end."""
         if self.failed is not None:
             data: Mapping[str, Any] = self.failed.data
-            return f"{data.get('cause') or 'failed'} at leg {data.get('leg', '?')!r}: {data.get('reason', 'no reason')}"
-        last = next((leg for leg in reversed(LEGS) if leg in self.legs), "started")
+            where = f"{data.get('cause') or 'failed'} at stage {data.get('stage', '?')!r}"
+            return f"{where}: {data.get('reason', 'no reason')}"
+        last = next((stage for stage in reversed(STAGES) if stage in self.stages), "started")
         return f"it got no further than {last!r}"
 
 
@@ -63,13 +67,13 @@ def find_act(facts: Facts) -> Act | None:
 
 
 def _act(facts: Facts, started: Event) -> Act:
-    legs: dict[str, Event] = {}
+    stages: dict[str, Event] = {}
     failed: Event | None = None
     for event in facts.find(source=started.source):
         if event.seq <= started.seq:
             continue
-        if event.what in LEGS:
-            legs[event.what] = event
+        if event.what in STAGES:
+            stages[event.what] = event
         elif event.what == "failed":
             failed = event
     old, new = str(started.data.get("old_sha", "")), str(started.data.get("new_sha", ""))
@@ -81,6 +85,6 @@ def _act(facts: Facts, started: Event) -> Act:
         from_sha=new if back else old,
         to_sha=old if back else new,
         old_uids=tuple(str(pod["uid"]) for pod in pods),
-        legs=legs,
+        stages=stages,
         failed=failed,
     )

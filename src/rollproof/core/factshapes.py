@@ -15,7 +15,7 @@ from rollproof.errors import RollproofError
 
 __all__ = ["check_fact"]
 
-_LEG = "commit parent path line reverted revision template_hash operation_revision leg reason cause look_at"
+_STAGE = "commit parent path line reverted revision template_hash operation_revision stage reason cause look_at"
 _ANSWER = "text:error,via,expected int:status scalar:version,value"
 # source · kind of the subject ("" for all) · what ("" for all) -> fields by type
 _SHAPES: Mapping[tuple[str, str, str], str] = {
@@ -33,7 +33,7 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     "started_at,finished_at,message,resource_version int:attempts texts:conditions "
     "flag:compared_to_spec,operation_pending,refresh_pending,automated,initial",
     ("watch", "Watch", "gap"): "flag:lost text:reason",
-    ("release", "", ""): f"text:old_sha,new_sha,mode,deployment_uid,{_LEG.replace(' ', ',')} flag:restart,superseded "
+    ("release", "", ""): f"text:old_sha,new_sha,mode,deployment_uid,{_STAGE.replace(' ', ',')} flag:restart,superseded "
     "int:attempts,count,replicas,pods,ingress_answers,line_number texts:uids pods:old_pods",
     ("proof", "", ""): f"{_ANSWER} text:reason",
     ("load", "Load", "self-test"): "classes:classes flag:passed text:why",
@@ -52,7 +52,7 @@ _NEEDED: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("drift", "Drift", "model"): ("rule", "start_s", "factor", "cap_s", "cooldown_s", "fixed_delay_s"),
     ("run", "clock", "read"): ("monotonic_s", "wall_s"),
 }
-_SAME_AS = {"rollback": "release"}  # the same legs
+_SAME_AS = {"rollback": "release"}  # the same stages
 
 
 def check_fact(event: Event, who: str, *, error: type[RollproofError]) -> None:

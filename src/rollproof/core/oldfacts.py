@@ -11,9 +11,14 @@ from typing import Any
 
 from rollproof.core.reasons import Found
 
-__all__ = ["found_at_the_end", "is_member", "own_deed_seen", "was_kept"]
+__all__ = ["found_at_the_end", "is_member", "own_deed_seen", "translated", "was_kept"]
 
 _KEPT = "kept: "  # until run folders of November 2026 an entry that stays on purpose said so in its reason only
+
+
+def translated(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A fact's data in today's words: until November 2026 the stage at which a release failed was its `leg`."""
+    return {("stage" if name == "leg" else name): value for name, value in data.items()} if "leg" in data else data
 
 
 def was_kept(undo: Mapping[str, Any]) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Found", "HealCause", "HealStage", "LegCause", "UndoneBy", "Unrest"]
+__all__ = ["Found", "HealCause", "HealStage", "StageCause", "UndoneBy", "Unrest"]
 
 
-class LegCause(StrEnum):
-    """Why a leg of a release or a rollback failed, as far as we decide it; a pod's own reason comes from Kubernetes."""
+class StageCause(StrEnum):
+    """Why a stage of a release or rollback failed, as far as we decide it; a pod's own reason comes from Kubernetes."""
 
     COMPARISON_ERROR = "ComparisonError"
     DEADLINE_EXCEEDED = "DeadlineExceeded"

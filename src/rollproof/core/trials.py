@@ -1,6 +1,6 @@
 """Trials: the drifts that rollproof knows, by name: what kind of object each changes, and whether traffic can feel it.
 
-One table for the target file's rules, the rights, the production fence and the planners of `faults`.
+One table for the target file's rules, the permissions, the production fence and the planners of `faults`.
 """
 
 from __future__ import annotations

@@ -26,14 +26,15 @@ from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.trials import Skip, Trial, plan_trials
 from rollproof.preflight.fences import check_load_fence, check_namespace_fence
 from rollproof.preflight.lock import RunLock
-from rollproof.preflight.permissions import Right, is_granted, needed_rights
+from rollproof.preflight.permissions import Permission, is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
 from rollproof.probes.views import DeploymentView, app_container, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.target.file import LoadedTarget
 
 __all__ = [
-    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "check_app", "look", "see_rights",
+    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "check_app", "look",
+    "see_permissions",
 ]  # fmt: skip
 
 
@@ -90,7 +91,7 @@ class Look:
     image: str = ""  # the image's name as it is pulled: `newName` where the overlay has one
     trials: Sequence[Trial | Skip] = ()
     plan: Plan | None = None
-    granted: dict[Right, bool] = field(default_factory=dict)  # so that each right is asked for once
+    granted: dict[Permission, bool] = field(default_factory=dict)  # so that each permission is asked for once
 
     @property
     def running(self) -> str:
@@ -113,15 +114,17 @@ class Look:
         """The drifts that will be injected."""
         return tuple(trial.name for trial in self.trials if isinstance(trial, Trial))
 
-    def is_granted(self, right: Right) -> bool:
-        """Ask the API server that the right belongs to."""
-        if right not in self.granted:
-            self.granted[right] = is_granted(right, self.clients.kube, self.clients.argo.kube)
-        return self.granted[right]
+    def is_granted(self, permission: Permission) -> bool:
+        """Ask the API server that the permission belongs to."""
+        if permission not in self.granted:
+            self.granted[permission] = is_granted(permission, self.clients.kube, self.clients.argo.kube)
+        return self.granted[permission]
 
-    def missing(self, rights: Iterable[Right]) -> tuple[Right, ...]:
+    def missing(self, permissions: Iterable[Permission]) -> tuple[Permission, ...]:
         """The required ones that are not granted: with any of them missing a drill would break in the middle."""
-        return tuple(right for right in rights if right.required and not self.is_granted(right))
+        return tuple(
+            permission for permission in permissions if permission.required and not self.is_granted(permission)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +175,17 @@ def _see_argo_api(seen: Look) -> str:
     return f"{kube.context}, as the app" if same else f"{argo_kube.version()} by context {argo_kube.context}"
 
 
-def _see_rights_to_look(seen: Look) -> str:
-    if seen.missing(needed_rights(seen.target, seen.order.drills)):  # then there will be no plan: name all at once
+def _see_permissions_to_look(seen: Look) -> str:
+    if seen.missing(needed_permissions(seen.target, seen.order.drills)):  # then there will be no plan: name all at once
         trials = allowed_trials(seen.target)
-        _refuse(seen.missing(needed_rights(seen.target, seen.order.drills, trials=trials)))
+        _refuse(seen.missing(needed_permissions(seen.target, seen.order.drills, trials=trials)))
     return "what a run reads may be read"
 
 
-def _refuse(missing: Sequence[Right]) -> None:
-    """Refuse a drill that would fail in the middle for want of a right."""
+def _refuse(missing: Sequence[Permission]) -> None:
+    """Refuse a drill that would fail in the middle for want of a permission."""
     if missing:
-        message = f"rights are missing: {'; '.join(str(right) for right in missing)}"
+        message = f"permissions are missing: {'; '.join(str(permission) for permission in missing)}"
         raise CannotJudgeError(message, "`rollproof doctor` says what each is for")
 
 
@@ -265,14 +268,14 @@ def _see_plan(seen: Look) -> str:
     return "; ".join([f"restart of {seen.plan.new_sha}" if seen.plan.restart else release or "nothing", *skipped])
 
 
-def see_rights(seen: Look) -> tuple[Right, ...]:
-    """Every right that the drills of the look use, as far as it is known what they will do."""
-    return needed_rights(seen.target, seen.order.drills, seen.plan, seen.trial_names)
+def see_permissions(seen: Look) -> tuple[Permission, ...]:
+    """Every permission that the drills of the look use, as far as it is known what they will do."""
+    return needed_permissions(seen.target, seen.order.drills, seen.plan, seen.trial_names)
 
 
-def _see_rights(seen: Look) -> str:
-    _refuse(seen.missing(see_rights(seen)))
-    return "all rights are granted"
+def _see_permissions(seen: Look) -> str:
+    _refuse(seen.missing(see_permissions(seen)))
+    return "all permissions are granted"
 
 
 def _see_commit(seen: Look) -> str:
@@ -297,7 +300,7 @@ QUESTIONS_OF_A_TARGET = (
     Question("fences", _see_fences),
     Question("Kubernetes API", _see_api),
     Question("API of Argo CD", _see_argo_api, ("Kubernetes API",)),
-    Question("rights to look", _see_rights_to_look, ("API of Argo CD",)),
+    Question("permissions to look", _see_permissions_to_look, ("API of Argo CD",)),
     Question("lock", _see_lock, ("Kubernetes API",)),
     Question("Deployment", _see_deployment, ("Kubernetes API",)),
     Question("env repo", _see_env_repo),
@@ -310,7 +313,7 @@ QUESTIONS_OF_A_TARGET = (
 )
 QUESTIONS_OF_A_DRILL = (
     Question("plan", _see_plan, ("Deployment", "env repo", "Application")),
-    Question("rights", _see_rights, ("API of Argo CD",)),
+    Question("permissions", _see_permissions, ("API of Argo CD",)),
     Question("commit", _see_commit, ("env repo",)),
     Question("image", _see_image),
 )
@@ -432,7 +435,7 @@ def _asked(app: App, http: Http, path: str) -> Answer:
 def _check_answer(url: str, answer: Answer) -> None:
     if answer.error.startswith("connect.tls"):
         raise InputError(
-            f"{url}: {answer.error}", "see app.ca_file, and whether base_url has the right host and scheme"
+            f"{url}: {answer.error}", "see app.ca_file, and whether base_url has the permission host and scheme"
         )
     if answer.error:
         raise CannotJudgeError(f"{url} did not answer: {answer.error}", "see app.base_url in the target file")

@@ -21,8 +21,15 @@ from rollproof.clients.kube import Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.target import Target, Traffic
 from rollproof.errors import InputError, RollproofError
-from rollproof.preflight.checks import QUESTIONS_OF_A_DRILL, QUESTIONS_OF_A_TARGET, Clients, Look, Question, see_rights
-from rollproof.preflight.permissions import Right
+from rollproof.preflight.checks import (
+    QUESTIONS_OF_A_DRILL,
+    QUESTIONS_OF_A_TARGET,
+    Clients,
+    Look,
+    Question,
+    see_permissions,
+)
+from rollproof.preflight.permissions import Permission
 from rollproof.preflight.planning import Order, check_order, wanted_target
 from rollproof.probes.ingresslog import read_log
 from rollproof.probes.scheduling import quick
@@ -103,7 +110,10 @@ class _Topic:
 
 def _questions(drills: Sequence[str]) -> Iterator[_Topic]:
     """All, in the order of their lines."""
-    own = {"fences": _fences, "rights to look": None}  # the latter are among all rights, which have a line each
+    own = {
+        "fences": _fences,
+        "permissions to look": None,
+    }  # the latter are among all permissions, which have a line each
     for question in QUESTIONS_OF_A_TARGET:
         answer = own.get(question.name, _as_asked_by_a_run(question))
         if answer is not None:
@@ -163,24 +173,24 @@ def _fences(patient: _Patient) -> Iterator[Line]:
         yield Line("fences", True, inside)
 
 
-def _rights(patient: _Patient) -> Iterator[Line]:
+def _permissions(patient: _Patient) -> Iterator[Line]:
     """One line a resource: what is granted, and what is missed without the rest."""
     looks = patient.of_drills or [patient.seen]
-    needed = dict.fromkeys(right for seen in looks for right in see_rights(seen))
-    rights = sorted(needed, key=lambda right: (right.argocd, right.place))
-    for (_, place), group in groupby(rights, key=lambda right: (right.argocd, right.place)):
+    needed = dict.fromkeys(permission for seen in looks for permission in see_permissions(seen))
+    permissions = sorted(needed, key=lambda permission: (permission.argocd, permission.place))
+    for (_, place), group in groupby(permissions, key=lambda permission: (permission.argocd, permission.place)):
         wanted = tuple(group)
-        refused = [right for right in wanted if not patient.seen.is_granted(right)]
-        yield _right_line(place, wanted, refused)
+        refused = [permission for permission in wanted if not patient.seen.is_granted(permission)]
+        yield _permission_line(place, wanted, refused)
 
 
-def _right_line(place: str, wanted: Sequence[Right], refused: Sequence[Right]) -> Line:
-    name = f"right on {place}"
+def _permission_line(place: str, wanted: Sequence[Permission], refused: Sequence[Permission]) -> Line:
+    name = f"permission on {place}"
     if not refused:
-        return Line(name, True, ", ".join(dict.fromkeys(right.verb for right in wanted)))
-    verbs = ", ".join(dict.fromkeys(right.verb for right in refused))
-    why = "; ".join(dict.fromkeys(right.why for right in refused))
-    if any(right.required for right in refused):
+        return Line(name, True, ", ".join(dict.fromkeys(permission.verb for permission in wanted)))
+    verbs = ", ".join(dict.fromkeys(permission.verb for permission in refused))
+    why = "; ".join(dict.fromkeys(permission.why for permission in refused))
+    if any(permission.required for permission in refused):
         return Line(name, False, f"not granted: {verbs} (needed: {why})", "have a Role with it bound to this user")
     return Line(name, None, f"not granted: {verbs}: {why}")
 
@@ -316,7 +326,7 @@ def _quiet(late_ms: Sequence[float], traffic: Traffic) -> Line:
 
 
 _OWN = (
-    _Topic("rights", _rights, ("Kubernetes API", "API of Argo CD")),
+    _Topic("permissions", _permissions, ("Kubernetes API", "API of Argo CD")),
     _Topic("self-heal", _self_heal, ("Application",)),
     _Topic("ingress log", _ingress_log, ("Kubernetes API",)),
     _Topic("generator", _generator),

@@ -1,7 +1,7 @@
 """Rights: what each drill needs of the Kubernetes API, one table for the doctor and for the look before a run.
 
 The table is the least that works (docs/argocd.md 4), and docs/eks.md shows it; a unit test compares the two. It asks
-the API server (SelfSubjectAccessReview) and must never try a right out.
+the API server (SelfSubjectAccessReview) and must never try a permission out.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from rollproof.core.plan import DEPLOYING, Plan
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials
 
-__all__ = ["Right", "is_granted", "needed_rights"]
+__all__ = ["Permission", "is_granted", "needed_permissions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Right:
-    """One verb on one resource. Without an optional right (`required` False) a run can see or claim less: `why`.
+class Permission:
+    """One verb on one resource. Without an optional permission (`required` False) a run can see or claim less: `why`.
 
     `argocd` says that it is asked where Argo CD lives, which may be another cluster.
     """
@@ -45,40 +45,45 @@ class Right:
         return f"{resource} in {self.namespace}" if self.namespace else f"{resource} (cluster)"
 
 
-def needed_rights(
+def needed_permissions(
     target: Target, drills: Iterable[str], plan: Plan | None = None, trials: Iterable[str] = ()
-) -> tuple[Right, ...]:
-    """Every right that these drills use on this target, each once, with the first reason.
+) -> tuple[Permission, ...]:
+    """Every permission that these drills use on this target, each once, with the first reason.
 
     Without a plan: what any run needs, and what must be read to make its plan. With one, and the names of the `trials`
     that it really does (not of those that it skips): what the drills write too.
     """
     wanted = frozenset(drills)
-    rights = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
+    permissions = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
     if wanted & DEPLOYING:
-        rights.extend(_proving(target))
+        permissions.extend(_proving(target))
     if plan is not None:
-        rights.extend(_deploying(plan))
+        permissions.extend(_deploying(plan))
     if "drift" in wanted:
-        rights.extend(_planning_trials(target))
-        rights.extend(_drifting(target, trials))
-    return tuple(dict.fromkeys(rights))
+        permissions.extend(_planning_trials(target))
+        permissions.extend(_drifting(target, trials))
+    return tuple(dict.fromkeys(permissions))
 
 
-def is_granted(right: Right, kube: Kube, argo_kube: Kube) -> bool:
-    """Ask the API server that the right belongs to."""
-    asked = argo_kube if right.argocd else kube
+def is_granted(permission: Permission, kube: Kube, argo_kube: Kube) -> bool:
+    """Ask the API server that the permission belongs to."""
+    asked = argo_kube if permission.argocd else kube
     return asked.may(
-        right.verb, right.resource, right.namespace, group=right.group, subresource=right.subresource, name=right.name
+        permission.verb,
+        permission.resource,
+        permission.namespace,
+        group=permission.group,
+        subresource=permission.subresource,
+        name=permission.name,
     )
 
 
-def _each(verbs: str, resource: str, namespace: str, why: str, **more: str | bool) -> Iterator[Right]:
+def _each(verbs: str, resource: str, namespace: str, why: str, **more: str | bool) -> Iterator[Permission]:
     for verb in verbs.split():
-        yield Right(verb=verb, resource=resource, namespace=namespace, why=why, **more)  # type: ignore[arg-type]
+        yield Permission(verb=verb, resource=resource, namespace=namespace, why=why, **more)  # type: ignore[arg-type]
 
 
-def _watching(target: Target) -> Iterator[Right]:
+def _watching(target: Target) -> Iterator[Permission]:
     namespace, why = target.cluster.namespace, "to see what happens"
     yield from _each("get list watch", "deployments", namespace, why, group="apps")
     yield from _each("list watch", "replicasets", namespace, why, group="apps")
@@ -92,14 +97,14 @@ def _watching(target: Target) -> Iterator[Right]:
         yield from _each("get", "pods", place, why, subresource="log", required=False)
 
 
-def _locking(target: Target) -> Iterator[Right]:
+def _locking(target: Target) -> Iterator[Permission]:
     why = "the lock that keeps two runs apart"
     yield from _each(
         "get create update patch delete watch", "leases", target.cluster.namespace, why, group="coordination.k8s.io"
     )
 
 
-def _reading_argocd(target: Target) -> Iterator[Right]:
+def _reading_argocd(target: Target) -> Iterator[Permission]:
     argocd = target.argocd
     namespace, name = argocd.namespace, argocd.application
     yield from _each(
@@ -117,7 +122,7 @@ def _reading_argocd(target: Target) -> Iterator[Right]:
     )
 
 
-def _refreshing(target: Target) -> Iterator[Right]:
+def _refreshing(target: Target) -> Iterator[Permission]:
     """Every drill waits for rest first, and asks for a comparison to know it; drift may reset the heal count too."""
     argocd = target.argocd
     if argocd.profile == "refresh":
@@ -127,7 +132,7 @@ def _refreshing(target: Target) -> Iterator[Right]:
         )
 
 
-def _proving(target: Target) -> Iterator[Right]:
+def _proving(target: Target) -> Iterator[Permission]:
     namespace = target.cluster.namespace
     why = "to ask single pods for their version; else pods/portforward, else the ingress alone is asked"
     yield from _each("get", "pods", namespace, why, subresource="proxy", required=False)
@@ -136,7 +141,7 @@ def _proving(target: Target) -> Iterator[Right]:
     yield from _each("get create", "pods", namespace, why, subresource="portforward", required=False)
 
 
-def _deploying(plan: Plan) -> Iterator[Right]:
+def _deploying(plan: Plan) -> Iterator[Permission]:
     cluster = plan.target.cluster
     if plan.restart:
         why = f"to restart the rollout: {plan.new_sha} runs already"
@@ -145,7 +150,7 @@ def _deploying(plan: Plan) -> Iterator[Right]:
         yield from _each("list", "nodes", "", 'release.image_check = "nodes"')
 
 
-def _planning_trials(target: Target) -> Iterator[Right]:
+def _planning_trials(target: Target) -> Iterator[Permission]:
     for trial in allowed_trials(target):
         yield from _on_object("get", trial, target, f"to plan drift {trial}")
         if trial == "replicas":
@@ -154,7 +159,7 @@ def _planning_trials(target: Target) -> Iterator[Right]:
             yield from _each("list", "horizontalpodautoscalers", place, why, group="autoscaling", required=False)
 
 
-def _drifting(target: Target, trials: Iterable[str]) -> Iterator[Right]:
+def _drifting(target: Target, trials: Iterable[str]) -> Iterator[Permission]:
     for trial in trials:
         yield from _on_object("get list watch", trial, target, f"to see what becomes of drift {trial}")
         if TRIALS[trial].deletes:
@@ -164,7 +169,7 @@ def _drifting(target: Target, trials: Iterable[str]) -> Iterator[Right]:
             yield from _on_object("patch", trial, target, f"drift {trial}")
 
 
-def _on_object(verbs: str, trial: str, target: Target, why: str) -> Iterator[Right]:
+def _on_object(verbs: str, trial: str, target: Target, why: str) -> Iterator[Permission]:
     """On the object that the trial changes; `create` has no name to be restricted to."""
     cluster = target.cluster
     resource, group, name = {

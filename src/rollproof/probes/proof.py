@@ -16,7 +16,7 @@ from rollproof.clients.http import Answer, Http, pointed
 from rollproof.clients.kube import Kube
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.outside import says
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import Target
 from rollproof.probes.ways import PodWays
 
@@ -30,7 +30,7 @@ _PATIENCE_S = 30.0  # for the row of answers through the ingress
 class NotProven:
     """Why a version is not proven: WRONG_VERSION or NO_ANSWER, and the sentence for people."""
 
-    cause: LegCause
+    cause: StageCause
     why: str
 
 
@@ -92,7 +92,7 @@ class Prover:
         if in_a_row >= wanted or event is None:
             return None
         why = f"only {in_a_row} of {wanted} answers in a row through the ingress within {_PATIENCE_S:.0f} s"
-        return NotProven(LegCause.NO_ANSWER, why)
+        return NotProven(StageCause.NO_ANSWER, why)
 
     def _version(self, subject: str, answer: Answer, expected: str, via: str) -> Event:
         value, error = _field(answer, self._target.app.version_pointer)
@@ -129,5 +129,5 @@ def _missing(event: Event) -> NotProven | None:
         return None
     if event.outcome is Outcome.FAIL:
         said = f"version {data['version']} instead of {data['expected']}"
-        return NotProven(LegCause.WRONG_VERSION, f"{event.subject}: {said}")
-    return NotProven(LegCause.NO_ANSWER, f"{event.subject}: no version ({data['error']})")
+        return NotProven(StageCause.WRONG_VERSION, f"{event.subject}: {said}")
+    return NotProven(StageCause.NO_ANSWER, f"{event.subject}: no version ({data['error']})")

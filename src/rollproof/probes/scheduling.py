@@ -25,7 +25,7 @@ def quick() -> Iterator[bool]:
     try:
         yield before is not None
     finally:
-        if before is not None:  # the flag stays: taking it off needs more rights than putting it on
+        if before is not None:  # the flag stays: taking it off needs more permissions than putting it on
             policy, parameters = before
             os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, parameters)
 

@@ -1,6 +1,6 @@
-"""Release: brings a sha to the cluster the GitOps way, follows it leg by leg, and takes it back.
+"""Release: brings a sha to the cluster the GitOps way, follows it stage by stage, and takes it back.
 
-Every leg that ends is one fact; the first that fails ends the rollout, which is then a fact too and no exception: the
+Every stage that ends is one fact; the first that fails ends the rollout, which is then a fact too and no exception: the
 checkers say what it means. The tag that was there before is in the undo journal before the push. It must never replace
 a tag that somebody else has set meanwhile, nor change the cluster directly, except for the restart that stands in for
 a release when there is nothing new to deploy.
@@ -19,12 +19,12 @@ from rollproof.clients.kube import STRATEGIC, Kube
 from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.errors import RollproofError, UnansweredError
 from rollproof.probes.proof import Prover
 from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
-from rollproof.release.wait import LegFailedError, Waits
+from rollproof.release.wait import StageFailedError, Waits
 from rollproof.store.journal import Entry, Journal, Undone
 
 __all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
@@ -32,14 +32,18 @@ __all__ = ["TAG_KIND", "Release", "Rollout", "restore_tag"]
 TAG_KIND = "env-repo-tag"  # undo: the overlay's tag is set back, if it is still ours
 _AGAIN_S = 2.0
 
-_NOTHING_PUSHED = (LegCause.SUPERSEDED, LegCause.PUSH_REFUSED, LegCause.PUSH_FAILED)  # if each attempt had an answer
+_NOTHING_PUSHED = (
+    StageCause.SUPERSEDED,
+    StageCause.PUSH_REFUSED,
+    StageCause.PUSH_FAILED,
+)  # if each attempt had an answer
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Rollout:
-    """One road of one sha. `legs` are the events of what was reached; `failed` ended it; `stop` names why."""
+    """One road of one sha. `stages` are the events of what was reached; `failed` ended it; `stop` names why."""
 
     source: str  # "release" or "rollback"
     subject: str
@@ -49,18 +53,18 @@ class Rollout:
     old_templates: frozenset[str]
     revision: str = ""
     template: str = ""
-    legs: dict[str, Event] = field(default_factory=dict)
+    stages: dict[str, Event] = field(default_factory=dict)
     failed: Event | None = None
 
     @property
     def proven(self) -> bool:
         """Whether it came to its end."""
-        return "proven" in self.legs
+        return "proven" in self.stages
 
     @property
     def old_gone_s(self) -> float | None:
         """When the last old pod was gone, or None if that was not seen."""
-        event = self.legs.get("old-gone")
+        event = self.stages.get("old-gone")
         return event.end_s if event else None
 
 
@@ -111,7 +115,7 @@ class Release:
         return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
 
     def settle(self, sha: str, *, deadline_s: float) -> None:
-        """Wait until the branch's newest revision is synced and only `sha` runs. LegFailedError if it does not."""
+        """Wait until the branch's newest revision is synced and only `sha` runs. StageFailedError if it does not."""
         waits = Waits(self._plan.target, self._view, deadline_s=deadline_s)
         head = self._repo.head()
         contains = self._contains(head)
@@ -131,7 +135,7 @@ class Release:
             return ""
         return self._view.application().why_not_compared
 
-    # -- legs ---------------------------------------------------------------------------------------------------
+    # -- stages ---------------------------------------------------------------------------------------------------
 
     def _begin(self, source: str, from_sha: str, to_sha: str, data: Mapping[str, Any] | None = None) -> Rollout:
         pods = {name: pod for name, pod in self._view.pods().items() if not pod.terminating}
@@ -158,10 +162,10 @@ class Release:
     def _waits(self, rollout: Rollout, deadline_s: float) -> Waits:
         return Waits(
             self._plan.target, self._view, deadline_s=deadline_s,
-            still_ours=lambda leg: self._still_ours(rollout, leg),
+            still_ours=lambda stage: self._still_ours(rollout, stage),
         )  # fmt: skip
 
-    def _still_ours(self, rollout: Rollout, leg: str) -> None:
+    def _still_ours(self, rollout: Rollout, stage: str) -> None:
         """Refuse to go on if the branch has another tag now: what follows is somebody else's rollout.
 
         That ends a release without a claim; a rollback that does not hold has failed at what it is for.
@@ -174,14 +178,14 @@ class Release:
         if not who:
             return
         back = rollout.source == "rollback"
-        cause, outcome = (LegCause.OVERWRITTEN, Outcome.FAIL) if back else (LegCause.SUPERSEDED, Outcome.UNKNOWN)
+        cause, outcome = (StageCause.OVERWRITTEN, Outcome.FAIL) if back else (StageCause.SUPERSEDED, Outcome.UNKNOWN)
         what = "overwritten" if back else "superseded by another tag"
         reason = f"{what}: the overlay says {tag} and no longer {rollout.to_sha}, by commit {who}"
         hint = "is an image updater or a pipeline at work? Stop it before a rollback" if back else "repeat the drill"
-        raise LegFailedError(leg, cause, reason, outcome=outcome, look_at=hint)
+        raise StageFailedError(stage, cause, reason, outcome=outcome, look_at=hint)
 
     def _follow(self, rollout: Rollout, waits: Waits, act: Callable[[], None]) -> Rollout:
-        """All legs in order; what goes wrong is recorded, and the rollout is returned as far as it came."""
+        """All stages in order; what goes wrong is recorded, and the rollout is returned as far as it came."""
         try:
             act()
             if rollout.revision:
@@ -191,21 +195,23 @@ class Release:
             rollout.template = waits.rolled_out(rollout.to_sha, rollout.old_templates)
             deployment = self._view.deployment()
             data = {"template_hash": rollout.template, "replicas": deployment.spec_replicas if deployment else None}
-            self._leg(rollout, "rolled-out", begun_s, data)
+            self._stage(rollout, "rolled-out", begun_s, data)
             self._status("the last old pod to go")
             begun_s = time.monotonic()
             uids = waits.old_gone(rollout.template, rollout.old_uids)
-            self._leg(rollout, "old-gone", begun_s, {"uids": uids})
+            self._stage(rollout, "old-gone", begun_s, {"uids": uids})
             self._prove(rollout, waits)
             if rollout.source == "rollback":
                 self._still_ours(rollout, "proven")  # it came back; it must also stay
-        except LegFailedError as error:
+        except StageFailedError as error:
             self._fail(rollout, error)
-            if error.leg == "rolled-out":
+            if error.stage == "rolled-out":
                 self._ask_unready(rollout)
         except RollproofError as error:
-            leg = next(reversed(rollout.legs), "started")
-            unknown = LegFailedError(leg, type(error).__name__, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
+            stage = next(reversed(rollout.stages), "started")
+            unknown = StageFailedError(
+                stage, type(error).__name__, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+            )
             self._fail(rollout, unknown)
         return rollout
 
@@ -218,11 +224,11 @@ class Release:
             self._recorder.record(
                 rollout.source, rollout.subject, "refresh-asked", start_s=begun_s, data={"count": seen.asked}
             )
-        self._leg(rollout, "seen", begun_s, {"revision": seen.revision, "superseded": seen.superseded})
+        self._stage(rollout, "seen", begun_s, {"revision": seen.revision, "superseded": seen.superseded})
         self._status(f"Argo CD to sync {seen.revision[:12]}")
         begun_s = time.monotonic()
         state = waits.synced(seen.revision, rollout.to_sha, contains)
-        self._leg(rollout, "synced", begun_s, {"operation_revision": state.operation_revision})
+        self._stage(rollout, "synced", begun_s, {"operation_revision": state.operation_revision})
 
     def _commit_and_push(self, rollout: Rollout, waits: Waits, make: Callable[[], Commit]) -> None:
         begun_s = time.monotonic()
@@ -230,7 +236,7 @@ class Release:
         data: dict[str, Any] = {"commit": commit.revision, "parent": commit.parent}
         data |= {"path": commit.path, "line": commit.line, "line_number": commit.line_number}
         data |= {"reverted": rollout.from_sha, "forward": commit.forward} if rollout.source == "rollback" else {}
-        self._leg(rollout, "committed", begun_s, data)
+        self._stage(rollout, "committed", begun_s, data)
         entry: Entry | None = None
         self._journal.allow()
         if rollout.source == "release":  # a revert is itself the way back: the deploy's entry covers it
@@ -241,7 +247,7 @@ class Release:
         begun_s, self._unanswered = time.monotonic(), False
         try:
             pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
-        except LegFailedError as error:
+        except StageFailedError as error:
             sure = error.cause in _NOTHING_PUSHED and not self._unanswered
             if entry is not None and sure:  # their tag may be our sha: the undo must not take it
                 self._journal.settle(entry, Undone("not-needed", reason="nothing was pushed"))
@@ -251,26 +257,26 @@ class Release:
         if entry is not None:
             self._journal.made(entry)
         rollout.revision = pushed.revision
-        self._leg(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
+        self._stage(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
 
-    def _with_git(self, waits: Waits, leg: str, deed: Callable[[], T]) -> T:
+    def _with_git(self, waits: Waits, stage: str, deed: Callable[[], T]) -> T:
         """Do it; while the git server is away, again and again: a moment's silence must not end a drill."""
         while True:
             try:
                 return deed()
             except PushRefusedError as error:
-                raise LegFailedError(
-                    leg, LegCause.PUSH_REFUSED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                raise StageFailedError(
+                    stage, StageCause.PUSH_REFUSED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except OtherTagError as error:
-                raise LegFailedError(
-                    leg, LegCause.SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                raise StageFailedError(
+                    stage, StageCause.SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except (GitError, UnansweredError) as error:
                 self._unanswered |= isinstance(error, UnansweredError)  # else nothing was sent, as git says
                 if waits.left_s <= _AGAIN_S:
-                    raise LegFailedError(
-                        leg, LegCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                    raise StageFailedError(
+                        stage, StageCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                     ) from None
                 self._status("the git server to answer")
                 time.sleep(_AGAIN_S)
@@ -282,10 +288,10 @@ class Release:
         while (tag := self._with_git(waits, "committed", self._repo.tag)) != rollout.to_sha:
             if not waits.left_s:
                 reason = f"nobody set the tag to {rollout.to_sha} in time; the overlay says {tag}"
-                raise LegFailedError("committed", LegCause.DEADLINE_EXCEEDED, reason, outcome=Outcome.UNKNOWN)
+                raise StageFailedError("committed", StageCause.DEADLINE_EXCEEDED, reason, outcome=Outcome.UNKNOWN)
             time.sleep(min(_AGAIN_S, waits.left_s))
         rollout.revision = self._repo.head()
-        self._leg(rollout, "committed", begun_s, {"commit": rollout.revision, "observed": True})
+        self._stage(rollout, "committed", begun_s, {"commit": rollout.revision, "observed": True})
 
     def _restart(self, rollout: Rollout, waits: Waits) -> None:
         waits.refuse_not_compared("restarted")
@@ -295,7 +301,7 @@ class Release:
         stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
         body = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
         self._kube.patch("Deployment", cluster.namespace, cluster.deployment, body, how=STRATEGIC)
-        self._leg(rollout, "restarted", begun_s, {"deployment": cluster.deployment})
+        self._stage(rollout, "restarted", begun_s, {"deployment": cluster.deployment})
 
     def _prove(self, rollout: Rollout, waits: Waits) -> None:
         self._status(f"proof that {rollout.to_sha} answers")
@@ -305,10 +311,10 @@ class Release:
         missing = self._prover.prove(pods, rollout.to_sha)
         if missing is not None:
             self._still_ours(rollout, "proven")
-            outcome = Outcome.FAIL if missing.cause is LegCause.WRONG_VERSION else Outcome.UNKNOWN
-            raise LegFailedError("proven", missing.cause, missing.why, outcome=outcome)
+            outcome = Outcome.FAIL if missing.cause is StageCause.WRONG_VERSION else Outcome.UNKNOWN
+            raise StageFailedError("proven", missing.cause, missing.why, outcome=outcome)
         data = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}
-        self._leg(rollout, "proven", begun_s, data)
+        self._stage(rollout, "proven", begun_s, data)
 
     def _ask_unready(self, rollout: Rollout) -> None:
         """One new pod that runs and does not get ready: what it says tells the app's own reason."""
@@ -330,17 +336,17 @@ class Release:
 
         return contains
 
-    def _leg(self, rollout: Rollout, leg: str, begun_s: float, data: Mapping[str, Any]) -> None:
+    def _stage(self, rollout: Rollout, stage: str, begun_s: float, data: Mapping[str, Any]) -> None:
         event = self._recorder.record(
-            rollout.source, rollout.subject, leg, start_s=begun_s, end_s=time.monotonic(), data=data
+            rollout.source, rollout.subject, stage, start_s=begun_s, end_s=time.monotonic(), data=data
         )
-        rollout.legs[leg] = event
+        rollout.stages[stage] = event
 
-    def _fail(self, rollout: Rollout, error: LegFailedError) -> None:
+    def _fail(self, rollout: Rollout, error: StageFailedError) -> None:
         rollout.failed = self._recorder.record(
             rollout.source, rollout.subject, "failed", outcome=error.outcome,
             data={
-                "leg": error.leg, "cause": error.cause, "reason": error.reason, "last_seen": error.last_seen,
+                "stage": error.stage, "cause": error.cause, "reason": error.reason, "last_seen": error.last_seen,
                 "look_at": error.look_at,
             },
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The waits of a rollout: each named, bounded, pinned to a revision or a template, and ended early when it is hopeless.
 
-A wait ends well, or raises LegFailedError, which says what was waited for, what was seen last and where to look. It
+A wait ends well, or raises StageFailedError, which says what was waited for, what was seen last and where to look. It
 must never take "Synced" or "Healthy" for an answer without the revision that it is about.
 """
 
@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 from typing import NoReturn, TypeVar
 
 from rollproof.clients.argo import ApplicationState, Argo
-from rollproof.clients.patience import patiently
+from rollproof.clients.retry import retried
 from rollproof.core.event import Outcome
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
 from rollproof.probes.views import DeploymentView, PodView, image_tag
 from rollproof.probes.watches import Watches
 
-__all__ = ["LegFailedError", "Seen", "Waits"]
+__all__ = ["Seen", "StageFailedError", "Waits"]
 
 _HOPELESS_PODS = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CrashLoopBackOff",
                   "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
@@ -36,15 +36,15 @@ _LOOK_UP_S = 5.0  # a wait that takes longer looks up in between: is it still wo
 T = TypeVar("T")
 
 
-class LegFailedError(RollproofError):
-    """A leg did not come to its end. `outcome` FAIL: it cannot succeed any more; UNKNOWN: we do not know."""
+class StageFailedError(RollproofError):
+    """A stage did not come to its end. `outcome` FAIL: it cannot succeed any more; UNKNOWN: we do not know."""
 
     def __init__(
-        self, leg: str, cause: str, reason: str, *, outcome: Outcome = Outcome.FAIL, last_seen: object = None,
+        self, stage: str, cause: str, reason: str, *, outcome: Outcome = Outcome.FAIL, last_seen: object = None,
         look_at: str = "",
     ) -> None:  # fmt: skip
-        super().__init__(f"{leg}: {cause}: {reason}", look_at)
-        self.leg, self.cause, self.reason = leg, cause, reason
+        super().__init__(f"{stage}: {cause}: {reason}", look_at)
+        self.stage, self.cause, self.reason = stage, cause, reason
         self.outcome, self.last_seen, self.look_at = outcome, last_seen, look_at
 
 
@@ -60,7 +60,7 @@ class Seen:
 class Waits:
     """The waits of one rollout; all share one deadline.
 
-    `still_ours` is asked in long waits, with the leg's name; it raises if somebody has put another tag on top of ours.
+    `still_ours` is asked in long waits, with the stage's name; it raises if somebody has put another tag on top of ours.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Waits:
         """Seconds until the rollout's deadline."""
         return max(0.0, self._until_s - time.monotonic())
 
-    def refuse_not_compared(self, leg: str) -> None:
+    def refuse_not_compared(self, stage: str) -> None:
         """A deploy would change git, and nobody would see what becomes of it."""
         state = self._view.application()
         if why := state.why_not_compared:
-            raise LegFailedError(
-                leg, LegCause.NOT_COMPARED, f"Argo CD cannot compare, so nothing was changed: {why}",
+            raise StageFailedError(
+                stage, StageCause.NOT_COMPARED, f"Argo CD cannot compare, so nothing was changed: {why}",
                 outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=self._application,
             )  # fmt: skip
 
@@ -103,7 +103,7 @@ class Waits:
 
         while True:
             if asking:
-                patiently(argo.refresh, until_s=self._until_s)
+                retried(argo.refresh, until_s=self._until_s)
                 asked += 1
             pause_s = max(_ASK_AGAIN_S, self._target.release.poll_s) if asking else self.left_s
             found = self._view.poll(looked_at, timeout_s=min(pause_s, self.left_s))
@@ -131,8 +131,8 @@ class Waits:
         def applied() -> ApplicationState | None:
             state = self._view.application()
             if state.phase in {"Failed", "Error"} and ours(state.operation_revision):
-                raise LegFailedError(
-                    "synced", LegCause.SYNC_FAILED, state.message or state.phase, last_seen=asdict(state),
+                raise StageFailedError(
+                    "synced", StageCause.SYNC_FAILED, state.message or state.phase, last_seen=asdict(state),
                     look_at=self._application,
                 )  # fmt: skip
             self._refuse_broken_commit(state, "synced")
@@ -148,12 +148,12 @@ class Waits:
         failing = _retried(self._view.application(), ours)
         return self._expired(
             "synced", f"Argo CD to sync {revision[:12]}",
-            cause=LegCause.SYNC_FAILED if failing else LegCause.DEADLINE_EXCEEDED,
+            cause=StageCause.SYNC_FAILED if failing else StageCause.DEADLINE_EXCEEDED,
             outcome=Outcome.FAIL if failing else Outcome.UNKNOWN, said=failing,
         )  # fmt: skip
 
     def at_rest(
-        self, leg: str, revision: str = "", contains: Callable[[str], bool | None] | None = None, sha: str = ""
+        self, stage: str, revision: str = "", contains: Callable[[str], bool | None] | None = None, sha: str = ""
     ) -> None:
         """Nothing asked for or under way, no error, Synced and Healthy; at that revision or a later one, if named.
 
@@ -173,11 +173,11 @@ class Waits:
                 if sha and image_tag(pod.image) == sha and pod.reason != "CrashLoopBackOff":
                     self._refuse_hopeless(name, pod)
 
-        if self._await(leg, resting, refuse_no_image) is None:
+        if self._await(stage, resting, refuse_no_image) is None:
             state = self._view.application()
             sick = state.health == "Degraded" or _errors(state)
             what = f"Argo CD to be at rest, Synced and Healthy (it says {state.sync_status}, {state.health})"
-            self._expired(leg, what, outcome=Outcome.FAIL if sick else Outcome.UNKNOWN)
+            self._expired(stage, what, outcome=Outcome.FAIL if sick else Outcome.UNKNOWN)
 
     def rolled_out(self, sha: str, old_templates: frozenset[str]) -> str:
         """The new template's hash, once every replica belongs to it and is available."""
@@ -219,13 +219,13 @@ class Waits:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _await(self, leg: str, look: Callable[[], T | None], look_up: Callable[[], None] = lambda: None) -> T | None:
+    def _await(self, stage: str, look: Callable[[], T | None], look_up: Callable[[], None] = lambda: None) -> T | None:
         """The first value of `look` that is not None, or None at the deadline. `look_up` may end a long wait."""
         while True:
             found = self._view.poll(look, timeout_s=min(_LOOK_UP_S, self.left_s))
             if found is not None:
                 return found
-            self._still_ours(leg)
+            self._still_ours(stage)
             look_up()
             if not self.left_s:
                 return None
@@ -235,12 +235,12 @@ class Waits:
         argocd = self._target.argocd
         return f"kubectl -n {argocd.namespace} get application {argocd.application} -o yaml"
 
-    def _refuse_broken_commit(self, state: ApplicationState, leg: str) -> None:
+    def _refuse_broken_commit(self, state: ApplicationState, stage: str) -> None:
         for condition in state.conditions:
             broken = any(word in condition for word in _BROKEN_COMMIT) and not any(word in condition for word in _AWAY)
             if condition.partition(":")[0] in ("ComparisonError", "InvalidSpecError") and broken:
-                raise LegFailedError(
-                    leg, LegCause.COMPARISON_ERROR, condition, last_seen=asdict(state), look_at=self._application
+                raise StageFailedError(
+                    stage, StageCause.COMPARISON_ERROR, condition, last_seen=asdict(state), look_at=self._application
                 )
 
     def _refuse_void(self, state: ApplicationState, sha: str, ours: Callable[[str], bool]) -> None:
@@ -256,14 +256,14 @@ class Waits:
             f"{deployment.image}, so the commit changed nothing that runs"
         )
         hint = f"does `kustomize build {env_repo.overlay}` name {env_repo.image}:{sha}, or does another entry win?"
-        raise LegFailedError(
-            "synced", LegCause.NOTHING_CHANGED, reason, outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=hint
+        raise StageFailedError(
+            "synced", StageCause.NOTHING_CHANGED, reason, outcome=Outcome.UNKNOWN, last_seen=asdict(state), look_at=hint
         )
 
     def _refuse_hopeless(self, name: str, pod: PodView) -> None:
         if pod.reason in _HOPELESS_PODS and not pod.ready:
             namespace = self._target.cluster.namespace
-            raise LegFailedError(
+            raise StageFailedError(
                 "rolled-out", pod.reason, f"pod {name} of the new version is in {pod.reason}", last_seen=asdict(pod),
                 look_at=f"kubectl -n {namespace} describe pod {name}; kubectl -n {namespace} logs {name}",
             )  # fmt: skip
@@ -272,8 +272,8 @@ class Waits:
         """A pod that no ReplicaSet owns (any more) and nobody has deleted: no controller will take it away."""
         if not pod.replicaset and not pod.terminating:
             namespace = self._target.cluster.namespace
-            raise LegFailedError(
-                "old-gone", LegCause.ORPHANED,
+            raise StageFailedError(
+                "old-gone", StageCause.ORPHANED,
                 f"pod {name} has the app's labels and no owner: nothing will take it away",
                 last_seen=asdict(pod), look_at=f"kubectl -n {namespace} get pod {name} -o yaml",
             )  # fmt: skip
@@ -282,19 +282,19 @@ class Waits:
         current = deployment.observed_generation >= deployment.generation and image_tag(deployment.image) == sha
         if deployment.deadline_exceeded and current:
             cluster = self._target.cluster
-            raise LegFailedError(
-                "rolled-out", LegCause.PROGRESS_DEADLINE_EXCEEDED, "the Deployment made no progress for its deadline",
+            raise StageFailedError(
+                "rolled-out", StageCause.PROGRESS_DEADLINE_EXCEEDED, "the Deployment made no progress for its deadline",
                 last_seen=asdict(deployment),
                 look_at=f"kubectl -n {cluster.namespace} describe deployment {cluster.deployment}",
             )  # fmt: skip
 
     def _expired(
         self,
-        leg: str,
+        stage: str,
         what: str,
         *,
         outcome: Outcome = Outcome.FAIL,
-        cause: str = LegCause.DEADLINE_EXCEEDED,
+        cause: str = StageCause.DEADLINE_EXCEEDED,
         said: str = "",
     ) -> NoReturn:
         state, deployment = self._view.application(), self._view.deployment()
@@ -304,14 +304,14 @@ class Waits:
             "pods": {name: asdict(pod) for name, pod in self._view.pods().items()},
         }
         namespace = self._target.cluster.namespace
-        argo = leg in {"seen", "synced", "settled", "proven"}
+        argo = stage in {"seen", "synced", "settled", "proven"}
         look_at = self._application if argo else f"kubectl -n {namespace} get pods; kubectl -n {namespace} get events"
         said = said or next(iter(state.conditions), "")
         reason = f"waited {self._deadline_s:g} s in all for {what}{f'; Argo CD says: {said}' if said else ''}"
         away = self._view.away()
         if away:  # it may have come, unseen
             outcome, reason = Outcome.UNKNOWN, f"{reason}; a watch is away ({away})"
-        raise LegFailedError(leg, cause, reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
+        raise StageFailedError(stage, cause, reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
 
 
 def _errors(state: ApplicationState) -> list[str]:

@@ -95,7 +95,7 @@ def _events_of(facts: Facts, verdict: Verdict) -> Iterable[Event]:
     if checker == "load_soundness":
         return facts.find(source="load")
     if checker in _BY_OVERLAY and act:
-        return (act.started, *act.legs.values())
+        return (act.started, *act.stages.values())
     return ()
 
 
@@ -146,7 +146,7 @@ def _setting_place(environment: Mapping[str, Any], setting: str) -> Place | None
 
 
 def _overlay_place(act: Act | None) -> Place | None:
-    committed = act.legs.get("committed") if act else None
+    committed = act.stages.get("committed") if act else None
     if committed is None or not isinstance(path := committed.data.get("path"), str):
         return None
     line = committed.data.get("line_number")

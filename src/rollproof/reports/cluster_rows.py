@@ -1,4 +1,4 @@
-"""The cluster's rows of the timeline: phases, rollout legs, Argo CD, pods and their place in the Service, drift.
+"""The cluster's rows of the timeline: phases, rollout stages, Argo CD, pods and their place in the Service, drift.
 
 Drawn from watch arrivals and the harness' own deeds only. It must not fill in a state that no watch reported.
 """
@@ -36,7 +36,7 @@ def cluster_sections(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict] |
     pods = _pods(facts)
     sections = [
         Section(title="Phases", rows=_phases(facts, axis)),
-        Section(title="Rollout", rows=_legs(facts, axis)),
+        Section(title="Rollout", rows=_stages(facts, axis)),
         Section(title="Drift", rows=_drift(facts, axis, verdicts or {}), legend=_DRIFT_LEGEND),
         Section(title="Argo CD", rows=_argo(facts, axis)),
         Section(title="Pods and endpoints", rows=_pod_rows(facts, axis, pods), legend=_POD_LEGEND),
@@ -61,7 +61,7 @@ def _phases(facts: Facts, axis: Axis) -> tuple[Row, ...]:
     return (Row(name="phase", bars=bars),) if bars else ()
 
 
-def _legs(facts: Facts, axis: Axis) -> tuple[Row, ...]:
+def _stages(facts: Facts, axis: Axis) -> tuple[Row, ...]:
     rows = []
     for source in ("release", "rollback"):
         grouped: dict[str, list[Event]] = defaultdict(list)

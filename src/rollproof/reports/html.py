@@ -65,7 +65,7 @@ def html_page(report: Report) -> str:
         cards=_cards(report),
         blind=tables.blind_spots(report),
         verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
-        legs=tables.leg_tables(report),
+        stages=tables.stage_tables(report),
         drift=tables.drift_rows(report),
         gaps=tables.heal_gaps(report),
         drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
@@ -165,7 +165,7 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
     ]
     if logs:
         cards.append(("Requests", f"{sum(len(log.rows) for log in logs):,}", _judged_requests(report)))
-    for table in tables.leg_tables(report):
+    for table in tables.stage_tables(report):
         limit = f"limit {table.limit_s:g} s" if table.limit_s is not None else "from push to proof"
         figure = _seconds(table.total_s) if table.total_s is not None else "not reached"
         cards.append(("Rollback" if table.limit_s is not None else "Rollout", figure, limit))

@@ -82,10 +82,10 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("release", "rolled-out"): "rolled out: {replicas:replica} of {template_hash}, {took}",
     ("release", "old-gone"): "the last old pod is gone, {took}",
     ("release", "proven"): "version proven: {pods:pod}, {ingress_answers:answer} through the ingress, {took}",
-    ("release", "failed"): "the release cannot go on at {leg}: {cause}: {reason}",
+    ("release", "failed"): "the release cannot go on at {stage}: {cause}: {reason}",
     ("rollback", "started"): "{reverts} is to be reverted: back to {old_sha}",
     ("rollback", "committed"): "revert committed as {commit}",
-    ("rollback", "failed"): "the rollback cannot go on at {leg}: {cause}: {reason}",
+    ("rollback", "failed"): "the rollback cannot go on at {stage}: {cause}: {reason}",
     ("proof", "not-reachable"): "single pods cannot be asked: {reason}",
     ("load", "self-test"): "self-test of the load engine: passed {passed}",
     ("load", "started"): "load started: {rate_per_s} req/s on {lanes}",
@@ -148,7 +148,7 @@ def _template(event: Event) -> str | None:
     if source == "watch" and event.what != "gap":
         return _KINDS.get(event.subject.split("/", 1)[0])
     if source == "rollback" and (source, event.what) not in _TEMPLATES:
-        source = "release"  # a rollback has the same legs
+        source = "release"  # a rollback has the same stages
     return _TEMPLATES.get((source, event.what))
 
 

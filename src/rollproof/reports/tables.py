@@ -1,4 +1,4 @@
-"""Facts -> the tables of the page: leg times, drift repairs, failed requests, and what could not be seen.
+"""Facts -> the tables of the page: stage times, drift repairs, failed requests, and what could not be seen.
 
 They show numbers that facts and verdicts hold, in the order in which a reader asks. They must not judge: a limit is
 printed beside the figure, the result comes from the verdict.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof.core.act import LEGS, find_act
+from rollproof.core.act import STAGES, find_act
 from rollproof.core.backoff import schedule
 from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
@@ -24,12 +24,12 @@ from rollproof.reports.sentences import data_text, sentence, short_sha
 from rollproof.reports.timeline import Axis
 
 __all__ = [
-    "DriftRow", "FailedRequest", "LegRow", "LegTable", "blind_spots", "drift_rows", "failed_requests", "flat",
-    "heal_gaps", "leg_tables",
+    "DriftRow", "FailedRequest", "StageRow", "StageTable", "blind_spots", "drift_rows", "failed_requests", "flat",
+    "heal_gaps", "stage_tables",
 ]  # fmt: skip
 
 _FAILED_MAX = 200
-_LEG_WORDS: Mapping[str, str] = {
+_STAGE_WORDS: Mapping[str, str] = {
     "committed": "tag committed", "restarted": "rollout restarted", "pushed": "pushed to the env repo",
     "seen": "seen by Argo CD", "synced": "synced", "rolled-out": "rolled out", "old-gone": "last old pod gone",
     "proven": "version proven",
@@ -37,8 +37,8 @@ _LEG_WORDS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegRow:
-    """One leg: what it took by itself, and how long after the push it was over."""
+class StageRow:
+    """One stage: what it took by itself, and how long after the push it was over."""
 
     name: str
     took_s: float
@@ -50,35 +50,35 @@ class LegRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegTable:
-    """The legs of one release or rollback; `limit_s` is None where no time is promised."""
+class StageTable:
+    """The stages of one release or rollback; `limit_s` is None where no time is promised."""
 
     drill: str
     title: str
-    rows: tuple[LegRow, ...]
+    rows: tuple[StageRow, ...]
     total_s: float | None  # push to proof; None if it never got there
     limit_s: float | None
     result: Result | None  # of the verdict about this act: what is said of the limit is said by it
     unfinished: str = ""
 
 
-def leg_tables(report: Report) -> list[LegTable]:
+def stage_tables(report: Report) -> list[StageTable]:
     """A table for each drill that released or rolled back."""
     tables = []
     for drill, facts in report.drills():
         act = find_act(facts)
         if act is None:
             continue
-        first = act.legs.get("pushed") or act.legs.get("restarted") or act.started
+        first = act.stages.get("pushed") or act.stages.get("restarted") or act.started
         span_s = max((act.end_s or first.end_s) - act.started.start_s, 0.001)
         rows = []
-        for leg in LEGS:
-            if leg not in act.legs:
+        for stage in STAGES:
+            if stage not in act.stages:
                 continue
-            event = act.legs[leg]
+            event = act.stages[stage]
             rows.append(
-                LegRow(
-                    name=_LEG_WORDS[leg],
+                StageRow(
+                    name=_STAGE_WORDS[stage],
                     took_s=event.end_s - event.start_s,
                     since_push_s=event.end_s - first.end_s if event.end_s >= first.end_s else None,
                     detail=sentence(event).partition(": ")[2],
@@ -91,14 +91,14 @@ def leg_tables(report: Report) -> list[LegTable]:
         verdict = next((v for v in report.verdicts if (v.drill, v.checker) == (drill, act.source)), None)
         numbers = verdict.numbers if verdict is not None else {}
         tables.append(
-            LegTable(
+            StageTable(
                 drill=drill,
                 title=f"{'Rollback' if back else 'Release'} {act.from_sha} → {act.to_sha}",
                 rows=tuple(rows),
                 total_s=_seconds(numbers, "push_to_proof_s"),
                 limit_s=_seconds(numbers, "limit_s") if back else None,
                 result=verdict.result if verdict is not None else None,
-                unfinished="" if "proven" in act.legs else act.why_unfinished(),
+                unfinished="" if "proven" in act.stages else act.why_unfinished(),
             )
         )
     return tables

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from rollproof import faults
-from rollproof.clients.patience import is_away, patiently
 from rollproof.clients.repo import EnvRepo
+from rollproof.clients.retry import is_away, retried
 from rollproof.core.event import Recorder
 from rollproof.core.journal import CHECK
 from rollproof.core.plan import Plan
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result
 from rollproof.errors import InputError, RollproofError
 from rollproof.judge.judging import judge_run, write_reports
@@ -30,7 +30,7 @@ from rollproof.preflight.lock import LEASE_S, RunLock, lease_release
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, restore_tag
-from rollproof.release.wait import LegFailedError
+from rollproof.release.wait import StageFailedError
 from rollproof.reports.console import LiveConsole
 from rollproof.store import manifest
 from rollproof.store.journal import Entry, FolderStore, Handler, Journal, Late, Undone, replay
@@ -96,7 +96,7 @@ def replay_all(
         def undone(args: Mapping[str, Any]) -> Undone:
             status(f"the undo of {kind}")
             waited_s = max(until_s, time.monotonic() + _AGAIN_S)  # after a wait for what may come late, once at least
-            return patiently(lambda: handler(args), until_s=waited_s)
+            return retried(lambda: handler(args), until_s=waited_s)
 
         return undone
 
@@ -137,13 +137,13 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
     away_until_s = min(until_s, time.monotonic() + _PATIENCE_S)
     while True:
         try:
-            found = patiently(repo.tag, until_s=away_until_s)
+            found = retried(repo.tag, until_s=away_until_s)
             sha = sha or found
             if found != sha:
                 return "left", {"reason": "somebody deployed after us", "expected": sha, "found": found}
             release.settle(sha, deadline_s=max(1.0, min(_SLICE_S, until_s - time.monotonic())))
-        except LegFailedError as error:
-            if error.cause == LegCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
+        except StageFailedError as error:
+            if error.cause == StageCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
                 continue
             if why := release.why_unseen(sha):  # git and the Deployment are as before; that it is synced nobody can say
                 return "left", {"reason": f"nobody could look: Argo CD cannot compare ({why})"}

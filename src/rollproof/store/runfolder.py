@@ -30,6 +30,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.factshapes import check_fact
 from rollproof.core.journal import Record, read_journal
+from rollproof.core.oldfacts import translated
 from rollproof.core.outside import Outside, parsed, shown
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import LAYOUT, RequestLog
@@ -460,7 +461,7 @@ def _stored_event(line: bytes, who: str) -> Event:
     event = Event(
         seq=row.count("seq"), start_s=row.real("start_s"), end_s=row.real("end_s"), wall=row.text("wall"),
         drill=row.text("drill"), source=row.needed("source"), subject=row.needed("subject"), what=what,
-        outcome=Outcome(outcome), data=row.child("data").value,
+        outcome=Outcome(outcome), data=translated(row.child("data").value),
     )  # fmt: skip
     check_fact(event, who, error=_Damaged)
     return event

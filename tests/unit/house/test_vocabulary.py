@@ -15,7 +15,7 @@ from rollproof.core.vocabulary import WORDS
 CODE = Path(rollproof.__file__).parent
 HISTORIES = Path(__file__).resolve().parents[2] / "histories"
 # who writes a fact: name of the function -> (place of the source or its value, place of the word)
-RECORDERS = {"record": (0, 2), "_tell": ("drift", 1), "_leg": ("release", 1)}
+RECORDERS = {"record": (0, 2), "_tell": ("drift", 1), "_stage": ("release", 1)}
 KNOWN = {(source, what) for (source, _), words in WORDS.items() for what in words}
 
 

@@ -18,7 +18,7 @@ from rollproof.store.runfolder import RunFolder
 CORPUS = Path(__file__).resolve().parents[2] / "histories"
 CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
 NEVER_FAIL = {"load_soundness", "watches"}  # they say how much can be claimed
-KIND = {"good": "PASS", "bad": "FAIL", "murky": "INCONCLUSIVE"}
+KIND = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
 
 def expected_of(case: Path) -> dict[str, Any]:

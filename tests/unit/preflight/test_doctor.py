@@ -36,8 +36,8 @@ def test_without_an_api_the_rest_is_still_asked(patient: Patient) -> None:
     lines = patient.examine()
     assert lines["Kubernetes API"].ok is False
     assert lines["Kubernetes API"].hint == "is it up?"
-    assert lines["rights"].ok is None
-    assert "not asked, because of: Kubernetes API" in lines["rights"].said
+    assert lines["permissions"].ok is None
+    assert "not asked, because of: Kubernetes API" in lines["permissions"].said
     assert lines["push"].ok is True
 
 
@@ -200,5 +200,5 @@ def test_what_ends_a_run_is_a_bad_line_of_the_doctor(patient: Patient, breaks: A
 
 
 def test_the_doctor_asks_all_that_a_run_asks(patient: Patient) -> None:
-    names = {question.name for question in checks.QUESTIONS_OF_A_TARGET} - {"rights to look"}
+    names = {question.name for question in checks.QUESTIONS_OF_A_TARGET} - {"permissions to look"}
     assert names < patient.examine().keys()

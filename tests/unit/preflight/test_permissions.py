@@ -16,7 +16,7 @@ from rollproof.core.target import DriftSettings, Ingress, ReleaseSettings
 from rollproof.core.trials import TRIALS
 from rollproof.preflight import checks
 from rollproof.preflight.checks import Look
-from rollproof.preflight.permissions import Right, needed_rights
+from rollproof.preflight.permissions import Permission, needed_permissions
 from rollproof.preflight.planning import Order
 
 EKS = Path(__file__).resolve().parents[3] / "docs/eks.md"
@@ -29,21 +29,21 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
 
 def test_a_required_one_is_not_ok(patient: Patient) -> None:
     patient.kube.refused = ("patch deployments",)
-    line = patient.examine("drift")["right on deployments.apps in shop"]
+    line = patient.examine("drift")["permission on deployments.apps in shop"]
     assert line.ok is False
     assert line.said.startswith("not granted: patch (needed: drift image")
 
 
 def test_an_optional_one_says_what_is_lost(patient: Patient) -> None:
     patient.kube.refused = ("get pods/log",)
-    line = patient.examine()["right on pods/log in ingress"]
+    line = patient.examine()["permission on pods/log in ingress"]
     assert line.ok is None
     assert "MASKED" in line.said
 
 
 def test_only_required_ones_end_a_run(patient: Patient) -> None:
     patient.kube.refused = ("get pods/log", "get pods/proxy", "delete services")
-    assert patient.missing("zero-downtime", "drift") == "rights are missing: delete services in shop"
+    assert patient.missing("zero-downtime", "drift") == "permissions are missing: delete services in shop"
 
 
 def test_a_drill_asks_only_for_what_it_uses(patient: Patient) -> None:
@@ -54,15 +54,15 @@ def test_a_drill_asks_only_for_what_it_uses(patient: Patient) -> None:
         seen = Look(order=wanted, target=patient.target, clients=clients)
         for question in (*checks.QUESTIONS_OF_A_TARGET, *checks.QUESTIONS_OF_A_DRILL):
             question.ask(seen)
-        own = {right for right in seen.granted if right.resource != "leases" and right.required}
-        return {str(right) for right in own if right.verb in ("patch", "delete", "create")}
+        own = {permission for permission in seen.granted if permission.resource != "leases" and permission.required}
+        return {str(permission) for permission in own if permission.verb in ("patch", "delete", "create")}
 
     settle = "patch applications.argoproj.io in argocd"  # every drill waits for rest first
     assert changing("zero-downtime") == {settle}
     assert changing("zero-downtime", sha=story.OLD) == {settle, "patch deployments.apps in shop"}  # a restart
     patient.target = replace(patient.target, release=ReleaseSettings(mode="observe"))
     assert changing("zero-downtime", sha=story.NEW) == {settle}
-    for trial, rights in {
+    for trial, permissions in {
         "configmap": {"patch configmaps in shop"},
         "undeclared-annotation": {"patch services in shop"},
         "void-patch": {"patch services in shop"},
@@ -73,7 +73,7 @@ def test_a_drill_asks_only_for_what_it_uses(patient: Patient) -> None:
         "image": set(),  # skipped, see below
     }.items():
         patient.target = replace(patient.target, drift=DriftSettings(trials=(trial,), drift_image_tag=story.OLD))
-        assert changing("drift") == {settle, *rights}
+        assert changing("drift") == {settle, *permissions}
     patient.target = replace(patient.target, argocd=replace(patient.target.argocd, profile="read-only"))
     assert changing("drift") == set()
 
@@ -81,7 +81,7 @@ def test_a_drill_asks_only_for_what_it_uses(patient: Patient) -> None:
 def test_without_the_rights_to_look_all_that_may_be_missing_is_named_at_once(patient: Patient) -> None:
     patient.kube.refused = ("get services", "patch services")
     patient.target = replace(patient.target, drift=DriftSettings(trials=("void-patch",)))
-    assert patient.missing("drift") == "rights are missing: get services in shop; patch services in shop"
+    assert patient.missing("drift") == "permissions are missing: get services in shop; patch services in shop"
 
 
 def test_hpas_that_may_not_be_listed_skip_one_trial_and_end_nothing(patient: Patient) -> None:
@@ -90,7 +90,7 @@ def test_hpas_that_may_not_be_listed_skip_one_trial_and_end_nothing(patient: Pat
     changes = [touch.change for touch in patient.look("drift").touches if touch.subject.startswith("D")]
     assert changes[0].startswith("skipped: HorizontalPodAutoscalers may not be listed")
     assert changes[1].endswith("= 'info-drift'")
-    line = patient.examine()["right on horizontalpodautoscalers.autoscaling in shop"]
+    line = patient.examine()["permission on horizontalpodautoscalers.autoscaling in shop"]
     assert line.ok is None
 
 
@@ -106,25 +106,27 @@ def test_argo_cds_rights_are_asked_in_its_own_cluster(patient: Patient) -> None:
     argocd: Any = FakeKube(refused=("watch applications",))
     clients = replace(patient.clients, kube=app, argo=Argo(argocd, "argocd", "shop"))
     seen = Look(order=Order(drills=("drift",)), target=patient.target, clients=clients)
-    (missing,) = seen.missing(needed_rights(patient.target, ("drift",)))
+    (missing,) = seen.missing(needed_permissions(patient.target, ("drift",)))
     assert missing.argocd
     assert missing.name == "shop"
 
 
 def test_the_same_right_is_asked_once(patient: Patient) -> None:
     target = replace(patient.target, drift=DriftSettings(reset="sync"))
-    rights = [str(right) for right in needed_rights(target, ("zero-downtime", "drift", "rollback"))]
-    assert rights.count("patch applications.argoproj.io in argocd") == 1
+    permissions = [str(permission) for permission in needed_permissions(target, ("zero-downtime", "drift", "rollback"))]
+    assert permissions.count("patch applications.argoproj.io in argocd") == 1
 
 
-def test_how_a_right_reads() -> None:
-    right = Right(verb="get", resource="pods", namespace="shop", why="x", subresource="log")
-    assert str(right) == "get pods/log in shop"
+def test_how_a_permission_reads() -> None:
+    permission = Permission(verb="get", resource="pods", namespace="shop", why="x", subresource="log")
+    assert str(permission) == "get pods/log in shop"
 
 
-def _place(right: Right) -> tuple[str, str]:
-    where = "Argo CD's" if right.argocd else {"ingress": "ingress's", "": "cluster"}.get(right.namespace, "app's")
-    return where, right.place.split()[0]
+def _place(permission: Permission) -> tuple[str, str]:
+    where = (
+        "Argo CD's" if permission.argocd else {"ingress": "ingress's", "": "cluster"}.get(permission.namespace, "app's")
+    )
+    return where, permission.place.split()[0]
 
 
 def _asked() -> set[tuple[str, str, str, bool]]:
@@ -135,8 +137,12 @@ def _asked() -> set[tuple[str, str, str, bool]]:
         drift=DriftSettings(trials=tuple(TRIALS)),
     )
     plans = [story.plan(target=target, restart=restart) for restart in (True, False)]
-    rights = [right for plan in plans for right in needed_rights(target, ("zero-downtime", "drift"), plan, TRIALS)]
-    return {(*_place(right), right.verb, right.required) for right in rights}
+    permissions = [
+        permission
+        for plan in plans
+        for permission in needed_permissions(target, ("zero-downtime", "drift"), plan, TRIALS)
+    ]
+    return {(*_place(permission), permission.verb, permission.required) for permission in permissions}
 
 
 def _on_the_page() -> set[tuple[str, str, str, bool]]:

@@ -16,7 +16,7 @@ from recorder import ListRecorder
 from rollproof.clients.http import Answer
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Outcome
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings
 from rollproof.probes import proof
 from rollproof.probes.proof import Prover
@@ -66,7 +66,7 @@ def prove(kube: Kube, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(proof.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(proof.time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
 
-    def run(ingress: Ingress | None = None, *, cause: LegCause | None = None) -> str:
+    def run(ingress: Ingress | None = None, *, cause: StageCause | None = None) -> str:
         target = story.target(release=ReleaseSettings(proof_count=3))
         missing = Prover(target, kube, ingress or Ingress(), recorder).prove(PODS, NEW)  # type: ignore[arg-type]
         assert cause is None or (missing is not None and missing.cause is cause)
@@ -90,7 +90,7 @@ def test_every_pod_then_a_row_through_the_ingress(prove: Callable[..., str], rec
 
 def test_one_wrong_pod_is_enough(prove: Callable[..., str], api: FakeApi, recorder: ListRecorder) -> None:
     api.proxied = lambda pod, _: (200, healthy("aaaaaaa" if pod == "web-2" else NEW))
-    assert prove(cause=LegCause.WRONG_VERSION) == "Pod/shop/web-2: version aaaaaaa instead of bbbbbbb"
+    assert prove(cause=StageCause.WRONG_VERSION) == "Pod/shop/web-2: version aaaaaaa instead of bbbbbbb"
     assert told(recorder)[-1] == ("web-2", "pods/proxy", Outcome.FAIL)
 
 
@@ -102,7 +102,7 @@ def test_no_version_is_unknown_and_never_wrong(
     prove: Callable[..., str], api: FakeApi, recorder: ListRecorder, status: int, body: str, said: str
 ) -> None:
     api.proxied = lambda _pod, _path: (status, body)
-    assert said in prove(cause=LegCause.NO_ANSWER)
+    assert said in prove(cause=StageCause.NO_ANSWER)
     assert told(recorder)[0][2] is Outcome.UNKNOWN
 
 
@@ -110,9 +110,9 @@ PAGE = b"<html>The holiday page is shown instead of the shop; version 7 instead 
 
 
 def test_a12_a_page_that_reads_like_a_wrong_version_is_no_answer(prove: Callable[..., str], api: FakeApi) -> None:
-    assert "only 0 of 3 answers" in prove(Ingress(Answer(200, PAGE)), cause=LegCause.NO_ANSWER)
+    assert "only 0 of 3 answers" in prove(Ingress(Answer(200, PAGE)), cause=StageCause.NO_ANSWER)
     api.proxied = lambda *_: (200, PAGE.decode())
-    assert "not JSON" in prove(cause=LegCause.NO_ANSWER)
+    assert "not JSON" in prove(cause=StageCause.NO_ANSWER)
 
 
 def test_a_503_still_tells_about_the_database(prove: Callable[..., str], api: FakeApi, recorder: ListRecorder) -> None:

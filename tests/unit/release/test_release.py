@@ -1,4 +1,4 @@
-"""A release as told by watches: what ends a leg, what ends the whole road early, and what is only unknown."""
+"""A release as told by watches: what ends a stage, what ends the whole road early, and what is only unknown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from story import NEW, OLD, plan, target
 
 from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError, PushUnansweredError
 from rollproof.core.event import Outcome
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import ArgoCd, ReleaseSettings
 from rollproof.probes.proof import NotProven
 from rollproof.release import TAG_KIND, deploy, restore_tag
-from rollproof.release.wait import LegFailedError
+from rollproof.release.wait import StageFailedError
 
 from .scripted import (
     GOOD,
@@ -40,10 +40,10 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return pauses
 
 
-WRONG = NotProven(LegCause.WRONG_VERSION, "Ingress: version x instead of y")
+WRONG = NotProven(StageCause.WRONG_VERSION, "Ingress: version x instead of y")
 
 
-def test_a_release_goes_leg_by_leg() -> None:
+def test_a_release_goes_leg_by_stage() -> None:
     world = World(View(*GOOD))
     rollout = world.release.deploy()
     assert rollout.proven
@@ -52,7 +52,7 @@ def test_a_release_goes_leg_by_leg() -> None:
     ]  # fmt: skip
     started = world.recorder.events[0].data
     assert {one["uid"] for one in started["old_pods"]} == {"uid-old-1", "uid-old-2"}
-    assert rollout.legs["old-gone"].data["uids"] == ("uid-old-1", "uid-old-2")
+    assert rollout.stages["old-gone"].data["uids"] == ("uid-old-1", "uid-old-2")
     assert world.argo.asked >= 1
 
 
@@ -101,22 +101,22 @@ def test_b1_a_push_without_an_answer_leaves_its_undo_open_and_one_that_was_never
 def test_synced_and_healthy_on_the_old_revision_is_never_taken_for_ours() -> None:
     rollout = World(View()).release.deploy()
     assert rollout.failed is not None
-    assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("seen", Outcome.UNKNOWN)
+    assert (rollout.failed.data["stage"], rollout.failed.outcome) == ("seen", Outcome.UNKNOWN)
 
 
 def test_a_later_commit_that_contains_ours_is_superseded() -> None:
     world = World(View({"application": at(OTHERS)}, *GOOD[2:]))
     rollout = world.release.deploy()
     assert rollout.proven
-    assert rollout.legs["seen"].data["superseded"]
-    assert rollout.legs["synced"].data["operation_revision"] == OTHERS
+    assert rollout.stages["seen"].data["superseded"]
+    assert rollout.stages["synced"].data["operation_revision"] == OTHERS
 
 
 def test_a_comparison_with_ours_is_no_sync_of_ours() -> None:
     compared = at(OURS, operation_revision=OLD_REVISION)  # as for a commit that changes nothing of this app
     rollout = World(View({"application": compared}, *GOOD[2:])).release.deploy()
     assert rollout.failed is not None
-    assert rollout.failed.data["leg"] == "synced"
+    assert rollout.failed.data["stage"] == "synced"
 
 
 def test_a_commit_that_changes_nothing_that_runs_is_said_so_and_not_waited_for() -> None:
@@ -124,7 +124,7 @@ def test_a_commit_that_changes_nothing_that_runs_is_said_so_and_not_waited_for()
     rollout = World(View({"application": at(OURS, operation_revision=OLD_REVISION)})).release.deploy()
     assert rollout.failed is not None
     said = rollout.failed.data
-    assert (said["leg"], said["cause"], rollout.failed.outcome) == ("synced", "NothingChanged", Outcome.UNKNOWN)
+    assert (said["stage"], said["cause"], rollout.failed.outcome) == ("synced", "NothingChanged", Outcome.UNKNOWN)
     assert f"ghcr.io/shop/web:{OLD}" in said["reason"]
 
 
@@ -149,7 +149,7 @@ def test_a_sync_that_is_tried_again_until_the_deadline_has_failed(
     )  # fmt: skip
     failed = World(View({"application": scene})).release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.outcome) == ("synced", outcome)
+    assert (failed.data["stage"], failed.outcome) == ("synced", outcome)
     if outcome is Outcome.FAIL:
         assert failed.data["cause"] == "SyncFailed"
         assert message in failed.data["reason"]
@@ -188,7 +188,7 @@ def test_a_deploy_of_somebody_else_before_our_commit_is_left_as_it_is() -> None:
     world.repo.current = "eeeeeee"
     failed = world.release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("committed", "Superseded", Outcome.UNKNOWN)
+    assert (failed.data["stage"], failed.data["cause"], failed.outcome) == ("committed", "Superseded", Outcome.UNKNOWN)
     assert "somebody else set the tag to eeeeeee meanwhile, by commit ddddddd by robot" in failed.data["reason"]
     assert (world.repo.pushed, world.store.lines) == ([], [])
 
@@ -200,7 +200,7 @@ def test_a_deploy_that_loses_the_race_to_another_leaves_nothing_to_undo(theirs: 
     rollout = world.release.deploy()
     assert rollout.failed is not None
     said = rollout.failed.data
-    assert (said["leg"], said["cause"], rollout.failed.outcome) == ("pushed", "Superseded", Outcome.UNKNOWN)
+    assert (said["stage"], said["cause"], rollout.failed.outcome) == ("pushed", "Superseded", Outcome.UNKNOWN)
     assert "nothing was pushed" in said["reason"]
     assert [line.get("state") for line in world.store.lines] == [None, "not-needed"]
     assert rollout.revision == ""
@@ -224,8 +224,8 @@ BACK = (
 )
 
 
-@pytest.mark.parametrize(("scenes", "legs"), [(BACK[:1], "synced"), (BACK, "proven")])
-def test_a_rollback_that_is_overwritten_has_failed_even_if_it_came_back(scenes: Any, legs: str) -> None:
+@pytest.mark.parametrize(("scenes", "stages"), [(BACK[:1], "synced"), (BACK, "proven")])
+def test_a_rollback_that_is_overwritten_has_failed_even_if_it_came_back(scenes: Any, stages: str) -> None:
     repo = Repo()
     world = World(View(*GOOD, *scenes), repo=repo)
     deployed = world.release.deploy()
@@ -233,21 +233,21 @@ def test_a_rollback_that_is_overwritten_has_failed_even_if_it_came_back(scenes: 
     rollback = world.release.revert(deployed)
     assert rollback.failed is not None
     assert (rollback.failed.data["cause"], rollback.failed.outcome) == ("Overwritten", Outcome.FAIL)
-    assert next(reversed(rollback.legs)) == legs
+    assert next(reversed(rollback.stages)) == stages
 
 
 def test_a_pod_of_the_old_template_that_came_later_counts_as_old() -> None:
     replaced = {"pods": {"old-3": pod("old-3", OLD), **NEW_PODS}}  # the old ReplicaSet replaced one of its own
     rollout = World(View(*GOOD[:-1], replaced)).release.deploy()
     assert rollout.failed is not None
-    assert rollout.failed.data["leg"] == "old-gone"
+    assert rollout.failed.data["stage"] == "old-gone"
 
 
 def test_ready_pods_are_no_rollout_until_the_deployment_counts_them() -> None:
     behind = {"deployment": deployment(NEW, updated=1), "pods": NEW_PODS}
     rollout = World(View(*GOOD[:2], behind)).release.deploy()
     assert rollout.failed is not None
-    assert rollout.failed.data["leg"] == "rolled-out"
+    assert rollout.failed.data["stage"] == "rolled-out"
 
 
 def test_a_failed_sync_ends_the_road_at_once() -> None:
@@ -288,7 +288,7 @@ def test_a_new_pod_that_cannot_start_ends_the_road_and_an_old_one_does_not(reaso
 def test_an_old_pod_that_never_goes_is_a_failure() -> None:
     rollout = World(View(*GOOD[:-1])).release.deploy()
     assert rollout.failed is not None
-    assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("old-gone", Outcome.FAIL)
+    assert (rollout.failed.data["stage"], rollout.failed.outcome) == ("old-gone", Outcome.FAIL)
 
 
 def test_an_old_pod_that_nobody_owns_will_never_go() -> None:
@@ -303,9 +303,12 @@ def test_an_old_pod_that_nobody_owns_will_never_go() -> None:
     ("why", "outcome"),
     [
         (WRONG, Outcome.FAIL),
-        (NotProven(LegCause.NO_ANSWER, "Ingress: no version (read.timeout)"), Outcome.UNKNOWN),
+        (NotProven(StageCause.NO_ANSWER, "Ingress: no version (read.timeout)"), Outcome.UNKNOWN),
         # A12: words of a page are words of a page
-        (NotProven(LegCause.NO_ANSWER, "Ingress: no version (not JSON: a page instead of the shop)"), Outcome.UNKNOWN),
+        (
+            NotProven(StageCause.NO_ANSWER, "Ingress: no version (not JSON: a page instead of the shop)"),
+            Outcome.UNKNOWN,
+        ),
     ],
     ids=["wrong", "silent", "a12-page"],
 )
@@ -381,6 +384,6 @@ def test_an_undo_does_not_wait_for_an_image_that_cannot_be_had(sha: str, reason:
     world = World(
         View({"application": at(OURS, health="Degraded"), "pods": {"x": pod("x", sha, ready=False, reason=reason)}})
     )
-    with pytest.raises(LegFailedError) as caught:
+    with pytest.raises(StageFailedError) as caught:
         world.release.settle(OLD, deadline_s=0.01)
     assert caught.value.cause == cause

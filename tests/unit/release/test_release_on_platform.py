@@ -1,4 +1,4 @@
-"""A release on a small platform: every leg, every way in which it ends early, the way back, and the undo."""
+"""A release on a small platform: every stage, every way in which it ends early, the way back, and the undo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rollproof.clients.kube import Kube
 from rollproof.clients.repo import Commit, EnvRepo
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import ArgoCd, ReleaseSettings, RollbackSettings
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.probes.proof import NotProven
@@ -27,7 +27,7 @@ from rollproof.store.journal import FolderStore, Journal
 
 from .platform import IMAGE, OVERLAY, Platform, git
 
-LEGS = ("committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out", "old-gone", "proven")
+STAGES = ("committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out", "old-gone", "proven")
 
 
 class Prover:
@@ -56,7 +56,7 @@ class Lab:
     repo: EnvRepo
     api: FakeApi
 
-    def legs(self, source: str = "release") -> list[str]:
+    def stages(self, source: str = "release") -> list[str]:
         return [event.what for event in self.recorder.events if event.source == source and event.what != "started"]
 
     def event(self, what: str, source: str = "release") -> Event:
@@ -92,7 +92,7 @@ def test_every_leg_is_a_fact_in_its_order(lab: Lab) -> None:
     before = lab.platform.head()
     rollout = lab.release.deploy()
     assert rollout.proven, rollout.failed
-    assert lab.legs() == list(LEGS)
+    assert lab.stages() == list(STAGES)
     head = lab.platform.head()
     assert lab.event("started").data["old_sha"] == "aaaaaaa"
     assert lab.event("committed").data["parent"] == before
@@ -103,7 +103,7 @@ def test_every_leg_is_a_fact_in_its_order(lab: Lab) -> None:
     assert len(old) == 2
     assert set(lab.event("old-gone").data["uids"]) == old
     assert lab.prover.asked == [(["web-3-0", "web-3-1"], "bbbbbbb")]
-    ends = [lab.event(leg).end_s for leg in LEGS if leg != "refresh-asked"]
+    ends = [lab.event(stage).end_s for stage in STAGES if stage != "refresh-asked"]
     assert ends == sorted(ends)
 
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_seen_because_a_watch_is_away_is_no_failed_release(lab: L
 def test_the_read_only_profile_never_patches(lab: Lab) -> None:
     rollout = lab.release.deploy()  # nobody polls here, so that it is not seen
     assert rollout.failed is not None
-    assert (rollout.failed.data["leg"], rollout.failed.outcome) == ("seen", Outcome.UNKNOWN)
+    assert (rollout.failed.data["stage"], rollout.failed.outcome) == ("seen", Outcome.UNKNOWN)
     assert [method for method, _, _ in lab.api.asked if method not in ("GET",)] == []
 
 
@@ -178,7 +178,7 @@ def test_a_hopeless_pod_ends_the_wait_with_its_reason(lab: Lab, reason: str) -> 
     lab.platform.pod_reason = reason
     failed = lab.release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("rolled-out", reason, Outcome.FAIL)
+    assert (failed.data["stage"], failed.data["cause"], failed.outcome) == ("rolled-out", reason, Outcome.FAIL)
     assert "describe pod web-3-" in failed.data["look_at"]
     assert lab.prover.asked_unready == [], "a pod that does not run cannot say anything"
 
@@ -202,7 +202,7 @@ def test_a_commit_that_kustomize_cannot_build_ends_the_wait(lab: Lab) -> None:
     lab.platform.condition = {"type": "ComparisonError", "message": "Manifest generation error: kustomize build failed"}
     failed = lab.release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"]) == ("seen", "ComparisonError")
+    assert (failed.data["stage"], failed.data["cause"]) == ("seen", "ComparisonError")
 
 
 def test_a_git_server_that_is_away_is_waited_for_and_then_unknown(lab: Lab) -> None:
@@ -217,7 +217,7 @@ def test_an_old_pod_that_stays_is_no_finished_rollout(lab: Lab) -> None:
     lab.platform.keeps_old_pods = True
     failed = lab.release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"]) == ("old-gone", "DeadlineExceeded")
+    assert (failed.data["stage"], failed.data["cause"]) == ("old-gone", "DeadlineExceeded")
     assert set(failed.data["last_seen"]["pods"]) == {"web-2-0", "web-2-1", "web-3-0", "web-3-1"}
 
 
@@ -225,7 +225,7 @@ def test_synced_and_degraded_is_not_proven(lab: Lab) -> None:
     lab.platform.health = "Degraded"
     failed = lab.release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.outcome) == ("proven", Outcome.FAIL)
+    assert (failed.data["stage"], failed.outcome) == ("proven", Outcome.FAIL)
     assert lab.prover.asked == []
 
 
@@ -238,10 +238,10 @@ def test_synced_and_degraded_is_not_proven(lab: Lab) -> None:
     ],
 )
 def test_a_version_that_is_not_proven(lab: Lab, why: str, cause: str, outcome: Outcome) -> None:
-    lab.prover.why = NotProven(LegCause(cause), why)
+    lab.prover.why = NotProven(StageCause(cause), why)
     failed = lab.release.deploy().failed
     assert failed is not None
-    assert (failed.data["leg"], failed.data["cause"], failed.outcome) == ("proven", cause, outcome)
+    assert (failed.data["stage"], failed.data["cause"], failed.outcome) == ("proven", cause, outcome)
 
 
 @pytest.mark.parametrize("changes", [{"new_sha": "aaaaaaa", "restart": True}])
@@ -249,7 +249,7 @@ def test_the_same_sha_again_restarts_the_rollout_and_commits_nothing(lab: Lab) -
     before = lab.platform.head()
     rollout = lab.release.deploy()
     assert rollout.proven, rollout.failed
-    assert lab.legs() == ["restarted", "rolled-out", "old-gone", "proven"]
+    assert lab.stages() == ["restarted", "rolled-out", "old-gone", "proven"]
     assert lab.platform.head() == before
     patched = lab.api.log
     assert any(
@@ -279,7 +279,7 @@ def test_the_way_back_is_a_revert_with_two_shas(lab: Lab) -> None:
     deployed = lab.release.deploy()
     reverted = lab.release.revert(deployed)
     assert reverted.proven, reverted.failed
-    assert lab.legs("rollback") == list(LEGS)
+    assert lab.stages("rollback") == list(STAGES)
     started = lab.event("started", "rollback").data
     assert (started["reverts"], started["old_sha"], started["new_sha"]) == (deployed.revision, "aaaaaaa", "bbbbbbb")
     committed = lab.event("committed", "rollback").data

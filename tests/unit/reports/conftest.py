@@ -71,7 +71,7 @@ class Story:
 
 
 def rollout(story: Story, source: str, begin: float, pods: tuple[int, int, int, int], old: str, new: str) -> None:
-    """The legs of one rollout and what the watches saw of it; `pods` are two old and two new ones."""
+    """The stages of one rollout and what the watches saw of it; `pods` are two old and two new ones."""
     t = begin
     sha = new if source == "release" else old
     ips = {number: f"10.244.1.{10 + number + int(begin) % 7}" for number in pods}

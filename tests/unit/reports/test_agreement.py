@@ -39,7 +39,7 @@ def of(report: Report, drill: str, checker: str) -> Verdict | None:
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.parent.name}/{case.name}" for case in CASES])
 def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) -> None:
     report = judged(case, tmp_path)
-    for table in tables.leg_tables(report):
+    for table in tables.stage_tables(report):
         verdict = of(report, table.drill, "rollback" if table.limit_s is not None else "release")
         assert verdict is None or (table.total_s, table.result) == (
             verdict.numbers.get("push_to_proof_s"), verdict.result,
@@ -74,8 +74,8 @@ def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) ->
 def test_a16_a_page_is_green_about_a_limit_only_where_the_verdict_is_pass(case: Path, tmp_path: Path) -> None:
     report = judged(case, tmp_path)
     page = html_page(report)
-    legs = [one for one in report.verdicts if one.checker == "rollback"]
-    assert [f'{"within" if one.result is Result.PASS else "over"}"' for one in legs] == re.findall(
+    stages = [one for one in report.verdicts if one.checker == "rollback"]
+    assert [f'{"within" if one.result is Result.PASS else "over"}"' for one in stages] == re.findall(
         r'limit [\d.,]+ s: <b class="(within"|over")', page
     )
     trials = [one for one in report.verdicts if one.checker == "drift" and "detect_and_apply_s" in one.numbers]

@@ -10,11 +10,11 @@ from recorder import ListRecorder
 from story import Story
 
 from rollproof.core.event import Outcome
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers import undo
-from rollproof.release.wait import LegFailedError
+from rollproof.release.wait import StageFailedError
 from rollproof.run import teardown
 from rollproof.store.journal import FolderStore, Journal
 
@@ -33,7 +33,7 @@ class Release:
         self.why = why
 
     def settle(self, _sha: str, *, deadline_s: float) -> None:
-        raise LegFailedError("settled", LegCause.DEADLINE_EXCEEDED, f"waited {deadline_s:g} s")
+        raise StageFailedError("settled", StageCause.DEADLINE_EXCEEDED, f"waited {deadline_s:g} s")
 
     def why_unseen(self, _sha: str) -> str:
         return self.why

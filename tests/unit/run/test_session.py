@@ -23,7 +23,7 @@ from rollproof.clients.kube import Kube
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Event
 from rollproof.core.plan import Plan
-from rollproof.core.reasons import LegCause
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.core.target import ReleaseSettings, UndoSettings
 from rollproof.core.verdict import Result
@@ -45,7 +45,7 @@ from rollproof.store.runfolder import TIMELINE, RunFolder, UnwritableError
 from rollproof.suites import drill_path
 from rollproof.target.file import LoadedTarget
 
-SILENT = NotProven(LegCause.NO_ANSWER, "Ingress: no version (read.timeout)")
+SILENT = NotProven(StageCause.NO_ANSWER, "Ingress: no version (read.timeout)")
 
 
 class Prover:
@@ -226,7 +226,7 @@ def test_a_run_that_lost_its_lock_claims_nothing_and_is_undone(world: World, how
 
 
 def test_a_failure_is_not_blamed_on_the_target_when_another_run_may_have_done_it(world: World) -> None:
-    Prover.why = NotProven(LegCause.WRONG_VERSION, "Ingress: version aaaaaaa instead of bbbbbbb")
+    Prover.why = NotProven(StageCause.WRONG_VERSION, "Ingress: version aaaaaaa instead of bbbbbbb")
     run = world.session()
     drill = run.begin("release")
     run.release.deploy()

@@ -22,7 +22,7 @@ REFUSED = (ApiError("no right", status=403), PushRefusedError("a hook"), Rollpro
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollproof.clients.patience.time.sleep", lambda _: None)
+    monkeypatch.setattr("rollproof.clients.retry.time.sleep", lambda _: None)
 
 
 class Undo:

@@ -49,7 +49,7 @@ class _Case:
     numbers: Mapping[str, Number] = field(default_factory=dict)
 
     def verdict(self, result: Result, why: str) -> Verdict:
-        evidence = [self.window.act.started, *self.window.act.legs.values(), self.log_event]
+        evidence = [self.window.act.started, *self.window.act.stages.values(), self.log_event]
         evidence.append(baseline_event(self.facts, self.window.act))
         return Verdict(
             checker=_NAME,
@@ -171,7 +171,7 @@ def _slow(case: _Case) -> int:
 
 def _no_act(case: _Case) -> Verdict | None:
     act = case.window.act
-    if pods_replaced(case.facts, act) or ("old-gone" in act.legs and act.old_uids):
+    if pods_replaced(case.facts, act) or ("old-gone" in act.stages and act.old_uids):
         return None
     return case.verdict(
         Result.INCONCLUSIVE,

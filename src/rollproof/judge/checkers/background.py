@@ -141,7 +141,7 @@ def _cleaner_before(window: Window, known: NDArray[np.bool_], baseline: tuple[in
 def _uneven(window: Window, known: NDArray[np.bool_], bound: float) -> str:
     """The rate explains how many they are, but not that so many were on one lane, or while pods were replaced."""
     parts = {f"on {lane}": lane_mask(window.log, lane) for lane in sorted(window.log.lanes)}
-    gone = window.act.legs.get("old-gone")
+    gone = window.act.stages.get("old-gone")
     if gone is not None:
         during = window.log.rows["send_ns"] <= int(gone.end_s * 1e9)
         parts |= {"before the last old pod was gone": during, "after the last old pod was gone": ~during}

@@ -1,7 +1,7 @@
 """Did the commit travel all the way: committed, pushed, seen, synced, rolled out, old pods gone, proven?
 
-"Synced and Healthy" is never asked for by itself (argo-cd#17408): each leg names the revision or the ReplicaSet. A leg
-that has become impossible is FAIL with its cause; one of which we do not know is INCONCLUSIVE.
+"Synced and Healthy" is never asked for by itself (argo-cd#17408): each stage names the revision or the ReplicaSet. A
+stage that has become impossible is FAIL with its cause; one of which we do not know is INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
-__all__ = ["check", "leg_times", "why_failed"]
+__all__ = ["check", "stage_times", "why_failed"]
 
 
 def check(facts: Facts) -> Verdict:
-    """PASS with the time of every leg; FAIL with the cause; INCONCLUSIVE if the road's end was not seen."""
+    """PASS with the time of every stage; FAIL with the cause; INCONCLUSIVE if the road's end was not seen."""
     act = find_act(facts)
     if act is None:
         why = "no release was started"
         return Verdict(checker="release", subject="Release", result=Result.INCONCLUSIVE, why=why)
     subject = f"Release/{act.to_sha or '?'}"
-    evidence = tuple(sorted(e.seq for e in (act.started, *act.legs.values(), *([act.failed] if act.failed else []))))
+    evidence = tuple(sorted(e.seq for e in (act.started, *act.stages.values(), *([act.failed] if act.failed else []))))
     if act.failed is not None:
         known = act.failed.outcome is Outcome.FAIL
         return Verdict(
@@ -29,37 +29,37 @@ def check(facts: Facts) -> Verdict:
             subject=subject,
             result=Result.FAIL if known else Result.INCONCLUSIVE,
             why=f"{act.to_sha or 'the release'} did not arrive: {act.why_unfinished()}",
-            numbers=leg_times(act),
+            numbers=stage_times(act),
             evidence=evidence,
             findings=why_failed(act),
         )
-    if "proven" not in act.legs:
+    if "proven" not in act.stages:
         why = f"the release was not followed to its end: {act.why_unfinished()}"
         return Verdict(
             checker="release", subject=subject, result=Result.INCONCLUSIVE, why=why,
-            numbers=leg_times(act), evidence=evidence,
+            numbers=stage_times(act), evidence=evidence,
         )  # fmt: skip
-    total_s = act.legs["proven"].end_s - act.started.start_s
+    total_s = act.stages["proven"].end_s - act.started.start_s
     return Verdict(
         checker="release",
         subject=subject,
         result=Result.PASS,
         why=f"{act.to_sha} was proven on every pod {total_s:.1f} s after the start",
-        numbers=leg_times(act),
+        numbers=stage_times(act),
         evidence=evidence,
         findings=_superseded(act),
     )
 
 
-def leg_times(act: Act) -> dict[str, Number]:
-    """Seconds from the start of the act to the end of each leg that happened; and from the push to the proof."""
-    legs: dict[str, Number] = {
-        f"{name.replace('-', '_')}_s": round(event.end_s - act.started.start_s, 3) for name, event in act.legs.items()
+def stage_times(act: Act) -> dict[str, Number]:
+    """Seconds from the start of the act to the end of each stage that happened; and from the push to the proof."""
+    stages: dict[str, Number] = {
+        f"{name.replace('-', '_')}_s": round(event.end_s - act.started.start_s, 3) for name, event in act.stages.items()
     }
-    first, proven = act.legs.get("pushed") or act.legs.get("restarted"), act.legs.get("proven")
+    first, proven = act.stages.get("pushed") or act.stages.get("restarted"), act.stages.get("proven")
     if first is not None and proven is not None:
-        legs["push_to_proof_s"] = round(proven.end_s - first.end_s, 3)
-    return legs
+        stages["push_to_proof_s"] = round(proven.end_s - first.end_s, 3)
+    return stages
 
 
 def why_failed(act: Act) -> tuple[Finding, ...]:
@@ -72,7 +72,7 @@ def why_failed(act: Act) -> tuple[Finding, ...]:
 
 
 def _superseded(act: Act) -> tuple[Finding, ...]:
-    seen = act.legs.get("seen")
+    seen = act.stages.get("seen")
     if seen is None or not seen.data.get("superseded"):
         return ()
     text = f"Argo CD was already at a later commit ({str(seen.data.get('revision'))[:12]}) that contains ours"

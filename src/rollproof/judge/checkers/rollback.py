@@ -13,7 +13,7 @@ from rollproof.core.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.judge.checkers.release import leg_times, why_failed
+from rollproof.judge.checkers.release import stage_times, why_failed
 
 __all__ = ["check"]
 
@@ -26,10 +26,10 @@ def check(facts: Facts) -> Verdict:
         why = "no rollback was started"
         return Verdict(checker="rollback", subject="Rollback", result=Result.INCONCLUSIVE, why=why)
     subject = f"Rollback/{act.to_sha}"
-    events = (act.started, *act.legs.values(), *([act.failed] if act.failed else []))
+    events = (act.started, *act.stages.values(), *([act.failed] if act.failed else []))
     evidence = tuple(sorted(event.seq for event in events))
-    numbers: dict[str, Number] = {**leg_times(act), "limit_s": limit_s}
-    pushed, proven = act.legs.get("pushed"), act.legs.get("proven")
+    numbers: dict[str, Number] = {**stage_times(act), "limit_s": limit_s}
+    pushed, proven = act.stages.get("pushed"), act.stages.get("proven")
     if act.failed is not None or pushed is None or proven is None:
         broken = act.failed is not None and act.failed.outcome is Outcome.FAIL
         result = Result.FAIL if broken else Result.INCONCLUSIVE
@@ -41,7 +41,7 @@ def check(facts: Facts) -> Verdict:
             findings=why_failed(act),
         )  # fmt: skip
     took_s = proven.end_s - pushed.end_s
-    committed = act.legs.get("committed")
+    committed = act.stages.get("committed")
     revision = str(pushed.data.get("commit", ""))[:12]
     how = "a forward commit (git revert conflicted)" if committed and committed.data.get("forward") else "git revert"
     result = Result.PASS if took_s <= limit_s else Result.FAIL
@@ -50,23 +50,23 @@ def check(facts: Facts) -> Verdict:
         f"{how} {revision} brought {act.to_sha} back in {took_s:.1f} s from push to proof, "
         f"{said} the limit of {limit_s:g} s"
     )
-    findings = () if result is Result.PASS else (_slowest_leg(numbers),)
+    findings = () if result is Result.PASS else (_slowest_stage(numbers),)
     return Verdict(
         checker="rollback", subject=subject, result=result, why=why,
         numbers={**numbers, "push_to_proof_s": round(took_s, 3)}, evidence=evidence, findings=findings,
     )  # fmt: skip
 
 
-def _slowest_leg(numbers: Mapping[str, Number]) -> Finding:
-    """Which leg took longest, as the first place to look."""
+def _slowest_stage(numbers: Mapping[str, Number]) -> Finding:
+    """Which stage took longest, as the first place to look."""
     order = ("pushed_s", "seen_s", "synced_s", "rolled_out_s", "old_gone_s", "proven_s")
     at = [(name, float(str(numbers[name]))) for name in order if name in numbers]
-    legs = [(later[1] - earlier[1], later[0]) for earlier, later in itertools.pairwise(at)]
-    took_s, name = max(legs)
-    leg = name.removesuffix("_s").replace("_", "-")
+    stages = [(later[1] - earlier[1], later[0]) for earlier, later in itertools.pairwise(at)]
+    took_s, name = max(stages)
+    stage = name.removesuffix("_s").replace("_", "-")
     hint = {
         "seen": "give Argo CD a webhook, or let the harness ask for a refresh (argocd.profile = 'refresh')",
         "rolled-out": "shorten start-up, or allow maxSurge above 1 so that pods are replaced side by side",
         "old-gone": "the old pods' preStop and grace period take this long; they must exceed the ingress's lag",
-    }.get(leg, "see the legs on the timeline")
-    return Finding(code="SLOWEST_LEG", text=f"the longest leg was {leg!r} with {took_s:.1f} s", hint=hint)
+    }.get(stage, "see the stages on the timeline")
+    return Finding(code="SLOWEST_STAGE", text=f"the longest stage was {stage!r} with {took_s:.1f} s", hint=hint)

@@ -35,9 +35,9 @@ def check(facts: Facts) -> Verdict:
     evidence = (act.started, *gone.values())
     if left:
         known = act.failed is not None and act.failed.outcome is Outcome.FAIL and not act.taken_over
-        if "old-gone" in act.legs:
+        if "old-gone" in act.stages:
             why = f"{len(left)} of {len(old)} old pods are called gone, but were not seen to go"
-            return _verdict(facts, Result.INCONCLUSIVE, why, (*evidence, act.legs["old-gone"]), **numbers)
+            return _verdict(facts, Result.INCONCLUSIVE, why, (*evidence, act.stages["old-gone"]), **numbers)
         if not known:
             because = f" ({act.why_unfinished()})" if act.failed is not None else ""
             why = f"the run ended while {len(left)} of {len(old)} old pods were still there{because}"

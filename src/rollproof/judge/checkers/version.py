@@ -58,7 +58,7 @@ def _enough(
     in_a_row = _last_in_a_row([event for event in proofs if event.subject == "Ingress"])
     wanted = facts.plan.target.release.proof_count
     numbers.update({"pods_proven": len(pods), "ingress_answers_in_a_row": in_a_row})
-    if "proven" not in act.legs and not good:
+    if "proven" not in act.stages and not good:
         why = f"neither a pod nor the ingress gave a version ({act.why_unfinished()})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if in_a_row < wanted:
@@ -73,7 +73,7 @@ def _enough(
     if silent:
         why = f"{len(silent)} pods gave no version ({', '.join(sorted(silent))})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
-    if "proven" not in act.legs:
+    if "proven" not in act.stages:
         why = f"the proof was not brought to its end ({act.why_unfinished()})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     findings = _mixed_images(facts, act)
@@ -137,7 +137,7 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
         count = int(third.sum())
         why = f"{count} answers under load came from {', '.join(names)}, neither {act.from_sha} nor {act.to_sha}"
         return _Stray(third=count, why=why)
-    proven = act.legs.get("proven")
+    proven = act.stages.get("proven")
     if proven is None or act.from_sha == act.to_sha or act.from_sha not in log.versions:
         return _Stray()
     late = answered & (rows["version"] == log.versions.index(act.from_sha)) & (rows["send_ns"] > proven.end_s * 1e9)

@@ -78,7 +78,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
     """Find the window in the facts and sort the requests."""
     traffic = facts.plan.target.traffic
     start_ns = int(act.started.start_s * 1e9)
-    gone = act.legs.get("old-gone")
+    gone = act.stages.get("old-gone")
     end_ns = log.engine.end_ns
     if gone is not None:
         end_ns = int((gone.end_s + traffic.after_old_gone_s + traffic.tail_s) * 1e9)

@@ -50,11 +50,11 @@ class TestNothingHappened:
         assert judge(clean(), Story()).result is Result.INCONCLUSIVE
 
     def test_an_old_pod_that_is_terminating_is_not_replaced_yet(self) -> None:
-        verdict = judge(clean(), Story().release_started().pod("old-1", "modified", at=118.0).legs(until="synced"))
+        verdict = judge(clean(), Story().release_started().pod("old-1", "modified", at=118.0).stages(until="synced"))
         assert "no pod was replaced" in verdict.why
 
     def test_no_pod_replaced_is_inconclusive_even_with_failures(self) -> None:
-        story = Story().release_started().legs(until="pushed")
+        story = Story().release_started().stages(until="pushed")
         verdict = judge(clean().fail(at=110.0), story)
         assert verdict.result is Result.INCONCLUSIVE
         assert "no pod was replaced" in verdict.why
@@ -64,7 +64,7 @@ class TestNothingHappened:
 
     def test_a_rollout_that_stuck_half_way_cannot_pass_but_can_fail(self) -> None:
         def half() -> Story:
-            return Story().release_started().pod("old-1", "deleted", at=118.0).legs(until="synced")
+            return Story().release_started().pod("old-1", "deleted", at=118.0).stages(until="synced")
 
         assert judge(clean(), half()).result is Result.INCONCLUSIVE
         assert judge(clean().fail(at=119.0), half()).result is Result.FAIL

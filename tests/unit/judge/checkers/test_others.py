@@ -42,7 +42,7 @@ def test_a8_a_bare_pod_is_nobodys() -> None:
 
 def test_a8_one_that_was_gone_before_the_act_is_not_told() -> None:
     told = other(Story(), at=50)
-    other(told, "deleted", at=60).release_started().pods_replaced().legs().proofs()
+    other(told, "deleted", at=60).release_started().pods_replaced().stages().proofs()
     assert rollout.check(told.facts()).findings == ()
     (stretch,) = others(told.facts())
     assert (stretch.since_s, stretch.until_s) == (50, 60)
@@ -51,7 +51,7 @@ def test_a8_one_that_was_gone_before_the_act_is_not_told() -> None:
 def test_a8_a_pod_of_somebody_else_is_no_new_pod() -> None:
     """Without one of the Deployment's own nothing was replaced."""
     told = Story().release_started().pod("old-1", "deleted", at=118).pod("old-2", "deleted", at=124)
-    verdict = rollout.check(other(told.legs(), at=110).facts())
+    verdict = rollout.check(other(told.stages(), at=110).facts())
     assert verdict.result is Result.INCONCLUSIVE
     assert "no pod was replaced" in verdict.why
 
@@ -63,7 +63,7 @@ def test_a7_an_old_pod_that_is_evicted_in_the_middle_answers_nobody_any_more(pha
     told.tell(
         "watch", "Pod/shop/old-2", "modified", at=119, uid="uid-old-2", ready=False, phase=phase, reason="Evicted"
     )
-    verdict = rollout.check(told.legs().facts())
+    verdict = rollout.check(told.stages().facts())
     assert verdict.result is Result.PASS
     assert verdict.numbers["old_pods_gone"] == 2
 
@@ -72,8 +72,8 @@ def test_a7_one_that_is_being_deleted_has_ended_when_it_is_gone() -> None:
     told = Story().release_started().pod("new-1", "modified", at=110, ready=True, sha=NEW)
     told.pod("old-1", "deleted", at=118)
     told.tell("watch", "Pod/shop/old-2", "modified", at=119, uid="uid-old-2", phase="Succeeded", terminating=True)
-    told.legs(until="rolled-out").tell(
-        "release", "Release/x", "failed", at=400, outcome=Outcome.FAIL, leg="old-gone", cause="DeadlineExceeded",
+    told.stages(until="rolled-out").tell(
+        "release", "Release/x", "failed", at=400, outcome=Outcome.FAIL, stage="old-gone", cause="DeadlineExceeded",
         reason="stuck",
     )  # fmt: skip
     assert rollout.check(told.facts()).result is Result.FAIL

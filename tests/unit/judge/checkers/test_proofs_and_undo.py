@@ -18,14 +18,14 @@ class TestVersion:
         assert verdict.numbers["pods_proven"] == 2
 
     def test_a_wrong_version_fails_and_says_which(self) -> None:
-        told = Story().release_started().pods_replaced().legs(until="old-gone").proofs("ccccccc")
+        told = Story().release_started().pods_replaced().stages(until="old-gone").proofs("ccccccc")
         verdict = version.check(told.facts())
         assert verdict.result is Result.FAIL
         assert "ccccccc" in verdict.why
 
     def test_after_somebody_elses_tag_no_version_is_the_wrong_one(self) -> None:
-        told = Story().release_started().pods_replaced().legs(until="old-gone").proofs("ccccccc").tell(
-            "release", "Release/x", "failed", at=126, outcome=Outcome.UNKNOWN, leg="proven", cause="Superseded",
+        told = Story().release_started().pods_replaced().stages(until="old-gone").proofs("ccccccc").tell(
+            "release", "Release/x", "failed", at=126, outcome=Outcome.UNKNOWN, stage="proven", cause="Superseded",
             reason="superseded by another tag: ccccccc",
         )  # fmt: skip
         verdict = version.check(told.facts())
@@ -37,15 +37,15 @@ class TestVersion:
         assert version.check(told.facts()).result is Result.FAIL
 
     def test_too_few_answers_in_a_row_prove_nothing(self) -> None:
-        told = Story().release_started().pods_replaced().legs().proofs(count=2)
+        told = Story().release_started().pods_replaced().stages().proofs(count=2)
         assert version.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_nobody_asked_proves_nothing(self) -> None:
-        told = Story().release_started().pods_replaced().legs()
+        told = Story().release_started().pods_replaced().stages()
         assert version.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_pods_that_cannot_be_reached_are_named_as_not_seen(self) -> None:
-        told = Story().release_started().pods_replaced().legs()
+        told = Story().release_started().pods_replaced().stages()
         told.tell("proof", "Pods", "not-reachable", at=124, outcome=Outcome.UNKNOWN, reason="403 on pods/proxy")
         for i in range(3):
             told.tell("proof", "Ingress", "version", at=125 + i, version=story.NEW, expected=story.NEW, status=200)
@@ -83,18 +83,18 @@ class TestVersion:
         assert asked(Outcome.OK, Outcome.UNKNOWN) is Result.INCONCLUSIVE
 
     def test_a_proof_that_was_not_brought_to_its_end_proves_nothing(self) -> None:
-        told = Story().release_started().pods_replaced().legs(until="old-gone").proofs()
+        told = Story().release_started().pods_replaced().stages(until="old-gone").proofs()
         assert version.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_answers_from_before_the_start_do_not_count(self) -> None:
         told = Story()
         told.tell("proof", "Ingress", "version", at=50, outcome=Outcome.FAIL, version=story.OLD, expected=story.NEW)
-        told.release_started().pods_replaced().legs().proofs()
+        told.release_started().pods_replaced().stages().proofs()
         assert version.check(told.facts()).result is Result.PASS
 
     def test_after_a_rollback_the_old_sha_is_the_right_one(self) -> None:
         told = Story(drill="rollback").release_started(source="rollback").pods_replaced(sha=story.OLD)
-        told.legs(source="rollback").proofs(story.OLD, expected=story.OLD)
+        told.stages(source="rollback").proofs(story.OLD, expected=story.OLD)
         assert version.check(told.facts()).result is Result.PASS
 
 

@@ -17,15 +17,15 @@ class TestRollout:
         assert verdict.numbers["last_old_pod_gone_s"] == 24.0
 
     def test_a_rollout_that_replaced_nothing_is_void(self) -> None:
-        facts = Story().release_started().legs().proofs().facts()
+        facts = Story().release_started().stages().proofs().facts()
         verdict = rollout.check(facts)
         assert verdict.result is Result.INCONCLUSIVE
         assert "no pod was replaced" in verdict.why
 
     def test_an_old_pod_left_behind_fails(self) -> None:
         told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
-        told.legs(until="rolled-out").tell(
-            "release", "Release/x", "failed", at=400, outcome=Outcome.FAIL, leg="old-gone", cause="DeadlineExceeded",
+        told.stages(until="rolled-out").tell(
+            "release", "Release/x", "failed", at=400, outcome=Outcome.FAIL, stage="old-gone", cause="DeadlineExceeded",
             reason="pod old-2 is still Terminating",
         )  # fmt: skip
         verdict = rollout.check(told.facts())
@@ -36,7 +36,7 @@ class TestRollout:
         assert rollout.check(Story().facts()).result is Result.INCONCLUSIVE
 
     def test_an_earlier_deletion_of_an_old_pod_does_not_count(self) -> None:
-        told = Story().pod("old-1", "deleted", at=50).pod("old-2", "deleted", at=51).release_started().legs()
+        told = Story().pod("old-1", "deleted", at=50).pod("old-2", "deleted", at=51).release_started().stages()
         assert rollout.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_a_pod_of_somebody_elses_that_goes_later_is_no_old_pod(self) -> None:
@@ -45,7 +45,7 @@ class TestRollout:
 
     def test_an_old_pod_that_is_terminating_is_not_gone(self) -> None:
         told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
-        told.pod("old-2", "modified", at=119).legs()
+        told.pod("old-2", "modified", at=119).stages()
         verdict = rollout.check(told.facts())
         assert verdict.result is Result.INCONCLUSIVE
         assert "1 of 2 old pods are called gone" in verdict.why
@@ -56,8 +56,8 @@ class TestRollout:
 
     def test_old_pods_that_stay_in_somebody_elses_rollout_are_not_ours_to_judge(self) -> None:
         told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
-        told.legs(until="synced").tell(
-            "release", "Release/x", "failed", at=120, outcome=Outcome.UNKNOWN, leg="rolled-out", cause="Superseded",
+        told.stages(until="synced").tell(
+            "release", "Release/x", "failed", at=120, outcome=Outcome.UNKNOWN, stage="rolled-out", cause="Superseded",
             reason="superseded by another tag",
         )  # fmt: skip
         verdict = rollout.check(told.facts())
@@ -65,20 +65,20 @@ class TestRollout:
         assert "superseded by another tag" in verdict.why
 
     def test_a_restart_says_that_it_proves_replacement_only(self) -> None:
-        told = Story().release_started(restart=True).pods_replaced().legs()
+        told = Story().release_started(restart=True).pods_replaced().stages()
         assert "replacement is proven, not a new version" in rollout.check(told.facts()).why
 
 
 class TestRelease:
-    def test_passes_with_the_time_of_every_leg(self) -> None:
+    def test_passes_with_the_time_of_every_stage(self) -> None:
         verdict = release.check(good_release().facts())
         assert verdict.result is Result.PASS
         assert verdict.numbers["seen_s"] == 1.5
         assert verdict.numbers["proven_s"] == 25.0
 
     def test_an_image_that_cannot_be_pulled_fails_with_its_cause(self) -> None:
-        told = Story().release_started().legs(until="synced").tell(
-            "release", f"Release/{story.NEW}", "failed", at=130, outcome=Outcome.FAIL, leg="rolled-out",
+        told = Story().release_started().stages(until="synced").tell(
+            "release", f"Release/{story.NEW}", "failed", at=130, outcome=Outcome.FAIL, stage="rolled-out",
             cause="ImagePullBackOff", reason="pod new-1: image not found", look_at="the tag in the registry",
         )  # fmt: skip
         verdict = release.check(told.facts())
@@ -88,17 +88,17 @@ class TestRelease:
 
     def test_a_push_that_did_not_get_through_is_not_the_apps_fault(self) -> None:
         told = Story().release_started().tell(
-            "release", f"Release/{story.NEW}", "failed", at=130, outcome=Outcome.UNKNOWN, leg="pushed",
+            "release", f"Release/{story.NEW}", "failed", at=130, outcome=Outcome.UNKNOWN, stage="pushed",
             cause="PushFailed", reason="connection refused",
         )  # fmt: skip
         assert release.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_synced_is_not_proven(self) -> None:
-        told = Story().release_started().legs(until="synced")
+        told = Story().release_started().stages(until="synced")
         assert release.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_a_superseded_commit_is_a_finding(self) -> None:
-        told = Story().release_started().pods_replaced().legs(superseded=True)
+        told = Story().release_started().pods_replaced().stages(superseded=True)
         assert [finding.code for finding in release.check(told.facts()).findings] == ["SUPERSEDED"]
 
     def test_no_release_no_claim(self) -> None:
@@ -108,7 +108,7 @@ class TestRelease:
 class TestRollback:
     def _told(self, proven_at: float) -> Story:
         told = Story(drill="rollback").release_started(source="rollback").pods_replaced(sha=story.OLD)
-        return told.legs(source="rollback", proven_at=proven_at)
+        return told.stages(source="rollback", proven_at=proven_at)
 
     def test_within_the_limit_passes_and_names_both_shas(self) -> None:
         verdict = rollback.check(self._told(125.0).facts())
@@ -117,18 +117,19 @@ class TestRollback:
         assert story.OLD in verdict.why
         assert "cccccccccccc" in verdict.why
 
-    def test_later_than_the_limit_fails_and_names_the_slowest_leg(self) -> None:
+    def test_later_than_the_limit_fails_and_names_the_slowest_stage(self) -> None:
         verdict = rollback.check(self._told(131.0).facts())
         assert verdict.result is Result.FAIL
-        assert verdict.findings[0].code == "SLOWEST_LEG"
+        assert verdict.findings[0].code == "SLOWEST_STAGE"
         assert "rolled-out" in verdict.findings[0].text
 
     def test_exactly_the_limit_passes(self) -> None:
         assert rollback.check(self._told(130.5).facts()).result is Result.PASS
 
     def test_an_image_that_is_gone_fails(self) -> None:
-        told = Story(drill="rollback").release_started(source="rollback").legs(source="rollback", until="synced").tell(
-            "rollback", "Rollback/x", "failed", at=140, outcome=Outcome.FAIL, leg="rolled-out",
+        told = Story(drill="rollback").release_started(source="rollback").stages(source="rollback", until="synced")
+        told = told.tell(
+            "rollback", "Rollback/x", "failed", at=140, outcome=Outcome.FAIL, stage="rolled-out",
             cause="ImagePullBackOff", reason="old image was deleted",
         )  # fmt: skip
         assert rollback.check(told.facts()).result is Result.FAIL
@@ -136,8 +137,8 @@ class TestRollback:
     def test_a_revert_that_was_overwritten_fails_and_says_whether_the_old_version_had_come_back(self) -> None:
         for until, said in (("seen", "did not come back"), ("proven", "came back, and does not stay")):
             told = Story(drill="rollback").release_started(source="rollback").pods_replaced(sha=story.OLD)
-            told.legs(source="rollback", until=until).tell(
-                "rollback", "Rollback/x", "failed", at=140, outcome=Outcome.FAIL, leg="proven", cause="Overwritten",
+            told.stages(source="rollback", until=until).tell(
+                "rollback", "Rollback/x", "failed", at=140, outcome=Outcome.FAIL, stage="proven", cause="Overwritten",
                 reason="the overlay says bbbbbbb", look_at="an image updater?",
             )  # fmt: skip
             verdict = rollback.check(told.facts())
@@ -146,7 +147,7 @@ class TestRollback:
             assert [finding.code for finding in verdict.findings] == ["OVERWRITTEN"]
 
     def test_not_followed_to_the_end_is_inconclusive(self) -> None:
-        told = Story(drill="rollback").release_started(source="rollback").legs(source="rollback", until="synced")
+        told = Story(drill="rollback").release_started(source="rollback").stages(source="rollback", until="synced")
         assert rollback.check(told.facts()).result is Result.INCONCLUSIVE
 
     def test_a_release_is_no_rollback(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sayings import histories
+from expected_verdicts import histories
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts

@@ -71,23 +71,23 @@ def _fact(
 
 
 @st.composite
-def logs(draw: st.DrawFn, *, unknown: bool = True, murky: bool = False, noisy: bool = False) -> RequestLog:
+def logs(draw: st.DrawFn, *, unknown: bool = True, inconclusive: bool = False, noisy: bool = False) -> RequestLog:
     """A load with a clean baseline; in the window bursts of failures, of attempts that say nothing, and late answers.
 
-    `murky`: attempts that say nothing are as common as failures; without `unknown` there are none. `noisy`: no bursts,
-    and single failures for sure.
+    `inconclusive`: attempts that say nothing are as common as failures; without `unknown` there are none. `noisy`: no
+    bursts, and single failures for sure.
     """
     requests = Requests(start=88.0, seconds=53.0, rate_per_s=40.0, version=OLD).says(NEW, at=115.0).with_slow()
     names: tuple[str, ...] = (*HARD, *NEVER_SENT, *NO_OUTCOME) if unknown else HARD
-    names = ("http.502", "read.timeout", *NO_OUTCOME, "connect.dns") if murky else names
-    for _ in range(0 if noisy else draw(st.integers(0, 1 if murky else 3))):
+    names = ("http.502", "read.timeout", *NO_OUTCOME, "connect.dns") if inconclusive else names
+    for _ in range(0 if noisy else draw(st.integers(0, 1 if inconclusive else 3))):
         at, lane = draw(st.integers(202, 280)) / 2, draw(st.sampled_from(["", *LANES]))
         for _ in range(draw(st.integers(1, 3))):
             until = at + draw(st.sampled_from([0.1, 0.3, 1.0]))
             took_ms = draw(st.sampled_from([1.0, 700.0, 3000.0]))
             requests.fail(lane, at=at, until=until, outcome=draw(st.sampled_from(names)), took_ms=took_ms)
             at = until
-    if murky and draw(st.booleans()):  # known at its ends and not in the middle
+    if inconclusive and draw(st.booleans()):  # known at its ends and not in the middle
         lane = draw(st.sampled_from(LANES[:3]))
         for at, until, outcome in ((110.0, 110.1, names[0]), (110.1, 111.0, names[2]), (111.0, 111.1, names[0])):
             requests.fail(lane, at=at, until=until, outcome=outcome)
@@ -156,7 +156,7 @@ def traffics(draw: st.DrawFn) -> Traffic:
 
 @st.composite
 def _act(draw: st.DrawFn, source: str, whole: bool | None) -> list[_Fact]:
-    """Started, its legs up to some point, and at least one old pod replaced."""
+    """Started, its stages up to some point, and at least one old pod replaced."""
     subject = f"Release/{NEW}" if source == "release" else f"Rollback/{OLD}"
     old = ["old-1", "old-2"]
     pods = [{"name": name, "uid": f"uid-{name}", "template_hash": "hash-old"} for name in old]
@@ -169,7 +169,7 @@ def _act(draw: st.DrawFn, source: str, whole: bool | None) -> list[_Fact]:
     ]
     if not whole and draw(st.booleans()):
         outcome = draw(st.sampled_from([Outcome.FAIL, Outcome.UNKNOWN]))
-        facts.append(_fact(135.0, source, subject, "failed", outcome=outcome, leg="old-gone", cause="X", reason="y"))
+        facts.append(_fact(135.0, source, subject, "failed", outcome=outcome, stage="old-gone", cause="X", reason="y"))
     for name, at in (("new-1", 110.0), ("new-2", 116.0)):
         facts.append(pod(name, "modified", at, ready=True))
     for name, at in (("old-1", 116.0), ("old-2", 124.0)):

@@ -140,7 +140,12 @@ def not_flipped(before: Facts, after: Facts) -> None:
 
 
 @settings(QUICK, max_examples=120)
-@given(facts=histories(load=logs(murky=True)), pick=st.floats(0.0, 1.0), all_of_them=st.booleans(), good=st.booleans())
+@given(
+    facts=histories(load=logs(inconclusive=True)),
+    pick=st.floats(0.0, 1.0),
+    all_of_them=st.booleans(),
+    good=st.booleans(),
+)
 def test_an_attempt_whose_outcome_becomes_known_flips_nothing(
     facts: Facts, pick: float, all_of_them: bool, good: bool
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from sayings import histories
+from expected_verdicts import histories
 
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Verdict

@@ -1,4 +1,4 @@
-"""Patience: do something again while the other side is away, for a bounded time.
+"""Retry: do something again while the other side is away, for a bounded time.
 
 Only for what may be done twice: reading, compare-and-set, asking for a refresh. A refusal is an answer and is never
 asked for again. Nothing whose time is measured may come here: it would be one answer and several attempts.
@@ -14,7 +14,7 @@ from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.clients.repo import GitError, PushRefusedError
 from rollproof.errors import RollproofError, UnansweredError
 
-__all__ = ["is_away", "patiently"]
+__all__ = ["is_away", "retried"]
 
 T = TypeVar("T")
 _AGAIN_S = 0.5
@@ -30,11 +30,11 @@ def is_away(error: RollproofError) -> bool:
     return isinstance(error, UnreachableError | GitError) and not isinstance(error, PushRefusedError)
 
 
-def patiently(deed: Callable[[], T], *, until_s: float) -> T:
+def retried(action: Callable[[], T], *, until_s: float) -> T:
     """What it returns; the last error once the monotonic clock has passed `until_s`."""
     while True:
         try:
-            return deed()
+            return action()
         except RollproofError as error:
             if not is_away(error) or time.monotonic() + _AGAIN_S > until_s:
                 raise

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from builders import Requests
-from sayings_drift import drifts
+from expected_drift_verdicts import drifts
 from story import NEW, OLD, Story, good_release, plan, target
 
 from rollproof.core.event import Outcome
@@ -29,20 +29,20 @@ def histories(checker: str) -> Iterator[tuple[str, Facts]]:
 Told = Iterator[tuple[str, Story]]
 
 
-def stuck(leg: str = "old-gone", outcome: Outcome = FAIL, source: str = "release", **words: Any) -> Story:
+def stuck(stage: str = "old-gone", outcome: Outcome = FAIL, source: str = "release", **words: Any) -> Story:
     """One of two old pods went; then the act failed."""
     told = Story().release_started(source=source).pod("new-1", "modified", at=110, ready=True)
-    told.pod("old-1", "deleted", at=118).legs(until="rolled-out", source=source)
+    told.pod("old-1", "deleted", at=118).stages(until="rolled-out", source=source)
     words = {"cause": "DeadlineExceeded", "reason": "pod old-2 is still Terminating", **words}
-    return told.tell(source, RELEASE if source == "release" else ROLLBACK, "failed", at=130, outcome=outcome, leg=leg,
-                     **words)  # fmt: skip
+    subject = RELEASE if source == "release" else ROLLBACK
+    return told.tell(source, subject, "failed", at=130, outcome=outcome, stage=stage, **words)
 
 
 def rollouts() -> Told:
     yield "nothing was started", Story()
     yield "there was no pod before", Story().tell("release", RELEASE, "started", at=100, old_sha=OLD)
-    yield "nothing was replaced", Story().release_started().legs()
-    only_new = Story().release_started().pod("new-1", "modified", at=110, ready=True).legs(until="rolled-out")
+    yield "nothing was replaced", Story().release_started().stages()
+    only_new = Story().release_started().pod("new-1", "modified", at=110, ready=True).stages(until="rolled-out")
     yield "a new pod, and no old one gone", only_new
     only_gone = Story().release_started().pod("old-1", "deleted", at=110).pod("new-1", "modified", at=111)
     yield "an old pod gone, and no new one ready", only_gone
@@ -52,7 +52,9 @@ def rollouts() -> Told:
     yield "an old pod stays, and a rollback was overwritten", stuck(source="rollback", cause="Overwritten")
     half = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118)
     yield "the run ended half-way", half
-    told = Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118).legs()
+    told = (
+        Story().release_started().pod("new-1", "modified", at=110, ready=True).pod("old-1", "deleted", at=118).stages()
+    )
     yield "called gone, but one was not seen to go", told
     yield "all replaced", good_release()
     at_once = Story().release_started().pod("old-1", "deleted", at=100).pod("old-2", "deleted", at=100)
@@ -61,7 +63,7 @@ def rollouts() -> Told:
         "replaced before the start",
         (Story().pod("old-1", "deleted", at=99).pod("new-1", "modified", at=99, ready=True).release_started()),
     )
-    yield "restarted", Story().release_started(restart=True).pods_replaced().legs()
+    yield "restarted", Story().release_started(restart=True).pods_replaced().stages()
 
 
 def releases() -> Told:
@@ -71,20 +73,20 @@ def releases() -> Told:
     bare = Story().tell("release", "Release/?", "started", at=100)
     yield "failed without a word", bare.tell("release", "Release/?", "failed", at=101, outcome=FAIL)
     yield "not begun", Story().release_started()
-    yield "followed to the sync", Story().release_started().legs(until="synced")
-    again = Story().release_started().legs(until="synced").release_started(at=200)
+    yield "followed to the sync", Story().release_started().stages(until="synced")
+    again = Story().release_started().stages(until="synced").release_started(at=200)
     yield "done again, the last one counts", again
     yield "proven", good_release()
-    early = Story().tell("release", RELEASE, "committed", at=99).release_started().legs()
+    early = Story().tell("release", RELEASE, "committed", at=99).release_started().stages()
     yield "what came before the start is not its own", early
-    yield "superseded", Story().release_started().pods_replaced().legs(superseded=True)
+    yield "superseded", Story().release_started().pods_replaced().stages(superseded=True)
     yield "restarted", Story().release_started(restart=True).tell("release", RELEASE, "restarted", at=101)
 
 
 def rollbacks() -> Told:
     def back(proven_at: float = 125.0, until: str = "proven", **data: Any) -> Story:
         told = Story("rollback").release_started(source="rollback").pods_replaced(sha=OLD)
-        return told.legs(source="rollback", proven_at=proven_at, until=until, **data)
+        return told.stages(source="rollback", proven_at=proven_at, until=until, **data)
 
     def slow(**at: float) -> Story:
         times = {"committed": 100.2, "pushed": 100.5, "seen": 101, "synced": 102, "rolled-out": 103, "old-gone": 104,
@@ -98,11 +100,11 @@ def rollbacks() -> Told:
     yield "nothing at all", Story()
     yield "impossible", stuck(source="rollback", cause="ImagePullBackOff", look_at="the registry")
     yield "lost sight of", stuck(source="rollback", outcome=UNKNOWN)
-    overwritten = back().tell("rollback", ROLLBACK, "failed", at=140, outcome=FAIL, leg="proven", cause="Overwritten")
+    overwritten = back().tell("rollback", ROLLBACK, "failed", at=140, outcome=FAIL, stage="proven", cause="Overwritten")
     yield "came back and was overwritten", overwritten
     superseded = Story("rollback").release_started(source="rollback").tell("rollback", ROLLBACK, "committed", at=100)
     yield "somebody else deployed before the push", superseded.tell(
-        "rollback", ROLLBACK, "failed", at=101, outcome=UNKNOWN, cause="Superseded", leg="pushed",
+        "rollback", ROLLBACK, "failed", at=101, outcome=UNKNOWN, cause="Superseded", stage="pushed",
         reason="somebody else set the tag to ccccccc meanwhile, so nothing was pushed", look_at="repeat the drill",
     )  # fmt: skip
     yield "not followed", back(until="synced")
@@ -114,15 +116,15 @@ def rollbacks() -> Told:
     yield "late, to be seen", slow(seen=140, synced=140.5, rolled_out=141, old_gone=142, proven=143)
     yield "late, to roll out", slow(rolled_out=140, old_gone=141, proven=142)
     yield "late, old pods", slow(old_gone=140, proven=142)
-    yield "late, another leg", slow(proven=140)
+    yield "late, another stage", slow(proven=140)
     short = Story("rollback").release_started(source="rollback").tell("rollback", ROLLBACK, "pushed", at=100)
-    yield "late, and no leg between", short.tell("rollback", ROLLBACK, "proven", at=140)
-    yield "of a release in the same drill", back().release_started(at=90).legs()
+    yield "late, and no stage between", short.tell("rollback", ROLLBACK, "proven", at=140)
+    yield "of a release in the same drill", back().release_started(at=90).stages()
 
 
 def versions() -> Told:
     def started(until: str = "proven") -> Story:
-        return Story().release_started().pods_replaced().legs(until=until)
+        return Story().release_started().pods_replaced().stages(until=until)
 
     def ingress(told: Story, version: str | None, *, at: float = 124.5, count: int = 1) -> Story:
         outcome = UNKNOWN if version is None else Outcome.OK if version == NEW else FAIL
@@ -137,12 +139,12 @@ def versions() -> Told:
 
     yield "nothing was started", Story()
     yield "somebody else has taken over", started("seen").tell(
-        "release", RELEASE, "failed", at=130, outcome=UNKNOWN, leg="synced", cause="Superseded", reason="tag x"
+        "release", RELEASE, "failed", at=130, outcome=UNKNOWN, stage="synced", cause="Superseded", reason="tag x"
     ).proofs()  # fmt: skip
     yield "wrong ones", ingress(ingress(started("old-gone").proofs(), "ccccccc"), OLD, at=125)
     yield "wrong more than fifty times", ingress(started(), OLD, count=52)
     yield "right more than fifty times", ingress(good_release(), NEW, at=124.6, count=52)
-    yield "before the start", ingress(Story(), OLD, at=99.0).release_started().legs().proofs()
+    yield "before the start", ingress(Story(), OLD, at=99.0).release_started().stages().proofs()
     yield "at the moment of the start", ingress(Story().release_started(), OLD, at=100.0)
     yield "nobody was asked", started("seen")
     yield "called proven, and nobody was asked", started()
@@ -311,8 +313,8 @@ def generators() -> Told:
     yield "sound", told(load().with_slow())
     yield "no act", told(load(), story=Story())
     unended = Story().release_started()
-    yield "an act without a leg", told(load(), story=unended)
-    beyond = Story().release_started(at=500.0).legs()
+    yield "an act without a stage", told(load(), story=unended)
+    beyond = Story().release_started(at=500.0).stages()
     yield "an act after the load", told(load(), story=beyond)
     before = Story().release_started(at=50.0).tell("release", RELEASE, "proven", at=60)
     yield "an act before the load", told(load(), story=before)
@@ -368,9 +370,9 @@ def availabilities() -> Told:
     assert closed.requests is not None
     closed.requests = replace(closed.requests, open_loop=())
     yield "no lane at a rate", closed
-    yield "no pod replaced", told(clean().fail(at=110), Story().release_started().legs(until="pushed"))
-    yield "no pod seen to go, but called gone", told(clean(), Story().release_started().legs())
-    none = Story().tell("release", RELEASE, "started", at=100, old_sha=OLD, new_sha=NEW).legs()
+    yield "no pod replaced", told(clean().fail(at=110), Story().release_started().stages(until="pushed"))
+    yield "no pod seen to go, but called gone", told(clean(), Story().release_started().stages())
+    none = Story().tell("release", RELEASE, "started", at=100, old_sha=OLD, new_sha=NEW).stages()
     yield "there was no pod", told(clean(), none)
     yield "rate limit before", told(clean().fail(at=95, until=95.1, outcome="http.429"))
     yield (
@@ -419,7 +421,7 @@ def availabilities() -> Told:
         told(clean().fail("", at=118, until=118.5, outcome="connect.timeout").fail(at=126, until=126.1)),
     )
     yield "unfinished", told(clean().fail("slow", at=118, outcome="unfinished"))
-    unseen = Story().release_started().pod("old-1", "deleted", at=118).legs(until="rolled-out")
+    unseen = Story().release_started().pod("old-1", "deleted", at=118).stages(until="rolled-out")
     yield "the end was not seen", told(clean(), unseen)
     yield "ended early", told(clean(seconds=50.0))
     yield "blind of itself", told(clean().blind(at=118, until=118.4))
@@ -443,14 +445,14 @@ def availabilities() -> Told:
     bare = good_release().tell("ingress", "Ingress", "log-unreadable", at=140)
     yield "log unread, without a reason", told(clean(), bare)
     yield "failed later", told(clean().fail(at=140, until=140.1).fail("control", at=140))
-    back = Story("rollback").release_started(source="rollback").pods_replaced(sha=OLD).legs(source="rollback")
+    back = Story("rollback").release_started(source="rollback").pods_replaced(sha=OLD).stages(source="rollback")
     yield "a rollback", told(Requests(start=88.0, seconds=53.0, version=NEW).says(OLD, at=115.0), back)
     half = Story().tell("release", RELEASE, "started", at=100, new_sha=NEW, old_pods=[{"uid": "uid-old-1"}])
-    yield "the old sha is not known", told(clean(), half.pods_replaced().legs())
+    yield "the old sha is not known", told(clean(), half.pods_replaced().stages())
     half = Story().tell("release", RELEASE, "started", at=100, old_sha=OLD, old_pods=[{"uid": "uid-old-1"}])
-    yield "the new sha is not known", told(clean(), half.pods_replaced().legs())
+    yield "the new sha is not known", told(clean(), half.pods_replaced().stages())
     nameless = Story().tell("release", "Release/?", "started", at=100, old_pods=[{"uid": "uid-old-1"}])
-    yield "shas not known", told(clean(), nameless.pods_replaced().legs())
+    yield "shas not known", told(clean(), nameless.pods_replaced().stages())
     yield from ((name, told(requests, **rules)) for name, requests, rules in _ruled(clean))
 
 
