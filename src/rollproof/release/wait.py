@@ -60,7 +60,7 @@ class Seen:
 class Waits:
     """The waits of one rollout; all share one deadline.
 
-    `still_ours` is asked in long waits, with the stage's name; it raises if somebody has put another tag on top of ours.
+    `still_ours` is asked in long waits, with the stage's name; it raises if somebody has put another tag on top.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ def _stages(facts: Facts, axis: Axis) -> tuple[Row, ...]:
                 grouped[event.what].append(event)
         for what, events in grouped.items():
             took_s = max(event.end_s for event in events) - min(event.start_s for event in events)
-            bars = tuple(event_bar(axis, event, "leg", tip=sentence(event)) for event in events)
+            bars = tuple(event_bar(axis, event, "stage", tip=sentence(event)) for event in events)
             rows.append(Row(name=what, note=f"{took_s:.2f} s" if took_s > 0 else "", kind="thin", bars=bars))
     return tuple(rows)
 
