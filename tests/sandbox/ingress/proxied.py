@@ -37,7 +37,7 @@ class Proxy(Started):
     ) -> None:  # fmt: skip
         words = script_words(FOLDER / "ingress" / "proxy.py")
         if impatient:
-            words = [sys.executable, "-S", "-E", "-c", _IMPATIENT, str(FOLDER.parents[1])]
+            words = [sys.executable, "-S", "-E", "-c", _IMPATIENT, str(FOLDER.parent)]
         first = {
             "port": port, "settings": asdict(settings or Ingress(lag_s=0.0)), "log": str(log), "app_host": HOST,
             "control_host": CONTROL,
