@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import DriftDrill, Run
 
 
-@pytest.mark.drill("drift")
+@pytest.mark.drill("drift", all=2, options=("trial",))
 def test_self_heal_restores_what_git_declares(run: Run, drift: DriftDrill) -> None:
     """Patch or delete one declared thing after another; each comes back within the limit, and undeclared ones stay."""
     drift.run_all()

@@ -20,7 +20,7 @@ import typer.core
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
 from rollproof.reports.output import guarded
 from rollproof.run import completion
-from rollproof.suites import DRILLS, drill_path, expand
+from rollproof.suites import drill_names, drill_table, expand
 
 if TYPE_CHECKING:
     from rollproof.preflight.planning import Order
@@ -72,7 +72,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_NAMES = ", ".join([*DRILLS, "all"])
+_NAMES = ", ".join([*drill_names(), "all"])
 Drill = Annotated[str, typer.Argument(help=f"One of {_NAMES}.", metavar="DRILL", autocompletion=completion.drills)]
 Target = Annotated[Path, typer.Option(help="The target file: the system under test.", envvar="ROLLPROOF_TARGET")]
 Sha = Annotated[str, typer.Option(help="App version to release (default: the first of release.shas not running).")]
@@ -89,6 +89,13 @@ RUN = typer.Argument(metavar="RUN", help="A run folder, or its name.", autocompl
 
 _TARGET = Path("targets/lab.toml")
 _REPORTS = Path("reports")
+
+
+def _drills() -> str:
+    """The table of drills, for help."""
+    names = drill_names()
+    width = max((len(name) for name in names), default=0)
+    return "\n".join(["\b\nDrills:", *(f"  {name:{width}}  {drill_table()[name].summary}" for name in names)])
 
 
 def _defects(incomplete: str) -> list[str]:
@@ -123,7 +130,8 @@ def _before(
 
 @app.command(
     short_help="Run drills: act, judge, put all back.",
-    epilog=_epilog("rollproof run all --target targets/staging.toml", "rollproof run release --sha 1a2b3c4 --json -q"),
+    epilog=f"{_drills()}\n\n"
+    + _epilog("rollproof run all --target targets/staging.toml", "rollproof run release --sha 1a2b3c4 --json -q"),
 )
 def run(
     drill: Drill,
@@ -147,7 +155,7 @@ def run(
         loaded = load(target)
         check_order(order, wanted_target(order, loaded.target))
         folder = reports / new_run_id(order.drills, wall_s=time.time())
-        files = [drill_path(name) for name in order.drills]
+        files = [chosen.path for chosen in order.chosen]
         out = sys.stderr if as_json else None
         code = process.run_drills(order, files, target=target, folder=folder, quiet=quiet, out=out)
     if as_json:
@@ -369,10 +377,12 @@ def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, producti
     from rollproof.preflight.planning import Order  # noqa: PLC0415
 
     drills = expand(drill)
-    if trial and "drift" not in drills:
-        raise InputError(f"--trial is for the drift drill, not for {drill}")
-    if on_fail != "restore" and drill != "release":
-        raise InputError(f"--on-fail is for the release drill: {drill} always restores")
+    given = {"trial": bool(trial), "on-fail": on_fail != "restore"}
+    table = drill_table()
+    for option in (option for option, is_given in given.items() if is_given):
+        if not any(option in table[name].options for name in drills):
+            takers = ", ".join(name for name, one in table.items() if option in one.options)
+            raise InputError(f"--{option} is for the {takers} drill, not for {drill}")
     return Order(drills=drills, sha=sha, on_fail=on_fail, trials=tuple(trial or ()), mean_production=production)
 
 

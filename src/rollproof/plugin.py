@@ -7,11 +7,12 @@ It must do nothing in a pytest run without a drill, and take no name that a proj
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import time
 import unittest
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -24,6 +25,7 @@ from rollproof.preflight.planning import Order
 from rollproof.redaction import SECRETS
 from rollproof.reports.output import Outlet, guarded, one_line
 from rollproof.run.process import EXIT_BASE, write_crash_log
+from rollproof.suites import Drill, drill_of_marker
 
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
@@ -36,6 +38,7 @@ _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are 
 _SESSION = pytest.StashKey["Session | None"]()
 _TERMINAL = pytest.StashKey[TextIO]()
 _BEGUN = pytest.StashKey[set[str]]()  # the drills that the session knows to have begun
+_TABLE = pytest.StashKey[Mapping[str, Drill]]()  # the drills that pytest has collected, by name
 _SKIPPED = pytest.StashKey[dict[str, str]]()  # drill -> why, of those that were skipped before there was a session
 
 
@@ -54,9 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The marker that makes a test a drill; and a way to the terminal that stays, for the live console."""
-    config.addinivalue_line("markers", "drill(name): a rollproof drill; needs --rollproof-target")
+    config.addinivalue_line("markers", "drill(name, **what it does): a rollproof drill; needs --rollproof-target")
     config.stash[_SESSION] = None
     config.stash[_BEGUN] = set()
+    config.stash[_TABLE] = {}
     config.stash[_SKIPPED] = {}
     if config.getoption("--rollproof-run"):  # the command line's child: all that it prints is ours
         stack = ExitStack()
@@ -79,6 +83,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     drills = [item for item in items if _drill_of(item)]
     if drills and not config.getoption("--rollproof-target"):
         raise pytest.UsageError("drills need --rollproof-target FILE, for example --rollproof-target targets/lab.toml")
+    try:
+        config.stash[_TABLE] = {drill.name: drill for drill in map(_described, drills)}
+    except InputError as error:
+        raise pytest.UsageError(f"{error}; {error.hint}") from error
     for item in drills:
         if config.pluginmanager.hasplugin("timeout"):
             item.add_marker(pytest.mark.timeout(_BACKSTOP_S))
@@ -265,8 +273,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 
 
 def _drill_of(item: pytest.Item) -> str:
+    """The name of the drill that this test is; "" if it is none."""
     marker = item.get_closest_marker("drill")
-    return str(marker.args[0]) if marker else ""
+    return str(next(iter(marker.args), "?")) if marker else ""
+
+
+def _described(item: pytest.Item) -> Drill:
+    """The drill that this test is, by its marker. InputError if the marker is broken."""
+    marker = item.get_closest_marker("drill")
+    words, settings = (marker.args, marker.kwargs) if marker else ((), {})
+    doc = inspect.getdoc(getattr(item, "function", None)) or ""
+    line = (item.location[1] or 0) + 1  # pytest counts from 0
+    return drill_of_marker(words, settings, where=item.nodeid, path=item.path, line=line, doc=doc)
 
 
 def _order(config: pytest.Config, drills: tuple[str, ...]) -> Order:
@@ -276,6 +294,7 @@ def _order(config: pytest.Config, drills: tuple[str, ...]) -> Order:
         on_fail=config.getoption("--rollproof-on-fail"),
         trials=tuple(config.getoption("--rollproof-trial")),
         mean_production=config.getoption("--rollproof-production"),
+        table=config.stash[_TABLE],
     )
 
 

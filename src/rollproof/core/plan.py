@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from rollproof.core.target import Target
 
-__all__ = ["DEPLOYING", "SCHEMA", "Plan", "Touch"]
+__all__ = ["SCHEMA", "Plan", "Touch"]
 
 SCHEMA = 1  # of the run folder: a reader refuses a newer one
-DEPLOYING = frozenset({"zero-downtime", "rollback", "release"})  # the drills that bring a sha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

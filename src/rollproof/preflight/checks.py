@@ -19,7 +19,7 @@ from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.outside import Outside, says, spelled
-from rollproof.core.plan import DEPLOYING, Plan
+from rollproof.core.plan import Plan
 from rollproof.core.target import App, Control, Target
 from rollproof.core.trials import allowed_trials
 from rollproof.errors import CannotJudgeError, InputError
@@ -101,13 +101,13 @@ class Look:
     @property
     def awaited(self) -> bool:
         """Has the commit landed that somebody else makes and we wait for, while the old version still runs?"""
-        observing = self.target.release.mode == "observe" and bool(DEPLOYING & set(self.order.drills))
+        observing = self.target.release.mode == "observe" and self.order.deploys
         return observing and self.order.sha == self.tag and self.tag != self.running
 
     @property
     def pushes(self) -> bool:
         """Will a commit of ours be pushed?"""
-        return self.target.release.mode == "push" and bool(DEPLOYING & set(self.order.drills))
+        return self.target.release.mode == "push" and self.order.deploys
 
     @property
     def trial_names(self) -> tuple[str, ...]:
@@ -176,9 +176,9 @@ def _see_argo_api(seen: Look) -> str:
 
 
 def _see_permissions_to_look(seen: Look) -> str:
-    if seen.missing(needed_permissions(seen.target, seen.order.drills)):  # then there will be no plan: name all at once
+    if seen.missing(needed_permissions(seen.target, seen.order.chosen)):  # then there will be no plan: name all at once
         trials = allowed_trials(seen.target)
-        _refuse(seen.missing(needed_permissions(seen.target, seen.order.drills, trials=trials)))
+        _refuse(seen.missing(needed_permissions(seen.target, seen.order.chosen, trials=trials)))
     return "what a run reads may be read"
 
 
@@ -231,7 +231,7 @@ def _see_overlay(seen: Look) -> str:
 def _see_push(seen: Look) -> str:
     if seen.target.release.mode != "push":
         return 'not needed: release.mode is "observe"'
-    if not DEPLOYING & set(seen.order.drills):
+    if not seen.order.deploys:
         return "not needed: nothing is deployed"
     seen.clients.repo.may_push()
     return "git push --dry-run of a commit to the branch was accepted; hooks and rules are met only by a real one"
@@ -258,7 +258,7 @@ def _see_control(seen: Look) -> str:
 
 def _see_plan(seen: Look) -> str:
     """The trials and the plan; both need what the questions before have found."""
-    if "drift" in seen.order.drills:
+    if seen.order.drifts:
         seen.trials = plan_trials(seen.target, seen.clients.kube, seen.clients.argo)
     touches = tuple(trial.touch() for trial in seen.trials)
     found = Found(running_sha=seen.running, env_repo_head=seen.head, drift_touches=touches)
@@ -270,7 +270,7 @@ def _see_plan(seen: Look) -> str:
 
 def see_permissions(seen: Look) -> tuple[Permission, ...]:
     """Every permission that the drills of the look use, as far as it is known what they will do."""
-    return needed_permissions(seen.target, seen.order.drills, seen.plan, seen.trial_names)
+    return needed_permissions(seen.target, seen.order.chosen, seen.plan, seen.trial_names)
 
 
 def _see_permissions(seen: Look) -> str:

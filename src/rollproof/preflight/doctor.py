@@ -33,7 +33,7 @@ from rollproof.preflight.permissions import Permission
 from rollproof.preflight.planning import Order, check_order, wanted_target
 from rollproof.probes.ingresslog import read_log
 from rollproof.probes.scheduling import quick
-from rollproof.suites import ALL
+from rollproof.suites import expand
 from rollproof.target.file import LoadedTarget
 
 __all__ = ["Line", "examine", "measure_lateness", "summary"]
@@ -78,14 +78,14 @@ class _Patient:
         return self.seen.application or {}
 
 
-def examine(loaded: LoadedTarget, drills: Sequence[str] = ALL) -> tuple[Line, ...]:
-    """Ask everything that these drills need. Never raises for what is wrong with the target."""
+def examine(loaded: LoadedTarget, drills: Sequence[str] = ()) -> tuple[Line, ...]:
+    """Ask everything that these drills need (none: those of `all`). Never raises for what is wrong with the target."""
+    order = Order(drills=tuple(drills) or expand("all"))
     try:
         clients = Clients.of(loaded)
     except RollproofError as error:
         return (Line("settings", False, str(error), error.hint),)
     with clients:
-        order = Order(drills=tuple(drills))
         patient = _Patient(Look(order=order, target=wanted_target(order, loaded.target), clients=clients), order.drills)
         return tuple(line for question in _questions(order.drills) for line in _ask(patient, question))
 
@@ -199,7 +199,7 @@ def _permission_line(place: str, wanted: Sequence[Permission], refused: Sequence
 
 
 def _self_heal(patient: _Patient) -> Iterator[Line]:
-    if "drift" not in patient.drills:
+    if not patient.seen.order.drifts:
         return
     application = patient.application
     settings = patient.clients.argo.settings()

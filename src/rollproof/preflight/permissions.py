@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rollproof.clients.kube import Kube
-from rollproof.core.plan import DEPLOYING, Plan
+from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials
+from rollproof.suites import Drill
 
 __all__ = ["Permission", "is_granted", "needed_permissions"]
 
@@ -46,20 +47,20 @@ class Permission:
 
 
 def needed_permissions(
-    target: Target, drills: Iterable[str], plan: Plan | None = None, trials: Iterable[str] = ()
+    target: Target, drills: Iterable[Drill], plan: Plan | None = None, trials: Iterable[str] = ()
 ) -> tuple[Permission, ...]:
     """Every permission that these drills use on this target, each once, with the first reason.
 
     Without a plan: what any run needs, and what must be read to make its plan. With one, and the names of the `trials`
     that it really does (not of those that it skips): what the drills write too.
     """
-    wanted = frozenset(drills)
+    wanted = tuple(drills)
     permissions = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
-    if wanted & DEPLOYING:
+    if any(drill.deploys for drill in wanted):
         permissions.extend(_proving(target))
     if plan is not None:
         permissions.extend(_deploying(plan))
-    if "drift" in wanted:
+    if any(drill.drifts for drill in wanted):
         permissions.extend(_planning_trials(target))
         permissions.extend(_drifting(target, trials))
     return tuple(dict.fromkeys(permissions))

@@ -5,13 +5,14 @@ Pure, so that `rollproof plan` and a run cannot differ. What is not in the plan 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from rollproof.core.plan import DEPLOYING, SCHEMA, Plan, Touch
+from rollproof.core.plan import SCHEMA, Plan, Touch
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.suites import Drill, drill_table
 from rollproof.target.rules import broken_rules, sha_mistake
 
 __all__ = ["Found", "Order", "check_order", "closed_fence", "make_plan", "wanted_target"]
@@ -21,13 +22,39 @@ _KEEPS = {"restore": "on-pass", "keep": "always"}  # of the release drill, by --
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the person asked for. Empty `sha` and `trials` mean: as the target file says."""
+    """What the person asked for: drills by name, of `table`. Empty `sha` and `trials` mean: as the target file says."""
 
     drills: tuple[str, ...]
     sha: str = ""
     on_fail: str = "restore"
     trials: tuple[str, ...] = ()
     mean_production: bool = False
+    table: Mapping[str, Drill] = field(default_factory=drill_table, compare=False, repr=False)
+
+    @property
+    def chosen(self) -> tuple[Drill, ...]:
+        """The drills, in the order of the run."""
+        return tuple(self.table[name] for name in self.drills)
+
+    @property
+    def deploys(self) -> bool:
+        """Does any of the drills bring a version?"""
+        return any(drill.deploys for drill in self.chosen)
+
+    @property
+    def loads(self) -> bool:
+        """Does any of the drills send requests?"""
+        return any(drill.load for drill in self.chosen)
+
+    @property
+    def reverts(self) -> bool:
+        """Does any of the drills take a version back with a git revert?"""
+        return any(drill.reverts for drill in self.chosen)
+
+    @property
+    def drifts(self) -> bool:
+        """Does any of the drills inject the trials of `drift.trials`?"""
+        return any(drill.drifts for drill in self.chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +87,7 @@ def closed_fence(order: Order, target: Target) -> str:
     if not target.fences.production or order.mean_production:
         return ""
     marked = f"target {target.name!r} is marked as production"
-    if order.drills != ("drift",):
+    if not all(drill.drifts for drill in order.chosen):
         return f"{marked}, and {', '.join(order.drills)} would change it"
     unsafe = [trial for trial in order.trials if is_fenced(trial, target)]
     return f"{marked}, and traffic could feel drift {', '.join(unsafe)}" if unsafe else ""
@@ -73,12 +100,12 @@ def check_order(order: Order, target: Target) -> None:
     if order.sha and (mistake := sha_mistake(order.sha)):
         raise InputError(f"--sha: {mistake}")
     if target.release.mode == "observe":
-        if not order.sha and DEPLOYING & set(order.drills):
+        if not order.sha and order.deploys:
             message = (
                 "release.mode is 'observe': rollproof waits for a sha that somebody else deploys, and none is named"
             )
             raise InputError(message, "name it: --sha <sha>")
-        if "rollback" in order.drills:
+        if order.reverts:
             raise InputError("the rollback drill pushes a revert itself, but release.mode is 'observe'")
     if order.on_fail not in _KEEPS:
         raise InputError(f"--on-fail {order.on_fail!r} is none of 'restore', 'keep'")
@@ -86,7 +113,7 @@ def check_order(order: Order, target: Target) -> None:
 
 def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Plan:
     """The plan, fully resolved. `new_sha` is the named one, else the first candidate that is not running."""
-    deploying = bool(DEPLOYING & set(order.drills))
+    deploying = order.deploys
     candidates = (order.sha,) if order.sha else target.release.shas
     new_sha = next((sha for sha in candidates if sha != found.running_sha), found.running_sha) if deploying else ""
     restart = deploying and new_sha == found.running_sha
@@ -95,7 +122,7 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
             f"{new_sha} runs already, and with release.mode 'observe' nothing is restarted: no pod would be replaced"
         )
         raise CannotJudgeError(message, "start rollproof with --sha before the pipeline deploys that sha")
-    if restart and "rollback" in order.drills:
+    if restart and order.reverts:
         message = f"a rollback needs a release to revert, and there is none: {new_sha} runs already"
         raise InputError(message, "name another sha: --sha, or release.shas in the target file")
     plan = Plan(
@@ -106,27 +133,29 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
         old_sha=found.running_sha,
         new_sha=new_sha,
         restart=restart,
-        keep=_KEEPS[order.on_fail] if order.drills == ("release",) else "never",
+        keep=_KEEPS[order.on_fail] if all(drill.keeps for drill in order.chosen) else "never",
         env_repo_head=found.env_repo_head,
     )
-    return replace(plan, touches=tuple(_touches(plan, found)))
+    return replace(plan, touches=tuple(_touches(order, plan, found)))
 
 
-def _touches(plan: Plan, found: Found) -> Iterable[Touch]:
+def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
     cluster = plan.target.cluster
-    for drill in plan.drills:
+    deployed = False
+    for drill in order.chosen:
         yield Touch(
-            drill=drill, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
+            drill=drill.name, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
             undo="deleted",
         )  # fmt: skip
-        if drill in DEPLOYING:
-            yield from _release_touches(plan, drill)
+        if drill.deploys:
+            yield from _release_touches(plan, drill, deployed=deployed)
+            deployed = True
         yield from _application_touches(plan, drill)
-        if drill == "drift":
+        if drill.drifts:
             yield from found.drift_touches
 
 
-def _application_touches(plan: Plan, drill: str) -> Iterable[Touch]:
+def _application_touches(plan: Plan, drill: Drill) -> Iterable[Touch]:
     """What Argo CD is asked for: to compare (before a drill, after a commit, at the end), and for drift to sync."""
     argocd = plan.target.argocd
     if argocd.profile != "refresh":
@@ -134,39 +163,41 @@ def _application_touches(plan: Plan, drill: str) -> Iterable[Touch]:
     application = f"Application/{argocd.namespace}/{argocd.application}"
     change = "annotations argocd.argoproj.io/refresh and refresh-timestamp, until the revision is seen"
     undo = "Argo CD takes refresh off itself; refresh-timestamp stays"
-    yield Touch(drill=drill, subject=application, change=change, undo=undo)
-    healing = drill == "drift" and not all(TRIALS[trial].control for trial in allowed_trials(plan.target))
+    yield Touch(drill=drill.name, subject=application, change=change, undo=undo)
+    healing = drill.drifts and not all(TRIALS[trial].control for trial in allowed_trials(plan.target))
     if healing and plan.target.drift.reset == "sync":
         change = (
             "operation: a sync of the revision that is synced, with status.operationState set to null, if the heal "
             f"count is of another revision or its back-off is above {plan.target.drift.backoff_wait_max_s:g} s"
         )
         yield Touch(
-            drill=drill, subject=application, change=change, undo="none: Argo CD takes the operation off itself"
+            drill=drill.name, subject=application, change=change, undo="none: Argo CD takes the operation off itself"
         )
 
 
-def _release_touches(plan: Plan, drill: str) -> Iterable[Touch]:
+def _release_touches(plan: Plan, drill: Drill, *, deployed: bool) -> Iterable[Touch]:
+    """`deployed`: a drill before this one has brought the version, and a revert takes that one back."""
     cluster, repo = plan.target.cluster, plan.target.env_repo
     deployment = f"Deployment/{cluster.namespace}/{cluster.deployment}"
     overlay = f"{repo.url} {repo.branch}: {repo.overlay}"
     if plan.restart:
         change = f"annotation kubectl.kubernetes.io/restartedAt on the pod template: {plan.new_sha} runs already"
         undo = "none: the same version runs, and the annotation stays, as after `kubectl rollout restart`"
-        yield Touch(drill=drill, subject=deployment, change=change, undo=undo)
+        yield Touch(drill=drill.name, subject=deployment, change=change, undo=undo)
         return
     if plan.target.release.mode == "observe":
-        yield Touch(drill=drill, subject=overlay, change=f"nothing: we wait for {plan.new_sha}", undo="none needed")
+        yield Touch(
+            drill=drill.name, subject=overlay, change=f"nothing: we wait for {plan.new_sha}", undo="none needed"
+        )
         return
     undo = {
         "never": f"a commit that sets {plan.old_sha} again, unless somebody changed it after us",
         "on-pass": f"kept on PASS; else a commit that sets {plan.old_sha} again",
         "always": "kept",
     }[plan.keep]
-    already = drill == "rollback" and "zero-downtime" in plan.drills
-    if not already:
+    if not (drill.reverts and deployed):
         change = f"newTag of {repo.image}: {plan.old_sha} -> {plan.new_sha} (commit and push)"
-        yield Touch(drill=drill, subject=overlay, change=change, undo=undo)
-    if drill == "rollback":
+        yield Touch(drill=drill.name, subject=overlay, change=change, undo=undo)
+    if drill.reverts:
         change = f"git revert of that commit: {plan.new_sha} -> {plan.old_sha} (commit and push)"
-        yield Touch(drill=drill, subject=overlay, change=change, undo="none needed: it is the way back")
+        yield Touch(drill=drill.name, subject=overlay, change=change, undo="none needed: it is the way back")

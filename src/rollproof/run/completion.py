@@ -6,14 +6,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from rollproof.suites import DRILLS
+from rollproof.suites import drill_names
 
 __all__ = ["drills", "fitting", "runs", "trials"]
 
 
 def drills(incomplete: str) -> list[str]:
     """Names of drills."""
-    return fitting([*DRILLS, "all"], incomplete)
+    return fitting([*drill_names(), "all"], incomplete)
 
 
 def trials(incomplete: str) -> list[str]:

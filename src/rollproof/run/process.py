@@ -31,15 +31,14 @@ __all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_cra
 
 EXIT_BASE = 40  # the child ends with this + our code if it ended before there was a run folder; pytest's end at 5
 _INI = Path(__file__).parents[1] / "suites" / "pytest.ini"
-_NEEDS = {"pytest": frozenset[str](), "locust": frozenset({"zero-downtime", "rollback"})}  # empty: by every drill
 
 
 def run_drills(
     order: Order, files: Iterable[Path], *, target: Path, folder: Path, quiet: bool = False, out: TextIO | None = None
 ) -> int:
     """Run the drills and give the run's exit code. `out` is where the child's console goes; None: where ours does."""
-    for name, needed_by in _NEEDS.items():
-        if find_spec(name) is None and (not needed_by or needed_by & set(order.drills)):
+    for name in ("pytest", "locust") if order.loads else ("pytest",):
+        if find_spec(name) is None:
             message = f"{', '.join(order.drills)} needs {name}, which is not installed"
             raise InputError(message, "pip install 'rollproof[pytest,load]'")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}

@@ -1,52 +1,152 @@
-"""Where the drills are: in the wheel below this package, in a checkout the top-level folders e2e/, load/ and chaos/.
+"""The table of drills, read from the drills' own markers: a new drill is one new file, and no list names it.
 
-Only names and paths. It must not import a drill, because pytest is not always installed.
+A drill is a test with the marker `@pytest.mark.drill("name", load=True, …)` in a file `test_*.py` of e2e/, load/ or
+chaos/: in a wheel these folders are below this package, in a checkout at its top level. The files are parsed (AST) and
+never imported, because pytest is not always installed and `rollproof --help` must stay quick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from rollproof.errors import InputError
 
-__all__ = ["ALL", "DRILLS", "drill_path", "drill_place", "expand"]
+__all__ = ["OPTIONS", "Drill", "drill_names", "drill_of_marker", "drill_table", "expand", "read_drill"]
 
-DRILLS: Mapping[str, str] = {
-    "zero-downtime": "load/test_zero_downtime.py",
-    "drift": "chaos/test_drift.py",
-    "rollback": "chaos/test_rollback.py",
-    "release": "e2e/test_release.py",
-}
-ALL = ("zero-downtime", "drift", "rollback")  # what the word `all` runs, in this order, in one run
+OPTIONS = ("trial", "on-fail")  # options of `rollproof run` that are for some drills only
+_FOLDERS = ("e2e", "load", "chaos")
+_PACKAGED = Path(__file__).parent
+_EXAMPLE = 'for example @pytest.mark.drill("pod-delete", load=True, faults=("pod-delete",))'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """One drill, as its marker and its test say. All but `name` may be left out of the marker.
+
+    `all`: its place in what the word `all` runs, from 1; 0 where it is not part of that.
+    `load`: it sends requests, so that the load generator must be installed.
+    `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
+    `faults`: the faults that it injects, by their names in `rollproof.faults`.
+    `options`: the options of the command line that are for this drill and few others, of OPTIONS.
+    """
+
+    name: str
+    all: int = 0
+    load: bool = False
+    deploys: bool = False
+    reverts: bool = False
+    faults: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    path: Path = field(default=Path(), compare=False)
+    line: int = field(default=0, compare=False)  # of the test, counted from 1
+    summary: str = field(default="", compare=False)  # the first line of the test's docstring
+
+    @property
+    def drifts(self) -> bool:
+        """Does it inject the trials of `drift.trials`?"""
+        return "trial" in self.options
+
+    @property
+    def keeps(self) -> bool:
+        """Does its release stay deployed if it passes?"""
+        return "on-fail" in self.options
+
+    @property
+    def file(self) -> str:
+        """Its file below the repository, as a report names it."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+
+def drill_table() -> Mapping[str, Drill]:
+    """Every drill by its name, those of `all` first. InputError names the first file that is broken."""
+    return _table(_root())
+
+
+def drill_names() -> tuple[str, ...]:
+    """The names for help and completion, which never fail: nothing is named while a file is broken."""
+    try:
+        return tuple(drill_table())
+    except InputError:
+        return ()
 
 
 def expand(word: str) -> tuple[str, ...]:
-    """The drills that a word names: itself, or all of them."""
+    """The drills that a word names: itself, or those of `all`, in their order."""
+    table = drill_table()
     if word == "all":
-        return ALL
-    if word not in DRILLS:
-        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*DRILLS, 'all'])}")
+        return tuple(drill.name for drill in table.values() if drill.all)
+    if word not in table:
+        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*table, 'all'])}")
     return (word,)
 
 
-def drill_path(drill: str) -> Path:
-    """The file of a drill."""
-    packaged = Path(__file__).parent
-    checkout = packaged.parents[2]
-    for root in (packaged, checkout):
-        path = root / DRILLS[drill]
-        if path.is_file():
-            return path
-    raise InputError(f"the file {DRILLS[drill]} of drill {drill!r} is missing", "install rollproof again")
+def _root() -> Path:
+    """The folder that holds e2e/, load/ and chaos/."""
+    for root in (_PACKAGED, _PACKAGED.parents[2]):
+        if all((root / folder).is_dir() for folder in _FOLDERS):
+            return root
+    raise InputError(f"the drills are missing: no folders {', '.join(_FOLDERS)}", "install rollproof again")
 
 
-def drill_place(drill: str) -> tuple[str, int] | None:
-    """The file of a drill, below the repository, and the line of its test; None for what is no drill of ours."""
-    if drill not in DRILLS:
-        return None
+@cache
+def _table(root: Path) -> Mapping[str, Drill]:
+    found = [read_drill(path) for folder in _FOLDERS for path in sorted((root / folder).glob("test_*.py"))]
+    table: dict[str, Drill] = {}
+    for drill in sorted(found, key=lambda drill: (drill.all or len(found) + 1, drill.name)):
+        if drill.name in table:
+            raise InputError(f"two drills are named {drill.name!r}: {table[drill.name].file} and {drill.file}")
+        table[drill.name] = drill
+    return MappingProxyType(table)
+
+
+def read_drill(path: Path) -> Drill:
+    """The one drill of a file. InputError, with file and line, if there is none, or its marker is broken."""
     try:
-        lines = drill_path(drill).read_text(encoding="utf-8").splitlines()
-    except (OSError, InputError):
-        return DRILLS[drill], 1
-    return DRILLS[drill], next((at for at, line in enumerate(lines, start=1) if line.startswith("def test_")), 1)
+        tests = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    marked = [(test, marker) for test in tests for marker in _drill_markers(test)]
+    if len(marked) != 1:
+        message = f"{path} has {len(marked)} tests with the marker `drill`, and needs exactly one"
+        raise InputError(message, _EXAMPLE)
+    test, marker = marked[0]
+    where = f"{path}:{marker.lineno}"
+    try:
+        words = [ast.literal_eval(argument) for argument in marker.args]
+        settings = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in marker.keywords}
+    except ValueError:
+        raise InputError(f"{where}: the marker `drill` takes literals only, so that it can be read", _EXAMPLE) from None
+    return drill_of_marker(words, settings, where=where, path=path, line=test.lineno, doc=ast.get_docstring(test) or "")
+
+
+def _drill_markers(test: ast.FunctionDef) -> list[ast.Call]:
+    calls = [node for node in test.decorator_list if isinstance(node, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func) == "pytest.mark.drill"]
+
+
+def drill_of_marker(
+    words: Sequence[Any], settings: Mapping[str, Any], *, where: str, path: Path, line: int, doc: str
+) -> Drill:
+    """The drill that a marker describes, by its arguments; `where` is the place for the message of an InputError."""
+    if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
+        raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
+    kinds: dict[str, type] = {
+        "all": int, "load": bool, "deploys": bool, "reverts": bool, "faults": tuple, "options": tuple,
+    }  # fmt: skip
+    for name, value in settings.items():
+        if name not in kinds:
+            raise InputError(f"{where}: the marker `drill` knows no {name!r}", f"it knows {', '.join(kinds)}")
+        texts = not isinstance(value, tuple) or all(isinstance(part, str) for part in value)
+        if type(value) is not kinds[name] or not texts:
+            wanted = "a tuple of strings" if kinds[name] is tuple else f"of type {kinds[name].__name__}"
+            raise InputError(f"{where}: {name} of the marker `drill` must be {wanted}, and is {value!r}", _EXAMPLE)
+    unknown = [option for option in settings.get("options", ()) if option not in OPTIONS]
+    if unknown:
+        raise InputError(f"{where}: there is no option {unknown[0]!r} for a drill", f"known: {', '.join(OPTIONS)}")
+    return Drill(name=words[0], path=path, line=line, summary=doc.strip().partition("\n")[0], **settings)

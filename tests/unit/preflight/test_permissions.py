@@ -18,8 +18,13 @@ from rollproof.preflight import checks
 from rollproof.preflight.checks import Look
 from rollproof.preflight.permissions import Permission, needed_permissions
 from rollproof.preflight.planning import Order
+from rollproof.suites import Drill
 
 EKS = Path(__file__).resolve().parents[3] / "docs/eks.md"
+
+
+def named(*names: str) -> tuple[Drill, ...]:
+    return Order(drills=names).chosen
 
 
 @pytest.fixture
@@ -106,14 +111,16 @@ def test_argo_cds_rights_are_asked_in_its_own_cluster(patient: Patient) -> None:
     argocd: Any = FakeKube(refused=("watch applications",))
     clients = replace(patient.clients, kube=app, argo=Argo(argocd, "argocd", "shop"))
     seen = Look(order=Order(drills=("drift",)), target=patient.target, clients=clients)
-    (missing,) = seen.missing(needed_permissions(patient.target, ("drift",)))
+    (missing,) = seen.missing(needed_permissions(patient.target, named("drift")))
     assert missing.argocd
     assert missing.name == "shop"
 
 
 def test_the_same_right_is_asked_once(patient: Patient) -> None:
     target = replace(patient.target, drift=DriftSettings(reset="sync"))
-    permissions = [str(permission) for permission in needed_permissions(target, ("zero-downtime", "drift", "rollback"))]
+    permissions = [
+        str(permission) for permission in needed_permissions(target, named("zero-downtime", "drift", "rollback"))
+    ]
     assert permissions.count("patch applications.argoproj.io in argocd") == 1
 
 
@@ -140,7 +147,7 @@ def _asked() -> set[tuple[str, str, str, bool]]:
     permissions = [
         permission
         for plan in plans
-        for permission in needed_permissions(target, ("zero-downtime", "drift"), plan, TRIALS)
+        for permission in needed_permissions(target, named("zero-downtime", "drift"), plan, TRIALS)
     ]
     return {(*_place(permission), permission.verb, permission.required) for permission in permissions}
 

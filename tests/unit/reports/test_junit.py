@@ -12,7 +12,7 @@ from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.reports.cases import Place, cases
 from rollproof.reports.junit import junit_xml, write_junit
 from rollproof.reports.model import Report
-from rollproof.suites import drill_place
+from rollproof.suites import drill_table
 
 
 def test_the_file_is_the_golden_one(report: Report, golden: Callable[[str, str], None]) -> None:
@@ -102,7 +102,7 @@ def test_f3_an_error_says_that_it_is_inconclusive(report: Report) -> None:
     assert str(error.text).startswith("INCONCLUSIVE: ")
 
 
-DRILL = Place(*(drill_place("zero-downtime") or ("", 0)))
+DRILL = Place("load/test_zero_downtime.py", drill_table()["zero-downtime"].line)
 NOTED = {"target_file": {"path": "targets/lab.toml", "lines": {"drift": 40, "drift.limit_s": 41, "rollback": 50}}}
 
 

@@ -42,7 +42,7 @@ from rollproof.run.session import Session
 from rollproof.run.teardown import LEASE_KIND, undo_stored
 from rollproof.store import folderfiles
 from rollproof.store.runfolder import TIMELINE, RunFolder, UnwritableError
-from rollproof.suites import drill_path
+from rollproof.suites import drill_table
 from rollproof.target.file import LoadedTarget
 
 SILENT = NotProven(StageCause.NO_ANSWER, "Ingress: no version (read.timeout)")
@@ -181,7 +181,9 @@ def test_a_generator_that_lies_ends_a_drill_before_anything_is_touched(
     head = world.platform.head()
     run = world.session(name)
     held = run.begin(name)
-    drill = next(deed for word, deed in runpy.run_path(str(drill_path(name))).items() if word.startswith("test_"))
+    drill = next(
+        deed for word, deed in runpy.run_path(str(drill_table()[name].path)).items() if word.startswith("test_")
+    )
     with pytest.raises(LoadError, match=r"failed its self-test.*read\.eof: 0"):
         drill(run=held, release=held.release(), traffic=held.traffic())
     run.end("error", "it lied")

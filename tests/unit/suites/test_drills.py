@@ -1,0 +1,151 @@
+"""The table of drills: it says what pytest collects, a new file is enough, and a broken one is one clear error."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rollproof import cli, suites
+from rollproof.errors import InputError
+from rollproof.suites import Drill, drill_names, drill_table, expand, read_drill
+
+ROOT = Path(__file__).resolve().parents[3]
+SOUND = '''
+import pytest
+
+@pytest.mark.drill("pod-delete", load=True, faults=("pod-delete",))
+def test_a_pod_goes(run):
+    """One pod is deleted.
+
+    More.
+    """
+'''
+LISTED = """
+import json
+def pytest_collection_finish(session):
+    marks = [(item, item.get_closest_marker("drill")) for item in session.items]
+    found = [[mark.args[0], mark.kwargs, item.name, str(item.path)] for item, mark in marks if mark]
+    print("FOUND", json.dumps(found), len(session.items))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("e2e", "load", "chaos"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(suites, "_PACKAGED", tmp_path)
+    return tmp_path
+
+
+def test_the_table_is_what_pytest_collects(tmp_path: Path) -> None:
+    (tmp_path / "listing.py").write_text(LISTED)
+    words = ["-q", "--collect-only", "-p", "rollproof.plugin", "-p", "listing", "-p", "no:cacheprovider", "-s"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, "--rollproof-target", "t.toml", "e2e", "load", "chaos"],
+        cwd=ROOT, env={"PYTHONPATH": str(tmp_path), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("FOUND ")]
+    found, count = line.removeprefix("FOUND ").rsplit(" ", 1)
+    collected = {}
+    for name, settings, test, path in json.loads(found):
+        marker = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+        collected[name] = (Drill(name=name, **marker), Path(path), f"def {test}(")
+    read = {
+        name: (drill, drill.path, drill.path.read_text().splitlines()[drill.line - 1].partition("(")[0] + "(")
+        for name, drill in drill_table().items()
+    }
+    assert read == collected
+    assert len(collected) == int(count), "a test in a folder of drills that is no drill"
+
+
+def test_what_all_runs_and_in_which_order() -> None:
+    assert expand("all") == ("zero-downtime", "drift", "rollback")
+    assert expand("release") == ("release",)
+    assert drill_names()[:3] == expand("all")
+
+
+@pytest.mark.parametrize("drill", drill_table().values(), ids=lambda drill: drill.name)
+def test_a_marker_says_what_the_test_asks_for(drill: Drill) -> None:
+    (test,) = (node for node in ast.parse(drill.path.read_text()).body if isinstance(node, ast.FunctionDef))
+    asked = {argument.arg for argument in test.args.args}
+    assert drill.load is ("traffic" in asked)
+    assert drill.deploys is ("release" in asked)
+    assert drill.drifts is ("drift" in asked)
+    assert drill.summary.endswith(".")
+
+
+def test_a_new_drill_is_one_new_file(folder: Path) -> None:
+    (folder / "chaos" / "test_pod_delete.py").write_text(SOUND)
+    (folder / "load" / "engine.py").write_text("import locust")  # no drill, and not read
+    assert expand("pod-delete") == drill_names() == ("pod-delete",)
+    drill = drill_table()["pod-delete"]
+    assert (drill.load, drill.deploys, drill.faults, drill.line) == (True, False, ("pod-delete",), 5)
+    assert (drill.summary, drill.file) == ("One pod is deleted.", "chaos/test_pod_delete.py")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("pytest.mark.drill", "pytest.mark.skip", "has 0 tests with the marker `drill`"),
+        ("def test_a_pod", '@pytest.mark.drill("x")\ndef test_b(): ...\n\n\ndef test_a_pod', "has 2 tests with the"),
+        ('"pod-delete", load', "load", "takes one name"),
+        ('"pod-delete", load', "3, load", "takes one name"),
+        ('"pod-delete", load', "NAME, load", "takes literals only"),
+        ("load=True", "loads=True", "knows no 'loads'"),
+        ("load=True", "load=1", "load of the marker `drill` must be of type bool, and is 1"),
+        ("load=True", "**MORE", "takes literals only"),
+        ("load=True", "all=True", "all of the marker `drill` must be of type int"),
+        ('("pod-delete",))', '("pod-delete"))', "faults of the marker `drill` must be a tuple of strings"),
+        ('("pod-delete",))', "(1,))", "must be a tuple of strings"),
+        ("load=True", 'options=("trail",)', "there is no option 'trail' for a drill"),
+        ("(run):", "(run)", "cannot be read"),
+    ],
+)
+def test_a_broken_marker_is_one_clear_error(folder: Path, was: str, now: str, said: str) -> None:
+    path = folder / "chaos" / "test_pod_delete.py"
+    assert was in SOUND
+    path.write_text(SOUND.replace(was, now))
+    with pytest.raises(InputError, match=f"test_pod_delete.py.*{said.replace('(', '.')}"):
+        expand("all")
+    assert drill_names() == ()  # help and completion do not fail for it
+
+
+def test_two_drills_of_one_name(folder: Path) -> None:
+    (folder / "chaos" / "test_pod_delete.py").write_text(SOUND)
+    (folder / "load" / "test_pod_delete.py").write_text(SOUND)
+    with pytest.raises(InputError, match=r"two drills are named .pod-delete."):
+        expand("pod-delete")
+
+
+def test_help_names_every_drill(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.app(["run", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for drill in drill_table().values():
+        assert f"{drill.name} {drill.summary}" in said
+
+
+def test_no_other_list_of_drills() -> None:
+    """Two drills' names on one line of code are the begin of a second list."""
+    found = []
+    for path in [*(ROOT / "src" / "rollproof").rglob("*.py"), *(ROOT / "lab").rglob("*.py")]:
+        if path.name == "ownwords.py":  # generated: every word of the facts
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict | ast.Call):
+                words = {getattr(child, "value", None) for child in ast.iter_child_nodes(node)}
+                # "drift", "rollback" and "release" are sources of facts and checkers too
+                if "zero-downtime" in words and words & {*drill_table()} - {"zero-downtime"}:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not found
+
+
+def test_a_file_that_is_away(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_drill(tmp_path / "test_nothing.py")
