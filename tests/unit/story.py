@@ -114,6 +114,28 @@ class Story:
             self.tell("proof", subject, "database", at=124.8, outcome=outcome, value=value, expected="ok", status=200)
         return self
 
+    def fault(
+        self, name: str = "pod-delete", *, at: float = 100.0, until: str = "undone", recovered: float = 20.0,
+        limit_s: float = 60.0, **effect: Any,
+    ) -> Story:  # fmt: skip
+        """A sound fault from `at` on: felt after 1 s, recovered after `recovered`; told up to the word `until`."""
+        told: dict[str, tuple[float, float, dict[str, Any]]] = {
+            "planned": (at - 1, at - 1, {
+                "object": "Pod/shop/old-1", "change": "delete it", "undo": "none needed", "affects_traffic": True,
+                "limit_s": limit_s, "effect_within_s": 10.0,
+            }),
+            "injecting": (at, at, {}),
+            "injected": (at + 0.2, at + 0.2, {"uid": "uid-old-1", "resource_version": "7"}),
+            "effect": (at + 1, at, {"watched": "Pod/shop/old-1 is deleted", "pods": ["uid-old-1"], **effect}),
+            "recovered": (at + recovered, at, {}),
+            "undone": (at + recovered, at + recovered, {"by": "injection-needs-none"}),
+        }  # fmt: skip
+        for what, (end, start, data) in told.items():
+            self.tell("fault", f"Fault/{name}", what, at=end, start=start, **data)
+            if what == until:
+                break
+        return self
+
     def facts(self, environment: Mapping[str, Any] | None = None) -> Facts:
         return Facts(
             plan=self.plan, drill=self.drill, events=tuple(self.events), requests=self.requests,

@@ -1,90 +1,141 @@
-"""The act of a drill, as the facts tell it: what was rolled out, from which sha to which, and when.
+"""The act of a drill: all that it did to its target, as one: when it began, whether it happened, when it was over.
 
-Release and rollback are the same act seen from two sides (a commit travels to the pods), so every checker asks here
-instead of knowing both vocabularies.
+Checkers of traffic judge the time around an act and do not care what it was: a rollout, a drift, a fault, or several
+one after the other, which make one act with several parts. The parts know what is special to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from rollproof.core.drift import DriftTrial, drift_trials
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.reasons import StageCause
+from rollproof.core.fault import Fault, find_faults
+from rollproof.core.part import ActKind, Part
+from rollproof.core.rollout import Rollout, find_rollout
+from rollproof.core.watched import deployed_tag
 
-__all__ = ["STAGES", "Act", "find_act"]
-
-STAGES = ("committed", "restarted", "pushed", "seen", "synced", "rolled-out", "old-gone", "proven")
+__all__ = ["Act", "find_act"]
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One rollout: `source` is "release" or "rollback"; the shas are app versions, before and after.
+    """`parts` are in the order of their start, at least one.
 
-    `stages` maps a stage's name to its event; `failed` is set when the act could not be brought to its end.
+    `from_sha` and `to_sha` are the app versions before and after, equal where nothing was rolled out; `shas` are all
+    that may answer meanwhile; `rollout` is the part that is one.
     """
 
-    source: str
-    started: Event
+    parts: tuple[Part, ...]
     from_sha: str
     to_sha: str
-    old_uids: tuple[str, ...]
-    stages: Mapping[str, Event]
-    failed: Event | None
+    shas: frozenset[str]
+    rollout: Rollout | None = None
+
+    @property
+    def kind(self) -> ActKind | None:
+        """What all its parts are; None if they are of several kinds."""
+        kinds = {part.kind for part in self.parts}
+        return kinds.pop() if len(kinds) == 1 else None
+
+    @property
+    def noun(self) -> str:
+        """The kind in a sentence."""
+        return self.kind or "act"
+
+    @property
+    def started(self) -> Event:
+        """The start of the first part."""
+        return self.parts[0].started
+
+    @property
+    def happened(self) -> Event | None:
+        """The first evidence that any part had an effect; None if nobody saw one."""
+        return min((e for part in self.parts if (e := part.happened) is not None), key=lambda e: e.end_s, default=None)
+
+    @property
+    def void(self) -> Part | None:
+        """The first part without evidence of an effect: what it was to test was not tested."""
+        return next((part for part in self.parts if part.happened is None), None)
+
+    @property
+    def unfinished(self) -> Part | None:
+        """The first part whose end was not seen."""
+        return next((part for part in self.parts if part.over_s is None), None)
+
+    @property
+    def over_s(self) -> float | None:
+        """When all parts were over; None if that was not seen of all."""
+        ends = [part.over_s for part in self.parts]
+        return None if None in ends else max(end for end in ends if end is not None)
 
     @property
     def end_s(self) -> float | None:
-        """When the last stage that happened ended, or None if none did."""
-        return max((event.end_s for event in self.stages.values()), default=None)
+        """When the last that is known of it ended, or None if nothing did."""
+        return max((end for part in self.parts if (end := part.end_s) is not None), default=None)
 
     @property
-    def taken_over(self) -> bool:
-        """Whether somebody put another tag on top of ours meanwhile: what the pods did then was not our rollout."""
-        return self.failed is not None and self.failed.data.get("cause") in {
-            StageCause.SUPERSEDED,
-            StageCause.OVERWRITTEN,
-        }
+    def settled_s(self) -> float | None:
+        """From when on the app must answer as it should: a rollout's promise holds all the time, others' afterwards."""
+        return self.started.start_s if self.kind is ActKind.ROLLOUT else self.over_s
 
-    def why_unfinished(self) -> str:
-        """One clause about why the act did not reach its end."""
-        if self.failed is not None:
-            data: Mapping[str, Any] = self.failed.data
-            where = f"{data.get('cause') or 'failed'} at stage {data.get('stage', '?')!r}"
-            return f"{where}: {data.get('reason', 'no reason')}"
-        last = next((stage for stage in reversed(STAGES) if stage in self.stages), "started")
-        return f"it got no further than {last!r}"
+    def why_not_over(self) -> str:
+        """Why the end of its first unfinished part was not seen, as a clause; only where there is one."""
+        return self.unfinished.why_not_over() if self.unfinished is not None else "it was over"
+
+    @property
+    def over_means(self) -> str:
+        """What must have been seen for it to be over."""
+        return self.parts[0].over_means if len(self.parts) == 1 else "all that was done was over"
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What is known of it, as evidence."""
+        return tuple(event for part in self.parts for event in part.events)
+
+    def at(self, at_s: float, *, slack_s: float = 0.0) -> Part | None:
+        """The part that was going on at that time, the latest to start; None if there was none."""
+        going = [
+            part
+            for part in self.parts
+            if part.started.start_s <= at_s + slack_s and at_s <= (part.end_s or at_s) + slack_s
+        ]
+        return going[-1] if going else None
 
 
 def find_act(facts: Facts) -> Act | None:
-    """The act to be judged: the rollback if the drill had one, else the release, else None."""
-    for source in ("rollback", "release"):
-        started = facts.last(source=source, what="started")
-        if started is not None:
-            return _act(facts, started)
-    return None
+    """What the drill did to its target; None if it did nothing.
+
+    A rollout that was over before the load and before the first drift or fault was there is no part of it: it only
+    says which version should answer.
+    """
+    drifts = drift_trials(facts)
+    tried: tuple[DriftTrial | Fault, ...] = (*drifts, *find_faults(facts))
+    begun = [one for one in tried if one.begun]
+    rollout = find_rollout(facts)
+    inside = rollout if rollout is not None and (not begun or _goes_on(facts, rollout, begun[0])) else None
+    parts: list[Part] = [*begun, *([inside] if inside is not None else [])]
+    if not parts:
+        return None
+    parts.sort(key=lambda part: part.started.start_s)
+    before, after = _shas(facts, rollout, inside=inside is not None, at_s=parts[0].started.start_s)
+    drifted = {one.version for one in drifts} - {""}
+    return Act(tuple(parts), before, after, frozenset({before, after, *drifted}), inside)
 
 
-def _act(facts: Facts, started: Event) -> Act:
-    stages: dict[str, Event] = {}
-    failed: Event | None = None
-    for event in facts.find(source=started.source):
-        if event.seq <= started.seq:
-            continue
-        if event.what in STAGES:
-            stages[event.what] = event
-        elif event.what == "failed":
-            failed = event
-    old, new = str(started.data.get("old_sha", "")), str(started.data.get("new_sha", ""))
-    back = started.source == "rollback"
-    pods = started.data.get("old_pods", ())
-    return Act(
-        source=started.source,
-        started=started,
-        from_sha=new if back else old,
-        to_sha=old if back else new,
-        old_uids=tuple(str(pod["uid"]) for pod in pods),
-        stages=stages,
-        failed=failed,
-    )
+def _goes_on(facts: Facts, rollout: Rollout, first: Part) -> bool:
+    """Whether the rollout, too, was felt by the load or lasted into what came after it."""
+    load_s = facts.requests.engine.start_ns / 1e9 if facts.requests is not None else first.started.start_s
+    return (rollout.end_s or rollout.started.end_s) > min(load_s, first.started.start_s)
+
+
+def _shas(facts: Facts, rollout: Rollout | None, *, inside: bool, at_s: float) -> tuple[str, str]:
+    """The versions before and after. Where nothing was rolled out: what the Deployment had, if it is one of ours."""
+    plan = facts.plan
+    if rollout is not None and inside:
+        return rollout.from_sha, rollout.to_sha
+    expected = (rollout.to_sha, rollout.from_sha) if rollout is not None else (plan.old_sha, plan.new_sha)
+    running = deployed_tag(facts, at_s)
+    sha = running if running and running in expected else expected[0]
+    return sha, sha

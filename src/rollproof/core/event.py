@@ -28,8 +28,8 @@ class Event:
 
     `start_s` and `end_s` are CLOCK_MONOTONIC seconds of the harness host (the same axis as the request log's
     nanoseconds); `wall` is ISO 8601 UTC, for people only. `drill` is the drill that was active ("" outside of any).
-    `source` says who saw it (run, release, watch, proof, load, drift, rollback, undo, ingress), `subject` whom it is
-    about ("Pod/ns/name"), `what` the verb; the vocabulary is docs/facts.md.
+    `source` says who saw it (run, release, watch, proof, load, drift, fault, rollback, undo, ingress), `subject` whom
+    it is about ("Pod/ns/name"), `what` the verb; the vocabulary is docs/facts.md.
     """
 
     seq: int

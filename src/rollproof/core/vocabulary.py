@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rollproof.core.event import Event
+from rollproof.core.fault import SOURCE, FaultWord
 
 __all__ = ["WORDS", "is_known"]
 
@@ -40,6 +41,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
         "model", "planned", "skipped", "before", "injected", "void", "detected", "restored", "interfered", "synced",
         "healthy", "after", "stayed", "not-healed", "refreshed", "undone", "error",
     }),
+    (SOURCE, "Fault"): frozenset(FaultWord),
     ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),
     ("ingress", "Ingress"): frozenset({"log", "log-unreadable"}),
 }  # fmt: skip

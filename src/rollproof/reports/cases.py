@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rollproof.core.act import Act, find_act
+from rollproof.core.act import find_act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import InputError
 from rollproof.reports.model import Report
@@ -95,8 +96,11 @@ def _events_of(facts: Facts, verdict: Verdict) -> Iterable[Event]:
         return (event for event in facts.find(source="proof", what=what) if event.start_s >= since_s)
     if checker == "load_soundness":
         return facts.find(source="load")
-    if checker in _BY_OVERLAY and act:
-        return (act.started, *act.stages.values())
+    if checker in {"rollout", "release", "rollback"}:
+        rollout = find_rollout(facts)
+        return rollout.events if rollout else ()
+    if checker == "availability" and act:
+        return act.events
     return ()
 
 
@@ -118,7 +122,7 @@ def _place(report: Report, facts: Facts | None, verdict: Verdict) -> Place | Non
     setting = _deciding_limit(verdict)
     found = _setting_place(report.environment, setting) if setting else None
     if found is None and verdict.checker in _BY_OVERLAY and facts is not None:
-        found = _overlay_place(find_act(facts))
+        found = _overlay_place(find_rollout(facts))
     return found or _drill_place(verdict.drill)
 
 
@@ -146,8 +150,8 @@ def _setting_place(environment: Mapping[str, Any], setting: str) -> Place | None
     return Place(path, line if isinstance(line, int) else 1)
 
 
-def _overlay_place(act: Act | None) -> Place | None:
-    committed = act.stages.get("committed") if act else None
+def _overlay_place(rollout: Rollout | None) -> Place | None:
+    committed = rollout.stages.get("committed") if rollout else None
     if committed is None or not isinstance(path := committed.data.get("path"), str):
         return None
     line = committed.data.get("line_number")

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rollproof.core.act import find_act
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member
 from rollproof.core.plan import Plan
+from rollproof.core.rollout import find_rollout
 from rollproof.core.verdict import Result, Verdict
 from rollproof.reports.sentences import sentence, short_sha
 from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
@@ -124,7 +124,7 @@ def _pods(facts: Facts) -> list[_Pod]:
 
 
 def _pod_rows(facts: Facts, axis: Axis, pods: Sequence[_Pod]) -> tuple[Row, ...]:
-    act = find_act(facts)
+    act = find_rollout(facts)
     in_service = _in_service(facts, axis)
     rows = []
     for pod in pods:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
+from rollproof.core.fault import SOURCE, FaultWord
 
 __all__ = ["data_text", "headline", "sentence", "short_sha"]
 
@@ -107,6 +108,17 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("drift", "not-healed"): "not healed ({stage}) within {waited_s} s",
     ("drift", "refreshed"): "asked Argo CD to look, as a diagnosis: restored {restored}",
     ("drift", "undone"): "undone by {by}",
+    ("fault", "planned"): "fault planned: {change} on {object}",
+    ("fault", "skipped"): "fault skipped: {reason}",
+    ("fault", "void"): "no fault came of it: {reason}",
+    ("fault", "error"): "the harness could not do it: {reason}",
+    ("fault", "injecting"): "about to be injected",
+    ("fault", "injected"): "fault injected",
+    ("fault", "effect"): "felt: {watched}",
+    ("fault", "no-effect"): "no effect was seen within {waited_s} s",
+    ("fault", "recovered"): "recovered after {took}",
+    ("fault", "not-recovered"): "not recovered within {waited_s} s; last seen: {last_seen}",
+    ("fault", "undone"): "undone by {by}",
     ("undo", "unknown"): "nobody knows yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("ingress", "log"): (
@@ -187,6 +199,7 @@ _HEADLINES: Mapping[str, Callable[[Event], bool]] = {
     "drift": lambda event: (
         event.what in {"injected", "restored", "stayed", "void", "not-healed", "skipped", "undone"} or _bad(event)
     ),
+    SOURCE: lambda event: event.what not in {FaultWord.PLANNED, FaultWord.INJECTING} or _bad(event),
     "undo": lambda event: event.what != "written",
     "ingress": _always,
     "proof": _bad,

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof.core.act import STAGES, find_act
 from rollproof.core.backoff import schedule
 from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.requests import RequestLog
+from rollproof.core.rollout import STAGES, find_rollout
 from rollproof.core.verdict import Number, Result
 from rollproof.reports.cluster_rows import trials
 from rollproof.reports.model import Report
@@ -66,7 +66,7 @@ def stage_tables(report: Report) -> list[StageTable]:
     """A table for each drill that released or rolled back."""
     tables = []
     for drill, facts in report.drills():
-        act = find_act(facts)
+        act = find_rollout(facts)
         if act is None:
             continue
         first = act.stages.get("pushed") or act.stages.get("restarted") or act.started

@@ -1,4 +1,4 @@
-"""Was the app available from the start of the act until the last old pod was gone, and a while after?
+"""Was the app available from the start of the act until it was over, and a while after? The act is whatever was done.
 
 The table of docs/verdicts.md, from the top, the first row that fits. Slow answers fail a run only by a limit that the
 target file sets. One more failed request in the window never improves the verdict, and a rule that allows more never
@@ -25,7 +25,7 @@ from rollproof.core.verdict import Finding, Interval, Number, Result, Verdict
 from rollproof.judge.checkers import background, limits
 from rollproof.judge.checkers.background import Background
 from rollproof.judge.checkers.limits import P99, Budget
-from rollproof.judge.checkers.window import Window, baseline_event, open_window, pods_replaced
+from rollproof.judge.checkers.window import Window, baseline_event, open_window
 
 __all__ = ["check"]
 
@@ -49,7 +49,7 @@ class _Case:
     numbers: Mapping[str, Number] = field(default_factory=dict)
 
     def verdict(self, result: Result, why: str) -> Verdict:
-        evidence = [self.window.act.started, *self.window.act.stages.values(), self.log_event]
+        evidence = [*self.window.act.events, self.log_event]
         evidence.append(baseline_event(self.facts, self.window.act))
         return Verdict(
             checker=_NAME,
@@ -68,7 +68,9 @@ def check(facts: Facts) -> Verdict:
     subject = facts.plan.target.app.base_url
     log, act = facts.requests, find_act(facts)
     if act is None:
-        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no rollout was started, so nothing was survived")
+        return Verdict(
+            _NAME, subject, Result.INCONCLUSIVE, "nothing was done to the target: no rollout, drift or fault was begun"
+        )
     if log is None or not len(log.rows) or not log.open_loop:
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
     case = _case(facts, open_window(facts, log, act))
@@ -170,13 +172,12 @@ def _slow(case: _Case) -> int:
 
 
 def _no_act(case: _Case) -> Verdict | None:
+    """Nothing that was done had an effect; if anything had, a lost request counts."""
     act = case.window.act
-    if pods_replaced(case.facts, act) or ("old-gone" in act.stages and act.old_uids):
+    if act.happened is not None or act.void is None:
         return None
-    return case.verdict(
-        Result.INCONCLUSIVE,
-        f"no pod was replaced ({act.why_unfinished()}), so the {case.numbers['requests']:,} requests prove nothing",
-    )
+    why = f"{act.void.why_void()}, so the {case.numbers['requests']:,} requests prove nothing"
+    return case.verdict(Result.INCONCLUSIVE, why)
 
 
 def _sick_before(case: _Case) -> Verdict | None:
@@ -266,8 +267,10 @@ def _not_known(case: _Case) -> Verdict | None:
     ) and case.facts.plan.target.ingress.masked == "fail":
         unread = _unread(case) or "its log was not read"
         why = f"a masked failure fails here, and whether the ingress retried in secret is not known: {unread}"
-    elif not window.whole:
-        why = f"the last old pod was not seen to go ({window.act.why_unfinished()}), so its end was not watched"
+    elif (void := window.act.void) is not None:
+        why = f"{void.why_void()}, so whether the app survives it is not known"
+    elif (endless := window.act.unfinished) is not None:
+        why = f"{endless.why_not_over()}, so its end was not watched"
     elif case.gap.gap_ms > _resolution_ms(case):
         own = f" (the generator itself was {case.gap.own_ms:.0f} ms late)" if case.gap.own_ms else ""
         why = (
@@ -321,7 +324,7 @@ def _why_not_timed(case: _Case) -> str:
 
 _READ_THE_LOG = "it needs pods/log (get) in the ingress's namespace, and a log that is not rotated during a drill"
 _FIND_THE_CAUSE = "search the logs for the failed requests of the baseline, mend their cause, and lower the rate again"
-_NONE_BEFORE = "the baseline lost none, so that these may be the release's all the same: look at their times and pods"
+_NONE_BEFORE = "the baseline lost none, so that these may be the act's all the same: look at their times and pods"
 _LOWER_THE_RATE = "a rate limit or WAF stands in front: lower traffic.rate_per_s or let this client pass"
 
 
@@ -367,7 +370,9 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
     later = case.window.app & (rows["send_ns"] > case.window.window_ns[1]) & (kinds(case.window.log) == Kind.HARD)
     if later.any():
         text = f"{_many(int(later.sum()), 'request')} failed after the window ({_by_outcome(case.window.log, later)})"
-        found.append(Finding("FAILED_LATER", text, "nothing was being rolled out any more: look at the app itself"))
+        found.append(
+            Finding("FAILED_LATER", text, "nothing was being done to the target any more: look at the app itself")
+        )
     return tuple(found)
 
 

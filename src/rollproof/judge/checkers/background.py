@@ -139,12 +139,13 @@ def _cleaner_before(window: Window, known: NDArray[np.bool_], baseline: tuple[in
 
 
 def _uneven(window: Window, known: NDArray[np.bool_], bound: float) -> str:
-    """The rate explains how many they are, but not that so many were on one lane, or while pods were replaced."""
+    """The rate explains how many they are, but not how they lie: on one lane, or on one side of its end."""
     parts = {f"on {lane}": lane_mask(window.log, lane) for lane in sorted(window.log.lanes)}
-    gone = window.act.stages.get("old-gone")
-    if gone is not None:
-        during = window.log.rows["send_ns"] <= int(gone.end_s * 1e9)
-        parts |= {"before the last old pod was gone": during, "after the last old pod was gone": ~during}
+    over_s = window.act.over_s
+    if over_s is not None:
+        during = window.log.rows["send_ns"] <= int(over_s * 1e9)
+        over = window.act.over_means
+        parts |= {f"before {over}": during, f"after {over}": ~during}
     for where, part in parts.items():
         count, asked = int((window.hard & part).sum()), int((known & part).sum())
         p = at_least(count, asked, bound)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from rollproof.core.act import find_act
+import math
+
+from rollproof.core.act import Act, find_act
 from rollproof.core.event import Event, Outcome, by_time
 from rollproof.core.facts import Facts
+from rollproof.core.part import ActKind
 from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
@@ -17,12 +20,12 @@ def check(facts: Facts) -> Verdict:
     app = facts.plan.target.app
     field = f"{app.ready_path}#{app.database_pointer}"
     act = find_act(facts)
-    since_s = act.started.start_s if act else 0.0  # answers from before belong to another rollout
+    since_s = _since_s(act)  # answers from before belong to another act, or were given while it was going on
     asked = facts.find(source="proof", what="database")
     proofs = by_time(event for event in asked if event.start_s >= since_s)
     numbers = {"answers_asked": len(proofs)}
     if not proofs:
-        why = f"{field} was never asked"
+        why = f"{field} was never asked{_since_when(act)}"
         return Verdict("readiness", field, Result.INCONCLUSIVE, why, numbers=numbers)
     wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
     if wrong:
@@ -46,6 +49,19 @@ def check(facts: Facts) -> Verdict:
     pods = len([subject for subject in answered if subject.startswith("Pod/")])
     why = f"{app.database_ok!r} from {pods} pods and through the ingress"
     return Verdict("readiness", field, Result.PASS, why, numbers={**numbers, "pods": pods}, evidence=evidence)
+
+
+def _since_when(act: Act | None) -> str:
+    if act is None or act.kind is ActKind.ROLLOUT:
+        return ""
+    return f" after the {act.noun}" if act.settled_s is not None else f" after the {act.noun}: {act.why_not_over()}"
+
+
+def _since_s(act: Act | None) -> float:
+    """From when on the field must say that the database answers."""
+    if act is None:
+        return 0.0
+    return math.inf if act.settled_s is None else act.settled_s
 
 
 def _health_follows(facts: Facts, wrong: list[Event], since_s: float) -> tuple[Finding, ...]:

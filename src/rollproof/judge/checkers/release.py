@@ -6,9 +6,9 @@ stage that has become impossible is FAIL with its cause; one of which we do not 
 
 from __future__ import annotations
 
-from rollproof.core.act import Act, find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["check", "stage_times", "why_failed"]
@@ -16,7 +16,7 @@ __all__ = ["check", "stage_times", "why_failed"]
 
 def check(facts: Facts) -> Verdict:
     """PASS with the time of every stage; FAIL with the cause; INCONCLUSIVE if the road's end was not seen."""
-    act = find_act(facts)
+    act = find_rollout(facts)
     if act is None:
         why = "no release was started"
         return Verdict(checker="release", subject="Release", result=Result.INCONCLUSIVE, why=why)
@@ -51,7 +51,7 @@ def check(facts: Facts) -> Verdict:
     )
 
 
-def stage_times(act: Act) -> dict[str, Number]:
+def stage_times(act: Rollout) -> dict[str, Number]:
     """Seconds from the start of the act to the end of each stage that happened; and from the push to the proof."""
     stages: dict[str, Number] = {
         f"{name.replace('-', '_')}_s": round(event.end_s - act.started.start_s, 3) for name, event in act.stages.items()
@@ -62,7 +62,7 @@ def stage_times(act: Act) -> dict[str, Number]:
     return stages
 
 
-def why_failed(act: Act) -> tuple[Finding, ...]:
+def why_failed(act: Rollout) -> tuple[Finding, ...]:
     """The cause that ended the act, as a finding: ImagePullBackOff is IMAGE_PULL_BACK_OFF."""
     if act.failed is None:
         return ()
@@ -71,7 +71,7 @@ def why_failed(act: Act) -> tuple[Finding, ...]:
     return (Finding(code=code, text=act.why_unfinished(), hint=str(act.failed.data.get("look_at", ""))),)
 
 
-def _superseded(act: Act) -> tuple[Finding, ...]:
+def _superseded(act: Rollout) -> tuple[Finding, ...]:
     seen = act.stages.get("seen")
     if seen is None or not seen.data.get("superseded"):
         return ()

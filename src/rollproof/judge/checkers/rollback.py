@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from rollproof.core.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.rollout import find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.release import stage_times, why_failed
 
@@ -21,7 +21,7 @@ __all__ = ["check"]
 def check(facts: Facts) -> Verdict:
     """PASS if the old sha was proven within `rollback.limit_s` of the push; FAIL if later or never."""
     limit_s = facts.plan.target.rollback.limit_s
-    act = find_act(facts)
+    act = find_rollout(facts)
     if act is None or act.source != "rollback":
         why = "no rollback was started"
         return Verdict(checker="rollback", subject="Rollback", result=Result.INCONCLUSIVE, why=why)

@@ -6,10 +6,10 @@ Rule: docs/argocd.md 2.3: every old pod's deletion was seen, and every pod that 
 
 from __future__ import annotations
 
-from rollproof.core.act import Act, find_act
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member
+from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import others
 
@@ -18,7 +18,7 @@ __all__ = ["check"]
 
 def check(facts: Facts) -> Verdict:
     """PASS if every old pod was replaced, FAIL if old ones were left behind, INCONCLUSIVE if nothing was replaced."""
-    act = find_act(facts)
+    act = find_rollout(facts)
     if act is None:
         return _verdict(facts, Result.INCONCLUSIVE, "no rollout was started, so nothing was tested")
     gone = _deleted(facts, act)
@@ -46,12 +46,12 @@ def check(facts: Facts) -> Verdict:
         return _verdict(facts, Result.FAIL, why, evidence, **numbers)
     took_s = max(event.end_s for event in gone.values()) - act.started.start_s
     why = f"{len(old)} of {len(old)} old pods were replaced; the last one was gone {took_s:.1f} s after the start"
-    if act.started.data.get("restart"):
+    if act.restart:
         why += " (the same sha again: the rollout was restarted, so replacement is proven, not a new version)"
     return _verdict(facts, Result.PASS, why, evidence, **numbers, last_old_pod_gone_s=round(took_s, 3))
 
 
-def _deleted(facts: Facts, act: Act) -> dict[str, Event]:
+def _deleted(facts: Facts, act: Rollout) -> dict[str, Event]:
     """By uid: the event of each old pod's deletion after the start, else of its end (evicted, and left lying)."""
     old, gone = set(act.old_uids), dict[str, Event]()
     for event in facts.find(source="watch", subject="Pod/"):
@@ -62,7 +62,7 @@ def _deleted(facts: Facts, act: Act) -> dict[str, Event]:
     return gone
 
 
-def _new_pods(facts: Facts, act: Act) -> set[str]:
+def _new_pods(facts: Facts, act: Rollout) -> set[str]:
     """Uids of pods that were not there before and became ready after the start."""
     old = set(act.old_uids)
     return {
@@ -78,7 +78,7 @@ def _new_pods(facts: Facts, act: Act) -> set[str]:
 def _verdict(
     facts: Facts, result: Result, why: str, evidence: tuple[Event, ...] = (), **numbers: float | int
 ) -> Verdict:
-    cluster, act = facts.plan.target.cluster, find_act(facts)
+    cluster, act = facts.plan.target.cluster, find_rollout(facts)
     since_s = act.started.start_s if act is not None else 0.0
     return Verdict(
         checker="rollout",

@@ -25,15 +25,15 @@ def check(facts: Facts) -> Verdict:
     """FAIL on any answer of a wrong sha; PASS only if pods and ingress were both asked enough; else INCONCLUSIVE."""
     act = find_act(facts)
     if act is None:
-        why = "no rollout was started, so there is no sha to prove"
+        why = "nothing was done to the target, so there is no sha to prove"
         return Verdict(checker="version", subject="Version", result=Result.INCONCLUSIVE, why=why)
     subject = f"Version/{act.to_sha}"
     proofs = [e for e in facts.find(source="proof", what="version") if e.start_s >= act.started.start_s]
     evidence = tuple(event.seq for event in proofs[-50:])
     wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
     numbers: dict[str, Number] = {"answers_asked": len(proofs), "answers_wrong": len(wrong)}
-    if act.taken_over:
-        why = f"which version should answer is not known any more: {act.why_unfinished()}"
+    if act.rollout is not None and act.rollout.taken_over:
+        why = f"which version should answer is not known any more: {act.rollout.why_unfinished()}"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if wrong:
         seen = sorted({str(event.data.get("version")) for event in wrong})
@@ -52,14 +52,18 @@ def check(facts: Facts) -> Verdict:
 def _enough(
     facts: Facts, act: Act, proofs: list[Event], subject: str, numbers: dict[str, Number], evidence: tuple[int, ...]
 ) -> Verdict:
-    """No answer was wrong; were there enough of them?"""
+    """No answer was wrong; were there enough of them, and asked when they prove something?"""
+    if act.settled_s is None:
+        why = f"{act.to_sha} answered, but not after the {act.noun}: {act.why_not_over()}"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    proofs, unproven = [event for event in proofs if event.start_s >= act.settled_s], _unproven(act)
     good = [event for event in proofs if event.outcome is Outcome.OK]
     pods = {event.subject for event in good if event.subject.startswith("Pod/")}
     in_a_row = _last_in_a_row([event for event in proofs if event.subject == "Ingress"])
     wanted = facts.plan.target.release.proof_count
     numbers.update({"pods_proven": len(pods), "ingress_answers_in_a_row": in_a_row})
-    if "proven" not in act.stages and not good:
-        why = f"neither a pod nor the ingress gave a version ({act.why_unfinished()})"
+    if unproven and not good:
+        why = f"neither a pod nor the ingress gave a version ({unproven})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if in_a_row < wanted:
         why = f"only {in_a_row} of {wanted} answers in a row came through the ingress with {act.to_sha}"
@@ -73,8 +77,8 @@ def _enough(
     if silent:
         why = f"{len(silent)} pods gave no version ({', '.join(sorted(silent))})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
-    if "proven" not in act.stages:
-        why = f"the proof was not brought to its end ({act.why_unfinished()})"
+    if unproven:
+        why = f"the proof was not brought to its end ({unproven})"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     findings = _mixed_images(facts, act)
     why = f"{act.to_sha} came from each of {len(pods)} pods and {in_a_row} times in a row through the ingress"
@@ -83,6 +87,12 @@ def _enough(
         hint = "grant pods/proxy (get) or pods/portforward (create) in the app's namespace"
         findings += (Finding("PODS_NOT_SEEN", str(unreachable.data.get("reason", "")), hint),)
     return Verdict("version", subject, Result.PASS, why, numbers=numbers, evidence=evidence, findings=findings)
+
+
+def _unproven(act: Act) -> str:
+    """Why a rollout's own proof did not come to its end; "" if it did, or nothing was rolled out."""
+    rollout = act.rollout
+    return rollout.why_unfinished() if rollout is not None and "proven" not in rollout.stages else ""
 
 
 def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
@@ -130,14 +140,16 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
     if log.control:
         app &= rows["lane"] != log.lanes.index(log.control)
     answered = app & (rows["version"] > 0) & (rows["send_ns"] >= act.started.start_s * 1e9)
-    allowed = [i for i, sha in enumerate(log.versions) if sha in (act.from_sha, act.to_sha)]
+    allowed = [i for i, sha in enumerate(log.versions) if sha in act.shas]
     third = answered & ~np.isin(rows["version"], allowed)
     if third.any():
         names = sorted({log.versions[i] for i in np.unique(rows["version"][third])})
         count = int(third.sum())
-        why = f"{count} answers under load came from {', '.join(names)}, neither {act.from_sha} nor {act.to_sha}"
+        allowed_names = act.to_sha if act.from_sha == act.to_sha else f"{act.from_sha} nor {act.to_sha}"
+        which = "not" if act.from_sha == act.to_sha else "neither"
+        why = f"{count} answers under load came from {', '.join(names)}, {which} {allowed_names}"
         return _Stray(third=count, why=why)
-    proven = act.stages.get("proven")
+    proven = act.rollout.stages.get("proven") if act.rollout is not None else None
     if proven is None or act.from_sha == act.to_sha or act.from_sha not in log.versions:
         return _Stray()
     late = answered & (rows["version"] == log.versions.index(act.from_sha)) & (rows["send_ns"] > proven.end_s * 1e9)

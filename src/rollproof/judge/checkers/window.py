@@ -1,7 +1,8 @@
 """The window in which availability is judged, and what each request in it says: failed, explained, or nothing.
 
-The window is from the start of the act to the time at which the last old pod has been gone for `after_old_gone_s` plus
-the tail; before it lies the baseline, up to the act. Only the facts decide, never the drill's intentions.
+The window is from the start of the act to `after_old_gone_s` plus the tail after its end (of a rollout: after the last
+old pod was gone; of a drift or a fault: after all was as before). One window covers everything that the drill did.
+Before it lies the baseline, up to the act. Only the facts decide, never the drill's intentions.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named
 from rollproof.core.requests import RequestLog
 from rollproof.judge.checkers import load_soundness
 
-__all__ = ["Window", "baseline_event", "open_window", "pods_replaced"]
+__all__ = ["Window", "baseline_event", "open_window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,14 @@ class Window:
     `explained`: those of them that failed while the control lane failed too, or were late for a reason that need not
     be the app's · `late`: rows, anywhere, whose answer came too late · `limited`, `unknown`: app rows in the window
     that say nothing, by kind. `took` is None where no rule asks how long an answer took; `not_on_time` says why the
-    generator cannot time any. `whole` is False when the last old pod was not seen to go: then the window ends with the
-    load.
+    generator cannot time any. Where the act was not seen to be over, the window
+    ends with the load.
     """
 
     log: RequestLog
     act: Act
     baseline_ns: tuple[int, int]
     window_ns: tuple[int, int]
-    whole: bool
     app: NDArray[np.bool_]
     inside: NDArray[np.bool_]
     hard: NDArray[np.bool_]
@@ -78,10 +78,10 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
     """Find the window in the facts and sort the requests."""
     traffic = facts.plan.target.traffic
     start_ns = int(act.started.start_s * 1e9)
-    gone = act.stages.get("old-gone")
+    over_s = act.over_s
     end_ns = log.engine.end_ns
-    if gone is not None:
-        end_ns = int((gone.end_s + traffic.after_old_gone_s + traffic.tail_s) * 1e9)
+    if over_s is not None:
+        end_ns = int((over_s + traffic.after_old_gone_s + traffic.tail_s) * 1e9)
     baseline = baseline_event(facts, act)
     since_ns = int(baseline.start_s * 1e9) if baseline is not None else log.engine.start_ns
     timed, not_on_time = None, ()  # type: Took | None, tuple[str, ...]
@@ -103,7 +103,6 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         act=act,
         baseline_ns=(since_ns, start_ns),
         window_ns=(start_ns, end_ns),
-        whole=gone is not None,
         app=app,
         inside=inside,
         hard=hard,
@@ -124,19 +123,9 @@ def baseline_event(facts: Facts, act: Act) -> Event | None:
     return before[-1] if before else None
 
 
-def pods_replaced(facts: Facts, act: Act) -> int:
-    """How many of the old pods were seen to be deleted after the act began."""
-    gone = {
-        str(event.data.get("uid"))
-        for event in facts.find(source="watch", subject="Pod/", what="deleted")
-        if event.start_s >= act.started.start_s
-    }
-    return len(gone & set(act.old_uids))
-
-
 def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
-    """Answers of a version that is neither the old nor the new one."""
-    known = [i for i, name in enumerate(log.versions) if name in (act.from_sha, act.to_sha, "")]
+    """Answers of a version that may not answer: not the old or new one, and not one that a drift put in place."""
+    known = [i for i, name in enumerate(log.versions) if name in act.shas or not name]
     if not act.from_sha or not act.to_sha:
         return np.zeros(len(log.rows), dtype=bool)
     third: NDArray[np.bool_] = ~np.isin(log.rows["version"], known)

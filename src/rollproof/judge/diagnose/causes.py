@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding
 from rollproof.judge.checkers.others import finding, others
@@ -33,10 +34,10 @@ def causes(facts: Facts) -> tuple[Finding, ...]:
     """One finding for each kind of cause, of the burst in which it was seen first."""
     if facts.requests is None:
         return ()
-    begun = facts.first(source="rollback", what="started") or facts.first(source="release", what="started")
+    act = find_act(facts)
     lives = pod_lives(facts)
     found: dict[str, Finding] = {}
-    for burst in bursts(facts.requests, begun.start_s if begun is not None else 0.0):
+    for burst in bursts(facts.requests, act.started.start_s if act is not None else 0.0):
         finding = next((said for rule in _RULES if (said := rule(facts, burst, lives)) is not None), None)
         finding = finding or _unexplained(burst)
         found.setdefault(finding.code, finding)

@@ -305,3 +305,54 @@ def test_one_more_failed_request_never_improves_the_verdict(
     worse = replace(log, rows=worse_rows, outcomes=(*log.outcomes, outcome))
     after = judge(worse, downtime_budget_ms=budget_ms, resolution_ms=resolution_ms)
     assert RANK[after.result] >= RANK[before.result], (before.why, after.why)
+
+
+class TestAnyAct:
+    """The same table for a fault: from 100 s, over at 120 s, so that the window ends at 120 + 10 + 5 = 135 s."""
+
+    @staticmethod
+    def same_version() -> Requests:
+        return Requests(start=88.0, seconds=53.0, version=OLD).with_slow()
+
+    def test_a_fault_that_nobody_felt_passes(self) -> None:
+        verdict = judge(self.same_version(), Story().fault())
+        assert verdict.result is Result.PASS, verdict.why
+        assert verdict.numbers["window_s"] == 35.0
+
+    def test_a_lost_request_fails(self) -> None:
+        assert judge(self.same_version().fail(at=101.0), Story().fault()).result is Result.FAIL
+
+    def test_a_fault_without_effect_is_void_even_with_failures(self) -> None:
+        verdict = judge(self.same_version().fail(at=101.0), Story().fault(until="injected"))
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "the fault pod-delete had no effect that anybody saw" in verdict.why
+
+    def test_one_of_two_without_effect_may_fail_and_cannot_pass(self) -> None:
+        def two() -> Story:
+            return Story().fault("node-drain", recovered=5).fault(at=110.0, until="injected")
+
+        verdict = judge(self.same_version(), two())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "pod-delete" in verdict.why
+        assert judge(self.same_version().fail(at=101.0), two()).result is Result.FAIL
+
+    def test_what_did_not_recover_cannot_pass(self) -> None:
+        verdict = judge(self.same_version(), Story().fault(until="effect"))
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "not seen to recover" in verdict.why
+
+    def test_failures_before_it_are_not_its_own(self) -> None:
+        verdict = judge(self.same_version().fail(at=98.0), Story().fault())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "sick before" in verdict.why
+
+    def test_another_version_than_the_running_one_is_lost(self) -> None:
+        verdict = judge(self.same_version().says("ddddddd", at=110.0, until=111.0), Story().fault())
+        assert verdict.result is Result.FAIL
+        assert "version.wrong" in verdict.why
+
+    def test_the_version_that_a_drift_puts_in_place_may_answer(self) -> None:
+        told = Story("drift")
+        for what, at in (("planned", 99.0), ("before", 100.0), ("injected", 101.0), ("undone", 115.0)):
+            told.tell("drift", "Drift/image", what, at=at, fair=True, field="spec.c.image", to="shop/web:ddddddd")
+        assert judge(self.same_version().says("ddddddd", at=105.0, until=110.0), told).result is Result.PASS

@@ -1,0 +1,171 @@
+"""Fault: one injected fault as the facts tell it: the closed list of its words, and the only reader of their fields.
+
+    planned ─► injecting ─► injected ─► effect ─► recovered ─► undone
+       └► skipped   └► void, error        └► no-effect  └► not-recovered
+
+Whoever injects a fault records these words and no others; checkers and reports ask by name and know no field.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from rollproof.core.attempt import Attempt, said_by_subject
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.part import ActKind
+
+__all__ = ["SOURCE", "Fault", "FaultWord", "find_faults", "subject_of"]
+
+SOURCE = "fault"
+_KIND = "Fault"
+
+
+class FaultWord(StrEnum):
+    """What may be said of a fault."""
+
+    PLANNED = "planned"
+    SKIPPED = "skipped"  # this target cannot have it; nothing was touched
+    VOID = "void"  # the plan was not true any more, or the change changed nothing
+    ERROR = "error"  # the harness failed; what happened is not known
+    INJECTING = "injecting"  # it is in the journal, and about to be asked for: the act begins
+    INJECTED = "injected"  # the API's reply
+    EFFECT = "effect"  # the watched fact that proves that the fault was felt
+    NO_EFFECT = "no-effect"  # none came in time
+    RECOVERED = "recovered"  # the steady state was back
+    NOT_RECOVERED = "not-recovered"  # it was not, for as long as was waited
+    UNDONE = "undone"
+
+
+class Fault(Attempt):
+    """What is known of one fault."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> ActKind:
+        """A fault."""
+        return ActKind.FAULT
+
+    @property
+    def name(self) -> str:
+        """The fault."""
+        return f"the fault {self.short_name}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether the target may have been touched."""
+        return FaultWord.INJECTING in self.said or FaultWord.INJECTED in self.said
+
+    @property
+    def started(self) -> Event:
+        """The moment before it was asked for."""
+        return self.said.get(FaultWord.INJECTING) or self.said[FaultWord.INJECTED]
+
+    @property
+    def happened(self) -> Event | None:
+        """The evidence of its effect; what came without one was no fault."""
+        return self._sure(FaultWord.EFFECT)
+
+    @property
+    def recovered(self) -> Event | None:
+        """The fact that says since when the steady state was back; None if it was not, or nobody saw it."""
+        return self._sure(FaultWord.RECOVERED)
+
+    @property
+    def over_s(self) -> float | None:
+        """When the steady state was back, and the fault taken away where it had to be."""
+        return self.end_s if self.recovered is not None else None
+
+    @property
+    def over_means(self) -> str:
+        """Recovery."""
+        return f"the target had recovered from {self.name}"
+
+    @property
+    def change(self) -> str:
+        """What was planned, in words: the object, and what is done to it."""
+        planned = self.said.get(FaultWord.PLANNED)
+        return f"{planned.data.get('object', '')} {planned.data.get('change', '')}".strip() if planned else ""
+
+    @property
+    def limit_s(self) -> float | None:
+        """Within what time of its start the target must have recovered; None if no plan was recorded."""
+        return self._planned_s("limit_s")
+
+    @property
+    def effect_within_s(self) -> float | None:
+        """Within what time the effect was to be seen; None if no plan was recorded."""
+        return self._planned_s("effect_within_s")
+
+    @property
+    def effect_s(self) -> float | None:
+        """Seconds from the start to the evidence of the effect."""
+        return self._since_started_s(self.happened)
+
+    @property
+    def recovery_s(self) -> float | None:
+        """Seconds from the start to the steady state."""
+        return self._since_started_s(self.recovered)
+
+    @property
+    def watched(self) -> str:
+        """Which fact proved the effect, in words."""
+        return str(self.happened.data.get("watched") or "its effect") if self.happened is not None else ""
+
+    @property
+    def waited_s(self) -> float:
+        """For how long the effect, or else the recovery, was waited for in vain; 0 if that was not recorded."""
+        event = self.said.get(FaultWord.NOT_RECOVERED) or self.said.get(FaultWord.NO_EFFECT)
+        return float(event.data.get("waited_s") or 0.0) if event is not None else 0.0
+
+    @property
+    def last_seen(self) -> str:
+        """The state in which the target was seen last, where it did not recover."""
+        event = self.said.get(FaultWord.NOT_RECOVERED)
+        return str(event.data.get("last_seen") or "") if event is not None else ""
+
+    @property
+    def undone_by(self) -> str:
+        """Who took it away; "" if that was not recorded."""
+        event = self.said.get(FaultWord.UNDONE)
+        return str(event.data.get("by") or "") if event is not None else ""
+
+    def why_void(self) -> str:
+        """Nobody saw an effect, and what was said instead."""
+        return f"{self.name} had no effect that anybody saw ({self.why_unfinished()})"
+
+    def why_not_over(self) -> str:
+        """Nobody saw the recovery, and what was said instead."""
+        return f"the target was not seen to recover from {self.name} ({self.why_unfinished()})"
+
+    def why_unfinished(self) -> str:
+        """One clause about why its end, or its effect, is not known."""
+        for word in (FaultWord.VOID, FaultWord.ERROR):
+            if word in self.said:
+                return f"{word}: {self.reason(word)}"
+        if FaultWord.NOT_RECOVERED in self.said or FaultWord.NO_EFFECT in self.said:
+            return f"waited for {self.waited_s:.1f} s"
+        return f"the last that is known is {self.last_word()!r}"
+
+    def _sure(self, word: FaultWord) -> Event | None:
+        event = self.said.get(word)
+        return event if event is not None and event.outcome is Outcome.OK else None
+
+    def _planned_s(self, name: str) -> float | None:
+        planned = self.said.get(FaultWord.PLANNED)
+        value = planned.data.get(name) if planned is not None else None
+        return None if value is None else float(value)
+
+    def _since_started_s(self, event: Event | None) -> float | None:
+        return event.end_s - self.started.start_s if event is not None and self.begun else None
+
+
+def subject_of(name: str) -> str:
+    """The subject of the events of the fault of that name."""
+    return f"{_KIND}/{name}"
+
+
+def find_faults(facts: Facts) -> tuple[Fault, ...]:
+    """Every fault that the timeline tells of, in order."""
+    return tuple(Fault(subject, said) for subject, said in said_by_subject(facts, SOURCE, _KIND).items())
