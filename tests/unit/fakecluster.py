@@ -168,7 +168,7 @@ class FakeCluster:
             items = [item for (k, n), item in self.objects.items() if k == kind and name in ("", n)]
             return {"metadata": {"resourceVersion": str(self._version)}, "items": copy.deepcopy(items)}
 
-    def watch(self, kind: str, namespace: str, *, resource_version: str, fields: str) -> FakeWatch:
+    def watch(self, kind: str, namespace: str, *, resource_version: str, labels: str = "", fields: str) -> FakeWatch:
         watch, name = FakeWatch(), fields.removeprefix("metadata.name=")
         with self._lock:
             self._watches.append((kind, name, watch))

@@ -6,7 +6,7 @@ import pytest
 from patient import Object, Patient, well
 
 from rollproof.clients.argo import Automation, application_state, automation
-from rollproof.faults.fairness import causes
+from rollproof.faults.selfheal.fairness import causes
 from rollproof.faults.trials import Trial
 
 

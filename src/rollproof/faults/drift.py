@@ -6,7 +6,6 @@ watch. Whatever self-heal does not repair is put back here. It records facts and
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -22,8 +21,12 @@ from rollproof.core.plan import Touch
 from rollproof.core.reasons import Found, HealCause, HealStage, UndoneBy, Unrest
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
-from rollproof.faults.deed import Deed, inject
-from rollproof.faults.fairness import (
+from rollproof.faults.objects import (
+    manager_of,
+    read_field,
+    undo_handlers,
+)
+from rollproof.faults.selfheal.fairness import (
     age_s,
     causes,
     covered_by_ignore,
@@ -31,17 +34,14 @@ from rollproof.faults.fairness import (
     rolled_out,
     unrest,
 )
-from rollproof.faults.interference import Interference, found_now, interference, shows_deed
-from rollproof.faults.objects import (
-    manager_of,
-    read_field,
-    undo_handlers,
-)
-from rollproof.faults.scene import Scene
-from rollproof.faults.sight import Arrival, Sight
+from rollproof.faults.selfheal.injecting import Injected, inject
+from rollproof.faults.selfheal.interference import Interference, found_now, interference, shows_injection
+from rollproof.faults.selfheal.watched import Watched
+from rollproof.faults.selfheal.windows import denied
 from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
-from rollproof.faults.windows import denied
+from rollproof.probes.objectwatch import Arrival, ObjectHistory
 from rollproof.probes.scheduling import quick
+from rollproof.probes.waiting import Changes
 from rollproof.store.journal import Entry, Journal, Late, Undone, replay
 
 __all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
@@ -50,7 +50,7 @@ _SETTLE_S = 120.0  # an image that cannot start is rolled back within this, or t
 _GRAIN_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
 _TRIES = 3
 _STAYS_S = 1.0  # what was restored must stay so for this long: a repair that does not last is none
-_BEFORE_REPLY_S = 5.0  # an arrival can overtake the API's reply to the deed; its version says that it is later
+_BEFORE_REPLY_S = 5.0  # an arrival can overtake the API's reply to the injection; its version says that it is later
 _NEVER_S = -1.0
 _LATE_S = 1.0  # for the event of a repair that the API tells of already
 _NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not Argo CD's
@@ -94,53 +94,53 @@ class DriftRunner:
             planned = {"object": now.target, "change": now.change, "undo": now.undo, "kind": kind}
             self._tell(now, "planned", planned)
             with quick(), ExitStack() as stack:
-                self._trial(now, self._scene(now, stack))
+                self._trial(now, self._watched(now, stack))
         except RollproofError as error:
             self._tell(trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)
             self._put_back(trial)
 
     # -- the steps of a trial -----------------------------------------------------------------------------------
 
-    def _scene(self, trial: Trial, stack: ExitStack) -> Scene:
-        changed, cluster = threading.Condition(), self._target.cluster
+    def _watched(self, trial: Trial, stack: ExitStack) -> Watched:
+        changes, cluster = Changes(), self._target.cluster
 
-        def sight(kube: Kube, kind: str, namespace: str, name: str) -> Sight:
-            return stack.enter_context(Sight(kube, kind, namespace, name, changed))
+        def history(kube: Kube, kind: str, namespace: str, name: str) -> ObjectHistory:
+            return stack.enter_context(ObjectHistory(kube, kind, namespace, name, changes))
 
-        deployment = sight(self._kube, "Deployment", cluster.namespace, cluster.deployment)
+        deployment = history(self._kube, "Deployment", cluster.namespace, cluster.deployment)
         item = deployment
         if trial.kind != "Deployment":
-            item = sight(self._kube, trial.kind, trial.namespace, trial.object_name)
-        application = sight(self._argo.kube, "Application", self._argo.namespace, self._argo.application)
-        return Scene(changed, application, deployment, item)
+            item = history(self._kube, trial.kind, trial.namespace, trial.object_name)
+        application = history(self._argo.kube, "Application", self._argo.namespace, self._argo.application)
+        return Watched(changes, application, deployment, item)
 
-    def _trial(self, trial: Trial, scene: Scene) -> None:
-        before = self._before(trial, scene)
+    def _trial(self, trial: Trial, watched: Watched) -> None:
+        before = self._before(trial, watched)
         if not before["fair"]:
             return
-        deed = inject(trial, self._kube, self._journal, self._recorder)
-        if deed is None:
+        done = inject(trial, self._kube, self._journal, self._recorder)
+        if done is None:
             return
         if trial.control:
-            self._control(trial, scene, deed)
+            self._control(trial, watched, done)
         else:
-            self._heal(trial, scene, deed, before)
-        self._tell_interference(trial, scene, deed)
-        self._tell_blind(scene, deed)
+            self._heal(trial, watched, done, before)
+        self._tell_interference(trial, watched, done)
+        self._tell_blind(watched, done)
 
-    def _before(self, trial: Trial, scene: Scene) -> Mapping[str, Any]:
+    def _before(self, trial: Trial, watched: Watched) -> Mapping[str, Any]:
         """Wait for rest, wait out or reset the back-off, and write down where the trial starts from."""
         rules = self._rules()
         for _ in range(_TRIES):
-            self._rest(scene)
+            self._rest(watched)
             if not trial.control:
-                self._out_of_backoff(scene, rules)
-            if not unrest(self._argo.state(), scene.rollout(self._target.cluster.container)):
+                self._out_of_backoff(watched, rules)
+            if not unrest(self._argo.state(), watched.rollout(self._target.cluster.container)):
                 break  # else a commit came while the back-off ran: what follows it must come to rest too
         state, application = self._argo.state(), self._argo.read()
         policy = automation(application)
         quiet_s = age_s(state.finished_at, time.time())
-        unfair = dict(unrest(state, scene.rollout(self._target.cluster.container)))
+        unfair = dict(unrest(state, watched.rollout(self._target.cluster.container)))
         window = self._window_denied()
         if window:
             unfair[Unrest.SYNC_WINDOW] = "a sync window forbids automated syncs now"
@@ -160,17 +160,17 @@ class DriftRunner:
         self._tell(trial, "before", before)
         return before
 
-    def _rest(self, scene: Scene) -> None:
+    def _rest(self, watched: Watched) -> None:
         """Wait until nothing moves; what still moves then makes the trial unfair, which `before` says."""
         container = self._target.cluster.container
 
         def at_rest() -> bool | None:
-            state = scene.state()
-            return True if unrest(state, scene.rollout(container)).keys() <= {Unrest.OTHER_REVISION} else None
+            state = watched.state()
+            return True if unrest(state, watched.rollout(container)).keys() <= {Unrest.OTHER_REVISION} else None
 
-        scene.wait(at_rest, _SETTLE_S)
+        watched.wait(at_rest, _SETTLE_S)
 
-    def _out_of_backoff(self, scene: Scene, rules: BackOff) -> None:
+    def _out_of_backoff(self, watched: Watched, rules: BackOff) -> None:
         state = self._argo.state()
         quiet_s = age_s(state.finished_at, time.time())
         if quiet_s is None:
@@ -179,90 +179,96 @@ class DriftRunner:
         stale = state.operation_revision != state.sync_revision
         may_reset = self._settings.reset == "sync" and self._target.argocd.profile == "refresh"
         if may_reset and (left_s > self._settings.backoff_wait_max_s or stale):
-            self._reset(scene, state)
+            self._reset(watched, state)
         elif left_s > 0:
             time.sleep(left_s)
 
-    def _reset(self, scene: Scene, before: ApplicationState) -> None:
+    def _reset(self, watched: Watched, before: ApplicationState) -> None:
         self._journal.allow()
         version = self._argo.sync_to_reset(before.sync_revision)
 
         def done() -> bool | None:
-            state = scene.state()
+            state = watched.state()
             ours = int(state.resource_version or 0) > version and state.attempts == 0
             return True if ours and state.phase == "Succeeded" and not state.operation_pending else None
 
-        if scene.wait(done, self._settings.deadline_s) is None:
-            message = f"the sync that resets the self-heal count did not end; last seen: {scene.state().phase!r}"
+        if watched.wait(done, self._settings.deadline_s) is None:
+            message = f"the sync that resets the self-heal count did not end; last seen: {watched.state().phase!r}"
             raise CannotJudgeError(
                 message, "see status.operationState of the Application; drift.reset = 'wait' avoids it"
             )
-        self._rest(scene)
+        self._rest(watched)
         time.sleep(_GRAIN_S)
 
-    # -- what follows the deed ----------------------------------------------------------------------------------
+    # -- what follows the injection ----------------------------------------------------------------------------------
 
-    def _control(self, trial: Trial, scene: Scene, deed: Deed) -> None:
+    def _control(self, trial: Trial, watched: Watched, done: Injected) -> None:
         watch_s = self._settings.negative_watch_s
-        gone = scene.wait(lambda: self._restored(trial, scene, deed), watch_s)
+        gone = watched.wait(lambda: self._restored(trial, watched, done), watch_s)
         if gone is None:
-            watched_s = round(time.monotonic() - deed.at_s, 3)
-            data = {"watched_s": watched_s, **self._looked_again(trial, scene, deed)}
-            self._tell(trial, "stayed", data, start_s=deed.at_s)
+            watched_s = round(time.monotonic() - done.at_s, 3)
+            data = {"watched_s": watched_s, **self._looked_again(trial, watched, done)}
+            self._tell(trial, "stayed", data, start_s=done.at_s)
         else:
-            self._tell_restored(trial, deed, gone)
-        self._put_back(trial, deed.entry)
+            self._tell_restored(trial, done, gone)
+        self._put_back(trial, done.entry)
 
-    def _heal(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any]) -> None:
+    def _heal(self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any]) -> None:
         checked = self._causes(trial)
         patience_s = 2 * self._settings.limit_s if known_beforehand(checked) else self._settings.deadline_s
         patience_s += float(before["remaining_s"])
-        restored = scene.wait(lambda: self._restored(trial, scene, deed), patience_s)
-        detected = self._first(scene, deed, lambda state: _noticed(state, before))
+        restored = watched.wait(lambda: self._restored(trial, watched, done), patience_s)
+        detected = self._first(watched, done, lambda state: _noticed(state, before))
         if detected is not None:
-            self._tell(trial, "detected", {}, start_s=deed.at_s, end_s=detected.at_s)
+            self._tell(trial, "detected", {}, start_s=done.at_s, end_s=detected.at_s)
         if restored is None:
-            self._not_healed(trial, scene, deed, before, seen=detected is not None)
+            self._not_healed(trial, watched, done, before, seen=detected is not None)
             return
-        self._tell_restored(trial, deed, restored)
-        self._tell_rest(trial, scene, deed, before, restored.at_s)
-        scene.wait(lambda: self._interference(trial, scene, deed), restored.at_s + _STAYS_S - time.monotonic())
-        self._journal.settle(deed.entry, Undone("not-needed", reason="restored by self-heal"))
+        self._tell_restored(trial, done, restored)
+        self._tell_rest(trial, watched, done, before, restored.at_s)
+        watched.wait(lambda: self._interference(trial, watched, done), restored.at_s + _STAYS_S - time.monotonic())
+        self._journal.settle(done.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial, "undone", {"by": UndoneBy.SELF_HEAL})
 
-    def _not_healed(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any], *, seen: bool) -> None:
+    def _not_healed(
+        self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any], *, seen: bool
+    ) -> None:
         """Write down that no repair came, with what proves it: the watch showed the drift, and it is still there."""
-        again = self._looked_again(trial, scene, deed)
-        late = scene.wait(lambda: self._restored(trial, scene, deed), _LATE_S) if again["found"] != Found.OURS else None
+        again = self._looked_again(trial, watched, done)
+        late = (
+            watched.wait(lambda: self._restored(trial, watched, done), _LATE_S)
+            if again["found"] != Found.OURS
+            else None
+        )
         if late is not None:  # at the last moment
-            self._tell_restored(trial, deed, late)
-            self._tell_rest(trial, scene, deed, before, late.at_s)
-            self._put_back(trial, deed.entry, by=UndoneBy.SELF_HEAL)
+            self._tell_restored(trial, done, late)
+            self._tell_rest(trial, watched, done, before, late.at_s)
+            self._put_back(trial, done.entry, by=UndoneBy.SELF_HEAL)
             return
         state = self._argo.state()  # its watch may be the one that shows nothing
         started = state.started_at != before["started_at"]
         detected = seen or _noticed(state, before)
         stage = HealStage.NOT_RESTORED if started else HealStage.NOT_SYNCED if detected else HealStage.NOT_DETECTED
-        waited_s, checked = round(time.monotonic() - deed.at_s, 3), self._causes(trial)
+        waited_s, checked = round(time.monotonic() - done.at_s, 3), self._causes(trial)
         data = {"stage": stage, "checked": dict(checked), "waited_s": waited_s, **again}
-        self._tell(trial, "not-healed", data, start_s=deed.at_s)
+        self._tell(trial, "not-healed", data, start_s=done.at_s)
         by = None
         if stage == HealStage.NOT_DETECTED and again["seen"] and not any(checked.values()):
-            by = UndoneBy.REFRESH if self._ask_to_look(trial, scene, deed) else None
-        self._put_back(trial, deed.entry, by=by)
+            by = UndoneBy.REFRESH if self._ask_to_look(trial, watched, done) else None
+        self._put_back(trial, done.entry, by=by)
 
-    def _looked_again(self, trial: Trial, scene: Scene, deed: Deed) -> dict[str, Any]:
-        """Did the trial's own watch show our deed, and is it still there? Silence alone proves neither."""
+    def _looked_again(self, trial: Trial, watched: Watched, done: Injected) -> dict[str, Any]:
+        """Did the trial's own watch show our change, and is it still there? Silence alone proves neither."""
         try:
             item = self._kube.find(trial.kind, trial.namespace, trial.object_name)
         except RollproofError:
             found = Found.UNREAD
         else:
-            found = found_now(trial, deed, item)
-        arrivals = scene.item.since(deed.at_s - _BEFORE_REPLY_S)
-        return {"seen": any(shows_deed(trial, deed, arrival) for arrival in arrivals), "found": found}
+            found = found_now(trial, done, item)
+        arrivals = watched.item.since(done.at_s - _BEFORE_REPLY_S)
+        return {"seen": any(shows_injection(trial, done, arrival) for arrival in arrivals), "found": found}
 
-    def _ask_to_look(self, trial: Trial, scene: Scene, deed: Deed) -> bool:
+    def _ask_to_look(self, trial: Trial, watched: Watched, done: Injected) -> bool:
         """A diagnosis after the deadline (docs/argocd.md 1.8): does one refresh bring the repair that did not come?"""
         if self._target.argocd.profile != "refresh":
             return False
@@ -270,35 +276,37 @@ class DriftRunner:
         with suppress(RollproofError):  # that nothing was healed is known, whatever becomes of this
             self._journal.allow()
             self._argo.refresh()
-            restored = scene.wait(lambda: self._restored(trial, scene, deed), self._settings.limit_s)
+            restored = watched.wait(lambda: self._restored(trial, watched, done), self._settings.limit_s)
             manager = manager_of(restored.item, trial.path) if restored else ""
             data = {"restored": restored is not None, "manager": manager}
             self._tell(trial, "refreshed", data, start_s=asked_s, end_s=restored.at_s if restored else time.monotonic())
         return restored is not None
 
-    def _tell_rest(self, trial: Trial, scene: Scene, deed: Deed, before: Mapping[str, Any], back_s: float) -> None:
+    def _tell_rest(
+        self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any], back_s: float
+    ) -> None:
         """Wait for Synced and for Healthy, each with its time, and write down what Argo CD says it did."""
 
         def synced() -> float | None:
-            state = scene.state()
+            state = watched.state()
             late = time.monotonic() - back_s > _NO_OPERATION_S
             ended = (state.started_at != before["started_at"] or late) and state.phase not in ("Running", "Terminating")
             return (
-                _arrived_s(scene) if ended and state.sync_status == "Synced" and not state.operation_pending else None
+                _arrived_s(watched) if ended and state.sync_status == "Synced" and not state.operation_pending else None
             )
 
         def healthy() -> float | None:
-            rollout = scene.rollout(self._target.cluster.container)
-            well = rollout is not None and rolled_out(rollout) and scene.state().health == "Healthy"
+            rollout = watched.rollout(self._target.cluster.container)
+            well = rollout is not None and rolled_out(rollout) and watched.state().health == "Healthy"
             return synced() if well else None
 
         def or_hopeless(look: Callable[[], float | None]) -> Callable[[], float | None]:
-            return lambda: _NEVER_S if self._interference(trial, scene, deed) else look()
+            return lambda: _NEVER_S if self._interference(trial, watched, done) else look()
 
         for what, look in (("synced", synced), ("healthy", healthy)):
-            at_s = scene.wait(or_hopeless(look), self._settings.deadline_s)
+            at_s = watched.wait(or_hopeless(look), self._settings.deadline_s)
             if at_s is not None and at_s != _NEVER_S:
-                self._tell(trial, what, {}, start_s=deed.at_s, end_s=max(at_s, back_s))
+                self._tell(trial, what, {}, start_s=done.at_s, end_s=max(at_s, back_s))
         state = self._argo.state()
         words = (
             "attempts", "operation_revision", "automated", "initiated_by", "phase", "sync_status", "health",
@@ -306,50 +314,50 @@ class DriftRunner:
         )  # fmt: skip
         self._tell(trial, "after", {word: getattr(state, word) for word in words})
 
-    def _restored(self, trial: Trial, scene: Scene, deed: Deed) -> Arrival | None:
-        uid = deed.before["metadata"]["uid"]
-        for arrival in scene.item.since(deed.at_s - _BEFORE_REPLY_S):
+    def _restored(self, trial: Trial, watched: Watched, done: Injected) -> Arrival | None:
+        uid = done.before["metadata"]["uid"]
+        for arrival in watched.item.since(done.at_s - _BEFORE_REPLY_S):
             metadata = arrival.item["metadata"]
-            if arrival.change == "DELETED" or int(metadata["resourceVersion"]) <= deed.version:
+            if arrival.change == "DELETED" or int(metadata["resourceVersion"]) <= done.version:
                 continue
-            back = metadata["uid"] != uid if trial.deletes else read_field(arrival.item, trial.path) == deed.original
+            back = metadata["uid"] != uid if trial.deletes else read_field(arrival.item, trial.path) == done.original
             if back:
                 return arrival
         return None
 
-    def _first(self, scene: Scene, deed: Deed, wanted: Callable[[ApplicationState], bool]) -> Arrival | None:
-        arrivals = scene.application.since(deed.at_s)
+    def _first(self, watched: Watched, done: Injected, wanted: Callable[[ApplicationState], bool]) -> Arrival | None:
+        arrivals = watched.application.since(done.at_s)
         return next((one for one in arrivals if wanted(application_state(one.item))), None)
 
-    def _tell_restored(self, trial: Trial, deed: Deed, arrival: Arrival) -> None:
+    def _tell_restored(self, trial: Trial, done: Injected, arrival: Arrival) -> None:
         data = {
             "resource_version": arrival.item["metadata"]["resourceVersion"],
             "uid": arrival.item["metadata"]["uid"],
             "manager": manager_of(arrival.item, trial.path),
             "value": "there" if trial.deletes else read_field(arrival.item, trial.path),
-            "complete": _content(arrival.item) == _content(deed.before),
+            "complete": _content(arrival.item) == _content(done.before),
         }
-        self._tell(trial, "restored", data, start_s=deed.at_s, end_s=max(arrival.at_s, deed.at_s))
+        self._tell(trial, "restored", data, start_s=done.at_s, end_s=max(arrival.at_s, done.at_s))
 
-    def _interference(self, trial: Trial, scene: Scene, deed: Deed) -> Interference | None:
-        return interference(trial, deed, scene.item.since(deed.at_s - _BEFORE_REPLY_S))
+    def _interference(self, trial: Trial, watched: Watched, done: Injected) -> Interference | None:
+        return interference(trial, done, watched.item.since(done.at_s - _BEFORE_REPLY_S))
 
-    def _tell_interference(self, trial: Trial, scene: Scene, deed: Deed) -> None:
-        found = self._interference(trial, scene, deed)
+    def _tell_interference(self, trial: Trial, watched: Watched, done: Injected) -> None:
+        found = self._interference(trial, watched, done)
         if found is None:
             return
         data = {"manager": found.manager, "value": found.value, "after_restored": found.after_restored}
         self._tell(
-            trial, "interfered", data, outcome=Outcome.UNKNOWN, start_s=deed.at_s, end_s=max(found.at_s, deed.at_s)
+            trial, "interfered", data, outcome=Outcome.UNKNOWN, start_s=done.at_s, end_s=max(found.at_s, done.at_s)
         )
 
-    def _tell_blind(self, scene: Scene, deed: Deed) -> None:
-        for name, sight in (("Application", scene.application), ("object", scene.item)):
-            if sight.blind_s > 0:
-                reason = f"the drill's own watch was away for {sight.blind_s:.3f} s"
-                data = {"lost": sight.lost or sight.blind_s > 1, "reason": reason}
+    def _tell_blind(self, watched: Watched, done: Injected) -> None:
+        for name, history in (("Application", watched.application), ("object", watched.item)):
+            if history.blind_s > 0:
+                reason = f"the drill's own watch was away for {history.blind_s:.3f} s"
+                data = {"lost": history.lost or history.blind_s > 1, "reason": reason}
                 self._recorder.record(
-                    "watch", f"Watch/{name}", "gap", outcome=Outcome.UNKNOWN, start_s=deed.at_s,
+                    "watch", f"Watch/{name}", "gap", outcome=Outcome.UNKNOWN, start_s=done.at_s,
                     end_s=time.monotonic(), data=data,
                 )  # fmt: skip
 
@@ -418,9 +426,9 @@ def _noticed(state: ApplicationState, before: Mapping[str, Any]) -> bool:
     return state.sync_status == "OutOfSync" or state.started_at != before["started_at"]
 
 
-def _arrived_s(scene: Scene) -> float:
+def _arrived_s(watched: Watched) -> float:
     """When the newest of what a wait looks at arrived."""
-    newest = [one for one in (scene.application.newest(), scene.deployment.newest()) if one is not None]
+    newest = [one for one in (watched.application.newest(), watched.deployment.newest()) if one is not None]
     return max((one.at_s for one in newest), default=0.0)
 
 

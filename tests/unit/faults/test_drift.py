@@ -331,9 +331,13 @@ class Blind(FakeCluster):
         super().__init__(heals=heals)
         self.kind = kind
 
-    def watch(self, kind: str, namespace: str, *, resource_version: str, fields: str) -> Any:
+    def watch(self, kind: str, namespace: str, *, resource_version: str, labels: str = "", fields: str) -> Any:
         return super().watch(
-            kind if kind != self.kind else "Nothing", namespace, resource_version=resource_version, fields=fields
+            kind if kind != self.kind else "Nothing",
+            namespace,
+            resource_version=resource_version,
+            labels=labels,
+            fields=fields,
         )
 
 

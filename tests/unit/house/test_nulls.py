@@ -20,8 +20,8 @@ from rollproof.clients.argo import application_state, automation
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.outside import Outside, without_nulls
 from rollproof.errors import OutsideDataError
-from rollproof.faults import fairness
 from rollproof.faults.objects import declared, manager_of, read_field
+from rollproof.faults.selfheal import fairness
 from rollproof.faults.trials import Trial
 from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
 

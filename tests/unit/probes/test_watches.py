@@ -210,7 +210,7 @@ def test_a_watch_that_is_away_says_so_until_it_is_back(watches: Watches, api: Fa
 def test_a_server_that_ends_every_watch_at_once_is_not_asked_in_a_frenzy(
     watches: Watches, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollproof.probes.watches._SHORT_S", 60.0)
+    monkeypatch.setattr("rollproof.probes.objectwatch._SHORT_S", 60.0)
     pauses: list[float] = []
     wait = watches._stopping.wait
     monkeypatch.setattr(watches._stopping, "wait", lambda timeout=None: pauses.append(timeout) or wait(0.001))

@@ -12,8 +12,8 @@ from recorder import ListRecorder
 
 from rollproof.clients.kube import ApiError, Kube, Object, UnreachableError
 from rollproof.errors import RollproofError, UnansweredError
-from rollproof.faults.deed import inject
 from rollproof.faults.objects import undo_handlers
+from rollproof.faults.selfheal.injecting import inject
 from rollproof.faults.trials import Trial
 from rollproof.store.journal import FolderStore, Journal, Late, Undone, replay
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rollproof.faults.windows import denied
+from rollproof.faults.selfheal.windows import denied
 
 NOW = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # a Wednesday
 

@@ -1,30 +1,29 @@
-"""Scene: what a drift trial watches, and its only way to wait: event driven, bounded, over all of it at once."""
+"""Watched: the object watches of one drift trial, and its only way to wait, over all of them at once."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from rollproof.clients.argo import ApplicationState, application_state
-from rollproof.faults.sight import Sight
+from rollproof.probes.objectwatch import ObjectHistory
 from rollproof.probes.views import DeploymentView
+from rollproof.probes.waiting import Changes
 
-__all__ = ["Scene"]
+__all__ = ["Watched"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What one trial watches; all three wake the same condition."""
+class Watched:
+    """The Application, the Deployment and the object that is drifted; all three wake the same wait."""
 
-    changed: threading.Condition
-    application: Sight
-    deployment: Sight
-    item: Sight
+    changes: Changes
+    application: ObjectHistory
+    deployment: ObjectHistory
+    item: ObjectHistory
 
     def state(self) -> ApplicationState:
         """What the Application said last."""
@@ -39,10 +38,4 @@ class Scene:
 
     def wait(self, look: Callable[[], T | None], timeout_s: float) -> T | None:
         """The first value of `look` that is not None, asked after every arrival; None when the time is over."""
-        deadline_s = time.monotonic() + timeout_s
-        with self.changed:
-            while True:
-                value, left_s = look(), deadline_s - time.monotonic()
-                if value is not None or left_s <= 0:
-                    return value
-                self.changed.wait(min(left_s, 1.0))
+        return self.changes.wait(look, timeout_s=timeout_s)

@@ -1,4 +1,4 @@
-"""Deed: one change of one object, noted in the undo journal first, told as a fact after the API's reply.
+"""Injected: one change of one object, noted in the undo journal first, told as a fact after the API's reply.
 
 It is bound to the version that was read: if somebody writes in between, what was noted as the original is old, and it
 is all done again. A patch that changes nothing is void and must never count as a drift.
@@ -17,13 +17,13 @@ from rollproof.faults.objects import field_name, field_patch, read_field, saved
 from rollproof.faults.trials import Trial
 from rollproof.store.journal import Entry, Journal, Undone
 
-__all__ = ["Deed", "inject"]
+__all__ = ["Injected", "inject"]
 
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Injected:
     """What was done: when the API's reply came, the version after it, and the entry that undoes it."""
 
     at_s: float
@@ -33,8 +33,8 @@ class Deed:
     original: Any
 
 
-def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> Deed | None:
-    """Do the deed; None if it changed nothing. What the API refuses is settled in the journal and raised."""
+def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> Injected | None:
+    """Make the change; None if it changed nothing. What the API refuses is settled in the journal and raised."""
     for _ in range(_TRIES):
         item = kube.get(trial.kind, trial.namespace, trial.object_name)
         entry = _note(trial, item, kube, journal)
@@ -54,14 +54,14 @@ def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> De
             raise
         at_s = time.monotonic()
         journal.made(entry)
-        deed = _deed(trial, item, reply, entry, at_s)
-        if deed is None:
+        done = _injected(trial, item, reply, entry, at_s)
+        if done is None:
             journal.settle(entry, Undone("not-needed", reason="the patch changed nothing"))
             data = {"resource_version": item["metadata"]["resourceVersion"]}
             recorder.record("drift", trial.subject, "void", start_s=at_s, data=data)
             return None
-        recorder.record("drift", trial.subject, "injected", start_s=at_s, data=_told(trial, deed, reply))
-        return deed
+        recorder.record("drift", trial.subject, "injected", start_s=at_s, data=_told(trial, done, reply))
+        return done
     raise CannotJudgeError(f"{trial.target} changed {_TRIES} times between reading and patching it")
 
 
@@ -90,17 +90,17 @@ def _do(trial: Trial, item: Object, kube: Kube) -> Object:
     return kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC)
 
 
-def _deed(trial: Trial, item: Object, reply: Object, entry: Entry, at_s: float) -> Deed | None:
+def _injected(trial: Trial, item: Object, reply: Object, entry: Entry, at_s: float) -> Injected | None:
     was = item["metadata"]["resourceVersion"]
     version = was if trial.deletes else reply["metadata"]["resourceVersion"]
     if not trial.deletes and version == was:
         return None
-    return Deed(at_s, int(version), entry, item, read_field(item, trial.path))
+    return Injected(at_s, int(version), entry, item, read_field(item, trial.path))
 
 
-def _told(trial: Trial, deed: Deed, reply: Object) -> dict[str, Any]:
+def _told(trial: Trial, done: Injected, reply: Object) -> dict[str, Any]:
     return {
-        "resource_version": str(deed.version), "uid": deed.before["metadata"]["uid"], "field": field_name(trial.path),
-        "from": "there" if trial.deletes else deed.original,
+        "resource_version": str(done.version), "uid": done.before["metadata"]["uid"], "field": field_name(trial.path),
+        "from": "there" if trial.deletes else done.original,
         "to": "deleted" if trial.deletes else read_field(reply, trial.path), "deleted": trial.deletes,
     }  # fmt: skip

@@ -1,0 +1,62 @@
+"""Waiting: the one way in which code waits for the cluster. Event driven and bounded; never a loop with a sleep.
+
+Whoever learns something calls `Changes.wake`; whoever waits looks again after each wake-up. A state that must last is
+asked for several times in a row, as Jubilant's `wait(successes=...)` does: one good look may fall into a gap between
+two bad ones.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["Changes"]
+
+T = TypeVar("T")
+_WAKE_S = 1.0  # a condition may look at more than the watches: it is tried again at least this often
+
+
+class Changes:
+    """A counter of changes that can be waited for. `lock` guards what those who wake and those who look share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Condition()
+        self._count = 0  # so that a change between a look and the wait for the next one is not slept through
+
+    def wake(self) -> None:
+        """Something has changed: everybody who waits looks again."""
+        with self.lock:
+            self._count += 1
+            self.lock.notify_all()
+
+    def wait(
+        self, look: Callable[[], T | None], *, timeout_s: float, in_a_row: int = 1, apart_s: float = 0.0,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> T | None:  # fmt: skip
+        """The first value of `look` that is not None; None when the time is over, or when `give_up` says so.
+
+        in_a_row: so many looks, at least `apart_s` seconds apart, must all have a value, and those after each change
+          in between as well; the value of the first of them is returned.
+        timeout_s: within which the first of the row must come; the row itself may end later.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        first: T | None = None
+        held, next_s = 0, 0.0
+        while True:
+            seen = self._count
+            value, now_s = look(), time.monotonic()
+            if value is None:
+                first, held = None, 0
+            elif held == 0 or now_s >= next_s:
+                first = value if held == 0 else first
+                held, next_s = held + 1, now_s + apart_s
+            if held >= in_a_row:
+                return first
+            if give_up() or (held == 0 and now_s >= deadline_s):
+                return None
+            left_s = (next_s if held else deadline_s) - now_s
+            with self.lock:
+                if self._count == seen:
+                    self.lock.wait(min(left_s, _WAKE_S))

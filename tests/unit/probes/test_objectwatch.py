@@ -1,0 +1,140 @@
+"""One object's watch over real HTTP: what it says of the time in which it saw nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakeapi import FakeApi
+
+from rollproof.clients.kube import Kube
+from rollproof.probes.objectwatch import ObjectHistory
+from rollproof.probes.waiting import Changes
+
+
+def configmap(**data: str) -> dict[str, object]:
+    return {"metadata": {"name": "config"}, "data": data}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[FakeApi]:
+    fake = FakeApi()
+    fake.put("configmaps", configmap())
+    with fake.serve(tmp_path):
+        yield fake
+
+
+@pytest.fixture
+def history(api: FakeApi, tmp_path: Path) -> Iterator[ObjectHistory]:  # noqa: ARG001 - it serves
+    with ObjectHistory(Kube("fake", str(tmp_path / "kubeconfig")), "ConfigMap", "shop", "config", Changes()) as opened:
+        yield opened
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def seen(history: ObjectHistory) -> list[str]:
+    return [arrival.change for arrival in history.since(0)]
+
+
+def test_a_watch_that_ends_goes_on_and_has_lost_nothing(api: FakeApi, history: ObjectHistory) -> None:
+    api.end_watches("configmaps")
+    api.put("configmaps", configmap(a="1"))
+    until(lambda: seen(history) == ["LISTED", "MODIFIED"])
+    assert not history.lost
+
+
+def test_while_it_is_away_the_time_counts(api: FakeApi, history: ObjectHistory) -> None:
+    api.refusing["configmaps?watch"] = 503
+    api.end_watches("configmaps")
+    until(lambda: api.refused)
+    blind_s = history.blind_s
+    assert blind_s > 0
+    assert history.blind_s > blind_s, "it is still away"
+    api.refusing.clear()
+    api.put("configmaps", configmap(a="1"))
+    until(lambda: "MODIFIED" in seen(history))
+    until(lambda: history.blind_s == history.blind_s)  # it is back: the time stands still
+    assert not history.lost
+
+
+@pytest.mark.parametrize("happened", ["nothing", "changed", "deleted"])
+def test_after_a_version_that_is_gone_a_new_list_says_what_was_missed(
+    api: FakeApi, history: ObjectHistory, happened: str
+) -> None:
+    api.refusing["configmaps?watch"] = 503
+    api.end_watches("configmaps")
+    until(lambda: api.refused)
+    if happened == "changed":
+        api.put("configmaps", configmap(a="1"))
+    elif happened == "deleted":
+        api.remove("configmaps", "config")
+    api.forget("configmaps")
+    api.refusing.clear()
+    until(lambda: len(seen(history)) == 2)
+    assert seen(history)[1] == ("DELETED" if happened == "deleted" else "LISTED")
+    assert history.lost is (happened != "nothing")
+
+
+def test_a_bug_in_its_thread_is_blindness_and_no_silence(
+    api: FakeApi, history: ObjectHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(history, "changed", broken)
+    api.put("configmaps", configmap(a="1"))
+    history._watch.join(10)
+    assert history.blind_s > 0
+
+
+# -- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_that_must_last_is_seen_several_times_in_a_row() -> None:
+    changes, looks = Changes(), iter([1, None, 2, 3, 4])
+    assert changes.wait(lambda: next(looks), timeout_s=5, in_a_row=3) == 2, "the first of the unbroken row"
+
+
+def test_a_row_that_begins_too_late_is_none() -> None:
+    changes, begun_s = Changes(), time.monotonic()
+    late = 0.2
+    assert changes.wait(lambda: 1 if time.monotonic() > begun_s + late else None, timeout_s=0.1, in_a_row=2) is None
+
+
+def test_a_row_that_begins_in_time_may_end_later() -> None:
+    begun_s = time.monotonic()
+    assert Changes().wait(lambda: 1, timeout_s=0.05, in_a_row=3, apart_s=0.05) == 1
+    assert time.monotonic() - begun_s >= 0.1, "two pauses between three looks"
+
+
+def test_a_bad_look_after_a_change_breaks_the_row() -> None:
+    changes, state = Changes(), {"well": True}
+    looked: list[float] = []
+
+    def look() -> float | None:
+        looked.append(time.monotonic())
+        return looked[-1] if state["well"] else None
+
+    def flicker() -> None:
+        state["well"] = False
+        changes.wake()
+        time.sleep(0.05)
+        state["well"] = True
+        changes.wake()
+
+    threading.Timer(0.05, flicker).start()
+    first = changes.wait(look, timeout_s=5, in_a_row=2, apart_s=0.2)
+    assert first is not None
+    assert first > looked[0], "the look before the flicker is not of the row"
+
+
+def test_who_gives_up_gets_nothing() -> None:
+    assert Changes().wait(lambda: None, timeout_s=60, give_up=lambda: True) is None
