@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.run.drill import DriftDrill, Run
+from rollproof.run.drill import DriftDrill, Run, Traffic
 
 
-@pytest.mark.drill("drift", all=2, options=("trial",))
-def test_self_heal_restores_what_git_declares(run: Run, drift: DriftDrill) -> None:
+@pytest.mark.drill("drift", all=2, options=("trial", "under-load"))
+def test_self_heal_restores_what_git_declares(run: Run, drift: DriftDrill, traffic: Traffic) -> None:
     """Patch or delete one declared thing after another; each comes back within the limit, and undeclared ones stay."""
-    drift.run_all()
-    run.judge("drift", "watches")
+    if run.plan.under_load:  # then it is also measured what the users feel of it
+        with traffic.steady():
+            drift.run_all()
+        run.judge("drift", "availability", "load_soundness", "watches")
+    else:
+        run.settle()
+        drift.run_all()
+        run.judge("drift", "watches")

@@ -16,5 +16,5 @@ def test_a_revert_brings_the_old_version_back(run: Run, release: Release, traffi
     with traffic.steady() as load:
         with run.phase("act"):
             rollback = release.revert(deployed)
-        load.go_on_after(rollback)
+        load.over_with(rollback)
     run.judge("rollback", "availability", "load_soundness", "rollout", "version", "readiness", "watches")

@@ -14,5 +14,5 @@ def test_a_rolling_update_loses_no_request(run: Run, release: Release, traffic: 
     with traffic.steady() as load:
         with run.phase("act"):
             rollout = run.keep(release.deploy())
-        load.go_on_after(rollout)
+        load.over_with(rollout)
     run.judge("availability", "load_soundness", "rollout", "release", "version", "readiness", "watches")

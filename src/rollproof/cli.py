@@ -81,6 +81,9 @@ Trial = Annotated[
     list[str] | None,
     typer.Option(help="Drift drill: only this trial; may be given again.", autocompletion=completion.trials),
 ]
+UnderLoad = Annotated[
+    bool, typer.Option("--under-load", help="Drift drill: send requests, and judge availability too.")
+]
 Reports = Annotated[Path, typer.Option(help="Where run folders are.", envvar="ROLLPROOF_REPORTS")]
 Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the production fence for this run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout (docs/json.md); the rest on stderr.")]
@@ -139,6 +142,7 @@ def run(
     sha: Sha = "",
     on_fail: OnFail = "restore",
     trial: Trial = None,
+    under_load: UnderLoad = False,
     reports: Reports = _REPORTS,
     production: Production = False,
     as_json: AsJson = False,
@@ -151,7 +155,7 @@ def run(
         from rollproof.store.runfolder import new_run_id  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, sha, on_fail, trial, production)
+        order = _order(drill, sha, on_fail, trial, production, under_load)
         loaded = load(target)
         check_order(order, wanted_target(order, loaded.target))
         folder = reports / new_run_id(order.drills, wall_s=time.time())
@@ -175,6 +179,7 @@ def plan(
     sha: Sha = "",
     on_fail: OnFail = "restore",
     trial: Trial = None,
+    under_load: UnderLoad = False,
     production: Production = False,
     as_json: AsJson = False,
 ) -> None:
@@ -184,7 +189,7 @@ def plan(
         from rollproof.run.session import preview  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, sha, on_fail, trial, production)
+        order = _order(drill, sha, on_fail, trial, production, under_load)
         loaded = load(target)
         planned, refusal = preview(order, loaded), closed_fence(order, loaded.target)
     if as_json:
@@ -373,17 +378,24 @@ def _tell(document: Mapping[str, Any]) -> None:
         print(as_text(document), flush=True)
 
 
-def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, production: bool) -> Order:
+def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, production: bool, under_load: bool) -> Order:
     from rollproof.preflight.planning import Order  # noqa: PLC0415
 
     drills = expand(drill)
-    given = {"trial": bool(trial), "on-fail": on_fail != "restore"}
+    given = {"trial": bool(trial), "on-fail": on_fail != "restore", "under-load": under_load}
     table = drill_table()
     for option in (option for option, is_given in given.items() if is_given):
         if not any(option in table[name].options for name in drills):
             takers = ", ".join(name for name, one in table.items() if option in one.options)
             raise InputError(f"--{option} is for the {takers} drill, not for {drill}")
-    return Order(drills=drills, sha=sha, on_fail=on_fail, trials=tuple(trial or ()), mean_production=production)
+    return Order(
+        drills=drills,
+        sha=sha,
+        on_fail=on_fail,
+        trials=tuple(trial or ()),
+        mean_production=production,
+        under_load=under_load,
+    )
 
 
 def _found(path: Path, reports: Path) -> Path:

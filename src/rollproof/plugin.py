@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rollproof-sha", default="", help="app version to release")
     group.addoption("--rollproof-on-fail", default="restore", help="release drill: restore or keep")
     group.addoption("--rollproof-trial", action="append", default=[], help="drift drill: only this trial")
+    group.addoption("--rollproof-under-load", action="store_true", help="drift drill: send requests meanwhile")
     group.addoption("--rollproof-reports", default="reports", metavar="DIR", help="where run folders are made")
     group.addoption("--rollproof-run", default="", metavar="DIR", help="the run folder to make (set by the CLI)")
     group.addoption("--rollproof-production", action="store_true", help="open the production fence for this run")
@@ -160,9 +161,11 @@ def _tell_bug(console: LiveConsole, error: BaseException, log: Path) -> None:
 @pytest.fixture
 def rollproof_run(request: pytest.FixtureRequest, _rollproof_session: Session) -> Run:
     """The run as a drill sees it: the plan, and the judgement at the end."""
+    from rollproof.run.drill import Run  # noqa: PLC0415 - as the session's
+
     drill = _drill_of(request.node)
     request.config.stash[_BEGUN].add(drill)
-    return _rollproof_session.begin(drill)
+    return Run(_rollproof_session.begin(drill), drill)
 
 
 @pytest.fixture
@@ -294,6 +297,7 @@ def _order(config: pytest.Config, drills: tuple[str, ...]) -> Order:
         on_fail=config.getoption("--rollproof-on-fail"),
         trials=tuple(config.getoption("--rollproof-trial")),
         mean_production=config.getoption("--rollproof-production"),
+        under_load=config.getoption("--rollproof-under-load"),
         table=config.stash[_TABLE],
     )
 

@@ -41,6 +41,7 @@ def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedPro
         (["run", "release", "--on-fail", "explode"], "--on-fail"),
         (["run", "drift", "--on-fail", "keep"], "--on-fail is for the release drill"),
         (["run", "release", "--trial", "env"], "--trial is for the drift drill"),
+        (["plan", "release", "--under-load"], "--under-load is for the drift drill, not for release"),
         (["run", "drift", "--nonsense"], "No such option"),
         (["plan", "nothing"], "there is no drill 'nothing'"),
         (["judge", "reports/nothing"], "does not exist"),

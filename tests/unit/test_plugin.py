@@ -56,6 +56,9 @@ class FakeSession:
 module = types.ModuleType("rollproof.run.session")  # the real one takes a second to import
 module.Session = FakeSession
 sys.modules["rollproof.run.session"] = module
+module = types.ModuleType("rollproof.run.drill")  # so does this
+module.Run = lambda context, drill: context
+sys.modules["rollproof.run.drill"] = module
 '''
 DRILL = """
 import pytest

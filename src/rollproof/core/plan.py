@@ -42,6 +42,7 @@ class Plan:
     restart: bool
     keep: str
     env_repo_head: str  # revision of the branch before the run
+    under_load: bool = False  # do drills send requests that would not have to?
     touches: tuple[Touch, ...] = ()
 
     @property

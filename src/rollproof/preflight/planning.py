@@ -29,6 +29,7 @@ class Order:
     on_fail: str = "restore"
     trials: tuple[str, ...] = ()
     mean_production: bool = False
+    under_load: bool = False
     table: Mapping[str, Drill] = field(default_factory=drill_table, compare=False, repr=False)
 
     @property
@@ -44,7 +45,7 @@ class Order:
     @property
     def loads(self) -> bool:
         """Does any of the drills send requests?"""
-        return any(drill.load for drill in self.chosen)
+        return self.under_load or any(drill.load for drill in self.chosen)
 
     @property
     def reverts(self) -> bool:
@@ -89,6 +90,8 @@ def closed_fence(order: Order, target: Target) -> str:
     marked = f"target {target.name!r} is marked as production"
     if not all(drill.drifts for drill in order.chosen):
         return f"{marked}, and {', '.join(order.drills)} would change it"
+    if order.under_load:
+        return f"{marked}, and --under-load would put load on it"
     unsafe = [trial for trial in order.trials if is_fenced(trial, target)]
     return f"{marked}, and traffic could feel drift {', '.join(unsafe)}" if unsafe else ""
 
@@ -135,6 +138,7 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
         restart=restart,
         keep=_KEEPS[order.on_fail] if all(drill.keeps for drill in order.chosen) else "never",
         env_repo_head=found.env_repo_head,
+        under_load=order.under_load,
     )
     return replace(plan, touches=tuple(_touches(order, plan, found)))
 
@@ -151,6 +155,9 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
             yield from _release_touches(plan, drill, deployed=deployed)
             deployed = True
         yield from _application_touches(plan, drill)
+        if order.under_load and "under-load" in drill.options:
+            change = f"{plan.target.traffic.rate_per_s:g} requests/s while the drill runs (--under-load)"
+            yield Touch(drill=drill.name, subject=plan.target.app.base_url, change=change, undo="none needed")
         if drill.drifts:
             yield from found.drift_touches
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
@@ -23,9 +22,7 @@ from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
 from rollproof.probes.ingresslog import record_retries
 from rollproof.release import Release, Rollout
-
-if TYPE_CHECKING:
-    from rollproof.run.session import Session
+from rollproof.run.context import RunContext
 
 __all__ = ["DriftDrill", "Load", "Run", "Traffic"]
 
@@ -37,65 +34,65 @@ _SETTLE_S = 120.0
 class Run:
     """The run as one drill sees it."""
 
-    def __init__(self, session: Session, drill: str) -> None:
-        self._session = session
+    def __init__(self, context: RunContext, drill: str) -> None:
+        self._context = context
         self.drill = drill
 
     @property
     def plan(self) -> Plan:
         """What was announced."""
-        return self._session.plan
+        return self._context.plan
 
     @property
     def target(self) -> Target:
         """The system under test."""
-        return self._session.plan.target
+        return self._context.target
 
     def release(self) -> Release:
         """The sha's road to production, and back."""
-        return self._session.release
+        return self._context.release
 
     def traffic(self) -> Traffic:
         """Load around an act."""
-        return Traffic(self._session, self)
+        return Traffic(self._context, self)
 
     def drift(self) -> DriftDrill:
         """Drifts, one at a time."""
-        return DriftDrill(self._session, self)
+        return DriftDrill(self._context, self)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """A named span of the timeline."""
-        self._session.console.phase(name)
+        self._context.console.phase(name)
         begun_s = time.monotonic()
         try:
             yield
         finally:
-            self._session.folder.record("run", "phase", name, start_s=begun_s, end_s=time.monotonic())
+            self._context.folder.record("run", "phase", name, start_s=begun_s, end_s=time.monotonic())
 
     def settle(self) -> None:
         """Wait until nothing moves: the branch's head is synced, and only the version that should run, runs."""
-        self._session.check_lock()
-        if self._session.awaits_rollout():
+        self._context.check_lock()
+        if self._context.awaits_rollout():
             return
         with self.phase("settle"):
-            self._session.status("the app to be at rest")
-            self._session.release.settle(self._session.running_sha(), deadline_s=_SETTLE_S)
+            self._context.status("the app to be at rest")
+            self._context.release.settle(self._context.running_sha(), deadline_s=_SETTLE_S)
 
     def deployed(self) -> Rollout:
         """The release that is open in this run; made now if no drill before has made one."""
-        if self._session.deployed is None or not self._session.deployed.revision:
+        if self._context.deployed is None or not self._context.deployed.revision:
             self.settle()  # also: nothing is pushed while Argo CD cannot compare
             with self.phase("settle"):
-                self.keep(self._session.release.deploy())
-        deployed = self._session.deployed
+                self.keep(self._context.release.deploy())
+        deployed = self._context.deployed
         if deployed is None or not deployed.revision:
             raise CannotJudgeError("there is no release to roll back: the deploy was not pushed")
         return deployed
 
     def keep(self, rollout: Rollout) -> Rollout:
         """Remember the release for the drills after this one."""
-        self._session.deployed = rollout
+        self._context.deployed = rollout
         return rollout
 
     def judge(self, *names: str) -> None:
@@ -103,11 +100,11 @@ class Run:
         unknown = [name for name in names if name not in CHECKERS]
         if unknown:
             raise ValueError(f"no checker is named {unknown[0]!r}")
-        folder = self._session.folder
+        folder = self._context.folder
         folder.record("run", "judge", "asked", data={"checkers": list(names)})
         with suppress(LockedError):  # it is a fact then, and decides with
-            self._session.check_lock()
-        self._session.end("finished")
+            self._context.check_lock()
+        self._context.finished()
         verdicts = judge_drill(folder.facts(self.drill))
         result = worst(verdict.result for verdict in verdicts)
         if result is Result.PASS:
@@ -121,62 +118,70 @@ class Run:
 class Traffic:
     """The load of one drill, with a clean baseline before the act."""
 
-    def __init__(self, session: Session, run: Run) -> None:
-        self._session = session
+    def __init__(self, context: RunContext, run: Run) -> None:
+        self._context = context
         self._run = run
         target = run.target
         self._generator = LoadSession(
-            target.app, target.traffic, target.control, session.folder, session.folder.path,
-            drill=run.drill, environ=session.loaded.environ,
+            target.app, target.traffic, target.control, context.folder, context.folder.path,
+            drill=run.drill, environ=context.environ,
         )  # fmt: skip
         self._tested = False
 
     def self_test(self) -> None:
         """Prove that the generator tells the truth, before anything is touched; once. LoadError if it does not."""
         if not self._tested:
-            self._session.status("self-test of the load generator")
+            self._context.status("self-test of the load generator")
             self._generator.self_test()
             self._tested = True
 
     @contextmanager
     def steady(self) -> Iterator[Load]:
-        """Load from before the block to its end; the record is in the folder and the ingress's log is read after."""
-        session, target = self._session, self._run.target
+        """Load around the block: the baseline before it, and after it the rest of the judged window.
+
+        The block acts, and the act is taken to be over at its end, or when `over_with` says. If it raises, the load
+        ends at once. The record is in the folder then, and the ingress's log is read.
+        """
+        context, target = self._context, self._run.target
         self._run.settle()
         self.self_test()
         with self._generator as generator:
-            load = Load(generator, self._run, session.status)
+            load = Load(generator, self._run)
             begun_s = time.monotonic()
             generator.start()
-            with _progress(generator, session.console.progress):
+            with _progress(generator, context.console.progress):
                 try:
                     load.baseline()
                     yield load
+                    load.go_on()
                 finally:
-                    session.status("the last answers")
+                    context.status("the last answers")
                     log = generator.stop()
         since_s = time.monotonic() - begun_s
-        record_retries(session.clients.kube, target.ingress, session.folder, log=log, since_s=since_s)
+        record_retries(context.clients.kube, target.ingress, context.folder, log=log, since_s=since_s)
 
 
 class Load:
     """Load that is running."""
 
-    def __init__(self, generator: LoadSession, run: Run, status: Callable[[str], None]) -> None:
+    def __init__(self, generator: LoadSession, run: Run) -> None:
         self._generator = generator
         self._run = run
-        self._status = status
+        self._over_s: float | None = None  # when the act was over, if not at the end of the block
 
     def baseline(self) -> None:
         """Load on an app that nobody touches: without it nothing could be blamed on the act."""
         with self._run.phase("baseline"):
             self._go_on(self._run.target.traffic.baseline_s)
 
-    def go_on_after(self, rollout: Rollout) -> None:
-        """Keep it up until the last old pod has been gone for long enough, and a tail after that."""
+    def over_with(self, rollout: Rollout) -> None:
+        """Say that the act was over when the last old pod of this rollout was gone."""
+        self._over_s = rollout.old_gone_s
+
+    def go_on(self) -> None:
+        """Keep it up until the act has been over for `after_old_gone_s`, and a tail after that."""
         traffic = self._run.target.traffic
-        gone_s = rollout.old_gone_s
-        since_s = time.monotonic() - gone_s if gone_s is not None else 0.0
+        since_s = time.monotonic() - self._over_s if self._over_s is not None else 0.0
         with self._run.phase("recovery"):
             self._go_on(traffic.after_old_gone_s - since_s)
         with self._run.phase("steady"):
@@ -192,22 +197,21 @@ class Load:
 class DriftDrill:
     """The trials of the plan."""
 
-    def __init__(self, session: Session, run: Run) -> None:
-        self._session = session
+    def __init__(self, context: RunContext, run: Run) -> None:
+        self._context = context
         self._run = run
 
     def run_all(self) -> None:
-        """Inject each drift, wait for its repair, undo what was not repaired."""
-        session, clients = self._session, self._session.clients
-        self._run.settle()
+        """Inject each drift, wait for its repair, undo what was not repaired. The app should be at rest before."""
+        context, clients = self._context, self._context.clients
         with self._run.phase("act"):
             runner = DriftRunner(
-                self._run.target, clients.kube, clients.argo, session.folder, session.journal,
-                planned=session.plan.touches,
+                self._run.target, clients.kube, clients.argo, context.folder, context.journal,
+                planned=context.plan.touches,
             )  # fmt: skip
             for trial in plan_trials(self._run.target, clients.kube, clients.argo):
-                session.status(f"drift {trial.name}")
-                session.check_lock()
+                context.status(f"drift {trial.name}")
+                context.check_lock()
                 runner.run(trial)
 
 

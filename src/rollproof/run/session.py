@@ -26,9 +26,9 @@ from rollproof.preflight.checks import Clients, look
 from rollproof.preflight.lock import LEASE_NAME, RunLock, lease_release
 from rollproof.preflight.planning import Order, closed_fence, wanted_target
 from rollproof.probes.watches import Watches
-from rollproof.release import TAG_KIND, Release, Rollout
+from rollproof.release import TAG_KIND, Release
 from rollproof.reports.console import LiveConsole
-from rollproof.run.drill import Run
+from rollproof.run.context import RunContext
 from rollproof.run.environment import clock_pair, gather, pods_ended
 from rollproof.run.signals import Interrupts
 from rollproof.run.teardown import (
@@ -71,7 +71,6 @@ class Session:
 
     def __init__(self, order: Order, target_path: Path, folder: Path, stream: TextIO) -> None:
         self.console = LiveConsole(stream)
-        self.deployed: Rollout | None = None  # the release that is open in this run
         self._order = order
         self._target_path = target_path
         self._path = folder
@@ -81,6 +80,7 @@ class Session:
         self._watches: Watches | None = None
         self._clients: Clients | None = None
         self._release: Release | None = None
+        self._context: RunContext | None = None
         self._drill = ""
         self._lock_lost = False
         self._said = ""  # why the last drill ended, which its caller has told the person
@@ -114,6 +114,11 @@ class Session:
         self.status("how late the watches are")
         self._watches.calibrate(lease=LEASE_NAME)
         self._release = connect(self.plan, self._clients, self._watches, self._folder, self.journal, self.status)
+        self._context = RunContext(
+            plan=self.plan, environ=self.loaded.environ, folder=self._folder, journal=self.journal,
+            clients=self._clients, watches=self._watches, release=self._release, console=self.console,
+            check_lock=self.check_lock, finished=lambda: self.end("finished"),
+        )  # fmt: skip
 
     def _take_lock(self, target: Target) -> None:
         namespace = target.cluster.namespace
@@ -152,36 +157,22 @@ class Session:
         return _made(self._clients)
 
     @property
-    def release(self) -> Release:
-        """The sha's road to production, and back."""
-        return _made(self._release)
+    def context(self) -> RunContext:
+        """What the drills of this run get; there is one as soon as the run is open."""
+        return _made(self._context)
 
     def status(self, text: str) -> None:
         """What is being waited for, for the console."""
         self.console.status(text)
 
-    def running_sha(self) -> str:
-        """The version that should be running now: the deployed one if a release is open, else the one from before.
-
-        A release that we only observed is not ours to take back: once its commit was seen, it is what should run.
-        """
-        observed = self.plan.target.release.mode == "observe" and self.deployed is not None and self.deployed.revision
-        ours = bool(self.journal.open_entries(TAG_KIND))
-        return self.plan.new_sha if ours or observed else self.plan.old_sha
-
-    def awaits_rollout(self) -> bool:
-        """Has the commit landed that this run is to observe? Then nothing comes to rest before it is rolled out."""
-        observing = self.plan.target.release.mode == "observe" and bool(self.plan.new_sha) and self.deployed is None
-        return observing and self.clients.repo.tag() == self.plan.new_sha
-
     # -- drills -------------------------------------------------------------------------------------------------
 
-    def begin(self, drill: str) -> Run:
+    def begin(self, drill: str) -> RunContext:
         """A drill starts: its name is stamped on every event from now on."""
         self._drill = self.folder.drill = drill
         self.folder.record("run", "drill", "started")
         self.folder.record("run", "clock", "read", data=clock_pair())
-        return Run(self, drill)
+        return self.context
 
     def end(self, what: str, reason: str = "") -> None:
         """A drill ended: finished, error, interrupted or skipped. Only the first word counts."""

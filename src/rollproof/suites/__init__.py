@@ -19,7 +19,7 @@ from rollproof.errors import InputError
 
 __all__ = ["OPTIONS", "Drill", "drill_names", "drill_of_marker", "drill_table", "expand", "read_drill"]
 
-OPTIONS = ("trial", "on-fail")  # options of `rollproof run` that are for some drills only
+OPTIONS = ("trial", "on-fail", "under-load")  # options of `rollproof run` that are for some drills only
 _FOLDERS = ("e2e", "load", "chaos")
 _PACKAGED = Path(__file__).parent
 _EXAMPLE = 'for example @pytest.mark.drill("pod-delete", load=True, faults=("pod-delete",))'
@@ -30,7 +30,7 @@ class Drill:
     """One drill, as its marker and its test say. All but `name` may be left out of the marker.
 
     `all`: its place in what the word `all` runs, from 1; 0 where it is not part of that.
-    `load`: it sends requests, so that the load generator must be installed.
+    `load`: it always sends requests, so that the load generator must be installed.
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
     `faults`: the faults that it injects, by their names in `rollproof.faults`.
     `options`: the options of the command line that are for this drill and few others, of OPTIONS.

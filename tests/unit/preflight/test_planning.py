@@ -154,3 +154,18 @@ def test_trials_from_the_command_line_are_checked() -> None:
     assert wanted_target(Order(drills=("drift",), trials=("env",)), target()).drift.trials == ("env",)
     with pytest.raises(InputError, match="did you mean 'image'"):
         wanted_target(Order(drills=("drift",), trials=("imgae",)), target())
+
+
+def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_in_production() -> None:
+    on = target()
+    plan = make("drift", on=on, under_load=True)
+    (load,) = (touch for touch in plan.touches if touch.subject == on.app.base_url)
+    assert plan.under_load
+    assert load.change == f"{on.traffic.rate_per_s:g} requests/s while the drill runs (--under-load)"
+    alone = make("drift", on=on)
+    assert (alone.under_load, [*alone.touches]) == (False, [touch for touch in plan.touches if touch is not load])
+    assert [Order(drills=("drift",), under_load=wanted).loads for wanted in (True, False)] == [True, False]
+    production = target(fences=Fences(namespaces=("shop",), production=True))
+    with pytest.raises(FenceError, match="--under-load would put load on it"):
+        check_order(Order(drills=("drift",), under_load=True), production)
+    check_order(Order(drills=("drift",), under_load=True, mean_production=True), production)

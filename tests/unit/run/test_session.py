@@ -126,9 +126,9 @@ def judged(run: Run, *names: str) -> str:
 
 def test_a_release_is_judged_and_undone_and_the_lock_is_given_back_last(world: World) -> None:
     run = world.session()
-    drill = run.begin("release")
+    drill = Run(run.begin("release"), "release")
     drill.settle()
-    drill.keep(run.release.deploy())
+    drill.keep(run.context.release.deploy())
     assert world.platform.tag() == story.NEW
     assert judged(drill, "release", "watches") == "PASS"
     assert run.close() == 0
@@ -142,7 +142,7 @@ def test_a_release_is_judged_and_undone_and_the_lock_is_given_back_last(world: W
 def test_the_undo_comes_after_an_error_in_the_drill_too(world: World) -> None:
     run = world.session()
     run.begin("release")
-    run.release.deploy()
+    run.context.release.deploy()
     run.end("error", "a bug")
     run.end("finished")  # only the first word counts
     run.close()
@@ -154,8 +154,8 @@ def test_the_undo_comes_after_an_error_in_the_drill_too(world: World) -> None:
 def test_a_release_is_kept_only_if_it_passed(world: World, why: NotProven | None, kept: bool) -> None:
     Prover.why = why
     run = world.session(keep="on-pass")
-    drill = run.begin("release")
-    drill.keep(run.release.deploy())
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
     judged(drill, "release")
     run.close()
     assert world.platform.tag() == (story.NEW if kept else story.OLD)
@@ -166,7 +166,7 @@ def test_whatever_came_it_is_kept_if_that_was_asked_for(world: World) -> None:
     Prover.why = SILENT
     run = world.session(keep="always")
     run.begin("release")
-    run.release.deploy()
+    run.context.release.deploy()
     run.end("error", "a bug")
     run.close()
     assert world.platform.tag() == story.NEW
@@ -180,7 +180,7 @@ def test_a_generator_that_lies_ends_a_drill_before_anything_is_touched(
     monkeypatch.setattr("rollproof.loadgen.session.self_test", lambda _: SelfTest({"read.eof": (2, 0)}, "read.eof: 0"))
     head = world.platform.head()
     run = world.session(name)
-    held = run.begin(name)
+    held = Run(run.begin(name), name)
     drill = next(
         deed for word, deed in runpy.run_path(str(drill_table()[name].path)).items() if word.startswith("test_")
     )
@@ -199,11 +199,11 @@ def test_a_commit_that_we_observe_may_have_landed_before_the_drill(world: World,
     if landed:
         world.platform.commit(commit)
     run = world.session()
-    drill = run.begin("release")
+    drill = Run(run.begin("release"), "release")
     drill.settle()  # it would never end: the old version comes to rest no more
     if not landed:
         world.platform.commit(commit)
-    drill.keep(run.release.deploy())
+    drill.keep(run.context.release.deploy())
     assert judged(drill, "release", "rollout") == "PASS"
     run.close()
     assert world.platform.tag() == story.NEW
@@ -215,8 +215,8 @@ def test_a_commit_that_we_observe_may_have_landed_before_the_drill(world: World,
 @pytest.mark.parametrize("how", ["stolen", "deleted"])
 def test_a_run_that_lost_its_lock_claims_nothing_and_is_undone(world: World, how: str) -> None:
     run = world.session()
-    drill = run.begin("release")
-    run.release.deploy()
+    drill = Run(run.begin("release"), "release")
+    run.context.release.deploy()
     world.steal() if how == "stolen" else world.api.remove("leases", LEASE_NAME)
     assert "the lock on this target was lost" in judged(drill, "release")
     run.close()
@@ -230,8 +230,8 @@ def test_a_run_that_lost_its_lock_claims_nothing_and_is_undone(world: World, how
 def test_a_failure_is_not_blamed_on_the_target_when_another_run_may_have_done_it(world: World) -> None:
     Prover.why = NotProven(StageCause.WRONG_VERSION, "Ingress: version aaaaaaa instead of bbbbbbb")
     run = world.session()
-    drill = run.begin("release")
-    run.release.deploy()
+    drill = Run(run.begin("release"), "release")
+    run.context.release.deploy()
     world.steal()
     assert judged(drill, "release").startswith("Inconclusive")
     run.close()
@@ -241,8 +241,8 @@ def test_a_failure_is_not_blamed_on_the_target_when_another_run_may_have_done_it
 
 def test_a_lock_that_is_lost_after_the_last_drill_takes_nothing_from_it(world: World) -> None:
     run = world.session()
-    drill = run.begin("release")
-    drill.keep(run.release.deploy())
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
     assert judged(drill, "release") == "PASS"
     world.steal()
     run.close()
@@ -252,11 +252,11 @@ def test_a_lock_that_is_lost_after_the_last_drill_takes_nothing_from_it(world: W
 
 def test_no_drill_begins_without_the_lock_and_those_before_it_stand(world: World) -> None:
     run = world.session("release", "drift")
-    drill = run.begin("release")
-    drill.keep(run.release.deploy())
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
     assert judged(drill, "release") == "PASS"
     RunLock.check(run._lock)  # type: ignore[arg-type] # as the renewal does
-    later = run.begin("drift")
+    later = Run(run.begin("drift"), "drift")
     world.steal()
     with pytest.raises(LockedError):
         later.settle()
@@ -294,8 +294,8 @@ def test_a_step_of_the_wall_clock_during_a_drill_without_load(
     world: World, monkeypatch: pytest.MonkeyPatch, step_s: float, result: str
 ) -> None:
     run = world.session()
-    drill = run.begin("release")
-    drill.keep(run.release.deploy())
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
     wall = time.time
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: wall() + step_s)
@@ -347,8 +347,8 @@ def test_a_disk_that_fills_up_ends_the_drill_and_everything_is_undone(
     world: World, disk: Callable[[bool], None]
 ) -> None:
     run = world.session()
-    drill = run.begin("release")
-    run.release.deploy()
+    drill = Run(run.begin("release"), "release")
+    run.context.release.deploy()
     fill_up(run, disk)
     pod = world.api.objects["pods", "web-3-0"]
     world.api.put("pods", {**pod, "status": {**pod["status"], "phase": "Running"}})
@@ -380,7 +380,7 @@ def test_no_deed_is_done_whose_undo_cannot_be_written(world: World, disk: Callab
     run = world.session()
     run.begin("release")
     disk(True)  # the timeline is open already, the journal is not
-    rollout = run.release.deploy()
+    rollout = run.context.release.deploy()
     assert rollout.failed is not None
     assert "undo.jsonl cannot be written: No space left on device; nothing was changed" in rollout.failed.data["reason"]
     assert world.platform.tag() == story.OLD
@@ -420,8 +420,8 @@ def test_the_undo_waits_for_an_api_server_that_is_away_for_a_moment(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = world.session()
-    drill = run.begin("release")
-    drill.keep(run.release.deploy())
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
     judged(drill, "release")
     world.api.refusing["/apis/"] = 503
     refused = world.api.refused
@@ -453,8 +453,8 @@ def test_an_api_server_that_stays_away_is_a_failed_undo(world: World, monkeypatc
 
 def test_results_that_cannot_be_told_are_no_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     run = world.session()
-    drill = run.begin("release")
-    drill.keep(run.release.deploy())
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
     assert judged(drill, "release") == "PASS"
 
     def full(*_: object, **__: object) -> None:

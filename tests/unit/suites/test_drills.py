@@ -74,7 +74,7 @@ def test_what_all_runs_and_in_which_order() -> None:
 def test_a_marker_says_what_the_test_asks_for(drill: Drill) -> None:
     (test,) = (node for node in ast.parse(drill.path.read_text()).body if isinstance(node, ast.FunctionDef))
     asked = {argument.arg for argument in test.args.args}
-    assert drill.load is ("traffic" in asked)
+    assert (drill.load or "under-load" in drill.options) is ("traffic" in asked)
     assert drill.deploys is ("release" in asked)
     assert drill.drifts is ("drift" in asked)
     assert drill.summary.endswith(".")

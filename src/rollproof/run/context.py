@@ -1,0 +1,65 @@
+"""RunContext: what a session hands to the drills of its run; `run.drill` knows nothing else of the session.
+
+It decides nothing and closes nothing: the session made its parts and ends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rollproof.core.plan import Plan
+from rollproof.core.target import Target
+from rollproof.preflight.checks import Clients
+from rollproof.probes.watches import Watches
+from rollproof.release import TAG_KIND, Release, Rollout
+from rollproof.reports.console import LiveConsole
+from rollproof.store.journal import Journal
+from rollproof.store.runfolder import RunFolder
+
+__all__ = ["RunContext"]
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """One run, open: its plan is on disk, its lock is held, its watches run.
+
+    `environ` holds the variables that the target's `*_env` fields name. `check_lock` raises LockedError if another run
+    may be at work on the target. `finished` tells the session that the drill has come to its end. `deployed` is the
+    release that is open in this run, for the drills after the one that made it.
+    """
+
+    plan: Plan
+    environ: Mapping[str, str]
+    folder: RunFolder
+    journal: Journal
+    clients: Clients
+    watches: Watches
+    release: Release
+    console: LiveConsole
+    check_lock: Callable[[], None]
+    finished: Callable[[], None]
+    deployed: Rollout | None = None
+
+    @property
+    def target(self) -> Target:
+        """The system under test."""
+        return self.plan.target
+
+    def status(self, text: str) -> None:
+        """Show what is being waited for."""
+        self.console.status(text)
+
+    def running_sha(self) -> str:
+        """The version that should be running now: the deployed one if a release is open, else the one from before.
+
+        A release that we only observed is not ours to take back: once its commit was seen, it is what should run.
+        """
+        observed = self.target.release.mode == "observe" and self.deployed is not None and self.deployed.revision
+        ours = bool(self.journal.open_entries(TAG_KIND))
+        return self.plan.new_sha if ours or observed else self.plan.old_sha
+
+    def awaits_rollout(self) -> bool:
+        """Has the commit landed that this run is to observe? Then nothing comes to rest before it is rolled out."""
+        observing = self.target.release.mode == "observe" and bool(self.plan.new_sha) and self.deployed is None
+        return observing and self.clients.repo.tag() == self.plan.new_sha

@@ -1,0 +1,104 @@
+"""The load around a block of any kind: baseline before it, the rest of the judged window after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import story
+
+from rollproof.core.target import Traffic as TrafficSettings
+from rollproof.run import drill
+from rollproof.run.drill import Traffic
+
+TIMES = {"baseline_s": 0.2, "after_old_gone_s": 0.3, "tail_s": 0.1}
+
+
+class Generator:
+    """Stands in for the load's process."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.said: list[str] = []
+
+    def __enter__(self) -> Generator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.said.append("closed")
+
+    def self_test(self) -> None:
+        self.said.append("tested")
+
+    def start(self) -> None:
+        self.said.append("started")
+
+    def progress(self) -> tuple[int, int]:
+        return 0, 0
+
+    def stop(self) -> None:
+        self.said.append("stopped")
+
+
+class Run:
+    """Stands in for the run: says which phase took how long."""
+
+    drill = "x"
+
+    def __init__(self) -> None:
+        self.target = story.target(traffic=replace(TrafficSettings(), **TIMES))
+        self.phases: list[tuple[str, float]] = []
+
+    def settle(self) -> None:
+        self.phases.append(("settle", 0.0))
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        begun_s = time.monotonic()
+        yield
+        self.phases.append((name, time.monotonic() - begun_s))
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Traffic, Any, Run]:
+    generator = Generator()
+    monkeypatch.setattr(drill, "LoadSession", lambda *_, **__: generator)
+    monkeypatch.setattr(drill, "record_retries", lambda *_, **__: generator.said.append("log"))
+    run = Run()
+    console = SimpleNamespace(progress=lambda *_: None)
+    folder = SimpleNamespace(path=None)
+    clients = SimpleNamespace(kube=None)
+    context: Any = SimpleNamespace(
+        status=lambda _: None, console=console, folder=folder, clients=clients, environ={}
+    )  # fmt: skip
+    return Traffic(context, run), generator, run  # type: ignore[arg-type]
+
+
+def test_any_block_is_held_until_its_judged_window_is_over(made: tuple[Traffic, Any, Run]) -> None:
+    traffic, generator, run = made
+    with traffic.steady():
+        assert run.phases[-1][0] == "baseline"
+    assert [name for name, _ in run.phases] == ["settle", "baseline", "recovery", "steady"]
+    took = dict(run.phases)
+    assert took["recovery"] == pytest.approx(0.3, abs=0.15)
+    assert took["steady"] == pytest.approx(0.6, abs=0.15)  # the window's end lies inside the load
+    assert generator.said == ["tested", "started", "stopped", "closed", "log"]
+
+
+def test_a_rollout_is_over_when_its_last_old_pod_is_gone(made: tuple[Traffic, Any, Run]) -> None:
+    traffic, _, run = made
+    with traffic.steady() as load:
+        load.over_with(SimpleNamespace(old_gone_s=time.monotonic() - 0.3))  # type: ignore[arg-type]
+    assert dict(run.phases)["recovery"] == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_block_that_breaks_ends_the_load_at_once(made: tuple[Traffic, Any, Run]) -> None:
+    traffic, generator, run = made
+    with pytest.raises(ValueError, match="broken"), traffic.steady():
+        raise ValueError("broken")
+    assert [name for name, _ in run.phases] == ["settle", "baseline"]
+    assert generator.said == ["tested", "started", "stopped", "closed"]
