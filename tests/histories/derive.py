@@ -218,6 +218,38 @@ TRAFFIC: dict[str, tuple[Callable[[Load], None], dict[str, float]]] = {
         small_outages_and_a_doubt, {"downtime_budget_ms": 400.0, "outages_max": 2, "longest_ms_max": 500.0},
     ),
 }  # fmt: skip
+Told = tuple[str, str, dict[str, Any]]  # a word of the fault, its outcome, its data
+
+
+def recovers(_: Load) -> list[Told]:
+    """A pod was deleted under load and replaced within the limit, and no request was lost."""
+    return [FELT, ("recovered", "ok", {}), ("undone", "ok", {"by": "injection-needs-none"})]
+
+
+def loses_requests(load: Load) -> list[Told]:
+    """A pod was deleted under load and replaced within the limit, but what was sent to it then was lost."""
+    first = load.row(0.02)
+    load.lose(*(first + i for i in range(6) if load.rows["lane"][first + i] < 3))
+    return recovers(load)
+
+
+def does_not_recover(_: Load) -> list[Told]:
+    """A pod was deleted under load, and when the limit had passed one was still missing."""
+    return [FELT, ("not-recovered", "fail", {"waited_s": 20.0, "last_seen": "1 of 2 pods ready"})]
+
+
+def is_not_felt(_: Load) -> list[Told]:
+    """The API took the deletion, and no watch showed that any pod went: the clean load proves nothing."""
+    return [("no-effect", "unknown", {"waited_s": 10.0})]
+
+
+FELT: Told = ("effect", "ok", {"watched": "the pod is deleted"})
+FAULTS: dict[str, tuple[Callable[[Load], list[Told]], dict[str, list[str]]]] = {
+    "good/fault-under-load": (recovers, {"fault": ["PASS"], "availability": ["PASS"]}),
+    "bad/fault-loses-requests": (loses_requests, {"fault": ["PASS"], "availability": ["FAIL"]}),
+    "bad/fault-not-recovered": (does_not_recover, {"fault": ["FAIL"], "availability": ["INCONCLUSIVE"]}),
+    "inconclusive/fault-without-effect": (is_not_felt, {"fault": ["INCONCLUSIVE"], "availability": ["INCONCLUSIVE"]}),
+}
 RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
 
@@ -253,7 +285,62 @@ def derive_traffic(name: str) -> None:
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
 
+def derive_fault(name: str) -> None:
+    """Write one case: a sound release under load as if nothing had been released, and its first pod had been deleted.
+
+    The fault begins where the release did, is felt as the first old pod goes, and ends as the last is gone.
+    """
+    told, must = FAULTS[name]
+    source, case = HERE / "good" / "sandbox-sound-load", HERE / name
+    shutil.rmtree(case, ignore_errors=True)
+    case.mkdir(parents=True)
+    plan = json.loads((source / "plan.json").read_text())
+    one_sha = {plan["new_sha"]: plan["old_sha"]}
+    events = [json.loads(line) for line in replaced((source / "timeline.jsonl").read_text(), one_sha).splitlines()]
+    (begun,) = (e for e in events if (e["source"], e["what"]) == ("release", "started"))
+    (gone,) = (e for e in events if (e["source"], e["what"]) == ("release", "old-gone"))
+    felt = next(e for e in events if e["subject"].startswith("Pod/") and e["what"] == "deleted")
+    (asked,) = (e for e in events if (e["subject"], e["what"]) == ("judge", "asked"))
+    asked["data"]["checkers"] = ["fault", "availability", "load_soundness", "watches"]
+    traffic = plan["target"]["traffic"]
+    end_s = gone["end_s"] + traffic["after_old_gone_s"] + traffic["tail_s"]
+    load = Load(source / "requests-zero-downtime.npz", int(begun["start_s"] * 1e9), int(end_s * 1e9))
+    planned = {"object": felt["subject"], "change": "delete it", "undo": "none is needed", "affects_traffic": True}
+    words: list[Told] = [("planned", "ok", {**planned, "limit_s": 15.0, "effect_within_s": 10.0})]
+    words += [("injecting", "ok", {}), ("injected", "ok", {"uid": felt["data"]["uid"]}), *told(load)]
+    at_s = {"effect": felt["start_s"], "recovered": gone["end_s"], "undone": gone["end_s"],
+            "not-recovered": begun["start_s"] + 20.0, "no-effect": begun["start_s"] + 10.0}  # fmt: skip
+    fault = [
+        {**begun, "source": "fault", "subject": "Fault/pod-delete", "what": what, "outcome": outcome, "data": data,
+         "end_s": at_s.get(what, begun["start_s"])}
+        for what, outcome, data in words
+    ]  # fmt: skip
+    kept = [e for e in events if e["source"] not in ("release", "proof", "undo")]
+    kept = [e for e in kept if e["source"] != "watch" or e["subject"].startswith(("Pod/", "EndpointSlice/", "Watch/"))]
+    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate([*kept, *fault], 1)]
+    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
+    touch = {"drill": "zero-downtime", "subject": felt["subject"], "change": "delete it", "undo": "none is needed"}
+    plan |= {"new_sha": "", "touches": [touch]}
+    (case / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
+    shutil.copy(source / "environment.json", case)
+    load.meta["versions"] = [one_sha.get(sha, sha) for sha in load.meta["versions"]]
+    load.write(case / "requests-zero-downtime.npz")
+    expected = {
+        "origin": "derived from good/sandbox-sound-load", "why": " ".join((told.__doc__ or "").split()), "must": must,
+    }  # fmt: skip
+    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+
+
+def replaced(text: str, names: dict[str, str]) -> str:
+    """The text with other names in it."""
+    for old, new in names.items():
+        text = text.replace(old, new)
+    return text
+
+
 if __name__ == "__main__":
+    for case_name in FAULTS:
+        derive_fault(case_name)
     for case_name in CASES:
         derive(case_name)
     for case_name in TRAFFIC:

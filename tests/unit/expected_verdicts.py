@@ -8,6 +8,7 @@ from typing import Any
 
 from builders import Requests
 from expected_drift_verdicts import drifts
+from expected_fault_verdicts import faults
 from story import NEW, OLD, Story, good_release, plan, target
 
 from rollproof.core.event import Outcome
@@ -513,6 +514,7 @@ def _ruled(clean: Callable[[], Requests]) -> Iterator[tuple[str, Requests, dict[
 _PARTS: dict[str, Callable[[], Told]] = {
     "availability": availabilities,
     "drift": drifts,
+    "fault": faults,
     "load_soundness": generators,
     "readiness": readinesses,
     "release": releases,

@@ -45,7 +45,7 @@ class Attempt:
 
     def last_word(self) -> str:
         """The last that is known of it; "" if nothing is."""
-        return self.events[-1].what if self.said else ""
+        return str(self.events[-1].what) if self.said else ""
 
 
 def said_by_subject(facts: Facts, source: str, kind: str) -> dict[str, dict[str, Event]]:

@@ -15,9 +15,10 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.part import ActKind
 
-__all__ = ["SOURCE", "Fault", "FaultWord", "find_faults", "subject_of"]
+__all__ = ["NEEDS_NONE", "SOURCE", "Fault", "FaultWord", "find_faults", "subject_of"]
 
 SOURCE = "fault"
+NEEDS_NONE = "injection-needs-none"  # `by` of `undone`: nothing of the change stays, as of a deleted pod
 _KIND = "Fault"
 
 
@@ -64,8 +65,9 @@ class Fault(Attempt):
 
     @property
     def happened(self) -> Event | None:
-        """The evidence of its effect; what came without one was no fault."""
-        return self._sure(FaultWord.EFFECT)
+        """The evidence of its effect, seen after the start; what came without one was no fault."""
+        felt = self._sure(FaultWord.EFFECT)
+        return felt if felt is not None and self.begun and felt.end_s >= self.started.start_s else None
 
     @property
     def recovered(self) -> Event | None:
@@ -114,10 +116,10 @@ class Fault(Attempt):
         return str(self.happened.data.get("watched") or "its effect") if self.happened is not None else ""
 
     @property
-    def waited_s(self) -> float:
-        """For how long the effect, or else the recovery, was waited for in vain; 0 if that was not recorded."""
+    def watched_in_vain_s(self) -> float:
+        """Seconds from the start until it was given up that the effect, or else the recovery, would come; else 0."""
         event = self.said.get(FaultWord.NOT_RECOVERED) or self.said.get(FaultWord.NO_EFFECT)
-        return float(event.data.get("waited_s") or 0.0) if event is not None else 0.0
+        return self._since_started_s(event) or 0.0
 
     @property
     def last_seen(self) -> str:
@@ -130,6 +132,11 @@ class Fault(Attempt):
         """Who took it away; "" if that was not recorded."""
         event = self.said.get(FaultWord.UNDONE)
         return str(event.data.get("by") or "") if event is not None else ""
+
+    @property
+    def needs_undo(self) -> bool:
+        """Whether something of it stays until somebody takes it away; what says nothing else does."""
+        return FaultWord.VOID not in self.said and self.undone_by != NEEDS_NONE
 
     def why_void(self) -> str:
         """Nobody saw an effect, and what was said instead."""
@@ -145,7 +152,7 @@ class Fault(Attempt):
             if word in self.said:
                 return f"{word}: {self.reason(word)}"
         if FaultWord.NOT_RECOVERED in self.said or FaultWord.NO_EFFECT in self.said:
-            return f"waited for {self.waited_s:.1f} s"
+            return f"watched for {self.watched_in_vain_s:.1f} s"
         return f"the last that is known is {self.last_word()!r}"
 
     def _sure(self, word: FaultWord) -> Event | None:

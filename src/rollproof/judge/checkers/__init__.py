@@ -15,6 +15,7 @@ from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import (
     availability,
     drift,
+    fault,
     load_soundness,
     readiness,
     release,
@@ -32,6 +33,7 @@ Checker = Callable[[Facts], Verdict | tuple[Verdict, ...]]
 CHECKERS: Mapping[str, Checker] = {
     "availability": availability.check,
     "drift": drift.check,
+    "fault": fault.check,
     "load_soundness": load_soundness.check,
     "readiness": readiness.check,
     "release": release.check,

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollproof.core.backoff import HEALS_SHOWN, BackOff, stored_model
-from rollproof.core.event import Event, by_time
+from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import found_at_the_end, own_deed_seen
 from rollproof.core.reasons import Found, HealCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
+from rollproof.judge.checkers.watches import lost_watch, why_lost
 
 __all__ = ["CAUSES", "check"]
 
@@ -106,11 +107,7 @@ def _lost_watch(facts: Facts, said: Mapping[str, Event]) -> Event | None:
     injected = said.get("injected")
     if injected is None:
         return None
-    until_s = max(event.end_s for event in said.values())
-    for gap in by_time(facts.find(source="watch", what="gap")):
-        if gap.data.get("lost") and gap.start_s <= until_s and gap.end_s >= injected.end_s:
-            return gap
-    return None
+    return lost_watch(facts, since_s=injected.end_s, until_s=max(event.end_s for event in said.values()))
 
 
 def _judge(facts: Facts, trial: _Trial) -> Verdict:
@@ -227,7 +224,7 @@ def _why_not_timed(facts: Facts) -> str:
 
 def _unfinished(trial: _Trial) -> str:
     if trial.lost is not None:
-        return f"{trial.lost.subject} was blind during the trial: {trial.lost.data.get('reason', 'no reason')}"
+        return f"{trial.lost.subject} was blind during the trial: {why_lost(trial.lost)}"
     last = max(trial.said.values(), key=lambda event: event.seq)
     return f"the trial ended in the middle: the last that is known is {last.what!r}"
 

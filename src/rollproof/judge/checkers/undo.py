@@ -12,12 +12,13 @@ import re
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.fault import find_faults
 from rollproof.core.journal import CHECK, ENDS, Entry, Record, missing_entries
 from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
-_DEEDS = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is done
+_CHANGES = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is made
 _WORDS = ("written", *ENDS, "failed", "unknown")
 
 
@@ -50,9 +51,10 @@ def check(facts: Facts) -> Verdict:
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )
     count = len(record.entries)
-    deeds = [event for event in facts.events if (event.source, event.what) in _DEEDS]
-    if deeds and not count:
-        first = min(deeds, key=lambda event: (event.start_s, event.subject))
+    changes = [event for event in facts.events if (event.source, event.what) in _CHANGES]
+    changes += [fault.started for fault in find_faults(facts) if fault.begun and fault.needs_undo]
+    if changes and not count:
+        first = min(changes, key=lambda event: (event.start_s, event.subject))
         why = f"the record of what was undone is missing, although something was changed ({first.subject})"
         return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(first.seq,))
     why = f"all {count} changes were undone" if count else "nothing was changed, so nothing had to be undone"

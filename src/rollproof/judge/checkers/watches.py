@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import statistics
 
-from rollproof.core.event import by_time
+from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 
-__all__ = ["check"]
+__all__ = ["check", "lost_watch", "why_lost"]
 
 
 _BLIND_MAX_S = 1.0  # away for longer, it tells everything, but too late to time anything by it
@@ -64,3 +64,16 @@ def check(facts: Facts) -> Verdict:
     why = f"{arrived} watch events, no fact lost ({len(gaps)} routine gaps){bar}"
     evidence = (calibrated.seq,) if calibrated else ()
     return Verdict("watches", "Watch", Result.PASS, why, numbers=numbers, evidence=evidence)
+
+
+def lost_watch(facts: Facts, *, since_s: float, until_s: float) -> Event | None:
+    """The first gap of a watch between those times in which facts may be missing; None if there was none."""
+    for gap in by_time(facts.find(source="watch", what="gap")):
+        if gap.data.get("lost") and gap.start_s <= until_s and gap.end_s >= since_s:
+            return gap
+    return None
+
+
+def why_lost(gap: Event) -> str:
+    """Why the watch was away, in words."""
+    return str(gap.data.get("reason", "no reason"))

@@ -1,0 +1,104 @@
+"""Was each fault felt, and did the target recover from it in time? One verdict a fault.
+
+A fault without evidence of an effect is void: whatever held was not tested (docs/architecture.md, section 4, rule 4).
+The recovery is timed from the moment before the fault was asked for, and held against the limit of its plan. What the
+clients felt is judged by `availability`, and whether all is as before by `undo`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rollproof.core.event import Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.fault import Fault, FaultWord, find_faults
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
+from rollproof.judge.checkers.watches import lost_watch, why_lost
+
+__all__ = ["check"]
+
+_DECIMALS = 3
+
+
+def check(facts: Facts) -> tuple[Verdict, ...]:
+    """One verdict for each fault that the drill planned, in that order."""
+    faults = find_faults(facts)
+    if not faults:
+        return (_verdict("Fault", Result.INCONCLUSIVE, "no fault was recorded, so none was survived"),)
+    return tuple(_judge(facts, fault) for fault in faults)
+
+
+def _verdict(subject: str, result: Result, why: str, **more: Any) -> Verdict:
+    return Verdict(checker="fault", subject=subject, result=result, why=why, **more)
+
+
+def _judge(facts: Facts, fault: Fault) -> Verdict:
+    evidence = tuple(event.seq for event in fault.events)
+    if FaultWord.SKIPPED in fault.said and not fault.begun:
+        return _verdict(fault.subject, Result.SKIPPED, fault.reason(FaultWord.SKIPPED), evidence=evidence)
+    why = _why_not_judged(facts, fault)
+    if why:
+        return _verdict(fault.subject, Result.INCONCLUSIVE, why, evidence=evidence, numbers=_numbers(fault))
+    return replace(_judge_recovery(fault), evidence=evidence, numbers=_numbers(fault))
+
+
+def _why_not_judged(facts: Facts, fault: Fault) -> str:
+    """The checker's own assumptions; "" if they hold, and the fault was felt."""
+    if FaultWord.ERROR in fault.said:
+        return f"the harness could not do it: {fault.reason(FaultWord.ERROR)}"
+    if FaultWord.VOID in fault.said:
+        return f"void: {fault.reason(FaultWord.VOID)}"
+    if not fault.begun:
+        return f"it was not injected: the last that is known is {fault.last_word()!r}"
+    step_s, _ = clock_step_s(facts)
+    if abs(step_s) > CLOCK_STEP_MAX_S:
+        return f"the wall clock moved {step_s:+.1f} s during the drill: if the machine was suspended, nothing was timed"
+    lost = lost_watch(facts, since_s=fault.started.start_s, until_s=fault.end_s or fault.started.end_s)
+    if lost is not None:
+        return f"{lost.subject} was blind during the fault: {why_lost(lost)}"
+    if fault.effect_s is None:
+        return f"no effect was seen ({fault.why_unfinished()}): a fault without an effect proves nothing"
+    return ""
+
+
+def _judge_recovery(fault: Fault) -> Verdict:
+    """It was felt; did it end, and when?"""
+    limit_s, recovery_s, effect_s = fault.limit_s, fault.recovery_s, fault.effect_s
+    felt = f"felt after {effect_s:.1f} s ({fault.watched})"
+    if limit_s is None:
+        return _verdict(fault.subject, Result.INCONCLUSIVE, f"{felt}; its plan with the limit was not recorded")
+    if FaultWord.NOT_RECOVERED in fault.said:
+        return _judge_not_recovered(fault, felt, limit_s)
+    if recovery_s is None or effect_s is None:
+        return _verdict(fault.subject, Result.INCONCLUSIVE, f"{felt}; {fault.why_not_over()}")
+    if recovery_s < effect_s:
+        why = f"{felt}; the steady state was seen before the effect, and not since"
+        return _verdict(fault.subject, Result.INCONCLUSIVE, why)
+    if recovery_s <= limit_s:
+        why = f"{felt} and recovered after {recovery_s:.1f} s; limit {limit_s:g} s"
+        return _verdict(fault.subject, Result.PASS, why)
+    why = f"{felt} and recovered after {recovery_s:.1f} s, later than the limit of {limit_s:g} s"
+    return _verdict(fault.subject, Result.FAIL, why)
+
+
+def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
+    """The steady state did not come back: a broken promise if somebody looked until the limit, and saw that."""
+    waited_s = fault.watched_in_vain_s
+    if fault.said[FaultWord.NOT_RECOVERED].outcome is not Outcome.FAIL:
+        why = f"{felt}; whether it recovered within {waited_s:.1f} s could not be seen"
+        return _verdict(fault.subject, Result.INCONCLUSIVE, why)
+    if waited_s < limit_s:
+        why = f"{felt}; watched for {waited_s:.1f} s only, and the limit is {limit_s:g} s"
+        return _verdict(fault.subject, Result.INCONCLUSIVE, why)
+    why = f"{felt} and not recovered within {waited_s:.1f} s; limit {limit_s:g} s"
+    last = fault.last_seen or "nobody noted it"
+    finding = Finding("NOT_RECOVERED", f"the state that was seen last: {last}", "see the pods' events and logs")
+    return _verdict(fault.subject, Result.FAIL, why, findings=(finding,))
+
+
+def _numbers(fault: Fault) -> dict[str, Number]:
+    """Seconds since the start, with the limit; what was not seen has no number."""
+    found = {"effect_s": fault.effect_s, "recovery_s": fault.recovery_s, "limit_s": fault.limit_s}
+    return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None}

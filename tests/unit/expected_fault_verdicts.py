@@ -1,0 +1,78 @@
+"""Histories for the golden of verdicts: the fault checker's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from story import Story
+
+from rollproof.core.event import Outcome
+from rollproof.core.fault import FaultWord, subject_of
+
+__all__ = ["faults", "say"]
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+Told = Iterator[tuple[str, Story]]
+
+
+def say(told: Story, word: FaultWord, *, at: float, outcome: Outcome = Outcome.OK, **data: Any) -> Story:
+    return told.tell("fault", subject_of("pod-delete"), word, at=at, outcome=outcome, **data)
+
+
+def unrecovered(outcome: Outcome = FAIL, *, at: float = 161.0, **data: Any) -> Story:
+    data = {"waited_s": 60.0, "last_seen": "1 of 2 pods ready", **data}
+    return say(Story().fault(until="effect"), FaultWord.NOT_RECOVERED, at=at, outcome=outcome, **data)
+
+
+def faults() -> Told:
+    yield from _not_judged()
+    yield "recovered in time", Story().fault()
+    yield "exactly in time", Story().fault(recovered=60.0)
+    yield "too late", Story().fault(recovered=60.5)
+    yield "not recovered", unrecovered()
+    yield "not recovered, and nobody noted what was seen", unrecovered(last_seen="")
+    late = say(unrecovered(), FaultWord.RECOVERED, at=170.0)
+    yield "not recovered, and then after all", late
+    yield "not recovered, but not watched until the limit", unrecovered(at=159.0)
+    yield "not recovered, but nobody could look", unrecovered(UNKNOWN)
+    yield "felt, and then nothing is known", Story().fault(until="effect")
+    yield "recovered, but before it was felt", Story().fault(recovered=0.5)
+    yield "no limit is known", say(say(Story(), FaultWord.INJECTING, at=100), FaultWord.EFFECT, at=101)
+    yield "several", Story().fault("pod-delete").fault("node-drain", at=200, limit_s=10.0)
+
+
+def _not_judged() -> Told:
+    yield "nothing at all", Story()
+    yield "planned and not begun", Story().fault(until="planned")
+    skipped = say(Story().fault(until="planned"), FaultWord.SKIPPED, at=100, reason="there is one replica only")
+    yield "skipped", skipped
+    yield "skipped without a word", say(Story(), FaultWord.SKIPPED, at=100)
+    gone = "Pod/shop/old-1 is not there any more"
+    yield "the plan is not true any more", say(Story().fault(until="planned"), FaultWord.VOID, at=100, reason=gone)
+    yield "it changed nothing", say(Story().fault(until="injecting"), FaultWord.VOID, at=100.1, reason="no such pod")
+    broken = say(Story().fault(until="injecting"), FaultWord.ERROR, at=101, outcome=UNKNOWN, reason="no answer")
+    yield "the harness failed", broken
+    yield "about to begin", Story().fault(until="injecting")
+    vain = Story().fault(until="injected")
+    yield "no effect", say(vain, FaultWord.NO_EFFECT, at=111, outcome=UNKNOWN, waited_s=10.0)
+    unsure = say(Story().fault(until="injected"), FaultWord.EFFECT, at=101, outcome=UNKNOWN)
+    yield "an effect that is not sure", unsure
+    early = say(Story().fault(until="injected"), FaultWord.EFFECT, at=99.5)
+    yield "what is called an effect was there before", say(early, FaultWord.RECOVERED, at=110)
+    blind = (
+        Story()
+        .fault()
+        .tell("watch", "Watch/Pod", "gap", at=112, start=110, outcome=UNKNOWN, lost=True, reason="410 and a jump")
+    )
+    yield "a watch was blind", blind
+    yield (
+        "a watch was blind, and it did not recover",
+        unrecovered().tell("watch", "Watch/Pod", "gap", at=112, start=110, outcome=UNKNOWN, lost=True),
+    )
+    before = Story().fault().tell("watch", "Watch/Pod", "gap", at=99, start=98, outcome=UNKNOWN, lost=True)
+    yield "a watch was blind before", before
+    routine = Story().fault().tell("watch", "Watch/Pod", "gap", at=112, start=110, outcome=UNKNOWN, lost=False)
+    yield "a watch was away and lost nothing", routine
+    clock = Story().tell("run", "clock", "read", at=90, monotonic_s=90.0, wall_s=1000.0).fault()
+    yield "the clock was set", clock.tell("run", "clock", "read", at=130, monotonic_s=130.0, wall_s=1043.0)
