@@ -250,12 +250,15 @@ class Deployments:
                 item["metadata"]["annotations"] = {**annotations, rollout.REVISION: str(revision)}
 
         metadata = deployment["metadata"]
-        return (
-            self._store.mutate(
-                "Deployment", metadata["namespace"], metadata["name"], change, manager=MANAGER, subresource="status"
-            )
-            or deployment
+        now = self._store.mutate(
+            "Deployment", metadata["namespace"], metadata["name"], change, manager=MANAGER, subresource="status"
         )
+        if now is None:
+            return deployment
+        # The turn goes on with the spec that it began with: one that came meanwhile has a turn of its own, and a status
+        # with its generation would call a rollout complete that has not begun.
+        generation = {"generation": metadata["generation"]}
+        return {**now, "spec": deployment["spec"], "metadata": {**now["metadata"], **generation}}
 
     def _compute(self, deployment: Object, computed: Object) -> None:
         if computed == deployment.get("status"):

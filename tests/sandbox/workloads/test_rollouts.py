@@ -14,7 +14,8 @@ import pytest
 from rollproof.probes import views
 from rollproof_sandbox.api.store import Change, Object
 from rollproof_sandbox.settings import SHAS, Settings, Workload
-from rollproof_sandbox.workloads.objects import is_active, is_ready
+from rollproof_sandbox.workloads.deployments import Deployments
+from rollproof_sandbox.workloads.objects import Key, is_active, is_ready
 from tests.sandbox.workloads.living import NAME, NAMESPACE, Begin, World
 
 FIRST, SECOND, THIRD = SHAS
@@ -288,3 +289,31 @@ def test_stop_ends_everything_at_any_moment(begin: Begin) -> None:
     world.until(lambda: len(world.pods()) == 3)
     world.controllers.stop()
     assert world.processes.running() == []
+
+
+def test_a_template_that_comes_in_the_middle_of_a_turn_is_not_called_rolled_out(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status of a turn is of the generation that the turn began with, whatever was written beside it."""
+    world = begin(Settings(workload=Workload(prestop_s=0.0)))
+    world.deploy()
+    written: list[tuple[int, int]] = []
+    came: list[int] = []  # the generation that comes in the middle of a turn
+    note, status = Deployments._note_revision, Deployments.write_status
+
+    def noted(self: Deployments, deployment: Object, new: Object, old: list[Object]) -> Object:
+        if "turn" in deployment["metadata"].get("annotations", {}).values() and not came:
+            came.append(deployment["metadata"]["generation"] + 1)
+            world.release(SECOND)
+        return note(self, deployment, new, old)
+
+    def writing(self: Deployments, key: Key) -> None:
+        written.extend((one["observedGeneration"], one.get("updatedReplicas", 0)) for _, one in self._computed.values())
+        status(self, key)
+
+    monkeypatch.setattr(Deployments, "_note_revision", noted)
+    monkeypatch.setattr(Deployments, "write_status", writing)
+    world.change(lambda item: item["metadata"].setdefault("annotations", {}).update({"a": "turn"}))
+    world.until_only(SECOND)
+    world.until_rolled_out()
+    assert next(updated for generation, updated in written if generation == came[0]) == 0
