@@ -94,14 +94,13 @@ class Act:
         """What is known of it, as evidence."""
         return tuple(event for part in self.parts for event in part.events)
 
-    def at(self, at_s: float, *, slack_s: float = 0.0) -> Part | None:
-        """The part that was going on at that time, the latest to start; None if there was none."""
-        going = [
-            part
-            for part in self.parts
-            if part.started.start_s <= at_s + slack_s and at_s <= (part.end_s or at_s) + slack_s
-        ]
-        return going[-1] if going else None
+    def at(self, at_s: float, *, early_s: float = 0.0, late_s: float = 0.0) -> Part | None:
+        """The part that was going on at that time, the latest to start; None if there was none.
+
+        A part counts from `early_s` before its start to `late_s` after its end.
+        """
+        begun = [part for part in self.parts if part.started.start_s - early_s <= at_s]
+        return next((part for part in reversed(begun) if at_s <= (part.end_s or at_s) + late_s), None)
 
 
 def find_act(facts: Facts) -> Act | None:

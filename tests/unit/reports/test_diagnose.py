@@ -215,3 +215,65 @@ def test_only_an_availability_failure_is_explained_and_no_result_changes(facts: 
     changed = [after.checker for before, after in zip(verdicts, said, strict=True) if before != after]
     assert changed == ["availability"]
     assert explain(broken, [Verdict("availability", "x", Result.PASS, "fine")])[0].findings == ()
+
+
+class TestInjected:
+    """Beside a drift or a fault: it is named, and what speaks of a rollout is not said."""
+
+    FAULT = (("injecting", 21.0), ("injected", 21.1), ("effect", 22.0), ("recovered", 41.0), ("undone", 41.0))
+
+    def faulted(self, facts: Facts) -> Facts:
+        """The same pods and endpoints, but it was a fault that made them go."""
+        kept = [event for event in facts.events if event.source not in ("release", "proof")]
+        told = [
+            Event(900, BASE + at, BASE + at, "w", "", "fault", "Fault/node-drain", what, Outcome.OK, {})
+            for what, at in self.FAULT
+        ]
+        return replace(facts, events=tuple(sorted((*kept, *told), key=lambda event: event.start_s)))
+
+    def test_a_pod_that_was_told_to_go_is_blamed_and_the_fault_is_named(self, facts: Facts) -> None:
+        broken = failing(
+            self.faulted(facts), np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "http.502", lane=1
+        )
+        (finding,) = causes(broken)
+        assert finding.code == "PRESTOP_MISSING"
+        assert finding.text.endswith("; the fault node-drain was injected 8.4 s before")
+
+    def test_a_pod_that_was_just_gone_needs_no_prestop(self, facts: Facts) -> None:
+        gone = [
+            event for event in self.faulted(facts).events
+            if not (event.subject.startswith("Pod/") and event.what == "modified" and event.data["terminating"])
+        ]  # fmt: skip
+        broken = failing(replace(facts, events=tuple(gone)), np.arange(GONE - 0.1, GONE + 0.3, 0.05), "http.502")
+        (finding,) = causes(broken)
+        assert finding.code == "INJECTED"
+
+    def test_where_nothing_nearer_explains_it_the_fault_is_the_cause(self, facts: Facts) -> None:
+        broken = failing(self.faulted(facts), np.arange(36.0, 37.0, 0.1), "read.timeout", took_s=2.0)
+        (finding,) = causes(broken)
+        assert finding.code == "INJECTED"
+        assert finding.text.startswith(
+            "the fault node-drain was injected 15.0 s before 10 failures (read.timeout) on get"
+        )
+
+    def test_long_after_it_the_fault_explains_nothing(self, facts: Facts) -> None:
+        broken = failing(self.faulted(facts), np.arange(47.0, 48.0, 0.1), "read.timeout", took_s=2.0)
+        (finding,) = causes(broken)
+        assert finding.code == "NO_ANSWER_IN_TIME"
+        assert finding.text.endswith("at no step of the fault")
+
+    def test_readiness_that_a_fault_took_away_is_no_lie(self, facts: Facts) -> None:
+        name = next(life.name for life in pod_lives(facts) if life.terminating_s is None)
+        told = with_event(self.faulted(facts), pod_event(36.0, name, ready=False))
+        broken = failing(told, np.arange(36.1, 36.6, 0.1), "read.timeout")
+        assert found(broken) == ["INJECTED"]
+
+    def test_no_ready_endpoint_is_said_of_every_act(self, facts: Facts) -> None:
+        none = Event(
+            900, BASE + 25, BASE + 25, "w", "", "watch", "EndpointSlice/shop/shop-x1", "modified", Outcome.OK,
+            {"ready": []},
+        )  # fmt: skip
+        broken = failing(with_event(self.faulted(facts), none), np.arange(25.1, 26.0, 0.1), "http.503")
+        (finding,) = causes(broken)
+        assert finding.code == "NO_READY_ENDPOINT"
+        assert "the fault node-drain was injected" in finding.text

@@ -6,7 +6,8 @@ absence of a fact that was not looked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,26 @@ from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Finding
 from rollproof.judge.checkers.others import finding, others
-from rollproof.judge.diagnose.moments import Burst, PodLife, bursts, fewest_endpoints, pod_lives
+from rollproof.judge.diagnose.moments import (
+    AFTER_SERVICE_S,
+    SLACK_S,
+    Burst,
+    Moment,
+    PodLife,
+    bursts,
+    fewest_endpoints,
+    pod_lives,
+)
 
 __all__ = ["causes"]
 
-_SLACK_S = 0.25  # between a watch's arrival and the request clock
-_AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice names it
 _JUST_READY_S = 3.0
 _LONG_REQUEST_S = 0.15
 _SPARSE = 3  # a keep-alive race hits a few requests, not a crowd
 _FOUND_MAX = 5
 _MOST = 0.8  # of a burst: the rest may have failed beside it
 _CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
+_INJECTED = "INJECTED"
 _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + margin
 
 
@@ -38,13 +47,23 @@ def causes(facts: Facts) -> tuple[Finding, ...]:
     lives = pod_lives(facts)
     found: dict[str, Finding] = {}
     for burst in bursts(facts.requests, act.started.start_s if act is not None else 0.0):
-        finding = next((said for rule in _RULES if (said := rule(facts, burst, lives)) is not None), None)
+        moment = Moment(facts, burst, lives, act)
+        finding = next((said for rule in _RULES if (said := rule(moment)) is not None), None)
         finding = finding or _unexplained(burst)
-        found.setdefault(finding.code, finding)
+        found.setdefault(finding.code, _with_what_was_done(finding, moment))
     return tuple(found.values())[:_FOUND_MAX]
 
 
-def _generator_stall(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _with_what_was_done(finding: Finding, moment: Moment) -> Finding:
+    """A cause beside which a drift or fault was at work says so: it may be only the way in which that was felt."""
+    part = moment.injected
+    if part is None or finding.code == _INJECTED:
+        return finding
+    return replace(finding, text=f"{finding.text}; {moment.when_injected(part)} before")
+
+
+def _generator_stall(moment: Moment) -> Finding | None:
+    burst = moment.burst
     late = burst.log.engine.late_ns
     if not len(late):
         return None
@@ -60,18 +79,21 @@ def _generator_stall(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding |
     )
 
 
-def _control_suffered(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _control_suffered(moment: Moment) -> Finding | None:
+    burst = moment.burst
     if not burst.log.control or burst.log.control not in burst.lanes():
         return None
+    untouched = "" if moment.injected else ", which the rollout does not touch,"
     return Finding(
         "CONTROL_SUFFERED",
-        "the control lane, which the rollout does not touch, failed at the same time",
+        f"the control lane{untouched} failed at the same time",
         "look at the way in (ingress, node, network) before the app",
     )
 
 
-def _no_endpoint(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | None:
-    fewest = fewest_endpoints(facts, burst.start_s - _SLACK_S, burst.end_s + _SLACK_S)
+def _no_endpoint(moment: Moment) -> Finding | None:
+    facts, burst = moment.facts, moment.burst
+    fewest = fewest_endpoints(facts, burst.start_s - SLACK_S, burst.end_s + SLACK_S)
     if fewest == 0:
         return Finding(
             "NO_READY_ENDPOINT",
@@ -87,18 +109,21 @@ def _no_endpoint(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | 
     return None
 
 
-def _others_in_service(facts: Facts, burst: Burst, _: Sequence[PodLife]) -> Finding | None:
+def _others_in_service(moment: Moment) -> Finding | None:
     """A pod of somebody else took part in the traffic; not if the bad answers name the app's own pods."""
-    found = others(facts, since_s=burst.start_s - _SLACK_S, until_s=burst.end_s + _SLACK_S)
+    facts, burst = moment.facts, moment.burst
+    found = others(facts, since_s=burst.start_s - SLACK_S, until_s=burst.end_s + SLACK_S)
     named = burst.named()
     return next(iter(finding(facts, [one for one in found if not named or one.pod in named])), None)
 
 
-def _readiness_lies(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+def _readiness_lies(moment: Moment) -> Finding | None:
     """Pods that take traffic too early, or lose their readiness again. Best proof: an answer that names its pod."""
+    burst, lives = moment.burst, moment.lives
     hint = "let the readiness probe ask the path that needs the most; a startup probe for slow starts; minReadySeconds"
     for life in lives:
-        if life.lost_readiness_s is not None and _within(burst, life.lost_readiness_s, before_s=_JUST_READY_S):
+        lost_s = None if moment.injected else life.lost_readiness_s  # a fault may well make a pod unready
+        if lost_s is not None and _within(burst, lost_s, before_s=_JUST_READY_S):
             text = f"{life.name} was Ready, took traffic, and lost its readiness again while requests failed"
             return Finding("READINESS_LIES", text, hint)
     young = {life.name: delays for life in lives if len(delays := _just_after_ready(burst, life))}
@@ -106,10 +131,10 @@ def _readiness_lies(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding
         text = ", ".join(f"{delays.min():.2f} s after {name}" for name, delays in young.items())
         return Finding("READINESS_LIES", f"failures began {text} was called Ready", hint)
     for life in lives:
-        if life.ready_s is None or not -_SLACK_S <= burst.start_s - life.ready_s <= _JUST_READY_S:
+        if life.ready_s is None or not -SLACK_S <= burst.start_s - life.ready_s <= _JUST_READY_S:
             continue
         terminated = [other.terminating_s for other in lives if other.terminating_s is not None]
-        first_alone = all(burst.end_s < at_s - _SLACK_S or at_s < life.ready_s for at_s in terminated)
+        first_alone = all(burst.end_s < at_s - SLACK_S or at_s < life.ready_s for at_s in terminated)
         if first_alone and not burst.served_by() and burst.share("http.5", "body.", "read.") > 0:
             text = f"failures began {max(burst.start_s - life.ready_s, 0.0):.2f} s after {life.name} was called Ready"
             return Finding("READINESS_LIES", text, hint)
@@ -122,12 +147,13 @@ def _just_after_ready(burst: Burst, life: PodLife) -> NDArray[np.float64]:
         return np.empty(0)
     rows = burst.rows[burst.rows["served_by"] == burst.log.pods.index(life.name)]
     delays = rows["send_ns"] / 1e9 - life.ready_s
-    began = len(delays) and -_SLACK_S <= delays.min() <= _JUST_READY_S
+    began = len(delays) and -SLACK_S <= delays.min() <= _JUST_READY_S
     return np.maximum(delays, 0.0) if began else np.empty(0)
 
 
-def _in_flight_cut(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+def _in_flight_cut(moment: Moment) -> Finding | None:
     """Long requests that end badly at the very moment at which their pod is gone."""
+    burst, lives = moment.burst, moment.lives
     took_s = (burst.rows["done_ns"] - burst.rows["send_ns"]) / 1e9
     long = took_s >= _LONG_REQUEST_S
     if not long.all() or burst.share("read.truncated", "read.eof", "read.ECONNRESET", "http.502") < 1.0:
@@ -137,7 +163,7 @@ def _in_flight_cut(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding 
         if life.gone_s is None or life.terminating_s is None:
             continue
         grace_s = life.gone_s - life.terminating_s
-        if np.all(np.abs(done_s - life.gone_s) <= 1.0 + _SLACK_S):
+        if np.all(np.abs(done_s - life.gone_s) <= 1.0 + SLACK_S):
             return Finding(
                 "IN_FLIGHT_CUT",
                 f"{len(done_s)} long requests (up to {took_s.max():.2f} s) were cut when {life.name} ended, "
@@ -147,15 +173,16 @@ def _in_flight_cut(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding 
     return None
 
 
-def _termination(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+def _termination(moment: Moment) -> Finding | None:
     """Requests still went to a pod that had stopped to serve; not if the bad answers name others."""
+    burst, lives = moment.burst, moment.lives
     named = burst.named()
     for life in lives:
         begin_s = life.terminating_s
-        if begin_s is None or (named and life.name not in named):
+        if begin_s is None or (named and life.name not in named) or (moment.injected and not life.graceful):
             continue
-        out_s = max(life.out_of_service_s or begin_s, begin_s) + _AFTER_SERVICE_S
-        if not begin_s - _SLACK_S - burst.took_s() <= burst.start_s <= out_s:
+        out_s = max(life.out_of_service_s or begin_s, begin_s) + AFTER_SERVICE_S
+        if not begin_s - SLACK_S - burst.took_s() <= burst.start_s <= out_s:
             continue
         from_s, until_s = burst.felt_s - begin_s, max(burst.end_s, burst.felt_s) - begin_s
         left = f"; it left the Service after {life.out_of_service_s - begin_s:.2f} s" if life.out_of_service_s else ""
@@ -178,7 +205,21 @@ def _termination(_: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | 
     return None
 
 
-def _ingress_reload(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _nearest_injection(moment: Moment) -> Finding | None:
+    """Nothing that happened to a pod explains them, but a drift or fault was at work: it is the nearest cause."""
+    burst, part = moment.burst, moment.injected
+    if part is None:
+        return None
+    return Finding(
+        _INJECTED,
+        f"{moment.when_injected(part)} before {len(burst.rows)} failures ({', '.join(sorted(burst.outcomes()))}) on "
+        f"{', '.join(sorted(burst.lanes()))}, and nothing nearer explains them",
+        "let the app survive it (replicas, time-outs, retries), or allow for what it costs: traffic.downtime_budget_ms",
+    )
+
+
+def _ingress_reload(moment: Moment) -> Finding | None:
+    burst = moment.burst
     took_s = float(np.ptp(burst.rows["done_ns"])) / 1e9  # when they were cut, not when they were sent
     short = took_s <= 0.2
     if not (short and len(burst.rows) > 1 and burst.rows["reused"].all() and burst.share("read.", "send.") == 1.0):
@@ -191,7 +232,8 @@ def _ingress_reload(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | 
     )
 
 
-def _keepalive_race(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _keepalive_race(moment: Moment) -> Finding | None:
+    burst = moment.burst
     if len(burst.rows) > _SPARSE or burst.share("read.eof", "read.ECONNRESET", "send.", "http.502") < 1.0:
         return None
     if not burst.rows["reused"].all():
@@ -199,13 +241,14 @@ def _keepalive_race(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | 
     idle_ms = float(burst.rows["idle_ms"].max())
     return Finding(
         "KEEPALIVE_RACE",
-        f"{len(burst.rows)} requests on reused connections (idle up to {idle_ms:.0f} ms) failed by themselves, "
-        "at no step of the rollout",
+        f"{len(burst.rows)} requests on reused connections (idle up to {idle_ms:.0f} ms) failed by "
+        f"themselves{moment.aside}",
         "a server's keep-alive time-out must exceed that of whoever reuses the connection: app > ingress > client",
     )
 
 
-def _listener_closed(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _listener_closed(moment: Moment) -> Finding | None:
+    burst = moment.burst
     if burst.share("connect.") < 1.0:
         return None
     return Finding(
@@ -224,17 +267,19 @@ def _unexplained(burst: Burst) -> Finding:
     )
 
 
-def _way_in(facts: Facts, burst: Burst, lives: Sequence[PodLife]) -> Finding | None:
+def _way_in(moment: Moment) -> Finding | None:
     """Behind a proxy that answers for the pods (its log names our requests) a lost client connection is no pod's."""
+    facts, burst = moment.facts, moment.burst
     log = facts.last(source="ingress", what="log")
     if log is None or not log.data.get("matched") or burst.share(*_CONNECTION) < 1.0:
         return None
     rules = (_listener_closed, _ingress_reload, _keepalive_race)
-    return next((said for rule in rules if (said := rule(facts, burst, lives)) is not None), None)
+    return next((said for rule in rules if (said := rule(moment)) is not None), None)
 
 
-def _bad_answers(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _bad_answers(moment: Moment) -> Finding | None:
     """Pods that were ready and stayed so gave whole answers that were wrong: each named itself in its answer."""
+    burst = moment.burst
     rows, pods = burst.rows, burst.named()
     if not pods or burst.share("http.5", "body.", "read.truncated") < _MOST:
         return None
@@ -242,26 +287,27 @@ def _bad_answers(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | Non
     return Finding(
         "BAD_ANSWERS",
         f"{len(rows)} answers ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(sorted(pods))} "
-        f"(version {', '.join(versions) or 'unknown'}), at no step of the rollout",
+        f"(version {', '.join(versions) or 'unknown'}){moment.aside}",
         "see the app's own log of these pods at that moment; readiness did not notice",
     )
 
 
-def _no_answer_in_time(_: Facts, burst: Burst, __: Sequence[PodLife]) -> Finding | None:
+def _no_answer_in_time(moment: Moment) -> Finding | None:
+    burst = moment.burst
     if burst.share("read.timeout") < _MOST:
         return None
     return Finding(
         "NO_ANSWER_IN_TIME",
-        f"{len(burst.rows)} requests were taken and not answered within {burst.took_s():.1f} s, at no rollout step",
+        f"{len(burst.rows)} requests were taken and not answered within {burst.took_s():.1f} s{moment.aside}",
         "a stalled app: look for used-up workers, locks, CPU throttling, a slow database at that moment",
     )
 
 
 def _within(burst: Burst, at_s: float, *, before_s: float) -> bool:
-    return at_s - before_s <= burst.start_s <= at_s + _SLACK_S
+    return at_s - before_s <= burst.start_s <= at_s + SLACK_S
 
 
-_RULES: tuple[Callable[[Facts, Burst, Sequence[PodLife]], Finding | None], ...] = (
+_RULES: tuple[Callable[[Moment], Finding | None], ...] = (
     _generator_stall,
     _control_suffered,
     _no_endpoint,
@@ -270,6 +316,7 @@ _RULES: tuple[Callable[[Facts, Burst, Sequence[PodLife]], Finding | None], ...] 
     _readiness_lies,
     _in_flight_cut,
     _termination,
+    _nearest_injection,
     _ingress_reload,
     _keepalive_race,
     _listener_closed,

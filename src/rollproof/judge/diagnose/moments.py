@@ -1,4 +1,4 @@
-"""What the causes are read from: bursts of failed requests, and the moments of each pod's life on the same clock.
+"""What the causes are read from, on one clock: bursts of failed requests, what was done then, each pod's life.
 
 Watch arrivals are a few milliseconds late, so rules compare with slack; this module must not decide what is a cause.
 """
@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.core.act import Act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member
 from rollproof.core.outcomes import Kind, kinds, was_silence
+from rollproof.core.part import ActKind, Part
 from rollproof.core.requests import RequestLog
 
-__all__ = ["Burst", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
+__all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
 
+SLACK_S = 0.25  # between a watch's arrival and the request clock
+AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice names it
 _NEARLY_ALL = 0.8
 _APART_S = 1.0  # failures further apart than this are told apart
 
@@ -97,6 +101,41 @@ class PodLife:
     out_of_service_s: float | None
     gone_s: float | None
     lost_readiness_s: float | None  # ready, then not, without being asked to terminate
+
+    @property
+    def graceful(self) -> bool:
+        """Whether it was seen to be told before it was gone; a pod that is just gone had no time for a preStop."""
+        told = self.terminating_s is not None
+        return told and (self.gone_s is None or self.gone_s > (self.terminating_s or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a rule looks at: one burst of failures, the pods' lives, and what the drill did."""
+
+    facts: Facts
+    burst: Burst
+    lives: Sequence[PodLife]
+    act: Act | None
+
+    @property
+    def injected(self) -> Part | None:
+        """The drift or fault in whose time the failures began; None if there was none, or it was a rollout."""
+        if self.act is None:
+            return None
+        part = self.act.at(self.burst.start_s, early_s=SLACK_S, late_s=AFTER_SERVICE_S)
+        return None if part is None or part.kind is ActKind.ROLLOUT else part
+
+    @property
+    def aside(self) -> str:
+        """That the failures have nothing to do with what was done; "" while a drift or fault was at work."""
+        noun = self.act.noun if self.act is not None else "act"
+        return "" if self.injected else f", at no step of the {noun}"
+
+    def when_injected(self, part: Part) -> str:
+        """Which drift or fault it was, and for how long it had been there."""
+        since_s = max(self.burst.start_s - part.started.start_s, 0.0)
+        return f"{part.name} was injected {since_s:.1f} s"
 
 
 def pod_lives(facts: Facts) -> list[PodLife]:
