@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from rollproof_sandbox.api.moments import ARGO_MANAGER, HARNESS, is_drift
 from rollproof_sandbox.api.store import Change, Object, Store, StoreError
 from rollproof_sandbox.envrepo import OVERLAY, EnvRepo, GitFailedError
-from rollproof_sandbox.moments import ARGO_MANAGER, HARNESS, is_drift
 from rollproof_sandbox.settings import Actors as ActorSettings
 
 __all__ = ["Actors"]

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from rollproof.errors import InputError
+from rollproof_sandbox.api.moments import is_drift, is_rollout
 from rollproof_sandbox.api.store import Change, Store
-from rollproof_sandbox.moments import is_drift, is_rollout
 from rollproof_sandbox.settings import Host as HostSettings
 from rollproof_sandbox.settings import Trouble
 

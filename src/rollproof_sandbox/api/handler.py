@@ -17,12 +17,12 @@ from urllib.parse import parse_qs, urlsplit
 from rollproof_sandbox.api import errors
 from rollproof_sandbox.api.answers import deleted_answer, list_answer, review_answer
 from rollproof_sandbox.api.kinds import KINDS
+from rollproof_sandbox.api.moments import HARNESS, is_of_app
 from rollproof_sandbox.api.places import Place, place_of
 from rollproof_sandbox.api.podways import LogOf, pod_log, pod_proxy
 from rollproof_sandbox.api.selectors import Selects, field_selector, label_selector
 from rollproof_sandbox.api.store import Object, Store, StoreError
 from rollproof_sandbox.api.watching import Watch
-from rollproof_sandbox.moments import HARNESS, is_of_app
 
 __all__ = ["VERSION", "Handler", "Serving"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+from rollproof_sandbox.api.moments import is_rollout
 from rollproof_sandbox.api.store import Change
-from rollproof_sandbox.moments import is_rollout
 from rollproof_sandbox.settings import ApiServer, Trouble
 
 __all__ = ["Troubles"]

@@ -10,9 +10,26 @@ from rollproof_sandbox.wire.stream import Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from typing import Any, Protocol
 
-    from rollproof_sandbox.app.pod import Pod
+    from rollproof_sandbox.app.answers import Answers
+    from rollproof_sandbox.app.troubles import Troubles
     from rollproof_sandbox.wire.http1 import Request
+    from rollproof_sandbox.wire.loop import Loop
+
+    class Pod(Protocol):
+        """What a connection needs of the pod that it is to."""
+
+        loop: Loop
+        settings: dict[str, Any]
+        answers: Answers
+        troubles: Troubles
+        clients: set[Client]
+        draining: bool
+
+        def called_ready(self) -> None:
+            """A readiness probe was answered well."""
+
 
 __all__ = ["Client"]
 

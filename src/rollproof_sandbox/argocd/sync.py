@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof_sandbox.api.kinds import KINDS
+from rollproof_sandbox.api.moments import ARGO_MANAGER as MANAGER
 from rollproof_sandbox.api.store import Object, Store, StoreError
 from rollproof_sandbox.argocd.compare import Managed
 from rollproof_sandbox.argocd.threeway import applied, with_last_applied
-from rollproof_sandbox.moments import ARGO_MANAGER as MANAGER
 
 __all__ = ["MANAGER", "Done", "in_scope", "sync", "without_one_field"]
 

@@ -13,8 +13,9 @@ from rollproof_sandbox.wire.stream import Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
-    from rollproof_sandbox.ingress.worker import Worker
+    from rollproof_sandbox.ingress.shared import Shared
     from rollproof_sandbox.wire.http1 import Request
 
 __all__ = ["Client"]
@@ -23,15 +24,16 @@ __all__ = ["Client"]
 class Client(Stream):
     """`last`: the answer under way, or the next one, is the last. `doomed`: the next request will be reset.
 
-    `used`: a request on it was answered before. `busy`: a request is being answered.
+    `used`: a request on it was answered before. `busy`: a request is being answered. `gone` is called at its end.
     """
 
-    __slots__ = ("_exchange", "_leaving", "_requests", "_worker", "doomed", "last", "used")
+    __slots__ = ("_exchange", "_gone", "_leaving", "_requests", "_shared", "doomed", "last", "used")
 
-    def __init__(self, worker: Worker, raw: socket.socket) -> None:
-        super().__init__(worker.loop, raw)
+    def __init__(self, shared: Shared, raw: socket.socket, gone: Callable[[Client], None]) -> None:
+        super().__init__(shared.loop, raw)
         self.last = self.doomed = self.used = self._leaving = False
-        self._worker = worker
+        self._shared = shared
+        self._gone = gone
         self._requests = Requests()
         self._exchange: Exchange | None = None
 
@@ -81,7 +83,7 @@ class Client(Stream):
     def close(self) -> None:
         """Forget it."""
         super().close()
-        self._worker.clients.discard(self)
+        self._gone(self)
 
     def answered(self) -> None:
         """The exchange is over; on to the next request."""
@@ -98,23 +100,23 @@ class Client(Stream):
             return
         fields = request.head.fields
         host = fields.get(b"host", b"").partition(b":")[0].lower()
-        if self.used and host == self._worker.app_host and self._worker.troubles.drops():
+        if self.used and host == self._shared.app_host and self._shared.drops.next():
             self.reset()
             return
         self.last = self.last or self._leaving or not request.keeps_alive
         request_id = fields.get(b"x-request-id") or os.urandom(16).hex().encode()
-        if host == self._worker.app_host:
-            self._exchange = Exchange(self._worker, self, request, host, request_id)
+        if host == self._shared.app_host:
+            self._exchange = Exchange(self._shared, self, request, host, request_id)
             self._exchange.start()
         else:
             self._answer(request, host, request_id)
 
     def _answer(self, request: Request, host: bytes, request_id: bytes) -> None:
         begun_s = now()
-        status = 200 if host == self._worker.control_host else 404
+        status = 200 if host == self._shared.control_host else 404
         self.send(page(status, request_id, last=self.last, bare=request.method == b"HEAD"))
         self._log(request_id, request.method, request.target, host, status, begun_s)
         self.answered()
 
     def _log(self, request_id: bytes, method: bytes, uri: bytes, host: bytes, status: int, begun_s: float) -> None:
-        self._worker.log.write(request_id, method, uri, host, status, now() - begun_s)
+        self._shared.log.write(request_id, method, uri, host, status, now() - begun_s)

@@ -17,9 +17,22 @@ from rollproof_sandbox.wire.loop import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rollproof_sandbox.ingress.client import Client
-    from rollproof_sandbox.ingress.worker import Worker
+    from typing import Protocol
+
+    from rollproof_sandbox.ingress.shared import Shared
     from rollproof_sandbox.wire.http1 import Request
+
+    class Client(Protocol):
+        """Who waits for the answer. `last`: it is the last one on the connection."""
+
+        last: bool
+
+        def send(self, data: bytes) -> None:
+            """Pass bytes of the answer on."""
+
+        def answered(self) -> None:
+            """The exchange is over."""
+
 
 __all__ = ["Exchange"]
 
@@ -36,15 +49,15 @@ class Exchange:
 
     __slots__ = (
         "_body", "_cached", "_client", "_host", "_id", "_keeps", "_peers", "_received", "_request", "_sent",
-        "_started_s", "_statuses", "_tries", "_turn", "_upstream", "_upstreams", "_worker", "due_s",
+        "_shared", "_started_s", "_statuses", "_tries", "_turn", "_upstream", "_upstreams", "due_s",
     )  # fmt: skip
 
-    def __init__(self, worker: Worker, client: Client, request: Request, host: bytes, request_id: bytes) -> None:
-        self._worker, self._client, self._request = worker, client, request
+    def __init__(self, shared: Shared, client: Client, request: Request, host: bytes, request_id: bytes) -> None:
+        self._shared, self._client, self._request = shared, client, request
         self._host, self._id = host, request_id
         self._started_s = now()
-        self._peers = worker.pods.table
-        self._turn = worker.pods.next_turn()
+        self._peers = shared.pods.table
+        self._turn = shared.pods.next_turn()
         self._tries = min(len(self._peers), _TRIES_MAX)
         self._upstreams: list[str] = []
         self._statuses: list[str] = []
@@ -61,7 +74,7 @@ class Exchange:
 
     def start(self) -> None:
         """Ask the first pod."""
-        self._worker.exchanges.add(self)
+        self._shared.exchanges.add(self)
         if self._peers:
             self._try()
         else:
@@ -71,11 +84,11 @@ class Exchange:
         peer = self._peers[self._turn % len(self._peers)]
         self._upstreams.append(peer)
         self._sent, self._received = False, b""
-        upstream = self._worker.pods.idle(peer)
+        upstream = self._shared.pods.idle(peer)
         self._cached = upstream is not None
         if upstream is None:
             self.due_s = now() + _CONNECT_S
-            self._upstream = Upstream(self._worker.pods, peer, self)
+            self._upstream = Upstream(self._shared.pods, peer, self)
         else:
             upstream.exchange = self
             self._upstream = upstream
@@ -171,7 +184,7 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             if keep and upstream.is_open:
-                self._worker.pods.keep(upstream)
+                self._shared.pods.keep(upstream)
             else:
                 upstream.close()
         self._log(int(self._statuses[-1]))
@@ -216,9 +229,9 @@ class Exchange:
             upstream.close()
 
     def _log(self, status: int) -> None:
-        self._worker.exchanges.discard(self)
+        self._shared.exchanges.discard(self)
         request = self._request
-        self._worker.log.write(
+        self._shared.log.write(
             self._id, request.method, request.target, self._host, status, now() - self._started_s,
             self._upstreams, self._statuses,
         )  # fmt: skip

@@ -15,9 +15,22 @@ from rollproof_sandbox.wire.stream import Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
-    from rollproof_sandbox.ingress.exchange import Exchange
     from rollproof_sandbox.wire.loop import Loop
+
+    class Exchange(Protocol):
+        """Who uses a connection to a pod: what it is told of it."""
+
+        def connected(self) -> None:
+            """The connection stands."""
+
+        def received(self, data: bytes) -> None:
+            """Bytes of the answer."""
+
+        def lost(self) -> None:
+            """The pod closed or reset the connection, or refused it."""
+
 
 __all__ = ["Pods", "Upstream"]
 

@@ -12,17 +12,15 @@ import os
 
 from rollproof_sandbox.ingress.accesslog import AccessLog
 from rollproof_sandbox.ingress.client import Client
-from rollproof_sandbox.ingress.pods import Pods
+from rollproof_sandbox.ingress.shared import Shared
 from rollproof_sandbox.ingress.troubles import Troubles
-from rollproof_sandbox.wire.loop import Loop, become_quick, first_line, now, say
+from rollproof_sandbox.wire.loop import become_quick, first_line, now, say
 from rollproof_sandbox.wire.stream import Listener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from typing import Any, NoReturn
-
-    from rollproof_sandbox.ingress.exchange import Exchange
 
 __all__ = ["Worker", "main"]
 
@@ -43,7 +41,7 @@ def main() -> None:
         worker.start(rest)
     except OSError as error:
         _give_up("port", error)
-    worker.loop.run()
+    worker.shared.loop.run()
 
 
 def _give_up(what: str, error: OSError) -> NoReturn:
@@ -52,47 +50,43 @@ def _give_up(what: str, error: OSError) -> NoReturn:
 
 
 class Worker:
-    """What all connections share: the table, the pods, the log, and what goes wrong."""
+    """The listener, the connections, the table as it arrives, and what goes wrong."""
 
     def __init__(self, told: dict[str, Any], log: AccessLog) -> None:
-        self.loop = Loop()
-        self.app_host: bytes = told["app_host"].encode().lower()
-        self.control_host: bytes = told["control_host"].encode().lower()
-        self.log = log
-        self.pods = Pods(self.loop)
-        self.clients: set[Client] = set()
-        self.exchanges: set[Exchange] = set()
-        self.listener = Listener(self.loop, _ADDRESS, told["port"], self._taken)
+        self.shared = Shared(told, log)
+        self._loop = self.shared.loop
+        self._clients: set[Client] = set()
+        self._listener = Listener(self._loop, _ADDRESS, told["port"], self._taken)
         self._lag_s: float = told["settings"]["lag_s"]
         self._has_table = False
-        self.troubles = Troubles(self, told["settings"])
+        self._troubles = Troubles(self.shared, self._listener, self._clients, told["settings"]["troubles"])
 
     def start(self, rest: bytes) -> None:
         """Listen."""
-        self.listener.open()
-        self.loop.on_stdin(self._heard, rest)
-        self.loop.later(_SWEEP_S, self._sweep)
-        say({"listening": True, "port": self.listener.port})
+        self._listener.open()
+        self._loop.on_stdin(self._heard, rest)
+        self._loop.later(_SWEEP_S, self._sweep)
+        say({"listening": True, "port": self._listener.port})
 
     def _heard(self, item: dict[str, Any]) -> None:
         table = [str(pod) for pod in item["endpoints"]]
         if self._has_table:
-            self.loop.later(self._lag_s, lambda: self._route(table))
+            self._loop.later(self._lag_s, lambda: self._route(table))
         else:  # a fresh ingress has nothing old to go on serving
             self._has_table = True
             self._route(table)
         if item["rollout"]:
-            self.troubles.rollout_begun()
+            self._troubles.rollout_begun()
 
     def _route(self, table: list[str]) -> None:
-        self.pods.table = table
+        self.shared.pods.table = table
 
     def _taken(self, raw: socket.socket) -> None:
-        self.clients.add(Client(self, raw))
+        self._clients.add(Client(self.shared, raw, self._clients.discard))
 
     def _sweep(self) -> None:
         moment_s = now()
-        for exchange in [one for one in self.exchanges if one.due_s <= moment_s]:
+        for exchange in [one for one in self.shared.exchanges if one.due_s <= moment_s]:
             exchange.timed_out()
-        self.pods.sweep(moment_s)
-        self.loop.later(_SWEEP_S, self._sweep)
+        self.shared.pods.sweep(moment_s)
+        self._loop.later(_SWEEP_S, self._sweep)

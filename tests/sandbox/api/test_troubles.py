@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rollproof.clients.kube import STRATEGIC, ApiError, Kube, UnreachableError, WatchStream
-from rollproof_sandbox.moments import ARGO_MANAGER
+from rollproof_sandbox.api.moments import ARGO_MANAGER
 from rollproof_sandbox.settings import ApiServer, Trouble
 from tests.sandbox.api.conftest import Served, configmap, pod
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rollproof_sandbox.api.moments import is_drift
 from rollproof_sandbox.api.store import Change
-from rollproof_sandbox.moments import is_drift
 
 
 def change(kind: str = "ConfigMap", *, namespace: str = "shop", manager: str = "rollproof", how: str) -> Change:
