@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.target import Target
 
 __all__ = ["SCHEMA", "Plan", "Touch"]
@@ -24,12 +25,20 @@ class Touch:
     undo: str
     trial: str = ""
 
+    @classmethod
+    def of(cls, injection: Injection) -> Touch:
+        """The line of an injection. What undoes it if nobody comes back is said where anything could be needed."""
+        dead_man = "" if injection.dead_man == NO_DEAD_MAN else f"; if rollproof is killed: {injection.dead_man}"
+        undo = f"{injection.undo}{dead_man}"
+        return cls(drill=injection.drill, subject=injection.subject, change=injection.change, undo=undo)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What will happen. `old_sha` is the app version found running; `new_sha` the release to prove ("" if none).
 
     `restart` is True when `new_sha` already runs: the release drill then restarts the rollout and says so.
+    `injections` are executed as they stand here; `skips` are the faults that this target cannot have.
     `keep` is "always", "on-pass" or "never": what stays deployed after the run.
     """
 
@@ -44,6 +53,8 @@ class Plan:
     env_repo_head: str  # revision of the branch before the run
     under_load: bool = False  # do drills send requests that would not have to?
     touches: tuple[Touch, ...] = ()
+    injections: tuple[Injection, ...] = ()
+    skips: tuple[Skip, ...] = ()
 
     @property
     def needs_image(self) -> bool:

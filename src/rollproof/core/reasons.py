@@ -79,9 +79,10 @@ class Found(StrEnum):
 
 
 class UndoneBy(StrEnum):
-    """Who put back what a drift trial had changed."""
+    """Who put back what a drift or a fault had changed."""
 
     SELF_HEAL = "self-heal"
     REFRESH = "refresh"  # Argo CD, but only after it was asked to look
     HARNESS = "harness"
+    PLATFORM = "platform"  # what repairs things there anyway: a controller, the kubelet
     OTHER = "other"  # it was as before when we came to undo it, and nobody saw who did it

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 __all__ = [
-    "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "Fences", "Ingress", "ReleaseSettings",
-    "RollbackSettings", "Target", "Traffic", "UndoSettings",
+    "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress",
+    "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings",
 ]  # fmt: skip
 
 
@@ -147,6 +147,15 @@ class DriftSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultSettings:
+    """What is promised about every fault (`rollproof.faults`): it is felt soon, and overcome in time."""
+
+    effect_within_s: float = 10.0  # until the watches show that a fault had an effect; else it tested nothing
+    recovery_limit_s: float = 60.0  # from its start until the steady state is back
+    recovery_limits_s: dict[str, float] = field(default_factory=dict)  # of single faults, by their name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackSettings:
     """The rollback runbook's promise: from the push of the revert to the old version proven."""
 
@@ -202,5 +211,6 @@ class Target:
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     drift: DriftSettings = field(default_factory=DriftSettings)
     rollback: RollbackSettings = field(default_factory=RollbackSettings)
+    faults: FaultSettings = field(default_factory=FaultSettings)
     ingress: Ingress = field(default_factory=Ingress)
     undo: UndoSettings = field(default_factory=UndoSettings)

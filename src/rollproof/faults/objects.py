@@ -14,10 +14,11 @@ from rollproof.core.outside import parsed, without_nulls
 from rollproof.store.journal import Handler, Undone
 
 __all__ = [
-    "declared", "field_name", "field_patch", "manager_of", "read_field", "restore_field", "restore_object", "saved",
-    "undo_handlers",
+    "KINDS", "declared", "field_name", "field_patch", "manager_of", "read_field", "restore_field", "restore_object",
+    "saved", "undo_handlers",
 ]  # fmt: skip
 
+KINDS = frozenset({"ConfigMap", "Deployment", "Service"})  # what a drift changes
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _ARGO_MANAGER = "argocd-controller"
 _TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work

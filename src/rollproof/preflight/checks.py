@@ -18,15 +18,20 @@ from rollproof.clients.http import Answer, Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
+from rollproof.core.injection import Injection
+from rollproof.core.injection import Skip as Skipped
 from rollproof.core.outside import Outside, says, spelled
+from rollproof.core.permission import Permission
 from rollproof.core.plan import Plan
 from rollproof.core.target import App, Control, Target
 from rollproof.core.trials import allowed_trials
 from rollproof.errors import CannotJudgeError, InputError
+from rollproof.faults.base import Context
+from rollproof.faults.registry import check_names, plan_faults
 from rollproof.faults.trials import Skip, Trial, plan_trials
 from rollproof.preflight.fences import check_load_fence, check_namespace_fence
 from rollproof.preflight.lock import RunLock
-from rollproof.preflight.permissions import Permission, is_granted, needed_permissions
+from rollproof.preflight.permissions import is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
 from rollproof.probes.views import DeploymentView, app_container, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
@@ -164,6 +169,13 @@ def _see_fences(seen: Look) -> str:
     return f"namespaces {', '.join(target.fences.namespaces)}; load to {', '.join(target.fences.load_hosts)}"
 
 
+def _see_limits(seen: Look) -> str:
+    check_names(seen.target)
+    limits = seen.target.faults
+    single = "".join(f", {name} {limit_s:g} s" for name, limit_s in limits.recovery_limits_s.items())
+    return f"recovery within {limits.recovery_limit_s:g} s{single}"
+
+
 def _see_api(seen: Look) -> str:
     kube = seen.clients.kube
     return f"{kube.version()} by context {kube.context}"
@@ -177,8 +189,9 @@ def _see_argo_api(seen: Look) -> str:
 
 def _see_permissions_to_look(seen: Look) -> str:
     if seen.missing(needed_permissions(seen.target, seen.order.chosen)):  # then there will be no plan: name all at once
-        trials = allowed_trials(seen.target)
-        _refuse(seen.missing(needed_permissions(seen.target, seen.order.chosen, trials=trials)))
+        trials, faults = allowed_trials(seen.target), [name for drill in seen.order.chosen for name in drill.faults]
+        everything = needed_permissions(seen.target, seen.order.chosen, trials=trials, faults=faults)
+        _refuse(seen.missing(everything))
     return "what a run reads may be read"
 
 
@@ -261,16 +274,29 @@ def _see_plan(seen: Look) -> str:
     if seen.order.drifts:
         seen.trials = plan_trials(seen.target, seen.clients.kube, seen.clients.argo)
     touches = tuple(trial.touch() for trial in seen.trials)
-    found = Found(running_sha=seen.running, env_repo_head=seen.head, drift_touches=touches)
+    found = Found(
+        running_sha=seen.running, env_repo_head=seen.head, drift_touches=touches, faults=tuple(_look_at_faults(seen))
+    )
     seen.plan = make_plan(seen.order, seen.target, found, run_id=seen.run_id)
     skipped = [f"{trial.name} is skipped: {trial.reason}" for trial in seen.trials if isinstance(trial, Skip)]
-    release = f"{seen.plan.old_sha} -> {seen.plan.new_sha}" if seen.plan.new_sha else ", ".join(seen.trial_names)
+    skipped += [f"{skip.fault} is skipped: {skip.reason}" for skip in seen.plan.skips]
+    broken = [f"{one.fault} of {one.subject}" for one in seen.plan.injections]
+    done = ", ".join([*seen.trial_names, *broken])
+    release = f"{seen.plan.old_sha} -> {seen.plan.new_sha}" if seen.plan.new_sha else done
     return "; ".join([f"restart of {seen.plan.new_sha}" if seen.plan.restart else release or "nothing", *skipped])
+
+
+def _look_at_faults(seen: Look) -> Iterable[Injection | Skipped]:
+    clients = seen.clients
+    for drill in seen.order.chosen:
+        context = Context(drill=drill.name, target=seen.target, kube=clients.kube, argo=clients.argo)
+        yield from plan_faults(drill.faults, context)
 
 
 def see_permissions(seen: Look) -> tuple[Permission, ...]:
     """Every permission that the drills of the look use, as far as it is known what they will do."""
-    return needed_permissions(seen.target, seen.order.chosen, seen.plan, seen.trial_names)
+    faults = [one.fault for one in seen.plan.injections] if seen.plan else ()
+    return needed_permissions(seen.target, seen.order.chosen, seen.plan, seen.trial_names, faults)
 
 
 def _see_permissions(seen: Look) -> str:
@@ -298,6 +324,7 @@ def _see_image(seen: Look) -> str:
 
 QUESTIONS_OF_A_TARGET = (
     Question("fences", _see_fences),
+    Question("limits of faults", _see_limits),
     Question("Kubernetes API", _see_api),
     Question("API of Argo CD", _see_argo_api, ("Kubernetes API",)),
     Question("permissions to look", _see_permissions_to_look, ("API of Argo CD",)),

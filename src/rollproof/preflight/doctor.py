@@ -19,6 +19,7 @@ from itertools import groupby
 from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state, automation
 from rollproof.clients.kube import Object
 from rollproof.core.backoff import BackOff, model
+from rollproof.core.permission import Permission
 from rollproof.core.target import Target, Traffic
 from rollproof.errors import InputError, RollproofError
 from rollproof.preflight.checks import (
@@ -29,7 +30,6 @@ from rollproof.preflight.checks import (
     Question,
     see_permissions,
 )
-from rollproof.preflight.permissions import Permission
 from rollproof.preflight.planning import Order, check_order, wanted_target
 from rollproof.probes.ingresslog import read_log
 from rollproof.probes.scheduling import quick

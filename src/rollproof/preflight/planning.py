@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from rollproof.core.fault import subject_of
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import SCHEMA, Plan, Touch
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.faults.registry import fault_named
 from rollproof.suites import Drill, drill_table
 from rollproof.target.rules import broken_rules, sha_mistake
 
@@ -60,11 +63,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there now: the app sha that runs, the env repo's head, and for each drift trial its line of the plan."""
+    """What is there now: the app sha that runs, the env repo's head; what drifts and faults would do, or why not."""
 
     running_sha: str
     env_repo_head: str
     drift_touches: tuple[Touch, ...] = ()
+    faults: tuple[Injection | Skip, ...] = ()
 
 
 def wanted_target(order: Order, target: Target) -> Target:
@@ -88,12 +92,20 @@ def closed_fence(order: Order, target: Target) -> str:
     if not target.fences.production or order.mean_production:
         return ""
     marked = f"target {target.name!r} is marked as production"
-    if not all(drill.drifts for drill in order.chosen):
+    if any(_is_felt(drill) for drill in order.chosen):
         return f"{marked}, and {', '.join(order.drills)} would change it"
     if order.under_load:
         return f"{marked}, and --under-load would put load on it"
     unsafe = [trial for trial in order.trials if is_fenced(trial, target)]
     return f"{marked}, and traffic could feel drift {', '.join(unsafe)}" if unsafe else ""
+
+
+def _is_felt(drill: Drill) -> bool:
+    """Could traffic feel the drill whatever is skipped of it? Of drift only the trials decide, one by one."""
+    if drill.drifts:
+        return False
+    known = bool(drill.faults)  # else nobody knows what it does
+    return drill.deploys or drill.load or not known or any(fault_named(one).affects_traffic for one in drill.faults)
 
 
 def check_order(order: Order, target: Target) -> None:
@@ -140,6 +152,10 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
         env_repo_head=found.env_repo_head,
         under_load=order.under_load,
     )
+    plan = replace(
+        plan, injections=tuple(one for one in found.faults if isinstance(one, Injection)),
+        skips=tuple(one for one in found.faults if isinstance(one, Skip)),
+    )  # fmt: skip
     return replace(plan, touches=tuple(_touches(order, plan, found)))
 
 
@@ -160,6 +176,15 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
             yield Touch(drill=drill.name, subject=plan.target.app.base_url, change=change, undo="none needed")
         if drill.drifts:
             yield from found.drift_touches
+        yield from _fault_touches(plan, drill)
+
+
+def _fault_touches(plan: Plan, drill: Drill) -> Iterable[Touch]:
+    yield from (Touch.of(injection) for injection in plan.injections if injection.drill == drill.name)
+    for skip in plan.skips:
+        if skip.drill == drill.name:
+            subject, change = subject_of(skip.fault), f"skipped: {skip.reason}"
+            yield Touch(drill=drill.name, subject=subject, change=change, undo="none needed")
 
 
 def _application_touches(plan: Plan, drill: Drill) -> Iterable[Touch]:

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rollproof import faults
 from rollproof.clients.repo import EnvRepo
 from rollproof.clients.retry import is_away, retried
 from rollproof.core.event import Recorder
@@ -23,6 +22,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.reasons import StageCause
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result
 from rollproof.errors import InputError, RollproofError
+from rollproof.faults.registry import changed_kinds, undo_handlers
 from rollproof.judge.judging import judge_run, write_reports
 from rollproof.preflight.checks import Clients
 from rollproof.preflight.fences import check_namespace_fence
@@ -48,7 +48,6 @@ _SAME = (  # what a target is; how one gets there may differ from machine to mac
     ("cluster", "namespace"), ("cluster", "deployment"), ("cluster", "service"), ("argocd", "application"),
     ("env_repo", "branch"), ("env_repo", "overlay"), ("env_repo", "image"),
 )  # fmt: skip
-_KINDS = {"ConfigMap", "Deployment", "Lease", "Service"}  # what a run changes
 _PATIENCE_S = 60.0  # for an API server or a git server that is away
 _AGAIN_S = 0.5
 _SLICE_S = 15.0  # between two looks at the repository while the cluster is still on its way
@@ -61,7 +60,7 @@ def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Hand
         def undone(args: Mapping[str, Any]) -> Undone:
             item = args.get("object") or {}
             kind = item.get("kind") or args.get("kind") or "Lease"
-            if kind not in _KINDS:
+            if kind not in changed_kinds() | {"Lease"}:
                 return Undone("failed", reason=f"no run of ours changes a {kind}: it is left as it is")
             check_namespace_fence(plan.target, (item.get("metadata") or args)["namespace"])
             return handler(args)
@@ -69,7 +68,7 @@ def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Hand
         return undone
 
     return {
-        **{kind: fenced(handler) for kind, handler in faults.undo_handlers(clients.kube).items()},
+        **{kind: fenced(handler) for kind, handler in undo_handlers(clients.kube).items()},
         TAG_KIND: lambda args: restore_tag(clients.repo, plan.run_id, args),
         LEASE_KIND: fenced(give_back),
     }

@@ -522,8 +522,10 @@ def _bytes(text: str) -> bytes:
 
 
 def _literal(plan: Plan) -> Mapping[str, Any]:
-    """What undo and judging need of the plan as it is: all but what the touches say about values."""
+    """What undo and judging need of the plan as it is: all but what touches, injections and skips say about values."""
     literal = {**asdict(plan), "touches": [(touch.drill, touch.subject) for touch in plan.touches]}
+    literal["injections"] = [{**asdict(one), "change": "", "undo": ""} for one in plan.injections]
+    literal["skips"] = [(skip.drill, skip.fault) for skip in plan.skips]
     for place, text in texts_of(literal):
         if SECRETS.holds(text):
             message = f"{place} of the plan holds a secret's value, so nothing could be recorded without printing it"

@@ -57,6 +57,8 @@ _RANGES = (  # section, field, lowest, highest, whether the lowest itself is all
     ("drift", "backoff_wait_max_s", 0, 3600, True),
     ("drift", "negative_watch_s", 0, 3600, False),
     ("drift", "deadline_s", 0, 3600, False),
+    ("faults", "effect_within_s", 0, 600, False),
+    ("faults", "recovery_limit_s", 0, 3600, False),
     ("rollback", "limit_s", 0, 86_400, False),
     ("rollback", "deadline_s", 0, 86_400, False),
     ("undo", "late_s", 0, 3600, True),
@@ -131,10 +133,16 @@ def _out_of_range(target: Target) -> Iterator[Mistake]:
         value = getattr(getattr(target, section), name)
         if value is None:  # a rule that is off
             continue
-        high_enough = value >= low if low_allowed else value > low
-        if not (math.isfinite(value) and high_enough and value <= high):
-            begin = f"at least {low:g}" if low_allowed else f"above {low:g}"
-            yield Mistake(f"{section}.{name}", f"must be {begin} and at most {high:g}, found {value:g}")
+        yield from _between(f"{section}.{name}", value, low, high, low_allowed=low_allowed)
+    for fault, limit_s in target.faults.recovery_limits_s.items():
+        yield from _between(f"faults.recovery_limits_s.{fault}", limit_s, 0, 3600, low_allowed=False)
+
+
+def _between(place: str, value: float, low: float, high: float, *, low_allowed: bool) -> Iterator[Mistake]:
+    high_enough = value >= low if low_allowed else value > low
+    if not (math.isfinite(value) and high_enough and value <= high):
+        begin = f"at least {low:g}" if low_allowed else f"above {low:g}"
+        yield Mistake(place, f"must be {begin} and at most {high:g}, found {value:g}")
 
 
 def _urls(target: Target) -> Iterator[Mistake]:

@@ -10,10 +10,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object, UnreachableError
+from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
 from rollproof.core.event import Recorder
-from rollproof.errors import CannotJudgeError, UnansweredError
+from rollproof.errors import CannotJudgeError
 from rollproof.faults.objects import field_name, field_patch, read_field, saved
+from rollproof.faults.sending import sending
 from rollproof.faults.trials import Trial
 from rollproof.store.journal import Entry, Journal, Undone
 
@@ -39,16 +40,9 @@ def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> In
         item = kube.get(trial.kind, trial.namespace, trial.object_name)
         entry = _note(trial, item, kube, journal)
         try:
-            reply = _do(trial, item, kube)
-        except UnansweredError:
-            journal.gave_up(entry)
-            raise
-        except UnreachableError:
-            journal.gave_up(entry, sent=False)
-            raise
+            with sending(journal, entry):
+                reply = _do(trial, item, kube)
         except ApiError as error:
-            if error.status < 500:  # refused: nothing was changed
-                journal.settle(entry, Undone("not-needed", reason=f"refused: {error.reason}"))
             if error.status == 409:
                 continue
             raise

@@ -1,0 +1,120 @@
+"""Base: what a fault is. A module of this package with a `FAULT` is one; nothing else names it (docs/faults/README.md).
+
+A fault answers questions and makes one change. Order, journal, lock, facts and waiting are the runner's; verdicts are
+the checkers'.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import Kube
+from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
+from rollproof.core.permission import Permission
+from rollproof.core.target import Target
+from rollproof.probes.watches import Watches
+from rollproof.store.journal import Undone
+
+__all__ = ["Context", "Effect", "Fault", "Injected", "LiveContext", "Void"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a fault may look at before a run. It reads, and changes nothing."""
+
+    drill: str
+    target: Target
+    kube: Kube
+    argo: Argo
+
+    def injection(
+        self, fault: Fault, subject: str, *, change: str, undo: str, args: Mapping[str, Any],
+        dead_man: str = NO_DEAD_MAN,
+    ) -> Injection:  # fmt: skip
+        """The injection of this fault on this target, with the limits of the target file."""
+        limits = self.target.faults
+        return Injection(
+            fault=fault.name, drill=self.drill, subject=subject, change=change, undo=undo, args=args,
+            affects_traffic=fault.affects_traffic, dead_man=dead_man, effect_within_s=limits.effect_within_s,
+            limit_s=limits.recovery_limits_s.get(fault.name, limits.recovery_limit_s),
+        )  # fmt: skip
+
+    def skip(self, fault: Fault, reason: str) -> Skip:
+        """Why this target cannot have this fault."""
+        return Skip(fault=fault.name, drill=self.drill, reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveContext(Context):
+    """The same during a run: what the run's watches show. All that proves an effect or a recovery comes from there."""
+
+    watches: Watches
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """The change was answered. `data` is for the fact `injected`: uid, resource_version, ..."""
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Nothing was changed, and why: the plan was not true any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The watched fact that proves the effect, in words, and the uids of the pods that it was seen on."""
+
+    watched: str
+    pods: tuple[str, ...] = ()
+
+
+class Fault(ABC):
+    """One way to break something.
+
+    name: as in the plan, the journal and the target file; the module is named like it, with "_" for "-".
+    affects_traffic: whether users could feel it; then the production fence keeps it away.
+    peers: what other chaos tools call it.
+    kinds: the kinds of object that it changes; its undo touches no other.
+    """
+
+    name: ClassVar[str]
+    affects_traffic: ClassVar[bool]
+    peers: ClassVar[str]
+    kinds: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def permissions(self, target: Target) -> Iterable[Permission]:
+        """All that it needs beyond what every run does; those that only read are needed for the plan already."""
+
+    @abstractmethod
+    def available(self, context: Context) -> Injection | Skip:
+        """What would be done to this target now. Reads only; what is wrong for other reasons is raised."""
+
+    @abstractmethod
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """What is not as the plan says any more, in words; "" if all is."""
+
+    @abstractmethod
+    def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
+        """Make the change, by one request that is bound to the object of the plan (uid)."""
+
+    @abstractmethod
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:
+        """What the watches show now that proves an effect; None if nothing does."""
+
+    @abstractmethod
+    def missing(self, injection: Injection, live: LiveContext) -> str:
+        """What is missing for the steady state, as the watches show it now, in words; "" if it is back."""
+
+    def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:  # noqa: ARG002 - there is nothing to look at
+        """Put it back, from an injection's args: any number of times, never over what somebody else changed since."""
+        return Undone("not-needed", reason="there is nothing to put back")

@@ -1,0 +1,141 @@
+"""Runner: injects what the plan says, and records what came of it (docs/facts.md). It must never judge.
+
+For each injection: is the lock ours · is the plan still true · journal · inject · wait for the evidence of an effect ·
+wait for the recovery · undo · look whether it is undone. An effect that nobody saw is no test of anything, so that the
+recovery is not waited for then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollproof.core.event import Event, Outcome, Recorder
+from rollproof.core.fault import SOURCE, FaultWord, subject_of
+from rollproof.core.injection import Injection
+from rollproof.core.plan import Plan
+from rollproof.core.reasons import UndoneBy
+from rollproof.errors import CannotJudgeError, RollproofError
+from rollproof.faults.base import Fault, LiveContext, Void
+from rollproof.faults.registry import fault_named, undo_handlers
+from rollproof.faults.sending import sending
+from rollproof.probes.scheduling import quick
+from rollproof.store.journal import Entry, Journal, Late, Undone, replay
+
+__all__ = ["FaultRunner"]
+
+_IN_A_ROW, _APART_S = 3, 1.0  # looks that must all find the steady state: it may flicker while pods come up
+
+
+class FaultRunner:
+    """Runs the injections of one drill, one at a time; `status` is told what is being waited for."""
+
+    def __init__(
+        self, live: LiveContext, recorder: Recorder, journal: Journal, *, status: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._live = live
+        self._recorder = recorder
+        self._journal = journal
+        self._status = status
+
+    def run(self, plan: Plan) -> None:
+        """Everything that the plan has for this drill; what it has skipped is said again, with its reason."""
+        for skip in plan.skips:
+            if skip.drill == self._live.drill:
+                self._tell(skip.fault, FaultWord.SKIPPED, {"reason": skip.reason})
+        for injection in plan.injections:
+            if injection.drill == self._live.drill:
+                self._run_one(injection)
+
+    def _run_one(self, injection: Injection) -> None:
+        fault = fault_named(injection.fault)
+        planned = {
+            "object": injection.subject, "change": injection.change, "undo": injection.undo,
+            "affects_traffic": injection.affects_traffic, "limit_s": injection.limit_s,
+            "effect_within_s": injection.effect_within_s,
+        }  # fmt: skip
+        try:
+            self._journal.allow()
+            self._tell(fault.name, FaultWord.PLANNED, planned)
+            if outdated := fault.outdated(injection, self._live):
+                self._tell(fault.name, FaultWord.VOID, {"reason": f"the plan is not true any more: {outdated}"})
+                return
+            entry = self._journal.write(fault.name, injection.subject, injection.args)
+            with quick():
+                self._inject(fault, injection, entry)
+        except RollproofError as error:
+            self._tell(fault.name, FaultWord.ERROR, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
+            self._undo(fault, self._journal.open_entries(fault.name))
+
+    def _inject(self, fault: Fault, injection: Injection, entry: Entry) -> None:
+        self._status(f"fault {fault.name}: {injection.subject}")
+        begun = self._tell(fault.name, FaultWord.INJECTING, {})
+        with sending(self._journal, entry):
+            done = fault.inject(injection, self._live)
+        if isinstance(done, Void):
+            self._journal.settle(entry, Undone("not-needed", reason=done.reason))
+            self._tell(fault.name, FaultWord.VOID, {"reason": done.reason})
+            return
+        self._journal.made(entry)
+        self._tell(fault.name, FaultWord.INJECTED, done.data, begun=begun)
+        back = self._had_effect(fault, injection, begun) and self._recovered(fault, injection, begun)
+        self._undo(fault, [entry], by=UndoneBy.PLATFORM if back else None)
+
+    def _had_effect(self, fault: Fault, injection: Injection, begun: Event) -> bool:
+        def look() -> Any:
+            return fault.evidence(injection, self._live)
+
+        effect = self._live.watches.poll(look, timeout_s=injection.effect_within_s)
+        if effect is None:
+            data = {"waited_s": self._since_s(begun)}
+            self._tell(fault.name, FaultWord.NO_EFFECT, data, begun=begun, outcome=Outcome.UNKNOWN)
+            return False
+        self._tell(fault.name, FaultWord.EFFECT, {"watched": effect.watched, "pods": list(effect.pods)}, begun=begun)
+        return True
+
+    def _recovered(self, fault: Fault, injection: Injection, begun: Event) -> bool:
+        def back_s() -> float | None:
+            return None if fault.missing(injection, self._live) else time.monotonic()
+
+        self._status(f"fault {fault.name}: the recovery, within {injection.limit_s:g} s")
+        left_s = begun.start_s + injection.limit_s - time.monotonic()
+        end_s = self._live.watches.poll(back_s, timeout_s=left_s, in_a_row=_IN_A_ROW, apart_s=_APART_S)
+        if end_s is None:
+            data = {"waited_s": self._since_s(begun), "last_seen": fault.missing(injection, self._live)}
+            self._tell(fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, outcome=Outcome.FAIL)
+            return False
+        self._tell(fault.name, FaultWord.RECOVERED, {}, begun=begun, end_s=end_s)
+        return True
+
+    def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> None:
+        """Undo what is open, and look again: what was put back must be found as it was.
+
+        `by` is who has repaired it, if that was seen; it stands where nothing was left to put back.
+        """
+        handlers = undo_handlers(self._live.kube)
+        late = Late(self._live.target.undo.late_s, quiet_s=time.time(), status=self._status)
+        for entry, undone in replay(self._journal, handlers, entries=entries, late=late):
+            if undone.how == "done":
+                again = handlers[entry.kind](entry.args)
+                if again.how != "not-needed":
+                    raise CannotJudgeError(f"{entry.subject} was put back and is not as before: {again.reason}")
+                self._tell(fault.name, FaultWord.UNDONE, {"by": UndoneBy.HARNESS})
+            elif undone.how == "not-needed" and by is not None:
+                self._tell(fault.name, FaultWord.UNDONE, {"by": by})
+
+    @staticmethod
+    def _since_s(begun: Event) -> float:
+        return round(time.monotonic() - begun.start_s, 3)
+
+    def _tell(
+        self, name: str, what: FaultWord, data: Mapping[str, Any], *, begun: Event | None = None,
+        end_s: float | None = None, outcome: Outcome = Outcome.OK,
+    ) -> Event:  # fmt: skip
+        """One fact; with `begun` a span from then until `end_s`, or until now."""
+        start_s = begun.start_s if begun is not None else None
+        if begun is not None and end_s is None:
+            end_s = time.monotonic()
+        return self._recorder.record(
+            SOURCE, subject_of(name), what, outcome=outcome, start_s=start_s, end_s=end_s, data=data
+        )

@@ -1,0 +1,50 @@
+"""A fault is one file: its module is named like it, its page says what it needs, and no other module names it."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+import story
+
+import rollproof
+from rollproof.core.permission import READING
+from rollproof.faults.base import Fault
+from rollproof.faults.registry import all_faults
+from rollproof.suites import drill_table
+
+SOURCE = Path(rollproof.__file__).parent
+PAGES = SOURCE.parents[1] / "docs" / "faults"
+FAULTS = all_faults()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_in_the_file_of_its_name(name: str) -> None:
+    module = importlib.import_module(f"rollproof.faults.{name.replace('-', '_')}")
+    assert module.FAULT is FAULTS[name]
+    assert isinstance(module.FAULT, Fault)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_no_other_module_names_it(name: str) -> None:
+    own = SOURCE / "faults" / f"{name.replace('-', '_')}.py"
+    allowed = {own, SOURCE / "suites" / "__init__.py"}  # its messages show a marker as an example
+    naming = [path for path in SOURCE.rglob("*.py") if f'"{name}"' in path.read_text()]
+    assert [str(path.relative_to(SOURCE)) for path in naming if path not in allowed] == []
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_its_page_names_what_it_may_change_and_what_it_needs(name: str) -> None:
+    page = (PAGES / f"{name}.md").read_text()
+    for permission in FAULTS[name].permissions(story.target()):
+        row = f"| {permission.place.split()[0]} |"
+        assert row in page, f"{row} is missing"
+        line = next(line for line in page.splitlines() if row in line)
+        assert permission.verb in line
+    assert any(one.verb not in READING for one in FAULTS[name].permissions(story.target())), "it changes nothing?"
+
+
+def test_every_fault_of_a_drill_exists() -> None:
+    asked = {name for drill in drill_table().values() for name in drill.faults}
+    assert asked <= set(FAULTS)
