@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from fakecluster import NAMESPACE, FakeCluster, configmap, deployment, merged, service
 
-from rollproof.faults import undo_handlers
 from rollproof.faults.objects import declared, field_name, field_patch, manager_of, read_field, saved
+from rollproof.faults.registry import undo_handlers
 
 ENV = ("spec", "template", "spec", "containers", "name=web", "env", "name=LEVEL", "value")
 
