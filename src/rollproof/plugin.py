@@ -30,7 +30,7 @@ from rollproof.suites import Drill, drill_of_marker
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.reports.console import LiveConsole
-    from rollproof.run.drill import DriftDrill, Run, Traffic
+    from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.session import Session
     from rollproof.store.runfolder import RunFolder
 
@@ -184,6 +184,12 @@ def rollproof_traffic(rollproof_run: Run) -> Traffic:
 def rollproof_drift(rollproof_run: Run) -> DriftDrill:
     """Drifts, one at a time."""
     return rollproof_run.drift()
+
+
+@pytest.fixture
+def rollproof_faults(rollproof_run: Run) -> FaultDrill:
+    """What the plan breaks in this drill."""
+    return rollproof_run.faults()
 
 
 def pytest_exception_interact(

@@ -23,7 +23,7 @@ from rollproof.clients.http import Answer
 from rollproof.clients.kube import Kube, UnreachableError, _event
 from rollproof.core.target import Ingress, ReleaseSettings
 from rollproof.errors import RollproofError
-from rollproof.faults import fairness
+from rollproof.faults.selfheal import fairness
 from rollproof.preflight.checks import Clients, look
 from rollproof.preflight.lock import RunLock
 from rollproof.preflight.planning import Order, wanted_target

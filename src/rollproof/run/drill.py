@@ -15,7 +15,9 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.errors import CannotJudgeError, Inconclusive, LockedError, RollproofFailure
+from rollproof.faults.base import LiveContext
 from rollproof.faults.drift import DriftRunner
+from rollproof.faults.runner import FaultRunner
 from rollproof.faults.trials import plan_trials
 from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
@@ -24,7 +26,7 @@ from rollproof.probes.ingresslog import record_retries
 from rollproof.release import Release, Rollout
 from rollproof.run.context import RunContext
 
-__all__ = ["DriftDrill", "Load", "Run", "Traffic"]
+__all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
 
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
@@ -59,6 +61,10 @@ class Run:
     def drift(self) -> DriftDrill:
         """Drifts, one at a time."""
         return DriftDrill(self._context, self)
+
+    def faults(self) -> FaultDrill:
+        """What the plan breaks in this drill."""
+        return FaultDrill(self._context, self)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -213,6 +219,24 @@ class DriftDrill:
                 context.status(f"drift {trial.name}")
                 context.check_lock()
                 runner.run(trial)
+
+
+class FaultDrill:
+    """The injections that the plan has for one drill."""
+
+    def __init__(self, context: RunContext, run: Run) -> None:
+        self._context = context
+        self._run = run
+
+    def run(self) -> None:
+        """Inject each, wait for its effect and for the recovery, undo. The app should be at rest before."""
+        context, clients = self._context, self._context.clients
+        live = LiveContext(
+            drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo,
+            watches=context.watches,
+        )  # fmt: skip
+        with self._run.phase("act"):
+            FaultRunner(live, context.folder, context.journal, status=context.status).run(context.plan)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Short names for the parts of a run, for the conftest of a suite of drills and for nothing else.
 
 The plugin is loaded in every project that has rollproof installed, so its own fixtures carry a prefix. A conftest that
-imports these from here makes drills read as prose: `run`, `release`, `traffic`, `drift`.
+imports these from here makes drills read as prose: `run`, `release`, `traffic`, `drift`, `faults`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import pytest
 
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
-    from rollproof.run.drill import DriftDrill, Run, Traffic
+    from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
 
-__all__ = ["drift", "release", "run", "traffic"]
+__all__ = ["drift", "faults", "release", "run", "traffic"]
 
 
 @pytest.fixture
@@ -39,3 +39,9 @@ def traffic(rollproof_traffic: Traffic) -> Traffic:
 def drift(rollproof_drift: DriftDrill) -> DriftDrill:
     """Drifts, one at a time."""
     return rollproof_drift
+
+
+@pytest.fixture
+def faults(rollproof_faults: FaultDrill) -> FaultDrill:
+    """What the plan breaks in this drill."""
+    return rollproof_faults
