@@ -9,14 +9,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-__all__ = ["BODY_KEPT", "Answer", "MalformedError", "plain"]
+__all__ = ["BODY_KEPT", "Answer", "Heads", "MalformedError", "plain"]
 
 HEAD_MAX = 65_536
 BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; the rest is counted, not stored
 _NO_BODY = frozenset({204, 304})
 _JSON_BEGINS = frozenset(bytes((one,)) for one in b'{["-0123456789tfn \t\r\n\xef')
 _FRAMING = frozenset({b"transfer-encoding", b"connection"})
+_HEADS_KEPT = 64
 
+Heads = dict[bytes, tuple[int, bool, dict[bytes, bytes], int | None, bool]]  # what a head that was read strictly says
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -44,15 +46,18 @@ class MalformedError(ValueError):
 class Answer:
     """One answer as it arrives. `feed` returns True once it is whole; `end` whether the peer's close made it whole.
 
-    `wanted` names headers (lower case) whose values are kept in `headers`. `head_only` is for answers to HEAD.
+    `wanted` names headers (lower case) whose values are kept in `headers`. `head_only` is for answers to HEAD. `heads`
+    may be shared by answers with the same `wanted` and `head_only`: most heads of one app are equal to the byte for as
+    long as their Date is, and are read once.
     """
 
     __slots__ = (
-        "_buffer", "_chunked", "_in_trailers", "_left", "_wanted", "_whole", "body", "head_only", "headers", "reusable",
-        "status",
+        "_buffer", "_chunked", "_heads", "_in_trailers", "_left", "_wanted", "_whole", "body", "head_only", "headers",
+        "reusable", "status",
     )  # fmt: skip
 
-    def __init__(self, wanted: Iterable[bytes] = (), *, head_only: bool = False) -> None:
+    def __init__(self, wanted: Iterable[bytes] = (), *, head_only: bool = False, heads: Heads | None = None) -> None:
+        self._heads: Heads = {} if heads is None else heads
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
@@ -76,7 +81,7 @@ class Answer:
                 self._buffer = buffer
                 self._check_beginning(buffer)
                 return False
-            self._parse_head(buffer[:end])
+            self._take_head(buffer[:end])
             buffer = buffer[end + 4 :]
             if self.status >= 200:
                 break
@@ -96,6 +101,17 @@ class Answer:
         if len(buffer) > HEAD_MAX:
             raise MalformedError(f"no end of the headers within {HEAD_MAX} bytes")
 
+    def _take_head(self, head: bytes) -> None:
+        known = self._heads.get(head)
+        if known is not None:
+            self.status, self.reusable, self.headers, self._left, self._chunked = known
+            return
+        self._parse_head(head)
+        if self.status >= 200:
+            if len(self._heads) >= _HEADS_KEPT:
+                self._heads.clear()
+            self._heads[head] = (self.status, self.reusable, self.headers, self._left, self._chunked)
+
     def _parse_head(self, head: bytes) -> None:
         lines = head.split(b"\r\n")
         first = lines[0]
@@ -106,7 +122,7 @@ class Answer:
         if self.status < 100 or self.status == 101:
             raise MalformedError(f"status {self.status} cannot answer our request")
         self.reusable = first[7:8] != b"0"
-        self.headers.clear()
+        self.headers = {}
         length = b""
         self._chunked = False
         wanted = self._wanted

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
 from gevent.event import Event
+from locust.stats import RequestStats
 
 from load.answer import plain
 from load.client import Attempt, Connection, Endpoint, request_parts
+from load.counts import Counts
 from load.lanes import SLOW_BASE, Settings, turns
 from load.recorder import Recorder
-from load.ticks import ticks
+from load.ticks import Ticks
 
-__all__ = ["Dispatcher", "Fire"]
+__all__ = ["Dispatcher"]
 
 LATE_NS = 5_000_000
 IDLE_MIN = 4  # connections that each open-loop lane has at hand
 LEAD_NS = 200_000_000  # from "started" to the first attempt
+AT_ONCE = 16  # answers that are looked at before the event loop is asked again what else has come
 _VERSIONS_KEPT = 1024
 _now = time.monotonic_ns
-
-Fire = Callable[..., None]  # locust's events.request.fire
 
 
 class _Worker:
@@ -38,6 +40,7 @@ class _Worker:
         lane = session.settings.lanes[index]
         self.lane, self.lane_index = lane, index
         self.attempt: Attempt | None = None
+        self.awaited: Attempt | None = None  # it was sent, and nothing has come yet
         self._wake: Callable[[bool], object] | None = None  # None until the greenlet has begun to wait
         self._session = session
         self._before, self._after = request_parts(lane, session.settings)
@@ -48,19 +51,57 @@ class _Worker:
         self.attempt = attempt
         if self._wake is None:  # new: it finds the attempt when it begins
             return
-        if not self._connection.begin(self._request(attempt), attempt, self._wake):
+        if self._connection.begin(self._request(attempt), attempt, self._hear):
+            self.awaited = attempt
+            self._session.await_answer(self, attempt)
+        else:
             gevent.get_hub().loop.run_callback(self._wake, True)
 
+    def give_up(self) -> None:
+        """The time of the attempt that was sent is over."""
+        self._connection.give_up()
+
+    def _hear(self, ready: bool) -> None:
+        self.awaited = None
+        self._connection.hear(ready)
+        self._session.heard(self)
+
+    def settle(self) -> None:
+        """Look at what was heard: a whole answer is recorded here, the greenlet does the rest of anything else."""
+        attempt = self.attempt
+        if attempt is None or not self._is_complete(attempt):
+            if self._wake is not None:
+                self._wake(True)
+            return
+        self.attempt = None
+        self._session.finish(self, attempt)
+        self.go_idle()
+
+    def _is_complete(self, attempt: Attempt) -> bool:
+        try:
+            return self._connection.complete(attempt)
+        except Exception:  # noqa: BLE001 - a bug of ours must become a row that nobody takes for the target's failure
+            self._failed_ourselves(attempt)
+            return True
+
+    def _failed_ourselves(self, attempt: Attempt) -> None:
+        self._connection.close()
+        attempt.error, attempt.done_ns = "client.error", _now()
+
+    def go_idle(self) -> None:
+        """Ready for another attempt."""
+        self._session.in_flight -= 1
+        self._session.idle[self.lane_index].append(self)
+
     def loop(self) -> None:
-        """Make an attempt each time that one is asked for; afterwards go back to the idle ones."""
-        hub, idle = gevent.get_hub(), self._session.idle[self.lane_index]
+        """Make each attempt, or the rest of it, that cannot be made without waiting."""
+        hub = gevent.get_hub()
         self._wake = gevent.getcurrent().switch
         while True:
             if self.attempt is None:
-                self._connection.ready = hub.switch()
+                hub.switch()
             self.one()
-            self._session.in_flight -= 1
-            idle.append(self)
+            self.go_idle()
 
     def loop_slow(self, first: int, step: int) -> None:
         """Keep one attempt in flight, for ever."""
@@ -81,9 +122,8 @@ class _Worker:
             return
         try:
             self._connection.run(self._request(attempt), attempt)
-        except Exception:  # noqa: BLE001 - a bug of ours must become a row that nobody takes for the target's failure
-            self._connection.close()
-            attempt.error, attempt.done_ns = "client.error", _now()
+        except Exception:  # noqa: BLE001 - as in _is_complete
+            self._failed_ourselves(attempt)
         if self.attempt is attempt:  # else it was given up as unfinished meanwhile, and has its row
             self.attempt = None
             self._session.finish(self, attempt)
@@ -95,7 +135,7 @@ class _Worker:
 class Dispatcher:
     """One load session. `run` blocks until `stop` was called or the time is over, and until all have an outcome."""
 
-    def __init__(self, settings: Settings, fire: Fire, *, connect: type[Connection] = Connection) -> None:
+    def __init__(self, settings: Settings, stats: RequestStats, *, connect: type[Connection] = Connection) -> None:
         self.settings = settings
         self.connect = connect
         self.record = Recorder()
@@ -106,12 +146,22 @@ class Dispatcher:
         self.stopping = False
         self.started, self.finished = Event(), Event()
         self.problem: Exception | None = None
-        self._fire = fire
+        self._counts = Counts(stats, settings.lanes)
         self._stop = Event()
         self._workers: list[_Worker] = []
         self._pointer = settings.version_pointer
+        self._timeout_ns = int(settings.timeout_s * 1e9)
         self._versions_seen: dict[bytes, str] = {}
-        self._failures: dict[str, Exception] = {}
+        self._awaited: deque[tuple[int, _Worker, Attempt]] = (
+            deque()
+        )  # with their deadlines, in order: all have one time-out
+        self._deadline = gevent.get_hub().loop.timer(0.0)
+        self._deadline_on = False
+        self._heard: deque[_Worker] = deque()
+        self._settling = False
+        self._heard_more = gevent.get_hub().loop.timer(0.0)
+        self._period_ns = int(1e9 / settings.rate_per_s) if settings.rate_per_s else 0
+        self._order: Iterator[int] = iter(())
 
     def stop(self) -> None:
         """Send nothing more; what is in flight is waited for."""
@@ -131,15 +181,24 @@ class Dispatcher:
         self._prepare()
         self.start_ns = _now() + LEAD_NS
         self.started.set()
-        schedule = gevent.spawn(self._schedule)
+        ticks = self._schedule()
+        counting = gevent.spawn(self._count)
         gevent.sleep(LEAD_NS / 1e9)
         self._start_slow()
         self._stop.wait(self.settings.max_duration_s)
         self.stopping = True
-        schedule.kill()
-        schedule.get()  # raises what the schedule raised, if it did
+        if ticks is not None:
+            ticks.stop()
         self.end_ns = _now()
-        self._drain()
+        if self.problem is None:
+            self._drain()
+        counting.kill()
+        self._counts.hand_over()
+
+    def _count(self) -> None:
+        while True:
+            gevent.sleep(1.0)
+            self._counts.hand_over()
 
     def _prepare(self) -> None:
         for index, lane in enumerate(self.settings.lanes):
@@ -164,21 +223,30 @@ class Dispatcher:
                 gevent.spawn(self._worker(index).loop_slow, first, step)
                 first += 1
 
-    def _schedule(self) -> None:
+    def _schedule(self) -> Ticks | None:
         settings = self.settings
         index = {lane.name: i for i, lane in enumerate(settings.lanes)}
         shares = {lane.name: lane.share for lane in settings.lanes if lane.share}
         if not shares:
-            return  # all lanes are driven by concurrency
-        order = (index[name] for name in turns(shares, settings.seed))
-        period_ns = int(1e9 / settings.rate_per_s)
-        for due in ticks(self.start_ns, period_ns):
+            return None  # all lanes are driven by concurrency
+        self._order = (index[name] for name in turns(shares, settings.seed))
+        return Ticks(self.start_ns, self._period_ns, self._tick)
+
+    def _tick(self, due: int) -> None:
+        """Called by the event loop, where an exception would be lost; it must end the session."""
+        try:
             for _ in range(due):
-                intended_ns = self.start_ns + self.planned * period_ns
+                intended_ns = self.start_ns + self.planned * self._period_ns
                 late_ns = _now() - intended_ns
                 if late_ns > LATE_NS:
                     self.record.late.append((intended_ns, late_ns))
-                self._dispatch(next(order), intended_ns)
+                self._dispatch(next(self._order), intended_ns)
+        except Exception as problem:  # noqa: BLE001 - handed to the engine, which reports it
+            self._end_with(problem)
+
+    def _end_with(self, problem: Exception) -> None:
+        self.problem = problem
+        self._stop.set()
 
     def _dispatch(self, lane: int, intended_ns: int) -> None:
         k = self.planned
@@ -192,6 +260,49 @@ class Dispatcher:
         self.dispatched += 1
         worker.ask(Attempt(k, intended_ns))
 
+    def await_answer(self, worker: _Worker, attempt: Attempt) -> None:
+        """Remember the attempt's deadline. One timer serves all: the oldest is always the next one."""
+        awaited = self._awaited
+        while awaited and awaited[0][1].awaited is not awaited[0][2]:
+            awaited.popleft()
+        awaited.append((attempt.send_ns + self._timeout_ns, worker, attempt))
+        if not self._deadline_on:
+            self._give_up_some()
+
+    def _give_up_some(self) -> None:
+        awaited = self._awaited
+        while awaited:
+            deadline_ns, worker, attempt = awaited[0]
+            left_ns = deadline_ns - _now()
+            if worker.awaited is attempt and left_ns > 0:
+                self._deadline_on = True
+                self._deadline.close()
+                self._deadline = gevent.get_hub().loop.timer(left_ns / 1e9)
+                self._deadline.start(self._give_up_some)
+                return
+            awaited.popleft()
+            if worker.awaited is attempt:
+                worker.give_up()
+        self._deadline_on = False
+
+    def heard(self, worker: _Worker) -> None:
+        """Something has come for this worker: looked at when all that came with it has been noted with its time."""
+        self._heard.append(worker)
+        if not self._settling:
+            self._settling = True
+            gevent.get_hub().loop.run_callback(self._settle_some)
+
+    def _settle_some(self) -> None:
+        try:
+            for _ in range(min(AT_ONCE, len(self._heard))):
+                self._heard.popleft().settle()
+        except Exception as problem:  # noqa: BLE001 - as in _tick
+            self._end_with(problem)
+        if self._heard:
+            self._heard_more.start(self._settle_some)
+        else:
+            self._settling = False
+
     def finish(self, worker: _Worker, attempt: Attempt) -> None:
         """Judge one attempt by itself (status, version marker), record it and tell locust."""
         lane = worker.lane
@@ -204,18 +315,8 @@ class Dispatcher:
             elif lane.version == "expected" and not version:
                 attempt.error = "body.wrong"
         self.record.add(worker.lane_index, attempt, version)
-        self._fire(
-            request_type=lane.method, name=lane.name, response_time=(attempt.done_ns - attempt.intended_ns) / 1e6,
-            response_length=len(attempt.body), exception=self._failure(attempt.error), context={}, response=None,
-            start_time=0.0, url=lane.url,
-        )  # fmt: skip
-
-    def _failure(self, error: str) -> Exception | None:
-        if not error:
-            return None
-        if error not in self._failures:
-            self._failures[error] = Exception(error)
-        return self._failures[error]
+        took_ms = (attempt.done_ns - attempt.intended_ns) / 1e6
+        self._counts.add(worker.lane_index, took_ms, len(attempt.body), attempt.error)
 
     def _version_in(self, body: bytes) -> str:
         """The value at the version pointer, "" if there is none. The same few bodies come again and again."""

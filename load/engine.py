@@ -61,7 +61,7 @@ def _run(settings: Settings, lines: Any, connect: type[Connection]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     environment = PreparedEnvironment(user_classes=[OpenLoop], host=settings.lanes[0].url)
     runner = environment.create_local_runner()
-    dispatcher = Dispatcher(settings, environment.events.request.fire, connect=connect)
+    dispatcher = Dispatcher(settings, environment.stats, connect=connect)
     environment.dispatcher = dispatcher
     _stop_when_asked(dispatcher, lines)
     scheduling = _become_quick()

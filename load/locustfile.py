@@ -54,7 +54,7 @@ class OpenLoop(locust.User):
         environment = self.environment
         dispatcher = environment.dispatcher if isinstance(environment, PreparedEnvironment) else None
         if dispatcher is None:
-            dispatcher = Dispatcher(_settings(environment), environment.events.request.fire)
+            dispatcher = Dispatcher(_settings(environment), environment.stats)
         dispatcher.run()
         raise locust.exception.StopUser
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
-__all__ = ["ticks"]
+__all__ = ["Ticks"]
 
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1
@@ -27,10 +28,47 @@ class _Timer(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("first", _Timespec))
 
 
-def ticks(start_ns: int, period_ns: int) -> Iterator[int]:
-    """Numbers of ticks that have become due since the last answer (at least 1), for ever."""
-    fd = _timerfd(start_ns, period_ns)
-    return _sleeping(start_ns, period_ns) if fd is None else _reading(fd)
+class Ticks:
+    """Calls `due` with the number of ticks (at least 1) that have become due since the last call, until `stop`.
+
+    With a timerfd that call is made by the event loop itself: `due` must not wait for anything.
+    """
+
+    def __init__(self, start_ns: int, period_ns: int, due: Callable[[int], None]) -> None:
+        self._due = due
+        self._fd = _timerfd(start_ns, period_ns)
+        self._watcher: Any = None
+        self._sleeper: gevent.Greenlet | None = None
+        if self._fd is None:
+            self._sleeper = gevent.spawn(self._sleep, start_ns, period_ns)
+        else:
+            self._watcher = gevent.get_hub().loop.io(self._fd, 1)
+            self._watcher.start(self._read)
+
+    def stop(self) -> None:
+        """No more calls."""
+        if self._sleeper is not None:
+            self._sleeper.kill()
+        if self._fd is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            os.close(self._fd)
+            self._fd = None
+
+    def _read(self) -> None:
+        if self._fd is not None:
+            self._due(int.from_bytes(os.read(self._fd, 8), "little"))
+
+    def _sleep(self, start_ns: int, period_ns: int) -> None:
+        given = 0
+        while True:
+            now_ns = time.monotonic_ns()
+            due = 0 if now_ns < start_ns else (now_ns - start_ns) // period_ns + 1
+            if due > given:
+                self._due(due - given)
+                given = due
+            else:
+                gevent.sleep((start_ns + given * period_ns - now_ns) / 1e9)
 
 
 def _timerfd(start_ns: int, period_ns: int) -> int | None:
@@ -45,46 +83,3 @@ def _timerfd(start_ns: int, period_ns: int) -> int | None:
         os.close(fd)
         return None
     return fd
-
-
-def _reading(fd: int) -> Iterator[int]:
-    """The watcher stays on between two ticks that are waited for: turning it on costs a system call each time."""
-    hub = gevent.get_hub()
-    watcher = hub.loop.io(fd, 1)
-    switch, waiting, on = gevent.getcurrent().switch, False, False
-
-    def due() -> None:
-        nonlocal on
-        if waiting:
-            switch()
-        else:  # whoever asked for the last ticks is busy elsewhere
-            on = False
-            watcher.stop()
-
-    try:
-        while True:
-            if not on:
-                on = True
-                watcher.start(due)
-            waiting = True
-            try:
-                hub.switch()
-            finally:
-                waiting = False
-            yield int.from_bytes(os.read(fd, 8), "little")
-    finally:
-        watcher.stop()
-        watcher.close()
-        os.close(fd)
-
-
-def _sleeping(start_ns: int, period_ns: int) -> Iterator[int]:
-    given = 0
-    while True:
-        now_ns = time.monotonic_ns()
-        due = 0 if now_ns < start_ns else (now_ns - start_ns) // period_ns + 1
-        if due > given:
-            yield due - given
-            given = due
-        else:
-            gevent.sleep((start_ns + given * period_ns - now_ns) / 1e9)
