@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def _ours(there: Site, folder: Path, rate: int, seconds: float, windows: list[di
         "lanes": [{"name": "keepalive-get", "url": there.url, "share": 1}], "rate_per_s": rate, "timeout_s": 5.0,
         "max_duration_s": seconds, "record": str(out), "tls": {"ca_file": there.ca_file},
     }  # fmt: skip
-    with _child(ROOT / "load/engine.py") as process:
+    with _child(sys.executable, str(ROOT / "load/engine.py")) as process:
         say(process, settings)
         hear(process, "started")
         truths = there.harm(windows) if windows else []
@@ -243,17 +244,47 @@ def tool(name: str) -> Path | None:
     folders = {"GOBIN": CACHE / "bin", "GOPATH": CACHE / "go", "GOCACHE": CACHE / "build"}
     environment = {**os.environ, "GOFLAGS": "-modcacherw", **{key: str(path) for key, path in folders.items()}}
     print(f"building {MODULES[name]} into {CACHE}", file=sys.stderr, flush=True)
-    try:
-        subprocess.run([go, "install", MODULES[name]], env=environment, check=True, timeout=BUILD_S)
-    except (subprocess.SubprocessError, OSError) as error:
-        print(f"{name} could not be built: {error}", file=sys.stderr, flush=True)
+    if not _built([go, "install", MODULES[name]], environment):
         return None
     return CACHE / "bin" / name
 
 
+@cache
+def server() -> Path | None:
+    """The server in Go, built from bench/server; None without Go: then it is load/faultserver.py."""
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    program = CACHE / "bin" / "server"
+    environment = {**os.environ, "GOFLAGS": "", "GO111MODULE": "off", "GOCACHE": str(CACHE / "build")}
+    source = str(ROOT / "bench/server/main.go")
+    if go is None or not _built([go, "build", "-o", str(program), source], environment):
+        return None
+    return program
+
+
+def _built(command: list[str], environment: dict[str, str]) -> bool:
+    try:
+        subprocess.run(command, env=environment, check=True, timeout=BUILD_S)
+    except (subprocess.SubprocessError, OSError) as error:
+        print(f"{command[-1]} could not be built: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def _ahead() -> list[str]:
+    """The command that lets the server run before all but the engine: it stands for another machine."""
+    command = ["chrt", "--fifo", "40"]
+    allowed = (
+        shutil.which("chrt") and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
+    )
+    return command if allowed else []
+
+
+AHEAD = _ahead()
+
+
 @contextmanager
 def site(folder: Path, *, tls: bool) -> Iterator[Site]:
-    """A fault server; with `tls` under a certificate of its own for 127.0.0.1."""
+    """The server; with `tls` under a certificate of its own for 127.0.0.1."""
     certificate, key = folder / "cert.pem", folder / "key.pem"
     arguments: list[str] = []
     if tls:
@@ -263,7 +294,12 @@ def site(folder: Path, *, tls: bool) -> Iterator[Site]:
              "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True,
         )  # fmt: skip
         arguments = ["--tls", str(certificate), str(key)]
-    with _child(ROOT / "load/faultserver.py", *arguments) as process:
+    program = server()
+    if program is None:
+        command = [sys.executable, str(ROOT / "load/faultserver.py"), *arguments]
+    else:
+        command = [*AHEAD, str(program), *arguments[1:]]
+    with _child(*command) as process:
         port = hear(process, "ready")["ready"]
 
         def harm(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -274,10 +310,10 @@ def site(folder: Path, *, tls: bool) -> Iterator[Site]:
 
 
 @contextmanager
-def _child(script: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _child(*command: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "GOMAXPROCS": "1"}
     process = subprocess.Popen(
-        [sys.executable, str(script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )  # fmt: skip
     try:
         yield process

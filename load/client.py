@@ -22,6 +22,7 @@ import gevent.ssl
 
 from load.answer import Answer, Heads, MalformedError
 from load.lanes import Lane, Settings, Tls
+from load.ticks import wait_until
 from load.wire import Address, Wire, left_s, open_wire
 
 __all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
@@ -167,6 +168,12 @@ class Connection:
         self._heard: bytes | OSError | None = None
         self._heard_ns = 0
 
+    def open(self) -> None:
+        """Have a connection at hand before the first request. If that fails, `run` will say so."""
+        with contextlib.suppress(OSError):
+            self._wire = self._connect(_now() + self._timeout_ns)
+            self._idle_since_ns = _now()
+
     def begin(self, request: bytes, attempt: Attempt, waiter: Callable[[bool], object]) -> bool:
         """Send at once over an open connection, and have `waiter` called when there is something to `hear`.
 
@@ -175,11 +182,11 @@ class Connection:
         wire = self._wire
         if wire is None:
             return False
-        attempt.send_ns = _now()
         if not wire.is_alive():
             attempt.stale = True
             self.close()
             return False
+        attempt.send_ns = wait_until(attempt.intended_ns)
         self._begun = attempt
         self._reuse(attempt)
         try:

@@ -1,47 +1,72 @@
-"""What locust shows. Counted apart and handed over once a second, as locust's own workers do to their master.
+"""What locust shows, counted from the record once a second, as locust's own workers report to their master.
 
-To fire locust's event for each request costs about as much as to read its answer, and takes it at a bad moment.
+To fire locust's event for each request costs about as much as to read its answer, and takes that time at a bad moment.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from locust.stats import RequestStats, StatsEntry, StatsError
+import numpy as np
+from locust.stats import RequestStats, StatsEntry, StatsError, bucket_response_time
+from numpy.typing import NDArray
 
 from load.lanes import Lane
+from load.recorder import Recorder
 
 __all__ = ["Counts"]
 
 
 class Counts:
-    """Requests and failures of each lane since they were last handed over."""
+    """Hands over to locust what was recorded since the last time. `offset_s`: wall clock minus CLOCK_MONOTONIC."""
 
-    def __init__(self, stats: RequestStats, lanes: Sequence[Lane]) -> None:
+    def __init__(self, stats: RequestStats, lanes: Sequence[Lane], record: Recorder, offset_s: float) -> None:
         self._stats = stats
-        self._entries = [StatsEntry(stats, lane.name, lane.method) for lane in lanes]
-        self._errors: Counter[tuple[int, str]] = Counter()
-
-    def add(self, lane: int, took_ms: float, size: int, error: str) -> None:
-        """Count one finished attempt: milliseconds since it was due, bytes of its body, its outcome ("" if good)."""
-        entry = self._entries[lane]
-        entry.log(took_ms, size)  # type: ignore[arg-type]  # its own users give it floats, too
-        if error:
-            entry.log_error(error)
-            self._errors[lane, error] += 1
+        self._lanes = lanes
+        self._record = record
+        self._offset_s = offset_s
+        self._first = 0
+        self.sizes = [0 for _ in lanes]  # bytes of bodies, which have no place in the record
 
     def hand_over(self) -> None:
-        """Add all of them to locust's own."""
-        for entry in self._entries:
-            if entry.num_requests:
+        """Count the new rows."""
+        rows = self._record.rows_from(self._first)
+        self._first += len(rows)
+        for index, lane in enumerate(self._lanes):
+            mine = rows[rows["lane"] == index]
+            if len(mine):
+                entry = StatsEntry(self._stats, lane.name, lane.method)
+                self._fill(entry, mine, index)
                 self._stats.total.extend(entry)
-                self._stats.get(entry.name, entry.method).extend(entry)
-                entry.reset()
-        for (lane, error), count in self._errors.items():
-            entry = self._entries[lane]
-            key = StatsError.create_key(entry.method, entry.name, error)
-            known = self._stats.errors.setdefault(key, StatsError(entry.method, entry.name, error))
+                self._stats.get(lane.name, lane.method).extend(entry)
+                self._add_errors(lane, mine[mine["outcome"] != 0]["outcome"])
+
+    def _fill(self, entry: StatsEntry, rows: NDArray[Any], index: int) -> None:
+        took_ms = (rows["done_ns"] - rows["intended_ns"]) / 1e6
+        done_s = rows["done_ns"] / 1e9 + self._offset_s
+        entry.num_requests, entry.num_failures = len(rows), int(np.count_nonzero(rows["outcome"]))
+        entry.total_response_time = took_ms.sum().item()
+        entry.min_response_time, entry.max_response_time = took_ms.min().item(), took_ms.max().item()
+        entry.last_request_timestamp = done_s.max().item()
+        entry.total_content_length, self.sizes[index] = self.sizes[index], 0
+        seconds = done_s.astype(np.int64)
+        entry.num_reqs_per_sec.update(_numbers(seconds))
+        entry.num_fail_per_sec.update(_numbers(seconds[rows["outcome"] != 0]))
+        for rounded_ms, count in _numbers(np.rint(took_ms)).items():
+            entry.response_times[bucket_response_time(rounded_ms)] += count
+
+    def _add_errors(self, lane: Lane, outcomes: NDArray[Any]) -> None:
+        for outcome, count in _numbers(outcomes).items():
+            error = self._record.outcomes.values[int(outcome)]
+            known = self._stats.errors.setdefault(
+                StatsError.create_key(lane.method, lane.name, error), StatsError(lane.method, lane.name, error)
+            )
             known.occurred()
             known.occurrences += count - 1
-        self._errors.clear()
+
+
+def _numbers(values: NDArray[Any]) -> dict[int, int]:
+    """How often each value occurs."""
+    found, counts = np.unique(values, return_counts=True)
+    return {int(value): int(count) for value, count in zip(found, counts, strict=True)}

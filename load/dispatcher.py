@@ -19,15 +19,20 @@ from locust.stats import RequestStats
 from load.answer import plain
 from load.client import Attempt, Connection, Endpoint, request_parts
 from load.counts import Counts
-from load.lanes import SLOW_BASE, Settings, turns
+from load.lanes import SLOW_BASE, Lane, Settings, turns
 from load.recorder import Recorder
-from load.ticks import Ticks
+from load.ticks import Ticks, wait_until
 
 __all__ = ["Dispatcher"]
 
 LATE_NS = 5_000_000
-IDLE_MIN = 4  # connections that each open-loop lane has at hand
+IDLE_MIN = 4  # connections that each open-loop lane has at hand, or
+IDLE_S = (
+    0.01  # as many as the lane has requests in this time: else one hiccup at a high rate asks for a crowd of new ones
+)
+OPENING_S = 1.0  # they are waited for so long
 LEAD_NS = 200_000_000  # from "started" to the first attempt
+FEW = 4  # in flight: no crowd of answers can come at once, so each is looked at on the spot
 AT_ONCE = 16  # answers that are looked at before the event loop is asked again what else has come
 _VERSIONS_KEPT = 1024
 _now = time.monotonic_ns
@@ -46,6 +51,10 @@ class _Worker:
         self._before, self._after = request_parts(lane, session.settings)
         self._connection = session.connect(session.endpoints[index], lane, session.settings)
 
+    def open(self) -> None:
+        """Connect before anything is asked for."""
+        self._connection.open()
+
     def ask(self, attempt: Attempt) -> None:
         """Make this attempt; send it now if that needs no waiting, so that it does not queue behind other work."""
         self.attempt = attempt
@@ -55,6 +64,7 @@ class _Worker:
             self.awaited = attempt
             self._session.await_answer(self, attempt)
         else:
+            wait_until(attempt.intended_ns)
             gevent.get_hub().loop.run_callback(self._wake, True)
 
     def give_up(self) -> None:
@@ -146,7 +156,7 @@ class Dispatcher:
         self.stopping = False
         self.started, self.finished = Event(), Event()
         self.problem: Exception | None = None
-        self._counts = Counts(stats, settings.lanes)
+        self._counts = Counts(stats, settings.lanes, self.record, time.time() - time.monotonic())
         self._stop = Event()
         self._workers: list[_Worker] = []
         self._pointer = settings.version_pointer
@@ -203,9 +213,17 @@ class Dispatcher:
     def _prepare(self) -> None:
         for index, lane in enumerate(self.settings.lanes):
             self.endpoints[index].settle_family(self.settings.timeout_s)
-            for _ in range(IDLE_MIN if lane.share else 0):
+            for _ in range(self._at_hand(lane)):
                 self.idle[index].append(self._worker(index))
-        gevent.sleep(0)
+        opening = [gevent.spawn(worker.open) for worker in self._workers if not worker.lane.new_connection]
+        gevent.joinall(opening, timeout=OPENING_S)
+        gevent.killall(opening)
+
+    def _at_hand(self, lane: Lane) -> int:
+        if not lane.share:
+            return 0
+        part = lane.share / sum(one.share for one in self.settings.lanes)
+        return max(IDLE_MIN, int(self.settings.rate_per_s * part * IDLE_S))
 
     def _worker(self, index: int) -> _Worker:
         worker = _Worker(self, index)
@@ -288,7 +306,9 @@ class Dispatcher:
     def heard(self, worker: _Worker) -> None:
         """Something has come for this worker: looked at when all that came with it has been noted with its time."""
         self._heard.append(worker)
-        if not self._settling:
+        if self.in_flight <= FEW:
+            self._settle_some()
+        elif not self._settling:
             self._settling = True
             gevent.get_hub().loop.run_callback(self._settle_some)
 
@@ -315,8 +335,7 @@ class Dispatcher:
             elif lane.version == "expected" and not version:
                 attempt.error = "body.wrong"
         self.record.add(worker.lane_index, attempt, version)
-        took_ms = (attempt.done_ns - attempt.intended_ns) / 1e6
-        self._counts.add(worker.lane_index, took_ms, len(attempt.body), attempt.error)
+        self._counts.sizes[worker.lane_index] += len(attempt.body)
 
     def _version_in(self, body: bytes) -> str:
         """The value at the version pointer, "" if there is none. The same few bodies come again and again."""

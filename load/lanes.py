@@ -6,6 +6,7 @@ only, a retrying ingress hides lost GETs but not POSTs (docs/measurement.md 2 an
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ def turns(shares: Mapping[str, int], seed: int) -> Iterator[str]:
     strata = [(lane, i / count, 1 / count) for lane, count in shares.items() for i in range(count)]
     if not strata:
         raise ValueError("no lane has a share of the rate: nothing could be sent")
+    if len(shares) == 1:  # nothing to shuffle
+        yield from itertools.repeat(strata[0][0])
     while True:
         drawn = sorted((start + chance.random() * width, lane) for lane, start, width in strata)
         yield from (lane for _, lane in drawn)

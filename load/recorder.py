@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from load.client import Attempt
 from rollproof.core.requests import LAYOUT, REQUEST_DTYPE
@@ -64,12 +65,17 @@ class Recorder:
         a = attempt
         self._rows += _ROW.pack(
             a.k, lane, a.intended_ns, a.send_ns, a.connected_ns, a.first_byte_ns, a.done_ns, a.status,
-            self.outcomes.index(a.error), a.reused, a.stale, a.idle_ms, a.connection_requests,
-            self.versions.index(version), self.pods.index(a.served_by.decode("latin-1")) if a.served_by else 0,
+            self.outcomes.index(a.error) if a.error else 0, a.reused, a.stale, a.idle_ms, a.connection_requests,
+            self.versions.index(version) if version else 0,
+            self.pods.index(a.served_by.decode("latin-1")) if a.served_by else 0,
         )  # fmt: skip
         self.count += 1
         if a.error:
             self.failed += 1
+
+    def rows_from(self, first: int) -> NDArray[np.void]:
+        """The rows from the `first`-th on, as they were added."""
+        return np.frombuffer(bytes(self._rows[first * _ROW.size :]), REQUEST_DTYPE)
 
     def write(self, path: Path, meta: dict[str, Any]) -> None:
         """Write the record: under a temporary name first, so that a half-written one is never taken for a whole one."""

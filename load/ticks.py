@@ -14,8 +14,9 @@ from typing import Any
 
 import gevent
 
-__all__ = ["Ticks"]
+__all__ = ["EARLY_NS", "Ticks", "wait_until"]
 
+EARLY_NS = 45_000  # about what it takes to be woken up and to find what is to be sent
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1
 
@@ -36,7 +37,7 @@ class Ticks:
 
     def __init__(self, start_ns: int, period_ns: int, due: Callable[[int], None]) -> None:
         self._due = due
-        self._fd = _timerfd(start_ns, period_ns)
+        self._fd = _timerfd(start_ns - EARLY_NS, period_ns)
         self._watcher: Any = None
         self._sleeper: gevent.Greenlet | None = None
         if self._fd is None:
@@ -69,6 +70,13 @@ class Ticks:
                 given = due
             else:
                 gevent.sleep((start_ns + given * period_ns - now_ns) / 1e9)
+
+
+def wait_until(moment_ns: int) -> int:
+    """The time, once it is not before the moment. It spins: for what is left of EARLY_NS, and never for more."""
+    while (now_ns := time.monotonic_ns()) < moment_ns:
+        pass
+    return now_ns
 
 
 def _timerfd(start_ns: int, period_ns: int) -> int | None:

@@ -7,6 +7,7 @@ and a vain recv each time). They raise OSError only; TimeoutError when the deadl
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import time
@@ -21,6 +22,7 @@ __all__ = ["Address", "TlsWire", "Wire", "left_s", "open_wire"]
 
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _SIZE = 65_536
+_CLOSED = 7  # TCP_CLOSE of the kernel's tcp_states.h, the first byte of its tcp_info
 _now = time.monotonic_ns
 
 Address = tuple[str, int] | tuple[str, int, int, int]  # IPv4 or IPv6, as a socket takes it
@@ -166,6 +168,9 @@ class TlsWire(Wire):
             sent: int = self._tls.write(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             sent = 0
+        except ssl.SSLEOFError:
+            number = errno.ECONNRESET if self._was_reset() else errno.EPIPE
+            raise OSError(number, "closed by the peer") from None
         return data[sent:]
 
     def received(self) -> bytes | None:
@@ -175,8 +180,16 @@ class TlsWire(Wire):
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # without a closing alert, or with one
+            if self._was_reset():
+                raise ConnectionResetError(errno.ECONNRESET, "reset by the peer") from None
             return b""
         return data
+
+    def _was_reset(self) -> bool:
+        """Python's ssl says EOF of both; after a FIN the kernel would be in CLOSE_WAIT, waiting for ours."""
+        return (
+            hasattr(socket, "TCP_INFO") and self._raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSED
+        )
 
     def is_alive(self) -> bool:
         """Bytes that wait below TLS may be a session ticket (alive) or a closing alert (not)."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load.answer import BODY_KEPT, Answer, MalformedError
+from load.answer import BODY_KEPT, Answer, Heads, MalformedError
 
 WHOLE = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Version: v1\r\n\r\nhello",
@@ -120,3 +120,32 @@ def test_no_bytes_ever_crash_the_reader(data: bytes, step: int) -> None:
                 break
     except MalformedError:
         pass
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_a_head_that_is_known_means_the_same_again(name: str, step: int) -> None:
+    heads: Heads = {}
+    seen = [feed(WHOLE[name], step=step, answer=Answer([b"x-version"], heads=heads))[0] for _ in range(3)]
+    said = [(one.status, one.reusable, one.headers, one.body) for one in seen]
+    assert said == said[:1] * 3
+    assert len(heads) == 1
+
+
+def test_heads_that_all_differ_are_not_kept_for_ever() -> None:
+    heads: Heads = {}
+    for number in range(1000):
+        answer, whole = feed(
+            b"HTTP/1.1 200 OK\r\nX-Version: v%d\r\nContent-Length: 0\r\n\r\n" % number,
+            step=100, answer=Answer([b"x-version"], heads=heads),
+        )  # fmt: skip
+        assert whole
+        assert answer.headers == {b"x-version": b"v%d" % number}
+    assert len(heads) <= 64
+
+
+def test_bytes_after_an_answer_spoil_the_connection_not_the_known_head() -> None:
+    heads: Heads = {}
+    spoilt, _ = feed(WHOLE["length"] + b"more", step=10_000, answer=Answer(heads=heads))
+    assert not spoilt.reusable
+    assert feed(WHOLE["length"], step=10_000, answer=Answer(heads=heads))[0].reusable

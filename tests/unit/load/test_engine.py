@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -27,7 +29,7 @@ from rollproof.loadgen import LoadSession
 from rollproof.loadgen.child import Child, LoadError
 from rollproof.loadgen.code import script
 from rollproof.loadgen.record import read_record
-from rollproof.loadgen.selftest import self_test
+from rollproof.loadgen.selftest import HARMS, self_test
 
 HERE = Path(__file__).parent
 
@@ -157,6 +159,26 @@ def test_too_many_in_flight_are_dropped_and_counted(server: Child, tmp_path: Pat
     assert log.engine.dropped == log.engine.planned - 5 > 0
 
 
+def test_there_is_room_for_all_connections_before_they_are_needed(server: Child, tmp_path: Path) -> None:
+    """A table of open files that has to grow holds the whole process up, just when connections pile up."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 3500:
+        pytest.skip("this machine does not allow so many files")
+    url = f"http://127.0.0.1:{server.newest('ready')}/"
+    with engine(tmp_path / "r.npz", [lane(url)], in_flight_max=3000) as child:
+        status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+        child.tell({"stop": True})
+        child.wait("done", timeout_s=20)
+    assert int(status.partition("FDSize:")[2].split()[0]) > 3000
+
+
+def test_connections_are_at_hand_before_the_first_request(server: Child, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{server.newest('ready')}/"
+    log = run(tmp_path / "r.npz", [lane(url)])
+    assert log.rows["reused"][0]
+    assert not log.rows["stale"][0]
+    assert 0 < log.rows["idle_ms"][0] < 20_000
+
+
 def test_a_rate_below_one_a_second_is_kept(server: Child, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{server.newest('ready')}/"
     log = run(tmp_path / "r.npz", [lane(url)], rate_per_s=0.5, seconds=2.3)
@@ -221,6 +243,58 @@ def test_tls_is_verified_and_closed_connections_are_seen(certificate: tuple[Path
         assert set(outcomes(run(tmp_path / "named.npz", named, tls=trusted))) == {"connect.tls"}
         named = [lane(url, host="shop.test")]
         assert set(outcomes(run(tmp_path / "right.npz", named, tls=trusted))) == {""}
+
+
+def test_over_tls_each_class_is_reported_as_often_as_it_was_done(
+    certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """As the self-test asks over plain TCP, on one lane with reused connections and one with new ones."""
+    with Child(script("faultserver.py"), "--tls", *map(str, certificate)) as tls_server:
+        url = f"https://127.0.0.1:{tls_server.wait('ready', timeout_s=20)}/"
+        lanes = [lane(url, version="expected"), lane(url, name="new-get", new_connection=True, version="expected")]
+        more = {"tls": {"ca_file": str(certificate[0])}, "version_header": "X-Version"}
+        with engine(tmp_path / "r.npz", lanes, **more) as child:
+            tls_server.tell({"harm": dict.fromkeys(HARMS, 2), "every": 2})
+            tls_server.wait("harmed", timeout_s=60)
+            child.tell({"stop": True})
+            child.wait("done", timeout_s=20)
+        refused = [lane(f"https://127.0.0.1:{tls_server.newest('refusing')}/")]
+        swallowed = [lane(f"https://127.0.0.1:{tls_server.newest('swallowing')}/")]
+        assert set(outcomes(run(tmp_path / "a.npz", refused, **more))) == {"connect.ECONNREFUSED"}
+        assert set(outcomes(run(tmp_path / "b.npz", swallowed, timeout_s=0.3))) == {"connect.timeout"}
+    log = read_record(tmp_path / "r.npz")
+    reported = outcomes(log)
+    del reported[""]
+    assert reported == sum((Counter({outcome: 2}) for outcome in HARMS.values() if outcome), Counter())
+    assert np.any(log.rows["reused"])
+
+
+def test_a_body_of_many_tls_records_is_read_to_its_end(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    """Each record may come by itself, and one that is only half there is nothing yet."""
+    body = b"x" * 200_000
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener, context.wrap_socket(listener, server_side=True) as secure:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = secure.accept()
+                    threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        def answer(connection: ssl.SSLSocket) -> None:
+            with connection, contextlib.suppress(OSError):
+                while connection.recv(4096):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+                    for at in range(0, len(body), 7000):
+                        connection.sendall(body[at : at + 7000])
+
+        threading.Thread(target=serve, daemon=True).start()
+        lanes = [lane(f"https://127.0.0.1:{secure.getsockname()[1]}/")]
+        log = run(tmp_path / "r.npz", lanes, rate_per_s=50.0, tls={"ca_file": str(certificate[0])})
+        secure.shutdown(socket.SHUT_RDWR)
+    assert set(outcomes(log)) == {""}
+    assert np.any(log.rows["connection_requests"] > 0)
 
 
 def test_an_answer_that_was_cut_says_whose_it_was(server: Child, tmp_path: Path) -> None:
