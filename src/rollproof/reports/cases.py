@@ -88,8 +88,8 @@ def _span(facts: Facts | None, verdict: Verdict) -> Span:
 
 def _events_of(facts: Facts, verdict: Verdict) -> Iterable[Event]:
     checker, act = verdict.checker, find_act(facts)
-    if checker == "drift":
-        return (event for event in facts.find(source="drift") if event.subject == verdict.subject)
+    if checker in {"drift", "fault"}:
+        return (event for event in facts.find(source=checker) if event.subject == verdict.subject)
     if checker in {"version", "readiness"}:
         what = "version" if checker == "version" else "database"
         since_s = act.started.start_s if act else 0.0

@@ -1,6 +1,6 @@
-"""The cluster's rows of the timeline: phases, rollout stages, Argo CD, pods and their place in the Service, drift.
+"""The cluster's rows of the timeline: phases, what was done (`act_rows`), Argo CD, pods and their place in the Service.
 
-Drawn from watch arrivals and the harness' own deeds only. It must not fill in a state that no watch reported.
+Drawn from what watches reported only. It must not fill in a state that none did.
 """
 
 from __future__ import annotations
@@ -14,30 +14,29 @@ from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member
 from rollproof.core.plan import Plan
 from rollproof.core.rollout import find_rollout
-from rollproof.core.verdict import Result, Verdict
+from rollproof.core.verdict import Verdict
+from rollproof.reports.act_rows import act_sections
 from rollproof.reports.sentences import sentence, short_sha
 from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
 
-__all__ = ["cluster_sections", "trials", "version_kind"]
+__all__ = ["cluster_sections", "version_kind"]
 
 _PHASES = ("settle", "baseline", "act", "recovery", "steady", "undo-check")
 _POD_LEGEND = (
     ("old", "old version"), ("new", "new version"), ("new pending", "not ready"), ("new terminating", "terminating"),
     ("inservice", "in the Service"),
 )  # fmt: skip
-_DRIFT_LEGEND = (("backoff", "back-off"), ("repair", "detect + apply"), ("stayed", "stays, as it must"))
 _PROOF_LEGEND = (("ok", "as expected"), ("fail", "other"), ("unknown", "no answer"))
 _SYNC_KINDS = {"Synced": "good", "OutOfSync": "warn"}
 _HEALTH_KINDS = {"Healthy": "good", "Progressing": "busy", "Degraded": "bad", "Missing": "bad"}
 
 
 def cluster_sections(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict] | None = None) -> list[Section]:
-    """Every section that has at least one row. `verdicts` by subject: the colour of a drift is its verdict's."""
+    """Every section that has at least one row. `verdicts` by subject: a drift or fault has its verdict's colour."""
     pods = _pods(facts)
     sections = [
         Section(title="Phases", rows=_phases(facts, axis)),
-        Section(title="Rollout", rows=_stages(facts, axis)),
-        Section(title="Drift", rows=_drift(facts, axis, verdicts or {}), legend=_DRIFT_LEGEND),
+        *act_sections(facts, axis, verdicts or {}),
         Section(title="Argo CD", rows=_argo(facts, axis)),
         Section(title="Pods and endpoints", rows=_pod_rows(facts, axis, pods), legend=_POD_LEGEND),
         Section(title="Proof", rows=_proofs(facts, axis), legend=_PROOF_LEGEND),
@@ -59,20 +58,6 @@ def _phases(facts: Facts, axis: Axis) -> tuple[Row, ...]:
         event_bar(axis, event, f"phase {event.what}", label=event.what, tip=sentence(event)) for event in events
     )
     return (Row(name="phase", bars=bars),) if bars else ()
-
-
-def _stages(facts: Facts, axis: Axis) -> tuple[Row, ...]:
-    rows = []
-    for source in ("release", "rollback"):
-        grouped: dict[str, list[Event]] = defaultdict(list)
-        for event in facts.find(source=source):
-            if event.what != "started":
-                grouped[event.what].append(event)
-        for what, events in grouped.items():
-            took_s = max(event.end_s for event in events) - min(event.start_s for event in events)
-            bars = tuple(event_bar(axis, event, "stage", tip=sentence(event)) for event in events)
-            rows.append(Row(name=what, note=f"{took_s:.2f} s" if took_s > 0 else "", kind="thin", bars=bars))
-    return tuple(rows)
 
 
 def _argo(facts: Facts, axis: Axis) -> tuple[Row, ...]:
@@ -201,51 +186,6 @@ def _endpoint_counts(facts: Facts, axis: Axis) -> tuple[Bar, ...]:
         tip = f"{count} ready endpoints: {', '.join(sorted(addresses[event.seq])) or 'none'}"
         bars.append(bar(axis, begin_ms, until_ms, kind, label=str(count), tip=tip, seq=event.seq))
     return merged(bars, axis)
-
-
-def trials(facts: Facts) -> dict[str, dict[str, Event]]:
-    """The events of each drift trial by their word; of a trial that was done again, only the last time."""
-    out: dict[str, dict[str, Event]] = {}
-    for event in facts.find(source="drift", subject="Drift/"):
-        if event.what == "planned":
-            out[event.subject] = {}
-        out.setdefault(event.subject, {})[event.what] = event
-    return out
-
-
-def _drift(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict]) -> tuple[Row, ...]:
-    rows = []
-    for subject, events in trials(facts).items():
-        begun = events.get("injected")
-        name = subject.partition("/")[2]
-        if begun is None:
-            tips = [event for event in events.values() if event.what in {"skipped", "void", "error"}]
-            bars = tuple(event_bar(axis, event, "mark", tip=sentence(event)) for event in tips)
-            rows.append(Row(name=name, note=tips[0].what if tips else "", kind="thin", bars=bars))
-            continue
-        rows.append(Row(name=name, kind="thin", bars=_drift_bars(axis, events, verdicts.get(subject))))
-    return tuple(rows)
-
-
-def _drift_bars(axis: Axis, events: Mapping[str, Event], verdict: Verdict | None) -> tuple[Bar, ...]:
-    begun = events["injected"]
-    ended = events.get("restored") or events.get("stayed") or events.get("not-healed") or events.get("undone")
-    start_ms = axis.at_ms(begun.end_s)
-    end_ms = axis.length_ms if ended is None else axis.at_ms(ended.end_s)
-    wait_s = float(str(verdict.numbers.get("backoff_s") or 0)) if verdict is not None else 0.0
-    split_ms = min(start_ms + wait_s * 1000, end_ms) if "restored" in events else start_ms
-    tip = sentence(ended) if ended is not None else "never seen to end"
-    colour = {Result.PASS: "", Result.FAIL: " fail"}.get(verdict.result, " unknown") if verdict is not None else ""
-    kind = "stayed" if "stayed" in events and not colour else f"repair{colour}"
-    bars = []
-    if split_ms > start_ms:
-        bars.append(bar(axis, start_ms, split_ms, "backoff", tip=f"back-off, {wait_s:.1f} s", seq=begun.seq))
-    bars.append(bar(axis, split_ms, end_ms, kind, tip=tip, seq=ended.seq if ended else None))
-    for what in ("detected", "synced", "healthy"):
-        if what in events:
-            at_ms = axis.at_ms(events[what].end_s)
-            bars.append(bar(axis, at_ms, at_ms, f"mark {what}", tip=sentence(events[what]), seq=events[what].seq))
-    return tuple(bars)
 
 
 def _proofs(facts: Facts, axis: Axis) -> tuple[Row, ...]:

@@ -67,6 +67,7 @@ def html_page(report: Report) -> str:
         verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
         stages=tables.stage_tables(report),
         drift=tables.drift_rows(report),
+        faults=tables.fault_rows(report),
         gaps=tables.heal_gaps(report),
         drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
         events=[_event_row(event, begin_s) for event in shown],

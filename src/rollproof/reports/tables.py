@@ -13,19 +13,20 @@ from typing import Any
 
 from rollproof.core.backoff import schedule
 from rollproof.core.counts import many
+from rollproof.core.drift import DriftTrial, drift_trials
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.requests import RequestLog
 from rollproof.core.rollout import STAGES, find_rollout
 from rollproof.core.verdict import Number, Result
-from rollproof.reports.cluster_rows import trials
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import data_text, sentence, short_sha
 from rollproof.reports.timeline import Axis
 
 __all__ = [
-    "DriftRow", "FailedRequest", "StageRow", "StageTable", "blind_spots", "drift_rows", "failed_requests", "flat",
-    "heal_gaps", "stage_tables",
+    "DriftRow", "FailedRequest", "FaultRow", "StageRow", "StageTable", "blind_spots", "drift_rows", "failed_requests",
+    "fault_rows", "flat", "heal_gaps", "stage_tables",
 ]  # fmt: skip
 
 _FAILED_MAX = 200
@@ -126,22 +127,21 @@ def drift_rows(report: Report) -> list[DriftRow]:
     rows = []
     for drill, facts in report.drills():
         verdicts = {v.subject: v for v in report.verdicts if v.drill == drill}
-        for subject, events in trials(facts).items():
-            verdict = verdicts.get(subject)
+        for trial in drift_trials(facts):
+            verdict = verdicts.get(trial.subject)
             numbers, result = (verdict.numbers, verdict.result) if verdict else ({}, None)
-            rows.append(_drift_row(subject, events, numbers, result))
+            rows.append(_drift_row(trial, numbers, result))
     return rows
 
 
-def _drift_row(
-    subject: str, events: Mapping[str, Event], numbers: Mapping[str, Number], result: Result | None
-) -> DriftRow:
+def _drift_row(trial: DriftTrial, numbers: Mapping[str, Number], result: Result | None) -> DriftRow:
+    events = trial.said
     planned, before, restored = (_data(events, what) for what in ("planned", "before", "restored"))
     after, undone = _data(events, "after"), _data(events, "undone")
     ends = ("skipped", "error", "void", "not-healed", "stayed", "restored", "injected")
     ended = next((events[what] for what in ends if what in events), None)
     return DriftRow(
-        trial=subject.partition("/")[2],
+        trial=trial.short_name,
         change=f"{planned.get('object', '')} {planned.get('change', '')}".strip(),
         kind=str(planned.get("kind", "")),
         outcome=sentence(ended).partition(": ")[2] if ended else "not injected",
@@ -153,6 +153,46 @@ def _drift_row(
         seqs=tuple(event.seq for event in events.values()),
         result=result,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRow:
+    """One fault. Times are from its start, as the verdict has them; None where there was nothing to measure."""
+
+    fault: str
+    change: str
+    outcome: str
+    effect_s: float | None
+    recovery_s: float | None
+    limit_s: float | None
+    by: str
+    seq: int
+    result: Result | None
+
+
+def fault_rows(report: Report) -> list[FaultRow]:
+    """A row for each fault of every drill."""
+    rows = []
+    for drill, facts in report.drills():
+        verdicts = {v.subject: v for v in report.verdicts if v.drill == drill}
+        for fault in find_faults(facts):
+            verdict = verdicts.get(fault.subject)
+            numbers = verdict.numbers if verdict else {}
+            told = [event for event in fault.events if event.what != FaultWord.UNDONE]
+            rows.append(
+                FaultRow(
+                    fault=fault.short_name,
+                    change=fault.change,
+                    outcome=sentence((told or fault.events)[-1]).partition(": ")[2],
+                    effect_s=_seconds(numbers, "effect_s"),
+                    recovery_s=_seconds(numbers, "recovery_s"),
+                    limit_s=_seconds(numbers, "limit_s"),
+                    by=fault.undone_by,
+                    seq=fault.events[0].seq,
+                    result=verdict.result if verdict else None,
+                )
+            )
+    return rows
 
 
 def _data(events: Mapping[str, Event], what: str) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ _UNDO: Mapping[str, str] = {
     "left": "Something was left alone, because somebody else changed it after us.",
     "failed": "Not everything could be put back: run `rollproof undo`.",
 }
+_NAMED = {("drift", "Drift"), ("fault", "Fault")}  # checkers with a verdict a trial or fault, and their subjects
 _BLAME = (Result.FAIL, Result.INCONCLUSIVE)  # the first of these that occurs decides the run
 
 
@@ -76,11 +77,11 @@ def stable_name(verdict: Verdict) -> str:
     """The name under which history follows a check, from release to release and through its bad nights.
 
     A checker that says one thing a drill is its own name: its subject holds the sha, the URL or what was seen. Those
-    that say more are told apart by words of ours: the drift's trial, or `run` for the whole run.
+    that say more are told apart by words of ours: the trial, the fault, or `run` for the whole run.
     """
-    kind, _, trial = verdict.subject.partition("/")
-    if verdict.checker == "drift" and kind == "Drift" and trial:
-        return f"drift {trial}"
+    kind, _, name = verdict.subject.partition("/")
+    if (verdict.checker, kind) in _NAMED and name:
+        return f"{verdict.checker} {name}"
     if verdict.subject == "run" and verdict.drill != "run":
         return f"{verdict.checker} run"
     return verdict.checker

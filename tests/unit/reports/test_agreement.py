@@ -21,7 +21,14 @@ from rollproof.store.runfolder import RunFolder
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories"
 CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
-RENDERED = ("sandbox-image-updater", "sandbox-ingress-reload-drops-control", "self-heal-off", "drift", "all")
+RENDERED = (
+    "sandbox-image-updater",
+    "sandbox-ingress-reload-drops-control",
+    "self-heal-off",
+    "drift",
+    "all",
+    "fault-not-recovered",
+)
 _BARS_MAX = 200
 
 
@@ -48,6 +55,11 @@ def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) ->
         verdict = next((one for one in report.verdicts if one.subject == f"Drift/{row.trial}"), None)
         assert verdict is None or (row.repair_s, row.restored_s, row.result) == (
             verdict.numbers.get("detect_and_apply_s"), verdict.numbers.get("restored_s"), verdict.result,
+        )  # fmt: skip
+    for fault in tables.fault_rows(report):
+        verdict = next((one for one in report.verdicts if one.subject == f"Fault/{fault.fault}"), None)
+        assert verdict is None or (fault.effect_s, fault.recovery_s, fault.limit_s, fault.result) == (
+            *(verdict.numbers.get(name) for name in ("effect_s", "recovery_s", "limit_s")), verdict.result,
         )  # fmt: skip
     for drill, facts in report.drills():
         axis, said = axis_of(facts), of(report, drill, "availability")

@@ -134,6 +134,13 @@ def test_f1_no_subject_of_any_checker_changes_its_name(report: Report, checker: 
     assert names("1a2b3c4") == names("5d6e7f8") == [checker]
 
 
+@pytest.mark.parametrize(("checker", "kind"), [("drift", "Drift"), ("fault", "Fault")])
+def test_f1_a_trial_and_a_fault_have_names_of_their_own(report: Report, checker: str, kind: str) -> None:
+    said = [Verdict(checker, subject, Result.PASS, "", "drift") for subject in (f"{kind}/one", f"{kind}/two", kind)]
+    names = [case.name for case in cases(replace(report, verdicts=tuple(said)))]
+    assert names == [f"{checker} one", f"{checker} two", checker]
+
+
 def test_f1_a_check_keeps_its_name_when_it_ends_otherwise(report: Report) -> None:
     """A checker that crashed, or saw the clock step, says so of another subject; it is the same check."""
     said = [Verdict("watches", subject, Result.PASS, "", "drift") for subject in ("Watch", "Clock", "rollproof")]
