@@ -30,7 +30,7 @@ def needed_permissions(
     """
     wanted = tuple(drills)
     permissions = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
-    if any(drill.deploys for drill in wanted):
+    if any(drill.deploys or drill.faults for drill in wanted):
         permissions.extend(_proving(target))
     if plan is not None:
         permissions.extend(_deploying(plan))

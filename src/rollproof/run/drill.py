@@ -23,6 +23,7 @@ from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
 from rollproof.probes.ingresslog import record_retries
+from rollproof.probes.proof import Prover
 from rollproof.release import Release, Rollout
 from rollproof.run.context import RunContext
 
@@ -229,7 +230,10 @@ class FaultDrill:
         self._run = run
 
     def run(self) -> None:
-        """Inject each, wait for its effect and for the recovery, undo. The app should be at rest before."""
+        """Inject each, wait for its effect and for the recovery, undo; then ask what the app says of itself.
+
+        The app should be at rest before.
+        """
         context, clients = self._context, self._context.clients
         live = LiveContext(
             drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo,
@@ -237,6 +241,10 @@ class FaultDrill:
         )  # fmt: skip
         with self._run.phase("act"):
             FaultRunner(live, context.folder, context.journal, status=context.status).run(context.plan)
+        context.status("what the app says now")
+        prover = Prover(live.target, clients.kube, clients.http, context.folder, clients.ways)
+        pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
+        prover.prove(pods, context.running_sha())
 
 
 @contextmanager
