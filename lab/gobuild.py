@@ -30,6 +30,7 @@ __all__ = [
     "KUSTOMIZE",
     "LABNET",
     "METRICS_SERVER",
+    "OF_EVERY_LAB",
     "PAUSE",
     "Program",
     "build",
@@ -81,6 +82,9 @@ BOUNDED_RUNC = Program("bounded-runc")
 PAUSE = Program("pause")
 KIND = Program("kind", install="sigs.k8s.io/kind@v0.30.0")
 KUSTOMIZE = Program("kustomize", install="sigs.k8s.io/kustomize/kustomize/v5@v5.7.1")
+
+OF_EVERY_LAB = (KUBE, ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND, KUSTOMIZE)
+"""What a lab of built images needs beside its Argo CD."""
 
 
 def key(program: Program) -> str:

