@@ -262,15 +262,24 @@ def actor(stage: Stage, deed: Callable[[Await], None]) -> Iterator[None]:
 
 
 def argo_cd_looks_away(stage: Stage) -> AbstractContextManager[None]:
-    """From the start of the release to its end nobody compares: Synced and Healthy, of the old revision."""
+    """From the drill's start to the release's end Argo CD follows the old commit: Synced and Healthy, of that one.
+
+    From before the app is at rest, which the release waits for: a hold that came only with the release could come
+    after Argo CD has seen the commit. It must not be skip-reconcile, with which nothing would ever be at rest.
+    """
+    stage.pull()
+    head = stage.repo.git("rev-parse", "HEAD")
+
+    def follow(revision: str) -> None:
+        stage.patch_application({"spec": {"source": {"targetRevision": revision}}})
 
     def deed(fact: Await) -> None:
-        fact("release", "started")
-        stage.hold(held=True)
+        fact("run", "started")
+        follow(head)
         try:
             fact("release", "failed")
         finally:
-            stage.hold(held=False)
+            follow("main")
 
     return actor(stage, deed)
 
