@@ -25,7 +25,7 @@ from rollproof.clients.http import Answer, Http
 from rollproof.core.target import App
 from rollproof.errors import RollproofError
 from rollproof.judge.judging import judge_run, write_reports
-from rollproof.preflight.checks import check_app
+from rollproof.preflight.appchecks import check_app
 from rollproof.store.runfolder import RunFolder
 
 TARGET = target_toml()

@@ -9,28 +9,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
-from story import good_release, plan
-from targettoml import target_toml
+from commands import TARGET, rollproof, stored_run, told
+from story import plan
 
 from rollproof.cli import app, main
-from rollproof.judge.judging import judge_run, write_reports
 from rollproof.preflight import doctor
 from rollproof.run import process, session, teardown
 from rollproof.store.runfolder import RunFolder
-
-
-def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "rollproof", *words], cwd=cwd, env={**kept, "COLUMNS": "200", **environ},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 @pytest.mark.parametrize(
@@ -57,9 +45,6 @@ def test_a_wrong_request_is_one_message_and_exit_2(tmp_path: Path, words: list[s
     done = rollproof(*words, cwd=tmp_path)
     assert said in done.stdout + done.stderr
     assert done.returncode == 2
-
-
-TARGET = target_toml(context="nowhere", git_url="file:///nowhere/env.git")
 
 
 def test_a_target_with_mistakes_names_them_all(tmp_path: Path) -> None:
@@ -120,21 +105,6 @@ def test_a_cluster_that_is_away_ends_with_3(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
-def stored_run(folder: Path) -> Path:
-    with RunFolder.create(folder / "reports" / "20260101T000000Z-zero-downtime", plan()) as run:
-        run.drill = "zero-downtime"
-        run.record("run", "drill", "started")
-        for event in good_release().events:
-            run.record(
-                event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s,
-                end_s=event.end_s, data=event.data,
-            )  # fmt: skip
-        run.record("run", "judge", "asked", data={"checkers": ["rollout", "version"]})
-        run.record("run", "drill", "finished")
-        write_reports(run, judge_run(run))
-        return run.path
-
-
 def test_judge_needs_no_cluster_and_gives_the_same_verdicts(tmp_path: Path) -> None:
     path = stored_run(tmp_path)
     before = (path / "verdicts.json").read_text()
@@ -165,18 +135,6 @@ def test_undo_with_nothing_open_ends_with_0(tmp_path: Path) -> None:
 
 
 COMMANDS = ("run", "plan", "judge", "undo", "doctor", "lab", "sandbox")
-
-
-def told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> tuple[int, str, str]:  # fmt: skip
-    """Exit code, standard output and standard error of a command, in this process."""
-    monkeypatch.setattr(sys, "argv", ["rollproof", *words])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main()
-    seen = capsys.readouterr()
-    return int(ended.value.code or 0), seen.out, seen.err
 
 
 def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,126 +248,6 @@ def test_f5_the_target_and_the_reports_may_come_from_the_environment(
     monkeypatch.setenv("ROLLPROOF_REPORTS", str(path.parent))
     assert told(monkeypatch, capsys, "judge", path.name, "-q")[0] == 0
     assert "nothing was left to undo" in told(monkeypatch, capsys, "undo", "--last")[1]
-
-
-DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "json.md"
-
-
-def documented(command: str) -> set[str]:
-    """The keys that docs/json.md names for a command."""
-    rows = [line.split("|") for line in DOCUMENTED.read_text().splitlines() if line.startswith("| `")]
-    return {key for row in rows if command in row[2] or "all" in row[2] for key in re.findall(r"`(\w+)`", row[1])}
-
-
-def answered(said: str) -> dict[str, Any]:
-    """The one object on standard output."""
-    assert said.isascii()
-    return dict(json.loads(said))
-
-
-def test_f5_judge_answers_in_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = stored_run(tmp_path)
-    code, said, _ = told(monkeypatch, capsys, "judge", str(path), "--json")
-    document = answered(said)
-    assert document.keys() == documented("judge")
-    assert (code, document["exit_code"], document["result"], document["error"]) == (0, 0, "PASS", None)
-    assert (document["run"], document["folder"], document["target"]) == (path.name, str(path), "story")
-    stored = json.loads((path / "verdicts.json").read_text())["verdicts"]
-    names = [verdict.pop("name") for verdict in document["verdicts"]]
-    assert document["verdicts"] == stored
-    assert names == ["rollout", "version"]
-
-
-def test_f5_run_answers_in_json_and_tells_its_progress_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def drills(*_: object, folder: Path, quiet: bool, out: object, **__: object) -> int:
-        assert (quiet, out) == (True, sys.stderr)
-        folder.parent.mkdir()
-        stored_run(tmp_path / "made").rename(folder)
-        return 1
-
-    (tmp_path / "t.toml").write_text(TARGET)
-    monkeypatch.setattr(process, "run_drills", drills)
-    words = ("run", "drift", "--target", str(tmp_path / "t.toml"), "--reports", str(tmp_path / "runs"), "--json", "-q")
-    code, said, _ = told(monkeypatch, capsys, *words)
-    document = answered(said)
-    assert document.keys() == documented("run")
-    assert (code, document["exit_code"], document["command"]) == (1, 1, "run")
-    assert Path(document["report"]).is_file()
-
-
-def test_f5_a_run_without_verdicts_says_so_in_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "t.toml").write_text(TARGET)
-    monkeypatch.setattr(process, "run_drills", lambda *_, **__: 3)
-    words = ("run", "drift", "--target", str(tmp_path / "t.toml"), "--reports", str(tmp_path / "runs"), "--json")
-    code, said, _ = told(monkeypatch, capsys, *words)
-    document = answered(said)
-    assert document.keys() == documented("run")
-    assert (code, document["exit_code"], document["result"], document["folder"]) == (3, 3, None, None)
-    assert "standard error says why" in document["error"]["message"]
-
-
-def test_f5_plan_answers_in_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "t.toml"
-    path.write_text(f"{TARGET}production = true\n")
-    monkeypatch.setattr(session, "preview", lambda *_: plan())
-    code, said, _ = told(monkeypatch, capsys, "plan", "all", "--target", str(path), "--json")
-    document = answered(said)
-    assert document.keys() == documented("plan")
-    assert (code, document["drills"], document["old_sha"]) == (0, list(plan().drills), plan().old_sha)
-    assert "is marked as production" in document["refusal"]
-
-
-def test_f5_doctor_answers_in_json_and_quietly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = [doctor.Line("api", True, "answers"), doctor.Line("right", False, "no \u2716", "grant it")]
-    monkeypatch.setattr(doctor, "examine", lambda _: lines)
-    (tmp_path / "t.toml").write_text(TARGET)
-    words = ("doctor", "--target", str(tmp_path / "t.toml"))
-    code, said, _ = told(monkeypatch, capsys, *words, "--json")
-    document = answered(said)
-    assert document.keys() == documented("doctor")
-    assert (code, document["exit_code"], document["summary"]) == (3, 3, "1 of 2 need attention")
-    assert document["checks"][1] == {"name": "right", "ok": False, "said": "no \u2716", "hint": "grant it"}
-    _, said, _ = told(monkeypatch, capsys, *words, "-q")
-    assert "grant it" in said
-    assert "answers" not in said
-
-
-@pytest.mark.parametrize("words", [["run", "sideways"], ["plan", "sideways"], ["judge", "nowhere"], ["doctor"]])
-def test_f5_an_error_is_an_answer_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, said, complained = told(monkeypatch, capsys, *words, "--json")
-    document = answered(said)
-    assert document.keys() == {"schema", "command", "exit_code", "error"}
-    assert (code, document["exit_code"], document["command"]) == (2, 2, words[0])
-    assert document["error"]["message"].split("\n")[0] in complained
-    assert document["error"]["hint"]
-
-
-@pytest.mark.parametrize("error", [KeyError("status"), KeyboardInterrupt()])
-def test_f5_a_bug_and_an_interruption_are_answers_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
-) -> None:
-    def fails(_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(doctor, "examine", fails)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    (tmp_path / "t.toml").write_text(TARGET)
-    code, said, _ = told(monkeypatch, capsys, "doctor", "--target", str(tmp_path / "t.toml"), "--json")
-    assert (code, answered(said)["exit_code"]) == (3, 3)
-    assert answered(said)["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -10,25 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rollproof.clients.application import check_spec
 from rollproof.clients.argo import ApplicationState, Argo, application_state
-from rollproof.clients.http import Answer, Http
+from rollproof.clients.http import Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.injection import Injection
 from rollproof.core.injection import Skip as Skipped
-from rollproof.core.outside import Outside, says, spelled
+from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission
 from rollproof.core.plan import Plan
-from rollproof.core.target import App, Control, Target
+from rollproof.core.target import Target
 from rollproof.core.trials import allowed_trials
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.base import Context
 from rollproof.faults.registry import check_names, plan_faults
 from rollproof.faults.trials import Skip, Trial, plan_trials
+from rollproof.preflight.appchecks import check_app, check_control
 from rollproof.preflight.fences import check_load_fence, check_namespace_fence
 from rollproof.preflight.lock import RunLock
 from rollproof.preflight.permissions import is_granted, needed_permissions
@@ -38,8 +39,7 @@ from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.target.file import LoadedTarget
 
 __all__ = [
-    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "check_app", "look",
-    "see_permissions",
+    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "look", "see_permissions",
 ]  # fmt: skip
 
 
@@ -262,7 +262,7 @@ def _see_pods(seen: Look) -> str:
 
 
 def _see_control(seen: Look) -> str:
-    _check_control(seen.target.control, seen.clients.http)
+    check_control(seen.target.control, seen.clients.http)
     return seen.target.control.url if seen.target.control else "none is named in the target file"
 
 
@@ -406,79 +406,3 @@ def check_application(target: Target, argo: Argo, *, moving: bool = False) -> Ob
 
 def _said(state: ApplicationState) -> str:
     return f": {state.conditions[0]}" if state.conditions else ""
-
-
-def check_app(app: App, http: Http, sha: str) -> None:
-    """The app answers at its address, with this version and a good database."""
-    health = _asked(app, http, app.health_path)
-    if health.status == 404:
-        raise InputError(f"{app.base_url}{app.health_path} answered 404", "see app.host and app.health_path")
-    if health.status != 200:
-        raise CannotJudgeError(f"{app.base_url}{app.health_path} answered {health.status}: sick before we begin")
-    version = spelled(_value(app, health, app.health_path, app.version_pointer, "version_pointer"))
-    if sha == "latest":
-        message = f"the overlay's tag is 'latest', which names no version; {app.health_path} says {version}"
-        raise CannotJudgeError(message, "set the git sha that the image was built from")
-    if version != sha:
-        message = f"{app.base_url}{app.health_path} says version {version}, but the Deployment has {sha}"
-        raise CannotJudgeError(message, "is base_url (and host) that app, and is its deploy finished?")
-    ready = _asked(app, http, app.ready_path)
-    database = _value(app, ready, app.ready_path, app.database_pointer, "database_pointer")
-    if not says(database, app.database_ok):
-        said = f"{app.base_url}{app.ready_path} says database {spelled(database)!r}"
-        message = f"{said}, not {app.database_ok!r}"
-        raise CannotJudgeError(message, "sick before we begin; or app.database_ok names another word")
-    for name in ("home_path", "slow_path", "post_path"):
-        path = getattr(app, name)
-        if path:
-            answer = http.post(path) if name == "post_path" else http.get(path)
-            _check_answer(f"{app.base_url}{path}", answer)
-            _check_good(f"{app.base_url}{path}", answer, f"app.{name}")
-
-
-def _check_control(control: Control | None, http: Http) -> None:
-    """A control probe that fails without us could never speak for the app."""
-    if control is None:
-        return
-    answer = http.ask(control.url, {"Host": control.host} if control.host else {})
-    if answer.error:
-        raise CannotJudgeError(f"{control.url} (the control probe) did not answer: {answer.error}", "see control.url")
-    _check_good(f"{control.url} (the control probe)", answer, "control.url and control.host")
-
-
-def _check_good(url: str, answer: Answer, place: str) -> None:
-    if answer.status is None or not 200 <= answer.status < 300:
-        kind = InputError if answer.status is not None and answer.status < 500 else CannotJudgeError
-        raise kind(f"{url} answered {answer.status}, which load would count as a failure", f"see {place}")
-
-
-def _asked(app: App, http: Http, path: str) -> Answer:
-    """The answer to a GET, if it is one that load could be sent to."""
-    answer = http.get(path)
-    _check_answer(f"{app.base_url}{path}", answer)
-    return answer
-
-
-def _check_answer(url: str, answer: Answer) -> None:
-    if answer.error.startswith("connect.tls"):
-        raise InputError(
-            f"{url}: {answer.error}", "see app.ca_file, and whether base_url has the permission host and scheme"
-        )
-    if answer.error:
-        raise CannotJudgeError(f"{url} did not answer: {answer.error}", "see app.base_url in the target file")
-    if answer.status is not None and 300 <= answer.status < 400:
-        where = answer.headers.get("location", "elsewhere")
-        message = f"{url} redirects to {where}; a measurement must not follow redirects"
-        raise InputError(message, "name the final address in app.base_url and app.host")
-    if answer.status in {401, 407}:
-        raise InputError(f"{url} answered {answer.status}", "name credentials: app.basic_auth_env or app.headers_env")
-    if answer.status in {403, 429}:
-        raise CannotJudgeError(f"{url} answered {answer.status}: a gate in front refuses us", "see app.headers_env")
-
-
-def _value(app: App, answer: Answer, path: str, pointer: str, name: str) -> Any:
-    try:
-        return answer.field(pointer)
-    except LookupError as error:
-        message = f"{app.base_url}{path} (HTTP {answer.status}): {error}"
-        raise InputError(message, f"see app.{name} in the target file") from None

@@ -12,26 +12,21 @@ import io
 import json
 import math
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.factshapes import check_fact
 from rollproof.core.journal import Record, read_journal
-from rollproof.core.oldfacts import translated
-from rollproof.core.outside import Outside, parsed, shown
+from rollproof.core.outside import Outside
 from rollproof.core.plan import SCHEMA, Plan
 from rollproof.core.requests import LAYOUT, RequestLog
 from rollproof.core.verdict import Result, Verdict
@@ -39,27 +34,27 @@ from rollproof.errors import CannotJudgeError, InputError, RunFolderError
 from rollproof.redaction import SECRETS, texts_of
 from rollproof.store import folderfiles, manifest, requestlog
 from rollproof.store.folderfiles import FolderLock
-from rollproof.target.rules import broken_rules
+from rollproof.store.reading import (
+    ENVIRONMENT,
+    JOURNAL,
+    PLAN,
+    TIMELINE,
+    UNDAMAGED,
+    UNDO,
+    VERDICTS,
+    DamagedError,
+    check_rules,
+    event_of,
+    good_events,
+    next_seq,
+    of_drill,
+    read_environment,
+    read_json,
+    read_plan,
+    read_timeline,
+)
 
-__all__ = ["JOURNAL", "UNDO", "RunFolder", "UnwritableError", "new_run_id"]
-
-PLAN, TIMELINE, ENVIRONMENT, VERDICTS = "plan.json", "timeline.jsonl", "environment.json", "verdicts.json"
-JOURNAL = "undo.jsonl"
-UNDO = "undo"  # the drill that is stamped on everything after the last drill: putting back, and looking whether it is
-_JSON_MAX = 16 << 20  # bytes of plan, environment or verdicts
-_UNDAMAGED = "judge an undamaged copy of the folder"
-_OUTCOMES = {str(outcome) for outcome in Outcome}
-_EVENTS_MAX = 200_000  # of a timeline; a run of an hour has about ten thousand
-_SPAN_MAX_S = 7 * 86400.0  # no run lasts for longer: each of its waits has a deadline of a day at most
-_DRILL = re.compile(r"(?!undo$)[a-z][a-z0-9-]{0,40}")  # also a part of file names
-_EVENT_KEYS = {field.name for field in fields(Event)}
-
-
-class _Damaged(RunFolderError):  # noqa: N818 - what `parsed` and `Outside` raise here; for the user a RunFolderError
-    """A file of the folder that does not say what it must."""
-
-    def __init__(self, message: str, hint: str = _UNDAMAGED) -> None:
-        super().__init__(message, hint)
+__all__ = ["JOURNAL", "TIMELINE", "UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
 
 class UnwritableError(CannotJudgeError):
@@ -93,7 +88,7 @@ class RunFolder:
         self.drill = ""
         self._listener = listener
         self._events = list(events)
-        self._next_seq = _end_of_timeline(path / TIMELINE)
+        self._next_seq = next_seq(path / TIMELINE)
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
@@ -163,7 +158,7 @@ class RunFolder:
                 data=_finite(SECRETS.value(data or {})),
             )
             line = json.dumps(_plain(event), ensure_ascii=False, default=_jsonable)
-            event = _event(json.loads(line))  # what is judged now is what the file says, and is judged later
+            event = event_of(json.loads(line))  # what is judged now is what the file says, and is judged later
             self._append(line)
             self._next_seq += 1
             self._events.append(event)
@@ -261,14 +256,14 @@ class RunFolder:
 
         Whoever writes reports into it owns it first: `FolderLock.take`.
         """
-        plan = _read_plan(path)
-        _check_rules(path / PLAN, plan)
-        events = _read_timeline(path / TIMELINE)
-        stored = _read_json(path / VERDICTS) if os.path.lexists(path / VERDICTS) else {}
-        expected = Outside.of(stored, str(path / VERDICTS), error=_Damaged).count("events")
+        plan = read_plan(path)
+        check_rules(path / PLAN, plan)
+        events = read_timeline(path / TIMELINE)
+        stored = read_json(path / VERDICTS) if os.path.lexists(path / VERDICTS) else {}
+        expected = Outside.of(stored, str(path / VERDICTS), error=DamagedError).count("events")
         if len(events) < expected:
             message = f"{path / TIMELINE} is cut off: {len(events)} of {expected} events are left"
-            raise RunFolderError(message, "judge an undamaged copy of the folder")
+            raise RunFolderError(message, UNDAMAGED)
         return cls(path, plan, listener, events)
 
     @classmethod
@@ -277,10 +272,10 @@ class RunFolder:
 
         LockedError while the run itself, another undo or a judge is at work in the folder.
         """
-        plan = _read_plan(path)
+        plan = read_plan(path)
         lock = FolderLock.take(path, f"the undo of {plan.run_id}")
         try:
-            folder = cls(path, plan, listener, _good_events(path / TIMELINE))
+            folder = cls(path, plan, listener, good_events(path / TIMELINE))
         except BaseException:
             lock.release()
             raise
@@ -300,7 +295,7 @@ class RunFolder:
         """What the checkers see of one drill. `UNDO` comes after all drills and sees every event, but no requests."""
         events = self.events()
         if drill != UNDO:
-            events = _of_drill(events, drill)
+            events = of_drill(events, drill)
         return Facts(
             plan=self.plan,
             drill=drill,
@@ -320,7 +315,7 @@ class RunFolder:
     def environment(self) -> Mapping[str, Any]:
         """environment.json, or nothing if the run did not come that far."""
         path = self.path / ENVIRONMENT
-        return _read_environment(path) if os.path.lexists(path) else {}
+        return read_environment(path) if os.path.lexists(path) else {}
 
     def _requests_of(self, drill: str, events: Iterable[Event]) -> RequestLog | None:
         if os.path.lexists(self._requests_path(drill)):
@@ -339,161 +334,14 @@ class RunFolder:
         except FileNotFoundError:
             raise RunFolderError(f"{path} does not exist: the drill {drill!r} ran no load") from None
         except requestlog.DAMAGED as error:
-            raise RunFolderError(f"{path} is damaged: {error}", "judge an undamaged copy of the folder") from None
+            raise RunFolderError(f"{path} is damaged: {error}", UNDAMAGED) from None
 
     def _requests_path(self, drill: str) -> Path:
         return self.path / f"requests-{drill}.npz"
 
 
-def _read_plan(path: Path) -> Plan:
-    if not path.is_dir():
-        raise RunFolderError(f"run folder {path} does not exist", "`ls reports/` shows the runs")
-    if not any(path.iterdir()):
-        raise RunFolderError(f"run folder {path} is empty")
-    if not os.path.lexists(path / PLAN):
-        raise RunFolderError(f"{path} is no run folder: it has no {PLAN}")
-    document = _read_json(path / PLAN)
-    schema = Outside.of(document, str(path / PLAN), error=_Damaged).integer("schema", SCHEMA)
-    if schema < 1:
-        raise _Damaged(f"{path / PLAN} is damaged: schema: a whole number from 1 on was expected")
-    if schema > SCHEMA:
-        message = f"{path} was written by a newer rollproof (schema {schema}); this one knows up to {SCHEMA}"
-        raise RunFolderError(message, "upgrade rollproof")
-    try:
-        return TypeAdapter(Plan).validate_json(json.dumps(document), strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        seen = f", not {shown(first['input'])}" if first["type"] != "missing" else ""
-        raise _Damaged(f"{path / PLAN} is damaged: {place}: {first['msg']}{seen}") from None
-
-
-def _check_rules(path: Path, plan: Plan) -> None:
-    """RunFolderError unless the stored plan obeys the rules of a target file: no setting without sense decides.
-
-    An undo does without: nothing of these settings keeps anybody from putting things back.
-    """
-    mistakes = [f"{mistake.place}: {mistake.text}" for mistake in broken_rules(plan.target)]
-    mistakes += [f"drills: {name!r} is no name of a drill" for name in plan.drills if not _DRILL.fullmatch(name)]
-    if mistakes:
-        raise RunFolderError(f"{path} is damaged: {mistakes[0]}", _UNDAMAGED)
-
-
-def _end_of_timeline(path: Path) -> int:
-    """The next event's number. Half a line, left by a machine that died, is cut off: it was never recorded."""
-    if not os.path.lexists(path):
-        return 1
-    content = folderfiles.read_whole(path)
-    if content and not content.endswith(b"\n"):
-        with io.FileIO(folderfiles.open_append(path), "ab") as stream:
-            stream.truncate(content.rfind(b"\n") + 1)
-    return content.count(b"\n") + 1
-
-
-def _good_events(path: Path) -> list[Event]:
-    """Every event that can be read, whatever is wrong with the others."""
-    events = []
-    for line in folderfiles.read_whole(path).split(b"\n") if os.path.lexists(path) else ():
-        with suppress(RunFolderError):
-            events.append(_stored_event(line, str(path)))
-    return events
-
-
-def _of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
-    """The drill's events, those of no drill, and what was noted later but was so in the drill already.
-
-    That is a gap of a watch that ended after it, and a lock that was lost before its end: once lost, it stays so.
-    """
-    own = [event for event in events if event.drill == drill]
-    begun_s = own[0].start_s if own else float("inf")
-    until_s = max((event.end_s for event in own), default=float("-inf"))
-
-    def concerns(event: Event) -> bool:
-        noted = (event.source, event.what)
-        if noted == ("run", "lost"):
-            return event.start_s < until_s
-        return noted == ("watch", "gap") and begun_s < event.end_s and event.start_s < until_s
-
-    return tuple(event for event in events if event.drill in {drill, ""} or concerns(event))
-
-
-def _read_timeline(path: Path) -> list[Event]:
-    if not os.path.lexists(path):
-        raise RunFolderError(f"{path} is missing: there are no facts to judge")
-    events: list[Event] = []
-    with _whole_lines(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.endswith(b"\n"):
-                break  # it was being written when the run was killed: never recorded
-            event = _stored_event(line, f"{path} line {number}")
-            if event.seq != len(events) + 1:
-                message = f"{path} line {number} has event {event.seq}, expected {len(events) + 1}: lines are missing"
-                raise RunFolderError(message, "judge an undamaged copy of the folder")
-            events.append(event)
-            if len(events) > _EVENTS_MAX:
-                message = f"{path} has more than {_EVENTS_MAX} events, which is more than is judged"
-                raise RunFolderError(message, "no run of ours is that long: is it damaged?")
-    if not events:
-        raise RunFolderError(f"{path} is empty: there are no facts to judge")
-    first_s, last_s = min(event.start_s for event in events), max(event.end_s for event in events)
-    if last_s - first_s > _SPAN_MAX_S:
-        message = f"{path} is damaged: from its first fact to its last it is {(last_s - first_s) / 86400:.3g} days"
-        raise RunFolderError(message, _UNDAMAGED)
-    return events
-
-
-def _whole_lines(path: Path) -> BinaryIO:
-    try:
-        return folderfiles.open_regular(path)
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror}", _UNDAMAGED) from None
-
-
-def _stored_event(line: bytes, who: str) -> Event:
-    """An event as it was stored, each of its fields of the type that it must be."""
-    row = Outside.of(parsed(line, who, error=_Damaged), who, error=_Damaged)
-    outcome, what = row.needed("outcome"), row.needed("what")
-    if outcome not in _OUTCOMES:  # as much a fact that this version does not know as another word would be
-        outcome, what = Outcome.UNKNOWN, f"{what} (outcome {outcome})"
-    for name in ("seq", "start_s", "end_s"):
-        if not row.has(name):
-            row.refuse(name, "a number")
-    event = Event(
-        seq=row.count("seq"), start_s=row.real("start_s"), end_s=row.real("end_s"), wall=row.text("wall"),
-        drill=row.text("drill"), source=row.needed("source"), subject=row.needed("subject"), what=what,
-        outcome=Outcome(outcome), data=translated(row.child("data").value),
-    )  # fmt: skip
-    check_fact(event, who, error=_Damaged)
-    return event
-
-
 def _plain(event: Event) -> dict[str, Any]:
     return {name: getattr(event, name) for name in Event.__slots__}
-
-
-def _event(line: Mapping[str, Any]) -> Event:
-    known = {key: value for key, value in line.items() if key in _EVENT_KEYS}
-    return Event(**{**known, "outcome": Outcome(known["outcome"])})
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = folderfiles.read_whole(path, size_max=_JSON_MAX)
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror}", _UNDAMAGED) from None
-    return dict(Outside.of(parsed(content, str(path), error=_Damaged), str(path), error=_Damaged).value)
-
-
-def _read_environment(path: Path) -> Mapping[str, Any]:
-    """environment.json; its parts are shown as they are, but for those whose shape a reader counts on."""
-    document = _read_json(path)
-    whole = Outside.of(document, str(path), error=_Damaged)
-    for part in ("packages", "host", "clock"):
-        whole.child(part)
-    whole.table("packages")
-    if not isinstance(document.get("kubernetes"), str | None):
-        whole.refuse("kubernetes", "a string")
-    return document
 
 
 def _finite(value: Any) -> Any:

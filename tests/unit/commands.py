@@ -1,0 +1,57 @@
+"""Commands of rollproof in a child process or in this one, and a stored run for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from story import good_release, plan
+from targettoml import target_toml
+
+from rollproof.cli import main
+from rollproof.judge.judging import judge_run, write_reports
+from rollproof.store.runfolder import RunFolder
+
+__all__ = ["TARGET", "rollproof", "stored_run", "told"]
+
+TARGET = target_toml(context="nowhere", git_url="file:///nowhere/env.git")
+
+
+def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "rollproof", *words], cwd=cwd, env={**kept, "COLUMNS": "200", **environ},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def stored_run(folder: Path) -> Path:
+    with RunFolder.create(folder / "reports" / "20260101T000000Z-zero-downtime", plan()) as run:
+        run.drill = "zero-downtime"
+        run.record("run", "drill", "started")
+        for event in good_release().events:
+            run.record(
+                event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s,
+                end_s=event.end_s, data=event.data,
+            )  # fmt: skip
+        run.record("run", "judge", "asked", data={"checkers": ["rollout", "version"]})
+        run.record("run", "drill", "finished")
+        write_reports(run, judge_run(run))
+        return run.path
+
+
+def told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str, str]:  # fmt: skip
+    """Exit code, standard output and standard error of a command, in this process."""
+    monkeypatch.setattr(sys, "argv", ["rollproof", *words])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    seen = capsys.readouterr()
+    return int(ended.value.code or 0), seen.out, seen.err

@@ -1,0 +1,158 @@
+"""Which drifts are tried, and which are skipped or unfair: the plan of the trials, and their beginning."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
+from faults.drifting import Drill
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import ApiError
+from rollproof.core.target import Fences
+from rollproof.core.trials import TRIALS
+from rollproof.faults.drift import Skip, Trial
+from rollproof.faults.trials import _PLANNERS
+
+
+def test_replicas_of_an_autoscaler_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    reference = {"kind": "Deployment", "name": "web"}
+    scaler = {"metadata": {"name": "web"}, "spec": {"scaleTargetRef": reference}}
+    cluster.put({"kind": "HorizontalPodAutoscaler", **scaler})
+    drill = Drill(tmp_path, "replicas", cluster=cluster).run()
+    assert drill.words() == ["skipped"]
+    assert "HorizontalPodAutoscaler" in drill.said("skipped")["reason"]
+
+
+def test_hpas_that_may_not_be_listed_are_a_reason_to_skip(tmp_path: Path) -> None:
+    class Forbidding(FakeCluster):
+        status = 403
+
+        def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> Any:
+            if kind == "HorizontalPodAutoscaler":
+                raise ApiError("no", status=self.status)
+            return super().list(kind, namespace, labels=labels, fields=fields)
+
+    cluster = Forbidding()
+    drill = Drill(tmp_path, "replicas", cluster=cluster)
+    assert drill.run().words() == ["skipped"]
+    assert "may not be listed" in drill.said("skipped")["reason"]
+    cluster.status = 500
+    with pytest.raises(ApiError):
+        drill.plan()
+
+
+def test_every_trial_has_a_planner() -> None:
+    assert _PLANNERS.keys() == TRIALS.keys()
+
+
+def test_the_production_fence_skips_what_traffic_could_feel(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, *TRIALS)
+    fences = Fences(namespaces=("shop",), production=True)
+    drill.target = replace(drill.target, fences=fences)
+    planned = {trial.name for trial in drill.plan() if isinstance(trial, Trial)}
+    assert planned == {"revision-history", "undeclared-annotation", "void-patch"}
+    drill.target = replace(drill.target, drift=replace(drill.target.drift, trials=("env",)))
+    assert drill.run().words() == ["skipped"]
+    assert "--i-mean-production" in drill.said("skipped")["reason"]
+    assert drill.cluster.deeds == []
+
+
+def test_the_revision_history_touches_nothing_of_the_pods(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "revision-history")
+    (trial,) = drill.plan()
+    assert isinstance(trial, Trial)
+    assert (trial.path, trial.value) == (("spec", "revisionHistoryLimit"), 6)
+    assert "spec.template" not in str(trial.touch())
+
+
+@pytest.mark.parametrize("name", ["replicas", "revision-history"])
+def test_what_git_does_not_declare_is_skipped(tmp_path: Path, name: str) -> None:
+    cluster = FakeCluster()
+    item = cluster.get("Deployment", NAMESPACE, "web")
+    item["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": '{"spec": {}}'}
+    cluster.put(item)
+    (trial,) = Drill(tmp_path, name, cluster=cluster).plan()
+    assert isinstance(trial, Skip)
+    assert "does not declare" in trial.reason
+
+
+def test_no_other_image_tag_is_a_reason_to_skip(tmp_path: Path) -> None:
+    (trial,) = Drill(tmp_path, "image", drift_image_tag="aaaaaaa").plan()
+    assert isinstance(trial, Skip)
+
+
+def test_a_missing_object_is_no_skip(tmp_path: Path) -> None:
+    cluster = FakeCluster(heals=False)
+    del cluster.objects["Service", "web"]
+    drill = Drill(tmp_path, "delete-service", cluster=cluster)
+    with pytest.raises(ApiError):
+        drill.plan()
+
+
+def test_the_plan_names_object_change_and_undo_and_changes_nothing(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, "resources", "env", "image", "delete-configmap")
+    touches = [trial.touch() for trial in drill.plan()]
+    assert [touch.subject for touch in touches] == ["Deployment/shop/web"] * 3 + ["ConfigMap/shop/config"]
+    assert [touch.change.rpartition(" = ")[2] for touch in touches] == [
+        "'257Mi'", "'info-drift'", "'ghcr.io/shop/web:bbbbbbb'", "deleted",
+    ]  # fmt: skip
+    assert drill.cluster.deeds == []
+
+
+def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    app["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 6
+    cluster.put(app)
+    asked = []
+
+    def sync(_: Argo, revision: str) -> int:
+        asked.append(revision)
+        fresh = cluster.get("Application", "argocd", "shop")
+        fresh["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 0
+        version = int(fresh["metadata"]["resourceVersion"])
+        cluster.put(fresh)
+        return version
+
+    monkeypatch.setattr(Argo, "sync_to_reset", sync)
+    monkeypatch.setattr("rollproof.faults.drift._GRAIN_S", 0.0)
+    drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
+    assert asked == ["c" * 40]
+    assert drill.said("before")["attempts"] == 0
+
+
+def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    cluster.put({"kind": "AppProject", "metadata": {"name": "default"}, "spec": {"syncWindows": [window]}})
+    drill = Drill(tmp_path, "configmap", cluster=cluster).run()
+    assert drill.words() == ["planned", "before"]
+    assert drill.said("before")["window_denied"] is True
+    assert "sync window" in drill.said("before")["why_unfair"]
+
+
+def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    app["status"]["operationState"] = operation_state(1, stamp(datetime.now(UTC)))
+    cluster.put(app)
+
+    def commit(_: float) -> None:
+        monkeypatch.setattr("rollproof.faults.drift.time.sleep", lambda _: None)
+        moving = cluster.get("Application", "argocd", "shop")
+        cluster.put({**moving, "status": {**moving["status"], "sync": {"status": "OutOfSync", "revision": REVISION}}})
+        threading.Timer(0.1, cluster.put, args=(moving,)).start()
+
+    monkeypatch.setattr("rollproof.faults.drift.time.sleep", commit)
+    assert "restored" in Drill(tmp_path, "configmap", cluster=cluster).run().words()
