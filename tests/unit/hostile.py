@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 Answering = Callable[[socket.socket], None]
+CRC_OF_1_GIB_OF_ZEROS = 0x5B64C2B0
 HEAD = b"HTTP/1.1 200 OK\r\n"
 PATIENCE_S = 60.0  # far beyond any deadline of the tests, so that a client without one is seen by the test's own limit
 
@@ -31,18 +34,12 @@ def answers(body: bytes, *headers: str, status: str = "200 OK") -> Answering:
     return says(head.encode() + body)
 
 
-def bomb(size: int = 1 << 30) -> bytes:
-    """About 1 MB that becomes `size` bytes of zeros."""
-    return gzip.compress(bytes(size), 1) if size <= 1 << 24 else _members(size)
-
-
-def _members(size: int) -> bytes:
-    import zlib
-
-    engine = zlib.compressobj(9, zlib.DEFLATED, 31)
-    zeros = bytes(1 << 24)
-    parts = [engine.compress(zeros) for _ in range(size >> 24)]
-    return b"".join([*parts, engine.flush()])
+def bomb() -> bytes:
+    """About 1 MB that becomes 1 GiB of zeros: one piece of a deflate stream, written 64 times."""
+    engine = zlib.compressobj(9, zlib.DEFLATED, -15)
+    piece = engine.compress(bytes(1 << 24)) + engine.flush(zlib.Z_FULL_FLUSH)
+    end = engine.flush() + struct.pack("<II", CRC_OF_1_GIB_OF_ZEROS, 1 << 30)
+    return gzip.compress(b"")[:10] + piece * 64 + end
 
 
 HOSTILE: dict[str, Answering] = {

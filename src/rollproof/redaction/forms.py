@@ -12,23 +12,30 @@ import re
 import shlex
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote_plus
 
 __all__ = ["Layer", "encoded_forms", "layers_below", "pair_forms"]
 
-_PERCENT = r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
+# Each pattern begins with the character that it looks for: only then does `re` skip plain text without trying each
+# alternative at each place, which is most of the time that a page of a report takes.
+_PERCENT = r"(?P<percent>(?<=%)[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*)"
 _BACKSLASH = (
-    r"(?P<bytes>(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-3][0-7]{2})+)"
-    r"|(?P<unit>(?:\\u[0-9A-Fa-f]{4})+)"
-    r"|\\U(?P<wide>[0-9A-Fa-f]{8})"
-    r"|\\u\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
-    r"|\\(?P<sign>[^A-Za-z0-9]|[abfnrtv])"
+    r"(?<=\\)(?:(?P<bytes>x[0-9A-Fa-f]{2}(?:\\x[0-9A-Fa-f]{2})*|[0-3][0-7]{2}(?:\\[0-3][0-7]{2})*)"
+    r"|(?P<unit>u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*)"
+    r"|U(?P<wide>[0-9A-Fa-f]{8})"
+    r"|u\{(?P<braced>[0-9A-Fa-f]{1,6})\}"
+    r"|(?P<sign>[^A-Za-z0-9]|[abfnrtv]))"
 )
-_ENTITY = r"(?P<entity>&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};|amp|lt|gt|quot))"
-_KINDS = {"%": re.compile(_PERCENT), "\\": re.compile(_BACKSLASH, re.DOTALL), "&": re.compile(_ENTITY)}
-_ALL = re.compile(f"{_PERCENT}|{_BACKSLASH}|{_ENTITY}", re.DOTALL)
+_ENTITY = r"(?P<entity>(?<=&)(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,30};|amp|lt|gt|quot))"
+_KINDS = {
+    "%": re.compile(f"%{_PERCENT}"),
+    "\\": re.compile(rf"\\{_BACKSLASH}", re.DOTALL),
+    "&": re.compile(f"&{_ENTITY}"),
+}
+_ALL = re.compile(rf"[%\\&](?:{_PERCENT}|{_BACKSLASH}|{_ENTITY})", re.DOTALL)
 _SIGNS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -91,29 +98,31 @@ def _unescaped(text: str, escape: re.Pattern[str]) -> Layer | None:
     return Layer("".join(parts), tuple(offsets), tuple(origins))
 
 
-def _pieces(match: re.Match[str]) -> Iterator[tuple[str, int]]:
+def _pieces(match: re.Match[str]) -> Iterable[tuple[str, int]]:
     """Each character of an escape (or of a run of them) with the length of what it was written as."""
     text, kind = match[0], match.lastgroup
+    if kind == "entity":
+        return _entity(text)
+    if kind == "sign":
+        return ((_SIGNS.get(text[1], text[1]), 2),)
     if kind == "percent":
-        yield from _characters(bytes.fromhex(text.replace("%", "")), 3)
-    elif kind == "bytes":
+        return _characters(bytes.fromhex(text.replace("%", "")), 3)
+    if kind == "bytes":
         octets = bytes.fromhex(text.replace("\\x", "")) if text[1] == "x" else bytes(
             int(octet, 8) & 255 for octet in text.split("\\")[1:]
         )  # fmt: skip
-        yield from _characters(octets, 4)
-    elif kind == "unit":
-        units = bytes.fromhex(text.replace("\\u", ""))
-        for character in units.decode("utf-16-be", "surrogatepass"):
-            yield character, 12 if ord(character) > 0xFFFF else 6
-    elif kind in {"wide", "braced"}:
-        number = int(match[kind], 16)
-        yield chr(number) if number <= 0x10FFFF else text, len(text)
-    elif kind == "sign":
-        yield _SIGNS.get(match[kind], match[kind]), 2
-    elif (character := html.unescape(text)) != text:
-        yield character, len(text)
-    else:
-        yield from ((letter, 1) for letter in text)
+        return _characters(octets, 4)
+    if kind == "unit":
+        units = bytes.fromhex(text.replace("\\u", "")).decode("utf-16-be", "surrogatepass")
+        return [(character, 12 if ord(character) > 0xFFFF else 6) for character in units]
+    number = int(match[kind or 0], 16)  # `wide` or `braced`
+    return ((chr(number) if number <= 0x10FFFF else text, len(text)),)
+
+
+@lru_cache(maxsize=1024)  # a page holds thousands, of a few kinds
+def _entity(text: str) -> tuple[tuple[str, int], ...]:
+    character = html.unescape(text)
+    return ((character, len(text)),) if character != text else tuple((letter, 1) for letter in text)
 
 
 def _characters(octets: bytes, size: int) -> Iterator[tuple[str, int]]:

@@ -257,8 +257,9 @@ def _in_one(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]
             if number in counted:
                 continue
             needle = index.long[number]
-            back = _common(text, place - 1, needle, offset - 1, -1)
-            ahead = _common(text, place + _GRAM, needle, offset + _GRAM, 1)
+            back = _common(text[max(0, place - offset) : place][::-1], needle[:offset][::-1])
+            rest = needle[offset + _GRAM :]
+            ahead = _common(text[place + _GRAM : place + _GRAM + len(rest)], rest)
             begin, end = place - back, place + _GRAM + ahead
             if _counts(text, begin, end, needle, offset - back, index, cut=cut):
                 yield begin, end
@@ -266,11 +267,13 @@ def _in_one(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]
                 counted.add(number)
 
 
-def _common(text: str, at: int, needle: str, offset: int, step: int) -> int:
-    """How many characters agree from there on, in one direction."""
+def _common(one: str, other: str) -> int:
+    """How many characters two texts have in common from their beginning on."""
     count = 0
-    while 0 <= at < len(text) and 0 <= offset < len(needle) and text[at] == needle[offset]:
-        count, at, offset = count + 1, at + step, offset + step
+    for mine, theirs in zip(one, other, strict=False):
+        if mine != theirs:
+            break
+        count += 1
     return count
 
 
@@ -285,8 +288,10 @@ def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _I
     if text[begin:end] in index.kept:
         return False
     for _ in range(_WORD_MAX):
-        begin -= _in_word(text, begin - 1)
-        end += _in_word(text, end)
+        before, after = _in_word(text, begin - 1), _in_word(text, end)
+        if not before and not after:
+            break
+        begin, end = begin - before, end + after
     whole = text[begin:end]  # `controlle` is a piece of a secret, but not if the text says `controller`
     return whole.casefold() not in OWN_WORDS and any(map(str.isalnum, COMMON_WORDS.sub("", whole)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ ENV_REPO = settings.SOURCES / "env-repo"
 SLOW_LIMIT_S = 2.0
 
 
+@cache
 def load(path: Path) -> list[Any]:
     return [each for each in YAML(typ="safe").load_all(path.read_text(encoding="utf-8")) if each]
 
@@ -122,12 +124,12 @@ def test_every_workload_of_the_platform_is_waited_for() -> None:
     assert waited == {name.lower() for name, _ in pod_templates()}
 
 
-@pytest.mark.parametrize(
-    ("name", "template"), pod_templates(), ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_platform_pods_carry_their_content_and_stay_off_the_workers(name: str, template: Any) -> None:
-    assert template["metadata"]["annotations"]["rollproof.lab/content"] == "@CONTENT@", name
-    assert template["spec"]["nodeSelector"] == {"node-role.kubernetes.io/control-plane": ""}
+def test_platform_pods_carry_their_content_and_stay_off_the_workers(subtests: pytest.Subtests) -> None:
+    assert pod_templates()
+    for name, template in pod_templates():
+        with subtests.test(name):
+            assert template["metadata"]["annotations"]["rollproof.lab/content"] == "@CONTENT@"
+            assert template["spec"]["nodeSelector"] == {"node-role.kubernetes.io/control-plane": ""}
 
 
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
