@@ -1,6 +1,6 @@
 """The generator's process. The parent (rollproof.loadgen) starts it; people start `locust -f load/locustfile.py`.
 
-stdin:  one JSON line of settings (load.lanes.Settings), later {"stop": true}; its end, too, means stop
+stdin:  one JSON line of settings (rollproof.core.loadsettings), later {"stop": true}; its end, too, means stop
 stdout: JSON lines {"started": ...}, at most once a second {"progress": ...}, at the end {"done": ...} or {"error": ...}
 file:   the record (`record` in the settings), written here, so that a dead parent costs no data
 

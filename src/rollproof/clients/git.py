@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 
 from rollproof.clients.proxies import proxy_for
 from rollproof.core.target import EnvRepo as EnvRepoTarget
+from rollproof.core.visible import printable
 from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.redaction import SECRETS
 
-__all__ = ["Done", "Git", "GitError", "GitTimeoutError", "visible"]
+__all__ = ["Done", "Git", "GitError", "GitTimeoutError"]
 
 _CREDENTIALS = (
     """!f() { printf 'username=%s\\npassword=%s\\n' "$ROLLPROOF_GIT_USERNAME" "$ROLLPROOF_GIT_PASSWORD"; }; f"""
@@ -40,7 +41,6 @@ _NO_NEWS = ("hint:", "error: failed to push some refs")
 _SCHEMES = ("http", "https", "ssh", "git", "file")
 _SCP_LIKE = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9_][\w.-]*:[^-].*")
 _OUTPUT_MAX = 4 * 1024 * 1024  # bytes of each of stdout and stderr; all that we ask for is far smaller
-_SAID_MAX = 600  # characters of git's own words in a message
 _ENDING_S = 2.0  # that git gets to remove its lock files, before it is killed
 
 
@@ -125,7 +125,7 @@ class Git:
             )
         if isinstance(error, FileNotFoundError):
             return InputError("the command `git` is not installed", "apt-get install git")
-        return InputError(f"git cannot be run: {visible(str(error))}", "see [env_repo] in the target file")
+        return InputError(f"git cannot be run: {printable(str(error))}", "see [env_repo] in the target file")
 
     def _not_ended(self, command: str, reader: _Reader) -> GitError:
         if reader.full:
@@ -189,7 +189,7 @@ class Git:
     def _said(self, err: bytes, code: int) -> str:
         lines = [line.strip() for line in err.decode(errors="replace").splitlines()]
         text = " / ".join([line for line in lines if line and not line.startswith(_NO_NEWS)][-4:])
-        return visible(SECRETS.told(text)) or f"exit {code}"
+        return printable(SECRETS.told(text)) or f"exit {code}"
 
 
 class _Reader:
@@ -222,12 +222,6 @@ class _Reader:
                 if self.full:
                     return False
         return True
-
-
-def visible(text: str) -> str:
-    """Outside text for one line of a terminal: what cannot be printed is written as its escape; not too long."""
-    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    return shown if len(shown) <= _SAID_MAX else f"{shown[:_SAID_MAX]}..."
 
 
 def _protocol(url: str) -> str:

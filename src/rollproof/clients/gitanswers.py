@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rollproof.clients.git import Done, GitError, visible
+from rollproof.clients.git import Done, GitError
+from rollproof.core.visible import printable
 from rollproof.errors import UnansweredError
 
 __all__ = ["PushRefusedError", "PushUnansweredError", "RaceError", "check_push", "hint_of"]
@@ -50,7 +51,7 @@ def check_push(done: Done, *, url: str, branch: str, sure: bool) -> None:
 
 
 def _not_taken(where: str, status: str, done: Done) -> GitError:
-    said = f"{visible(status)}: {done.said}"
+    said = f"{printable(status)}: {done.said}"
     if status.startswith("[rejected]") or (status.startswith("[remote rejected]") and _RACE.search(status)):
         return RaceError(f"somebody else pushed to {where} first: {said}", "repeat it when nobody else deploys")
     if status.startswith("[remote rejected]"):

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import tenacity
 
-from rollproof.clients.git import Done, Git, GitError, GitTimeoutError, visible
+from rollproof.clients.git import Done, Git, GitError, GitTimeoutError
 from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push, hint_of
 from rollproof.clients.overlay import SIZE_MAX, ImageEntry, decoded, find_entry, overriding, with_tag
 from rollproof.core.target import EnvRepo as EnvRepoTarget
+from rollproof.core.visible import printable
 from rollproof.errors import CannotJudgeError, InputError
 
 __all__ = [
@@ -120,7 +121,7 @@ class EnvRepo:
             said = self._git.text("log", "-1", "--format=%H %h by %an: %s", self._remote, "--", path)
             revision, _, shown = said.partition(" ")
             if revision not in self._edge():  # where the clone begins every file looks new
-                return visible(shown)
+                return printable(shown)
         return f"that is older than the newest {_DEEPER}"
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
@@ -152,7 +153,9 @@ class EnvRepo:
             file = self._first(self._remote, [name])
             entry = overriding(file.path, file.text, self._target.image) if file is not None else ""
             if file is not None and entry:
-                message = f"{file.path} sets the image itself ({visible(entry)}), so that a tag in the overlay changes"
+                message = (
+                    f"{file.path} sets the image itself ({printable(entry)}), so that a tag in the overlay changes"
+                )
                 raise InputError(f"{message} nothing", "take that entry out; does Argo CD Image Updater write it?")
 
     def may_push(self) -> None:
@@ -262,7 +265,7 @@ class EnvRepo:
         revision = self._git.text("commit-tree", tree, "-p", parent, "-F", "-", stdin=f"{message}\n".encode())
         changed = self._git.text("diff-tree", "-r", "-z", "--name-status", parent, revision)
         if changed != f"M\0{file.path}\0":
-            raise GitError(f"the commit would change more than {file.path}: {visible(changed)}")
+            raise GitError(f"the commit would change more than {file.path}: {printable(changed)}")
         entry = self._entry(replace(file, text=text))
         line = text[text.rfind("\n", 0, entry.start) + 1 :].split("\n", 1)[0].strip()
         return Commit(revision, parent, file.path, line, line_number=entry.line + 1)
@@ -394,5 +397,5 @@ class EnvRepo:
 def _checked(revision: str) -> str:
     """A revision that came from a record. InputError if git could take it for anything else."""
     if not _REVISION.fullmatch(revision):
-        raise InputError(f"{visible(revision)!r} is no revision of git")
+        raise InputError(f"{printable(revision)!r} is no revision of git")
     return revision

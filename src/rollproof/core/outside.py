@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
+from rollproof.core.visible import printable
 from rollproof.errors import OutsideDataError, RollproofError
 
 __all__ = ["Outside", "parsed", "says", "shown", "spelled", "timestamp_s", "without_nulls"]
@@ -34,12 +35,7 @@ def shown(value: object) -> str:
     except (ValueError, TypeError, RecursionError):
         text = f"a {type(value).__name__}"
     short = text[:_SHOWN] + ("..." if len(text) > _SHOWN else "")
-    visible = _visible(short)
-    return f'"{visible}"' if isinstance(value, str) else visible
-
-
-def _visible(text: str) -> str:
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+    return f'"{printable(short)}"' if isinstance(value, str) else printable(short)
 
 
 def parsed(text: bytes | str, who: str, *, error: type[RollproofError] = OutsideDataError) -> Any:
@@ -263,5 +259,5 @@ class Outside:
         return Outside(one, self.who, f"{self._at(key)}[{number}]", self.error)
 
     def _at(self, key: str) -> str:
-        name = _visible(key[:_SHOWN])
+        name = printable(key[:_SHOWN])
         return f"{self.place}.{name}" if self.place else name

@@ -10,13 +10,14 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rollproof.core.intervals import outages
+from rollproof.core.loadsettings import Lane, Settings
 from rollproof.core.requests import RequestLog
 from rollproof.loadgen.child import Child
 from rollproof.loadgen.code import script
@@ -62,7 +63,7 @@ def self_test(engine: Path | None = None) -> SelfTest:
         with Child(script("faultserver.py")) as server, Child(engine or script("engine.py")) as generator:
             server.wait("ready", timeout_s=_PATIENCE_S)
             server.tell({"harm": dict.fromkeys(HARMS, _TIMES), "every": _EVERY})
-            generator.tell(_settings(server, record))
+            generator.tell(_settings(server, record).as_json())
             server.wait("harmed", timeout_s=_PATIENCE_S)
             server.tell({"windows": [_WINDOW]})
             server.wait("windows", timeout_s=_PATIENCE_S)
@@ -72,23 +73,25 @@ def self_test(engine: Path | None = None) -> SelfTest:
         return _compare(read_record(record), truth)
 
 
-def _settings(server: Child, record: Path) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{server.newest('ready')}/?self=test"
-    lane = {"url": url, "version": "expected"}
-    return {
-        "lanes": [
-            {"name": "keepalive-get", "share": 5, **lane},
-            {"name": "keepalive-post", "method": "POST", "share": 2, **lane},
-            {"name": "new-get", "new_connection": True, "share": 2, **lane},
-            {"name": "refused", "share": 1, "url": f"http://127.0.0.1:{server.newest('refusing')}/"},
-            {"name": "swallowed", "concurrency": 1, "url": f"http://127.0.0.1:{server.newest('swallowing')}/"},
-        ],
-        "rate_per_s": _RATE_PER_S,
-        "timeout_s": _TIMEOUT_S,
-        "max_duration_s": _PATIENCE_S,
-        "record": str(record),
-        "version_header": "X-Version",
-    }
+def _settings(server: Child, record: Path) -> Settings:
+    get = Lane(
+        name="keepalive-get", share=5, url=f"http://127.0.0.1:{server.newest('ready')}/?self=test", version="expected"
+    )
+    refused, swallowed = (f"http://127.0.0.1:{server.newest(port)}/" for port in ("refusing", "swallowing"))
+    return Settings(
+        lanes=(
+            get,
+            replace(get, name="keepalive-post", method="POST", share=2),
+            replace(get, name="new-get", new_connection=True, share=2),
+            Lane(name="refused", share=1, url=refused),
+            Lane(name="swallowed", concurrency=1, url=swallowed),
+        ),
+        rate_per_s=_RATE_PER_S,
+        timeout_s=_TIMEOUT_S,
+        max_duration_s=_PATIENCE_S,
+        record=str(record),
+        version_header="X-Version",
+    )
 
 
 def _compare(log: RequestLog, truth: Mapping[str, Any]) -> SelfTest:

@@ -73,11 +73,11 @@ class LoadSession:
             request_id_prefix=self.request_id_prefix, seed=secrets.randbits(31),
         )  # fmt: skip
         self._child = Child(self._engine)
-        self._child.tell(settings)
+        self._child.tell(settings.as_json())
         started = self._child.wait("started", timeout_s=_START_S)
         data = {
             "start_ns": started["start_ns"],
-            "lanes": [lane["name"] for lane in settings["lanes"]],
+            "lanes": [lane.name for lane in settings.lanes],
             "rate_per_s": self._traffic.rate_per_s,
             "scheduling": started["scheduling"],
         }

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from rollproof.core.loadsettings import Lane, Settings, Tls
 from rollproof.core.target import App, Control, Traffic
 from rollproof.loadgen.child import LoadError
 from rollproof.redaction import SECRETS
@@ -25,49 +26,47 @@ _POST_SHARE, _NEW_SHARE, _CONTROL_SHARE, _BLOCK = 2, 2, 1, 10
 def session_settings(
     app: App, traffic: Traffic, control: Control | None, environ: Mapping[str, str], *,
     record: Path, html: Path, request_id_prefix: str, seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    """The line that the generator reads first (load.lanes.Settings)."""
-    return {
-        "lanes": _lanes(app, traffic, control),
-        "rate_per_s": traffic.rate_per_s,
-        "timeout_s": traffic.timeout_s,
-        "max_duration_s": traffic.max_duration_s,
-        "record": str(record),
-        "html": str(html),
-        "control": CONTROL if control else "",
-        "request_id_prefix": request_id_prefix,
-        "headers": _headers(app, environ),
-        "version_header": app.version_header,
-        "version_pointer": app.version_pointer,
-        "served_by_header": app.served_by_header,
-        "seed": seed,
-        "secrets_known": SECRETS.known(),
-        "tls": {
-            "ca_file": app.ca_file,
-            "client_cert_file": app.client_cert_file,
-            "client_key_file": app.client_key_file,
-        },
-    }
+) -> Settings:  # fmt: skip
+    """What the generator is told first."""
+    return Settings(
+        lanes=_lanes(app, traffic, control),
+        rate_per_s=traffic.rate_per_s,
+        timeout_s=traffic.timeout_s,
+        max_duration_s=traffic.max_duration_s,
+        record=str(record),
+        html=str(html),
+        control=CONTROL if control else "",
+        request_id_prefix=request_id_prefix,
+        headers=_headers(app, environ),
+        version_header=app.version_header,
+        version_pointer=app.version_pointer,
+        served_by_header=app.served_by_header,
+        seed=seed,
+        secrets_known=SECRETS.known(),
+        tls=Tls(ca_file=app.ca_file, client_cert_file=app.client_cert_file, client_key_file=app.client_key_file),
+    )
 
 
-def _lanes(app: App, traffic: Traffic, control: Control | None) -> list[dict[str, Any]]:
+def _lanes(app: App, traffic: Traffic, control: Control | None) -> tuple[Lane, ...]:
     """With a version header every answer must carry a version; without one only the health answer can."""
-    get_path = app.home_path if app.version_header else app.health_path
     other = "expected" if app.version_header else "optional"
-    get = {"url": _url(app, get_path), "host": app.host, "version": "expected"}
-    lanes: list[dict[str, Any]] = [{"name": "new-get", "share": _NEW_SHARE, "new_connection": True, **get}]
+    get = Lane(
+        name="keepalive-get", url=_url(app, app.home_path if app.version_header else app.health_path), host=app.host,
+        version="expected",
+    )  # fmt: skip
+    lanes = [replace(get, name="new-get", share=_NEW_SHARE, new_connection=True)]
     if app.post_path:
-        post = {"name": "keepalive-post", "method": "POST", "share": _POST_SHARE, "url": _url(app, app.post_path)}
-        lanes.append({**post, "host": app.host, "version": other})
+        url = _url(app, app.post_path)
+        lanes.append(
+            Lane(name="keepalive-post", method="POST", share=_POST_SHARE, url=url, host=app.host, version=other)
+        )
     if control is not None:
-        share = {"name": CONTROL, "share": _CONTROL_SHARE, "secrets": False}
-        lanes.append({**share, "url": control.url, "host": control.host})
-    rest = _BLOCK - sum(lane["share"] for lane in lanes)
-    lanes.insert(0, {"name": "keepalive-get", "share": rest, **get})
+        lanes.append(Lane(name=CONTROL, share=_CONTROL_SHARE, secrets=False, url=control.url, host=control.host))
+    lanes.insert(0, replace(get, share=_BLOCK - sum(lane.share for lane in lanes)))
     if app.slow_path and traffic.slow_concurrency:
-        slow = {"name": "slow", "concurrency": traffic.slow_concurrency, "url": _url(app, app.slow_path)}
-        lanes.append({**slow, "host": app.host, "version": other})
-    return lanes
+        url = _url(app, app.slow_path)
+        lanes.append(Lane(name="slow", concurrency=traffic.slow_concurrency, url=url, host=app.host, version=other))
+    return tuple(lanes)
 
 
 def _url(app: App, path: str) -> str:

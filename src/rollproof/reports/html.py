@@ -16,11 +16,11 @@ from markupsafe import Markup
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
+from rollproof.core.visible import visible
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
-from rollproof.reports.output import visible
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic

@@ -14,10 +14,10 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from rollproof.core.verdict import Result, Verdict
+from rollproof.core.visible import visible
 from rollproof.reports.cases import Case, Span, cases, drill_span
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
-from rollproof.reports.output import visible
 from rollproof.reports.words import bottom_line, finding_line
 
 __all__ = ["junit_xml", "write_junit"]

@@ -16,34 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO, cast
 
+from rollproof.core.visible import visible
 from rollproof.redaction import SECRETS
 
-__all__ = ["Outlet", "guarded", "one_line", "visible"]
+__all__ = ["Outlet", "guarded", "one_line"]
 
-# Controls (C0 but tab and line feed, DEL, C1), signs that turn the reading direction or have no width, line ends of
-# Unicode, lone surrogates, tags, and what XML 1.0 has no way to write.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
 # Azure and GitHub find `##vso[` and `##[` anywhere in a line, GitHub `::error::` at its begin, TeamCity `##teamcity[`.
 _COMMAND = re.compile(r"#(?=#+[\[\w])|^\s*:(?=:[a-z][a-z-]*(?: [^:]*)?::)", re.MULTILINE)
 _PLAIN = str.maketrans({"✖": "x", "✔": "+", "·": "-", "…": "...", "→": "->", "─": "-", "≥": ">=", "≤": "<=", "±": "+-"})
 
 
-def visible(text: str) -> str:
-    """The text with every control and direction sign written out (`\\x1b`, `\\u202e`); line feeds and tabs stay."""
-    return _HIDDEN.sub(_written_out, text)
-
-
 def one_line(text: str) -> str:
     """The text on one line: also line feeds written out, and nothing in it that a CI takes for a command."""
     return _COMMAND.sub(r"\g<0> ", visible(text).replace("\t", " ").replace("\n", "\\n"))
-
-
-def _written_out(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class Outlet(io.TextIOBase):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from envserver import IMAGE, OVERLAY, Server, git, release
 
-from rollproof.clients.git import Done, Git, GitError, GitTimeoutError, visible
+from rollproof.clients.git import Done, Git, GitError, GitTimeoutError
 from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.target import EnvRepo as EnvRepoTarget
@@ -404,8 +404,3 @@ def test_e13_a_hook_that_refuses_is_no_matter_of_passwords(server: Server) -> No
     assert "password" not in caught.value.hint
     assert "hook" in caught.value.hint
     assert str(caught.value).isprintable()
-
-
-def test_outside_text_is_one_printable_line_of_bounded_length() -> None:
-    assert visible("a\x1b[31m\n\u202eb\x9b") == "a\\x1b[31m\\n\\u202eb\\x9b"
-    assert len(visible("x" * 100_000)) < 700

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def settings(
         app, Traffic(**traffic), control, environ or {}, record=Path("r.npz"), html=Path("l.html"),
         request_id_prefix="rp", seed=1,
     )  # fmt: skip
-    return Settings.from_json(made)
+    assert Settings.from_json(json.loads(json.dumps(made.as_json()))) == made
+    return made
 
 
 def test_every_block_has_each_lane_as_often_as_its_share() -> None:
