@@ -13,6 +13,7 @@ from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.part import ActKind
 from rollproof.core.reasons import StageCause
+from rollproof.core.watched import pods_seen
 
 __all__ = ["STAGES", "Rollout", "find_rollout"]
 
@@ -80,6 +81,43 @@ class Rollout:
             StageCause.OVERWRITTEN,
         }
 
+    @property
+    def cause(self) -> str:
+        """Why it failed, as a word of `core.reasons` or of Kubernetes; "" if it did not."""
+        return str(self.failed.data.get("cause", "")) if self.failed is not None else ""
+
+    @property
+    def look_at(self) -> str:
+        """Where a person looks next after it failed."""
+        return str(self.failed.data.get("look_at", "")) if self.failed is not None else ""
+
+    @property
+    def superseded_by(self) -> str:
+        """The later commit, of somebody else, at which Argo CD was when it had seen ours; "" if it was at ours."""
+        seen = self.stages.get("seen")
+        return str(seen.data.get("revision")) if seen is not None and seen.data.get("superseded") else ""
+
+    @property
+    def pushed_commit(self) -> str:
+        """The commit that was pushed, "" if none was."""
+        pushed = self.stages.get("pushed")
+        return str(pushed.data.get("commit", "")) if pushed is not None else ""
+
+    @property
+    def forward(self) -> bool:
+        """Of a rollback: whether the old tag came by a new commit, because git could not revert."""
+        committed = self.stages.get("committed")
+        return committed is not None and bool(committed.data.get("forward"))
+
+    @property
+    def overlay_place(self) -> tuple[str, int] | None:
+        """File and line (0: not told) of the tag that was committed; None if nothing was."""
+        committed = self.stages.get("committed")
+        if committed is None or not isinstance(path := committed.data.get("path"), str):
+            return None
+        line = committed.data.get("line_number")
+        return path, line if isinstance(line, int) else 0
+
     def why_void(self) -> str:
         """No pod was replaced, and how far the rollout came."""
         return f"no pod was replaced ({self.why_unfinished()})"
@@ -134,7 +172,5 @@ def _rollout(facts: Facts, started: Event) -> Rollout:
 
 def _first_gone(facts: Facts, started: Event, old_uids: tuple[str, ...]) -> Event | None:
     """The first deletion of an old pod that a watch saw after the start."""
-    deleted = facts.find(source="watch", subject="Pod/", what="deleted")
-    return next(
-        (e for e in deleted if e.start_s >= started.start_s and str(e.data.get("uid")) in old_uids), None
-    )  # fmt: skip
+    gone = (pod for pod in pods_seen(facts) if pod.gone and pod.at_s >= started.start_s)
+    return next((pod.event for pod in gone if pod.uid in old_uids), None)

@@ -1,14 +1,155 @@
-"""Watched: typed readers of what a watch told about the cluster's objects (docs/facts.md, `watch`).
+"""Watched: typed readers of what the watches told about the cluster's objects (docs/facts.md, `watch`).
 
 Everybody behind the recorders reads these facts by name here; a field that is absent says nothing.
 """
 
 from __future__ import annotations
 
-from rollproof.core.event import Event
-from rollproof.core.facts import Facts
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-__all__ = ["deployed_tag", "image_tag"]
+from rollproof.core.event import Event, by_time
+from rollproof.core.facts import Facts
+from rollproof.core.oldfacts import is_member
+
+__all__ = ["Gap", "PodSeen", "deployed_tag", "image_tag", "pods_seen", "ready_addresses", "watch_gaps"]
+
+_ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """A pod at the moment of one watch event."""
+
+    event: Event
+
+    @property
+    def subject(self) -> str:
+        """Which pod: "Pod/<namespace>/<name>"."""
+        return self.event.subject
+
+    @property
+    def name(self) -> str:
+        """Its name alone."""
+        return self.event.subject.rpartition("/")[2]
+
+    @property
+    def at_s(self) -> float:
+        """When the event arrived."""
+        return self.event.start_s
+
+    @property
+    def uid(self) -> str:
+        """Its uid; the subject where none was told, so that pods are told apart all the same."""
+        return str(self.event.data.get("uid") or self.event.subject)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the object was deleted."""
+        return self.event.what == "deleted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was left lying after its end (evicted, completed): it answers nobody, and nobody stops it."""
+        return self.event.data.get("phase") in _ENDED and not self.terminating
+
+    @property
+    def initial(self) -> bool:
+        """Whether it is from the watch's first list: it was so before."""
+        return bool(self.event.data.get("initial"))
+
+    @property
+    def ready(self) -> bool:
+        """Its condition Ready."""
+        return bool(self.event.data.get("ready"))
+
+    @property
+    def terminating(self) -> bool:
+        """Whether it was told to end."""
+        return bool(self.event.data.get("terminating"))
+
+    @property
+    def member(self) -> bool:
+        """Whether it is the Deployment's."""
+        return is_member(self.event.data)
+
+    @property
+    def in_service(self) -> bool:
+        """Whether the Service's selector chooses it."""
+        return bool(self.event.data.get("in_service"))
+
+    @property
+    def owner(self) -> str:
+        """ "Kind/name" of its controller, or "nobody"."""
+        return str(self.event.data.get("owner") or "nobody")
+
+    @property
+    def trouble(self) -> str:
+        """Why it waits, in Kubernetes' word; "" if it does not."""
+        return str(self.event.data.get("reason") or "")
+
+    @property
+    def ip(self) -> str:
+        """Its address, "" if it has none yet."""
+        return str(self.event.data.get("ip") or "")
+
+    @property
+    def tag(self) -> str:
+        """The tag of its image."""
+        return image_tag(self.event.data.get("image"))
+
+    @property
+    def image_id(self) -> str:
+        """What the node really runs, "" if it did not say."""
+        return str(self.event.data.get("image_id") or "")
+
+
+def pods_seen(facts: Facts) -> Iterator[PodSeen]:
+    """Every event of a pod, in order."""
+    return (PodSeen(event) for event in facts.find(source="watch", subject="Pod/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch in which a watch was away."""
+
+    event: Event
+
+    @property
+    def subject(self) -> str:
+        """Which watch: "Watch/<kind>"."""
+        return self.event.subject
+
+    @property
+    def lost(self) -> bool:
+        """Whether facts may be missing; else it told everything afterwards, and late."""
+        return bool(self.event.data.get("lost"))
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return str(self.event.data.get("reason", "no reason"))
+
+    @property
+    def length_s(self) -> float:
+        """For how long."""
+        return self.event.end_s - self.event.start_s
+
+
+def watch_gaps(facts: Facts) -> list[Gap]:
+    """Every gap, in order of its end."""
+    return [Gap(event) for event in by_time(facts.find(source="watch", what="gap"))]
+
+
+def ready_addresses(facts: Facts) -> list[tuple[Event, frozenset[str]]]:
+    """After each EndpointSlice event, the ready addresses of all slices together."""
+    latest: dict[str, frozenset[str]] = {}
+    out = []
+    for event in facts.find(source="watch", subject="EndpointSlice/"):
+        ready = () if event.what == "deleted" else event.data.get("ready") or ()
+        latest[event.subject] = frozenset(str(ip) for ip in ready)
+        out.append((event, frozenset().union(*latest.values())))
+    return out
 
 
 def image_tag(image: object) -> str:

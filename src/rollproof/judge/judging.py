@@ -13,6 +13,7 @@ from pathlib import Path
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import was_kept
+from rollproof.core.runframe import asked_checkers, reason
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Finding, Result, Verdict, worst
 from rollproof.core.vocabulary import is_known
 from rollproof.judge import checkers, diagnose
@@ -106,12 +107,12 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
     ended = [event for event in facts.find(source="run", subject="drill") if event.drill == facts.drill]
     states = {event.what: event for event in ended}
     if "skipped" in states:
-        reason = str(states["skipped"].data.get("reason", "no reason"))
-        return (Verdict(_HARNESS, facts.drill, Result.SKIPPED, reason, facts.drill, evidence=_seqs(ended)),)
+        why = reason(states["skipped"])
+        return (Verdict(_HARNESS, facts.drill, Result.SKIPPED, why, facts.drill, evidence=_seqs(ended)),)
     asked = facts.last(source="run", subject="judge", what="asked")
     verdicts: tuple[Verdict, ...] = ()
     if asked is not None and asked.drill == facts.drill:
-        verdicts = checkers.judge(facts, [str(name) for name in asked.data.get("checkers", ())])
+        verdicts = checkers.judge(facts, asked_checkers(asked))
         verdicts = diagnose.explain(facts, verdicts)
     unknown = _not_known(facts.events, facts.drill)
     if unknown:
@@ -122,7 +123,7 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
             _not_blamed(verdict, "another run may have been at work on this target") for verdict in verdicts
         )
         ended.append(lost)
-    why = str(lost.data.get("reason", "no reason")) if lost else _why_not_whole(states, verdicts)
+    why = reason(lost) if lost else _why_not_whole(states, verdicts)
     if not why:
         return (*verdicts, *unknown)
     broken = Verdict(_HARNESS, facts.drill, Result.INCONCLUSIVE, why, facts.drill, evidence=_seqs(ended))
@@ -152,9 +153,9 @@ def _is_file(path: Path) -> bool:
 
 def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> str:
     if "error" in states:
-        return f"the harness failed: {states['error'].data.get('reason', 'no reason')}"
+        return f"the harness failed: {reason(states['error'])}"
     if "interrupted" in states:
-        return f"interrupted: {states['interrupted'].data.get('reason', 'no reason')}"
+        return f"interrupted: {reason(states['interrupted'])}"
     if "started" not in states:
         return "the drill was never started: the run ended before it"
     if "finished" not in states:
@@ -162,11 +163,11 @@ def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> s
     return "" if verdicts else "the drill asked for no verdict"
 
 
-def _not_blamed(verdict: Verdict, reason: str) -> Verdict:
+def _not_blamed(verdict: Verdict, because: str) -> Verdict:
     """No failure is the target's where something else may have been the cause: another run, or what is not known."""
     if verdict.result is not Result.FAIL:
         return verdict
-    why = f"{reason}: {verdict.why}"
+    why = f"{because}: {verdict.why}"
     return replace(verdict, result=Result.INCONCLUSIVE, why=why)
 
 

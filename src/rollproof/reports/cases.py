@@ -151,11 +151,8 @@ def _setting_place(environment: Mapping[str, Any], setting: str) -> Place | None
 
 
 def _overlay_place(rollout: Rollout | None) -> Place | None:
-    committed = rollout.stages.get("committed") if rollout else None
-    if committed is None or not isinstance(path := committed.data.get("path"), str):
-        return None
-    line = committed.data.get("line_number")
-    return Place(path, line if isinstance(line, int) else 0)
+    place = rollout.overlay_place if rollout else None
+    return Place(*place) if place else None
 
 
 def _drill_place(drill: str) -> Place | None:

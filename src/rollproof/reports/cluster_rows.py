@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import is_member
 from rollproof.core.plan import Plan
 from rollproof.core.rollout import find_rollout
 from rollproof.core.verdict import Verdict
+from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
 from rollproof.reports.act_rows import act_sections
 from rollproof.reports.sentences import sentence, short_sha
 from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
@@ -86,26 +86,25 @@ def _words(
 class _Pod:
     name: str
     uid: str
-    events: tuple[Event, ...]
+    seen: tuple[PodSeen, ...]
 
     def ips(self) -> set[str]:
-        return {str(event.data["ip"]) for event in self.events if event.data.get("ip")}
+        return {one.ip for one in self.seen} - {""}
 
     def note(self) -> str:
         """The version that it runs, or whose it is if it is not the app's."""
-        last = self.events[-1].data
-        return self.image_tag() if is_member(last) else f"of {last.get('owner') or 'nobody'}"
+        last = self.seen[-1]
+        return self.image_tag() if last.member else f"of {last.owner}"
 
     def image_tag(self) -> str:
-        images = [str(event.data["image"]) for event in self.events if event.data.get("image")]
-        return images[-1].rpartition(":")[2] if images else ""
+        return next((one.tag for one in reversed(self.seen) if one.tag), "")
 
 
 def _pods(facts: Facts) -> list[_Pod]:
-    grouped: dict[str, list[Event]] = defaultdict(list)
-    for event in facts.find(source="watch", subject="Pod/"):
-        grouped[str(event.data.get("uid", event.subject))].append(event)
-    return [_Pod(events[0].subject.rpartition("/")[2], uid, tuple(events)) for uid, events in grouped.items()]
+    grouped: dict[str, list[PodSeen]] = defaultdict(list)
+    for pod in pods_seen(facts):
+        grouped[pod.uid].append(pod)
+    return [_Pod(seen[0].name, uid, tuple(seen)) for uid, seen in grouped.items()]
 
 
 def _pod_rows(facts: Facts, axis: Axis, pods: Sequence[_Pod]) -> tuple[Row, ...]:
@@ -129,32 +128,21 @@ def _pod_rows(facts: Facts, axis: Axis, pods: Sequence[_Pod]) -> tuple[Row, ...]
 
 
 def _pod_bars(axis: Axis, pod: _Pod, kind: str) -> tuple[Bar, ...]:
-    alive = [event for event in pod.events if event.what != "deleted"]
-    gone = next((event.start_s for event in pod.events if event.what == "deleted"), None)
+    alive = [one.event for one in pod.seen if not one.gone]
+    gone = next((one.at_s for one in pod.seen if one.gone), None)
     bars = []
     for event, begin_ms, until_ms in states(axis, alive, gone):
-        data = event.data
-        state = "terminating" if data.get("terminating") else "ready" if data.get("ready") else "pending"
-        trouble = " bad" if data.get("reason") else ""
+        now = PodSeen(event)
+        state = "terminating" if now.terminating else "ready" if now.ready else "pending"
+        trouble = " bad" if now.trouble else ""
         tip = f"{sentence(event)} ({state} for {(until_ms - begin_ms) / 1000:.2f} s)"
         bars.append(bar(axis, begin_ms, until_ms, f"{kind} {state}{trouble}", tip=tip, seq=event.seq))
     return merged(bars, axis)
 
 
-def _slices(facts: Facts) -> list[tuple[Event, frozenset[str]]]:
-    """After each EndpointSlice event, the ready addresses of all slices together."""
-    ready: dict[str, frozenset[str]] = {}
-    out = []
-    for event in facts.find(source="watch", subject="EndpointSlice/"):
-        gone = event.what == "deleted"
-        ready[event.subject] = frozenset() if gone else frozenset(str(ip) for ip in event.data.get("ready") or ())
-        out.append((event, frozenset().union(*ready.values())))
-    return out
-
-
 def _in_service(facts: Facts, axis: Axis) -> dict[str, list[Bar]]:
     """For each address the stretches in which the Service sent traffic to it."""
-    words = _slices(facts)
+    words = ready_addresses(facts)
     bars: dict[str, list[Bar]] = defaultdict(list)
     addresses = {event.seq: ips for event, ips in words}
     for event, begin_ms, until_ms in states(axis, [event for event, _ in words]):
@@ -177,7 +165,7 @@ def _during(axis: Axis, served: Iterable[Bar], life: Sequence[Bar]) -> tuple[Bar
 
 
 def _endpoint_counts(facts: Facts, axis: Axis) -> tuple[Bar, ...]:
-    words = _slices(facts)
+    words = ready_addresses(facts)
     addresses = {event.seq: ips for event, ips in words}
     bars = []
     for event, begin_ms, until_ms in states(axis, [event for event, _ in words]):

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rollproof.core.backoff import schedule
 from rollproof.core.counts import many
-from rollproof.core.drift import DriftTrial, drift_trials
-from rollproof.core.event import Event, Outcome
+from rollproof.core.drift import ArgoState, DriftTrial, drift_trials
+from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.requests import RequestLog
 from rollproof.core.rollout import STAGES, find_rollout
 from rollproof.core.verdict import Number, Result
+from rollproof.core.watched import watch_gaps
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import data_text, sentence, short_sha
 from rollproof.reports.timeline import Axis
@@ -136,20 +136,18 @@ def drift_rows(report: Report) -> list[DriftRow]:
 
 def _drift_row(trial: DriftTrial, numbers: Mapping[str, Number], result: Result | None) -> DriftRow:
     events = trial.said
-    planned, before, restored = (_data(events, what) for what in ("planned", "before", "restored"))
-    after, undone = _data(events, "after"), _data(events, "undone")
     ends = ("skipped", "error", "void", "not-healed", "stayed", "restored", "injected")
     ended = next((events[what] for what in ends if what in events), None)
     return DriftRow(
         trial=trial.short_name,
-        change=f"{planned.get('object', '')} {planned.get('change', '')}".strip(),
-        kind=str(planned.get("kind", "")),
+        change=trial.change,
+        kind="control" if trial.control else "heal",
         outcome=sentence(ended).partition(": ")[2] if ended else "not injected",
         restored_s=_seconds(numbers, "restored_s"),
         backoff_s=_seconds(numbers, "backoff_s") if "restored" in events else None,
         repair_s=_seconds(numbers, "detect_and_apply_s"),
-        attempts=f"{before.get('attempts', '?')} → {after.get('attempts', '?')}" if before else "",
-        by=str(undone.get("by") or restored.get("manager") or ""),
+        attempts=f"{_count(trial.before.state)} → {_count(trial.after)}" if trial.before else "",
+        by=trial.undone_by or (trial.restored.manager if trial.restored else ""),
         seqs=tuple(event.seq for event in events.values()),
         result=result,
     )
@@ -195,8 +193,9 @@ def fault_rows(report: Report) -> list[FaultRow]:
     return rows
 
 
-def _data(events: Mapping[str, Event], what: str) -> Mapping[str, Any]:
-    return events[what].data if what in events else {}
+def _count(state: ArgoState | None) -> str:
+    """How many heals there had been, "?" where that was not read."""
+    return "?" if state is None or state.attempts is None else str(state.attempts)
 
 
 def _seconds(numbers: Mapping[str, Number], key: str) -> float | None:
@@ -258,8 +257,8 @@ def blind_spots(report: Report) -> list[str]:
         if verdict.result is Result.SKIPPED
     ]
     for drill, facts in report.drills():
-        lost = [event for event in facts.find(source="watch", what="gap") if event.data.get("lost")]
-        out += [f"{drill}: {sentence(event)}; facts may be missing" for event in lost]
+        lost = [gap for gap in watch_gaps(facts) if gap.lost]
+        out += [f"{drill}: {sentence(gap.event)}; facts may be missing" for gap in lost]
         for what in ("not-reachable", "log-unreadable"):
             event_found = facts.first(what=what)
             if event_found is not None:

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.act import find_act
-from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
 from rollproof.core.outcomes import Kind, kinds, named
 from rollproof.core.requests import RequestLog
+from rollproof.core.runframe import IngressLog, ingress_log, reason, unreadable_log
 from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
 from rollproof.core.verdict import Finding, Interval, Number, Result, Verdict
 from rollproof.judge.checkers import background, limits
@@ -45,11 +45,11 @@ class _Case:
     background: Background | None
     p99: P99 | None
     gap: Gap
-    log_event: Event | None
+    ingress: IngressLog | None
     numbers: Mapping[str, Number] = field(default_factory=dict)
 
     def verdict(self, result: Result, why: str) -> Verdict:
-        evidence = [*self.window.act.events, self.log_event]
+        evidence = [*self.window.act.events, self.ingress.event if self.ingress else None]
         evidence.append(baseline_event(self.facts, self.window.act))
         return Verdict(
             checker=_NAME,
@@ -92,7 +92,7 @@ def _case(facts: Facts, window: Window) -> _Case:
         background=background.compare(window, allowed=allowed) if allowed else None,
         p99=limits.p99(window, window.app & window.inside, traffic.p99_ms_max),
         gap=blind_gaps(log, window_ns=window.window_ns)[0],
-        log_event=facts.last(source="ingress", what="log"),
+        ingress=ingress_log(facts),
     )
     return replace(case, numbers=_numbers(case))
 
@@ -262,9 +262,7 @@ def _not_known(case: _Case) -> Verdict | None:
         why = f"whether the app was too slow is not known: {case.p99.sentence()}{own}"
     elif unfinished := int((window.unknown & named(window.log, "unfinished")).sum()):
         why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
-    elif (
-        case.log_event is None or "masked" not in case.log_event.data
-    ) and case.facts.plan.target.ingress.masked == "fail":
+    elif (case.ingress is None or case.ingress.masked is None) and case.facts.plan.target.ingress.masked == "fail":
         unread = _unread(case) or "its log was not read"
         why = f"a masked failure fails here, and whether the ingress retried in secret is not known: {unread}"
     elif (void := window.act.void) is not None:
@@ -378,14 +376,14 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
 
 def _masked(case: _Case) -> int:
     """How many surely were; a log that does not speak of all of them may know some."""
-    event = case.log_event or case.facts.last(source="ingress", what="log-unreadable")
-    return int(event.data.get("masked", 0)) if event is not None else 0
+    log = case.ingress or unreadable_log(case.facts)
+    return log.masked or 0 if log is not None else 0
 
 
 def _unread(case: _Case) -> str:
     """Why the ingress's log could not be read; "" if nobody tried."""
-    event = case.facts.last(source="ingress", what="log-unreadable")
-    return str(event.data.get("reason", "no reason")) if event is not None else ""
+    log = unreadable_log(case.facts)
+    return reason(log.event) if log is not None else ""
 
 
 def _resolution_ms(case: _Case) -> float:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.runframe import clocks_ahead_s
 
 __all__ = ["CLOCK_STEP_MAX_S", "clock_step_s"]
 
@@ -22,7 +23,7 @@ def clock_step_s(facts: Facts) -> tuple[float, tuple[Event, ...]]:
     Where there are fewer than two, the stamps of the drill's begin and end count too: no reading is not "no step".
     """
     readings = tuple(facts.find(source="run", subject="clock", what="read"))
-    ahead_s = [float(event.data["wall_s"]) - float(event.data["monotonic_s"]) for event in readings]
+    ahead_s = [clocks_ahead_s(event) for event in readings]
     if len(readings) < 2:  # the stamp is taken a moment later, by a starved machine even seconds
         stamped = tuple(event for event in facts.find(source="run", subject="drill") if _stamp_s(event) is not None)
         ahead_s += [(_stamp_s(event) or 0.0) - event.end_s for event in stamped]

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from rollproof.core.backoff import HEALS_SHOWN, BackOff, stored_model
-from rollproof.core.event import Event
+from rollproof.core.drift import Before, DriftTrial, Looked, Restored, argo_version, drift_trial
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import found_at_the_end, own_deed_seen
 from rollproof.core.reasons import Found, HealCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.core.watched import Gap
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
-from rollproof.judge.checkers.watches import lost_watch, why_lost
+from rollproof.judge.checkers.watches import lost_watch
 
 __all__ = ["CAUSES", "check"]
 
@@ -60,30 +60,12 @@ _BY_CHOICE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """The events of one trial by their word; the last one counts."""
-
-    subject: str
-    said: Mapping[str, Event]
-    lost: Event | None  # a watch that was blind during the trial
-
-    def data(self, what: str) -> Mapping[str, Any]:
-        event = self.said.get(what)
-        return event.data if event else {}
-
-    def since_injected_s(self, what: str) -> float | None:
-        """Seconds from the API's reply to the deed until `what` was seen."""
-        event = self.said.get(what)
-        return event.end_s - self.said["injected"].end_s if event else None
-
-
 def check(facts: Facts) -> tuple[Verdict, ...]:
     """One verdict for each trial of the plan, in that order."""
     names = facts.plan.target.drift.trials
     if not names:
         return (_verdict("Drift", Result.INCONCLUSIVE, "the target file names no drift to try"),)
-    verdicts = [_judge(facts, _find_trial(facts, name)) for name in names]
+    verdicts = [_judge(facts, drift_trial(facts, name)) for name in names]
     return tuple(_with_schedule(facts, verdicts))
 
 
@@ -91,53 +73,35 @@ def _verdict(subject: str, result: Result, why: str, **more: Any) -> Verdict:
     return Verdict(checker="drift", subject=subject, result=result, why=why, **more)
 
 
-def _find_trial(facts: Facts, name: str) -> _Trial:
-    subject = f"Drift/{name}"
-    said: dict[str, Event] = {}
-    for event in facts.find(source="drift", subject=subject):
-        if event.subject != subject:
-            continue
-        if event.what == "planned":
-            said = {}  # a trial that was done again: only the last one is judged
-        said[event.what] = event
-    return _Trial(subject, said, _lost_watch(facts, said))
-
-
-def _lost_watch(facts: Facts, said: Mapping[str, Event]) -> Event | None:
-    injected = said.get("injected")
+def _lost(facts: Facts, trial: DriftTrial) -> Gap | None:
+    """A watch that was blind during the trial."""
+    injected = trial.happened
     if injected is None:
         return None
-    return lost_watch(facts, since_s=injected.end_s, until_s=max(event.end_s for event in said.values()))
+    return lost_watch(facts, since_s=injected.end_s, until_s=trial.end_s or injected.end_s)
 
 
-def _judge(facts: Facts, trial: _Trial) -> Verdict:
-    evidence = tuple(sorted(event.seq for event in trial.said.values()))
-    planned = trial.data("planned")
+def _judge(facts: Facts, trial: DriftTrial) -> Verdict:
+    evidence = tuple(event.seq for event in trial.events)
     if not trial.said:
         return _verdict(trial.subject, Result.INCONCLUSIVE, "it was never tried")
     if "skipped" in trial.said:
-        reason = str(trial.data("skipped").get("reason", "no reason"))
-        return _verdict(trial.subject, Result.SKIPPED, reason, evidence=evidence)
+        return _verdict(trial.subject, Result.SKIPPED, trial.reason("skipped"), evidence=evidence)
     if "error" in trial.said:
-        why = f"the harness could not do it: {trial.data('error').get('reason', 'no reason')}"
+        why = f"the harness could not do it: {trial.reason('error')}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence=evidence)
-    if "interfered" in trial.said:
-        return _verdict(trial.subject, Result.INCONCLUSIVE, _interfered(trial), evidence=evidence)
-    judge = _judge_control if planned.get("kind") == "control" else _judge_heal
+    if (
+        "interfered" in trial.said
+    ):  # what Argo CD does with that change is another drift, and not the one that was timed
+        return _verdict(trial.subject, Result.INCONCLUSIVE, trial.why_interfered(), evidence=evidence)
+    judge = _judge_control if trial.control else _judge_heal
     return replace(judge(facts, trial), evidence=evidence)
-
-
-def _interfered(trial: _Trial) -> str:
-    """Another writer: what Argo CD does with that writer's change is another drift, and not the one that was timed."""
-    data = trial.data("interfered")
-    who, when = data.get("manager") or "nobody said who", "after it was restored" if data.get("after_restored") else ""
-    return f"somebody else changed the same field {when or 'during the trial'} ({who}): {data.get('value')!r}"
 
 
 # -- controls ---------------------------------------------------------------------------------------------------------
 
 
-def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
+def _judge_control(facts: Facts, trial: DriftTrial) -> Verdict:
     """A control shows that the drill can tell healed from unchanged; if it cannot, nothing is claimed."""
     if trial.subject == "Drift/void-patch":
         if "void" in trial.said:
@@ -146,20 +110,19 @@ def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if "void" in trial.said:
         return _verdict(trial.subject, Result.INCONCLUSIVE, "the patch changed nothing, so nothing could stay")
-    if "restored" in trial.said:
+    if trial.restored is not None:
         seen_s = trial.since_injected_s("restored") or 0.0
-        manager = trial.data("restored").get("manager") or "somebody"
+        manager = trial.restored.manager or "somebody"
         why = f"an undeclared annotation was gone after {seen_s:.1f} s ({manager}): what else is taken off here?"
         finding = Finding("UNDECLARED_REMOVED", why, "find the controller or policy that removes it")
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, findings=(finding,))
-    stayed = trial.said.get("stayed")
-    if stayed is None or trial.lost is not None:
-        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
-    unproven = _unproven(stayed.data)
+    stayed = trial.stayed
+    if stayed is None or _lost(facts, trial) is not None:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))
+    unproven = _unproven(stayed)
     if unproven:
         return _verdict(trial.subject, Result.INCONCLUSIVE, f"whether it stayed is not known: {unproven}")
-    watched_s = float(stayed.data.get("watched_s", 0.0))
-    wanted_s = facts.plan.target.drift.negative_watch_s
+    watched_s, wanted_s = stayed.watched_s, facts.plan.target.drift.negative_watch_s
     if watched_s < wanted_s - 0.01:
         why = f"watched for {watched_s:.1f} s only; {wanted_s:g} s were asked for"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
@@ -170,24 +133,25 @@ def _judge_control(facts: Facts, trial: _Trial) -> Verdict:
 # -- heals ------------------------------------------------------------------------------------------------------------
 
 
-def _judge_heal(facts: Facts, trial: _Trial) -> Verdict:
-    if trial.data("before").get("window_denied") and "injected" not in trial.said:
+def _judge_heal(facts: Facts, trial: DriftTrial) -> Verdict:
+    before = trial.before
+    if before is not None and before.window_denied and trial.happened is None:
         return _judge_window(facts, trial)
-    why = _why_not_judged(trial) or _why_not_timed(facts)
-    if why:
+    why = _why_not_judged(facts, trial) or _why_not_timed(facts)
+    if before is None or why:
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     model = stored_model(facts)
-    times = _times(trial, model, facts.plan.target.drift.limit_s)
-    if "restored" in trial.said:
-        verdict = _judge_restored(facts, trial, model, times)
-    elif "not-healed" in trial.said:
-        verdict = _judge_not_healed(facts, trial, times)
+    times = _times(trial, before, model, facts.plan.target.drift.limit_s)
+    if trial.restored is not None:
+        verdict = _judge_restored(facts, trial, trial.restored, before, model, times)
+    elif trial.not_healed is not None:
+        verdict = _judge_not_healed(facts, trial, trial.not_healed, times)
     else:
-        verdict = _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
+        verdict = _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))
     return replace(verdict, numbers=times)
 
 
-def _judge_window(facts: Facts, trial: _Trial) -> Verdict:
+def _judge_window(facts: Facts, trial: DriftTrial) -> Verdict:
     """A window that forbids syncs needs no drift to prove that none would be healed."""
     finding = Finding("SYNC_WINDOW", *CAUSES[HealCause.SYNC_WINDOW])
     why = "nothing would be healed now, and nothing was changed: a sync window forbids automated syncs"
@@ -196,16 +160,16 @@ def _judge_window(facts: Facts, trial: _Trial) -> Verdict:
     return _verdict(trial.subject, Result.FAIL, why, findings=(finding,))
 
 
-def _why_not_judged(trial: _Trial) -> str:
+def _why_not_judged(facts: Facts, trial: DriftTrial) -> str:
     """The trial's own assumptions (docs/argocd.md 1.8): without them neither a repair nor its absence says anything."""
-    before = trial.data("before")
-    if "before" in trial.said and not before.get("fair"):
-        return f"not a fair trial: {before.get('why_unfair') or 'its preconditions did not hold'}"
+    before = trial.before
+    if before is not None and not before.fair:
+        return f"not a fair trial: {before.why_unfair}"
     if "void" in trial.said:
         return "the patch changed nothing: there was no drift to heal"
-    if "injected" not in trial.said or "before" not in trial.said:
-        return _unfinished(trial)
-    if before.get("operation_revision") != before.get("sync_revision"):
+    if trial.happened is None or before is None:
+        return _unfinished(facts, trial)
+    if before.state.operation_revision != before.sync_revision:
         return (
             "the last operation was for another revision: the next repair is an ordinary auto-sync (docs/argocd.md 1.7)"
         )
@@ -222,21 +186,20 @@ def _why_not_timed(facts: Facts) -> str:
     return ""
 
 
-def _unfinished(trial: _Trial) -> str:
-    if trial.lost is not None:
-        return f"{trial.lost.subject} was blind during the trial: {why_lost(trial.lost)}"
-    last = max(trial.said.values(), key=lambda event: event.seq)
-    return f"the trial ended in the middle: the last that is known is {last.what!r}"
+def _unfinished(facts: Facts, trial: DriftTrial) -> str:
+    lost = _lost(facts, trial)
+    if lost is not None:
+        return f"{lost.subject} was blind during the trial: {lost.reason}"
+    return f"the trial ended in the middle: the last that is known is {trial.last_word()!r}"
 
 
-def _times(trial: _Trial, model: BackOff, limit_s: float) -> dict[str, Number]:
+def _times(trial: DriftTrial, before: Before, model: BackOff, limit_s: float) -> dict[str, Number]:
     """Seconds from the API's reply; the back-off that was still to run then, and what is left for detection + apply."""
-    before = trial.said["before"]
-    elapsed_s = trial.said["injected"].end_s - before.end_s
-    backoff_s = max(0.0, float(before.data.get("remaining_s") or 0.0) - elapsed_s) if model.known else 0.0
+    elapsed_s = trial.said["injected"].end_s - before.event.end_s
+    backoff_s = max(0.0, before.remaining_s - elapsed_s) if model.known else 0.0
     numbers: dict[str, Number] = {
-        "attempts_before": int(before.data.get("attempts") or 0),
-        "gap_s": before.data.get("gap_s"),
+        "attempts_before": before.state.attempts or 0,
+        "gap_s": before.gap_s,
         "backoff_s": round(backoff_s, 3),
     }
     for what in ("detected", "restored", "synced", "healthy"):
@@ -252,20 +215,22 @@ def _times(trial: _Trial, model: BackOff, limit_s: float) -> dict[str, Number]:
     return numbers
 
 
-def _judge_restored(facts: Facts, trial: _Trial, model: BackOff, times: Mapping[str, Number]) -> Verdict:
-    if trial.lost is not None:
-        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))
-    if trial.data("restored").get("complete") is False:
-        why = f"restored only in part: {trial.data('restored').get('value')!r}"
+def _judge_restored(
+    facts: Facts, trial: DriftTrial, restored: Restored, before: Before, model: BackOff, times: Mapping[str, Number]
+) -> Verdict:
+    if _lost(facts, trial) is not None:
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))
+    if not restored.complete:
+        why = f"restored only in part: {restored.value!r}"
         return _verdict(trial.subject, Result.FAIL, why)
     total_s, backoff_s = float(str(times["restored_s"])), float(str(times["backoff_s"]))
-    otherwise = _restored_otherwise(trial, model, total_s)
+    otherwise = _restored_otherwise(trial, restored, before, model, total_s)
     if otherwise:
         return _verdict(trial.subject, Result.INCONCLUSIVE, f"restored after {total_s:.2f} s, but {otherwise}")
     limit_s = facts.plan.target.drift.limit_s
     least_s = max(0.0, total_s - backoff_s)
     most_s = min(total_s, least_s + (_GRAIN_S if backoff_s else 0.0))
-    count = trial.data("after").get("attempts")
+    count = trial.after.attempts if trial.after is not None else None
     took = f"self-heal restored it in {least_s:.2f} s (detection + apply)"
     beside = f"limit {limit_s:g} s; back-off {backoff_s:.1f} s, total {total_s:.2f} s, heal {count} on this revision"
     if most_s <= limit_s:
@@ -279,26 +244,24 @@ def _judge_restored(facts: Facts, trial: _Trial, model: BackOff, times: Mapping[
     return _verdict(trial.subject, Result.FAIL, f"{took}, later than the limit; {beside}", findings=(_slow(times),))
 
 
-def _restored_otherwise(trial: _Trial, model: BackOff, total_s: float) -> str:
+def _restored_otherwise(trial: DriftTrial, restored: Restored, before: Before, model: BackOff, total_s: float) -> str:
     """Why this repair is not proven to be a self-heal; empty if it is (docs/argocd.md 1.7)."""
-    after, before = trial.said.get("after"), trial.said["before"]
+    after, manager = trial.after, restored.manager
     if after is None:
         return "Argo CD's operation state was not read afterwards: nobody knows who did it"
-    manager = str(trial.data("restored").get("manager") or "")
-    was, now = int(before.data.get("attempts") or 0), int(after.data.get("attempts") or 0)
+    was, now = before.state.attempts or 0, after.attempts or 0
     if manager not in ("", CONTROLLER, "rollproof"):
         return f"the field was written by {manager!r}, not by Argo CD"
-    if after.data.get("started_at") and after.data.get("started_at") == before.data.get("started_at"):
+    if after.started_at and after.started_at == before.state.started_at:
         return f"Argo CD started no operation: {manager or 'somebody else'} did it"
-    if not after.data.get("automated"):
-        who = after.data.get("initiated_by") or manager or "unknown"
+    if not after.automated:
+        who = after.initiated_by or manager or "unknown"
         return f"by a sync that somebody started ({who}), not by self-heal"
     if not model.counts_heals():
         return "this version of Argo CD does not say whether a sync was a self-heal"
-    if after.data.get("operation_revision") != before.data.get("sync_revision"):
+    if after.operation_revision != before.sync_revision:
         return "Argo CD had moved on to another revision: an ordinary auto-sync"
-    quiet_s = float(before.data.get("quiet_s") or 0.0)
-    allowed = model.counts_after_heal(attempts=was, quiet_s=quiet_s, waited_s=total_s)
+    allowed = model.counts_after_heal(attempts=was, quiet_s=before.quiet_s, waited_s=total_s)
     if now in (allowed if model.known else allowed | {1}):
         return ""
     if now == 0:
@@ -317,18 +280,16 @@ def _slow(times: Mapping[str, Number]) -> Finding:
     return Finding("APPLY_SLOW", text, "see sync waves, hooks and the controller's operation processors")
 
 
-def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) -> Verdict:
+def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mapping[str, Number]) -> Verdict:
     settings = facts.plan.target.drift
-    said = trial.data("not-healed")
-    waited_s, stage = float(said.get("waited_s") or 0.0), str(said.get("stage", "unknown stage"))
-    checked = said.get("checked") or {}
+    waited_s, checked = end.watched_s, end.checked
     true = [name for name in CAUSES if checked.get(name)]
     if waited_s < float(str(times["backoff_s"])) + settings.limit_s:
         why = f"watched for {waited_s:.1f} s only: not long enough for the limit and the back-off"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
-    if trial.lost is not None and not (true and true[0] in _BY_CHOICE):
-        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(trial))  # it may have been, unseen
-    unproven = _unproven(said)
+    if _lost(facts, trial) is not None and not (true and true[0] in _BY_CHOICE):
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))  # it may have been, unseen
+    unproven = _unproven(end)
     if unproven:
         why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
@@ -336,10 +297,9 @@ def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) 
     unknown = [name for name in CAUSES if name in checked and checked[name] is None]
     looked = f"all were checked but {', '.join(unknown)}" if unknown else "all were checked"
     because = CAUSES[true[0]][0] if true else f"none of the known causes holds ({looked})"
-    refreshed = trial.data("refreshed")
-    if refreshed.get("restored") and refreshed.get("manager") in ("", CONTROLLER):
+    if trial.healed_by_refresh in ("", CONTROLLER):
         findings, because = (*findings, _WATCH_BROKEN), _WATCH_BROKEN.text
-    why = f"not healed within {waited_s:.1f} s ({stage}): {because}"
+    why = f"not healed within {waited_s:.1f} s ({end.stage}): {because}"
     if settings.must_heal:
         return _verdict(trial.subject, Result.FAIL, why, findings=findings)
     if true and true[0] in _BY_CHOICE:
@@ -350,17 +310,16 @@ def _judge_not_healed(facts: Facts, trial: _Trial, times: Mapping[str, Number]) 
     return _verdict(trial.subject, Result.FAIL, why, findings=findings)
 
 
-def _unproven(end: Mapping[str, Any]) -> str:
+def _unproven(end: Looked) -> str:
     """Why "still there" is only silence; empty if our deed was seen on the watch and found there at the end."""
-    if not own_deed_seen(end):
+    if not end.seen:
         return "our own deed was not seen on that watch, so a repair would not have been either"
-    found = found_at_the_end(end)
     return {
         Found.OURS: "",
         Found.UNREAD: "the object could not be read at the end, and the silence of a watch proves nothing",
         Found.ORIGINAL: "it is as before, and the watch did not show when that was",
         Found.OTHER: "it is neither ours nor the original, and the watch did not show who wrote it",
-    }[found]
+    }[end.found]
 
 
 # -- the schedule -----------------------------------------------------------------------------------------------------
@@ -382,8 +341,8 @@ def _schedule(facts: Facts) -> Finding:
     said = {math.inf: "for any number of heals", -1: "for no number of heals"}.get(
         keeps, f"after 0 to {keeps:g} heals on the revision"
     )
-    version = facts.last(source="drift", subject="Drift", what="model")
-    name = f"Argo CD {version.data.get('version') or '(version not readable)'}" if version else "Argo CD"
+    version = argo_version(facts)
+    name = f"Argo CD {version or '(version not readable)'}" if version is not None else "Argo CD"
     assumed = "" if model.known else " (assumed: the version is not known)"
     text = (
         f"{name} lets {gaps} s pass after an operation, by the number of heals before{assumed}: drift that comes at "

@@ -15,7 +15,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, find_faults
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
-from rollproof.judge.checkers.watches import lost_watch, why_lost
+from rollproof.judge.checkers.watches import lost_watch
 
 __all__ = ["check"]
 
@@ -57,7 +57,7 @@ def _why_not_judged(facts: Facts, fault: Fault) -> str:
         return f"the wall clock moved {step_s:+.1f} s during the drill: if the machine was suspended, nothing was timed"
     lost = lost_watch(facts, since_s=fault.started.start_s, until_s=fault.end_s or fault.started.end_s)
     if lost is not None:
-        return f"{lost.subject} was blind during the fault: {why_lost(lost)}"
+        return f"{lost.subject} was blind during the fault: {lost.reason}"
     if fault.effect_s is None:
         return f"no effect was seen ({fault.why_unfinished()}): a fault without an effect proves nothing"
     return ""

@@ -10,6 +10,7 @@ from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import lane_mask
 from rollproof.core.requests import EngineFacts, RequestLog
+from rollproof.core.runframe import self_test
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["check", "not_on_time"]
@@ -26,14 +27,14 @@ def check(facts: Facts) -> Verdict:
     log = facts.requests
     if log is None or not len(log.rows):
         return Verdict("load_soundness", "Load", Result.INCONCLUSIVE, "no load ran")
-    tested = facts.last(source="load", what="self-test")
+    tested = self_test(facts)
     evidence = tuple(e.seq for e in facts.find(source="load"))
     numbers = _numbers(log, _parts(facts, log))
     troubles = [*_self_test(facts), *_counts(log), *_pace(facts, log, numbers), *_clock(log.engine)]
     if troubles:
         why = "the generator cannot be believed: " + "; ".join(troubles)
         return Verdict("load_soundness", "Load", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
-    classes = len(tested.data.get("classes", {})) if tested is not None else 0
+    classes = len(tested.classes) if tested is not None else 0
     why = (
         f"{log.engine.dispatched:,} of {log.engine.planned:,} planned requests were sent at {numbers['rate_per_s']} "
         f"req/s, {numbers['late']} of them more than 5 ms late (worst {numbers['late_ms_max']} ms); the self-test "
@@ -50,14 +51,13 @@ def not_on_time(facts: Facts, log: RequestLog) -> list[str]:
 
 
 def _self_test(facts: Facts) -> list[str]:
-    event = facts.last(source="load", what="self-test")
-    if event is None:
+    tested = self_test(facts)
+    if tested is None:
         return ["it was not tested against the fault server before the run"]
-    if event.data.get("passed"):
+    if tested.passed:
         return []
-    classes = event.data.get("classes", {})
-    wrong = [f"{name} {k} done, {n} reported" for name, (k, n) in classes.items() if k != n]
-    return [f"its self-test failed ({', '.join(wrong) or event.data.get('why', 'no reason given')})"]
+    wrong = [f"{name} {k} done, {n} reported" for name, (k, n) in tested.classes.items() if k != n]
+    return [f"its self-test failed ({', '.join(wrong) or tested.why})"]
 
 
 def _counts(log: RequestLog) -> list[str]:

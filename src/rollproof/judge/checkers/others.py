@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import is_member
 from rollproof.core.verdict import Finding
+from rollproof.core.watched import pods_seen
 
 __all__ = ["Other", "finding", "others"]
 
@@ -33,15 +33,13 @@ def others(facts: Facts, *, since_s: float = -math.inf, until_s: float = math.in
     """Each stretch in which one was ready, as far as it lies between those times."""
     begun: dict[str, tuple[str, float]] = {}  # subject -> owner and since when
     found: list[Other] = []
-    for event in facts.find(source="watch", subject="Pod/"):
-        data = event.data
-        there = event.what != "deleted" and data.get("ready") and data.get("in_service")
-        if there and not is_member(data):
-            owner = str(data.get("owner") or "nobody")
-            begun.setdefault(event.subject, (owner, -math.inf if data.get("initial") else event.start_s))
-        elif event.subject in begun:
-            owner, start_s = begun.pop(event.subject)
-            found.append(Other(event.subject.rpartition("/")[2], owner, start_s, event.start_s))
+    for pod in pods_seen(facts):
+        there = not pod.gone and pod.ready and pod.in_service
+        if there and not pod.member:
+            begun.setdefault(pod.subject, (pod.owner, -math.inf if pod.initial else pod.at_s))
+        elif pod.subject in begun:
+            owner, start_s = begun.pop(pod.subject)
+            found.append(Other(pod.name, owner, start_s, pod.at_s))
     found += [
         Other(subject.rpartition("/")[2], owner, start_s, math.inf) for subject, (owner, start_s) in begun.items()
     ]

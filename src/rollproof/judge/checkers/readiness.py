@@ -8,6 +8,7 @@ from rollproof.core.act import Act, find_act
 from rollproof.core.event import Event, Outcome, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.part import ActKind
+from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
@@ -21,8 +22,7 @@ def check(facts: Facts) -> Verdict:
     field = f"{app.ready_path}#{app.database_pointer}"
     act = find_act(facts)
     since_s = _since_s(act)  # answers from before belong to another act, or were given while it was going on
-    asked = facts.find(source="proof", what="database")
-    proofs = by_time(event for event in asked if event.start_s >= since_s)
+    proofs = by_time(answer.event for answer in answers(facts, "database", since_s=since_s))
     numbers = {"answers_asked": len(proofs)}
     if not proofs:
         why = f"{field} was never asked{_since_when(act)}"
@@ -31,8 +31,8 @@ def check(facts: Facts) -> Verdict:
     if wrong:
         first = wrong[0]
         why = (
-            f"{first.subject} said {first.data.get('value')!r} instead of {app.database_ok!r} "
-            f"({len(wrong)} of {len(proofs)} answers, HTTP status {first.data.get('status')})"
+            f"{first.subject} said {Answer(first).value!r} instead of {app.database_ok!r} "
+            f"({len(wrong)} of {len(proofs)} answers, HTTP status {Answer(first).status})"
         )
         return Verdict(
             "readiness", field, Result.FAIL, why, numbers=numbers, evidence=tuple(e.seq for e in wrong[:50]),
@@ -67,16 +67,12 @@ def _since_s(act: Act | None) -> float:
 def _health_follows(facts: Facts, wrong: list[Event], since_s: float) -> tuple[Finding, ...]:
     """Does whoever says that the database is away fail its health path as well?"""
     who = {event.subject for event in wrong}
-    asked = [
-        event
-        for event in facts.find(source="proof", what="version")
-        if event.subject in who and event.start_s >= since_s
-    ]
-    sick = [event for event in asked if int(event.data.get("status") or 0) >= _ERROR]
-    if not sick:
+    asked = [answer for answer in answers(facts, "version", since_s=since_s) if answer.event.subject in who]
+    sick = next((answer for answer in asked if answer.status >= _ERROR), None)
+    if sick is None:
         return ()
     app = facts.plan.target.app
-    text = f"{app.health_path} answers {sick[0].data['status']} as well while the database is away ({sick[0].subject})"
+    text = f"{app.health_path} answers {sick.status} as well while the database is away ({sick.event.subject})"
     hint = (
         f"a liveness probe on {app.health_path} would restart every pod: only {app.ready_path} may ask for the database"
     )

@@ -66,16 +66,14 @@ def why_failed(act: Rollout) -> tuple[Finding, ...]:
     """The cause that ended the act, as a finding: ImagePullBackOff is IMAGE_PULL_BACK_OFF."""
     if act.failed is None:
         return ()
-    cause = str(act.failed.data.get("cause", ""))
-    code = "".join("_" + c if c.isupper() else c for c in cause).strip("_").upper() or "RELEASE_FAILED"
-    return (Finding(code=code, text=act.why_unfinished(), hint=str(act.failed.data.get("look_at", ""))),)
+    code = "".join("_" + c if c.isupper() else c for c in act.cause).strip("_").upper() or "RELEASE_FAILED"
+    return (Finding(code=code, text=act.why_unfinished(), hint=act.look_at),)
 
 
 def _superseded(act: Rollout) -> tuple[Finding, ...]:
-    seen = act.stages.get("seen")
-    if seen is None or not seen.data.get("superseded"):
+    if not act.superseded_by:
         return ()
-    text = f"Argo CD was already at a later commit ({str(seen.data.get('revision'))[:12]}) that contains ours"
+    text = f"Argo CD was already at a later commit ({act.superseded_by[:12]}) that contains ours"
     return (
         Finding(code="SUPERSEDED", text=text, hint="somebody else pushed during the drill: see the env repo's log"),
     )

@@ -41,13 +41,11 @@ def check(facts: Facts) -> Verdict:
             findings=why_failed(act),
         )  # fmt: skip
     took_s = proven.end_s - pushed.end_s
-    committed = act.stages.get("committed")
-    revision = str(pushed.data.get("commit", ""))[:12]
-    how = "a forward commit (git revert conflicted)" if committed and committed.data.get("forward") else "git revert"
+    how = "a forward commit (git revert conflicted)" if act.forward else "git revert"
     result = Result.PASS if took_s <= limit_s else Result.FAIL
     said = "within" if result is Result.PASS else "later than"
     why = (
-        f"{how} {revision} brought {act.to_sha} back in {took_s:.1f} s from push to proof, "
+        f"{how} {act.pushed_commit[:12]} brought {act.to_sha} back in {took_s:.1f} s from push to proof, "
         f"{said} the limit of {limit_s:g} s"
     )
     findings = () if result is Result.PASS else (_slowest_stage(numbers),)

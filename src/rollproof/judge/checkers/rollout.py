@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import is_member
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Result, Verdict
+from rollproof.core.watched import pods_seen
 from rollproof.judge.checkers import others
 
 __all__ = ["check"]
@@ -54,11 +54,9 @@ def check(facts: Facts) -> Verdict:
 def _deleted(facts: Facts, act: Rollout) -> dict[str, Event]:
     """By uid: the event of each old pod's deletion after the start, else of its end (evicted, and left lying)."""
     old, gone = set(act.old_uids), dict[str, Event]()
-    for event in facts.find(source="watch", subject="Pod/"):
-        uid, data = str(event.data.get("uid")), event.data
-        ended = data.get("phase") in ("Succeeded", "Failed") and not data.get("terminating")
-        if uid in old and event.end_s >= act.started.start_s and (event.what == "deleted" or ended):
-            gone[uid] = event
+    for pod in pods_seen(facts):
+        if pod.uid in old and pod.event.end_s >= act.started.start_s and (pod.gone or pod.ended):
+            gone[pod.uid] = pod.event
     return gone
 
 
@@ -66,12 +64,9 @@ def _new_pods(facts: Facts, act: Rollout) -> set[str]:
     """Uids of pods that were not there before and became ready after the start."""
     old = set(act.old_uids)
     return {
-        uid
-        for event in facts.find(source="watch", subject="Pod/")
-        if event.start_s >= act.started.start_s
-        and event.data.get("ready")
-        and is_member(event.data)
-        and (uid := str(event.data.get("uid"))) not in old
+        pod.uid
+        for pod in pods_seen(facts)
+        if pod.at_s >= act.started.start_s and pod.ready and pod.member and pod.uid not in old
     }
 
 

@@ -8,23 +8,20 @@ did not run. So is a journal that cannot be read whole: nobody knows what it sai
 
 from __future__ import annotations
 
-import re
-
-from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.fault import find_faults
-from rollproof.core.journal import CHECK, ENDS, Entry, Record, missing_entries
+from rollproof.core.journal import CHECK, Entry, Record, missing_entries
+from rollproof.core.undofacts import record_told, undo_events
 from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
 _CHANGES = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is made
-_WORDS = ("written", *ENDS, "failed", "unknown")
 
 
 def check(facts: Facts) -> Verdict:
     """The worst of all journal entries."""
-    record = facts.journal if facts.journal is not None else _told(facts)
+    record = facts.journal if facts.journal is not None else record_told(facts)
     damage = (*record.damage, *missing_entries(record, facts.events)) if facts.journal is not None else ()
     newest_first = tuple(reversed(record.entries))  # as they are undone
     failed = [entry for entry in newest_first if entry.state == "open" and entry.tried == "failed"]
@@ -63,7 +60,7 @@ def check(facts: Facts) -> Verdict:
 
 def _evidence(facts: Facts) -> tuple[int, ...]:
     """Of each entry that it was written, and its last word."""
-    told = [event for event in facts.find(source="undo") if event.what in _WORDS]
+    told = list(undo_events(facts))
     written = {event.subject: event.seq for event in told if event.what == "written"}
     ended = {event.subject: event.seq for event in told if event.what != "written"}
     return tuple(sorted((*written.values(), *ended.values())))
@@ -85,24 +82,3 @@ def _what_failed(
         reason = "its undo never ran"
     why = f"{len(bad)} of {len(record.entries)} changes were not undone; first {first.name}: {reason}"
     return "; ".join((why, *damage[:1])), first.name
-
-
-def _told(facts: Facts) -> Record:
-    """The entries as the timeline tells of them; an entry is known by its subject, and its last word counts."""
-    entries: dict[str, Entry] = {}
-    for event in facts.find(source="undo"):
-        if event.what in _WORDS:
-            entries[event.subject] = _entry(event, len(entries) + 1, entries.get(event.subject))
-    return Record(tuple(sorted(entries.values(), key=lambda entry: entry.number)))
-
-
-def _entry(event: Event, number: int, before: Entry | None) -> Entry:
-    named = re.fullmatch(r"Undo/(\d{1,9})(?:-(.*))?", event.subject)
-    number, kind = (int(named[1]), named[2] or "") if named else (number, event.subject.removeprefix("Undo/"))
-    state = event.what if event.what in ENDS else "open"
-    tried = event.what if event.what in ("failed", "unknown") else ""
-    data = event.data
-    return Entry(
-        before.number if before else number, kind, str(data.get("object", "")), {}, state, tried=tried,
-        reason=str(data.get("reason", "")), expected=data.get("expected"), found=data.get("found"),
-    )  # fmt: skip

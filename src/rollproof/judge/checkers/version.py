@@ -14,8 +14,9 @@ import numpy as np
 from rollproof.core.act import Act, find_act
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import is_member
+from rollproof.core.runframe import Answer, answers, reason
 from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.core.watched import pods_seen
 from rollproof.judge.checkers.others import finding, others
 
 __all__ = ["check"]
@@ -28,7 +29,7 @@ def check(facts: Facts) -> Verdict:
         why = "nothing was done to the target, so there is no sha to prove"
         return Verdict(checker="version", subject="Version", result=Result.INCONCLUSIVE, why=why)
     subject = f"Version/{act.to_sha}"
-    proofs = [e for e in facts.find(source="proof", what="version") if e.start_s >= act.started.start_s]
+    proofs = [answer.event for answer in answers(facts, "version", since_s=act.started.start_s)]
     evidence = tuple(event.seq for event in proofs[-50:])
     wrong = [event for event in proofs if event.outcome is Outcome.FAIL]
     numbers: dict[str, Number] = {"answers_asked": len(proofs), "answers_wrong": len(wrong)}
@@ -36,7 +37,7 @@ def check(facts: Facts) -> Verdict:
         why = f"which version should answer is not known any more: {act.rollout.why_unfinished()}"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if wrong:
-        seen = sorted({str(event.data.get("version")) for event in wrong})
+        seen = sorted({Answer(event).version for event in wrong})
         who = sorted({event.subject for event in wrong})
         why = f"{len(wrong)} of {len(proofs)} answers said {', '.join(seen)} instead of {act.to_sha} (from {who[0]})"
         evidence = tuple(event.seq for event in wrong[:50])
@@ -85,7 +86,7 @@ def _enough(
     if not pods and unreachable is not None:
         why = f"{act.to_sha} came {in_a_row} times in a row through the ingress; single pods could not be asked"
         hint = "grant pods/proxy (get) or pods/portforward (create) in the app's namespace"
-        findings += (Finding("PODS_NOT_SEEN", str(unreachable.data.get("reason", "")), hint),)
+        findings += (Finding("PODS_NOT_SEEN", reason(unreachable, otherwise=""), hint),)
     return Verdict("version", subject, Result.PASS, why, numbers=numbers, evidence=evidence, findings=findings)
 
 
@@ -98,19 +99,15 @@ def _unproven(act: Act) -> str:
 def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
     """Pods of one tag with different image ids: a mutable tag, or nodes of several platforms (docs/argocd.md 2.3)."""
     ids: dict[str, str] = {}
-    for event in facts.find(source="watch", subject="Pod/"):
-        if event.what == "deleted":
-            ids.pop(event.subject, None)
-        elif is_member(event.data) and _runs(event, act.to_sha) and event.data.get("image_id"):
-            ids[event.subject] = str(event.data["image_id"])
+    for pod in pods_seen(facts):
+        if pod.gone:
+            ids.pop(pod.subject, None)
+        elif pod.member and pod.tag == act.to_sha and pod.image_id:
+            ids[pod.subject] = pod.image_id
     if len(set(ids.values())) < 2:
         return ()
     text = f"{len(ids)} pods run {act.to_sha} from {len(set(ids.values()))} different images"
     return (Finding("MIXED_IMAGES", text, "is the tag mutable, or do the nodes have several platforms?"),)
-
-
-def _runs(event: Event, sha: str) -> bool:
-    return str(event.data.get("image", "")).partition("@")[0].endswith(f":{sha}")
 
 
 def _last_in_a_row(answers: list[Event]) -> int:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import statistics
 
-from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
+from rollproof.core.runframe import watch_delays_ms
 from rollproof.core.verdict import Number, Result, Verdict
+from rollproof.core.watched import Gap, watch_gaps
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 
-__all__ = ["check", "lost_watch", "why_lost"]
+__all__ = ["check", "lost_watch"]
 
 
 _BLIND_MAX_S = 1.0  # away for longer, it tells everything, but too late to time anything by it
@@ -23,27 +24,29 @@ _BLIND_MAX_S = 1.0  # away for longer, it tells everything, but too late to time
 def check(facts: Facts) -> Verdict:
     """PASS with the watch delay as the timeline's error bar; INCONCLUSIVE if facts may be lost, late or misdated."""
     arrived = sum(1 for event in facts.find(source="watch") if event.what != "gap")
-    gaps = by_time(facts.find(source="watch", what="gap"))
-    lost = [event for event in gaps if event.data.get("lost")]
+    gaps = watch_gaps(facts)
+    lost = [gap for gap in gaps if gap.lost]
     numbers: dict[str, Number] = {"events": arrived, "gaps": len(gaps), "gaps_with_loss": len(lost)}
     if not arrived:
         return Verdict("watches", "Watch", Result.INCONCLUSIVE, "no watch delivered any event", numbers=numbers)
     if lost:
         first = lost[0]
-        why = (
-            f"{first.subject} was blind for {first.end_s - first.start_s:.1f} s and facts may be missing: "
-            f"{first.data.get('reason', 'no reason')}"
-        )
+        why = f"{first.subject} was blind for {first.length_s:.1f} s and facts may be missing: {first.reason}"
         return Verdict(
-            "watches", "Watch", Result.INCONCLUSIVE, why, numbers=numbers, evidence=tuple(e.seq for e in lost[:50])
+            "watches",
+            "Watch",
+            Result.INCONCLUSIVE,
+            why,
+            numbers=numbers,
+            evidence=tuple(gap.event.seq for gap in lost[:50]),
         )
-    longest = max(gaps, key=lambda gap: gap.end_s - gap.start_s, default=None)
-    if longest is not None and longest.end_s - longest.start_s > _BLIND_MAX_S:
+    longest = max(gaps, key=lambda gap: gap.length_s, default=None)
+    if longest is not None and longest.length_s > _BLIND_MAX_S:
         why = (
-            f"{longest.subject} was away for {longest.end_s - longest.start_s:.1f} s, so that what happened in it was "
-            f"seen late: {longest.data.get('reason', 'no reason')}"
+            f"{longest.subject} was away for {longest.length_s:.1f} s, so that what happened in it was seen late: "
+            f"{longest.reason}"
         )
-        return Verdict("watches", "Watch", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(longest.seq,))
+        return Verdict("watches", "Watch", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(longest.event.seq,))
     step_s, readings = clock_step_s(facts)
     if readings:
         numbers["clock_step_s"] = round(step_s, 3)
@@ -54,8 +57,7 @@ def check(facts: Facts) -> Verdict:
         )
         evidence = tuple(event.seq for event in readings)
         return Verdict("watches", "Clock", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
-    calibrated = facts.last(source="run", what="calibrated")
-    delays = [float(ms) for ms in calibrated.data.get("watch_delay_ms", ())] if calibrated else []
+    delays, calibrated = watch_delays_ms(facts)
     bar = ""
     if delays:
         numbers["watch_delay_ms_median"] = round(statistics.median(delays), 2)
@@ -66,14 +68,7 @@ def check(facts: Facts) -> Verdict:
     return Verdict("watches", "Watch", Result.PASS, why, numbers=numbers, evidence=evidence)
 
 
-def lost_watch(facts: Facts, *, since_s: float, until_s: float) -> Event | None:
+def lost_watch(facts: Facts, *, since_s: float, until_s: float) -> Gap | None:
     """The first gap of a watch between those times in which facts may be missing; None if there was none."""
-    for gap in by_time(facts.find(source="watch", what="gap")):
-        if gap.data.get("lost") and gap.start_s <= until_s and gap.end_s >= since_s:
-            return gap
-    return None
-
-
-def why_lost(gap: Event) -> str:
-    """Why the watch was away, in words."""
-    return str(gap.data.get("reason", "no reason"))
+    lost = (gap for gap in watch_gaps(facts) if gap.lost)
+    return next((gap for gap in lost if gap.event.start_s <= until_s and gap.event.end_s >= since_s), None)

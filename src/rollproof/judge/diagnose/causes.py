@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
+from rollproof.core.runframe import ingress_log
 from rollproof.core.verdict import Finding
 from rollproof.judge.checkers.others import finding, others
 from rollproof.judge.diagnose.moments import (
@@ -270,8 +271,8 @@ def _unexplained(burst: Burst) -> Finding:
 def _way_in(moment: Moment) -> Finding | None:
     """Behind a proxy that answers for the pods (its log names our requests) a lost client connection is no pod's."""
     facts, burst = moment.facts, moment.burst
-    log = facts.last(source="ingress", what="log")
-    if log is None or not log.data.get("matched") or burst.share(*_CONNECTION) < 1.0:
+    log = ingress_log(facts)
+    if log is None or not log.matched or burst.share(*_CONNECTION) < 1.0:
         return None
     rules = (_listener_closed, _ingress_reload, _keepalive_race)
     return next((said for rule in rules if (said := rule(moment)) is not None), None)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from rollproof.core.act import Act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import is_member
 from rollproof.core.outcomes import Kind, kinds, was_silence
 from rollproof.core.part import ActKind, Part
 from rollproof.core.requests import RequestLog
+from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
 
 __all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
 
@@ -140,50 +140,38 @@ class Moment:
 
 def pod_lives(facts: Facts) -> list[PodLife]:
     """The lives of all pods of the Deployment, in order of appearance."""
-    grouped: dict[str, list[Event]] = {}
-    for event in facts.find(source="watch", subject="Pod/"):
-        if not is_member(event.data):
-            continue
-        grouped.setdefault(str(event.data.get("uid", event.subject)), []).append(event)
-    slices = _ready_addresses(facts)
-    return [_life(events, slices) for events in grouped.values()]
+    grouped: dict[str, list[PodSeen]] = {}
+    for pod in pods_seen(facts):
+        if pod.member:
+            grouped.setdefault(pod.uid, []).append(pod)
+    slices = ready_addresses(facts)
+    return [_life(seen, slices) for seen in grouped.values()]
 
 
-def _life(events: Sequence[Event], slices: Sequence[tuple[float, frozenset[str]]]) -> PodLife:
+def _life(seen: Sequence[PodSeen], slices: Sequence[tuple[Event, frozenset[str]]]) -> PodLife:
     ready_s = terminating_s = lost_s = gone_s = None
     was_ready = False
-    for event in events:
-        ready, terminating = bool(event.data.get("ready")), bool(event.data.get("terminating"))
-        if event.what == "deleted":
-            gone_s = event.start_s
-        if terminating and terminating_s is None:
-            terminating_s = event.start_s
-        if ready and not was_ready and ready_s is None and not event.data.get("initial"):
-            ready_s = event.start_s
-        if was_ready and not ready and terminating_s is None and lost_s is None:
-            lost_s = event.start_s
-        was_ready = ready
-    ips = {str(event.data["ip"]) for event in events if event.data.get("ip")}
+    for pod in seen:
+        if pod.gone:
+            gone_s = pod.at_s
+        if pod.terminating and terminating_s is None:
+            terminating_s = pod.at_s
+        if pod.ready and not was_ready and ready_s is None and not pod.initial:
+            ready_s = pod.at_s
+        if was_ready and not pod.ready and terminating_s is None and lost_s is None:
+            lost_s = pod.at_s
+        was_ready = pod.ready
+    ips = {pod.ip for pod in seen} - {""}
     out_s = None
     if terminating_s is not None:
-        out_s = next((at for at, ready_ips in slices if at >= terminating_s - 1.0 and not ips & ready_ips), None)
-    return PodLife(events[0].subject.rpartition("/")[2], ready_s, terminating_s, out_s, gone_s, lost_s)
-
-
-def _ready_addresses(facts: Facts) -> list[tuple[float, frozenset[str]]]:
-    """After each EndpointSlice event, the ready addresses of all slices together."""
-    latest: dict[str, frozenset[str]] = {}
-    out = []
-    for event in facts.find(source="watch", subject="EndpointSlice/"):
-        ready = event.data.get("ready") or ()
-        latest[event.subject] = frozenset() if event.what == "deleted" else frozenset(str(ip) for ip in ready)
-        out.append((event.start_s, frozenset().union(*latest.values())))
-    return out
+        left = (e.start_s for e, ready_ips in slices if e.start_s >= terminating_s - 1.0 and not ips & ready_ips)
+        out_s = next(left, None)
+    return PodLife(seen[0].name, ready_s, terminating_s, out_s, gone_s, lost_s)
 
 
 def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:
     """The smallest number of ready endpoints at any time between; None if no watch told."""
-    words = _ready_addresses(facts)
-    before = [len(ips) for at, ips in words if at <= begin_s][-1:]
-    between = [len(ips) for at, ips in words if begin_s < at <= end_s]
+    words = [(event.start_s, len(ips)) for event, ips in ready_addresses(facts)]
+    before = [count for at_s, count in words if at_s <= begin_s][-1:]
+    between = [count for at_s, count in words if begin_s < at_s <= end_s]
     return min(before + between, default=None)
