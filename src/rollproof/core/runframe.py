@@ -13,8 +13,8 @@ from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 
 __all__ = [
-    "Answer", "IngressLog", "SelfTest", "answers", "asked_checkers", "clocks_ahead_s", "ingress_log", "reason",
-    "self_test", "unreadable_log", "watch_delays_ms",
+    "Answer", "IngressLog", "SelfTest", "answers", "asked_checkers", "clocks_ahead_s", "ingress_log", "median_delay_ms",
+    "reason", "self_test", "unreadable_log", "watch_delays_ms",
 ]  # fmt: skip
 
 _NO_REASON = "no reason"
@@ -39,6 +39,11 @@ def watch_delays_ms(facts: Facts) -> tuple[tuple[float, ...], Event | None]:
     """The measured delays of a watch, and the event that tells them; none where it was not measured."""
     event = facts.last(source="run", what="calibrated")
     return tuple(float(ms) for ms in event.data.get("watch_delay_ms", ())) if event is not None else (), event
+
+
+def median_delay_ms(calibrated: Event) -> float | None:
+    """The median of the measured delays, as it was recorded with them."""
+    return calibrated.data.get("median_ms")
 
 
 @dataclass(frozen=True, slots=True)

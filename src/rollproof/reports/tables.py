@@ -18,6 +18,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.requests import RequestLog
 from rollproof.core.rollout import STAGES, find_rollout
+from rollproof.core.runframe import median_delay_ms
 from rollproof.core.verdict import Number, Result
 from rollproof.core.watched import watch_gaps
 from rollproof.reports.model import Report
@@ -270,7 +271,7 @@ def blind_spots(report: Report) -> list[str]:
             out += [f"{drill}: {text}" for text in (*_widest_gap(report, facts), *_blind_load(facts.requests))]
     delay = next((event for event in report.events() if (event.source, event.what) == ("run", "calibrated")), None)
     if delay is not None:
-        out.append(f"times of cluster facts are watch arrivals, {delay.data.get('median_ms')} ms late (median)")
+        out.append(f"times of cluster facts are watch arrivals, {median_delay_ms(delay)} ms late (median)")
     else:
         out.append("the watch delay was not measured, so times of cluster facts have no error bar")
     return list(dict.fromkeys(out))

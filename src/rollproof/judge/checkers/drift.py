@@ -90,9 +90,7 @@ def _judge(facts: Facts, trial: DriftTrial) -> Verdict:
     if "error" in trial.said:
         why = f"the harness could not do it: {trial.reason('error')}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence=evidence)
-    if (
-        "interfered" in trial.said
-    ):  # what Argo CD does with that change is another drift, and not the one that was timed
+    if "interfered" in trial.said:  # what Argo CD does with that change is another drift than the one that was timed
         return _verdict(trial.subject, Result.INCONCLUSIVE, trial.why_interfered(), evidence=evidence)
     judge = _judge_control if trial.control else _judge_heal
     return replace(judge(facts, trial), evidence=evidence)
