@@ -7,7 +7,7 @@ from patient import Object, Patient, well
 
 from rollproof.clients.argo import Automation, application_state, automation
 from rollproof.faults.selfheal.fairness import causes
-from rollproof.faults.trials import Trial
+from rollproof.faults.selfheal.trial import Trial
 
 
 @pytest.fixture

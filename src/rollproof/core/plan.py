@@ -14,16 +14,12 @@ SCHEMA = 1  # of the run folder: a reader refuses a newer one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
-    """One change that the run will make: the object, the exact change, and how it is undone.
-
-    `trial` marks the drift trial that makes it ("" for anything else, and for a trial that is skipped).
-    """
+    """One change that the run will make: the object, the exact change, and how it is undone."""
 
     drill: str
     subject: str
     change: str
     undo: str
-    trial: str = ""
 
     @classmethod
     def of(cls, injection: Injection) -> Touch:

@@ -1,4 +1,4 @@
-"""Base: what a fault is. A module of this package with a `FAULT` is one; nothing else names it (docs/faults/README.md).
+"""Base: what a fault is (docs/faults/README.md says how to add one).
 
 A fault answers questions and makes one change. Order, journal, lock, facts and waiting are the runner's; verdicts are
 the checkers'.
@@ -9,17 +9,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
+from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
-from rollproof.core.permission import Permission
+from rollproof.core.permission import READING, Permission
 from rollproof.core.target import Target
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import Undone
 
-__all__ = ["Context", "Effect", "Fault", "Injected", "LiveContext", "Void"]
+__all__ = ["AnyFault", "Context", "Effect", "Fault", "Injected", "LiveContext", "Void"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Context:
     argo: Argo
 
     def injection(
-        self, fault: Fault, subject: str, *, change: str, undo: str, args: Mapping[str, Any],
+        self, fault: AnyFault, subject: str, *, change: str, undo: str, args: Mapping[str, Any],
         dead_man: str = NO_DEAD_MAN,
     ) -> Injection:  # fmt: skip
         """The injection of this fault on this target, with the limits of the target file."""
@@ -43,7 +44,7 @@ class Context:
             limit_s=limits.recovery_limits_s.get(fault.name, limits.recovery_limit_s),
         )  # fmt: skip
 
-    def skip(self, fault: Fault, reason: str) -> Skip:
+    def skip(self, fault: AnyFault, reason: str) -> Skip:
         """Why this target cannot have this fault."""
         return Skip(fault=fault.name, drill=self.drill, reason=reason)
 
@@ -77,27 +78,46 @@ class Effect:
     pods: tuple[str, ...] = ()
 
 
-class Fault(ABC):
-    """One way to break something.
+class AnyFault(ABC):
+    """What plan, permissions, production fence and undo know of a fault.
 
-    name: as in the plan, the journal and the target file; the module is named like it, with "_" for "-".
-    affects_traffic: whether users could feel it; then the production fence keeps it away.
-    peers: what other chaos tools call it.
-    kinds: the kinds of object that it changes; its undo touches no other.
+    name: as in the plan and the target file. affects_traffic: whether users could feel it; then the production fence
+    keeps it away. peers: what other chaos tools call it. kinds: the kinds of object that it changes; its undo touches
+    no other. trial: of a drift, its name in `drift.trials`. journal_kind: the kind of its entries in the undo journal,
+    "" for its name.
     """
 
-    name: ClassVar[str]
-    affects_traffic: ClassVar[bool]
-    peers: ClassVar[str]
-    kinds: ClassVar[frozenset[str]]
+    name: str
+    affects_traffic: bool
+    peers: str
+    kinds: frozenset[str]
+    trial: str = ""
+    journal_kind: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Its subject on the timeline."""
+        return subject_of(self.name)
 
     @abstractmethod
     def permissions(self, target: Target) -> Iterable[Permission]:
-        """All that it needs beyond what every run does; those that only read are needed for the plan already."""
+        """All that it needs beyond what every run does."""
+
+    def planning_permissions(self, target: Target) -> Iterable[Permission]:
+        """Those of them that `available` needs: of most faults all that only read."""
+        return (one for one in self.permissions(target) if one.verb in READING)
 
     @abstractmethod
     def available(self, context: Context) -> Injection | Skip:
         """What would be done to this target now. Reads only; what is wrong for other reasons is raised."""
+
+    def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:  # noqa: ARG002 - there is nothing to look at
+        """Put it back, from what the journal has: any number of times, never over what somebody else changed since."""
+        return Undone("not-needed", reason="there is nothing to put back")
+
+
+class Fault(AnyFault):
+    """One way to break something, as the runner injects it. Its module is named like it, with "_" for "-"."""
 
     @abstractmethod
     def outdated(self, injection: Injection, live: LiveContext) -> str:
@@ -114,7 +134,3 @@ class Fault(ABC):
     @abstractmethod
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """What is missing for the steady state, as the watches show it now, in words; "" if it is back."""
-
-    def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:  # noqa: ARG002 - there is nothing to look at
-        """Put it back, from an injection's args: any number of times, never over what somebody else changed since."""
-        return Undone("not-needed", reason="there is nothing to put back")

@@ -1,7 +1,6 @@
-"""Objects: one field of a Kubernetes object, read, patched and put back; and a deleted object created again.
+"""Objects: one field of a Kubernetes object, read and patched; who declares it, and who wrote it last.
 
 A field is named by its path, in which `name=x` chooses an item of a list ("spec", "containers", "name=web", "image").
-Putting back is compare-and-set: a value that is neither ours nor the original belongs to somebody else and stays.
 """
 
 from __future__ import annotations
@@ -9,19 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.clients.kube import Object
 from rollproof.core.outside import parsed, without_nulls
-from rollproof.store.journal import Handler, Undone
 
-__all__ = [
-    "KINDS", "declared", "field_name", "field_patch", "manager_of", "read_field", "restore_field", "restore_object",
-    "saved", "undo_handlers",
-]  # fmt: skip
+__all__ = ["declared", "field_name", "field_patch", "manager_of", "read_field", "saved"]
 
-KINDS = frozenset({"ConfigMap", "Deployment", "Service"})  # what a drift changes
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _ARGO_MANAGER = "argocd-controller"
-_TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
 _SERVER_OWNED = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
 
 
@@ -83,56 +76,3 @@ def saved(item: Object) -> Object:
     """The object as it must be created again: without what only the server may set."""
     metadata = {key: value for key, value in item["metadata"].items() if key not in _SERVER_OWNED}
     return {**{key: value for key, value in item.items() if key != "status"}, "metadata": metadata}
-
-
-def restore_field(kube: Kube, args: Mapping[str, Any]) -> Undone:
-    """Set a field back to `original` if it still has `ours`. `original` None: it was not there."""
-    kind, namespace, name, path = args["kind"], args["namespace"], args["name"], tuple(args["path"])
-    for _ in range(_TRIES):
-        item = kube.find(kind, namespace, name)
-        if item is None:
-            return Undone("left", reason=f"{kind} {name} is gone", expected=args["ours"], found=None)
-        found = read_field(item, path)
-        if found == args["original"]:
-            return Undone("not-needed", reason="it is as before")
-        if found != args["ours"]:
-            return Undone("left", reason="changed by somebody else", expected=args["ours"], found=found)
-        body = field_patch(path, args["original"])
-        body.setdefault("metadata", {})["resourceVersion"] = item["metadata"]["resourceVersion"]
-        try:
-            kube.patch(kind, namespace, name, body, how=STRATEGIC)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            continue
-        return Undone("done")
-    return Undone("failed", reason=f"{kind} {name} changed {_TRIES} times while it was being put back")
-
-
-def undo_handlers(kube: Kube) -> Mapping[str, Handler]:
-    """The undo of each kind of entry that faults write."""
-    return {
-        "field-restore": lambda args: restore_field(kube, args),
-        "object-restore": lambda args: restore_object(kube, args),
-    }
-
-
-def restore_object(kube: Kube, args: Mapping[str, Any]) -> Undone:
-    """Create a deleted object again if nobody else has."""
-    item = args["object"]
-    kind, namespace, name = item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
-    found = kube.find(kind, namespace, name)
-    if found is not None:
-        same = found["metadata"]["uid"] == args["uid"]
-        return Undone("not-needed", reason="it was not deleted" if same else "it was created again")
-    try:
-        kube.create(kind, namespace, item)
-    except ApiError as error:
-        if error.status == 409:
-            return Undone("not-needed", reason="it was created again")
-        if error.status != 422 or kind != "Service":
-            raise
-        spec = {key: value for key, value in item["spec"].items() if key not in ("clusterIP", "clusterIPs")}
-        kube.create(kind, namespace, {**item, "spec": spec})  # its address was given away meanwhile
-        return Undone("done", reason="with a new cluster address: the old one was taken")
-    return Undone("done")

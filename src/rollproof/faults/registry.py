@@ -1,4 +1,4 @@
-"""Registry: every fault by its name. A module of this package that has a `FAULT` is one, so that no list names it."""
+"""Registry: every fault by its name: the `FAULT`, or the `FAULTS`, of each module of this package. No list has them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,35 @@ from rollproof.clients.kube import Kube
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import Target
 from rollproof.errors import InputError
-from rollproof.faults import objects
-from rollproof.faults.base import Context, Fault
+from rollproof.faults.base import AnyFault, Context
 from rollproof.store.journal import Handler
+from rollproof.suites import Drill
 
-__all__ = ["FENCED", "all_faults", "changed_kinds", "check_names", "fault_named", "plan_faults", "undo_handlers"]
+__all__ = [
+    "all_faults",
+    "changed_kinds",
+    "check_names",
+    "fault_named",
+    "faults_of",
+    "is_kept_away",
+    "plan_faults",
+    "undo_handlers",
+]
 
-FENCED = "traffic could feel it, and the target is marked as production: --i-mean-production allows it"
+_FENCED = "traffic could feel it, and the target is marked as production: --i-mean-production allows it"
 
 
 @cache
-def all_faults() -> Mapping[str, Fault]:
+def all_faults() -> Mapping[str, AnyFault]:
     """Every fault by its name."""
     package = importlib.import_module(__package__)
     modules = [importlib.import_module(f"{__package__}.{one.name}") for one in pkgutil.iter_modules(package.__path__)]
-    faults: list[Fault] = [module.FAULT for module in modules if hasattr(module, "FAULT")]
+    faults: list[AnyFault] = [module.FAULT for module in modules if hasattr(module, "FAULT")]
+    faults += [fault for module in modules for fault in getattr(module, "FAULTS", ())]
     return MappingProxyType({fault.name: fault for fault in sorted(faults, key=lambda fault: fault.name)})
 
 
-def fault_named(name: str) -> Fault:
+def fault_named(name: str) -> AnyFault:
     """The fault of that name; InputError with the nearest one if there is none."""
     known = all_faults()
     if name in known:
@@ -55,17 +65,26 @@ def plan_faults(names: Iterable[str], context: Context) -> tuple[Injection | Ski
     return tuple(_plan(fault_named(name), context) for name in names)
 
 
-def _plan(fault: Fault, context: Context) -> Injection | Skip:
-    if fault.affects_traffic and context.target.fences.production:
-        return context.skip(fault, FENCED)
-    return fault.available(context)
+def _plan(fault: AnyFault, context: Context) -> Injection | Skip:
+    return context.skip(fault, _FENCED) if is_kept_away(fault, context.target) else fault.available(context)
+
+
+def is_kept_away(fault: AnyFault, target: Target) -> bool:
+    """Does the production fence keep this fault from the target?"""
+    return target.fences.production and fault.affects_traffic
+
+
+def faults_of(drill: Drill, target: Target) -> tuple[str, ...]:
+    """The faults of a drill on this target: those of its marker, and of the drift drill the target's trials."""
+    names = {fault.trial: name for name, fault in all_faults().items() if fault.trial}
+    return (*drill.faults, *(names[trial] for trial in target.drift.trials if drill.drifts))
 
 
 def undo_handlers(kube: Kube) -> Mapping[str, Handler]:
-    """Who undoes the entries of the journal, by their kind: the fault of that name."""
-    return {**objects.undo_handlers(kube), **{name: partial(one.undo, kube) for name, one in all_faults().items()}}
+    """Who undoes the entries of the journal, by their kind."""
+    return {fault.journal_kind or name: partial(fault.undo, kube) for name, fault in all_faults().items()}
 
 
 def changed_kinds() -> frozenset[str]:
     """The kinds of object that faults change; an entry of the journal about another kind is none of ours."""
-    return objects.KINDS.union(*(fault.kinds for fault in all_faults().values()))
+    return frozenset().union(*(fault.kinds for fault in all_faults().values()))

@@ -40,16 +40,16 @@ class FaultRunner:
         self._status = status
 
     def run(self, plan: Plan) -> None:
-        """Everything that the plan has for this drill; what it has skipped is said again, with its reason."""
+        """All that the plan has for this drill but its drifts; what it has skipped is said again, with its reason."""
         for skip in plan.skips:
-            if skip.drill == self._live.drill:
+            if skip.drill == self._live.drill and isinstance(fault_named(skip.fault), Fault):
                 self._tell(skip.fault, FaultWord.SKIPPED, {"reason": skip.reason})
         for injection in plan.injections:
-            if injection.drill == self._live.drill:
-                self._run_one(injection)
+            fault = fault_named(injection.fault)
+            if injection.drill == self._live.drill and isinstance(fault, Fault):
+                self._run_one(fault, injection)
 
-    def _run_one(self, injection: Injection) -> None:
-        fault = fault_named(injection.fault)
+    def _run_one(self, fault: Fault, injection: Injection) -> None:
         planned = {
             "object": injection.subject, "change": injection.change, "undo": injection.undo,
             "affects_traffic": injection.affects_traffic, "limit_s": injection.limit_s,

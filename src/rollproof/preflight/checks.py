@@ -18,17 +18,14 @@ from rollproof.clients.http import Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
-from rollproof.core.injection import Injection
-from rollproof.core.injection import Skip as Skipped
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
-from rollproof.core.trials import allowed_trials
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.base import Context
-from rollproof.faults.registry import check_names, plan_faults
-from rollproof.faults.trials import Skip, Trial, plan_trials
+from rollproof.faults.registry import check_names, fault_named, faults_of, is_kept_away, plan_faults
 from rollproof.preflight.appchecks import check_app, check_control
 from rollproof.preflight.fences import check_load_fence, check_namespace_fence
 from rollproof.preflight.lock import RunLock
@@ -94,7 +91,6 @@ class Look:
     head: str = ""
     tag: str = ""  # what the overlay says
     image: str = ""  # the image's name as it is pulled: `newName` where the overlay has one
-    trials: Sequence[Trial | Skip] = ()
     plan: Plan | None = None
     granted: dict[Permission, bool] = field(default_factory=dict)  # so that each permission is asked for once
 
@@ -113,11 +109,6 @@ class Look:
     def pushes(self) -> bool:
         """Will a commit of ours be pushed?"""
         return self.target.release.mode == "push" and self.order.deploys
-
-    @property
-    def trial_names(self) -> tuple[str, ...]:
-        """The drifts that will be injected."""
-        return tuple(trial.name for trial in self.trials if isinstance(trial, Trial))
 
     def is_granted(self, permission: Permission) -> bool:
         """Ask the API server that the permission belongs to."""
@@ -189,9 +180,9 @@ def _see_argo_api(seen: Look) -> str:
 
 def _see_permissions_to_look(seen: Look) -> str:
     if seen.missing(needed_permissions(seen.target, seen.order.chosen)):  # then there will be no plan: name all at once
-        trials, faults = allowed_trials(seen.target), [name for drill in seen.order.chosen for name in drill.faults]
-        everything = needed_permissions(seen.target, seen.order.chosen, trials=trials, faults=faults)
-        _refuse(seen.missing(everything))
+        names = [name for drill in seen.order.chosen for name in faults_of(drill, seen.target)]
+        names = [name for name in names if not is_kept_away(fault_named(name), seen.target)]
+        _refuse(seen.missing(needed_permissions(seen.target, seen.order.chosen, faults=names)))
     return "what a run reads may be read"
 
 
@@ -270,33 +261,31 @@ def _see_control(seen: Look) -> str:
 
 
 def _see_plan(seen: Look) -> str:
-    """The trials and the plan; both need what the questions before have found."""
-    if seen.order.drifts:
-        seen.trials = plan_trials(seen.target, seen.clients.kube, seen.clients.argo)
-    touches = tuple(trial.touch() for trial in seen.trials)
-    found = Found(
-        running_sha=seen.running, env_repo_head=seen.head, drift_touches=touches, faults=tuple(_look_at_faults(seen))
-    )
+    """The faults and the plan; both need what the questions before have found."""
+    found = Found(running_sha=seen.running, env_repo_head=seen.head, faults=tuple(_look_at_faults(seen)))
     seen.plan = make_plan(seen.order, seen.target, found, run_id=seen.run_id)
-    skipped = [f"{trial.name} is skipped: {trial.reason}" for trial in seen.trials if isinstance(trial, Skip)]
-    skipped += [f"{skip.fault} is skipped: {skip.reason}" for skip in seen.plan.skips]
-    broken = [f"{one.fault} of {one.subject}" for one in seen.plan.injections]
-    done = ", ".join([*seen.trial_names, *broken])
-    release = f"{seen.plan.old_sha} -> {seen.plan.new_sha}" if seen.plan.new_sha else done
+    skipped = [f"{_short(skip.fault)} is skipped: {skip.reason}" for skip in seen.plan.skips]
+    injected = ", ".join(_short(injection.fault) for injection in seen.plan.injections)
+    release = f"{seen.plan.old_sha} -> {seen.plan.new_sha}" if seen.plan.new_sha else injected
     return "; ".join([f"restart of {seen.plan.new_sha}" if seen.plan.restart else release or "nothing", *skipped])
 
 
-def _look_at_faults(seen: Look) -> Iterable[Injection | Skipped]:
+def _short(fault: str) -> str:
+    """The name that the person knows: of a drift its trial's."""
+    return fault_named(fault).trial or fault
+
+
+def _look_at_faults(seen: Look) -> Iterable[Injection | Skip]:
     clients = seen.clients
     for drill in seen.order.chosen:
         context = Context(drill=drill.name, target=seen.target, kube=clients.kube, argo=clients.argo)
-        yield from plan_faults(drill.faults, context)
+        yield from plan_faults(faults_of(drill, seen.target), context)
 
 
 def see_permissions(seen: Look) -> tuple[Permission, ...]:
     """Every permission that the drills of the look use, as far as it is known what they will do."""
     faults = [one.fault for one in seen.plan.injections] if seen.plan else ()
-    return needed_permissions(seen.target, seen.order.chosen, seen.plan, seen.trial_names, faults)
+    return needed_permissions(seen.target, seen.order.chosen, seen.plan, faults)
 
 
 def _see_permissions(seen: Look) -> str:

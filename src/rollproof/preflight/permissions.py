@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rollproof.clients.kube import Kube
-from rollproof.core.permission import READING, Permission, each_verb
+from rollproof.core.permission import Permission, each_verb
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
-from rollproof.core.trials import TRIALS, allowed_trials
-from rollproof.faults.registry import fault_named
+from rollproof.faults.registry import fault_named, faults_of, is_kept_away
 from rollproof.suites import Drill
 
 __all__ = ["is_granted", "needed_permissions"]
 
 
 def needed_permissions(
-    target: Target, drills: Iterable[Drill], plan: Plan | None = None, trials: Iterable[str] = (),
-    faults: Iterable[str] = (),
-) -> tuple[Permission, ...]:  # fmt: skip
+    target: Target, drills: Iterable[Drill], plan: Plan | None = None, faults: Iterable[str] = ()
+) -> tuple[Permission, ...]:
     """Every permission that these drills use on this target, each once, with the first reason.
 
-    Without a plan: what any run needs, and what must be read to make its plan. With one, and the names of the `trials`
-    and `faults` that it really does (not of those that it skips): what the drills write too.
+    Without a plan: what any run needs, and what must be read to make its plan. With one, and the names of the `faults`
+    that it really injects (not of those that it skips): what the drills write too.
     """
     wanted = tuple(drills)
     permissions = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
@@ -34,10 +32,8 @@ def needed_permissions(
         permissions.extend(_proving(target))
     if plan is not None:
         permissions.extend(_deploying(plan))
-    if any(drill.drifts for drill in wanted):
-        permissions.extend(_planning_trials(target))
-        permissions.extend(_drifting(target, trials))
-    permissions.extend(_of_faults(target, wanted, frozenset(faults)))
+    permissions.extend(_planning_faults(target, wanted))
+    permissions.extend(needed for name in faults for needed in fault_named(name).permissions(target))
     return tuple(dict.fromkeys(permissions))
 
 
@@ -121,39 +117,8 @@ def _deploying(plan: Plan) -> Iterator[Permission]:
         yield from each_verb("list", "nodes", "", 'release.image_check = "nodes"')
 
 
-def _of_faults(target: Target, drills: Iterable[Drill], injected: frozenset[str]) -> Iterator[Permission]:
-    """What the drills' faults read to be planned, and what those that are injected change."""
-    for name in dict.fromkeys(name for drill in drills for name in drill.faults):
-        needed = fault_named(name).permissions(target)
-        yield from (one for one in needed if name in injected or one.verb in READING)
-
-
-def _planning_trials(target: Target) -> Iterator[Permission]:
-    for trial in allowed_trials(target):
-        yield from _on_object("get", trial, target, f"to plan drift {trial}")
-        if trial == "replicas":
-            why = "without it drift replicas is skipped: an HPA may own the field"
-            place = target.cluster.namespace
-            yield from each_verb("list", "horizontalpodautoscalers", place, why, group="autoscaling", required=False)
-
-
-def _drifting(target: Target, trials: Iterable[str]) -> Iterator[Permission]:
-    for trial in trials:
-        yield from _on_object("get list watch", trial, target, f"to see what becomes of drift {trial}")
-        if TRIALS[trial].deletes:
-            yield from _on_object("delete", trial, target, f"drift {trial}")
-            yield from _on_object("create", trial, target, f"to undo drift {trial}")
-        else:
-            yield from _on_object("patch", trial, target, f"drift {trial}")
-
-
-def _on_object(verbs: str, trial: str, target: Target, why: str) -> Iterator[Permission]:
-    """On the object that the trial changes; `create` has no name to be restricted to."""
-    cluster = target.cluster
-    resource, group, name = {
-        "Deployment": ("deployments", "apps", cluster.deployment),
-        "Service": ("services", "", cluster.service),
-        "ConfigMap": ("configmaps", "", target.drift.configmap),
-    }[TRIALS[trial].kind]
-    for verb in verbs.split():
-        yield from each_verb(verb, resource, cluster.namespace, why, group=group, name="" if verb == "create" else name)
+def _planning_faults(target: Target, drills: Iterable[Drill]) -> Iterator[Permission]:
+    """What must be read to plan the drills' faults; those that the production fence keeps away are not looked at."""
+    for name in dict.fromkeys(name for drill in drills for name in faults_of(drill, target)):
+        if not is_kept_away(fault_named(name), target):
+            yield from fault_named(name).planning_permissions(target)

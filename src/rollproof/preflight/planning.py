@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rollproof.core.fault import subject_of
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import SCHEMA, Plan, Touch
 from rollproof.core.target import Target
@@ -63,11 +62,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there now: the app sha that runs, the env repo's head; what drifts and faults would do, or why not."""
+    """What is there now: the app sha that runs, the env repo's head; what its faults would do, or why not."""
 
     running_sha: str
     env_repo_head: str
-    drift_touches: tuple[Touch, ...] = ()
     faults: tuple[Injection | Skip, ...] = ()
 
 
@@ -174,16 +172,17 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
         if order.under_load and "under-load" in drill.options:
             change = f"{plan.target.traffic.rate_per_s:g} requests/s while the drill runs (--under-load)"
             yield Touch(drill=drill.name, subject=plan.target.app.base_url, change=change, undo="none needed")
-        if drill.drifts:
-            yield from found.drift_touches
-        yield from _fault_touches(plan, drill)
+        yield from _fault_touches(found.faults, drill)
 
 
-def _fault_touches(plan: Plan, drill: Drill) -> Iterable[Touch]:
-    yield from (Touch.of(injection) for injection in plan.injections if injection.drill == drill.name)
-    for skip in plan.skips:
-        if skip.drill == drill.name:
-            subject, change = subject_of(skip.fault), f"skipped: {skip.reason}"
+def _fault_touches(faults: Iterable[Injection | Skip], drill: Drill) -> Iterable[Touch]:
+    for one in faults:
+        if one.drill != drill.name:
+            continue
+        if isinstance(one, Injection):
+            yield Touch.of(one)
+        else:
+            subject, change = fault_named(one.fault).subject, f"skipped: {one.reason}"
             yield Touch(drill=drill.name, subject=subject, change=change, undo="none needed")
 
 

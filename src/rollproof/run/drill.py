@@ -15,10 +15,9 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.errors import CannotJudgeError, Inconclusive, LockedError, RollproofFailure
-from rollproof.faults.base import LiveContext
-from rollproof.faults.drift import DriftRunner
+from rollproof.faults.base import Context, LiveContext
 from rollproof.faults.runner import FaultRunner
-from rollproof.faults.trials import plan_trials
+from rollproof.faults.selfheal.runner import DriftRunner
 from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
@@ -212,14 +211,8 @@ class DriftDrill:
         """Inject each drift, wait for its repair, undo what was not repaired. The app should be at rest before."""
         context, clients = self._context, self._context.clients
         with self._run.phase("act"):
-            runner = DriftRunner(
-                self._run.target, clients.kube, clients.argo, context.folder, context.journal,
-                planned=context.plan.touches,
-            )  # fmt: skip
-            for trial in plan_trials(self._run.target, clients.kube, clients.argo):
-                context.status(f"drift {trial.name}")
-                context.check_lock()
-                runner.run(trial)
+            trials = Context(drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo)
+            DriftRunner(trials, context.folder, context.journal, status=context.status).run(context.plan)
 
 
 class FaultDrill:

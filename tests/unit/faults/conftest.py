@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _short_look_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollproof.faults.drift._STAYS_S", 0.02)
+    monkeypatch.setattr("rollproof.faults.selfheal.runner._STAYS_S", 0.02)

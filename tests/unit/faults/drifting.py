@@ -10,9 +10,13 @@ from fakecluster import FakeCluster
 from recorder import ListRecorder
 
 from rollproof.clients.argo import Argo
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import DriftSettings
-from rollproof.faults.drift import DriftRunner, Skip, Trial, plan_trials
+from rollproof.faults.base import Context
+from rollproof.faults.registry import faults_of, plan_faults
+from rollproof.faults.selfheal.runner import DriftRunner
 from rollproof.store.journal import FolderStore, Journal
+from rollproof.suites import drill_table
 
 __all__ = ["Drill"]
 
@@ -29,12 +33,18 @@ class Drill:
         folder.mkdir(exist_ok=True)
         self.journal = Journal(FolderStore(folder / "undo.jsonl"), self.recorder)
 
-    def plan(self) -> list[Trial | Skip]:
-        return plan_trials(self.target, self.cluster, self.argo)  # type: ignore[arg-type]
+    @property
+    def context(self) -> Context:
+        return Context(drill="drift", target=self.target, kube=self.cluster, argo=self.argo)  # type: ignore[arg-type]
 
-    def run(self, **planned: Any) -> Drill:
-        runner = DriftRunner(self.target, self.cluster, self.argo, self.recorder, self.journal, **planned)  # type: ignore[arg-type]
-        runner.run_all()
+    def plan(self) -> tuple[Injection | Skip, ...]:
+        return plan_faults(faults_of(drill_table()["drift"], self.target), self.context)
+
+    def run(self, planned: tuple[Injection | Skip, ...] | None = None) -> Drill:
+        made = self.plan() if planned is None else planned
+        injections = tuple(one for one in made if isinstance(one, Injection))
+        plan = story.plan(injections=injections, skips=tuple(one for one in made if isinstance(one, Skip)))
+        DriftRunner(self.context, self.recorder, self.journal).run(plan)
         return self
 
     def said(self, what: str) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def test_an_undeclared_annotation_stays_and_is_then_removed(tmp_path: Path) -> N
 
 
 def test_an_application_that_is_not_at_rest_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollproof.faults.drift._SETTLE_S", 0.05)
+    monkeypatch.setattr("rollproof.faults.selfheal.runner._SETTLE_S", 0.05)
     cluster = FakeCluster()
     cluster.patch("Application", "argocd", "shop", {"status": {"sync": {"status": "OutOfSync"}}})
     deeds = list(cluster.deeds)
@@ -172,7 +172,7 @@ class Blind(FakeCluster):
 def test_a4_a_watch_that_did_not_show_our_own_deed_says_nothing(
     name: str, heals: bool, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollproof.faults.drift._LATE_S", 0.02)
+    monkeypatch.setattr("rollproof.faults.selfheal.runner._LATE_S", 0.02)
     drill = Drill(tmp_path, name, cluster=Blind(TRIALS[name].kind, heals=heals), deadline_s=0.2).run()
     said = drill.said("not-healed")
     assert (said["seen"], said["found"]) == (False, found)
@@ -222,11 +222,11 @@ def test_a14_what_the_plan_skipped_stays_skipped(tmp_path: Path) -> None:
     reference = {"kind": "Deployment", "name": "web"}
     cluster.put({"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": {"scaleTargetRef": reference}})
     drill = Drill(tmp_path, "replicas", "configmap", cluster=cluster)
-    touches = [trial.touch() for trial in drill.plan()]
+    planned = drill.plan()
     del cluster.objects["HorizontalPodAutoscaler", "web"]
-    drill.run(planned=touches)
+    drill.run(planned)
     assert [word for word in drill.words() if word in ("skipped", "injected")] == ["skipped", "injected"]
-    assert "the plan does not name it" in drill.said("skipped")["reason"]
+    assert "HorizontalPodAutoscaler" in drill.said("skipped")["reason"]
     assert {deed[1] for deed in cluster.deeds} == {"ConfigMap"}
 
 
@@ -234,9 +234,10 @@ def test_a14_what_the_plan_skipped_stays_skipped(tmp_path: Path) -> None:
 def test_a14_another_object_or_field_than_the_plans_is_not_touched(tmp_path: Path, changed: str) -> None:
     """The value may follow a release that came in between."""
     drill = Drill(tmp_path, "image")
-    (touch,) = [trial.touch() for trial in drill.plan()]
-    other = {"object": {"subject": "Deployment/shop/other"}, "field": {"trial": "image spec.other"}}
-    drill.run(planned=[replace(touch, **other.get(changed, {"change": "image = 'another'"}))])
+    (injection,) = drill.plan()
+    args: dict[str, Any] = {**injection.args, "field": "spec.other"}
+    other: dict[str, Any] = {"object": {"subject": "Deployment/shop/other"}, "field": {"args": args}}
+    drill.run((replace(injection, **other.get(changed, {"change": "image = 'another'"})),))
     assert ("injected" in drill.words()) is (changed == "value")
 
 
@@ -281,7 +282,7 @@ def test_a_third_value_before_the_repair_is_told(tmp_path: Path) -> None:
 def test_a_change_after_the_repair_is_told_and_not_waited_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
 ) -> None:
-    monkeypatch.setattr("rollproof.faults.drift._STAYS_S", 5.0)
+    monkeypatch.setattr("rollproof.faults.selfheal.runner._STAYS_S", 5.0)
     (tmp_path / "before").mkdir()
     zone = drifted(tmp_path / "before") if again == "our own value" else again
     drill = Drill(tmp_path, "configmap", cluster=Meddled(zone, after=True), deadline_s=60.0).run()

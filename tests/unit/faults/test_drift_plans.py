@@ -14,10 +14,11 @@ from faults.drifting import Drill
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.plan import Touch
 from rollproof.core.target import Fences
 from rollproof.core.trials import TRIALS
-from rollproof.faults.drift import Skip, Trial
-from rollproof.faults.trials import _PLANNERS
+from rollproof.faults.registry import all_faults
 
 
 def test_replicas_of_an_autoscaler_are_skipped_with_the_reason(tmp_path: Path) -> None:
@@ -48,15 +49,15 @@ def test_hpas_that_may_not_be_listed_are_a_reason_to_skip(tmp_path: Path) -> Non
         drill.plan()
 
 
-def test_every_trial_has_a_planner() -> None:
-    assert _PLANNERS.keys() == TRIALS.keys()
+def test_every_trial_is_a_fault() -> None:
+    assert {fault.trial for fault in all_faults().values() if fault.trial} == TRIALS.keys()
 
 
 def test_the_production_fence_skips_what_traffic_could_feel(tmp_path: Path) -> None:
     drill = Drill(tmp_path, *TRIALS)
     fences = Fences(namespaces=("shop",), production=True)
     drill.target = replace(drill.target, fences=fences)
-    planned = {trial.name for trial in drill.plan() if isinstance(trial, Trial)}
+    planned = {one.args["trial"] for one in drill.plan() if isinstance(one, Injection)}
     assert planned == {"revision-history", "undeclared-annotation", "void-patch"}
     drill.target = replace(drill.target, drift=replace(drill.target.drift, trials=("env",)))
     assert drill.run().words() == ["skipped"]
@@ -66,10 +67,10 @@ def test_the_production_fence_skips_what_traffic_could_feel(tmp_path: Path) -> N
 
 def test_the_revision_history_touches_nothing_of_the_pods(tmp_path: Path) -> None:
     drill = Drill(tmp_path, "revision-history")
-    (trial,) = drill.plan()
-    assert isinstance(trial, Trial)
-    assert (trial.path, trial.value) == (("spec", "revisionHistoryLimit"), 6)
-    assert "spec.template" not in str(trial.touch())
+    (injection,) = drill.plan()
+    assert isinstance(injection, Injection)
+    assert injection.change == "spec.revisionHistoryLimit = 6"
+    assert not injection.affects_traffic
 
 
 @pytest.mark.parametrize("name", ["replicas", "revision-history"])
@@ -98,7 +99,7 @@ def test_a_missing_object_is_no_skip(tmp_path: Path) -> None:
 
 def test_the_plan_names_object_change_and_undo_and_changes_nothing(tmp_path: Path) -> None:
     drill = Drill(tmp_path, "resources", "env", "image", "delete-configmap")
-    touches = [trial.touch() for trial in drill.plan()]
+    touches = [Touch.of(one) for one in drill.plan() if isinstance(one, Injection)]
     assert [touch.subject for touch in touches] == ["Deployment/shop/web"] * 3 + ["ConfigMap/shop/config"]
     assert [touch.change.rpartition(" = ")[2] for touch in touches] == [
         "'257Mi'", "'info-drift'", "'ghcr.io/shop/web:bbbbbbb'", "deleted",
@@ -124,7 +125,7 @@ def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
         return version
 
     monkeypatch.setattr(Argo, "sync_to_reset", sync)
-    monkeypatch.setattr("rollproof.faults.drift._GRAIN_S", 0.0)
+    monkeypatch.setattr("rollproof.faults.selfheal.runner._GRAIN_S", 0.0)
     drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
     assert asked == ["c" * 40]
     assert drill.said("before")["attempts"] == 0
@@ -149,10 +150,10 @@ def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
     cluster.put(app)
 
     def commit(_: float) -> None:
-        monkeypatch.setattr("rollproof.faults.drift.time.sleep", lambda _: None)
+        monkeypatch.setattr("rollproof.faults.selfheal.runner.time.sleep", lambda _: None)
         moving = cluster.get("Application", "argocd", "shop")
         cluster.put({**moving, "status": {**moving["status"], "sync": {"status": "OutOfSync", "revision": REVISION}}})
         threading.Timer(0.1, cluster.put, args=(moving,)).start()
 
-    monkeypatch.setattr("rollproof.faults.drift.time.sleep", commit)
+    monkeypatch.setattr("rollproof.faults.selfheal.runner.time.sleep", commit)
     assert "restored" in Drill(tmp_path, "configmap", cluster=cluster).run().words()

@@ -21,14 +21,17 @@ FAULTS = all_faults()
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_in_the_file_of_its_name(name: str) -> None:
-    module = importlib.import_module(f"rollproof.faults.{name.replace('-', '_')}")
-    assert module.FAULT is FAULTS[name]
-    assert isinstance(module.FAULT, Fault)
+    module = importlib.import_module(type(FAULTS[name]).__module__)
+    if isinstance(FAULTS[name], Fault):
+        assert module.__name__ == f"rollproof.faults.{name.replace('-', '_')}"
+        assert module.FAULT is FAULTS[name]
+    else:  # a drift: its trials are a table of one file
+        assert FAULTS[name] in module.FAULTS
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_other_module_names_it(name: str) -> None:
-    own = SOURCE / "faults" / f"{name.replace('-', '_')}.py"
+    own = Path(str(importlib.import_module(type(FAULTS[name]).__module__).__file__))
     allowed = {own, SOURCE / "suites" / "__init__.py"}  # its messages show a marker as an example
     naming = [path for path in SOURCE.rglob("*.py") if f'"{name}"' in path.read_text()]
     assert [str(path.relative_to(SOURCE)) for path in naming if path not in allowed] == []
@@ -36,12 +39,11 @@ def test_no_other_module_names_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_its_page_names_what_it_may_change_and_what_it_needs(name: str) -> None:
-    page = (PAGES / f"{name}.md").read_text()
+    file = type(FAULTS[name]).__module__.rpartition(".")[2]
+    page = (PAGES / f"{file.replace('_', '-')}.md").read_text()
     for permission in FAULTS[name].permissions(story.target()):
         row = f"| {permission.place.split()[0]} |"
-        assert row in page, f"{row} is missing"
-        line = next(line for line in page.splitlines() if row in line)
-        assert permission.verb in line
+        assert [line for line in page.splitlines() if row in line and permission.verb in line], f"{row} {permission}"
     assert any(one.verb not in READING for one in FAULTS[name].permissions(story.target())), "it changes nothing?"
 
 

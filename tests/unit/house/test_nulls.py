@@ -22,7 +22,7 @@ from rollproof.core.outside import Outside, without_nulls
 from rollproof.errors import OutsideDataError
 from rollproof.faults.objects import declared, manager_of, read_field
 from rollproof.faults.selfheal import fairness
-from rollproof.faults.trials import Trial
+from rollproof.faults.selfheal.trial import Trial
 from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, ReplicaSetView, label_selector
 
 _SOURCE = {"repoURL": "http://git/env.git", "path": "overlays/dev", "targetRevision": "main"}

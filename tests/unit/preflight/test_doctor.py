@@ -113,7 +113,7 @@ def test_production_is_said(patient: Patient) -> None:
     assert lines["fences"].ok is None
     assert [lines[f"run {drill}"].ok for drill in ("zero-downtime", "drift", "rollback")] == [None, True, None]
     assert "--i-mean-production" in lines["run rollback"].hint
-    assert "image is skipped: it can have an effect on traffic" in lines["run drift"].said
+    assert "image is skipped: traffic could feel it" in lines["run drift"].said
     said = summary(tuple(lines.values()))
     assert said == "a drill can run, but not as it stands: run zero-downtime, run rollback"
 

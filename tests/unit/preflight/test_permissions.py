@@ -147,7 +147,9 @@ def _asked() -> set[tuple[str, str, str, bool]]:
     permissions = [
         permission
         for plan in plans
-        for permission in needed_permissions(target, named("zero-downtime", "drift"), plan, TRIALS)
+        for permission in needed_permissions(
+            target, named("zero-downtime", "drift"), plan, [f"drift-{trial}" for trial in TRIALS]
+        )
     ]
     return {(*_place(permission), permission.verb, permission.required) for permission in permissions}
 

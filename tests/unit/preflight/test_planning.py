@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from story import NEW, OLD, target
 
+from rollproof.core.injection import Injection
 from rollproof.core.plan import Plan, Touch
 from rollproof.core.target import ArgoCd, DriftSettings, Fences, ReleaseSettings, Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
@@ -55,13 +56,21 @@ def test_what_stays(drill: str, on_fail: str, keep: str) -> None:
 
 
 def test_every_change_is_named_with_its_undo() -> None:
-    trial = Touch(drill="drift", subject="ConfigMap/shop/x", change="a: 1 -> 2", undo="a: 1")
-    plan = make("zero-downtime", "drift", "rollback", found=replace(FOUND, drift_touches=(trial,)))
+    drift = Injection(
+        fault="drift-configmap", drill="drift", subject="ConfigMap/shop/x", change="a: 1 -> 2", undo="a: 1", args={},
+        affects_traffic=True, limit_s=5.0, effect_within_s=5.0, dead_man="self-heal itself",
+    )  # fmt: skip
+    plan = make("zero-downtime", "drift", "rollback", found=replace(FOUND, faults=(drift,)))
     said = [(touch.drill, touch.change) for touch in plan.touches]
     assert ("zero-downtime", f"newTag of ghcr.io/shop/web: {OLD} -> {NEW} (commit and push)") in said
     assert ("rollback", f"git revert of that commit: {NEW} -> {OLD} (commit and push)") in said
     assert not [change for drill, change in said if drill == "rollback" and "newTag" in change]
-    assert trial in plan.touches
+    assert plan.injections == (drift,)
+    line = Touch(
+        drill="drift", subject="ConfigMap/shop/x", change="a: 1 -> 2",
+        undo="a: 1; if rollproof is killed: self-heal itself",
+    )  # fmt: skip
+    assert line in plan.touches
     assert all(touch.undo for touch in plan.touches)
 
 

@@ -12,9 +12,9 @@ from recorder import ListRecorder
 
 from rollproof.clients.kube import ApiError, Kube, Object, UnreachableError
 from rollproof.errors import RollproofError, UnansweredError
-from rollproof.faults.objects import undo_handlers
+from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.selfheal.injecting import inject
-from rollproof.faults.trials import Trial
+from rollproof.faults.selfheal.trial import Trial
 from rollproof.store.journal import FolderStore, Journal, Late, Undone, replay
 
 LATE = Late(90.0)
@@ -115,6 +115,7 @@ def test_b1_no_clock_makes_anybody_wait_for_longer_than_that(tmp_path: Path, clo
 
 # -- from the deed on --------------------------------------------------------------------------------------------------
 
+DRIFT = fault_named("drift-configmap")
 TRIAL = Trial(name="configmap", namespace="shop", object_name="c", path=("data", "k"), value="drift")
 
 
@@ -147,7 +148,7 @@ def test_b1_a_patch_that_is_held_and_comes_late_is_put_back(
     book = journal(tmp_path)
     answered(monkeypatch, UnansweredError("PATCH: no answer"))
     with pytest.raises(UnansweredError):
-        inject(TRIAL, kube, book, ListRecorder())
+        inject(DRIFT, TRIAL, kube, book, ListRecorder())
     (entry,) = book.open_entries()
     assert entry.gave_up_s > 0
 
@@ -195,7 +196,7 @@ def test_b1_a_refusal_is_an_answer_and_a_server_that_fails_is_none(
     book = journal(tmp_path)
     answered(monkeypatch, error)
     with pytest.raises(type(error)):
-        inject(TRIAL, kube, book, ListRecorder())
+        inject(DRIFT, TRIAL, kube, book, ListRecorder())
     assert bool(book.open_entries()) is is_open
 
 
@@ -206,6 +207,6 @@ def test_b1_what_was_never_sent_is_looked_for_once_and_not_waited_for(
     book = journal(tmp_path)
     answered(monkeypatch, UnreachableError("connection refused"))
     with pytest.raises(UnreachableError):
-        inject(TRIAL, kube, book, ListRecorder())
+        inject(DRIFT, TRIAL, kube, book, ListRecorder())
     ((_, undone),) = replay(book, undo_handlers(kube), late=Late(90.0, quiet_s=clock.now_s))
     assert (undone.how, clock.waited_s) == ("not-needed", 0)

@@ -14,7 +14,7 @@ from rollproof.clients.argo import ApplicationState, automation
 from rollproof.clients.kube import Object
 from rollproof.core.outside import without_nulls
 from rollproof.core.reasons import HealCause, Unrest
-from rollproof.faults.trials import Trial
+from rollproof.faults.selfheal.trial import Trial
 from rollproof.probes.views import DeploymentView
 
 __all__ = ["age_s", "causes", "covered_by_ignore", "known_beforehand", "rolled_out", "unrest"]

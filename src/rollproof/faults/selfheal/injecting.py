@@ -10,12 +10,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.event import Recorder
 from rollproof.errors import CannotJudgeError
-from rollproof.faults.objects import field_name, field_patch, read_field, saved
+from rollproof.faults.objects import field_name, read_field
+from rollproof.faults.selfheal.drift import Drift
+from rollproof.faults.selfheal.trial import Trial, subject_of_trial
 from rollproof.faults.sending import sending
-from rollproof.faults.trials import Trial
 from rollproof.store.journal import Entry, Journal, Undone
 
 __all__ = ["Injected", "inject"]
@@ -34,14 +35,14 @@ class Injected:
     original: Any
 
 
-def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> Injected | None:
+def inject(drift: Drift, trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> Injected | None:
     """Make the change; None if it changed nothing. What the API refuses is settled in the journal and raised."""
     for _ in range(_TRIES):
         item = kube.get(trial.kind, trial.namespace, trial.object_name)
-        entry = _note(trial, item, kube, journal)
+        entry = journal.write(drift.journal_kind, trial.target, drift.noted(trial, item, kube))
         try:
             with sending(journal, entry):
-                reply = _do(trial, item, kube)
+                reply = drift.send(trial, item, kube)
         except ApiError as error:
             if error.status == 409:
                 continue
@@ -52,36 +53,11 @@ def inject(trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> In
         if done is None:
             journal.settle(entry, Undone("not-needed", reason="the patch changed nothing"))
             data = {"resource_version": item["metadata"]["resourceVersion"]}
-            recorder.record("drift", trial.subject, "void", start_s=at_s, data=data)
+            recorder.record("drift", subject_of_trial(trial.name), "void", start_s=at_s, data=data)
             return None
-        recorder.record("drift", trial.subject, "injected", start_s=at_s, data=_told(trial, done, reply))
+        recorder.record("drift", subject_of_trial(trial.name), "injected", start_s=at_s, data=_told(trial, done, reply))
         return done
     raise CannotJudgeError(f"{trial.target} changed {_TRIES} times between reading and patching it")
-
-
-def _note(trial: Trial, item: Object, kube: Kube, journal: Journal) -> Entry:
-    if trial.deletes:
-        args = {"object": {**saved(item), "kind": trial.kind}, "uid": item["metadata"]["uid"]}
-        return journal.write("object-restore", trial.target, args)
-    body = field_patch(trial.path, trial.value)  # tried first: the server may write the value in another form
-    would = kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC, dry_run=True)
-    args = {
-        "kind": trial.kind, "namespace": trial.namespace, "name": trial.object_name, "path": list(trial.path),
-        "original": read_field(item, trial.path), "ours": read_field(would, trial.path),
-    }  # fmt: skip
-    return journal.write("field-restore", trial.target, args)
-
-
-def _do(trial: Trial, item: Object, kube: Kube) -> Object:
-    metadata = item["metadata"]
-    if trial.deletes:
-        return kube.delete(
-            trial.kind, trial.namespace, trial.object_name, uid=metadata["uid"],
-            resource_version=metadata["resourceVersion"],
-        )  # fmt: skip
-    body = field_patch(trial.path, trial.value)
-    body.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
-    return kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC)
 
 
 def _injected(trial: Trial, item: Object, reply: Object, entry: Entry, at_s: float) -> Injected | None:

@@ -15,7 +15,7 @@ from rollproof.clients.kube import Object
 from rollproof.core.reasons import Found
 from rollproof.faults.objects import manager_of, read_field
 from rollproof.faults.selfheal.injecting import Injected
-from rollproof.faults.trials import Trial
+from rollproof.faults.selfheal.trial import Trial
 from rollproof.probes.objectwatch import Arrival
 
 __all__ = ["Interference", "found_now", "interference", "shows_injection"]

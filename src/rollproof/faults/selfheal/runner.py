@@ -1,4 +1,4 @@
-"""Drift: change what git declares, and time Argo CD's repair of it with a watch (docs/argocd.md 1.8).
+"""Runner of drifts: changes what git declares, and times Argo CD's repair of it with a watch (docs/argocd.md 1.8).
 
 A trial starts only when all is at rest, and asks Argo CD for no refresh before its deadline: that would hide a broken
 watch. Whatever self-heal does not repair is put back here. It records facts and must never judge them.
@@ -7,25 +7,24 @@ watch. Whatever self-heal does not repair is put back here. It records facts and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rollproof.clients.argo import ApplicationState, Argo, application_state, automation
+from rollproof.clients.argo import ApplicationState, application_state, automation
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.event import Outcome, Recorder
-from rollproof.core.plan import Touch
+from rollproof.core.injection import Injection
+from rollproof.core.plan import Plan
 from rollproof.core.reasons import Found, HealCause, HealStage, UndoneBy, Unrest
-from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
-from rollproof.faults.objects import (
-    manager_of,
-    read_field,
-    undo_handlers,
-)
+from rollproof.faults.base import Context
+from rollproof.faults.objects import manager_of, read_field
+from rollproof.faults.registry import all_faults, fault_named, undo_handlers
+from rollproof.faults.selfheal.drift import Drift, NotHereError
 from rollproof.faults.selfheal.fairness import (
     age_s,
     causes,
@@ -36,15 +35,15 @@ from rollproof.faults.selfheal.fairness import (
 )
 from rollproof.faults.selfheal.injecting import Injected, inject
 from rollproof.faults.selfheal.interference import Interference, found_now, interference, shows_injection
+from rollproof.faults.selfheal.trial import Trial, subject_of_trial
 from rollproof.faults.selfheal.watched import Watched
 from rollproof.faults.selfheal.windows import denied
-from rollproof.faults.trials import Skip, Trial, plan_trial, plan_trials
 from rollproof.probes.objectwatch import Arrival, ObjectHistory
 from rollproof.probes.scheduling import quick
 from rollproof.probes.waiting import Changes
 from rollproof.store.journal import Entry, Journal, Late, Undone, replay
 
-__all__ = ["DriftRunner", "Skip", "Trial", "plan_trials"]
+__all__ = ["DriftRunner"]
 
 _SETTLE_S = 120.0  # an image that cannot start is rolled back within this, or the next trial is not fair
 _GRAIN_S = 2.0  # finishedAt is cut to whole seconds and comes from another clock
@@ -57,47 +56,51 @@ _NO_OPERATION_S = 3.0  # a repair for which no operation is seen by then was not
 
 
 class DriftRunner:
-    """Runs trials one at a time. Each ends with the object as before, or with an open entry in the journal.
-
-    `planned` are the plan's touches: a trial that is not among them is not made. None: whatever is possible now is.
-    """
+    """Runs the drifts of one drill, one at a time. Each ends as before, or with an open entry in the journal."""
 
     def __init__(
-        self, target: Target, kube: Kube, argo: Argo, recorder: Recorder, journal: Journal, *,
-        planned: Iterable[Touch] | None = None,
-    ) -> None:  # fmt: skip
-        self._planned = None if planned is None else {(one.subject, one.trial) for one in planned if one.trial}
-        self._target = target
-        self._settings = target.drift
-        self._kube = kube
-        self._argo = argo
+        self, context: Context, recorder: Recorder, journal: Journal, *, status: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._context = context
+        self._target, self._kube, self._argo = context.target, context.kube, context.argo
+        self._settings = context.target.drift
         self._recorder = recorder
         self._journal = journal
+        self._status = status
         self._model: BackOff | None = None
 
-    def run_all(self) -> None:
-        """Every trial of the target file, in its order."""
-        for trial in plan_trials(self._target, self._kube, self._argo):
-            self.run(trial)
+    def run(self, plan: Plan) -> None:
+        """Every drift that the plan has for this drill; what it has skipped is said again, with its reason."""
+        for skip in plan.skips:
+            drift = fault_named(skip.fault)
+            if skip.drill == self._context.drill and isinstance(drift, Drift):
+                self._tell(drift.trial, "skipped", {"reason": skip.reason})
+        for injection in plan.injections:
+            drift = fault_named(injection.fault)
+            if injection.drill == self._context.drill and isinstance(drift, Drift):
+                self._status(f"drift {drift.trial}")
+                self._journal.allow()
+                self._run_one(drift, injection)
 
-    def run(self, trial: Trial | Skip) -> None:
+    def _run_one(self, drift: Drift, injection: Injection) -> None:
         """One trial, resolved again against the cluster as it is now: a release may have come since the plan."""
         try:
-            now = plan_trial(trial.name, self._target, self._kube, self._argo)
-            if isinstance(now, Skip):
-                self._tell(now, "skipped", {"reason": now.reason})
+            trial = drift.resolved(self._context)
+            if (trial.target, trial.args) != (injection.subject, injection.args):
+                self._tell(
+                    drift.trial, "skipped", {"reason": f"the plan does not name it: {trial.target}, {trial.change}"}
+                )
                 return
-            if self._planned is not None and (now.target, now.mark) not in self._planned:
-                self._tell(now, "skipped", {"reason": f"the plan does not name it: {now.target}, {now.change}"})
-                return
-            kind = "control" if now.control else "heal"
-            planned = {"object": now.target, "change": now.change, "undo": now.undo, "kind": kind}
-            self._tell(now, "planned", planned)
+            kind = "control" if trial.control else "heal"
+            planned = {"object": trial.target, "change": trial.change, "undo": trial.undo, "kind": kind}
+            self._tell(drift.trial, "planned", planned)
             with quick(), ExitStack() as stack:
-                self._trial(now, self._watched(now, stack))
+                self._trial(drift, trial, self._watched(trial, stack))
+        except NotHereError as reason:
+            self._tell(drift.trial, "skipped", {"reason": str(reason)})
         except RollproofError as error:
-            self._tell(trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)
-            self._put_back(trial)
+            self._tell(drift.trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)
+            self._put_back(drift.trial)
 
     # -- the steps of a trial -----------------------------------------------------------------------------------
 
@@ -114,11 +117,11 @@ class DriftRunner:
         application = history(self._argo.kube, "Application", self._argo.namespace, self._argo.application)
         return Watched(changes, application, deployment, item)
 
-    def _trial(self, trial: Trial, watched: Watched) -> None:
+    def _trial(self, drift: Drift, trial: Trial, watched: Watched) -> None:
         before = self._before(trial, watched)
         if not before["fair"]:
             return
-        done = inject(trial, self._kube, self._journal, self._recorder)
+        done = inject(drift, trial, self._kube, self._journal, self._recorder)
         if done is None:
             return
         if trial.control:
@@ -157,7 +160,7 @@ class DriftRunner:
             "window_denied": window,
             "ignored": covered_by_ignore(application, trial),
         }  # fmt: skip
-        self._tell(trial, "before", before)
+        self._tell(trial.name, "before", before)
         return before
 
     def _rest(self, watched: Watched) -> None:
@@ -208,10 +211,10 @@ class DriftRunner:
         if gone is None:
             watched_s = round(time.monotonic() - done.at_s, 3)
             data = {"watched_s": watched_s, **self._looked_again(trial, watched, done)}
-            self._tell(trial, "stayed", data, start_s=done.at_s)
+            self._tell(trial.name, "stayed", data, start_s=done.at_s)
         else:
             self._tell_restored(trial, done, gone)
-        self._put_back(trial, done.entry)
+        self._put_back(trial.name, done.entry)
 
     def _heal(self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any]) -> None:
         checked = self._causes(trial)
@@ -220,7 +223,7 @@ class DriftRunner:
         restored = watched.wait(lambda: self._restored(trial, watched, done), patience_s)
         detected = self._first(watched, done, lambda state: _noticed(state, before))
         if detected is not None:
-            self._tell(trial, "detected", {}, start_s=done.at_s, end_s=detected.at_s)
+            self._tell(trial.name, "detected", {}, start_s=done.at_s, end_s=detected.at_s)
         if restored is None:
             self._not_healed(trial, watched, done, before, seen=detected is not None)
             return
@@ -228,7 +231,7 @@ class DriftRunner:
         self._tell_rest(trial, watched, done, before, restored.at_s)
         watched.wait(lambda: self._interference(trial, watched, done), restored.at_s + _STAYS_S - time.monotonic())
         self._journal.settle(done.entry, Undone("not-needed", reason="restored by self-heal"))
-        self._tell(trial, "undone", {"by": UndoneBy.SELF_HEAL})
+        self._tell(trial.name, "undone", {"by": UndoneBy.SELF_HEAL})
 
     def _not_healed(
         self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any], *, seen: bool
@@ -243,7 +246,7 @@ class DriftRunner:
         if late is not None:  # at the last moment
             self._tell_restored(trial, done, late)
             self._tell_rest(trial, watched, done, before, late.at_s)
-            self._put_back(trial, done.entry, by=UndoneBy.SELF_HEAL)
+            self._put_back(trial.name, done.entry, by=UndoneBy.SELF_HEAL)
             return
         state = self._argo.state()  # its watch may be the one that shows nothing
         started = state.started_at != before["started_at"]
@@ -251,11 +254,11 @@ class DriftRunner:
         stage = HealStage.NOT_RESTORED if started else HealStage.NOT_SYNCED if detected else HealStage.NOT_DETECTED
         waited_s, checked = round(time.monotonic() - done.at_s, 3), self._causes(trial)
         data = {"stage": stage, "checked": dict(checked), "waited_s": waited_s, **again}
-        self._tell(trial, "not-healed", data, start_s=done.at_s)
+        self._tell(trial.name, "not-healed", data, start_s=done.at_s)
         by = None
         if stage == HealStage.NOT_DETECTED and again["seen"] and not any(checked.values()):
             by = UndoneBy.REFRESH if self._ask_to_look(trial, watched, done) else None
-        self._put_back(trial, done.entry, by=by)
+        self._put_back(trial.name, done.entry, by=by)
 
     def _looked_again(self, trial: Trial, watched: Watched, done: Injected) -> dict[str, Any]:
         """Did the trial's own watch show our change, and is it still there? Silence alone proves neither."""
@@ -279,7 +282,9 @@ class DriftRunner:
             restored = watched.wait(lambda: self._restored(trial, watched, done), self._settings.limit_s)
             manager = manager_of(restored.item, trial.path) if restored else ""
             data = {"restored": restored is not None, "manager": manager}
-            self._tell(trial, "refreshed", data, start_s=asked_s, end_s=restored.at_s if restored else time.monotonic())
+            self._tell(
+                trial.name, "refreshed", data, start_s=asked_s, end_s=restored.at_s if restored else time.monotonic()
+            )
         return restored is not None
 
     def _tell_rest(
@@ -306,13 +311,13 @@ class DriftRunner:
         for what, look in (("synced", synced), ("healthy", healthy)):
             at_s = watched.wait(or_hopeless(look), self._settings.deadline_s)
             if at_s is not None and at_s != _NEVER_S:
-                self._tell(trial, what, {}, start_s=done.at_s, end_s=max(at_s, back_s))
+                self._tell(trial.name, what, {}, start_s=done.at_s, end_s=max(at_s, back_s))
         state = self._argo.state()
         words = (
             "attempts", "operation_revision", "automated", "initiated_by", "phase", "sync_status", "health",
             "started_at", "finished_at",
         )  # fmt: skip
-        self._tell(trial, "after", {word: getattr(state, word) for word in words})
+        self._tell(trial.name, "after", {word: getattr(state, word) for word in words})
 
     def _restored(self, trial: Trial, watched: Watched, done: Injected) -> Arrival | None:
         uid = done.before["metadata"]["uid"]
@@ -337,7 +342,7 @@ class DriftRunner:
             "value": "there" if trial.deletes else read_field(arrival.item, trial.path),
             "complete": _content(arrival.item) == _content(done.before),
         }
-        self._tell(trial, "restored", data, start_s=done.at_s, end_s=max(arrival.at_s, done.at_s))
+        self._tell(trial.name, "restored", data, start_s=done.at_s, end_s=max(arrival.at_s, done.at_s))
 
     def _interference(self, trial: Trial, watched: Watched, done: Injected) -> Interference | None:
         return interference(trial, done, watched.item.since(done.at_s - _BEFORE_REPLY_S))
@@ -348,7 +353,7 @@ class DriftRunner:
             return
         data = {"manager": found.manager, "value": found.value, "after_restored": found.after_restored}
         self._tell(
-            trial, "interfered", data, outcome=Outcome.UNKNOWN, start_s=done.at_s, end_s=max(found.at_s, done.at_s)
+            trial.name, "interfered", data, outcome=Outcome.UNKNOWN, start_s=done.at_s, end_s=max(found.at_s, done.at_s)
         )
 
     def _tell_blind(self, watched: Watched, done: Injected) -> None:
@@ -363,14 +368,15 @@ class DriftRunner:
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
-    def _put_back(self, trial: Trial | Skip, entry: Entry | None = None, by: UndoneBy | None = None) -> None:
+    def _put_back(self, trial: str, entry: Entry | None = None, by: UndoneBy | None = None) -> None:
         """Undo the trial's own entry, or after an error whatever of drift is still open.
 
         `by` is who has put it back already, if that was seen.
         """
         entries = [entry] if entry else self._journal.open_entries()
         handlers = undo_handlers(self._kube)
-        entries = [one for one in entries if one.kind in handlers]
+        kinds = {fault.journal_kind for fault in all_faults().values() if isinstance(fault, Drift)}
+        entries = [one for one in entries if one.kind in kinds]
         late = Late(self._target.undo.late_s, quiet_s=time.time())
         for _, undone in replay(self._journal, handlers, entries=entries, late=late):
             if undone.how == "done":
@@ -413,13 +419,15 @@ class DriftRunner:
         return self._model
 
     def _tell(
-        self, trial: Trial | Skip, what: str, data: Mapping[str, Any], *, outcome: Outcome = Outcome.OK,
+        self, trial: str, what: str, data: Mapping[str, Any], *, outcome: Outcome = Outcome.OK,
         start_s: float | None = None, end_s: float | None = None,
     ) -> None:  # fmt: skip
         ends_s = {"stayed", "not-healed"}
         if what in ends_s and end_s is None:
             end_s = time.monotonic()
-        self._recorder.record("drift", trial.subject, what, outcome=outcome, start_s=start_s, end_s=end_s, data=data)
+        self._recorder.record(
+            "drift", subject_of_trial(trial), what, outcome=outcome, start_s=start_s, end_s=end_s, data=data
+        )
 
 
 def _noticed(state: ApplicationState, before: Mapping[str, Any]) -> bool:

@@ -1,0 +1,124 @@
+"""Drift: something that git declares is changed by hand, and Argo CD is to put it back.
+
+A drift must be of something that git declares and that nobody else writes (docs/argocd.md 1.8); what is not is skipped
+with the reason, so that a missing trial is never mistaken for a passed one. `SelfHealRunner` runs drifts and times
+their repair; the two ways to drift are in `field_drift` and `object_drift`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from rollproof.clients.kube import Kube, Object
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.permission import Permission, each_verb
+from rollproof.core.target import Target
+from rollproof.core.trials import TRIALS
+from rollproof.errors import CannotJudgeError, InputError
+from rollproof.faults.base import AnyFault, Context
+from rollproof.faults.selfheal.trial import Trial, subject_of_trial
+
+__all__ = ["Drift", "NotHereError", "configmap", "service"]
+
+
+class NotHereError(Exception):
+    """This drift is not possible on this target; the text is the reason."""
+
+
+class Drift(AnyFault):
+    """One trial of `core.trials`; `find` resolves it, or raises NotHereError."""
+
+    peers = "none: chaos tools break what runs, and leave what git declares alone"
+
+    def __init__(self, trial: str, find: Callable[[Context], Trial]) -> None:
+        self.trial = trial
+        self.name = f"drift-{trial}"
+        self.affects_traffic = not TRIALS[trial].safe
+        self.kinds = frozenset({TRIALS[trial].kind})
+        self._find = find
+
+    @property
+    def subject(self) -> str:
+        """The trial's."""
+        return subject_of_trial(self.trial)
+
+    # -- for the plan -------------------------------------------------------------------------------------------
+
+    def permissions(self, target: Target) -> Iterable[Permission]:
+        """To look at the object, to follow it, to change it."""
+        yield from self.planning_permissions(target)
+        yield from self.on_object(target, "get list watch", f"to see what becomes of drift {self.trial}")
+        yield from self.changing_permissions(target)
+
+    def planning_permissions(self, target: Target) -> Iterable[Permission]:
+        """To look at the object once."""
+        yield from self.on_object(target, "get", f"to plan drift {self.trial}")
+
+    @abstractmethod
+    def changing_permissions(self, target: Target) -> Iterable[Permission]:
+        """To change the object and to put it back."""
+
+    def available(self, context: Context) -> Injection | Skip:
+        """A Skip is a statement about the target; an object that is missing or may not be read raises."""
+        try:
+            trial = self.resolved(context)
+        except NotHereError as reason:
+            return context.skip(self, str(reason))
+        dead_man = "none possible" if trial.control else "self-heal itself"
+        return context.injection(
+            self, trial.target, change=trial.change, undo=trial.undo, args=trial.args, dead_man=dead_man
+        )
+
+    def resolved(self, context: Context) -> Trial:
+        """The trial as it would be made now. NotHereError if it cannot be."""
+        return self._find(context)
+
+    def on_object(self, target: Target, verbs: str, why: str) -> Iterator[Permission]:
+        """On the object that is changed; `create` has no name to be restricted to."""
+        cluster = target.cluster
+        resource, group, name = {
+            "Deployment": ("deployments", "apps", cluster.deployment),
+            "Service": ("services", "", cluster.service),
+            "ConfigMap": ("configmaps", "", target.drift.configmap),
+        }[TRIALS[self.trial].kind]
+        for verb in verbs.split():
+            named = "" if verb == "create" else name
+            yield from each_verb(verb, resource, cluster.namespace, why, group=group, name=named)
+
+    # -- for the runner -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def noted(self, trial: Trial, item: Object, kube: Kube) -> Mapping[str, Any]:
+        """What the undo journal must hold to put `item`, as it was read, back to what it is."""
+
+    @abstractmethod
+    def send(self, trial: Trial, item: Object, kube: Kube) -> Object:
+        """Make the change, bound to the version that was read; the API's reply."""
+
+
+def service(context: Context) -> Object:
+    """The target's Service."""
+    return context.kube.get("Service", context.target.cluster.namespace, context.target.cluster.service)
+
+
+def configmap(context: Context) -> Object:
+    """The ConfigMap that may be drifted: the one of the target file, else the first that the Application tracks."""
+    named, namespace = context.target.drift.configmap, context.target.cluster.namespace
+    found = context.kube.find("ConfigMap", namespace, named or _tracked(context, "ConfigMap"))
+    if found is None and named:
+        message = f"there is no ConfigMap {named!r} in namespace {namespace!r}"
+        raise InputError(message, "see drift.configmap in the target file")
+    if found is None:
+        message = f"a ConfigMap of {context.argo.application} is missing"
+        raise CannotJudgeError(message, "is the Application synced?")
+    return found
+
+
+def _tracked(context: Context, kind: str) -> str:
+    resources = (context.argo.read().get("status") or {}).get("resources") or ()
+    for one in resources:
+        if one.get("kind") == kind and one.get("namespace") == context.target.cluster.namespace:
+            return str(one["name"])
+    raise NotHereError(f"the Application {context.argo.application} tracks no {kind}")
