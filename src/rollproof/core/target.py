@@ -1,12 +1,15 @@
 """Target: the system under test, as its target file describes it. The only thing that a team edits.
 
-Plain data with defaults; `targetfile` reads and validates the TOML. Secrets are never values here: a field that ends
-in `_env` names an environment variable.
+Plain data with defaults, and beside each field what it may hold (`core.declared`). `target.file` reads the TOML.
+Secrets are never values here: a field that ends in `_env` names an environment variable.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
 
 __all__ = [
     "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress",
@@ -18,10 +21,10 @@ __all__ = [
 class Cluster:
     """Where the app runs. The context is always named: the kubeconfig's current one is never used."""
 
-    context: str
-    namespace: str
-    deployment: str
-    service: str
+    context: Annotated[str, Needed()]
+    namespace: Annotated[str, Needed()]
+    deployment: Annotated[str, Needed()]
+    service: Annotated[str, Needed()]
     container: str = ""  # empty: the only container of the pod
     kubeconfig: str = ""  # empty: KUBECONFIG, then ~/.kube/config
 
@@ -34,47 +37,47 @@ class ArgoCd:
     "read-only" waits for the poll or webhook.
     """
 
-    application: str
-    namespace: str = "argocd"
-    project: str = "default"
+    application: Annotated[str, Needed()]
+    namespace: Annotated[str, Needed()] = "argocd"
+    project: Annotated[str, Needed()] = "default"
     context: str = ""  # empty: the app's context
     kubeconfig: str = ""
-    profile: str = "refresh"
+    profile: Annotated[str, one_of("refresh", "read-only")] = "refresh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvRepo:
     """The environment repository that Argo CD follows."""
 
-    url: str
-    overlay: str  # path of the Kustomize overlay inside the repository
-    image: str  # `name:` of the entry under `images:` whose `newTag` is the release
-    branch: str = "main"
+    url: Annotated[str, Needed()]
+    overlay: Annotated[str, Needed()]  # path of the Kustomize overlay inside the repository
+    image: Annotated[str, Needed()]  # `name:` of the entry under `images:` whose `newTag` is the release
+    branch: Annotated[str, Needed()] = "main"
     username_env: str = ""
     password_env: str = ""
-    author_name: str = "rollproof"
-    author_email: str = "rollproof@localhost"
+    author_name: Annotated[str, Needed()] = "rollproof"
+    author_email: Annotated[str, Needed()] = "rollproof@localhost"
     ca_file: str = ""  # PEM file of the CA of an https URL; empty: the machine's
-    timeout_s: float = 30.0  # of one git command: a fetch of the newest commit, a push
+    timeout_s: Annotated[float, between(1, 3_600)] = 30.0  # of one git command: a fetch of the newest commit, a push
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """How the app is asked. Pointers are JSON pointers (RFC 6901)."""
 
-    base_url: str
+    base_url: Annotated[str, Needed()]
     host: str = ""  # Host header; empty: the URL's own
-    health_path: str = "/health"
-    version_pointer: str = "/version"
-    ready_path: str = "/ready"
-    database_pointer: str = "/database"
+    health_path: Annotated[str, UrlPath()] = "/health"
+    version_pointer: Annotated[str, Pointer()] = "/version"
+    ready_path: Annotated[str, UrlPath()] = "/ready"
+    database_pointer: Annotated[str, Pointer()] = "/database"
     database_ok: str = "ok"
-    home_path: str = "/"
-    post_path: str = ""  # side-effect-free POST; empty: no POST lane
-    slow_path: str = ""  # takes 200-500 ms; empty: no slow lane
+    home_path: Annotated[str, UrlPath()] = "/"
+    post_path: Annotated[str, UrlPath()] = ""  # side-effect-free POST; empty: no POST lane
+    slow_path: Annotated[str, UrlPath()] = ""  # takes 200-500 ms; empty: no slow lane
     version_header: str = ""  # header with the sha on every answer; empty: the health body's pointer is used
     served_by_header: str = ""
-    pod_port: int = 80
+    pod_port: Annotated[int, between(1, 65_535)] = 80
     ca_file: str = ""
     client_cert_file: str = ""
     client_key_file: str = ""
@@ -97,40 +100,50 @@ class Traffic:
     The rules that are None or 0 are off; docs/verdicts.md says how each of them decides.
     """
 
-    rate_per_s: float = 200.0
-    timeout_s: float = 5.0
-    slow_concurrency: int = 2
-    baseline_s: float = 10.0
-    after_old_gone_s: float = 10.0
-    tail_s: float = 5.0
-    resolution_ms: float = 250.0  # the largest blind gap per lane with which a clean run may still PASS
-    slow_ms: float = 1000.0  # an answer later than this is reported as slow (never FAIL by itself)
-    downtime_budget_ms: float = 0.0  # 0: no hard failure at all is allowed
-    outages_max: int | None = None  # that the budget covers, counted 1 s apart, however short they are
-    background_failures_per_million: float = 0.0  # of requests that are lost without any release, each by itself
-    p99_ms_max: float | None = None  # of the open-loop lanes of the app, from the intended send
-    longest_ms_max: float | None = None  # on the same lanes: a later answer counts as lost
-    late_share_max: float = 0.02  # share of dispatches > 5 ms late above which the generator was not sound
-    max_duration_s: float = 600.0
+    rate_per_s: Annotated[float, above(0, 10_000)] = 200.0
+    timeout_s: Annotated[float, above(0, 300)] = 5.0
+    slow_concurrency: Annotated[int, between(0, 100)] = 2
+    baseline_s: Annotated[float, between(1, 3_600)] = 10.0
+    after_old_gone_s: Annotated[float, between(0, 3_600)] = 10.0
+    tail_s: Annotated[float, between(0, 3_600)] = 5.0
+    # the largest blind gap per lane with which a clean run may still PASS
+    resolution_ms: Annotated[float, above(0, 60_000)] = 250.0
+    # an answer later than this is reported as slow (never FAIL by itself)
+    slow_ms: Annotated[float, above(0, 600_000)] = 1000.0
+    downtime_budget_ms: Annotated[float, between(0, 3_600_000)] = 0.0  # 0: no hard failure at all is allowed
+    # that the budget covers, counted 1 s apart, however short they are
+    outages_max: Annotated[int | None, between(1, 1_000)] = None
+    # of requests that are lost without any release, each by itself
+    background_failures_per_million: Annotated[float, between(0, 100_000)] = 0.0
+    # of the open-loop lanes of the app, from the intended send
+    p99_ms_max: Annotated[float | None, above(0, 600_000)] = None
+    # on the same lanes: a later answer counts as lost
+    longest_ms_max: Annotated[float | None, above(0, 600_000)] = None
+    # share of dispatches > 5 ms late above which the generator was not sound
+    late_share_max: Annotated[float, between(0, 1)] = 0.02
+    max_duration_s: Annotated[float, above(0, 86_400)] = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSettings:
     """How a sha gets to the cluster, and how its arrival is proven."""
 
-    mode: str = "push"  # "push": we commit; "observe": a pipeline does, we wait for the named sha
+    # "push": we commit; "observe": a pipeline does, we wait for the named sha
+    mode: Annotated[str, one_of("push", "observe")] = "push"
     shas: tuple[str, ...] = ()  # candidates when no --sha is given: the first that is not running
-    image_check: str = "none"  # "nodes" (node.status.images), "registry" (HEAD manifest), "none"
-    deadline_s: float = 300.0
-    proof_count: int = 20  # answers in a row over new connections
-    poll_s: float = 0.5
+    # "nodes" (node.status.images), "registry" (HEAD manifest), "none"
+    image_check: Annotated[str, one_of("nodes", "registry", "none")] = "none"
+    deadline_s: Annotated[float, above(0, 86_400)] = 300.0
+    proof_count: Annotated[int, between(1, 10_000)] = 20  # answers in a row over new connections
+    poll_s: Annotated[float, between(0.05, 60)] = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftSettings:
     """Which drifts are injected (of `core.trials`) and what is promised about their repair."""
 
-    limit_s: float = 5.0  # for detection + apply; the back-off is computed and reported apart
+    # for detection + apply; the back-off is computed and reported apart
+    limit_s: Annotated[float, above(0, 3_600)] = 5.0
     trials: tuple[str, ...] = (
         "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service",
         "delete-configmap", "undeclared-annotation", "void-patch",
@@ -139,10 +152,12 @@ class DriftSettings:
     configmap: str = ""  # a declared ConfigMap; empty: the first that the Application tracks
     configmap_key: str = ""
     drift_image_tag: str = ""  # tag for the image drift; empty: another of release.shas
-    backoff_wait_max_s: float = 20.0  # wait out the back-off up to this; above it reset the count by a sync, if allowed
-    reset: str = "wait"  # "sync" may write .operation to reset the self-heal count, "wait" never does
-    negative_watch_s: float = 10.0  # how long an undeclared field must stay
-    deadline_s: float = 60.0  # beyond the remaining back-off
+    # wait out the back-off up to this; above it reset the count by a sync, if allowed
+    backoff_wait_max_s: Annotated[float, between(0, 3_600)] = 20.0
+    # "sync" may write .operation to reset the self-heal count, "wait" never does
+    reset: Annotated[str, one_of("wait", "sync")] = "wait"
+    negative_watch_s: Annotated[float, above(0, 3_600)] = 10.0  # how long an undeclared field must stay
+    deadline_s: Annotated[float, above(0, 3_600)] = 60.0  # beyond the remaining back-off
     must_heal: bool = True  # self-heal off is a FAIL
 
 
@@ -150,17 +165,19 @@ class DriftSettings:
 class FaultSettings:
     """What is promised about every fault (`rollproof.faults`): it is felt soon, and overcome in time."""
 
-    effect_within_s: float = 10.0  # until the watches show that a fault had an effect; else it tested nothing
-    recovery_limit_s: float = 60.0  # from its start until the steady state is back
-    recovery_limits_s: dict[str, float] = field(default_factory=dict)  # of single faults, by their name
+    # until the watches show that a fault had an effect; else it tested nothing
+    effect_within_s: Annotated[float, above(0, 600)] = 10.0
+    recovery_limit_s: Annotated[float, above(0, 3_600)] = 60.0  # from its start until the steady state is back
+    # of single faults, by their name
+    recovery_limits_s: Annotated[dict[str, float], above(0, 3_600)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackSettings:
     """The rollback runbook's promise: from the push of the revert to the old version proven."""
 
-    limit_s: float = 30.0
-    deadline_s: float = 300.0
+    limit_s: Annotated[float, above(0, 86_400)] = 30.0
+    deadline_s: Annotated[float, above(0, 86_400)] = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +187,7 @@ class Ingress:
     namespace: str = ""
     selector: str = ""
     container: str = ""
-    masked: str = "warn"  # or "fail"
+    masked: Annotated[str, one_of("warn", "fail")] = "warn"  # or "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +197,7 @@ class Fences:
     namespaces: tuple[str, ...]
     production: bool = False  # deploys and faults are refused; in the plan of a run that was meant: False
     load_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")  # load goes nowhere else
-    rate_per_s_max: float = 2000.0
+    rate_per_s_max: Annotated[float, above(0, 10_000)] = 2000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +208,14 @@ class UndoSettings:
     a request for 60 s (`--request-timeout`), nginx before a git server as well (`proxy_read_timeout`).
     """
 
-    late_s: float = 90.0
+    late_s: Annotated[float, between(0, 3_600)] = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The whole target file."""
 
-    name: str
+    name: Annotated[str, Needed()]
     cluster: Cluster
     argocd: ArgoCd
     env_repo: EnvRepo

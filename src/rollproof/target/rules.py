@@ -1,4 +1,4 @@
-"""What a target file may say beyond types: ranges, words, URLs, and that its parts agree with each other.
+"""What a target file may say beyond types: what its fields declare, URLs, names, and that its parts agree.
 
 Pure: a Target in, the broken rules out. It must not look at the machine, so that the same file is good everywhere.
 """
@@ -8,10 +8,13 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, get_type_hints
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
 from rollproof.core.target import EnvRepo, Target
 from rollproof.core.trials import TRIALS
 
@@ -26,47 +29,6 @@ class Mistake:
     text: str
 
 
-_WORDS = (
-    ("argocd", "profile", ("refresh", "read-only")),
-    ("release", "mode", ("push", "observe")),
-    ("release", "image_check", ("nodes", "registry", "none")),
-    ("drift", "reset", ("wait", "sync")),
-    ("ingress", "masked", ("warn", "fail")),
-)
-_RANGES = (  # section, field, lowest, highest, whether the lowest itself is allowed
-    ("traffic", "rate_per_s", 0, 10_000, False),
-    ("traffic", "timeout_s", 0, 300, False),
-    ("traffic", "slow_concurrency", 0, 100, True),
-    ("traffic", "baseline_s", 1, 3600, True),
-    ("traffic", "after_old_gone_s", 0, 3600, True),
-    ("traffic", "tail_s", 0, 3600, True),
-    ("traffic", "resolution_ms", 0, 60_000, False),
-    ("traffic", "slow_ms", 0, 600_000, False),
-    ("traffic", "downtime_budget_ms", 0, 3_600_000, True),
-    ("traffic", "outages_max", 1, 1000, True),
-    ("traffic", "background_failures_per_million", 0, 100_000, True),
-    ("traffic", "p99_ms_max", 0, 600_000, False),
-    ("traffic", "longest_ms_max", 0, 600_000, False),
-    ("traffic", "late_share_max", 0, 1, True),
-    ("traffic", "max_duration_s", 0, 86_400, False),
-    ("env_repo", "timeout_s", 1, 3600, True),
-    ("release", "deadline_s", 0, 86_400, False),
-    ("release", "proof_count", 1, 10_000, True),
-    ("release", "poll_s", 0.05, 60, True),
-    ("drift", "limit_s", 0, 3600, False),
-    ("drift", "backoff_wait_max_s", 0, 3600, True),
-    ("drift", "negative_watch_s", 0, 3600, False),
-    ("drift", "deadline_s", 0, 3600, False),
-    ("faults", "effect_within_s", 0, 600, False),
-    ("faults", "recovery_limit_s", 0, 3600, False),
-    ("rollback", "limit_s", 0, 86_400, False),
-    ("rollback", "deadline_s", 0, 86_400, False),
-    ("undo", "late_s", 0, 3600, True),
-    ("fences", "rate_per_s_max", 0, 10_000, False),
-    ("app", "pod_port", 1, 65_535, True),
-)
-_PATHS = ("health_path", "ready_path", "home_path", "post_path", "slow_path")
-_POINTERS = ("version_pointer", "database_pointer")
 _SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # what an image tag may be
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
@@ -78,10 +40,9 @@ _REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
 
 
 def broken_rules(target: Target) -> Iterator[Mistake]:
-    """Every rule that the target breaks, in the order of the file's sections."""
-    yield from _empty(target)
-    yield from _wrong_words(target)
-    yield from _out_of_range(target)
+    """Every rule that the target breaks, first what is declared beside the fields (`core.target`)."""
+    yield from _declared(target)
+    yield from _trials(target)
     yield from _urls(target)
     yield from _names(target)
     yield from _fences(target)
@@ -95,28 +56,54 @@ def sha_mistake(sha: str) -> str:
     return "'latest' names no version; give the git sha that the image was built from" if sha == "latest" else ""
 
 
-def _empty(target: Target) -> Iterator[Mistake]:
-    needed = (
-        ("", ("name",)),
-        ("cluster", ("context", "namespace", "deployment", "service")),
-        ("argocd", ("application", "namespace", "project")),
-        ("env_repo", ("url", "overlay", "image", "branch", "author_name", "author_email")),
-        ("app", ("base_url",)),
-    )
-    for section, names in needed:
-        owner = getattr(target, section) if section else target
-        for name in names:
-            if not getattr(owner, name).strip():
-                yield Mistake(f"{section}.{name}".lstrip("."), "must not be empty")
-    if not target.fences.namespaces:
-        yield Mistake("fences.namespaces", "must name at least the app's namespace")
+def _declared(target: Target) -> Iterator[Mistake]:
+    """What is declared beside the fields: of the target's own, then of each section's."""
+    sections = [(f"{field.name}.", getattr(target, field.name)) for field in fields(target)]
+    for place, owner in [("", target), *((place, part) for place, part in sections if is_dataclass(part))]:
+        for name, rule in _rules_of(owner.__class__):
+            yield from _broken(f"{place}{name}", getattr(owner, name), rule)
 
 
-def _wrong_words(target: Target) -> Iterator[Mistake]:
-    for section, name, words in _WORDS:
-        said = getattr(getattr(target, section), name)
-        if said not in words:
-            yield Mistake(f"{section}.{name}", _not_a_word(said, words))
+@cache
+def _rules_of(owner: type) -> tuple[tuple[str, Rule], ...]:
+    hints = get_type_hints(owner, include_extras=True)
+    return tuple(
+        (name, rule) for name, hint in hints.items() for rule in getattr(hint, "__metadata__", ())
+        if isinstance(rule, Rule)
+    )  # fmt: skip
+
+
+def _broken(place: str, value: Any, rule: Rule) -> Iterator[Mistake]:
+    match rule:
+        case Needed():
+            if not value.strip():
+                yield Mistake(place, "must not be empty")
+        case OneOf(words):
+            if value not in words:
+                yield Mistake(place, _not_a_word(value, words))
+        case Range():
+            each = (
+                {f"{place}.{name}": one for name, one in value.items()}
+                if isinstance(value, Mapping)
+                else {place: value}
+            )
+            for where, number in each.items():
+                yield from _outside(where, number, rule)
+        case UrlPath():
+            yield from _bad_path(place, value)
+        case Pointer():
+            if value and not value.startswith("/"):
+                yield Mistake(place, f"a JSON pointer starts with '/' (RFC 6901), found {value!r}")
+
+
+def _bad_path(place: str, value: str) -> Iterator[Mistake]:
+    if value and not value.startswith("/"):
+        yield Mistake(place, f"a path starts with '/', found {_shown(value)}")
+    if any(_TELLING.search(key) for key, _ in parse_qsl(value.partition("?")[2], keep_blank_values=True)):
+        yield Mistake(place, "has a credential in its query; send it as a header (app.headers_env)")
+
+
+def _trials(target: Target) -> Iterator[Mistake]:
     for trial in target.drift.trials:
         if trial not in TRIALS:
             yield Mistake("drift.trials", _not_a_word(trial, tuple(TRIALS)))
@@ -128,21 +115,13 @@ def _not_a_word(said: str, words: tuple[str, ...]) -> str:
     return f"{said!r} is none of {', '.join(repr(word) for word in words)}{guess}"
 
 
-def _out_of_range(target: Target) -> Iterator[Mistake]:
-    for section, name, low, high, low_allowed in _RANGES:
-        value = getattr(getattr(target, section), name)
-        if value is None:  # a rule that is off
-            continue
-        yield from _between(f"{section}.{name}", value, low, high, low_allowed=low_allowed)
-    for fault, limit_s in target.faults.recovery_limits_s.items():
-        yield from _between(f"faults.recovery_limits_s.{fault}", limit_s, 0, 3600, low_allowed=False)
-
-
-def _between(place: str, value: float, low: float, high: float, *, low_allowed: bool) -> Iterator[Mistake]:
-    high_enough = value >= low if low_allowed else value > low
-    if not (math.isfinite(value) and high_enough and value <= high):
-        begin = f"at least {low:g}" if low_allowed else f"above {low:g}"
-        yield Mistake(place, f"must be {begin} and at most {high:g}, found {value:g}")
+def _outside(place: str, value: float | None, rule: Range) -> Iterator[Mistake]:
+    if value is None:  # a rule that is off
+        return
+    high_enough = value >= rule.low if rule.low_allowed else value > rule.low
+    if not (math.isfinite(value) and high_enough and value <= rule.high):
+        begin = f"at least {rule.low:g}" if rule.low_allowed else f"above {rule.low:g}"
+        yield Mistake(place, f"must be {begin} and at most {rule.high:g}, found {value:g}")
 
 
 def _urls(target: Target) -> Iterator[Mistake]:
@@ -202,17 +181,6 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _names(target: Target) -> Iterator[Mistake]:
-    app = target.app
-    for name in _PATHS:
-        value = getattr(app, name)
-        if value and not value.startswith("/"):
-            yield Mistake(f"app.{name}", f"a path starts with '/', found {_shown(value)}")
-        if any(_TELLING.search(key) for key, _ in parse_qsl(value.partition("?")[2], keep_blank_values=True)):
-            yield Mistake(f"app.{name}", "has a credential in its query; send it as a header (app.headers_env)")
-    for name in _POINTERS:
-        value = getattr(app, name)
-        if value and not value.startswith("/"):
-            yield Mistake(f"app.{name}", f"a JSON pointer starts with '/' (RFC 6901), found {value!r}")
     for sha in target.release.shas:
         if text := sha_mistake(sha):
             yield Mistake("release.shas", text)
@@ -251,6 +219,8 @@ def _variables(target: Target) -> Iterator[Mistake]:
 
 def _fences(target: Target) -> Iterator[Mistake]:
     fences = target.fences
+    if not fences.namespaces:
+        yield Mistake("fences.namespaces", "must name at least the app's namespace")
     if fences.namespaces and target.cluster.namespace not in fences.namespaces:
         allowed = ", ".join(fences.namespaces)
         yield Mistake("cluster.namespace", f"{target.cluster.namespace!r} is outside of fences.namespaces ({allowed})")

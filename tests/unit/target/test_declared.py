@@ -1,0 +1,54 @@
+"""Rules that are declared beside the fields of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, get_type_hints
+
+import pytest
+import story
+
+from rollproof.core.declared import Range
+from rollproof.core.target import Control, Target
+from rollproof.target.rules import broken_rules
+
+
+def numbers() -> Iterator[tuple[str, str, Any]]:
+    """Section, name and annotation of every number."""
+    target = replace(story.target(), control=Control(url="http://control"))
+    for section in fields(target):
+        owner = getattr(target, section.name)
+        if is_dataclass(owner):
+            for name, hint in get_type_hints(type(owner), include_extras=True).items():
+                plain = str(getattr(hint, "__origin__", hint))
+                if "int" in plain or "float" in plain:
+                    yield section.name, name, hint
+
+
+def test_every_number_of_a_section_has_a_range() -> None:
+    found = list(numbers())
+    assert len(found) > 30
+    lost = [f"{section}.{name}" for section, name, hint in found if not _range_of(hint)]
+    assert not lost
+
+
+def _range_of(hint: Any) -> Range | None:
+    return next((rule for rule in getattr(hint, "__metadata__", ()) if isinstance(rule, Range)), None)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "hint"), numbers(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_number_out_of_its_range_is_named(section: str, name: str, hint: Any) -> None:
+    rule = _range_of(hint)
+    assert rule is not None
+    target = story.target()
+    table = name == "recovery_limits_s"
+    place = f"{section}.{name}.pod-delete" if table else f"{section}.{name}"
+    for value in (rule.low - 1, rule.high + 1, float("nan"), *(() if rule.low_allowed else (rule.low,))):
+        changed = replace(getattr(target, section), **{name: {"pod-delete": value} if table else value})
+        broken: Target = replace(target, **{section: changed})
+        said = next(mistake.text for mistake in broken_rules(broken) if mistake.place == place)
+        begin = f"at least {rule.low:g}" if rule.low_allowed else f"above {rule.low:g}"
+        assert said == f"must be {begin} and at most {rule.high:g}, found {value:g}"
