@@ -218,35 +218,28 @@ TRAFFIC: dict[str, tuple[Callable[[Load], None], dict[str, float]]] = {
         small_outages_and_a_doubt, {"downtime_budget_ms": 400.0, "outages_max": 2, "longest_ms_max": 500.0},
     ),
 }  # fmt: skip
-Told = tuple[str, str, dict[str, Any]]  # a word of the fault, its outcome, its data
+Said = tuple[str, str, float, dict[str, Any]]  # a word of the fault, its outcome, seconds after the start, its data
 
 
-def recovers(_: Load) -> list[Told]:
-    """A pod was deleted under load and replaced within the limit, and no request was lost."""
-    return [FELT, ("recovered", "ok", {}), UNDONE]
-
-
-def loses_requests(load: Load) -> list[Told]:
-    """A pod was deleted under load and replaced within the limit, but what was sent to it then was lost."""
+def loses_requests(load: Load) -> tuple[set[str], list[Said]]:
+    """What was sent to the app just after a pod had been deleted was lost, though another pod was there in time."""
     first = load.row(0.02)
     load.lose(*(first + i for i in range(6) if load.rows["lane"][first + i] < 3))
-    return recovers(load)
+    return set(), []
 
 
-def does_not_recover(_: Load) -> list[Told]:
-    """A pod was deleted under load, and when the limit had passed one was still missing."""
-    return [FELT, ("not-recovered", "fail", {"waited_s": 20.0, "last_seen": "1 of 2 pods ready"}), UNDONE]
+def does_not_recover(_: Load) -> tuple[set[str], list[Said]]:
+    """A pod was deleted under load, and when the limit had passed the other one still served alone."""
+    last = {"waited_s": 60.2, "last_seen": "1 of 2 pods serve"}
+    return {"recovered", "undone"}, [("not-recovered", "fail", 60.2, last)]
 
 
-def is_not_felt(_: Load) -> list[Told]:
+def is_not_felt(_: Load) -> tuple[set[str], list[Said]]:
     """The API took the deletion, and no watch showed that any pod went: the clean load proves nothing."""
-    return [("no-effect", "unknown", {"waited_s": 10.0}), UNDONE]
+    return {"effect", "recovered", "undone"}, [("no-effect", "unknown", 10.0, {"waited_s": 10.0})]
 
 
-UNDONE: Told = ("undone", "ok", {"by": "injection-needs-none"})
-FELT: Told = ("effect", "ok", {"watched": "the pod is deleted"})
-FAULTS: dict[str, tuple[Callable[[Load], list[Told]], dict[str, list[str]]]] = {
-    "good/fault-under-load": (recovers, {"fault": ["PASS"], "availability": ["PASS"]}),
+FAULTS: dict[str, tuple[Callable[[Load], tuple[set[str], list[Said]]], dict[str, list[str]]]] = {
     "bad/fault-loses-requests": (loses_requests, {"fault": ["PASS"], "availability": ["FAIL"]}),
     "bad/fault-not-recovered": (does_not_recover, {"fault": ["FAIL"], "availability": ["INCONCLUSIVE"]}),
     "inconclusive/fault-without-effect": (is_not_felt, {"fault": ["INCONCLUSIVE"], "availability": ["INCONCLUSIVE"]}),
@@ -287,56 +280,37 @@ def derive_traffic(name: str) -> None:
 
 
 def derive_fault(name: str) -> None:
-    """Write one case: a sound release under load as if nothing had been released, and its first pod had been deleted.
-
-    The fault begins where the release did, is felt as the first old pod goes, and ends as the last is gone.
-    """
-    told, must = FAULTS[name]
-    source, case = HERE / "good" / "sandbox-sound-load", HERE / name
+    """Write one case: a pod that was deleted under load, with other requests, or other words about the fault."""
+    change, must = FAULTS[name]
+    source, case = HERE / "good" / "sandbox-sound-pod-delete", HERE / name
     shutil.rmtree(case, ignore_errors=True)
     case.mkdir(parents=True)
+    for copied in ("plan.json", "environment.json"):
+        shutil.copy(source / copied, case)
     plan = json.loads((source / "plan.json").read_text())
-    one_sha = {plan["new_sha"]: plan["old_sha"]}
-    events = [json.loads(line) for line in replaced((source / "timeline.jsonl").read_text(), one_sha).splitlines()]
-    (begun,) = (e for e in events if (e["source"], e["what"]) == ("release", "started"))
-    (gone,) = (e for e in events if (e["source"], e["what"]) == ("release", "old-gone"))
-    felt = next(e for e in events if e["subject"].startswith("Pod/") and e["what"] == "deleted")
-    (asked,) = (e for e in events if (e["subject"], e["what"]) == ("judge", "asked"))
-    asked["data"]["checkers"] = ["fault", "availability", "load_soundness", "watches"]
-    traffic = plan["target"]["traffic"]
-    end_s = gone["end_s"] + traffic["after_old_gone_s"] + traffic["tail_s"]
-    load = Load(source / "requests-zero-downtime.npz", int(begun["start_s"] * 1e9), int(end_s * 1e9))
-    planned = {"object": felt["subject"], "change": "delete it", "undo": "none is needed", "affects_traffic": True}
-    words: list[Told] = [("planned", "ok", {**planned, "limit_s": 15.0, "effect_within_s": 10.0})]
-    words += [("injecting", "ok", {}), ("injected", "ok", {"uid": felt["data"]["uid"]}), *told(load)]
-    at_s = {"effect": felt["start_s"], "recovered": gone["end_s"], "undone": gone["end_s"],
-            "not-recovered": begun["start_s"] + 20.0, "no-effect": begun["start_s"] + 10.0}  # fmt: skip
-    fault = [
-        {**begun, "source": "fault", "subject": "Fault/pod-delete", "what": what, "outcome": outcome, "data": data,
-         "end_s": at_s.get(what, begun["start_s"])}
-        for what, outcome, data in words
-    ]  # fmt: skip
-    kept = [e for e in events if e["source"] not in ("release", "proof", "undo")]
-    kept = [e for e in kept if e["source"] != "watch" or e["subject"].startswith(("Pod/", "EndpointSlice/", "Watch/"))]
-    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate([*kept, *fault], 1)]
+    events = [json.loads(line) for line in (source / "timeline.jsonl").read_text().splitlines()]
+    (begun,) = (e for e in events if (e["source"], e["what"]) == ("fault", "injecting"))
+    (over,) = (e["end_s"] for e in events if (e["source"], e["what"]) == ("fault", "undone"))
+    traffic, begun_s = plan["target"]["traffic"], begun["start_s"]
+    end_s = over + traffic["after_old_gone_s"] + traffic["tail_s"]
+    load = Load(source / "requests-pod-delete.npz", int(begun_s * 1e9), int(end_s * 1e9))
+    unsaid, said = change(load)
+    told = [
+        {**begun, "what": what, "outcome": outcome, "end_s": begun_s + after_s, "data": data}
+        for what, outcome, after_s, data in said
+    ]
+    kept = [e for e in events if e["source"] != "fault" or e["what"] not in unsaid]
+    if "effect" in unsaid:
+        kept = [e for e in kept if not e["subject"].startswith("Pod/") or e["start_s"] < begun_s]
+    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate([*kept, *told], 1)]
     (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
-    touch = {"drill": "zero-downtime", "subject": felt["subject"], "change": "delete it", "undo": "none is needed"}
-    plan |= {"new_sha": "", "touches": [touch]}
-    (case / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
-    shutil.copy(source / "environment.json", case)
-    load.meta["versions"] = [one_sha.get(sha, sha) for sha in load.meta["versions"]]
-    load.write(case / "requests-zero-downtime.npz")
+    load.write(case / "requests-pod-delete.npz")
     expected = {
-        "origin": "derived from good/sandbox-sound-load", "why": " ".join((told.__doc__ or "").split()), "must": must,
-    }  # fmt: skip
+        "origin": "derived from good/sandbox-sound-pod-delete",
+        "why": " ".join((change.__doc__ or "").split()),
+        "must": must,
+    }
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
-
-
-def replaced(text: str, names: dict[str, str]) -> str:
-    """The text with other names in it."""
-    for old, new in names.items():
-        text = text.replace(old, new)
-    return text
 
 
 if __name__ == "__main__":

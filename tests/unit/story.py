@@ -128,7 +128,7 @@ class Story:
             "injected": (at + 0.2, at + 0.2, {"uid": "uid-old-1", "resource_version": "7"}),
             "effect": (at + 1, at, {"watched": "Pod/shop/old-1 is deleted", "pods": ["uid-old-1"], **effect}),
             "recovered": (at + recovered, at, {}),
-            "undone": (at + recovered, at + recovered, {"by": "injection-needs-none"}),
+            "undone": (at + recovered, at + recovered, {"by": "platform"}),
         }  # fmt: skip
         for what, (end, start, data) in told.items():
             self.tell("fault", f"Fault/{name}", what, at=end, start=start, **data)

@@ -13,12 +13,12 @@ from enum import StrEnum
 from rollproof.core.attempt import Attempt, said_by_subject
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.part import ActKind
 
-__all__ = ["NEEDS_NONE", "SOURCE", "Fault", "FaultWord", "find_faults", "subject_of"]
+__all__ = ["SOURCE", "Fault", "FaultWord", "find_faults", "planned_faults", "subject_of"]
 
 SOURCE = "fault"
-NEEDS_NONE = "injection-needs-none"  # `by` of `undone`: nothing of the change stays, as of a deleted pod
 _KIND = "Fault"
 
 
@@ -133,11 +133,6 @@ class Fault(Attempt):
         event = self.said.get(FaultWord.UNDONE)
         return str(event.data.get("by") or "") if event is not None else ""
 
-    @property
-    def needs_undo(self) -> bool:
-        """Whether something of it stays until somebody takes it away; what says nothing else does."""
-        return FaultWord.VOID not in self.said and self.undone_by != NEEDS_NONE
-
     def why_void(self) -> str:
         """Nobody saw an effect, and what was said instead."""
         return f"{self.name} had no effect that anybody saw ({self.why_unfinished()})"
@@ -171,6 +166,17 @@ class Fault(Attempt):
 def subject_of(name: str) -> str:
     """The subject of the events of the fault of that name."""
     return f"{_KIND}/{name}"
+
+
+def planned_faults(facts: Facts) -> tuple[Fault, ...]:
+    """Those that the plan has for this drill, in its order, and then whatever else the timeline tells of.
+
+    One of which nothing was recorded has nothing said.
+    """
+    found = {fault.subject: fault for fault in find_faults(facts)}
+    named: tuple[Injection | Skip, ...] = (*facts.plan.injections, *facts.plan.skips)
+    planned = {subject_of(one.fault): Fault(subject_of(one.fault), {}) for one in named if one.drill == facts.drill}
+    return tuple({**planned, **found}.values())
 
 
 def find_faults(facts: Facts) -> tuple[Fault, ...]:

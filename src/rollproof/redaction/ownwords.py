@@ -41,8 +41,8 @@ keepalive-post new-get slow kubectl-edit kubectl-patch cluster containercreating
 crashloopbackoff deadlineexceeded degraded errimagepull imagepullbackoff missing nothingchanged notcompared orphaned
 outofsync overwritten pending progressdeadlineexceeded progressing pushfailed running singlestack syncfailed
 wrongversion
-affects_traffic effect effect_within_s fault injecting injection-needs-none limit_s no-effect not-recovered recovered
-watched
+affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered recovered
+watched readable member in_service owner_uid owner
 completed evicted terminated waiting
 """
 OWN_WORDS = frozenset(_OWN.split())

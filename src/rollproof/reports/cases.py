@@ -24,7 +24,8 @@ __all__ = ["Case", "Place", "Span", "cases", "drill_span"]
 
 _BY_OVERLAY = frozenset({"release", "rollback", "rollout", "version", "readiness", "availability"})
 _LIMITS: Mapping[str, str] = {  # checker -> the setting that its verdict may turn on
-    "drift": "drift.limit_s", "rollback": "rollback.limit_s", "load_soundness": "traffic.late_share_max",
+    "drift": "drift.limit_s", "fault": "faults.recovery_limit_s", "rollback": "rollback.limit_s",
+    "load_soundness": "traffic.late_share_max",
 }  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def test_the_fields_of_a_fault_are_read_by_name() -> None:
     fault = find_faults(Story().fault(limit_s=30.0).facts())[0]
     assert (fault.limit_s, fault.effect_s, fault.recovery_s, fault.effect_within_s) == (30.0, 1.0, 20.0, 10.0)
     assert (fault.change, fault.watched) == ("Pod/shop/old-1 delete it", "Pod/shop/old-1 is deleted")
-    assert fault.undone_by == "injection-needs-none"
+    assert fault.undone_by == "platform"
 
 
 def test_of_an_attempt_that_the_timeline_does_not_know_nothing_is_said() -> None:

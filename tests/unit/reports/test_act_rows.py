@@ -68,7 +68,7 @@ def test_a_fault_is_told_on_the_console_word_by_word() -> None:
         ("injected", "Fault/pod-delete: fault injected"),
         ("effect", "Fault/pod-delete: felt: Pod/shop/old-1 is deleted"),
         ("recovered", "Fault/pod-delete: recovered after 20.00 s"),
-        ("undone", "Fault/pod-delete: undone by injection-needs-none"),
+        ("undone", "Fault/pod-delete: undone by platform"),
     ]
 
 

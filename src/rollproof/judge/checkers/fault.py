@@ -12,7 +12,7 @@ from typing import Any
 
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.fault import Fault, FaultWord, find_faults
+from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.watches import lost_watch
@@ -23,8 +23,8 @@ _DECIMALS = 3
 
 
 def check(facts: Facts) -> tuple[Verdict, ...]:
-    """One verdict for each fault that the drill planned, in that order."""
-    faults = find_faults(facts)
+    """One verdict for each fault that was planned for the drill, in that order."""
+    faults = planned_faults(facts)
     if not faults:
         return (_verdict("Fault", Result.INCONCLUSIVE, "no fault was recorded, so none was survived"),)
     return tuple(_judge(facts, fault) for fault in faults)
@@ -36,6 +36,8 @@ def _verdict(subject: str, result: Result, why: str, **more: Any) -> Verdict:
 
 def _judge(facts: Facts, fault: Fault) -> Verdict:
     evidence = tuple(event.seq for event in fault.events)
+    if not fault.said:
+        return _verdict(fault.subject, Result.INCONCLUSIVE, "it was planned, and nothing is known of it")
     if FaultWord.SKIPPED in fault.said and not fault.begun:
         return _verdict(fault.subject, Result.SKIPPED, fault.reason(FaultWord.SKIPPED), evidence=evidence)
     why = _why_not_judged(facts, fault)

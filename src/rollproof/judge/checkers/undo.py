@@ -49,7 +49,7 @@ def check(facts: Facts) -> Verdict:
         )
     count = len(record.entries)
     changes = [event for event in facts.events if (event.source, event.what) in _CHANGES]
-    changes += [fault.started for fault in find_faults(facts) if fault.begun and fault.needs_undo]
+    changes += [fault.started for fault in find_faults(facts) if fault.begun]  # a fault that needs none is there too
     if changes and not count:
         first = min(changes, key=lambda event: (event.start_s, event.subject))
         why = f"the record of what was undone is missing, although something was changed ({first.subject})"

@@ -102,10 +102,11 @@ def _no_endpoint(moment: Moment) -> Finding | None:
             "at least 2 replicas, maxUnavailable 0; check that the Service's selector matches the pods' labels",
         )
     if fewest == 1 and burst.share("http.502", "http.503", "connect.") == 1.0:
+        enough = "at least 2 replicas and maxUnavailable 0, so that one pod may always be missing"
         return Finding(
             "ONE_ENDPOINT",
             "only one endpoint was ready while requests failed, so there was no other to retry on",
-            "at least 2 replicas and maxUnavailable 0, so that one pod may always be missing",
+            "at least 3 replicas, so that two are left while one is missing" if moment.injected else enough,
         )
     return None
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from expected_fault_verdicts import faults
-from story import Story
+from story import Story, plan
 
+from rollproof.core.injection import Injection
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers import fault, undo
 
@@ -42,20 +45,42 @@ def test_each_fault_has_a_verdict_of_its_own() -> None:
 
 
 class TestUndo:
-    """A fault that leaves something behind must be in the journal; one that needs no undo need not."""
+    """Every injection is in the journal before it is made, also one that needs no undo."""
 
     @staticmethod
     def result(told: Story) -> Result:
         return undo.check(told.facts()).result
 
-    def test_what_needs_none_is_not_missed(self) -> None:
-        assert self.result(Story().fault()) is Result.PASS
-
-    def test_what_was_undone_by_us_without_a_record_is(self) -> None:
-        told = Story().fault(until="recovered").tell("fault", "Fault/pod-delete", "undone", at=121, by="us")
+    def test_without_a_record_nobody_knows(self) -> None:
+        told = Story().fault()
         assert self.result(told) is Result.INCONCLUSIVE
-        told.tell("undo", "Undo/1-scale", "done", at=122, object="Deployment/shop/db")
+        told.tell("undo", "Undo/1-pod-delete", "not-needed", at=122, object="Pod/shop/old-1")
         assert self.result(told) is Result.PASS
 
-    def test_what_is_not_known_to_be_undone_is(self) -> None:
+    def test_also_of_one_that_was_about_to_begin(self) -> None:
         assert self.result(Story().fault(until="injecting")) is Result.INCONCLUSIVE
+
+    def test_what_was_only_planned_needs_none(self) -> None:
+        assert self.result(Story().fault(until="planned")) is Result.PASS
+
+
+class TestPlanned:
+    """The plan says which faults there are to be: one that left no fact is not forgotten."""
+
+    @staticmethod
+    def story() -> Story:
+        injection = Injection(
+            fault="node-drain", drill="zero-downtime", subject="Node/a", change="drained", undo="uncordoned", args={},
+            affects_traffic=True, limit_s=60.0, effect_within_s=10.0, dead_man="none",
+        )  # fmt: skip
+        other = replace(injection, fault="pod-kill", drill="drift")
+        return Story(plan=plan(injections=(injection, other), skips=()))
+
+    def test_a_fault_of_which_nothing_is_known_is_not_judged(self) -> None:
+        verdicts = fault.check(self.story().facts())
+        assert [(one.subject, one.result) for one in verdicts] == [("Fault/node-drain", Result.INCONCLUSIVE)]
+
+    def test_each_of_the_plan_has_one_verdict_and_what_it_does_not_name_has_one_too(self) -> None:
+        verdicts = fault.check(self.story().fault("pod-delete").fault("node-drain", at=200).facts())
+        assert [one.subject for one in verdicts] == ["Fault/node-drain", "Fault/pod-delete"]
+        assert {one.result for one in verdicts} == {Result.PASS}
