@@ -251,16 +251,16 @@ def undo(
 
 @app.command(
     short_help="Look whether a drill could run.",
-    epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor --json -q"),
+    epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor pod-delete --json -q"),
 )
-def doctor(target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Look whether a drill could run: reach, permissions, settings, app, generator. Changes nothing."""
+def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Look whether drills could run: reach, permissions, settings, app, generator. Changes nothing."""
     with _answer("doctor", as_json=as_json):
         from rollproof.preflight.doctor import examine, summary  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
         loaded = load(target)
-        lines = examine(loaded)
+        lines = examine(loaded, expand(drill))
     code = CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0
     if as_json:
         from rollproof.reports.documents import doctor_document  # noqa: PLC0415

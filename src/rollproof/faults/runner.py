@@ -21,7 +21,7 @@ from rollproof.faults.base import Fault, LiveContext, Void
 from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.sending import sending
 from rollproof.probes.scheduling import quick
-from rollproof.store.journal import Entry, Journal, Late, Undone, replay
+from rollproof.store.journal import Entry, Journal, Undone, replay
 
 __all__ = ["FaultRunner"]
 
@@ -66,7 +66,8 @@ class FaultRunner:
                 self._inject(fault, injection, entry)
         except RollproofError as error:
             self._tell(fault.name, FaultWord.ERROR, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
-            self._undo(fault, self._journal.open_entries(fault.name))
+            # What nobody answered may still come: the end of the run looks again, when no load is waiting.
+            self._undo(fault, [entry for entry in self._journal.open_entries(fault.name) if entry.made])
 
     def _inject(self, fault: Fault, injection: Injection, entry: Entry) -> None:
         self._status(f"fault {fault.name}: {injection.subject}")
@@ -114,8 +115,7 @@ class FaultRunner:
         `by` is who has repaired it, if that was seen; it stands where nothing was left to put back.
         """
         handlers = undo_handlers(self._live.kube)
-        late = Late(self._live.target.undo.late_s, quiet_s=time.time(), status=self._status)
-        for entry, undone in replay(self._journal, handlers, entries=entries, late=late):
+        for entry, undone in replay(self._journal, handlers, entries=entries):
             if undone.how == "done":
                 again = handlers[entry.kind](entry.args)
                 if again.how != "not-needed":

@@ -18,11 +18,14 @@ from recorder import ListRecorder
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
 from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import FaultSettings, Target, Traffic
+from rollproof.core.verdict import Result
 from rollproof.faults.base import LiveContext
 from rollproof.faults.pod_delete import FAULT
 from rollproof.faults.runner import FaultRunner
+from rollproof.judge.checkers import fault
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import FolderStore, Journal
 
@@ -114,6 +117,12 @@ class Stage:
         FaultRunner(self.live, self.recorder, self.journal).run(plan)
         return [event.what for event in self.recorder.events if event.source == "fault"]
 
+    def verdict(self) -> Result:
+        """What the checker makes of it."""
+        facts = Facts(plan=story.plan(target=self.target), drill="", events=tuple(self.recorder.events))
+        (verdict,) = fault.check(facts)
+        return verdict.result
+
     def said(self, what: str) -> Event:
         return next(one for one in self.recorder.events if (one.source, one.what) == ("fault", what))
 
@@ -137,6 +146,7 @@ def test_a_deleted_pod_is_replaced(stage: Stage) -> None:
     }  # fmt: skip
     assert injection.limit_s == 1.0
     assert stage.run() == ["planned", "injecting", "injected", "effect", "recovered", "undone"]
+    assert stage.verdict() is Result.PASS
     assert deletions(stage) == ["web-1"]
     assert stage.said("injected").data["uid"] == "uid-web-1"
     assert stage.said("effect").data == {"watched": "Pod/shop/web-1 is terminating", "pods": ["uid-web-1"]}
@@ -159,6 +169,7 @@ def test_a_pod_that_is_gone_already_is_void(stage: Stage, when: str) -> None:
         stage.api.objects["pods", "web-1"]["metadata"]["uid"] = "uid-other"
     words = stage.run(injection)
     assert words == (["planned", "void"] if when == "seen" else ["planned", "injecting", "void"])
+    assert stage.verdict() is Result.INCONCLUSIVE
     assert "web-1 with uid uid-web-1" in stage.said("void").data["reason"]
     assert deletions(stage) == ([] if when == "seen" else ["web-1"])
     assert stage.journal.open_entries() == []
@@ -185,12 +196,14 @@ def test_an_api_that_says_yes_and_does_nothing_is_no_effect(stage: Stage) -> Non
     stage.api.after_delete = lambda _: None
     assert stage.run() == ["planned", "injecting", "injected", "no-effect"]
     assert stage.said("no-effect").outcome is Outcome.UNKNOWN
+    assert stage.verdict() is Result.INCONCLUSIVE
 
 
 def test_a_pod_that_is_not_replaced_is_no_recovery(stage: Stage) -> None:
     stage.api.after_delete = stage.api.leaves
     assert stage.run() == ["planned", "injecting", "injected", "effect", "not-recovered"]
     assert stage.said("not-recovered").outcome is Outcome.FAIL
+    assert stage.verdict() is Result.FAIL
     assert stage.said("not-recovered").data["last_seen"] == "1 of 2 pods serve"
     assert stage.journal.open_entries() == [], "what has no undo is not owed"
 

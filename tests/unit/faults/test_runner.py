@@ -198,10 +198,10 @@ def test_what_was_put_back_and_did_not_stay_is_an_error(drill: FaultDrill) -> No
 @pytest.mark.parametrize(
     ("error", "state"),
     [
-        (LostAnswerError("no answer"), "not-needed"),
-        (UnreachableError("no way there"), "not-needed"),
+        (LostAnswerError("no answer"), "open"),  # the end of the run looks again
+        (UnreachableError("no way there"), "open"),
         (ApiError("no", status=403, reason="Forbidden"), "not-needed"),
-        (ApiError("oh", status=500, reason="Oops"), "not-needed"),
+        (ApiError("oh", status=500, reason="Oops"), "open"),
     ],
 )
 def test_an_answer_that_is_no_yes_is_an_error_of_unknown_outcome(

@@ -13,6 +13,7 @@ from rollproof.core.plan import Plan, Touch
 from rollproof.core.target import ArgoCd, DriftSettings, Fences, ReleaseSettings, Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.preflight.planning import Found, Order, check_order, closed_fence, make_plan, wanted_target
+from rollproof.suites import Drill
 
 FOUND = Found(running_sha=OLD, env_repo_head="0" * 40)
 
@@ -72,6 +73,23 @@ def test_every_change_is_named_with_its_undo() -> None:
     )  # fmt: skip
     assert line in plan.touches
     assert all(touch.undo for touch in plan.touches)
+
+
+@pytest.mark.parametrize(
+    ("drill", "felt"),
+    [
+        (Drill(name="x", faults=("pod-delete",)), True),
+        (Drill(name="x", faults=("drift-void-patch", "pod-delete")), True),
+        (Drill(name="x", faults=("drift-void-patch",)), False),
+        (Drill(name="x", faults=("drift-void-patch",), load=True), True),
+        (Drill(name="x"), True),  # nobody knows what it does
+    ],
+)
+def test_production_refuses_what_traffic_could_feel(drill: Drill, felt: bool) -> None:
+    on = target(fences=Fences(namespaces=("shop",), production=True))
+    order = Order(drills=("x",), table={"x": drill})
+    assert bool(closed_fence(order, on)) is felt
+    assert not closed_fence(replace(order, mean_production=True), on)
 
 
 def application_changes(plan: Plan) -> list[str]:

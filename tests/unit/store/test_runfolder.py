@@ -6,15 +6,17 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from story import NEW, OLD, plan
 
 from rollproof.core.event import Event, Outcome
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.core.verdict import Finding, Result, Verdict
-from rollproof.errors import RunFolderError
+from rollproof.errors import InputError, RunFolderError
 from rollproof.store.runfolder import UNDO, RunFolder, new_run_id
 
 
@@ -228,3 +230,31 @@ class TestDamaged:
 def test_run_ids_sort_by_time_and_name_the_drill() -> None:
     assert new_run_id(["drift"], wall_s=0.0) == "19700101T000000Z-drift"
     assert new_run_id(["zero-downtime", "drift"], wall_s=1.0) == "19700101T000001Z-all"
+
+
+def an_injection(**changes: Any) -> Injection:
+    words: dict[str, Any] = {
+        "fault": "pod-delete", "drill": "pod-delete", "subject": "Pod/shop/web-1", "change": "deleted", "undo": "none",
+        "args": {"name": "web-1", "uid": "u1", "members": 2}, "affects_traffic": True, "limit_s": 60.0,
+        "effect_within_s": 10.0, "dead_man": "not needed",
+    }  # fmt: skip
+    return Injection(**{**words, **changes})
+
+
+def test_the_injections_of_the_plan_are_read_as_they_were_made(tmp_path: Path) -> None:
+    skip = Skip(fault="pod-delete", drill="other", reason="it has 1 replica")
+    made = plan(injections=(an_injection(),), skips=(skip,))
+    with RunFolder.create(tmp_path / "run", made):
+        pass
+    with RunFolder.open_for_undo(tmp_path / "run") as folder:
+        assert folder.plan.injections == made.injections
+        assert folder.plan.skips == (skip,)
+
+
+def test_a_secret_may_be_in_the_words_of_an_injection_and_not_in_its_arguments(tmp_path: Path) -> None:
+    secret = "hunter2-hunter2-hunter2"
+    with pytest.raises(InputError, match="injections"):
+        RunFolder.create(tmp_path / "a", plan(injections=(an_injection(args={"name": secret}),)), secrets=[secret])
+    made = plan(injections=(an_injection(change=f"x = {secret}"),))
+    with RunFolder.create(tmp_path / "b", made, secrets=[secret]) as folder:
+        assert secret not in (folder.path / "plan.json").read_text()
