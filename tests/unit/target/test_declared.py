@@ -38,7 +38,7 @@ def _range_of(hint: Any) -> Range | None:
 
 
 @pytest.mark.parametrize(
-    ("section", "name", "hint"), numbers(), ids=lambda value: value if isinstance(value, str) else ""
+    ("section", "name", "hint"), list(numbers()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_number_out_of_its_range_is_named(section: str, name: str, hint: Any) -> None:
     rule = _range_of(hint)
