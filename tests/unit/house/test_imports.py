@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import tomllib
-from collections.abc import Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from house.importgraph import circle, graph, places
 
 import rollproof
 
@@ -27,54 +25,6 @@ def test_the_sandbox_is_kept_apart_from_every_module() -> None:
     assert set(unknown["source_modules"]) == modules - {"rollproof.cli"}
 
 
-Graph = Mapping[str, set[str]]
-
-
-def modules(root: Path) -> dict[str, Path]:
-    """Every module of both packages, by its name; a package is its `__init__.py`."""
-    found = {}
-    for package in ("rollproof", "rollproof_sandbox"):
-        for path in (root / package).rglob("*.py"):
-            parts = path.relative_to(root).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
-    """What a module imports of the known, anywhere in it: also in functions, and for types only."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in known)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}:{node.lineno}: a relative import"
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                if inner in known or node.module in known:
-                    yield inner if inner in known else str(node.module)
-
-
-def graph(root: Path) -> Graph:
-    known = modules(root)
-    return {name: {*imported(path, known)} - {name} for name, path in known.items()}
-
-
-def folders(of_modules: Graph) -> Graph:
-    """The same between the folders, and what is loose beside them, of each package."""
-    found: dict[str, set[str]] = {}
-    for name, others in of_modules.items():
-        own = ".".join(name.split(".")[:2])
-        found.setdefault(own, set()).update({".".join(other.split(".")[:2]) for other in others} - {own})
-    return found
-
-
-def circle(of: Graph) -> str:
-    try:
-        TopologicalSorter(of).prepare()
-    except CycleError as error:
-        return " -> ".join(reversed(error.args[1]))
-    return ""
-
-
 def test_no_circle_of_modules() -> None:
     of_modules = graph(ROOT / "src")
     assert len(of_modules) > 200
@@ -82,7 +32,7 @@ def test_no_circle_of_modules() -> None:
 
 
 def test_no_circle_of_folders() -> None:
-    assert circle(folders(graph(ROOT / "src"))) == ""
+    assert circle(places(graph(ROOT / "src"))) == ""
 
 
 @pytest.mark.parametrize(

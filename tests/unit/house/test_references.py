@@ -16,6 +16,7 @@ DOCUMENT = re.compile(r"(?<![\w/.:\"-])((?:\.{1,2}/)*[\w.-]+(?:/[\w.-]+)*\.md)\b
 SECTION = re.compile(r"\b(docs/[\w-]+\.md) (?:sections? )?(\d+(?:\.\d+)?)")
 DECISION = re.compile(r"\bADR (\d{3})\b")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+PATH = re.compile(r"`([\w./-]+(?:\.py|\.md|/))`")
 ELSEWHERE = {"SUMMARY.md", "faults.md"}  # written by a run; the list of faults whose ids name tests
 
 
@@ -52,6 +53,16 @@ def test_f9_every_citation_leads_to_a_file_and_its_section() -> None:
     lost = [f"{path.relative_to(ROOT)}: {name}" for path, text in texts() for name in missing(path, text)]
     hint = "a fact that the code rests on goes to docs/, in our own words, with its source; cite that, or the source"
     assert not lost, "\n".join([*lost, hint])
+
+
+@pytest.mark.parametrize(
+    "document", ["docs/architecture.md", "docs/adr/007-layout.md", "src/rollproof_sandbox/README.md"]
+)
+def test_the_maps_name_what_is_there(document: str) -> None:
+    bases = (ROOT, ROOT / "src" / "rollproof", ROOT / "src" / "rollproof_sandbox")
+    named = PATH.findall((ROOT / document).read_text(encoding="utf-8"))
+    assert len(named) > 5
+    assert not [path for path in named if not any((base / path).exists() for base in bases)]
 
 
 @pytest.mark.parametrize(

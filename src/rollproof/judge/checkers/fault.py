@@ -1,6 +1,6 @@
 """Was each fault felt, and did the target recover from it in time? One verdict a fault.
 
-A fault without evidence of an effect is void: whatever held was not tested (docs/architecture.md, section 4, rule 4).
+A fault without evidence of an effect is void: whatever held was not tested (docs/faults/README.md).
 The recovery is timed from the moment before the fault was asked for, and held against the limit of its plan. What the
 clients felt is judged by `availability`, and whether all is as before by `undo`.
 """

@@ -1,4 +1,4 @@
-"""The table of architecture.md section 5, each row with a history that it must judge and one that it must not."""
+"""The table of docs/verdicts.md, each row with a history that it must judge and one that it must not."""
 
 from __future__ import annotations
 
