@@ -56,6 +56,12 @@ def test_a_drift_starts_with_the_look_before_and_is_over_when_it_is_undone() -> 
     assert act.happened.what == "injected"
 
 
+def test_a_drift_that_nobody_saw_undone_is_not_over() -> None:
+    act = act_of(drift(Story("drift"), until="restored"))
+    assert act.over_s is act.settled_s is None
+    assert "not seen to be undone" in act.why_not_over()
+
+
 def test_a_fault_starts_before_it_is_asked_for_and_is_over_when_all_recovered() -> None:
     act = act_of(Story().fault())
     assert (act.kind, act.noun) == (ActKind.FAULT, "fault")

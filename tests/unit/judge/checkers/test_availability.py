@@ -336,6 +336,14 @@ class TestAnyAct:
         assert "pod-delete" in verdict.why
         assert judge(self.same_version().fail(at=101.0), two()).result is Result.FAIL
 
+    def test_a_drift_that_may_not_have_happened_cannot_pass_although_it_is_undone(self) -> None:
+        told = Story().fault(recovered=5)
+        told.tell("drift", "Drift/env", "before", at=106.0, fair=True)
+        told.tell("drift", "Drift/env", "error", at=107.0, reason="no answer")
+        verdict = judge(self.same_version(), told.tell("drift", "Drift/env", "undone", at=108.0))
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "the drift env is not known to have changed anything" in verdict.why
+
     def test_what_did_not_recover_cannot_pass(self) -> None:
         verdict = judge(self.same_version(), Story().fault(until="effect"))
         assert verdict.result is Result.INCONCLUSIVE
