@@ -18,6 +18,7 @@ from rollproof.faults.base import Context
 from rollproof.faults.objects import declared, field_name, field_patch, read_field
 from rollproof.faults.selfheal.drift import Drift, NotHereError, configmap, service
 from rollproof.faults.selfheal.trial import Trial
+from rollproof.probes.objectwatch import Arrival
 from rollproof.probes.views import app_container, image_tag
 from rollproof.store.journal import Undone
 
@@ -58,6 +59,27 @@ class FieldDrift(Drift):
         body = field_patch(trial.path, trial.value)
         body.setdefault("metadata", {})["resourceVersion"] = item["metadata"]["resourceVersion"]
         return kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC)
+
+    def version_after(self, item: Object, reply: Object) -> int | None:
+        """A patch that changes nothing makes no new version."""
+        was, now = item["metadata"]["resourceVersion"], reply["metadata"]["resourceVersion"]
+        return None if now == was else int(now)
+
+    def ours(self, noted: Mapping[str, Any]) -> Any:
+        """As the server writes it."""
+        return noted["ours"]
+
+    def original(self, trial: Trial, before: Object) -> Any:
+        """None where it was not there."""
+        return read_field(before, trial.path)
+
+    def value(self, trial: Trial, before: Object, item: Object) -> Any:  # noqa: ARG002 - the field alone tells
+        """None where it is not there."""
+        return read_field(item, trial.path)
+
+    def is_shown(self, version: int, arrival: Arrival) -> bool:
+        """From the version of our patch on."""
+        return int(arrival.item["metadata"]["resourceVersion"]) >= version
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Set the field back to `original` if it still has `ours`. `original` None: it was not there."""

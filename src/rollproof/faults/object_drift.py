@@ -11,7 +11,8 @@ from rollproof.core.target import Target
 from rollproof.faults.base import Context
 from rollproof.faults.objects import saved
 from rollproof.faults.selfheal.drift import Drift, configmap, service
-from rollproof.faults.selfheal.trial import Trial
+from rollproof.faults.selfheal.trial import GONE, THERE, Trial
+from rollproof.probes.objectwatch import Arrival
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULTS", "ObjectDrift"]
@@ -35,6 +36,30 @@ class ObjectDrift(Drift):
         """A deletion in the background, as kubectl's."""
         uid, version = item["metadata"]["uid"], item["metadata"]["resourceVersion"]
         return kube.delete(trial.kind, trial.namespace, trial.object_name, uid=uid, resource_version=version)
+
+    def version_after(self, item: Object, reply: Object) -> int | None:  # noqa: ARG002 - the reply may be no object
+        """A deletion has no version of its own: what is later than the deleted one comes after it."""
+        return int(item["metadata"]["resourceVersion"])
+
+    def ours(self, noted: Mapping[str, Any]) -> Any:  # noqa: ARG002 - there is but one
+        """It is gone."""
+        return GONE
+
+    def original(self, trial: Trial, before: Object) -> Any:  # noqa: ARG002 - there is but one
+        """It was there."""
+        return THERE
+
+    def value(self, trial: Trial, before: Object, item: Object) -> Any:  # noqa: ARG002 - of the whole object
+        """Only another one counts as there: the deleted one may be seen until it is gone."""
+        return THERE if item["metadata"]["uid"] != before["metadata"]["uid"] else GONE
+
+    def is_later(self, version: int, arrival: Arrival) -> bool:
+        """A deletion may carry the version that was deleted."""
+        return arrival.change == "DELETED" or super().is_later(version, arrival)
+
+    def is_shown(self, version: int, arrival: Arrival) -> bool:
+        """It is being deleted, or gone."""
+        return self.is_later(version, arrival) or bool(arrival.item["metadata"].get("deletionTimestamp"))
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Create the object again if nobody else has."""

@@ -19,6 +19,7 @@ from rollproof.core.trials import TRIALS
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.base import AnyFault, Context
 from rollproof.faults.selfheal.trial import Trial, subject_of_trial
+from rollproof.probes.objectwatch import Arrival
 
 __all__ = ["Drift", "NotHereError", "configmap", "service"]
 
@@ -96,6 +97,32 @@ class Drift(AnyFault):
     @abstractmethod
     def send(self, trial: Trial, item: Object, kube: Kube) -> Object:
         """Make the change, bound to the version that was read; the API's reply."""
+
+    @abstractmethod
+    def version_after(self, item: Object, reply: Object) -> int | None:
+        """The version from which on the change can be seen; None if the reply says that it changed nothing."""
+
+    # -- what an object says of it ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def ours(self, noted: Mapping[str, Any]) -> Any:
+        """The value that the change gave it, by what was noted."""
+
+    @abstractmethod
+    def original(self, trial: Trial, before: Object) -> Any:
+        """The value that it had."""
+
+    @abstractmethod
+    def value(self, trial: Trial, before: Object, item: Object) -> Any:
+        """The value that it has in an object that was read later."""
+
+    def is_later(self, version: int, arrival: Arrival) -> bool:
+        """Did this come after our change?"""
+        return int(arrival.item["metadata"]["resourceVersion"]) > version
+
+    @abstractmethod
+    def is_shown(self, version: int, arrival: Arrival) -> bool:
+        """Is this our own change, or anything after it? Then the watch has shown that the object can be seen."""
 
 
 def service(context: Context) -> Object:

@@ -13,9 +13,9 @@ from typing import Any
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.event import Recorder
 from rollproof.errors import CannotJudgeError
-from rollproof.faults.objects import field_name, read_field
+from rollproof.faults.objects import field_name
 from rollproof.faults.selfheal.drift import Drift
-from rollproof.faults.selfheal.trial import Trial, subject_of_trial
+from rollproof.faults.selfheal.trial import GONE, Trial, subject_of_trial
 from rollproof.faults.sending import sending
 from rollproof.store.journal import Entry, Journal, Undone
 
@@ -26,13 +26,23 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """What was done: when the API's reply came, the version after it, and the entry that undoes it."""
+    """What was done: when the API's reply came, the version after it, and the entry that undoes it.
 
+    `original` and `ours` are the two values that are right until it is repaired: of a field, or of the whole object.
+    """
+
+    drift: Drift
+    trial: Trial
     at_s: float
     version: int
     entry: Entry
     before: Object
     original: Any
+    ours: Any
+
+    def value(self, item: Object | None) -> Any:
+        """What it is in an object that was read later; GONE where there is none."""
+        return GONE if item is None else self.drift.value(self.trial, self.before, item)
 
 
 def inject(drift: Drift, trial: Trial, kube: Kube, journal: Journal, recorder: Recorder) -> Injected | None:
@@ -49,28 +59,29 @@ def inject(drift: Drift, trial: Trial, kube: Kube, journal: Journal, recorder: R
             raise
         at_s = time.monotonic()
         journal.made(entry)
-        done = _injected(trial, item, reply, entry, at_s)
+        done = _injected(drift, trial, item, reply, entry, at_s)
         if done is None:
             journal.settle(entry, Undone("not-needed", reason="the patch changed nothing"))
             data = {"resource_version": item["metadata"]["resourceVersion"]}
             recorder.record("drift", subject_of_trial(trial.name), "void", start_s=at_s, data=data)
             return None
-        recorder.record("drift", subject_of_trial(trial.name), "injected", start_s=at_s, data=_told(trial, done, reply))
+        recorder.record("drift", subject_of_trial(trial.name), "injected", start_s=at_s, data=_told(trial, done))
         return done
     raise CannotJudgeError(f"{trial.target} changed {_TRIES} times between reading and patching it")
 
 
-def _injected(trial: Trial, item: Object, reply: Object, entry: Entry, at_s: float) -> Injected | None:
-    was = item["metadata"]["resourceVersion"]
-    version = was if trial.deletes else reply["metadata"]["resourceVersion"]
-    if not trial.deletes and version == was:
+def _injected(drift: Drift, trial: Trial, item: Object, reply: Object, entry: Entry, at_s: float) -> Injected | None:
+    version = drift.version_after(item, reply)
+    if version is None:
         return None
-    return Injected(at_s, int(version), entry, item, read_field(item, trial.path))
+    return Injected(
+        drift=drift, trial=trial, at_s=at_s, version=version, entry=entry, before=item,
+        original=drift.original(trial, item), ours=drift.ours(entry.args),
+    )  # fmt: skip
 
 
-def _told(trial: Trial, done: Injected, reply: Object) -> dict[str, Any]:
+def _told(trial: Trial, done: Injected) -> dict[str, Any]:
     return {
         "resource_version": str(done.version), "uid": done.before["metadata"]["uid"], "field": field_name(trial.path),
-        "from": "there" if trial.deletes else done.original,
-        "to": "deleted" if trial.deletes else read_field(reply, trial.path), "deleted": trial.deletes,
+        "from": done.original, "to": done.ours, "deleted": trial.deletes,
     }  # fmt: skip

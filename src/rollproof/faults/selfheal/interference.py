@@ -13,12 +13,11 @@ from typing import Any
 
 from rollproof.clients.kube import Object
 from rollproof.core.reasons import Found
-from rollproof.faults.objects import manager_of, read_field
+from rollproof.faults.objects import manager_of
 from rollproof.faults.selfheal.injecting import Injected
-from rollproof.faults.selfheal.trial import Trial
 from rollproof.probes.objectwatch import Arrival
 
-__all__ = ["Interference", "found_now", "interference", "shows_injection"]
+__all__ = ["Interference", "found_now", "interference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,52 +30,25 @@ class Interference:
     after_restored: bool
 
 
-def interference(trial: Trial, done: Injected, arrivals: Iterable[Arrival]) -> Interference | None:
+def interference(done: Injected, arrivals: Iterable[Arrival]) -> Interference | None:
     """The first write since the injection that is neither ours nor a repair, or None."""
-    ours = "deleted" if trial.deletes else done.entry.args["ours"]
-    original = "there" if trial.deletes else done.original
     restored = False
     for arrival in arrivals:
-        if not _is_later(trial, done, arrival):
+        if not done.drift.is_later(done.version, arrival):
             continue
-        value = _value(trial, done, arrival)
-        if value == original:
+        deleted = arrival.change == "DELETED"
+        value = done.value(None if deleted else arrival.item)
+        if value == done.original and not deleted:
             restored = True
-        elif value != ours or restored:
-            manager = "" if arrival.change == "DELETED" else manager_of(arrival.item, trial.path)
+        elif value != done.ours or restored:
+            manager = "" if deleted else manager_of(arrival.item, done.trial.path)
             return Interference(arrival.at_s, manager, value, restored)
     return None
 
 
-def shows_injection(trial: Trial, done: Injected, arrival: Arrival) -> bool:
-    """Is this our own injection, or anything after it? Then the watch has shown that the trial's object can be seen."""
-    metadata = arrival.item["metadata"]
-    if trial.deletes:
-        return _is_later(trial, done, arrival) or bool(metadata.get("deletionTimestamp"))
-    return int(metadata["resourceVersion"]) >= done.version
-
-
-def found_now(trial: Trial, done: Injected, item: Object | None) -> Found:
-    """What the trial's field is in an object that was read; of a trial that deletes: whether the object is there."""
-    if trial.deletes:
-        there = item is not None and item["metadata"]["uid"] != done.before["metadata"]["uid"]
-        return Found.ORIGINAL if there else Found.OURS
-    value = None if item is None else read_field(item, trial.path)
+def found_now(done: Injected, item: Object | None) -> Found:
+    """What it is in an object that was read; None: there is no such object."""
+    value = done.value(item)
     if item is not None and value == done.original:
         return Found.ORIGINAL
-    return Found.OURS if item is not None and value == done.entry.args["ours"] else Found.OTHER
-
-
-def _is_later(trial: Trial, done: Injected, arrival: Arrival) -> bool:
-    if trial.deletes and arrival.change == "DELETED":
-        return True  # a deletion may carry the version that was deleted
-    return int(arrival.item["metadata"]["resourceVersion"]) > done.version
-
-
-def _value(trial: Trial, done: Injected, arrival: Arrival) -> Any:
-    """What the field was then; of a trial that deletes: whether the object was there."""
-    if arrival.change == "DELETED":
-        return "deleted"
-    if not trial.deletes:
-        return read_field(arrival.item, trial.path)
-    return "there" if arrival.item["metadata"]["uid"] != done.before["metadata"]["uid"] else "deleted"
+    return Found.OURS if value == done.ours else Found.OTHER

@@ -22,7 +22,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.reasons import Found, HealCause, HealStage, UndoneBy, Unrest
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.faults.base import Context
-from rollproof.faults.objects import manager_of, read_field
+from rollproof.faults.objects import manager_of
 from rollproof.faults.registry import all_faults, fault_named, undo_handlers
 from rollproof.faults.selfheal.drift import Drift, NotHereError
 from rollproof.faults.selfheal.fairness import (
@@ -34,7 +34,7 @@ from rollproof.faults.selfheal.fairness import (
     unrest,
 )
 from rollproof.faults.selfheal.injecting import Injected, inject
-from rollproof.faults.selfheal.interference import Interference, found_now, interference, shows_injection
+from rollproof.faults.selfheal.interference import Interference, found_now, interference
 from rollproof.faults.selfheal.trial import Trial, subject_of_trial
 from rollproof.faults.selfheal.watched import Watched
 from rollproof.faults.selfheal.windows import denied
@@ -207,7 +207,7 @@ class DriftRunner:
 
     def _control(self, trial: Trial, watched: Watched, done: Injected) -> None:
         watch_s = self._settings.negative_watch_s
-        gone = watched.wait(lambda: self._restored(trial, watched, done), watch_s)
+        gone = watched.wait(lambda: self._restored(watched, done), watch_s)
         if gone is None:
             watched_s = round(time.monotonic() - done.at_s, 3)
             data = {"watched_s": watched_s, **self._looked_again(trial, watched, done)}
@@ -220,7 +220,7 @@ class DriftRunner:
         checked = self._causes(trial)
         patience_s = 2 * self._settings.limit_s if known_beforehand(checked) else self._settings.deadline_s
         patience_s += float(before["remaining_s"])
-        restored = watched.wait(lambda: self._restored(trial, watched, done), patience_s)
+        restored = watched.wait(lambda: self._restored(watched, done), patience_s)
         detected = self._first(watched, done, lambda state: _noticed(state, before))
         if detected is not None:
             self._tell(trial.name, "detected", {}, start_s=done.at_s, end_s=detected.at_s)
@@ -229,7 +229,7 @@ class DriftRunner:
             return
         self._tell_restored(trial, done, restored)
         self._tell_rest(trial, watched, done, before, restored.at_s)
-        watched.wait(lambda: self._interference(trial, watched, done), restored.at_s + _STAYS_S - time.monotonic())
+        watched.wait(lambda: self._interference(watched, done), restored.at_s + _STAYS_S - time.monotonic())
         self._journal.settle(done.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial.name, "undone", {"by": UndoneBy.SELF_HEAL})
 
@@ -238,11 +238,7 @@ class DriftRunner:
     ) -> None:
         """Write down that no repair came, with what proves it: the watch showed the drift, and it is still there."""
         again = self._looked_again(trial, watched, done)
-        late = (
-            watched.wait(lambda: self._restored(trial, watched, done), _LATE_S)
-            if again["found"] != Found.OURS
-            else None
-        )
+        late = watched.wait(lambda: self._restored(watched, done), _LATE_S) if again["found"] != Found.OURS else None
         if late is not None:  # at the last moment
             self._tell_restored(trial, done, late)
             self._tell_rest(trial, watched, done, before, late.at_s)
@@ -267,9 +263,9 @@ class DriftRunner:
         except RollproofError:
             found = Found.UNREAD
         else:
-            found = found_now(trial, done, item)
+            found = found_now(done, item)
         arrivals = watched.item.since(done.at_s - _BEFORE_REPLY_S)
-        return {"seen": any(shows_injection(trial, done, arrival) for arrival in arrivals), "found": found}
+        return {"seen": any(done.drift.is_shown(done.version, arrival) for arrival in arrivals), "found": found}
 
     def _ask_to_look(self, trial: Trial, watched: Watched, done: Injected) -> bool:
         """A diagnosis after the deadline (docs/argocd.md 1.8): does one refresh bring the repair that did not come?"""
@@ -279,7 +275,7 @@ class DriftRunner:
         with suppress(RollproofError):  # that nothing was healed is known, whatever becomes of this
             self._journal.allow()
             self._argo.refresh()
-            restored = watched.wait(lambda: self._restored(trial, watched, done), self._settings.limit_s)
+            restored = watched.wait(lambda: self._restored(watched, done), self._settings.limit_s)
             manager = manager_of(restored.item, trial.path) if restored else ""
             data = {"restored": restored is not None, "manager": manager}
             self._tell(
@@ -306,7 +302,7 @@ class DriftRunner:
             return synced() if well else None
 
         def or_hopeless(look: Callable[[], float | None]) -> Callable[[], float | None]:
-            return lambda: _NEVER_S if self._interference(trial, watched, done) else look()
+            return lambda: _NEVER_S if self._interference(watched, done) else look()
 
         for what, look in (("synced", synced), ("healthy", healthy)):
             at_s = watched.wait(or_hopeless(look), self._settings.deadline_s)
@@ -319,14 +315,12 @@ class DriftRunner:
         )  # fmt: skip
         self._tell(trial.name, "after", {word: getattr(state, word) for word in words})
 
-    def _restored(self, trial: Trial, watched: Watched, done: Injected) -> Arrival | None:
-        uid = done.before["metadata"]["uid"]
+    def _restored(self, watched: Watched, done: Injected) -> Arrival | None:
         for arrival in watched.item.since(done.at_s - _BEFORE_REPLY_S):
             metadata = arrival.item["metadata"]
             if arrival.change == "DELETED" or int(metadata["resourceVersion"]) <= done.version:
                 continue
-            back = metadata["uid"] != uid if trial.deletes else read_field(arrival.item, trial.path) == done.original
-            if back:
+            if done.value(arrival.item) == done.original:
                 return arrival
         return None
 
@@ -339,16 +333,16 @@ class DriftRunner:
             "resource_version": arrival.item["metadata"]["resourceVersion"],
             "uid": arrival.item["metadata"]["uid"],
             "manager": manager_of(arrival.item, trial.path),
-            "value": "there" if trial.deletes else read_field(arrival.item, trial.path),
+            "value": done.value(arrival.item),
             "complete": _content(arrival.item) == _content(done.before),
         }
         self._tell(trial.name, "restored", data, start_s=done.at_s, end_s=max(arrival.at_s, done.at_s))
 
-    def _interference(self, trial: Trial, watched: Watched, done: Injected) -> Interference | None:
-        return interference(trial, done, watched.item.since(done.at_s - _BEFORE_REPLY_S))
+    def _interference(self, watched: Watched, done: Injected) -> Interference | None:
+        return interference(done, watched.item.since(done.at_s - _BEFORE_REPLY_S))
 
     def _tell_interference(self, trial: Trial, watched: Watched, done: Injected) -> None:
-        found = self._interference(trial, watched, done)
+        found = self._interference(watched, done)
         if found is None:
             return
         data = {"manager": found.manager, "value": found.value, "after_restored": found.after_restored}

@@ -9,7 +9,9 @@ from typing import Any
 from rollproof.core.trials import TRIALS
 from rollproof.faults.objects import field_name
 
-__all__ = ["Trial", "subject_of_trial"]
+__all__ = ["GONE", "THERE", "Trial", "subject_of_trial"]
+
+GONE, THERE = "deleted", "there"  # of a whole object: the words of the facts
 
 
 def subject_of_trial(name: str) -> str:
