@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .person import Drill, Person
 
-DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
+DRIFT, RELEASE, ROLLBACK, FAULT = ("drift",), ("zero-downtime",), ("rollback",), ("pod-delete",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def main() -> int:
 
 def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
     """A whole run of each drill first: it tells how many entries there are, and how long it takes."""
-    drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK)
+    drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK, FAULT)
     took_s: dict[Drill, float] = {}
     for drill in drills:
         began_s = time.monotonic()

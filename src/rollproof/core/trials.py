@@ -17,14 +17,14 @@ __all__ = ["TRIALS", "TrialKind", "allowed_trials", "is_fenced"]
 class TrialKind:
     """What is known of a trial before a cluster is looked at.
 
-    `deletes`: the whole object goes. `control`: it must not be healed, and shows that the drill can tell. `safe`: a
-    field without effect on traffic, whether or not it is healed.
+    `deletes`: the whole object goes. `control`: it must not be healed, and shows that the drill can tell.
+    `affects_traffic`: users could feel it, at least until it is healed.
     """
 
     kind: str
     deletes: bool = False
     control: bool = False
-    safe: bool = False
+    affects_traffic: bool = True
 
 
 TRIALS: Mapping[str, TrialKind] = {
@@ -32,19 +32,19 @@ TRIALS: Mapping[str, TrialKind] = {
     "replicas": TrialKind(kind="Deployment"),
     "env": TrialKind(kind="Deployment"),
     "resources": TrialKind(kind="Deployment"),
-    "revision-history": TrialKind(kind="Deployment", safe=True),
+    "revision-history": TrialKind(kind="Deployment", affects_traffic=False),
     "configmap": TrialKind(kind="ConfigMap"),
     "service-selector": TrialKind(kind="Service"),
     "delete-service": TrialKind(kind="Service", deletes=True),
     "delete-configmap": TrialKind(kind="ConfigMap", deletes=True),
-    "undeclared-annotation": TrialKind(kind="Service", control=True, safe=True),
-    "void-patch": TrialKind(kind="Service", control=True, safe=True),
+    "undeclared-annotation": TrialKind(kind="Service", control=True, affects_traffic=False),
+    "void-patch": TrialKind(kind="Service", control=True, affects_traffic=False),
 }
 
 
 def is_fenced(name: str, target: Target) -> bool:
     """Does the production fence, if it is closed, keep this trial away from the target?"""
-    return target.fences.production and not TRIALS[name].safe
+    return target.fences.production and TRIALS[name].affects_traffic
 
 
 def allowed_trials(target: Target) -> tuple[str, ...]:

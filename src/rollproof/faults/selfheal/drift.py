@@ -36,7 +36,7 @@ class Drift(AnyFault):
     def __init__(self, trial: str, find: Callable[[Context], Trial]) -> None:
         self.trial = trial
         self.name = f"drift-{trial}"
-        self.affects_traffic = not TRIALS[trial].safe
+        self.affects_traffic = TRIALS[trial].affects_traffic
         self.kinds = frozenset({TRIALS[trial].kind})
         self._find = find
 
