@@ -37,6 +37,8 @@ class FakeApi:
         self.tokens: list[str] = []
         self.on_patch: Callable[[str, Object], None] = lambda _plural, _item: None  # plays the controllers
         self.proxied: Callable[[str, str], tuple[int, str]] = lambda _pod, _path: (404, "")
+        self.evicted: Callable[[str], None] = lambda _pod: None  # what an eviction begins
+        self.sent: list[tuple[str, str, Object]] = []  # method, path and body of what asks for a change
         self.watching = 0
 
     def put(self, plural: str, item: Object) -> Object:
@@ -140,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.asked.append((self.command, url.path, query))
         self.api.tokens.append(self.headers.get("Authorization", ""))
         body = self._body()
+        if self.command != "GET":
+            self.api.sent.append((self.command, url.path, body))
         for part, left in tuple(self.api.hang_ups.items()):
             if part in unquote(self.path) and left:
                 self.api.hang_ups[part] = left - 1
@@ -160,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         if "/proxy/" in url.path:
             self._answer(*self.api.proxied(name.partition(":")[0], "/" + url.path.partition("/proxy/")[2]))
+        elif url.path.endswith("/eviction"):
+            self._evict(name, query, body)
         elif query.get("watch"):
             self._watch(plural, query, ended)
         else:
@@ -199,6 +205,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self._status(409, "Conflict")
             else:
                 self._answer(200, api.remove(plural, name))
+
+    def _evict(self, name: str, query: dict[str, str], body: Object) -> None:
+        pod = self.api.objects.get(("pods", name))
+        wanted_uid = body["deleteOptions"]["preconditions"]["uid"]
+        if pod is None:
+            self._status(404, "NotFound")
+        elif pod["metadata"]["uid"] != wanted_uid:
+            self._status(409, "Conflict")
+        else:
+            if not query.get("dryRun"):
+                self.api.evicted(name)
+            self._answer(201, {"kind": "Status", "status": "Success"})
 
     def _watch(self, plural: str, query: dict[str, str], ended: int) -> None:
         api = self.api

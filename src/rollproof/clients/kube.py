@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import urllib3
 
 from rollproof.clients import forward
 from rollproof.clients.credentials import learn_objects
 from rollproof.clients.exchange import MIB, BodyError, extend, read_body, said, time_out, was_sent, watch_sending
+from rollproof.clients.kinds import KINDS, Kind
 from rollproof.clients.kubeconfig import api_client
 from rollproof.clients.shapes import check_object
 from rollproof.core.outside import Outside, parsed, shown, without_nulls
@@ -66,43 +67,6 @@ class ApiError(CannotJudgeError):
         super().__init__(message, hint)
         self.status = status
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Where a kind lives in the API."""
-
-    name: str
-    plural: str
-    group: str = ""  # empty: the core group
-    version: str = "v1"
-
-    def path(self, namespace: str, name: str = "") -> str:
-        """The URL path of a collection or of one object."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        place = f"{root}/namespaces/{quote(namespace)}/{self.plural}" if namespace else f"{root}/{self.plural}"
-        return f"{place}/{quote(name)}" if name else place
-
-
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("Pod", "pods"),
-        Kind("Service", "services"),
-        Kind("ConfigMap", "configmaps"),
-        Kind("Node", "nodes"),
-        Kind("Event", "events"),
-        Kind("Deployment", "deployments", "apps"),
-        Kind("ReplicaSet", "replicasets", "apps"),
-        Kind("StatefulSet", "statefulsets", "apps"),
-        Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
-        Kind("Lease", "leases", "coordination.k8s.io"),
-        Kind("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2"),
-        Kind("Application", "applications", "argoproj.io", "v1alpha1"),
-        Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1"),
-        Kind("SelfSubjectAccessReview", "selfsubjectaccessreviews", "authorization.k8s.io"),
-    )
-}
 
 
 class WatchStream:
@@ -226,14 +190,28 @@ class Kube:
         query = {"fieldManager": FIELD_MANAGER}
         return self._object(kind, "PUT", KINDS[kind].path(namespace, name), query=query, body=body)
 
-    def delete(self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> Object:
-        """Delete one object, if given only the one with that uid and version."""
+    def delete(
+        self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "",
+        grace_s: int | None = None,
+    ) -> Object:  # fmt: skip
+        """Delete one object, if given only the one with that uid and version; grace_s: None is the object's own."""
         wanted = {"uid": uid, "resourceVersion": resource_version}
         preconditions = {key: value for key, value in wanted.items() if value}
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if preconditions:
             body["preconditions"] = preconditions
+        if grace_s is not None:
+            body["gracePeriodSeconds"] = grace_s
         return self.request("DELETE", KINDS[kind].path(namespace, name), body=body)
+
+    def evict(self, namespace: str, pod: str, *, uid: str, dry_run: bool = False) -> None:
+        """Evict the pod with that uid. ApiError 429 if a PodDisruptionBudget forbids it, 409 if the uid is another."""
+        body: Object = {
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }  # fmt: skip
+        query = {"dryRun": "All" if dry_run else ""}
+        self.request("POST", f"{KINDS['Pod'].path(namespace, pod)}/eviction", query=query, body=body)
 
     def watch(
         self, kind: str, namespace: str, *, resource_version: str, labels: str = "", fields: str = "",

@@ -53,6 +53,11 @@ _SHAPES: Mapping[str, str] = {
     "spec.acquireTime:time",
     "HorizontalPodAutoscaler": "spec:child! spec.scaleTargetRef:child! spec.scaleTargetRef.kind:text! "
     "spec.scaleTargetRef.name:text!",
+    "PodDisruptionBudget": "spec:child spec.selector:child spec.selector.matchLabels:table "
+    "spec.selector.matchExpressions:objects spec.selector.matchExpressions[].key:text! "
+    "spec.selector.matchExpressions[].operator:text! spec.selector.matchExpressions[].values:texts status:child "
+    "status.disruptionsAllowed:count status.currentHealthy:count status.desiredHealthy:count "
+    "status.expectedPods:count",
     "Application": "metadata.resourceVersion:digits spec:child! spec.project:text spec.source:child "
     "spec.sources:objects "
     "spec.source.path:text spec.source.targetRevision:text spec.source.repoURL:text spec.destination:child "

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from rollproof_sandbox.api import errors
 from rollproof_sandbox.api.answers import deleted_answer, list_answer, review_answer
+from rollproof_sandbox.api.eviction import evict
 from rollproof_sandbox.api.kinds import KINDS
 from rollproof_sandbox.api.moments import HARNESS, is_of_app
 from rollproof_sandbox.api.places import Place, place_of
@@ -102,6 +103,8 @@ class Handler(BaseHTTPRequestHandler):
             self._proxy(place, sent)
         elif place.kind.name == "Pod" and place.subresource == "log" and self.command == "GET":
             self._log_of(place, query)
+        elif place.kind.name == "Pod" and place.subresource == "eviction" and self.command == "POST":
+            self._evict(place, query, sent)
         elif place.subresource not in ("", *(("status",) if place.kind.status_apart else ())):
             raise errors.not_found(place.kind, place.name) if place.kind.custom else errors.no_resource()
         elif self.command == "GET" and not place.name:
@@ -197,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
         gone = self._serving.store.delete(
             place.kind.name, place.namespace, place.name, uid=wanted.get("uid", ""),
             resource_version=wanted.get("resourceVersion", ""), manager=self._manager(query), dry_run=dry,
-            now=options.get("gracePeriodSeconds") == 0,
+            grace_s=options.get("gracePeriodSeconds"),
         )  # fmt: skip
         if gone is None:
             raise errors.not_found(place.kind, place.name)
@@ -220,6 +223,12 @@ class Handler(BaseHTTPRequestHandler):
         path = f"/{place.rest}" + (f"?{query}" if query else "")
         answer = pod_proxy(self._serving.store, place.namespace, place.name, self.command, path, sent)
         self._answer(answer.status, answer.body, answer.headers)
+
+    def _evict(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
+        options = _body(sent).get("deleteOptions") or {}
+        dry = _is_dry(query) or options.get("dryRun") == ["All"]
+        evict(self._serving.store, place.namespace, place.name, options, manager=self._manager(query), dry_run=dry)
+        self._json(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 
     # -- watches ------------------------------------------------------------------------------------------------
 

@@ -137,6 +137,9 @@ KINDS: Mapping[str, Kind] = {
             status_apart=True,
         ),
         Kind("Ingress", "ingresses", "networking.k8s.io", schema=_OTHER, status_apart=True, generation="spec"),
+        Kind(
+            "PodDisruptionBudget", "poddisruptionbudgets", "policy", schema=_OTHER, status_apart=True, generation="spec"
+        ),
         Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io", schema=_OTHER, generation="spec"),
         Kind("Application", "applications", "argoproj.io", "v1alpha1", schema=_CUSTOM, generation="all", custom=True),
         Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1", schema=_CUSTOM, generation="all", custom=True),

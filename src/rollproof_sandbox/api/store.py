@@ -162,9 +162,9 @@ class Store:
 
     def delete(
         self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "", manager: str = "",
-        now: bool = False, dry_run: bool = False,
+        grace_s: int | None = None, dry_run: bool = False,
     ) -> Object | None:  # fmt: skip
-        """Delete, and in the background what it owns. A running Pod is Terminating until it is deleted `now`.
+        """Delete, and in the background what it owns. A running Pod is Terminating until it is deleted with no grace.
 
         None if there is no such object; Conflict if it has another uid or version. Returns the object at its end.
         """
@@ -176,7 +176,8 @@ class Store:
             _check_preconditions(KINDS[kind], old["metadata"], uid, resource_version)
             if dry_run:
                 return _copy(old)
-            grace_s = 0 if now else _grace_s(kind, old)
+            own_s = _grace_s(kind, old)
+            grace_s = own_s if grace_s is None or not own_s else grace_s
             if kind == "Pod" or old["metadata"].get("finalizers"):
                 old = self._begin_deletion(KINDS[kind], key, old, grace_s, manager)
             if grace_s or old["metadata"].get("finalizers"):

@@ -255,7 +255,7 @@ class PodLife:
     def _remove(self) -> None:
         self._node.store.delete(
             "Pod", self._metadata["namespace"], self._metadata["name"], uid=self._metadata["uid"], manager=MANAGER,
-            now=True,
+            grace_s=0,
         )  # fmt: skip
 
     def _write(self, *, at_end: bool = False) -> None:

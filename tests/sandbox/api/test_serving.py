@@ -143,3 +143,45 @@ def test_nothing_is_left_after_the_stop(serve: Serve) -> None:
     for thread in ours:
         thread.join(timeout=5)
     assert not [one for one in ours if one.is_alive()]
+
+
+def test_an_eviction_is_a_deletion_that_a_budget_may_forbid(serve: Serve) -> None:
+    served = serve()
+    made = served.store.create(pod("shop-1", phase="Running"), manager="kubelet")
+    served.store.mutate("Pod", "shop", "shop-1", lambda item: item["status"].update(phase="Running"), manager="kubelet")
+    uid, evict = made["metadata"]["uid"], served.kube.evict
+    evict("shop", "shop-1", uid=uid, dry_run=True)
+    assert "deletionTimestamp" not in served.kube.get("Pod", "shop", "shop-1")["metadata"]
+    with pytest.raises(ApiError) as caught:
+        evict("shop", "shop-1", uid="another")
+    assert caught.value.status == 409
+    for number, status in ((1, 429), (2, 500)):
+        spec = {"minAvailable": 2, "selector": {"matchLabels": {"app": "shop"}}}
+        metadata = {"name": f"budget-{number}", "namespace": "shop"}
+        budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}
+        served.store.create(budget, manager="test")
+        with pytest.raises(ApiError) as caught:
+            evict("shop", "shop-1", uid=uid, dry_run=True)
+        assert caught.value.status == status
+    for number in (1, 2):
+        served.store.delete("PodDisruptionBudget", "shop", f"budget-{number}")
+    evict("shop", "shop-1", uid=uid)
+    assert served.kube.get("Pod", "shop", "shop-1")["metadata"]["deletionGracePeriodSeconds"] == 30
+    with pytest.raises(ApiError) as caught:
+        evict("shop", "nobody", uid=uid)
+    assert caught.value.status == 404
+
+
+def test_a_pod_is_deleted_with_the_grace_period_that_was_asked_for(serve: Serve) -> None:
+    served = serve()
+    served.store.create(pod("shop-1", phase="Running"), manager="kubelet")
+    served.kube.delete("Pod", "shop", "shop-1", grace_s=1)
+    assert served.kube.get("Pod", "shop", "shop-1")["metadata"]["deletionGracePeriodSeconds"] == 1
+
+
+def test_exec_is_not_there(serve: Serve) -> None:
+    served = serve()
+    served.store.create(pod("shop-1", phase="Running"), manager="kubelet")
+    with pytest.raises(ApiError) as caught:
+        served.kube.request("GET", "/api/v1/namespaces/shop/pods/shop-1/exec", query={"command": "true"})
+    assert caught.value.status == 404

@@ -104,7 +104,7 @@ def test_a_deleted_owner_takes_along_what_it_owns() -> None:
     store.delete("Deployment", "shop", "shop")
     terminating = [one["metadata"]["name"] for one in store.list("Pod") if "deletionTimestamp" in one["metadata"]]
     assert terminating == ["shop-1"]
-    store.delete("Pod", "shop", "shop-1", now=True)
+    store.delete("Pod", "shop", "shop-1", grace_s=0)
     assert [one["metadata"]["name"] for one in store.list("Pod")] == ["stranger"]
 
 

@@ -174,7 +174,7 @@ def test_a_pod_that_is_removed_by_force_is_gone_at_once(begin: Begin) -> None:
     world.deploy()
     pod = world.pods()[0]
     [child] = [one for one in world.processes.running() if one.name == pod["metadata"]["name"]]
-    world.store.delete("Pod", NAMESPACE, pod["metadata"]["name"], manager="kubectl-delete", now=True)
+    world.store.delete("Pod", NAMESPACE, pod["metadata"]["name"], manager="kubectl-delete", grace_s=0)
     assert child.wait(5) == -signal.SIGKILL
     world.until_rolled_out()
 

@@ -1,0 +1,47 @@
+"""Kinds: the kinds of object that are asked for, and where each lives in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+__all__ = ["KINDS", "Kind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where a kind lives in the API."""
+
+    name: str
+    plural: str
+    group: str = ""  # empty: the core group
+    version: str = "v1"
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """The URL path of a collection or of one object."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"{root}/namespaces/{quote(namespace)}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        return f"{place}/{quote(name)}" if name else place
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("Pod", "pods"),
+        Kind("Service", "services"),
+        Kind("ConfigMap", "configmaps"),
+        Kind("Node", "nodes"),
+        Kind("Event", "events"),
+        Kind("Deployment", "deployments", "apps"),
+        Kind("ReplicaSet", "replicasets", "apps"),
+        Kind("StatefulSet", "statefulsets", "apps"),
+        Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
+        Kind("Lease", "leases", "coordination.k8s.io"),
+        Kind("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2"),
+        Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy"),
+        Kind("Application", "applications", "argoproj.io", "v1alpha1"),
+        Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1"),
+        Kind("SelfSubjectAccessReview", "selfsubjectaccessreviews", "authorization.k8s.io"),
+    )
+}

@@ -1,0 +1,65 @@
+"""Budgets: the PodDisruptionBudgets that decide whether a pod may be evicted, with their numbers.
+
+The API server answers 500 where two of them select the same pod, and 429 where the one allows no disruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rollproof.clients.kube import Kube, Object
+from rollproof.core.outside import Outside
+
+__all__ = ["Budget", "budgets_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One PodDisruptionBudget, as its controller counted last. `allowed`: how many pods may leave now."""
+
+    name: str
+    allowed: int
+    healthy: int
+    desired: int
+
+    def __str__(self) -> str:
+        return (
+            f"PodDisruptionBudget {self.name} (disruptionsAllowed {self.allowed}, "
+            f"currentHealthy {self.healthy}, desiredHealthy {self.desired})"
+        )
+
+
+def budgets_of(kube: Kube, namespace: str, labels: Mapping[str, str]) -> tuple[Budget, ...]:
+    """Those that select a pod with these labels, by name."""
+    listed = kube.list("PodDisruptionBudget", namespace)["items"]
+    return tuple(sorted((_budget(item) for item in listed if _selects(item, labels)), key=lambda one: one.name))
+
+
+def _budget(item: Object) -> Budget:
+    whole = Outside.of(item, "a PodDisruptionBudget")
+    status = whole.child("status")
+    return Budget(
+        name=whole.child("metadata").text("name"), allowed=status.count("disruptionsAllowed"),
+        healthy=status.count("currentHealthy"), desired=status.count("desiredHealthy"),
+    )  # fmt: skip
+
+
+def _selects(item: Object, labels: Mapping[str, str]) -> bool:
+    """policy/v1: an empty selector selects every pod of the namespace, a missing one none."""
+    spec = Outside.of(item, "a PodDisruptionBudget").child("spec")
+    if "selector" not in spec.value:
+        return False
+    selector = spec.child("selector")
+    if not selector.table("matchLabels").items() <= labels.items():
+        return False
+    return all(_holds(rule, labels) for rule in selector.objects("matchExpressions"))
+
+
+def _holds(rule: Outside, labels: Mapping[str, str]) -> bool:
+    value, how = labels.get(rule.needed("key")), rule.needed("operator")
+    if how in ("Exists", "DoesNotExist"):
+        return (value is not None) is (how == "Exists")
+    if how not in ("In", "NotIn"):
+        rule.refuse("operator", "one of In, NotIn, Exists, DoesNotExist")
+    return (value in rule.texts("values")) is (how == "In")

@@ -1,0 +1,131 @@
+"""Leaving: what is common to the faults that make ready pods of the Deployment leave, whatever the request is.
+
+Which pods serve · are those of the plan still there · are they leaving · has somebody taken their place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from typing import Any
+
+from rollproof.clients.kube import ApiError, Object
+from rollproof.core.injection import Injection
+from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
+from rollproof.probes.members import Members
+from rollproof.probes.views import PodView
+
+__all__ = ["PodsLeave", "delete_pods", "deployment_of", "no_spare", "pods_args", "ready_pods", "serving", "why_none"]
+
+_GONE = (404, 409)  # there is no such pod, or its name belongs to another uid
+
+
+class PodsLeave(Fault, ABC):
+    """A fault that makes pods leave. Its args: {"kind", "namespace", "pods": {name: uid}, "members": who serves}."""
+
+    affects_traffic = True
+    kinds = frozenset({"Pod"})
+
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """The pods of the plan, and no others, must be there and serve, with all their fellows."""
+        args, pods = injection.args, live.watches.pods()
+        serve = serving(live)
+        for name, uid in args["pods"].items():
+            if name not in pods or pods[name].uid != uid:
+                return f"pod {name} with uid {uid} is gone"
+            if uid not in serve:
+                return f"pod {name} is not ready, or not in the Service"
+        return f"{len(serve)} of {args['members']} pods serve" if len(serve) < args["members"] else ""
+
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:
+        """All are terminating, or gone; they were there when the plan was looked at again."""
+        pods, wanted = live.watches.pods(), injection.args["pods"]
+        there = {name: pods[name] for name, uid in wanted.items() if name in pods and pods[name].uid == uid}
+        if not all(pod.terminating for pod in there.values()):
+            return None
+        verb = "is" if len(wanted) == 1 else "are"
+        how = "terminating" if len(there) == len(wanted) else "gone" if not there else "terminating or gone"
+        return Effect(f"{injection.subject} {verb} {how}", tuple(wanted.values()))
+
+    def missing(self, injection: Injection, live: LiveContext) -> str:
+        """As many others as before must serve, and the old pods be gone: until then they can still lose requests."""
+        old, wanted = set(injection.args["pods"].values()), injection.args["members"]
+        serve = serving(live) - old
+        if len(serve) < wanted:
+            return f"{len(serve)} of {wanted} pods serve"
+        leaving = sorted(name for name, pod in live.watches.pods().items() if pod.uid in old)
+        return f"still terminating: {', '.join(leaving)}" if leaving else ""
+
+
+def pods_args(namespace: str, pods: Mapping[str, PodView], members: int) -> dict[str, Any]:
+    """The args of a fault that makes these pods leave."""
+    return {
+        "kind": "Pod", "namespace": namespace, "pods": {name: pod.uid for name, pod in pods.items()}, "members": members
+    }  # fmt: skip
+
+
+def deployment_of(context: Context) -> Object:
+    """The target's Deployment, as it is now."""
+    cluster = context.target.cluster
+    return context.kube.get("Deployment", cluster.namespace, cluster.deployment)
+
+
+def no_spare(context: Context, deployment: Object) -> str:
+    """Why no pod may leave: nobody else would answer, and that is not allowed. "" if it may."""
+    replicas = deployment["spec"].get("replicas", 1)
+    if replicas >= 2 or context.target.traffic.downtime_budget_ms:
+        return ""
+    who = f"Deployment {context.target.cluster.deployment} has {replicas} replica"
+    return f"{who}: nobody would answer until the next is ready, and traffic.downtime_budget_ms allows no outage"
+
+
+def ready_pods(context: Context, deployment: Object) -> Mapping[str, PodView]:
+    """The Deployment's pods that serve now, by name, in the order of their names.
+
+    Only those that a ReplicaSet of the Deployment owns: nobody would replace another, and a StatefulSet's name comes
+    back with another pod.
+    """
+    cluster = context.target.cluster
+    service = context.kube.find("Service", cluster.namespace, cluster.service) or {}
+    members = Members(
+        context.kube, cluster.namespace, deployment, service, cluster.container, context.target.env_repo.image
+    )
+    listed = context.kube.list("Pod", cluster.namespace, labels=members.labels)
+    pods = {item["metadata"]["name"]: members.pod(item) for item in listed["items"]}
+    return {name: pod for name, pod in sorted(pods.items()) if pod.member and _serves(pod)}
+
+
+def why_none(context: Context) -> str:
+    """Where `ready_pods` has found none."""
+    return (
+        f"no ready pod of Deployment {context.target.cluster.deployment} has a ReplicaSet that would replace it; "
+        "pods of a StatefulSet or of nobody are not touched"
+    )
+
+
+def serving(live: LiveContext) -> frozenset[str]:
+    """The uids of the Deployment's pods that are ready and have an address among the Service's endpoints."""
+    addresses = live.watches.endpoints()
+    return frozenset(pod.uid for pod in live.watches.pods().values() if _serves(pod) and pod.ip in addresses)
+
+
+def _serves(pod: PodView) -> bool:
+    return pod.ready and not pod.terminating and not pod.ended and bool(pod.in_service)
+
+
+def delete_pods(injection: Injection, live: LiveContext, *, grace_s: int | None = None) -> Injected | Void:
+    """One DELETE a pod, with its uid as precondition; grace_s: None is the pod's own grace period."""
+    args = injection.args
+    done: dict[str, str] = {}  # uid -> resourceVersion
+    for name, uid in args["pods"].items():
+        try:
+            reply = live.kube.delete("Pod", args["namespace"], name, uid=uid, grace_s=grace_s)
+        except ApiError as error:
+            if error.status not in _GONE:
+                raise
+            continue
+        done[uid] = str((reply.get("metadata") or {}).get("resourceVersion", ""))
+    if not done:
+        gone = ", ".join(f"{name} with uid {uid}" for name, uid in args["pods"].items())
+        return Void(f"pod {gone} was gone when it was to be deleted")
+    return Injected({"uid": ", ".join(done), "resource_version": ", ".join(done.values())})
