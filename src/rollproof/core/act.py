@@ -14,6 +14,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, find_faults
 from rollproof.core.part import ActKind, Part
 from rollproof.core.rollout import Rollout, find_rollout
+from rollproof.core.runframe import sha_at_start
 from rollproof.core.watched import deployed_tag
 
 __all__ = ["Act", "find_act"]
@@ -130,10 +131,16 @@ def _goes_on(facts: Facts, rollout: Rollout, first: Part) -> bool:
 
 
 def _shas(facts: Facts, rollout: Rollout | None, *, inside: bool, at_s: float) -> tuple[str, str]:
-    """The versions before and after. Where nothing was rolled out: what the Deployment had, if it is one of ours."""
+    """The versions before and after. Where nothing was rolled out: the one that should run, as the drill's start says.
+
+    Runs of older versions do not say it: then it is what the Deployment had, if that is one of ours. A drill sees no
+    watch events of the drills before it, so that this may be the version of before them.
+    """
     plan = facts.plan
     if rollout is not None and inside:
         return rollout.from_sha, rollout.to_sha
+    if rollout is None and (sha := sha_at_start(facts)):
+        return sha, sha
     expected = (rollout.to_sha, rollout.from_sha) if rollout is not None else (plan.old_sha, plan.new_sha)
     running = deployed_tag(facts, at_s)
     sha = running if running and running in expected else expected[0]

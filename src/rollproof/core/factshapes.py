@@ -20,6 +20,7 @@ _ANSWER = "text:error,via,expected int:status scalar:version,value"
 # source · kind of the subject ("" for all) · what ("" for all) -> fields by type
 _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("run", "", ""): "text:reason",
+    ("run", "drill", "started"): "text:sha",
     ("run", "judge", "asked"): "texts:checkers",
     ("run", "clock", "read"): "real:monotonic_s,wall_s",
     ("run", "clock", "calibrated"): "reals:watch_delay_ms real:median_ms",

@@ -14,7 +14,7 @@ from rollproof.core.facts import Facts
 
 __all__ = [
     "Answer", "IngressLog", "SelfTest", "answers", "asked_checkers", "clocks_ahead_s", "ingress_log", "median_delay_ms",
-    "reason", "self_test", "unreadable_log", "watch_delays_ms",
+    "reason", "self_test", "sha_at_start", "unreadable_log", "watch_delays_ms",
 ]  # fmt: skip
 
 _NO_REASON = "no reason"
@@ -23,6 +23,13 @@ _NO_REASON = "no reason"
 def reason(event: Event | None, *, otherwise: str = _NO_REASON) -> str:
     """The sentence for people that came with an event."""
     return str(event.data.get("reason", otherwise)) if event is not None else otherwise
+
+
+def sha_at_start(facts: Facts) -> str:
+    """The app version that should have been running when the drill started; "" where that was not recorded yet."""
+    return next(
+        (str(event.data.get("sha", "")) for event in facts.find(source="run", subject="drill", what="started")), ""
+    )
 
 
 def asked_checkers(asked: Event) -> list[str]:

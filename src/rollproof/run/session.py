@@ -170,7 +170,7 @@ class Session:
     def begin(self, drill: str) -> RunContext:
         """A drill starts: its name is stamped on every event from now on."""
         self._drill = self.folder.drill = drill
-        self.folder.record("run", "drill", "started")
+        self.folder.record("run", "drill", "started", data={"sha": self.context.running_sha()})
         self.folder.record("run", "clock", "read", data=clock_pair())
         return self.context
 

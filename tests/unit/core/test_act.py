@@ -148,6 +148,12 @@ class TestVersions:
         told.fault().tell("watch", "Deployment/shop/web", "modified", at=105, image="reg:5000/shop/web:later")
         assert act_of(told).to_sha == sha
 
+    @pytest.mark.parametrize("sha", [OLD, NEW])
+    def test_the_drills_start_says_it_whatever_the_deployment_had_before_an_earlier_drill(self, sha: str) -> None:
+        told = Story().tell("watch", "Deployment/shop/web", "added", at=90, image=f"reg:5000/shop/web:{OLD}")
+        told.tell("run", "drill", "started", at=95, sha=sha).fault()
+        assert act_of(told).shas == {sha}
+
     def test_a_deploy_of_the_same_drill_before_it_all_says_which_should_run(self) -> None:
         told = good_release().fault(at=200)
         told.requests = steady(requests=500, start_s=180, end_s=240)

@@ -49,6 +49,19 @@ def test_the_undo_comes_after_an_error_in_the_drill_too(world: World) -> None:
     assert (world.verdicts()["exit_code"], world.results()["harness"]) == (3, "INCONCLUSIVE")
 
 
+def test_each_drill_says_which_version_should_be_running_at_its_start(world: World) -> None:
+    run = world.session("release", "drift")
+    first = Run(run.begin("release"), "release")
+    first.keep(run.context.release.deploy())
+    run.end("finished")
+    run.begin("drift")
+    run.close()
+    started = [event for event in told(run, "started") if event.subject == "drill"]
+    assert [(event.drill, event.data) for event in started] == [
+        ("release", {"sha": story.OLD}), ("drift", {"sha": story.NEW}),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("why", "kept"), [(None, True), (SILENT, False)], ids=["proven", "silent"])
 def test_a_release_is_kept_only_if_it_passed(world: World, why: NotProven | None, kept: bool) -> None:
     Prover.why = why
