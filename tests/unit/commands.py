@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run_module
 from story import good_release, plan
 from targettoml import target_toml
 
@@ -22,10 +23,7 @@ TARGET = target_toml(context="nowhere", git_url="file:///nowhere/env.git")
 
 def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "rollproof", *words], cwd=cwd, env={**kept, "COLUMNS": "200", **environ},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = run_module("rollproof", *words, cwd=cwd, environ={**kept, "COLUMNS": "200", **environ})
     assert "Traceback" not in done.stdout + done.stderr
     return done
 

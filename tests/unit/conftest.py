@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import examples  # noqa: F401 - Hypothesis' profile
 import pytest
 
 from rollproof.redaction import SECRETS

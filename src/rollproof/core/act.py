@@ -118,7 +118,7 @@ def find_act(facts: Facts) -> Act | None:
     parts: list[Part] = [*begun, *([inside] if inside is not None else [])]
     if not parts:
         return None
-    parts.sort(key=lambda part: part.started.start_s)
+    parts.sort(key=lambda part: (part.started.start_s, part.started.subject))
     before, after = _shas(facts, rollout, inside=inside is not None, at_s=parts[0].started.start_s)
     drifted = {one.version for one in drifts} - {""}
     return Act(tuple(parts), before, after, frozenset({before, after, *drifted}), inside)

@@ -6,7 +6,8 @@ import time
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -33,7 +34,7 @@ def read_by_all(written: str) -> list[object]:
 
 @pytest.mark.parametrize("before", ["abc", "'abc'", '"abc"', "1.11", "abc   # set by CI"])
 @given(tag=TAGS)
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @example(tag="1.10")
 @example(tag="2026-11-28")
 @example(tag="1_000")
@@ -187,7 +188,7 @@ def test_d5_another_encoding_is_named(encoding: str) -> None:
 
 
 @given(content=st.text(st.characters(codec="utf-8"), max_size=60) | st.text("-:&*<>[]{}'\"|!# \nab", max_size=60))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_d5_no_text_is_more_than_a_clear_message(content: str) -> None:
     for whole in (content, f"images:\n- name: {IMAGE}\n  newTag: {content}\n"):
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from builders import LANES, Requests
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rollproof.core.intervals import OUTAGES_MAX, Outage, blind_gaps, downtime_ms, merge, most_in_a_row, outages
@@ -117,7 +118,7 @@ def test_brackets_that_overlap_are_counted_once() -> None:
     assert upper_ms < one.upper_ms + two.upper_ms
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     at=st.floats(95.0, 130.0),
     length=st.floats(0.03, 3.0),

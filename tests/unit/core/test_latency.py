@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 from builders import LANES, Requests
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rollproof.core.latency import _worst_beside, mark_late, took
@@ -60,7 +61,7 @@ def test_late_is_an_outcome_of_its_own_and_only_above_the_limit() -> None:
     assert not named(log, LATE).any()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     spans=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60)), max_size=20), seed=st.integers(0, 2**32 - 1)
 )  # fmt: skip

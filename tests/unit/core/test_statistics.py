@@ -7,7 +7,8 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rollproof.core.statistics import apart, at_least, nearest_rank, rate_bound
@@ -45,7 +46,7 @@ def test_the_tail_at_its_ends() -> None:
     assert at_least(10, 10, 0.5) == pytest.approx(2.0**-10, rel=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     trials=st.integers(1, 10_000_000), share=st.floats(0.0, 2.0), more=st.integers(1, 50),
     probability=st.floats(1e-7, 0.2),

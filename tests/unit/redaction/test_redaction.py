@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from canaries import FORMS
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rollproof.redaction import REDACTED, Redactor, texts_of, unhideable
@@ -66,7 +67,7 @@ def test_c4_down_to_eight_characters_at_either_end() -> None:
     assert redactor.text("s3cret-") == "s3cret-"
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     secret=st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=8, max_size=40),
     layers=st.lists(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import LANES, Requests
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from story import NEW, OLD, Story, good_release, plan, target
 
@@ -284,7 +285,7 @@ def hurt_logs(draw: st.DrawFn) -> RequestLog:
     return requests.build()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     log=hurt_logs(), pick=st.floats(0.0, 1.0), budget_ms=st.sampled_from([0.0, 100.0, 600.0, 3000.0]),
     resolution_ms=st.sampled_from([250.0, 5000.0]), outcome=st.sampled_from(["http.502", "read.timeout", "read.eof"]),

@@ -114,8 +114,8 @@ def histories(
     whole: bool | None = None,
     stepped: bool | None = None,
 ) -> Facts:
-    """Plan, timeline and request log of one drill, with drifts and an undo beside it. `whole`: the act came to its end;
-    `stepped`: the wall clock was set while it ran (None: it is drawn)."""
+    """Plan, timeline and request log of one drill, with drifts and an undo beside it. `whole`: the act came to its
+    end, and there is no drift, which might not have. `stepped`: the wall clock was set while it ran (None: drawn)."""
     source = draw(st.sampled_from(["release", "rollback"]))
     trials = tuple(draw(st.lists(st.sampled_from(TRIALS), unique=True, min_size=draw(st.sampled_from([2, 2, 0])))))
     stepped = draw(_one_in(6)) if stepped is None else stepped
@@ -129,7 +129,8 @@ def histories(
         _fact(99.5, "run", "phase", "baseline", start=89.0),
         _fact(90.0, "run", "clock", "calibrated", watch_delay_ms=[3.0, 5.0], median_ms=4.0),
         _fact(80.0, "load", "Load", "self-test", classes={"read.eof": [2, 2]}, passed=draw(st.integers(0, 9)) > 0),
-        *draw(_act(source, whole)), *draw(_proofs(source)), *draw(_around()), *draw(_drifts(trials)),
+        *draw(_act(source, whole)), *draw(_proofs(source)), *draw(_around()),
+        *([] if whole else draw(_drifts(trials))),
         clock(88.0), clock(151.0, STEP_S if stepped else 0.0),
     ]  # fmt: skip
     for fact in sorted(facts, key=lambda fact: fact.at):

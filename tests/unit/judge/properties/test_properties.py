@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from builders import LANES
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from judge.properties.strategies import (
     AFTER,
@@ -41,7 +42,6 @@ from rollproof.judge.checkers import CHECKERS, judge
 from rollproof.judge.judging import judge_drill
 
 RANK = {Result.PASS: 0, Result.INCONCLUSIVE: 1, Result.FAIL: 2}
-QUICK = settings(max_examples=80, deadline=None)
 
 
 def judged(facts: Facts, *, run: bool = True) -> dict[tuple[str, str], Verdict]:
@@ -77,7 +77,7 @@ def in_window(log: RequestLog) -> np.ndarray[Any, Any]:
     return np.flatnonzero(app & inside & ours & (rows["outcome"] == 0))
 
 
-@QUICK
+@examples(80)
 @given(
     facts=histories(), pick=st.floats(0.0, 1.0), outcome=st.sampled_from(HARD), added=st.booleans(),
     took_ms=st.sampled_from([1.0, 900.0, 5000.0]),
@@ -111,7 +111,7 @@ WIDER: tuple[Callable[[Traffic, float], Traffic], ...] = (
 )
 
 
-@QUICK
+@examples(80)
 @given(
     facts=histories(whole=True, load=logs(unknown=False, noisy=True)),
     wider=st.sampled_from((*WIDER, WIDER[0], WIDER[0])),
@@ -139,7 +139,7 @@ def not_flipped(before: Facts, after: Facts) -> None:
             assert {verdict.result, new[who].result} != {Result.PASS, Result.FAIL}, (who, verdict.why, new[who].why)
 
 
-@settings(QUICK, max_examples=120)
+@examples(120)
 @given(
     facts=histories(load=logs(inconclusive=True)),
     pick=st.floats(0.0, 1.0),
@@ -204,7 +204,7 @@ def _trial_seen(facts: Facts, event: Event, ok: bool) -> Facts:
     return renumbered(facts, sorted([*kept, *told], key=lambda one: one.end_s))[0]
 
 
-@settings(QUICK, max_examples=120)
+@examples(120)
 @given(facts=histories(load=logs(unknown=False)), ok=st.booleans())
 def test_a_fact_that_becomes_known_flips_nothing(facts: Facts, ok: bool) -> None:
     for event in facts.events:
@@ -215,7 +215,7 @@ def test_a_fact_that_becomes_known_flips_nothing(facts: Facts, ok: bool) -> None
 FIRM = (Result.PASS, Result.FAIL)
 
 
-@settings(QUICK, max_examples=60)
+@examples(60)
 @given(
     facts=histories(load=logs(unknown=False)), what=st.sampled_from(["error", "interfered"]), at=st.integers(261, 400),
 )  # fmt: skip
@@ -233,7 +233,7 @@ def test_a_trial_in_which_the_harness_failed_or_somebody_interfered_has_no_firm_
         assert {who: after[who].result for who in others} == {who: before[who].result for who in others}
 
 
-@settings(QUICK, max_examples=60)
+@examples(60)
 @given(facts=histories(load=logs(unknown=False), stepped=True), remaining_s=st.sampled_from([0.0, 1.0, STEP_S, 11.0]))
 def test_with_a_clock_that_was_set_no_heal_is_timed_and_the_right_clock_flips_nothing(
     facts: Facts, remaining_s: float
@@ -268,7 +268,7 @@ def with_frame(facts: Facts, *last: str) -> Facts:
     return renumbered(facts, sorted([*facts.events, *frame], key=lambda event: event.end_s))[0]
 
 
-@settings(QUICK, max_examples=30)
+@examples(30)
 @given(facts=histories(), ends=st.sampled_from([("finished", "lost"), ("error",), ("interrupted",), ()]))
 def test_a_run_that_was_not_well_claims_nothing_and_without_its_lock_blames_nobody(
     facts: Facts, ends: tuple[str, ...]
@@ -286,7 +286,7 @@ def test_a_run_that_was_not_well_claims_nothing_and_without_its_lock_blames_nobo
             assert verdict.result is well[who].result, who
 
 
-@QUICK
+@examples(80)
 @given(facts=histories(whole=False))
 def test_the_rest_of_the_act_that_arrives_after_all_flips_nothing(facts: Facts) -> None:
     """An act that we lost sight of goes on without us, and ends well. What failed after its window is not the act's;
@@ -321,7 +321,7 @@ def event_of(fact: Any, like: Event) -> Event:
 # ---- what must change nothing ----
 
 
-@QUICK
+@examples(80)
 @given(facts=histories(), data=st.data())
 def test_shuffling_the_arrival_of_facts_with_equal_times_changes_nothing(facts: Facts, data: st.DataObject) -> None:
     """Facts about one subject from one source keep their order: they come from one stream or one thread."""
@@ -337,7 +337,7 @@ def test_shuffling_the_arrival_of_facts_with_equal_times_changes_nothing(facts: 
     same(said(shuffled, numbers), said(facts))
 
 
-@QUICK
+@examples(80)
 @given(facts=histories(load=logs(unknown=False)), seed=st.integers(0, 2**32 - 1))
 def test_shuffling_requests_that_were_sent_at_the_same_time_changes_nothing(facts: Facts, seed: int) -> None:
     log = facts.requests
@@ -350,7 +350,7 @@ def test_shuffling_requests_that_were_sent_at_the_same_time_changes_nothing(fact
     same(said(after), said(before))
 
 
-@QUICK
+@examples(80)
 @given(
     facts=histories(load=logs(unknown=False)), seed=st.integers(0, 2**32 - 1), cut=st.floats(0.0, 1.0),
     by_time=st.booleans(),
@@ -415,7 +415,7 @@ UNRELATED: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 )
 
 
-@QUICK
+@examples(80)
 @given(
     facts=histories(), unrelated=st.sampled_from(UNRELATED), at=st.integers(160, 300),
     outcome=st.sampled_from(list(Outcome)),

@@ -1,0 +1,21 @@
+"""How many examples Hypothesis tries of a property: all of them in `make fuzz`, a quarter in `make test`."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+__all__ = ["examples"]
+
+DEEP = bool(os.environ.get("ROLLPROOF_DEEP"))
+_DEFAULT, _SHARE, _LEAST = 100, 4, 15
+
+
+def examples(count: int = _DEFAULT) -> settings:
+    """For `@examples(200)` above `@given`; without it a property has 100."""
+    return settings(max_examples=count if DEEP else max(count // _SHARE, min(count, _LEAST)), deadline=None)
+
+
+settings.register_profile("rollproof", examples())
+settings.load_profile("rollproof")
