@@ -115,6 +115,7 @@ def _main(module: str, door: int) -> None:
     os.environ.clear()
     os.environ.update(asked["environ"])  # type: ignore[call-overload]
     sys.argv = list(asked["words"])  # type: ignore[call-overload]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
     tempfile.tempdir = None  # of the new environment
     sys.path.insert(0, str(asked["cwd"]))
     with contextlib.suppress(KeyError):

@@ -7,6 +7,7 @@ Every value goes through the template's escaping: answers of the target and of A
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,40 @@ def write_html(path: Path, report: Report) -> None:
 
 def html_page(report: Report) -> str:
     """The page as text; a pure function of the report."""
+    shown, left_out = _shown_events(report)
+    begin_s = min((event.start_s for event in report.events()), default=0.0)
+    return (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            plan=report.plan,
+            mark=_MARKS,
+            verdict_class=_CLASSES,
+            bottom_line=bottom_line(report),
+            exit_meaning=exit_meaning(report.exit_code),
+            undo=undo_sentence(report.undo),
+            cards=_cards(report),
+            blind=tables.blind_spots(report),
+            verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
+            stages=tables.stage_tables(report),
+            drift=tables.drift_rows(report),
+            faults=tables.fault_rows(report),
+            gaps=tables.heal_gaps(report),
+            drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
+            events=[_event_row(event, begin_s) for event in shown],
+            begin_s=begin_s,
+            left_out=left_out,
+            sources=sorted({event.source for event in shown}),
+            environment=tables.flat({key: said for key, said in report.environment.items() if key != "target_file"}),
+            settings=tables.flat(_plain(report.plan.target)),
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """Made once: it keeps its templates compiled, which takes longer than a page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -52,31 +87,7 @@ def html_page(report: Report) -> str:
     environment.filters["sha"] = short_sha
     environment.filters["seconds"] = _seconds
     environment.filters["number"] = _number
-    shown, left_out = _shown_events(report)
-    begin_s = min((event.start_s for event in report.events()), default=0.0)
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        plan=report.plan,
-        mark=_MARKS,
-        verdict_class=_CLASSES,
-        bottom_line=bottom_line(report),
-        exit_meaning=exit_meaning(report.exit_code),
-        undo=undo_sentence(report.undo),
-        cards=_cards(report),
-        blind=tables.blind_spots(report),
-        verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
-        stages=tables.stage_tables(report),
-        drift=tables.drift_rows(report),
-        faults=tables.fault_rows(report),
-        gaps=tables.heal_gaps(report),
-        drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
-        events=[_event_row(event, begin_s) for event in shown],
-        begin_s=begin_s,
-        left_out=left_out,
-        sources=sorted({event.source for event in shown}),
-        environment=tables.flat({key: said for key, said in report.environment.items() if key != "target_file"}),
-        settings=tables.flat(_plain(report.plan.target)),
-    )
+    return environment
 
 
 def _shown(value: object) -> object:

@@ -5,21 +5,15 @@ It acts when the Application is asked to refresh, one step a call, so that a tes
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
+from envserver import commit_by_somebody_else, copy_repository, git
 from fakeapi import FakeApi
 
 IMAGE = "ghcr.io/shop/web"
 OVERLAY = f"images:\n- name: {IMAGE}\n  newTag: aaaaaaa\n"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=dev", "-c", "user.email=dev@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 class Platform:
@@ -27,10 +21,7 @@ class Platform:
 
     def __init__(self, folder: Path, api: FakeApi) -> None:
         self.api = api
-        self.bare, self.work = folder / "env.git", folder / "work"
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
-        git(folder, "clone", "-q", str(self.bare), str(self.work))
-        git(self.work, "checkout", "-q", "-b", "main")
+        self.bare, _ = copy_repository(folder, OVERLAY)
         self.lost_refreshes = 0
         self.pod_reason = ""
         self.failing_sync = ""
@@ -42,7 +33,6 @@ class Platform:
         self.asked = 0
         self.template = 1
         self.lock = threading.RLock()
-        self.commit(OVERLAY)
         self._application(self.head(), self.head(), "Synced", "Healthy")
         self._roll_out("aaaaaaa", first=True)
         api.on_patch = self.on_patch
@@ -55,12 +45,7 @@ class Platform:
         return text.rpartition("newTag: ")[2].strip()
 
     def commit(self, text: str, path: str = "overlays/dev/kustomization.yaml") -> str:
-        git(self.work, "pull", "-q", "--rebase", "origin", "main") if (self.work / "overlays").exists() else None
-        (self.work / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.work / path).write_text(text)
-        git(self.work, "add", ".")
-        git(self.work, "commit", "-q", "-m", "by somebody else")
-        git(self.work, "push", "-q", "origin", "main")
+        commit_by_somebody_else(self.bare, text, path)
         return self.head()
 
     def on_patch(self, plural: str, item: dict[str, Any]) -> None:
