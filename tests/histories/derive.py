@@ -244,6 +244,31 @@ FAULTS: dict[str, tuple[Callable[[Load], tuple[set[str], list[Said]]], dict[str,
     "bad/fault-not-recovered": (does_not_recover, {"fault": ["FAIL"], "availability": ["INCONCLUSIVE"]}),
     "inconclusive/fault-without-effect": (is_not_felt, {"fault": ["INCONCLUSIVE"], "availability": ["INCONCLUSIVE"]}),
 }
+
+
+def health_follows(events: list[Event], load: Load) -> list[Event]:
+    """While the database was away the health paths failed too, and requests were lost after all had been well again."""
+    for event in events:
+        if event["source"] == "proof" and event["subject"].startswith("Pod/") and event["what"] == "version":
+            event["data"].update(status=503, version=None)
+            event["outcome"] = "unknown"
+    first = load.row(0.8)
+    load.lose(*(first + i for i in range(6) if load.rows["lane"][first + i] < 3))
+    return events
+
+
+def database_not_missed(events: list[Event], _: Load) -> list[Event]:
+    """The database was scaled to 0, and no pod of the app said so."""
+    words = ("effect", "recovered", "undone")
+    return [e for e in events if e["source"] != "fault" or e["what"] not in words]
+
+
+DATABASE: dict[str, tuple[Callable[[list[Event], Load], list[Event]], dict[str, list[str]]]] = {
+    "bad/fault-health-follows-database": (health_follows, {"dependency": ["FAIL"], "outage": ["FAIL"]}),
+    "inconclusive/fault-database-not-missed": (
+        database_not_missed, {"dependency": ["INCONCLUSIVE"], "outage": ["INCONCLUSIVE"], "fault": ["INCONCLUSIVE"]},
+    ),
+}  # fmt: skip
 RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
 
@@ -313,7 +338,29 @@ def derive_fault(name: str) -> None:
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
 
+def derive_database(name: str) -> None:
+    """Write one case: the database away under load, with other requests, or another timeline."""
+    change, must = DATABASE[name]
+    source, case = HERE / "good" / "fault-database-refused", HERE / name
+    shutil.rmtree(case, ignore_errors=True)
+    case.mkdir(parents=True)
+    for copied in ("plan.json", "environment.json"):
+        shutil.copy(source / copied, case)
+    events = [json.loads(line) for line in (source / "timeline.jsonl").read_text().splitlines()]
+    (begun,) = (e["start_s"] for e in events if (e["source"], e["what"]) == ("fault", "injecting"))
+    (over,) = (e["end_s"] for e in events if (e["source"], e["what"]) == ("fault", "recovered"))
+    load = Load(source / "requests-database-refused.npz", int(begun * 1e9), int((over + 15.0) * 1e9))
+    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate(change(events, load), 1)]
+    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
+    load.write(case / "requests-database-refused.npz")
+    why = " ".join((change.__doc__ or "").split())
+    expected = {"origin": "derived from good/fault-database-refused", "why": why, "must": must}
+    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+
+
 if __name__ == "__main__":
+    for case_name in DATABASE:
+        derive_database(case_name)
     for case_name in FAULTS:
         derive_fault(case_name)
     for case_name in CASES:

@@ -9,6 +9,7 @@ from typing import Any
 from builders import Requests
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
+from expected_outage_verdicts import dependencies, outages
 from expected_traffic_verdicts import availabilities, generators
 from story import NEW, OLD, Story, good_release
 
@@ -295,9 +296,11 @@ def undos() -> Told:
 
 _PARTS: dict[str, Callable[[], Told]] = {
     "availability": availabilities,
+    "dependency": dependencies,
     "drift": drifts,
     "fault": faults,
     "load_soundness": generators,
+    "outage": outages,
     "readiness": readinesses,
     "release": releases,
     "rollback": rollbacks,

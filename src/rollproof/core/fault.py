@@ -106,9 +106,24 @@ class Fault(Attempt):
         return self._since_started_s(self.happened)
 
     @property
+    def held(self) -> bool:
+        """Whether it was to last until it was undone: then the recovery can only begin there."""
+        planned = self.said.get(FaultWord.PLANNED)
+        return planned is not None and planned.data.get("held") is True
+
+    @property
     def recovery_s(self) -> float | None:
-        """Seconds from the start to the steady state."""
-        return self._since_started_s(self.recovered)
+        """Seconds from the start, of a held fault from its end, to the steady state."""
+        if not self.held:
+            return self._since_started_s(self.recovered)
+        undone = self.said.get(FaultWord.UNDONE)
+        return self.recovered.end_s - undone.end_s if self.recovered is not None and undone is not None else None
+
+    @property
+    def recovered_unfelt(self) -> bool:
+        """Whether the steady state was seen before the effect, and not since."""
+        felt, back = self.happened, self.recovered
+        return felt is not None and back is not None and back.end_s < felt.end_s
 
     @property
     def watched(self) -> str:
@@ -117,9 +132,15 @@ class Fault(Attempt):
 
     @property
     def watched_in_vain_s(self) -> float:
-        """Seconds from the start until it was given up that the effect, or else the recovery, would come; else 0."""
-        event = self.said.get(FaultWord.NOT_RECOVERED) or self.said.get(FaultWord.NO_EFFECT)
-        return self._since_started_s(event) or 0.0
+        """Seconds until it was given up that the effect, or else the recovery, would come; else 0.
+
+        They count from the start; the recovery from a held fault from its end.
+        """
+        event = self.said.get(FaultWord.NOT_RECOVERED)
+        undone = self.said.get(FaultWord.UNDONE)
+        if event is not None and self.held:
+            return event.end_s - undone.end_s if undone is not None else 0.0
+        return self._since_started_s(event or self.said.get(FaultWord.NO_EFFECT)) or 0.0
 
     @property
     def last_seen(self) -> str:

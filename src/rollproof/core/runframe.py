@@ -113,6 +113,11 @@ class Answer:
         return str(self.event.data.get("version"))
 
     @property
+    def expected(self) -> str:
+        """What was wanted."""
+        return str(self.event.data.get("expected"))
+
+    @property
     def value(self) -> object:
         """The value of the field that was asked for, as it came."""
         return self.event.data.get("value")

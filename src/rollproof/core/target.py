@@ -13,7 +13,7 @@ from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, on
 
 __all__ = [
     "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress",
-    "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings",
+    "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 
@@ -162,6 +162,15 @@ class DriftSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """An object that runs pods beside the app's: what a fault of its surroundings is done to."""
+
+    kind: Annotated[str, one_of("Deployment", "StatefulSet")]
+    namespace: Annotated[str, Needed()]
+    name: Annotated[str, Needed()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultSettings:
     """What is promised about every fault (`rollproof.faults`): it is felt soon, and overcome in time."""
 
@@ -170,6 +179,9 @@ class FaultSettings:
     recovery_limit_s: Annotated[float, above(0, 3_600)] = 60.0  # from its start until the steady state is back
     # of single faults, by their name
     recovery_limits_s: Annotated[dict[str, float], above(0, 3_600)] = field(default_factory=dict)
+    # how long a fault that lasts until it is undone is left in place once it was felt
+    hold_s: Annotated[float, between(1, 600)] = 10.0
+    database: Workload | None = None  # the app's database, if it may be scaled to 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

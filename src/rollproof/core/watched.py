@@ -99,6 +99,12 @@ class PodSeen:
         return image_tag(self.event.data.get("image"))
 
     @property
+    def restarts(self) -> int | None:
+        """How often the app's container was started again; None if that was not told."""
+        found = self.event.data.get("restarts")
+        return found if isinstance(found, int) else None
+
+    @property
     def image_id(self) -> str:
         """What the node really runs, "" if it did not say."""
         return str(self.event.data.get("image_id") or "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
@@ -17,10 +17,11 @@ from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.permission import READING, Permission
 from rollproof.core.target import Target
+from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import Undone
 
-__all__ = ["AnyFault", "Context", "Effect", "Fault", "Injected", "LiveContext", "Void"]
+__all__ = ["AnyFault", "Context", "Effect", "Fault", "Injected", "LiveContext", "Void", "Watching"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,25 @@ class LiveContext(Context):
     """The same during a run: what the run's watches show. All that proves an effect or a recovery comes from there."""
 
     watches: Watches
+    prover: Prover | None = None
+    sha: str = ""
+
+    @property
+    def app(self) -> Prover:
+        """Asks the app what it says of itself; each answer is a fact. `sha` is the version that should answer."""
+        if self.prover is None:
+            raise RuntimeError("nobody can ask the app in this context")
+        return self.prover
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Objects beside the target's own that must be watched from before the fault until it is over."""
+
+    kind: str
+    namespace: str
+    labels: str = ""
+    argocd: bool = False  # where Argo CD lives, which may be another cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +137,13 @@ class AnyFault(ABC):
 
 
 class Fault(AnyFault):
-    """One way to break something, as the runner injects it. Its module is named like it, with "_" for "-"."""
+    """One way to break something, as the runner injects it. Its module is named like it, with "_" for "-".
+
+    held: it lasts until it is undone. So it is left in place for `faults.hold_s` once it was felt, then undone, and the
+    recovery is timed from there.
+    """
+
+    held: ClassVar[bool] = False
 
     @abstractmethod
     def outdated(self, injection: Injection, live: LiveContext) -> str:
@@ -134,3 +160,10 @@ class Fault(AnyFault):
     @abstractmethod
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """What is missing for the steady state, as the watches show it now, in words; "" if it is back."""
+
+    def watched(self, injection: Injection) -> Iterable[Watching]:  # noqa: ARG002 - the target's own are enough
+        """What `evidence` and `missing` need to see beside the target's own objects."""
+        return ()
+
+    def observe(self, injection: Injection, live: LiveContext) -> None:
+        """Ask what must be true while a held fault lasts: facts, which checkers judge."""

@@ -1,14 +1,15 @@
 """Runner: injects what the plan says, and records what came of it (docs/facts.md). It must never judge.
 
 For each injection: is the lock ours · is the plan still true · journal · inject · wait for the evidence of an effect ·
-wait for the recovery · undo · look whether it is undone. An effect that nobody saw is no test of anything, so that the
-recovery is not waited for then.
+wait for the recovery · undo · look whether it is undone. A fault that is held is undone before the recovery. An effect
+that nobody saw is no test of anything, so that the recovery is not waited for then.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rollproof.core.event import Event, Outcome, Recorder
@@ -53,17 +54,18 @@ class FaultRunner:
         planned = {
             "object": injection.subject, "change": injection.change, "undo": injection.undo,
             "affects_traffic": injection.affects_traffic, "limit_s": injection.limit_s,
-            "effect_within_s": injection.effect_within_s,
+            "effect_within_s": injection.effect_within_s, "held": fault.held,
         }  # fmt: skip
         try:
             self._journal.allow()
             self._tell(fault.name, FaultWord.PLANNED, planned)
-            if outdated := fault.outdated(injection, self._live):
-                self._tell(fault.name, FaultWord.VOID, {"reason": f"the plan is not true any more: {outdated}"})
-                return
-            entry = self._journal.write(fault.name, injection.subject, injection.args)
-            with quick():
-                self._inject(fault, injection, entry)
+            with self._watching(fault, injection):
+                if outdated := fault.outdated(injection, self._live):
+                    self._tell(fault.name, FaultWord.VOID, {"reason": f"the plan is not true any more: {outdated}"})
+                    return
+                entry = self._journal.write(fault.name, injection.subject, injection.args)
+                with quick():
+                    self._inject(fault, injection, entry)
         except RollproofError as error:
             self._tell(fault.name, FaultWord.ERROR, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
             # What nobody answered may still come: the end of the run looks again, when no load is waiting.
@@ -80,8 +82,31 @@ class FaultRunner:
             return
         self._journal.made(entry)
         self._tell(fault.name, FaultWord.INJECTED, done.data, begun=begun)
-        back = self._had_effect(fault, injection, begun) and self._recovered(fault, injection, begun)
+        felt = self._had_effect(fault, injection, begun)
+        if fault.held:
+            if felt:
+                self._hold(fault, injection)
+            taken_away = self._undo(fault, [entry])
+            if felt and taken_away is not None:
+                self._recovered(fault, injection, taken_away)
+            return
+        back = felt and self._recovered(fault, injection, begun)
         self._undo(fault, [entry], by=UndoneBy.PLATFORM if back else None)
+
+    @contextmanager
+    def _watching(self, fault: Fault, injection: Injection) -> Iterator[None]:
+        """The fault's own objects are watched as well, inside of the block."""
+        with ExitStack() as stack:
+            for one in fault.watched(injection):
+                kube = self._live.argo.kube if one.argocd else self._live.kube
+                stack.enter_context(self._live.watches.pods_beside(kube, one.namespace, one.labels))
+            yield
+
+    def _hold(self, fault: Fault, injection: Injection) -> None:
+        """Leave it in place, and ask meanwhile what must be true."""
+        hold_s = self._live.target.faults.hold_s
+        self._status(f"fault {fault.name}: it is held for {hold_s:g} s")
+        self._live.watches.poll(lambda: fault.observe(injection, self._live), timeout_s=hold_s)
 
     def _had_effect(self, fault: Fault, injection: Injection, begun: Event) -> bool:
         def look() -> Any:
@@ -109,20 +134,22 @@ class FaultRunner:
         self._tell(fault.name, FaultWord.RECOVERED, {}, begun=begun, end_s=end_s)
         return True
 
-    def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> None:
-        """Undo what is open, and look again: what was put back must be found as it was.
+    def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> Event | None:
+        """Undo what is open, and look again: what was put back must be found as it was. The fact that says so, if any.
 
         `by` is who has repaired it, if that was seen; it stands where nothing was left to put back.
         """
+        told: Event | None = None
         handlers = undo_handlers(self._live.kube)
         for entry, undone in replay(self._journal, handlers, entries=entries):
             if undone.how == "done":
                 again = handlers[entry.kind](entry.args)
                 if again.how != "not-needed":
                     raise CannotJudgeError(f"{entry.subject} was put back and is not as before: {again.reason}")
-                self._tell(fault.name, FaultWord.UNDONE, {"by": UndoneBy.HARNESS})
+                told = self._tell(fault.name, FaultWord.UNDONE, {"by": UndoneBy.HARNESS})
             elif undone.how == "not-needed" and by is not None:
-                self._tell(fault.name, FaultWord.UNDONE, {"by": by})
+                told = self._tell(fault.name, FaultWord.UNDONE, {"by": by})
+        return told
 
     @staticmethod
     def _since_s(begun: Event) -> float:

@@ -279,7 +279,10 @@ def _look_at_faults(seen: Look) -> Iterable[Injection | Skip]:
     clients = seen.clients
     for drill in seen.order.chosen:
         context = Context(drill=drill.name, target=seen.target, kube=clients.kube, argo=clients.argo)
-        yield from plan_faults(faults_of(drill, seen.target), context)
+        for found in plan_faults(faults_of(drill, seen.target), context):
+            if isinstance(found, Injection) and (namespace := found.args.get("namespace")):
+                check_namespace_fence(seen.target, namespace)
+            yield found
 
 
 def see_permissions(seen: Look) -> tuple[Permission, ...]:

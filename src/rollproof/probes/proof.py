@@ -58,6 +58,30 @@ class Prover:
         self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
         return missing
 
+    def ask_pods(self, pods: Iterable[str], expected: str) -> Mapping[str, Outcome]:
+        """What each pod says of its database now, and of its version: OK, FAIL (away), or UNKNOWN where it did not say.
+
+        Asked once: a 503 is an answer here. A pod that nobody may ask is left out.
+        """
+        said: dict[str, Outcome] = {}
+        app, namespace = self._target.app, self._target.cluster.namespace
+        for pod in sorted(pods):
+            for path in (app.health_path, app.ready_path):
+                answer, way = self._ways.ask(pod, path, tries=1)
+                if not self._ways.names:
+                    return said
+                if path == app.health_path:
+                    self._version(f"Pod/{namespace}/{pod}", answer, expected, way)
+                else:
+                    said[pod] = self._database(f"Pod/{namespace}/{pod}", answer, way).outcome
+        return said
+
+    def ask_entry(self, expected: str) -> bool:
+        """Whether the entry (the ingress) answers with that version now, and says that the database answers."""
+        version = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
+        database = self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
+        return version.outcome is Outcome.OK and database.outcome is Outcome.OK
+
     def ask_unready(self, pod: str, expected: str) -> None:
         """What a pod that does not get ready says of itself: the same facts, and a reason rather than a proof."""
         if self._ways.names:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from rollproof.clients.argo import ApplicationState, Argo, application_state
@@ -158,6 +158,36 @@ class Watches:
         state = self._known("Application").get(self._argo.application)
         return state if isinstance(state, ApplicationState) else ApplicationState()
 
+    @contextmanager
+    def pods_beside(self, kube: Kube, namespace: str, labels: str) -> Iterator[None]:
+        """Watch the pods of another namespace as well, inside of the block; `beside` tells of them.
+
+        Their facts say that they are none of the Deployment's.
+        """
+
+        def view(item: Object) -> PodView:
+            return replace(PodView.of(item), member=False, in_service=False)
+
+        known = _Known(
+            "Pod", kube, namespace, view, self._recorder, self._changes, stopping=threading.Event(), labels=labels
+        )
+        known.watch.open()
+        known.watch.start()
+        key = f"Pod/{namespace}"
+        with self._changes.lock:
+            self._kinds[key] = known
+        try:
+            yield
+        finally:
+            with self._changes.lock:
+                del self._kinds[key]
+            known.watch.close()
+            known.watch.join()
+
+    def beside(self, namespace: str) -> Mapping[str, PodView]:
+        """The pods that `pods_beside` watches there, by name."""
+        return self._known(f"Pod/{namespace}")
+
     def away(self) -> str:
         """Which watches do not show what there is, and why: what is not seen then may be there all the same.
 
@@ -175,7 +205,9 @@ class Watches:
                 there = {item["metadata"]["name"]: _words(known.view(item)) for item in listed["items"]}
             except RollproofError as error:
                 return f"it could not be listed ({error})"
-            if there == {name: _words(view) for name, view in self._known(known.kind).items()}:
+            with self._changes.lock:
+                seen = dict(known.views)
+            if there == {name: _words(view) for name, view in seen.items()}:
                 return ""
             self._stopping.wait(_LOOK_AGAIN_S)
         return "it is silent, and a list shows something else"
@@ -202,7 +234,7 @@ class Watches:
     def _is_over(self) -> bool:
         if self._stopping.is_set():
             return True
-        if broken := next((known.watch.broken for known in self._kinds.values() if known.watch.broken), ""):
+        if broken := next((known.watch.broken for known in list(self._kinds.values()) if known.watch.broken), ""):
             raise CannotJudgeError(f"a watch ended for good: {broken}")
         return False
 

@@ -54,14 +54,17 @@ class PodWays:
     port: int
     names: list[str] = field(default_factory=lambda: [PROXY, FORWARD])
 
-    def ask(self, pod: str, path: str) -> tuple[Answer, str]:
-        """One answer of the pod and the way that it came; the last error if there was none, by any way that is left."""
+    def ask(self, pod: str, path: str, *, tries: int = _TRIES) -> tuple[Answer, str]:
+        """One answer of the pod and the way that it came; the last error if there was none, by any way that is left.
+
+        Whatever is no 200 is asked for again, `tries` times in all.
+        """
         answer, way = Answer(status=None, error="not asked"), ""
-        away_until_s, tries, again = time.monotonic() + _AWAY_S, 0, False
-        while tries < _TRIES and self.names:
+        away_until_s, again = time.monotonic() + _AWAY_S, False
+        while tries > 0 and self.names:
             if again:
                 time.sleep(_PAUSE_S)
-            again, tries = True, tries + 1
+            again, tries = True, tries - 1
             away = True
             for way in tuple(self.names):
                 answer, status = self._try(way, pod, path)
@@ -74,7 +77,7 @@ class PodWays:
             if answer.status == 200:
                 break
             if away and answer.status is None and time.monotonic() < away_until_s:
-                tries -= 1  # an API server that is away is no silence of the pod
+                tries += 1  # an API server that is away is no silence of the pod
         return answer, way
 
     def look(self, pods: Iterable[str], path: str) -> Mapping[str, tuple[int, str]]:

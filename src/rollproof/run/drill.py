@@ -228,14 +228,14 @@ class FaultDrill:
         The app should be at rest before.
         """
         context, clients = self._context, self._context.clients
+        prover = Prover(self._run.target, clients.kube, clients.http, context.folder, clients.ways)
         live = LiveContext(
             drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo,
-            watches=context.watches,
+            watches=context.watches, prover=prover, sha=context.running_sha(),
         )  # fmt: skip
         with self._run.phase("act"):
             FaultRunner(live, context.folder, context.journal, status=context.status).run(context.plan)
         context.status("what the app says now")
-        prover = Prover(live.target, clients.kube, clients.http, context.folder, clients.ways)
         pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
         prover.prove(pods, context.running_sha())
 

@@ -57,11 +57,16 @@ def sha_mistake(sha: str) -> str:
 
 
 def _declared(target: Target) -> Iterator[Mistake]:
-    """What is declared beside the fields: of the target's own, then of each section's."""
-    sections = [(f"{field.name}.", getattr(target, field.name)) for field in fields(target)]
-    for place, owner in [("", target), *((place, part) for place, part in sections if is_dataclass(part))]:
-        for name, rule in _rules_of(owner.__class__):
-            yield from _broken(f"{place}{name}", getattr(owner, name), rule)
+    """What is declared beside the fields: of the target's own, then of each section's, and of the tables in it."""
+    yield from _declared_in(target, "")
+
+
+def _declared_in(owner: Any, place: str) -> Iterator[Mistake]:
+    for name, rule in _rules_of(owner.__class__):
+        yield from _broken(f"{place}{name}", getattr(owner, name), rule)
+    for field in fields(owner):
+        if is_dataclass(part := getattr(owner, field.name)):
+            yield from _declared_in(part, f"{place}{field.name}.")
 
 
 @cache

@@ -124,7 +124,7 @@ def test_a_fault_that_is_felt_and_overcome(drill: FaultDrill) -> None:
     planned = drill.said("planned").data
     assert planned == {
         "object": "Pod/shop/web-1", "change": "unplugged", "undo": "plugged in", "affects_traffic": True,
-        "limit_s": 0.2, "effect_within_s": 0.05,
+        "limit_s": 0.2, "effect_within_s": 0.05, "held": False,
     }  # fmt: skip
     begun_s = drill.said("injecting").start_s
     assert {drill.said(what).start_s for what in ("injected", "effect", "recovered")} == {begun_s}

@@ -14,9 +14,11 @@ from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import (
     availability,
+    dependency,
     drift,
     fault,
     load_soundness,
+    outage,
     readiness,
     release,
     rollback,
@@ -32,9 +34,11 @@ Checker = Callable[[Facts], Verdict | tuple[Verdict, ...]]
 
 CHECKERS: Mapping[str, Checker] = {
     "availability": availability.check,
+    "dependency": dependency.check,
     "drift": drift.check,
     "fault": fault.check,
     "load_soundness": load_soundness.check,
+    "outage": outage.check,
     "readiness": readiness.check,
     "release": release.check,
     "rollback": rollback.check,

@@ -75,13 +75,15 @@ def _judge_recovery(fault: Fault) -> Verdict:
         return _judge_not_recovered(fault, felt, limit_s)
     if recovery_s is None or effect_s is None:
         return _verdict(fault.subject, Result.INCONCLUSIVE, f"{felt}; {fault.why_not_over()}")
-    if recovery_s < effect_s:
+    if fault.recovered_unfelt:
         why = f"{felt}; the steady state was seen before the effect, and not since"
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
+    since = " after it was undone" if fault.held else ""
+    after = f"{recovery_s:.1f} s{since}" if fault.held else f"after {recovery_s:.1f} s"
     if recovery_s <= limit_s:
-        why = f"{felt} and recovered after {recovery_s:.1f} s; limit {limit_s:g} s"
+        why = f"{felt} and recovered {after}; limit {limit_s:g} s"
         return _verdict(fault.subject, Result.PASS, why)
-    why = f"{felt} and recovered after {recovery_s:.1f} s, later than the limit of {limit_s:g} s"
+    why = f"{felt} and recovered {after}, later than the limit of {limit_s:g} s"
     return _verdict(fault.subject, Result.FAIL, why)
 
 

@@ -1,0 +1,178 @@
+"""Database refused: the database's workload is scaled to 0, so that nobody listens there, and later scaled up again.
+
+Nothing of the app is touched. It should say honestly that its database is away, stay alive, and come back by itself.
+Peers cut the app's egress instead, which changes nothing where a NetworkPolicy allows that way already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rollproof.clients.kube import KINDS, MERGE, ApiError, Kube, Object
+from rollproof.core.event import Outcome
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.outside import Outside
+from rollproof.core.permission import Permission, each_verb
+from rollproof.core.target import Target
+from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
+from rollproof.store.journal import Undone
+
+__all__ = ["FAULT", "DatabaseRefused"]
+
+_GONE = 0  # the replicas that we set
+_TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
+_RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+_DEAD_MAN = "none possible without a Job that may scale it: it stays at 0 until `rollproof undo`"
+
+
+class DatabaseRefused(Fault):
+    """By the scale subresource alone: no right to anything else of the workload is needed, not even to read it."""
+
+    name = "database-refused"
+    affects_traffic = True
+    peers = "Krkn application_outages and Litmus pod-network-partition (a policy on the app), Litmus rds-instance-stop"
+    kinds = frozenset(_RESOURCES)
+    held = True
+
+    def permissions(self, target: Target) -> Iterable[Permission]:
+        """On the scale of that one workload."""
+        database = target.faults.database
+        if database is None:
+            return ()
+        return each_verb(
+            "get patch", _RESOURCES[database.kind], database.namespace, "to scale the database to 0 and back",
+            group="apps", subresource="scale", name=database.name,
+        )  # fmt: skip
+
+    def available(self, context: Context) -> Injection | Skip:
+        """The workload that the target file names, if it runs and nobody would scale it up again."""
+        database = context.target.faults.database
+        if database is None:
+            return context.skip(self, "the target file does not say what the database is: [faults.database]")
+        subject = f"{database.kind}/{database.namespace}/{database.name}"
+        args: dict[str, Any] = {"kind": database.kind, "namespace": database.namespace, "name": database.name}
+        managed = Outside.of(context.argo.read(), "the Application").child("status").objects("resources")
+        if args in ({key: one.text(key) for key in args} for one in managed):
+            return context.skip(self, f"{subject} is of the Application: Argo CD would scale it up again")
+        scale = _find_scale(context.kube, args)
+        if scale is None:
+            return context.skip(self, f"there is no {subject}: see [faults.database]")
+        replicas = _replicas(scale)
+        if replicas < 1:
+            return context.skip(self, f"{subject} is scaled to {replicas} already")
+        members = context.kube.get("Deployment", context.target.cluster.namespace, context.target.cluster.deployment)
+        args |= {
+            "uid": scale["metadata"]["uid"], "original": replicas, "members": members["spec"].get("replicas", 1),
+        }  # fmt: skip
+        hold_s = context.target.faults.hold_s
+        return context.injection(
+            self, subject, args=args, change=f"replicas {replicas} -> {_GONE}, for {hold_s:g} s after it was felt",
+            undo=f"replicas {replicas}, if it still has {_GONE}", dead_man=_DEAD_MAN,
+        )  # fmt: skip
+
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """All pods of the app must serve, and each must say that its database answers."""
+        return self._unwell(injection, live)
+
+    def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
+        """One patch, bound to the version of the scale that was looked at."""
+        args = injection.args
+        scale = _find_scale(live.kube, args)
+        if scale is None or scale["metadata"]["uid"] != args["uid"]:
+            return Void(f"{injection.subject} with uid {args['uid']} was gone when it was to be scaled")
+        if _replicas(scale) != args["original"]:
+            return Void(f"{injection.subject} had {_replicas(scale)} replicas when it was to be scaled")
+        try:
+            reply = _set_replicas(live.kube, args, scale, _GONE)
+        except ApiError as error:
+            if error.status in (404, 409):
+                return Void(f"{injection.subject} was changed by somebody else when it was to be scaled")
+            raise
+        return Injected({"uid": args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
+
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:  # noqa: ARG002 - whoever says so
+        """A pod of the app says that its database is away."""
+        pods = live.watches.pods()
+        said = live.app.ask_pods((name for name, pod in pods.items() if not pod.terminating), live.sha)
+        away = [name for name, outcome in said.items() if outcome is Outcome.FAIL]
+        if not away:
+            return None
+        app = live.target.app
+        words = f"Pod/{live.target.cluster.namespace}/{away[0]} says at {app.ready_path} that its database is away"
+        return Effect(words, tuple(pods[name].uid for name in away))
+
+    def observe(self, injection: Injection, live: LiveContext) -> None:  # noqa: ARG002 - all pods, whatever was planned
+        """Each pod's version and what it says of its database."""
+        live.app.ask_pods((name for name, pod in live.watches.pods().items() if not pod.terminating), live.sha)
+
+    def missing(self, injection: Injection, live: LiveContext) -> str:
+        """Each pod serves and says that its database answers, and so does the entry."""
+        if unwell := self._unwell(injection, live):
+            return unwell
+        app = live.target.app
+        return "" if live.app.ask_entry(live.sha) else f"{app.base_url}{app.ready_path} does not say so yet"
+
+    def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
+        """The replicas from before, if nobody has changed ours since."""
+        who = f"{args['kind']} {args['name']}"
+        for _ in range(_TRIES):
+            scale = _find_scale(kube, args)
+            if scale is None or scale["metadata"]["uid"] != args["uid"]:
+                return Undone("left", reason=f"{who} is gone", expected=_GONE, found=None)
+            found = _replicas(scale)
+            if found == args["original"]:
+                return Undone("not-needed", reason="it is as before")
+            if found != _GONE:
+                return Undone("left", reason="scaled by somebody else", expected=_GONE, found=found)
+            try:
+                _set_replicas(kube, args, scale, args["original"])
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                continue
+            return Undone("done")
+        return Undone("failed", reason=f"{who} changed {_TRIES} times while it was being scaled up")
+
+    @staticmethod
+    def _unwell(injection: Injection, live: LiveContext) -> str:
+        """What is not as it should be about the app's pods, asked of the watches first; "" if all is well."""
+        addresses = live.watches.endpoints()
+        serving = [
+            name
+            for name, pod in live.watches.pods().items()
+            if pod.ready and not pod.terminating and pod.ip in addresses
+        ]
+        wanted = injection.args["members"]
+        if len(serving) < wanted:
+            return f"{len(serving)} of {wanted} pods serve"
+        said = live.app.ask_pods(serving, live.sha)
+        wrong = [name for name in serving if said.get(name) is not Outcome.OK]
+        return f"{wrong[0]} does not say at {live.target.app.ready_path} that its database answers" if wrong else ""
+
+
+def _scale_path(args: Mapping[str, Any]) -> str:
+    return f"{KINDS[args['kind']].path(args['namespace'], args['name'])}/scale"
+
+
+def _find_scale(kube: Kube, args: Mapping[str, Any]) -> Object | None:
+    try:
+        return kube.request("GET", _scale_path(args))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _replicas(scale: Object) -> int:
+    """What is wanted; an absent number is 0, which the API leaves out."""
+    return Outside.of(scale, "the scale of the API").child("spec").count("replicas")
+
+
+def _set_replicas(kube: Kube, args: Mapping[str, Any], scale: Object, replicas: int) -> Object:
+    """409 if anything of the object was changed since `scale` was read."""
+    body = {"metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]}, "spec": {"replicas": replicas}}
+    return kube.request("PATCH", _scale_path(args), body=body, content_type=MERGE)
+
+
+FAULT = DatabaseRefused()

@@ -1,0 +1,123 @@
+"""While a dependency was away: did each pod stay alive, keep its version, and say honestly that it was away?
+
+Judged is the time from the evidence of the effect until the fault was undone, asked of each pod by itself: with no
+pod ready the ingress answers 503 for every path, which says nothing about the app. Restarts count from the start until
+the recovery, for a liveness probe takes its time.
+"""
+
+from __future__ import annotations
+
+from rollproof.core.event import Event, Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.fault import Fault, FaultWord, find_faults
+from rollproof.core.runframe import Answer, answers
+from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.core.watched import pods_seen
+
+__all__ = ["check"]
+
+_ERROR = 500  # from this HTTP status on
+
+
+def check(facts: Facts) -> tuple[Verdict, ...]:
+    """One verdict for each fault that was held."""
+    held = [fault for fault in find_faults(facts) if fault.held]
+    return tuple(_judge(facts, fault) for fault in held) or (
+        Verdict("dependency", "Pods", Result.INCONCLUSIVE, "no dependency was taken away"),
+    )
+
+
+def _judge(facts: Facts, fault: Fault) -> Verdict:
+    subject = f"Pods/{facts.plan.target.cluster.deployment}"
+    if FaultWord.SKIPPED in fault.said and not fault.begun:
+        return Verdict("dependency", subject, Result.SKIPPED, fault.reason(FaultWord.SKIPPED))
+    if fault.happened is None:
+        return Verdict("dependency", subject, Result.INCONCLUSIVE, fault.why_void())
+    until_s = fault.said[FaultWord.UNDONE].start_s if FaultWord.UNDONE in fault.said else fault.happened.end_s
+    since_s = fault.happened.start_s
+    alive = _asked(facts, "version", since_s, until_s)
+    honest = _asked(facts, "database", since_s, until_s)
+    numbers = {"pods": len({answer.event.subject for answer in honest}), "answers": len(alive) + len(honest)}
+    for found in (_restarted(facts, fault), _not_alive(facts, alive), _dishonest(facts, honest)):
+        if found is not None:
+            why, finding, evidence = found
+            return Verdict(
+                "dependency", subject, Result.FAIL, why, numbers=numbers, findings=(finding,),
+                evidence=tuple(event.seq for event in evidence[:50]),
+            )  # fmt: skip
+    evidence_seen = tuple(answer.event.seq for answer in (*alive, *honest)[:50])
+    if unknown := _unknown(facts, alive, honest):
+        return Verdict("dependency", subject, Result.INCONCLUSIVE, unknown, numbers=numbers, evidence=evidence_seen)
+    app = facts.plan.target.app
+    why = (
+        f"{numbers['pods']} pods answered {app.health_path} with 200 and their version, said at {app.ready_path} with "
+        "an error status that the database is away, and none was restarted"
+    )
+    return Verdict("dependency", subject, Result.PASS, why, numbers=numbers, evidence=evidence_seen)
+
+
+_Found = tuple[str, Finding, list[Event]]
+
+
+def _asked(facts: Facts, what: str, since_s: float, until_s: float) -> list[Answer]:
+    """What single pods said in that time."""
+    asked = answers(facts, what, since_s=since_s)
+    return [one for one in asked if one.event.subject.startswith("Pod/") and one.event.start_s <= until_s]
+
+
+def _restarted(facts: Facts, fault: Fault) -> _Found | None:
+    """A pod's container that was started again."""
+    start_s, end_s = fault.started.start_s, fault.end_s or fault.started.end_s
+    count: dict[str, int] = {}
+    for pod in pods_seen(facts):
+        if not pod.member or pod.restarts is None:
+            continue
+        if start_s <= pod.at_s <= end_s and pod.restarts > count.get(pod.uid, pod.restarts):
+            text = f"the container of {pod.subject} was restarted while the database was away"
+            hint = "its liveness probe must not ask for the database: a restart repairs nothing, and drops requests"
+            return text, Finding("LIVENESS_FOLLOWS_DATABASE", text, hint), [pod.event]
+        count[pod.uid] = pod.restarts
+    return None
+
+
+def _not_alive(facts: Facts, alive: list[Answer]) -> _Found | None:
+    """A health path that fails with the database, or another version that answers."""
+    path = facts.plan.target.app.health_path
+    sick = [one for one in alive if one.status >= _ERROR]
+    if sick:
+        text = f"{path} of {sick[0].event.subject} answered {sick[0].status} while the database was away"
+        finding = Finding("HEALTH_FOLLOWS_DATABASE", text, f"only the readiness path may ask, not {path}")
+        return text, finding, [one.event for one in sick]
+    wrong = [one for one in alive if one.event.outcome is Outcome.FAIL]
+    if not wrong:
+        return None
+    text = f"{path} of {wrong[0].event.subject} said version {wrong[0].version} instead of {wrong[0].expected}"
+    return text, Finding("WRONG_VERSION", text, "see who deploys beside this run"), [one.event for one in wrong]
+
+
+def _dishonest(facts: Facts, honest: list[Answer]) -> _Found | None:
+    """An answer that says in its field that the database is away, and with its status that all is well."""
+    path = facts.plan.target.app.ready_path
+    wrong = [one for one in honest if one.event.outcome is Outcome.FAIL and one.status < _ERROR]
+    if not wrong:
+        return None
+    text = f"{path} of {wrong[0].event.subject} said {wrong[0].value!r} with HTTP status {wrong[0].status}"
+    finding = Finding("READY_IGNORES_DATABASE", text, f"{path} must answer 503 then: probes read the status")
+    return text, finding, [one.event for one in wrong]
+
+
+def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:
+    """Why it is not known of every pod that it was alive and said so; "" if it is."""
+    app = facts.plan.target.app
+    if not alive or not honest:
+        return "no single pod was asked while the database was away"
+    if silent := _never(alive, Outcome.OK):
+        return f"{', '.join(silent)} never said at {app.health_path} which version it is"
+    unfelt = _never(honest, Outcome.FAIL)
+    return f"{', '.join(unfelt)} never said at {app.ready_path} that the database is away" if unfelt else ""
+
+
+def _never(asked: list[Answer], outcome: Outcome) -> list[str]:
+    """The pods of which no answer has that outcome."""
+    said = {one.event.subject for one in asked if one.event.outcome is outcome}
+    return sorted({one.event.subject for one in asked} - said)

@@ -1,0 +1,108 @@
+"""Histories for the golden of verdicts: what is judged where an outage is expected (`outage`, `dependency`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from builders import Requests
+from story import OLD, Story
+
+from rollproof.core.event import Outcome
+from rollproof.core.fault import FaultWord, subject_of
+
+__all__ = ["dependencies", "held", "outages"]
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+NAME = subject_of("database-refused")
+Told = Iterator[tuple[str, Story]]
+
+
+def held(*, until: str = "recovered", recovered: float = 5.0) -> Story:
+    """The database is away from 100 s on, felt after 1 s, back at 112 s; all is well `recovered` s after that."""
+    told = Story()
+    planned = {"object": "Deployment/db/db", "change": "away", "limit_s": 60.0, "effect_within_s": 10.0, "held": True}
+    words: list[tuple[FaultWord, float, dict[str, object]]] = [
+        (FaultWord.PLANNED, 99.0, planned), (FaultWord.INJECTING, 100.0, {}), (FaultWord.INJECTED, 100.2, {}),
+        (FaultWord.EFFECT, 101.0, {"watched": "a pod says so", "pods": ["uid-old-1"]}),
+        (FaultWord.UNDONE, 112.0, {"by": "harness"}), (FaultWord.RECOVERED, 112.0 + recovered, {}),
+    ]  # fmt: skip
+    for word, at, data in words:
+        told.tell("fault", NAME, word, at=at, **data)
+        if word == until:
+            break
+    return told
+
+
+def asked(
+    told: Story,
+    *,
+    health: int = 200,
+    version: str = OLD,
+    ready: int = 503,
+    value: str | None = "down",
+    at: float = 105.0,
+) -> Story:
+    """Both pods asked once while it is away."""
+    for name in ("old-1", "old-2"):
+        subject = f"Pod/shop/{name}"
+        outcome = UNKNOWN if health != 200 else Outcome.OK if version == OLD else FAIL
+        told.tell("proof", subject, "version", at=at, outcome=outcome, version=version, expected=OLD, status=health)
+        outcome = UNKNOWN if value is None else Outcome.OK if value == "ok" else FAIL
+        told.tell("proof", subject, "database", at=at, outcome=outcome, value=value, expected="ok", status=ready)
+    return told
+
+
+def dependencies() -> Told:
+    yield "nothing at all", Story()
+    yield "a fault that was not held", Story().fault()
+    skipped = Story().tell("fault", NAME, FaultWord.PLANNED, at=99, held=True)
+    yield "skipped", skipped.tell("fault", NAME, FaultWord.SKIPPED, at=99, reason="no database is named")
+    yield "not felt", held(until="injected")
+    yield "nobody was asked", held()
+    yield "alive and honest", asked(held())
+    yield "asked before it was felt only", asked(held(), at=100.5)
+    yield "the health path fails too", asked(held(), health=503)
+    yield "another version answers", asked(held(), version="ccccccc")
+    yield "no version is said", asked(held(), health=404)
+    yield "away with status 200", asked(held(), ready=200)
+    yield "never said to be away", asked(held(), ready=200, value="ok")
+    one = asked(held())
+    one.tell("watch", "Pod/shop/old-1", "added", at=90, restarts=0, member=True)
+    yield "a restart", one.tell("watch", "Pod/shop/old-1", "modified", at=111, restarts=1, member=True)
+    other = asked(held())
+    other.tell("watch", "Pod/db/db-1", "added", at=90, restarts=0, member=False)
+    yield (
+        "a restart of somebody else's",
+        other.tell("watch", "Pod/db/db-1", "modified", at=111, restarts=1, member=False),
+    )
+    early = asked(held())
+    yield "a restart before", early.tell("watch", "Pod/shop/old-1", "added", at=90, restarts=3, member=True)
+
+
+def outages() -> Told:
+    yield "nothing was done", _loaded(Story(), _load())
+    yield "not felt", _loaded(held(until="injected"), _load())
+    yield "no load", held()
+    yield "nothing was lost", _loaded(held(), _load())
+    yield (
+        "refused at once while it lasted",
+        _loaded(held(), _load().fail("new-get", at=104, until=114, outcome="http.503")),
+    )
+    yield "stalled", _loaded(held(), _load().fail(at=105, outcome="read.timeout", took_ms=5000))
+    yield "a wrong answer", _loaded(held(), _load().fail(at=105, outcome="body.wrong"))
+    yield "lost after the recovery", _loaded(held(), _load().fail(at=120, outcome="http.503"))
+    yield "sick before", _loaded(held(), _load().fail(at=95, outcome="http.503"))
+    yield "no end was seen", _loaded(held(until="undone"), _load().fail(at=105, outcome="http.503"))
+    yield "the load ended with it", _loaded(held(), _load(seconds=27.5))
+    both = _load().fail("control", at=104, until=106, outcome="connect.refused")
+    yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="http.503"))
+
+
+def _load(*, seconds: float = 50.0) -> Requests:
+    return Requests(start=88.0, seconds=seconds)
+
+
+def _loaded(told: Story, requests: Requests) -> Story:
+    told.tell("run", "phase", "baseline", start=89.0, at=99.0)
+    told.requests = requests.build()
+    return told

@@ -1,0 +1,50 @@
+"""What may be promised while an outage is expected, each promise kept, broken and not seen."""
+
+from __future__ import annotations
+
+import pytest
+from expected_outage_verdicts import dependencies, held, outages
+from story import Story
+
+from rollproof.core.event import Outcome
+from rollproof.core.verdict import Result
+from rollproof.judge.checkers import dependency, fault, outage
+
+PASS, FAIL, INCONCLUSIVE = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
+DEPENDENCY = {
+    "alive and honest": PASS, "a restart of somebody else's": PASS, "a restart before": PASS,
+    "the health path fails too": FAIL, "another version answers": FAIL, "away with status 200": FAIL, "a restart": FAIL,
+    "skipped": Result.SKIPPED,
+}  # fmt: skip
+OUTAGE = {
+    "nothing was lost": PASS, "refused at once while it lasted": PASS,
+    "stalled": FAIL, "a wrong answer": FAIL, "lost after the recovery": FAIL,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "story"), [*dependencies()], ids=lambda one: one if isinstance(one, str) else "")
+def test_what_each_pod_owes_while_its_database_is_away(name: str, story: Story) -> None:
+    (verdict,) = dependency.check(story.facts())
+    assert verdict.result is DEPENDENCY.get(name, INCONCLUSIVE), verdict.why
+
+
+@pytest.mark.parametrize(("name", "story"), [*outages()], ids=lambda one: one if isinstance(one, str) else "")
+def test_what_is_owed_to_each_request(name: str, story: Story) -> None:
+    verdict = outage.check(story.facts())
+    assert verdict.result is OUTAGE.get(name, INCONCLUSIVE), verdict.why
+
+
+def test_the_recovery_from_a_held_fault_counts_from_its_end() -> None:
+    (verdict,) = fault.check(held(recovered=59.0).facts())  # 71 s after the start
+    assert (verdict.result, verdict.numbers["recovery_s"]) == (PASS, 59.0)
+    (verdict,) = fault.check(held(recovered=60.5).facts())
+    assert verdict.result is FAIL
+    (verdict,) = fault.check(held(until="undone").facts())
+    assert verdict.result is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("at", "result"), [(172.0, FAIL), (171.0, INCONCLUSIVE)])
+def test_no_recovery_is_one_only_if_it_was_watched_for_as_long_as_the_limit(at: float, result: Result) -> None:
+    story = held(until="undone").tell("fault", "Fault/database-refused", "not-recovered", at=at, outcome=Outcome.FAIL)
+    (verdict,) = fault.check(story.facts())
+    assert verdict.result is result, verdict.why
