@@ -11,18 +11,19 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
 
-from rollproof.clients import forward
+from rollproof.clients import execute, forward
 from rollproof.clients.credentials import learn_objects
 from rollproof.clients.exchange import MIB, BodyError, extend, read_body, said, time_out, was_sent, watch_sending
 from rollproof.clients.kinds import KINDS, Kind
 from rollproof.clients.kubeconfig import api_client
+from rollproof.clients.podstream import StreamError
 from rollproof.clients.shapes import check_object
 from rollproof.core.outside import Outside, parsed, shown, without_nulls
 from rollproof.errors import CannotJudgeError, OutsideDataError, UnansweredError
@@ -43,6 +44,7 @@ _ANSWER_MAX = 64 * MIB  # a list of all nodes with their images is the largest a
 _LOG_MAX = 256 * MIB  # ten minutes of an ingress's log
 _LINE_MAX = 16 * MIB  # one event of a watch: etcd takes no object above 1.5 MiB
 _POD_ANSWER_MAX = 16 * MIB
+_EXEC_MAX = MIB  # what a command may write
 _PAGES_MAX = 100  # of a list that the server hands out in pieces, although nobody asked for pieces
 _PAGES_S = 60.0
 _MAYBE_DONE = frozenset({502, 504})  # a gateway that lost the answer; the server's own Timeout ("may still be done")
@@ -258,10 +260,27 @@ class Kube:
         place = f"{KINDS['Pod'].path(namespace, pod)}/portforward"
         try:
             return forward.ask(self._client(), place, port, path, timeout_s=timeout_s, limit=_POD_ANSWER_MAX)
-        except forward.ForwardError as error:
+        except StreamError as error:
             if error.status:
                 raise _api_error(error.status, str(error), what) from None
             raise UnreachableError(f"{what}: {error}") from None
+
+    def pod_exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, timeout_s: float
+    ) -> execute.Executed:
+        """Run a command in a container. ApiError for a refusal; LostAnswerError if it may have been run."""
+        what = f"pods/exec {pod}"
+        place = f"{KINDS['Pod'].path(namespace, pod)}/exec"
+        try:
+            return execute.run(self._client(), place, container, command, timeout_s=timeout_s, limit=_EXEC_MAX)
+        except StreamError as error:
+            if error.status:
+                raise _api_error(error.status, str(error), what) from None
+            if error.begun:
+                raise self._lost(what, str(error)) from None
+            raise UnreachableError(f"{what}: {error}") from None
+        except OutsideDataError as error:
+            raise self._lost(what, str(error)) from None
 
     def may(
         self, verb: str, resource: str, namespace: str, *, group: str = "", subresource: str = "", name: str = ""

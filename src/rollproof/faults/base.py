@@ -35,13 +35,17 @@ class Context:
 
     def injection(
         self, fault: AnyFault, subject: str, *, change: str, undo: str, args: Mapping[str, Any],
-        dead_man: str = NO_DEAD_MAN,
+        dead_man: str = NO_DEAD_MAN, effect_after_s: float = 0.0,
     ) -> Injection:  # fmt: skip
-        """The injection of this fault on this target, with the limits of the target file."""
+        """The injection of this fault on this target, with the limits of the target file.
+
+        effect_after_s: how long the platform or the app may take by its own settings before an effect can be seen.
+        """
         limits = self.target.faults
         return Injection(
             fault=fault.name, drill=self.drill, subject=subject, change=change, undo=undo, args=args,
-            affects_traffic=fault.affects_traffic, dead_man=dead_man, effect_within_s=limits.effect_within_s,
+            affects_traffic=fault.affects_traffic, dead_man=dead_man,
+            effect_within_s=limits.effect_within_s + effect_after_s,
             limit_s=limits.recovery_limits_s.get(fault.name, limits.recovery_limit_s),
         )  # fmt: skip
 
@@ -85,7 +89,7 @@ class Injected:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """Nothing was changed, and why: the plan was not true any more."""
+    """No test came of it, and why: the plan was not true any more, or somebody else's deed hides the effect."""
 
     reason: str
 
@@ -154,8 +158,8 @@ class Fault(AnyFault):
         """Make the change, by one request that is bound to the object of the plan (uid)."""
 
     @abstractmethod
-    def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:
-        """What the watches show now that proves an effect; None if nothing does."""
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
+        """What the watches show now that proves an effect; None if nothing does, Void if nothing ever will."""
 
     @abstractmethod
     def missing(self, injection: Injection, live: LiveContext) -> str:

@@ -117,6 +117,9 @@ class FaultRunner:
             data = {"waited_s": self._since_s(begun)}
             self._tell(fault.name, FaultWord.NO_EFFECT, data, begun=begun, outcome=Outcome.UNKNOWN)
             return False
+        if isinstance(effect, Void):
+            self._tell(fault.name, FaultWord.VOID, {"reason": effect.reason}, begun=begun)
+            return False
         self._tell(fault.name, FaultWord.EFFECT, {"watched": effect.watched, "pods": list(effect.pods)}, begun=begun)
         return True
 
