@@ -79,14 +79,19 @@ class Cluster(FakeApi):
     def leaves(self, name: str) -> None:
         item = self.objects["pods", name]
         self.put("pods", {**item, "metadata": {**item["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
-        self.put("endpointslices", endpoints("10.0.0.2"))
+        self.put("endpointslices", endpoints(self._stays(name)))
+
+    @staticmethod
+    def _stays(name: str) -> str:
+        """The address of the other one."""
+        return "10.0.0.1" if name == "web-2" else "10.0.0.2"
 
     def replace(self, name: str) -> None:
         self.leaves(name)
         self.put("pods", pod("web-3", "10.0.0.3", ready=False))
         self.put("pods", pod("web-3", "10.0.0.3"))
         time.sleep(0.05)  # it is ready, and the Service has not heard of it
-        self.put("endpointslices", endpoints("10.0.0.2", "10.0.0.3"))
+        self.put("endpointslices", endpoints(self._stays(name), "10.0.0.3"))
         super().remove("pods", name)
 
 
