@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
 
@@ -87,10 +88,15 @@ class App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """Something on the same way in that the rollout does not touch. If it suffers too, the app is not to blame."""
+    """Something on the same way in that the rollout does not touch. If it suffers too, the app is not to blame.
+
+    `off_entry_url` is asked instead where a drill breaks that way in itself: something that does not go through it.
+    """
 
     url: str
     host: str = ""
+    off_entry_url: str = ""
+    off_entry_host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,3 +249,13 @@ class Target:
     faults: FaultSettings = field(default_factory=FaultSettings)
     ingress: Ingress = field(default_factory=Ingress)
     undo: UndoSettings = field(default_factory=UndoSettings)
+
+    @property
+    def control_off_entry(self) -> Control | None:
+        """The control lane that does not go through the app's entry; None if none is named."""
+        control = self.control
+        if control is None:
+            return None
+        if control.off_entry_url:
+            return Control(url=control.off_entry_url, host=control.off_entry_host)
+        return control if urlsplit(control.url).netloc != urlsplit(self.app.base_url).netloc else None

@@ -72,11 +72,10 @@ class LiveContext(Context):
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Objects beside the target's own that must be watched from before the fault until it is over."""
+    """Pods beside the target's own that must be watched from before the fault until it is over."""
 
-    kind: str
     namespace: str
-    labels: str = ""
+    labels: str
     argocd: bool = False  # where Argo CD lives, which may be another cluster
 
 
@@ -108,7 +107,7 @@ class AnyFault(ABC):
     name: as in the plan and the target file. affects_traffic: whether users could feel it; then the production fence
     keeps it away. peers: what other chaos tools call it. kinds: the kinds of object that it changes; its undo touches
     no other. trial: of a drift, its name in `drift.trials`. journal_kind: the kind of its entries in the undo journal,
-    "" for its name.
+    "" for its name. breaks_entry: it breaks the way in that the control lane goes too.
     """
 
     name: str
@@ -117,6 +116,7 @@ class AnyFault(ABC):
     kinds: frozenset[str]
     trial: str = ""
     journal_kind: str = ""
+    breaks_entry: bool = False
 
     @property
     def subject(self) -> str:

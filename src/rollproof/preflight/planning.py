@@ -73,6 +73,8 @@ def wanted_target(order: Order, target: Target) -> Target:
     """The target with what the command line overrides, checked like the file itself. A fence that is meant is open."""
     if order.mean_production:
         target = replace(target, fences=replace(target.fences, production=False))
+    if any(fault_named(name).breaks_entry for drill in order.chosen for name in drill.faults):
+        target = replace(target, control=target.control_off_entry or target.control)
     if not order.trials:
         return target
     target = replace(target, drift=replace(target.drift, trials=order.trials))

@@ -133,6 +133,7 @@ def _urls(target: Target) -> Iterator[Mistake]:
     asked = [("app.base_url", target.app.base_url)]
     if target.control is not None:
         asked.append(("control.url", target.control.url))
+        asked.append(("control.off_entry_url", target.control.off_entry_url))
     for place, url in asked:
         if (reason := _bad_url(url)) and url.strip():
             yield Mistake(place, reason)
@@ -232,6 +233,7 @@ def _fences(target: Target) -> Iterator[Mistake]:
     asked = [("app.base_url", target.app.base_url)]
     if target.control is not None:
         asked.append(("control.url", target.control.url))
+        asked.append(("control.off_entry_url", target.control.off_entry_url))
     for place, url in asked:
         parts = _split(url)
         if parts is not None and parts.hostname and parts.hostname not in fences.load_hosts:
