@@ -1,0 +1,15 @@
+"""Drill: Argo CD's application-controller is restarted; no user feels it, and Argo CD works again in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.run.drill import FaultDrill, Run, Traffic
+
+
+@pytest.mark.drill("argocd-controller-restart", load=True, faults=("argocd-controller-restart",))
+def test_the_app_does_not_feel_it(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
+    """Delete its pod gracefully, under load: no request is lost, and the next refresh is answered."""
+    with traffic.steady():
+        faults.run()
+    run.judge("fault", "availability", "load_soundness", "readiness", "version", "watches")
