@@ -112,16 +112,21 @@ def find_act(facts: Facts) -> Act | None:
     """
     drifts = drift_trials(facts)
     tried: tuple[DriftTrial | Fault, ...] = (*drifts, *find_faults(facts))
-    begun = [one for one in tried if one.begun]
+    begun = sorted((one for one in tried if one.begun), key=_order)
     rollout = find_rollout(facts)
     inside = rollout if rollout is not None and (not begun or _goes_on(facts, rollout, begun[0])) else None
     parts: list[Part] = [*begun, *([inside] if inside is not None else [])]
     if not parts:
         return None
-    parts.sort(key=lambda part: (part.started.start_s, part.started.subject))
+    parts.sort(key=_order)
     before, after = _shas(facts, rollout, inside=inside is not None, at_s=parts[0].started.start_s)
     drifted = {one.version for one in drifts} - {""}
     return Act(tuple(parts), before, after, frozenset({before, after, *drifted}), inside)
+
+
+def _order(part: Part) -> tuple[float, str]:
+    """By their start, those of one moment by subject: which fact arrived first means nothing."""
+    return part.started.start_s, part.started.subject
 
 
 def _goes_on(facts: Facts, rollout: Rollout, first: Part) -> bool:
