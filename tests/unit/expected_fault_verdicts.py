@@ -31,6 +31,8 @@ def faults() -> Told:
     yield "exactly in time", Story().fault(recovered=60.0)
     yield "too late", Story().fault(recovered=60.5)
     yield "not recovered", unrecovered()
+    yield "a process that nobody started again", unrecovered(by="nobody")
+    yield "a process that came back with a new container", unrecovered(by="kubelet")
     yield "not recovered, and nobody noted what was seen", unrecovered(last_seen="")
     late = say(unrecovered(), FaultWord.RECOVERED, at=170.0)
     yield "not recovered, and then after all", late

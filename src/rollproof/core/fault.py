@@ -149,6 +149,12 @@ class Fault(Attempt):
         return str(event.data.get("last_seen") or "") if event is not None else ""
 
     @property
+    def repaired_by(self) -> str:
+        """Who had repaired it at the end of the wait for the recovery (`RepairedBy`); "" if that was not asked."""
+        event = self.said.get(FaultWord.RECOVERED) or self.said.get(FaultWord.NOT_RECOVERED)
+        return str(event.data.get("by") or "") if event is not None else ""
+
+    @property
     def undone_by(self) -> str:
         """Who took it away; "" if that was not recorded."""
         event = self.said.get(FaultWord.UNDONE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Found", "HealCause", "HealStage", "StageCause", "UndoneBy", "Unrest"]
+__all__ = ["Found", "HealCause", "HealStage", "RepairedBy", "StageCause", "UndoneBy", "Unrest"]
 
 
 class StageCause(StrEnum):
@@ -76,6 +76,14 @@ class Found(StrEnum):
     ORIGINAL = "original"
     OTHER = "other"
     UNREAD = "unread"  # the API gave no answer
+
+
+class RepairedBy(StrEnum):
+    """Who started a process again that a fault had ended."""
+
+    SUPERVISOR = "supervisor"  # in the same container
+    KUBELET = "kubelet"  # by a new container, because a probe noticed
+    NOBODY = "nobody"  # it stays away: a silent loss
 
 
 class UndoneBy(StrEnum):

@@ -16,6 +16,7 @@ from rollproof.clients.kube import Kube
 from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.permission import READING, Permission
+from rollproof.core.reasons import RepairedBy
 from rollproof.core.target import Target
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
@@ -171,3 +172,7 @@ class Fault(AnyFault):
 
     def observe(self, injection: Injection, live: LiveContext) -> None:
         """Ask what must be true while a held fault lasts: facts, which checkers judge."""
+
+    def repaired_by(self, injection: Injection, live: LiveContext) -> RepairedBy | None:  # noqa: ARG002 - most ask nobody
+        """Who has repaired it, where that decides; asked once, at the end of the wait for the recovery."""
+        return None

@@ -130,11 +130,13 @@ class FaultRunner:
         self._status(f"fault {fault.name}: the recovery, within {injection.limit_s:g} s")
         left_s = begun.start_s + injection.limit_s - time.monotonic()
         end_s = self._live.watches.poll(back_s, timeout_s=left_s, in_a_row=_IN_A_ROW, apart_s=_APART_S)
+        waited_s, by = self._since_s(begun), fault.repaired_by(injection, self._live)
+        repaired = {} if by is None else {"by": by}
         if end_s is None:
-            data = {"waited_s": self._since_s(begun), "last_seen": fault.missing(injection, self._live)}
+            data = {"waited_s": waited_s, "last_seen": fault.missing(injection, self._live), **repaired}
             self._tell(fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, outcome=Outcome.FAIL)
             return False
-        self._tell(fault.name, FaultWord.RECOVERED, {}, begun=begun, end_s=end_s)
+        self._tell(fault.name, FaultWord.RECOVERED, repaired, begun=begun, end_s=end_s)
         return True
 
     def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> Event | None:

@@ -44,6 +44,7 @@ wrongversion
 affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered recovered
 watched readable member in_service owner_uid owner
 completed evicted terminated waiting
+supervisor kubelet nobody
 """
 OWN_WORDS = frozenset(_OWN.split())
 

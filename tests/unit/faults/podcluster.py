@@ -127,5 +127,10 @@ class Stage:
         (verdict,) = checker.check(facts)
         return verdict.result
 
+    def findings(self) -> list[str]:
+        """The codes of what the checker found."""
+        facts = Facts(plan=story.plan(target=self.target), drill="", events=tuple(self.recorder.events))
+        return [found.code for verdict in checker.check(facts) for found in verdict.findings]
+
     def said(self, what: str) -> Event:
         return next(one for one in self.recorder.events if (one.source, one.what) == ("fault", what))

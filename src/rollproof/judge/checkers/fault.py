@@ -7,12 +7,14 @@ clients felt is judged by `availability`, and whether all is as before by `undo`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
+from rollproof.core.reasons import RepairedBy
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.watches import lost_watch
@@ -20,6 +22,16 @@ from rollproof.judge.checkers.watches import lost_watch
 __all__ = ["check"]
 
 _DECIMALS = 3
+_NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # of a process that its supervisor ought to have started again
+    RepairedBy.KUBELET: (
+        "REPAIRED_BY_KUBELET",
+        "the container was restarted, not the process: let the supervisor start again what ends (autorestart=true)",
+    ),
+    RepairedBy.NOBODY: (
+        "SILENT_LOSS",
+        "nothing noticed: let the supervisor start it again whatever its exit code, end when it gives up, or probe it",
+    ),
+}
 
 
 def check(facts: Facts) -> tuple[Verdict, ...]:
@@ -98,7 +110,8 @@ def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
     why = f"{felt} and not recovered within {waited_s:.1f} s; limit {limit_s:g} s"
     last = fault.last_seen or "nobody noted it"
-    finding = Finding("NOT_RECOVERED", f"the state that was seen last: {last}", "see the pods' events and logs")
+    code, hint = _NOT_REPAIRED.get(fault.repaired_by, ("NOT_RECOVERED", "see the pods' events and logs"))
+    finding = Finding(code, f"the state that was seen last: {last}", hint)
     return _verdict(fault.subject, Result.FAIL, why, findings=(finding,))
 
 

@@ -18,7 +18,8 @@ MUST = {
     },
     Result.FAIL: {
         "too late", "not recovered", "not recovered, and nobody noted what was seen",
-        "not recovered, and then after all",
+        "not recovered, and then after all", "a process that nobody started again",
+        "a process that came back with a new container",
     },
     Result.SKIPPED: {"skipped", "skipped without a word"},
 }  # fmt: skip

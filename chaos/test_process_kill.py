@@ -1,0 +1,15 @@
+"""Drill: a process that ends is started again by its supervisor, in the same container."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.run.drill import FaultDrill, Run, Traffic
+
+
+@pytest.mark.drill("process-kill", load=True, faults=("process-kill",))
+def test_a_process_that_ends_is_started_again(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
+    """End one supervised process, under load: its supervisor starts it again in time, in the same container."""
+    with traffic.steady():
+        faults.run()
+    run.judge("fault", "availability", "load_soundness", "readiness", "watches")
