@@ -5,15 +5,18 @@ late is a request sent, what does it cost with one record an attempt, how far of
 reach: p99 <= 0.12 ms and CPU a request <= 1.1 x Vegeta's at 1000/s and 4000/s; 95 % of the ends within 2 ms.
 
 Nothing is pinned, and each is started as a user would start it: the engine takes a real-time class where it may, the
-peers take none (under SCHED_FIFO Vegeta cost 1.5 to 2.8 times as much CPU, which would flatter
-us). The CPU of a peer is that of the whole process, the engine's that of its session. Peers are built with `go install`
-from the module proxy into a cache folder; without Go they are left out, and that is said.
+peers take none (under SCHED_FIFO Vegeta cost 1.5 to 2.8 times as much CPU, which would flatter us). The server
+(bench/server, Go) stands for another machine and takes a real-time class below the engine's. The CPU of a peer is that
+of the whole process, the engine's that of its session. A row "(asleep)" says how late the machine itself is: a process
+that only sleeps from tick to tick. Peers are built with `go install` from the module proxy into a cache folder; without
+Go they are left out, and the server is load/faultserver.py, which is too slow for 4000/s over TLS.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import shutil
 import statistics
@@ -33,7 +36,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.engine import LENGTHS_S, ROOT, Run, compare, heading, hear, row, say
+from bench.engine import ERRORS, LENGTHS_S, MODES, ROOT, Run, compare, heading, hear, row, say
 from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.loadgen.record import read_record
 
@@ -41,7 +44,6 @@ OURS = "rollproof"
 MODULES = {"vegeta": "github.com/tsenart/vegeta/v12@v12.13.0", "k6": "go.k6.io/k6@v1.8.1"}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rollproof/bench"
 BUILD_S = 1800.0
-MODES = ("refuse", "http-503")  # a stall has no outcome of its own in the peers' records
 K6_SCRIPT = """
 import http from 'k6/http';
 export const options = {
@@ -73,33 +75,49 @@ def main() -> None:
         print(f"\nNot measured, because it is neither installed nor could be built: {', '.join(left_out)}.")
     rounds, seconds = (1, 3.0) if short else (5, 5.0)
     for tls in (False, True):
-        pace(tools, tls=tls, rates=(1000, 4000) if not tls else (1000, 2000), rounds=rounds, seconds=seconds)
-    ends(tools, rates=(1000,), windows=1 if short else 5)
+        pace(tools, tls=tls, rates=(1000, 4000), rounds=rounds, seconds=seconds)
+        ends(tools, tls=tls, rates=(1000,), windows=1 if short else 5)
 
 
 def pace(tools: dict[str, Path], *, tls: bool, rates: Sequence[int], rounds: int, seconds: float) -> None:
     """Lateness and cost, the engines one after the other in each round; medians of the rounds, with the range."""
     kind = "HTTPS" if tls else "HTTP"
     heading(f"Open loop over {kind}: lateness (sent - intended, ms) and cost", "engine", "req/s", "reached", "p50",
-            "p99 (range)", "max", "CPU us/request (range)", "x Vegeta")  # fmt: skip
+            "p99 (range)", "max", "CPU us/request (range)", "x Vegeta (in a round)")  # fmt: skip
     for rate in rates:
         found: dict[str, list[tuple[float, ...]]] = {name: [] for name in (OURS, *tools)}
+        asleep: list[NDArray[np.float64]] = []
         for _ in range(rounds):
+            asleep.append(np.quantile(_asleep_ms(rate, seconds), (0.5, 0.99, 1.0)))
             for name, figures in found.items():
                 run = measure(name, tools, tls=tls, rate=rate, seconds=seconds)
-                p50, p99, most = np.quantile(run.error_ms, (0.5, 0.99, 1.0))
                 asked = len(run.log.rows)
-                figures.append((asked / seconds, p50, p99, most, run.cpu_s / asked * 1e6))
-        base_us = statistics.median(one[4] for one in found["vegeta"]) if "vegeta" in found else 0.0
+                late_ms = np.quantile(run.error_ms, (0.5, 0.99, 1.0))
+                figures.append((*late_ms.tolist(), asked / seconds, run.cpu_s / asked * 1e6))
+        _pace_row("(asleep)", rate, np.array(asleep), [], [])
         for name, figures in found.items():
-            reached, p50, p99, most, us = (statistics.median(values) for values in zip(*figures, strict=True))
-            low, high = min(one[2] for one in figures), max(one[2] for one in figures)
-            least, largest = min(one[4] for one in figures), max(one[4] for one in figures)
-            row(name, rate, f"{reached:,.0f}", f"{p50:.3f}", f"{p99:.3f} ({low:.3f}-{high:.3f})", f"{most:.1f}",
-                f"{us:.0f} ({least:.0f}-{largest:.0f})", f"{us / base_us:.2f}" if base_us else "-")  # fmt: skip
+            base = [one[4] for one in found["vegeta"]] if "vegeta" in found else []
+            _pace_row(name, rate, np.array(figures), [one[4] for one in figures], base)
 
 
-def ends(tools: dict[str, Path], *, rates: Sequence[int], windows: int) -> None:
+def _pace_row(name: str, rate: int, rounds: NDArray[np.float64], us: list[float], base_us: list[float]) -> None:
+    """`rounds` has p50, p99 and max lateness in ms and, but for the sleeper, the rate that was reached."""
+    middle, low, high = np.median(rounds, axis=0), rounds.min(axis=0), rounds.max(axis=0)
+    ratios = [one / base for one, base in zip(us, base_us, strict=False)]
+    row(name, rate, f"{middle[3]:,.0f}" if us else "-", f"{middle[0]:.3f}",
+        f"{middle[1]:.3f} ({low[1]:.3f}-{high[1]:.3f})", f"{middle[2]:.1f}",
+        f"{statistics.median(us):.0f} ({min(us):.0f}-{max(us):.0f})" if us else "-",
+        f"{statistics.median(ratios):.2f}" if ratios else "-")  # fmt: skip
+
+
+def _asleep_ms(rate: int, seconds: float) -> NDArray[np.float64]:
+    """The lateness of a process that only sleeps from tick to tick."""
+    command = [sys.executable, str(ROOT / "bench/asleep.py"), str(rate), str(seconds)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return np.array(json.loads(text)["late_ns"]) / 1e6
+
+
+def ends(tools: dict[str, Path], *, tls: bool, rates: Sequence[int], windows: int) -> None:
     """Outages of known length: found, false, and how far off their ends are."""
     plan: list[dict[str, Any]] = []
     at = 1.5  # k6 needs a while to begin
@@ -109,11 +127,11 @@ def ends(tools: dict[str, Path], *, rates: Sequence[int], windows: int) -> None:
                 plan.append({"at": round(at, 3), "for": length_s, "mode": mode})
                 at += length_s + 0.4
     lengths = [f"{length_s * 1e3:.0f} ms" for length_s in LENGTHS_S]
-    heading("Outages found (refused, 503)", "engine", "req/s", *lengths, "all", "false", "start error med/max ms",
-            "end error med/max ms")  # fmt: skip
+    kind = "HTTPS" if tls else "HTTP"
+    heading(f"Outages over {kind} found (refused, 503, stalled)", "engine", "req/s", *lengths, "all", "false", *ERRORS)
     for rate in rates:
         for name in (OURS, *tools):
-            run = measure(name, tools, tls=False, rate=rate, seconds=at + 1.0, windows=plan)
+            run = measure(name, tools, tls=tls, rate=rate, seconds=at + 1.0, windows=plan)
             row(name, rate, *compare(run, [window["for"] for window in plan]))
 
 
@@ -164,12 +182,21 @@ def _peer(
     else:
         script = folder / "script.js"
         script.write_text(K6_SCRIPT % {"rate": rate, "seconds": seconds, "url": there.url})
-        command += ["run", "--quiet", "--no-summary", "--no-usage-report", f"--out=csv={out}", str(script)]
+        command += [
+            "run",
+            "--quiet",
+            "--log-output=none",
+            "--no-summary",
+            "--no-usage-report",
+            f"--out=csv={out}",
+            str(script),
+        ]
     environment = {**os.environ, "K6_CSV_TIME_FORMAT": "unix_nano"}
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
+    words = folder / "words"  # a file: k6 says of each failure that it failed, and a pipe would be full of that
+    with words.open("wb") as stream:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stream
+        )
     try:
         truths = there.harm(windows) if windows else []
         _, status, usage = os.wait4(process.pid, 0)
@@ -179,7 +206,7 @@ def _peer(
             process.kill()
             process.wait()
     if process.returncode not in (0, 99):  # 99: k6 has thresholds that were crossed
-        raise SystemExit(f"{name} ended with {process.returncode}: {(process.stderr or sys.stdin).read()[-500:]!r}")
+        raise SystemExit(f"{name} ended with {process.returncode}: {words.read_bytes()[-500:]!r}")
     sends, dones, failed = _vegeta_rows(binary, out) if name == "vegeta" else _k6_rows(out)
     return Run(_log(sends, dones, failed), _lateness_ms(sends, rate), usage.ru_utime + usage.ru_stime, truths)
 

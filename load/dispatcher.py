@@ -170,7 +170,7 @@ class Dispatcher:
         self._heard: deque[_Worker] = deque()
         self._settling = False
         self._heard_more = gevent.get_hub().loop.timer(0.0)
-        self._period_ns = int(1e9 / settings.rate_per_s) if settings.rate_per_s else 0
+        self._period_ns = 0
         self._order: Iterator[int] = iter(())
 
     def stop(self) -> None:
@@ -247,6 +247,7 @@ class Dispatcher:
         shares = {lane.name: lane.share for lane in settings.lanes if lane.share}
         if not shares:
             return None  # all lanes are driven by concurrency
+        self._period_ns = int(1e9 / settings.rate_per_s)
         self._order = (index[name] for name in turns(shares, settings.seed))
         return Ticks(self.start_ns, self._period_ns, self._tick)
 

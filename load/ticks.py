@@ -1,7 +1,8 @@
 """Absolute ticks on CLOCK_MONOTONIC: the k-th is due at start + k * period, however late the earlier ones came.
 
-timerfd where Linux has it (scheduling error about 0.06 ms), gevent.sleep elsewhere (about 0.6 ms). Never spins: a busy
-wait starves its own I/O. Never skips: ticks missed during a stall are delivered together, at once.
+timerfd where Linux has it, gevent.sleep elsewhere (about 0.6 ms late). The timerfd goes off a little early, because
+waking up takes longer than anything that we do; only what is left of that is spun (`wait_until`): a longer busy wait
+would starve our own I/O. Never skips: ticks missed during a stall are delivered together, at once.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 import gevent
 
-__all__ = ["EARLY_NS", "Ticks", "wait_until"]
+__all__ = ["Ticks", "wait_until"]
 
-EARLY_NS = 45_000  # about what it takes to be woken up and to find what is to be sent
+EARLY_NS = 80_000  # about what it takes to be woken up and to find what is to be sent, at worst
+EARLY_PART = 5  # .. but at most this part of a period: what is left of it is spun
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1
 
@@ -37,7 +39,7 @@ class Ticks:
 
     def __init__(self, start_ns: int, period_ns: int, due: Callable[[int], None]) -> None:
         self._due = due
-        self._fd = _timerfd(start_ns - EARLY_NS, period_ns)
+        self._fd = _timerfd(start_ns - min(EARLY_NS, period_ns // EARLY_PART), period_ns)
         self._watcher: Any = None
         self._sleeper: gevent.Greenlet | None = None
         if self._fd is None:

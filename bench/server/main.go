@@ -3,7 +3,9 @@
 //
 // usage: server [CERT KEY]
 // stdin:  {"windows": [{"at": s, "for": s, "mode": "refuse" | "http-503" | "stall"}, ...]}; its end ends the server
-// stdout: {"ready": port}; for each window {"truth": mode, "start_ns": .., "end_ns": ..} on CLOCK_MONOTONIC
+// stdout: {"ready": port}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "drained_ns": ..} on
+// CLOCK_MONOTONIC. A stall ends twice: when answers are no longer held, and when the last held one has been written;
+// what comes in between waits behind the held ones.
 package main
 
 import (
@@ -37,6 +39,9 @@ type window struct {
 	For  float64 `json:"for"`
 	Mode string  `json:"mode"`
 	over chan struct{}
+
+	held    sync.WaitGroup
+	drained atomic.Int64
 }
 
 func main() {
@@ -63,7 +68,9 @@ func main() {
 		for _, one := range command.Windows {
 			time.Sleep(time.Until(begun.Add(seconds(one.At))))
 			start, end := doHarm(one, &listener, port)
-			fmt.Printf("{\"truth\": %q, \"start_ns\": %d, \"end_ns\": %d}\n", one.Mode, start, end)
+			one.held.Wait()
+			fmt.Printf("{\"truth\": %q, \"start_ns\": %d, \"end_ns\": %d, \"drained_ns\": %d}\n",
+				one.Mode, start, end, max(end, one.drained.Load()))
 		}
 	}
 }
@@ -134,13 +141,21 @@ func serve(connection net.Conn) {
 			continue
 		}
 		filled = 0
-		answer := *good.Load()
-		if one := harm.Load(); one != nil && one.Mode == "stall" {
+		answer, one := *good.Load(), harm.Load()
+		holds := one != nil && one.Mode == "stall"
+		if holds {
+			one.held.Add(1)
 			<-one.over
+			answer = *good.Load()
 		} else if one != nil {
 			answer = bad
 		}
-		if _, err := stream.Write(answer); err != nil {
+		_, err = stream.Write(answer)
+		if holds {
+			one.drained.Store(now())
+			one.held.Done()
+		}
+		if err != nil {
 			return
 		}
 	}
