@@ -217,7 +217,7 @@ class Dispatcher:
                 self.idle[index].append(self._worker(index))
         opening = [gevent.spawn(worker.open) for worker in self._workers if not worker.lane.new_connection]
         gevent.joinall(opening, timeout=OPENING_S)
-        gevent.killall(opening)
+        gevent.killall(opening, timeout=OPENING_S)
 
     def _at_hand(self, lane: Lane) -> int:
         if not lane.share:

@@ -61,7 +61,7 @@ def engine(record: Path, lanes: list[dict[str, Any]], **settings: Any) -> Iterat
     with Child(script("engine.py")) as child:
         rest = {"rate_per_s": 200.0, "timeout_s": 1.0, "max_duration_s": 30.0, **settings}
         child.tell({"lanes": lanes, "record": str(record), **rest})
-        child.wait("started", timeout_s=20)
+        child.wait("started", timeout_s=60)
         yield child
 
 
@@ -410,7 +410,7 @@ def test_settings_that_make_no_sense_are_one_clear_error(tmp_path: Path) -> None
         child.tell({"lanes": [lane("ftp://nowhere/")], "record": str(tmp_path / "r.npz"), "rate_per_s": 1.0,
                     "timeout_s": 1.0, "max_duration_s": 1.0})  # fmt: skip
         with pytest.raises(LoadError, match="http:// or https://"):
-            child.wait("started", timeout_s=20)
+            child.wait("started", timeout_s=60)
 
 
 def test_a_generator_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
