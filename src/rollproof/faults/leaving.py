@@ -45,7 +45,8 @@ class PodsLeave(Fault, ABC):
             return None
         verb = "is" if len(wanted) == 1 else "are"
         how = "terminating" if len(there) == len(wanted) else "gone" if not there else "terminating or gone"
-        return Effect(f"{injection.subject} {verb} {how}", tuple(wanted.values()))
+        who = ", ".join(f"Pod/{injection.args['namespace']}/{name}" for name in wanted)
+        return Effect(f"{who} {verb} {how}", tuple(wanted.values()))
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """As many others as before must serve, and the old pods be gone: until then they can still lose requests."""

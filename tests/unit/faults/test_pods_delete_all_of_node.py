@@ -58,6 +58,7 @@ def test_all_pods_of_the_fullest_node_go_and_are_replaced(stage: Stage) -> None:
     assert stage.run(injection) == ["planned", "injecting", "injected", "effect", "recovered", "undone"]
     assert deletions(stage) == ["web-2", "web-4"]
     assert stage.said("effect").data["pods"] == ["uid-web-2", "uid-web-4"]
+    assert str(stage.said("effect").data["watched"]).startswith("Pod/shop/web-2, Pod/shop/web-4 are ")
 
 
 def test_one_that_stays_is_no_effect(stage: Stage) -> None:
