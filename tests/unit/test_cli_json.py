@@ -94,7 +94,7 @@ def test_f5_doctor_answers_in_json_and_quietly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [doctor.Line("api", True, "answers"), doctor.Line("right", False, "no \u2716", "grant it")]
-    monkeypatch.setattr(doctor, "examine", lambda _: lines)
+    monkeypatch.setattr(doctor, "examine", lambda *_: lines)
     (tmp_path / "t.toml").write_text(TARGET)
     words = ("doctor", "--target", str(tmp_path / "t.toml"))
     code, said, _ = told(monkeypatch, capsys, *words, "--json")

@@ -132,7 +132,7 @@ def test_b7_every_command_ends_with_its_own_code_whatever_the_stream(
     own = tmp_path / "run"  # what undo adds to it is no business of the other tests
     shutil.copytree(stored, own)
     monkeypatch.setattr(session, "preview", lambda *_: report.plan)
-    monkeypatch.setattr(doctor, "examine", lambda _: (Line("API", None, OUTSIDE, OUTSIDE), Line("x", True, OUTSIDE)))
+    monkeypatch.setattr(doctor, "examine", lambda *_: (Line("API", None, OUTSIDE, OUTSIDE), Line("x", True, OUTSIDE)))
 
     def refuse(*_: object, **__: object) -> int:
         print(OUTSIDE)
@@ -304,7 +304,7 @@ def test_f4_no_color_is_obeyed_by_every_output(report: Report, monkeypatch: pyte
 def test_f4_doctor_obeys_no_color(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.toml").write_text(target_toml())
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr(doctor, "examine", lambda _: (Line("API", None, "x", "y"), Line("z", True, "w")))
+    monkeypatch.setattr(doctor, "examine", lambda *_: (Line("API", None, "x", "y"), Line("z", True, "w")))
     monkeypatch.setattr(sys, "argv", ["rollproof", "doctor", "--target", str(tmp_path / "t.toml")])
     for value, expected in (("", True), ("1", False)):
         monkeypatch.setenv("NO_COLOR", value)
