@@ -8,6 +8,7 @@ _LISTED = {  # kind -> apiVersion
     "ReplicaSet": "apps/v1",
     "StatefulSet": "apps/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
+    "PodDisruptionBudget": "policy/v1",
     "AppProject": "argoproj.io/v1alpha1",
     "Event": "v1",
 }
