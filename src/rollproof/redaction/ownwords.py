@@ -17,8 +17,8 @@ comparison_failed complete conditions configmap container containers control con
 database deadline_exceeded declared delete delete-configmap delete-service deleted deleting deployment deployment_uid
 deployments detected done down dispatched drift drill drills dropped early end end_ns endpointslice engine env
 env_repo_head environment error errors event events evidence exit_code expected factor fair field findings finished
-finished_at fixed_delay_s forward found forced from gap gap_s generation harness heal healed healthy health held host http
-https ignored ignored_difference image image_id images info ingress ingress_answers initial initiated_by injected
+finished_at fixed_delay_s forward found forced from gap gap_s generation harness heal healed healthy health held host
+http https ignored ignored_difference image image_id images info ingress ingress_answers initial initiated_by injected
 interfered internaltrafficpolicy interrupted ipfamilies ipfamilypolicy judge keep kept key kind kubernetes known labels
 lanes last_seen last_sync_failed latest lease lease-release left leg legs limits line lines load load_soundness lock log
 log-unreadable look_at lost manager masked matched median_ms memory message metadata mode model modified monotonic_ns
