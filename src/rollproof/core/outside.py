@@ -70,6 +70,8 @@ def _unusable(document: Any) -> str:
     for _ in range(DEPTH_MAX):
         below: list[Any] = []
         for value in level:
+            if isinstance(value, str):  # most are, and all of them can be worked with
+                continue
             if isinstance(value, dict):
                 below.extend(value.values())
             elif isinstance(value, list):

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,6 +51,11 @@ class DamagedError(RunFolderError):
         super().__init__(message, hint)
 
 
+@cache  # making one takes longer than reading a plan
+def _plan_shape() -> TypeAdapter[Plan]:
+    return TypeAdapter(Plan)
+
+
 def read_plan(path: Path) -> Plan:
     """plan.json of the folder `path`."""
     if not path.is_dir():
@@ -66,7 +72,7 @@ def read_plan(path: Path) -> Plan:
         message = f"{path} was written by a newer rollproof (schema {schema}); this one knows up to {SCHEMA}"
         raise RunFolderError(message, "upgrade rollproof")
     try:
-        return TypeAdapter(Plan).validate_json(json.dumps(document), strict=True)
+        return _plan_shape().validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -16,6 +16,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
@@ -200,10 +201,15 @@ def _section(hint: object) -> type | None:
     return next((kind for kind in options if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
 
 
+@cache  # making one takes longer than reading a file
+def _shape() -> TypeAdapter[Target]:
+    return TypeAdapter(Target)
+
+
 def _typed(document: Mapping[str, Any], mistakes: list[Mistake]) -> Target | None:
     """The Target, or None with the mistakes added. Strict: "5" is no number and 1 is no true."""
     try:
-        return TypeAdapter(Target).validate_json(json.dumps(document, default=_not_ours), strict=True)
+        return _shape().validate_json(json.dumps(document, default=_not_ours), strict=True)
     except ValidationError as error:
         mistakes.extend(_mistake(detail, document) for detail in error.errors(include_url=False))
         return None
