@@ -1,4 +1,6 @@
-"""An HTTP/1.1 server on 127.0.0.1 that does known harm and tells the truth about it. Standard library only.
+"""An HTTP/1.1 server on 127.0.0.1 that causes failures on order, and reports each one that it caused.
+
+Standard library only.
 
 usage: faultserver.py [--port N] [--tls CERT KEY]
 stdin:  JSON lines, one command each; its end ends the server
@@ -257,7 +259,7 @@ async def _serve(port: int, tls: ssl.SSLContext | None) -> None:
 
 def main() -> None:
     """Serve until stdin ends."""
-    parser = argparse.ArgumentParser(description="a server that does known harm")
+    parser = argparse.ArgumentParser(description="a server that causes failures on order")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     arguments = parser.parse_args()

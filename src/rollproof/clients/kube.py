@@ -59,7 +59,7 @@ class LostAnswerError(UnreachableError, UnansweredError):
 
 
 class SilenceError(UnreachableError):
-    """A watch on which nothing came for longer than bookmarks take: nobody knows since when it was deaf."""
+    """A watch on which nothing came for longer than the interval of bookmarks: events may be lost."""
 
 
 class ApiError(CannotJudgeError):

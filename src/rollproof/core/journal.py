@@ -63,7 +63,7 @@ class Record:
 
 
 def read_journal(content: bytes) -> Record:
-    """Every entry that can be read. Half a last line is what a crash leaves of an append: its deed was never done."""
+    """Every entry that can be read. An incomplete last line is left by a crash: its change was never made."""
     entries: dict[int, Entry] = {}
     damage: list[str] = []
     *whole, last = content.split(b"\n")

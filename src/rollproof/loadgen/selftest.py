@@ -1,4 +1,4 @@
-"""The self-test of the generator: known harm in, exactly that harm out, before each run.
+"""The self-test of the generator: a known number of failures is caused, and exactly that number must be reported.
 
 A client library that retries in secret reports nothing where requests were lost (docs/measurement.md 4). So a
 server does harm of each class k times, in random order, and the generator must report exactly k of each and nothing

@@ -1,8 +1,8 @@
 """Preflight: everything that would make a run pointless, asked before anything is touched. Reads only.
 
-One list of questions, for a run, which stops at the first bad answer, and for the doctor, who hears them all. Each
-obstacle is one message with its next step. What is wrong with the request ends with exit 2 (InputError), what is only
-wrong now with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
+One list of questions for both: a run stops at the first bad answer, the doctor prints every answer. Each obstacle is
+one message with its next step. What is wrong with the request ends with exit 2 (InputError), what is only wrong now
+with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
 """
 
 from __future__ import annotations

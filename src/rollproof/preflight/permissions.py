@@ -1,4 +1,4 @@
-"""Rights: what each drill needs of the Kubernetes API, one table for the doctor and for the look before a run.
+"""Permissions: what each drill needs of the Kubernetes API, one table for the doctor and for the look before a run.
 
 The table is the least that works (docs/argocd.md 4), and docs/eks.md shows it; a unit test compares the two. It asks
 the API server (SelfSubjectAccessReview) and must never try a permission out.

@@ -259,11 +259,11 @@ class Release:
         rollout.revision = pushed.revision
         self._stage(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
 
-    def _with_git(self, waits: Waits, stage: str, deed: Callable[[], T]) -> T:
+    def _with_git(self, waits: Waits, stage: str, action: Callable[[], T]) -> T:
         """Do it; while the git server is away, again and again: a moment's silence must not end a drill."""
         while True:
             try:
-                return deed()
+                return action()
             except PushRefusedError as error:
                 raise StageFailedError(
                     stage, StageCause.PUSH_REFUSED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint

@@ -93,11 +93,11 @@ class Outlet(io.TextIOBase):
             return text.translate(_PLAIN).encode("ascii", "replace").decode()
         return text
 
-    def _unless_gone(self, deed: Callable[[], object]) -> None:
+    def _unless_gone(self, action: Callable[[], object]) -> None:
         if self._gone:
             return
         try:
-            deed()
+            action()
         except BlockingIOError:  # a reader that is slow, on a pipe that does not wait: this text is lost, not the next
             return
         except (OSError, ValueError):

@@ -1,7 +1,7 @@
 """The undo journal: what has to be put back is on the disk before anything is changed.
 
 An entry is data (a kind and its arguments), so that any later process can replay it; the handler of each kind lives
-with the code that does the deed. Replay runs in reverse, goes on after a failing entry, and may run any number of
+with the code that makes the change. Replay runs in reverse, goes on after a failing entry, and may run any number of
 times. Handlers compare before they set: what somebody else changed after us is left alone and reported.
 
 Unknown is not "no": a change that nobody answered may have been made, or may still be. Its entry counts as not made
@@ -92,7 +92,7 @@ class FolderStore:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Write, flush, fsync. RunFolderError if the disk refuses: then the deed must not be done."""
+        """Write, flush, fsync. RunFolderError if the disk refuses: then the change must not be made."""
         try:
             with self._lock:
                 before = self._end_last_line()
@@ -113,7 +113,7 @@ class FolderStore:
         return folderfiles.read_whole(self.path, size_max=_SIZE_MAX)
 
     def _end_last_line(self) -> bytes:
-        """Cut off what a crash left of a last line, whose deed was never done; one that only lacks its end gets it."""
+        """Cut off an incomplete last line (its change was never made); a complete one without a line break gets one."""
         content = self.read()
         if not content or content.endswith(b"\n"):
             return b""
@@ -153,7 +153,7 @@ class Journal:
             return Record(tuple(self._entries.values()), self._damage)
 
     def allow(self) -> None:
-        """Raises if nothing may be changed any more (the lock on the target is lost). To be asked before each deed."""
+        """Raises if nothing may be changed any more (the lock on the target is lost). Asked before each change."""
         self._allowed()
 
     def write(self, kind: str, subject: str, args: Mapping[str, Any]) -> Entry:
