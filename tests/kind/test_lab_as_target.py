@@ -23,7 +23,7 @@ def test_doctor_finds_nothing_wrong_with_the_lab(tool: Tool) -> None:
     assert [line for line in odd if "heal count" not in line] == []  # a note where a test pushed no new manifest
     for question in (
         "Kubernetes API",
-        "right on pods/proxy",
+        "permission on pods/proxy",
         "Application",
         "self-heal",
         "push",
