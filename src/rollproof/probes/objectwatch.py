@@ -82,9 +82,8 @@ class ObjectWatch:
         if self._events is None:
             return
         self._events.close()
-        if self._thread.ident is None:  # nobody reads it: its end must be read for its connection to be given back
-            with suppress(RollproofError):
-                list(self._events)
+        if self._thread.ident is None:  # nobody reads it
+            self._give_back()
 
     def join(self, timeout_s: float = 5.0) -> None:
         """Wait for the end of the thread."""
@@ -124,6 +123,15 @@ class ObjectWatch:
             self.away_since_s = time.monotonic()
             with suppress(RollproofError):
                 self._listener.gap(self.away_since_s, self.broken, lost=True)
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Close the connection: its end must be read for that, also where it came up while all of it was ending."""
+        if self._events is not None:
+            self._events.close()
+            with suppress(RollproofError):
+                list(self._events)
 
     def _follow(self) -> None:
         short = 0  # in a row: a server that ends every watch at once must not be asked a thousand times a second

@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakeapi import FakeApi
 
-from rollproof.clients.kube import Kube
+from rollproof.clients.kube import Kube, WatchStream
 from rollproof.probes.objectwatch import ObjectHistory
 from rollproof.probes.waiting import Changes
 
@@ -93,6 +94,27 @@ def test_a_bug_in_its_thread_is_blindness_and_no_silence(
     api.put("configmaps", configmap(a="1"))
     history._watch.join(10)
     assert history.blind_s > 0
+
+
+def test_a_watch_that_connects_while_it_is_ended_is_given_back(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would read it: an open connection would stay behind, and be complained of by whoever runs next."""
+    kube, opened = Kube("fake", str(tmp_path / "kubeconfig")), []
+    history = ObjectHistory(kube, "ConfigMap", "shop", "config", Changes())
+    watch = Kube.watch
+
+    def watching(*args: Any, **words: Any) -> WatchStream:
+        stream = watch(*args, **words)
+        opened.append(stream)
+        history._watch._stopping.set()
+        return stream
+
+    with history:
+        monkeypatch.setattr(Kube, "watch", watching)
+        api.end_watches("configmaps")
+        history._watch.join(10)
+    assert [stream._response.closed for stream in opened] == [True]
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------
