@@ -11,22 +11,28 @@ from rollproof.clients.kube import ApiError
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
-from rollproof.faults.inside import container_named, exec_permissions, execute, first_rested, no_exec, said_of
-from rollproof.faults.leaving import deployment_of, no_spare, ready_pods, serving, why_none
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
+from rollproof.faults.inside import (
+    InOneContainer,
+    container_named,
+    exec_permissions,
+    execute,
+    first_rested,
+    no_exec,
+    said_of,
+)
+from rollproof.faults.leaving import deployment_of, serving, takeable_pods, too_few
 
 __all__ = ["FAULT", "ContainerStop"]
 
 _ENDED = (None, 0, 137, 143)  # the command dies with the container that it ends: 128 + SIGKILL or SIGTERM, or no word
 
 
-class ContainerStop(Fault):
+class ContainerStop(InOneContainer):
     """`kill -TERM 1` by pods/exec: SIGKILL has no effect on process 1 from inside."""
 
     name = "container-stop"
-    affects_traffic = True
     peers = "Krkn container scenarios, Litmus container-kill and Chaos Mesh container-kill (from the node)"
-    kinds = frozenset({"Pod"})
 
     def permissions(self, target: Target) -> Iterable[Permission]:
         """To look at pods is every run's."""
@@ -37,11 +43,11 @@ class ContainerStop(Fault):
     def available(self, context: Context) -> Injection | Skip:
         """The first ready pod, by name, whose container has not been restarted lately and has a shell."""
         deployment, namespace = deployment_of(context), context.target.cluster.namespace
-        if reason := no_spare(context, deployment):
+        ready, reason = takeable_pods(context, deployment)
+        if reason:
             return context.skip(self, reason)
-        ready, container = ready_pods(context, deployment), container_named(context, deployment)
-        if not ready or not container:
-            return context.skip(self, "cluster.container must say which container" if ready else why_none(context))
+        if not (container := container_named(context, deployment)):
+            return context.skip(self, "cluster.container must say which container")
         name, reason = first_rested(context, tuple(ready), container)
         if reason := reason or no_exec(context, name, container):
             return context.skip(self, reason)
@@ -56,18 +62,6 @@ class ContainerStop(Fault):
             undo="none needed: the kubelet starts it again",
             effect_after_s=deployment["spec"]["template"]["spec"].get("terminationGracePeriodSeconds", 30),
         )  # fmt: skip
-
-    def outdated(self, injection: Injection, live: LiveContext) -> str:
-        """The pod of the plan, with the container of the plan, must serve, with all its fellows."""
-        args, pod = injection.args, live.watches.pods().get(injection.args["name"])
-        if pod is None or pod.uid != args["uid"]:
-            return f"pod {args['name']} with uid {args['uid']} is gone"
-        if pod.restarts != args["restarts"]:
-            return f"container {args['container']} of pod {args['name']} has been restarted since"
-        serve = serving(live)
-        if pod.uid not in serve:
-            return f"pod {args['name']} is not ready, or not in the Service"
-        return f"{len(serve)} of {args['members']} pods serve" if len(serve) < args["members"] else ""
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One command; that its own session dies with the container is expected."""
@@ -97,7 +91,7 @@ class ContainerStop(Fault):
         args, serve = injection.args, serving(live)
         if args["uid"] not in serve:
             return f"pod {args['name']} is not ready, not in the Service, or gone"
-        return f"{len(serve)} of {args['members']} pods serve" if len(serve) < args["members"] else ""
+        return too_few(serve, args["members"])
 
 
 FAULT = ContainerStop()

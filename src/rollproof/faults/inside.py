@@ -6,20 +6,44 @@ Which container Â· may a command be run there, and does the image have a shell Â
 from __future__ import annotations
 
 import time
+from abc import ABC
 from collections.abc import Iterator, Sequence
 
 from rollproof.clients.execute import Executed
 from rollproof.clients.kube import ApiError, Kube, LostAnswerError, Object
+from rollproof.core.injection import Injection
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
-from rollproof.faults.base import Context
+from rollproof.faults.base import Context, Fault, LiveContext
+from rollproof.faults.leaving import serving, too_few
 from rollproof.probes.views import app_container
 
-__all__ = ["EXEC_S", "container_named", "exec_permissions", "execute", "no_exec", "restarted_lately"]
+__all__ = ["EXEC_S", "InOneContainer", "container_named", "exec_permissions", "execute", "no_exec", "restarted_lately"]
 
 EXEC_S = 10.0  # for one command, from the connection to its end
 _BACK_OFF_S = 600.0  # the kubelet forgets a container's restarts after ten quiet minutes
 _SHOWN = 200
+
+
+class InOneContainer(Fault, ABC):
+    """A fault within one container. Its args hold at least "name" and "uid" of the pod, "container" with its number of
+    "restarts", and "members": how many pods serve.
+    """
+
+    affects_traffic = True
+    kinds = frozenset({"Pod"})
+
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """The pod of the plan, with the container of the plan, must serve, with all its fellows."""
+        args, pod = injection.args, live.watches.pods().get(injection.args["name"])
+        if pod is None or pod.uid != args["uid"]:
+            return f"pod {args['name']} with uid {args['uid']} is gone"
+        if pod.restarts != args["restarts"]:
+            return f"container {args['container']} of pod {args['name']} has been restarted since"
+        serve = serving(live)
+        if pod.uid not in serve:
+            return f"pod {args['name']} is not ready, or not in the Service"
+        return too_few(serve, args["members"])
 
 
 def exec_permissions(namespace: str, why: str) -> Iterator[Permission]:

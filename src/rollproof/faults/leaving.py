@@ -6,16 +6,20 @@ Which pods serve · are those of the plan still there · are they leaving · has
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from rollproof.clients.kube import ApiError, Object
-from rollproof.core.injection import Injection
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.permission import Permission, each_verb
+from rollproof.core.target import Target
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
 from rollproof.probes.members import Members
 from rollproof.probes.views import PodView
 
-__all__ = ["PodsLeave", "delete_pods", "deployment_of", "no_spare", "pods_args", "ready_pods", "serving", "why_none"]
+__all__ = [
+    "DeletesOnePod", "PodsLeave", "delete_pods", "deployment_of", "pods_args", "serving", "takeable_pods", "too_few",
+]  # fmt: skip
 
 _GONE = (404, 409)  # there is no such pod, or its name belongs to another uid
 
@@ -35,7 +39,7 @@ class PodsLeave(Fault, ABC):
                 return f"pod {name} with uid {uid} is gone"
             if uid not in serve:
                 return f"pod {name} is not ready, or not in the Service"
-        return f"{len(serve)} of {args['members']} pods serve" if len(serve) < args["members"] else ""
+        return too_few(serve, args["members"])
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:
         """All are terminating, or gone; they were there when the plan was looked at again."""
@@ -52,10 +56,42 @@ class PodsLeave(Fault, ABC):
         """As many others as before must serve, and the old pods be gone: until then they can still lose requests."""
         old, wanted = set(injection.args["pods"].values()), injection.args["members"]
         serve = serving(live) - old
-        if len(serve) < wanted:
-            return f"{len(serve)} of {wanted} pods serve"
+        if reason := too_few(serve, wanted):
+            return reason
         leaving = sorted(name for name, pod in live.watches.pods().items() if pod.uid in old)
         return f"still terminating: {', '.join(leaving)}" if leaving else ""
+
+
+class DeletesOnePod(PodsLeave, ABC):
+    """Deletes the first ready pod by name, by uid, so that a repeated request cannot meet the pod's replacement.
+
+    how: the deletion in the plan's words. why: of the permission. grace_s: None is the pod's own grace period.
+    """
+
+    how: ClassVar[str]
+    why: ClassVar[str]
+    grace_s: ClassVar[int | None] = None
+
+    def permissions(self, target: Target) -> Iterable[Permission]:
+        """To look at pods is every run's."""
+        return each_verb("delete", "pods", target.cluster.namespace, self.why)
+
+    def available(self, context: Context) -> Injection | Skip:
+        """The first ready pod of the Deployment, by name."""
+        ready, reason = takeable_pods(context, deployment_of(context))
+        if reason:
+            return context.skip(self, reason)
+        namespace = context.target.cluster.namespace
+        name, pod = next(iter(ready.items()))
+        return context.injection(
+            self, f"Pod/{namespace}/{name}", args=pods_args(namespace, {name: pod}, len(ready)),
+            change=f"{self.how} (uid {pod.uid}), 1 of {len(ready)}",
+            undo="none needed: its ReplicaSet makes another one",
+        )  # fmt: skip
+
+    def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
+        """One DELETE with the uid as its precondition."""
+        return delete_pods(injection, live, grace_s=self.grace_s)
 
 
 def pods_args(namespace: str, pods: Mapping[str, PodView], members: int) -> dict[str, Any]:
@@ -94,6 +130,19 @@ def ready_pods(context: Context, deployment: Object) -> Mapping[str, PodView]:
     listed = context.kube.list("Pod", cluster.namespace, labels=members.labels)
     pods = {item["metadata"]["name"]: members.pod(item) for item in listed["items"]}
     return {name: pod for name, pod in sorted(pods.items()) if pod.member and _serves(pod)}
+
+
+def takeable_pods(context: Context, deployment: Object) -> tuple[Mapping[str, PodView], str]:
+    """The ready pods of which some may be taken, by name, and ""; else none, and why not."""
+    if reason := no_spare(context, deployment):
+        return {}, reason
+    ready = ready_pods(context, deployment)
+    return ready, "" if ready else why_none(context)
+
+
+def too_few(serve: frozenset[str], members: int) -> str:
+    """How many of these many pods serve, where it is not all of them; "" if it is."""
+    return f"{len(serve)} of {members} pods serve" if len(serve) < members else ""
 
 
 def why_none(context: Context) -> str:

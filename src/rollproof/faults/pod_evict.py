@@ -16,7 +16,7 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
 from rollproof.faults.budgets import Budget, budgets_of
-from rollproof.faults.leaving import PodsLeave, deployment_of, no_spare, pods_args, ready_pods, why_none
+from rollproof.faults.leaving import PodsLeave, deployment_of, pods_args, takeable_pods
 
 __all__ = ["FAULT", "PodEvict"]
 
@@ -38,12 +38,9 @@ class PodEvict(PodsLeave):
 
     def available(self, context: Context) -> Injection | Skip:
         """The first ready pod of the Deployment, by name, if its budget allows the eviction now."""
-        deployment = deployment_of(context)
-        if reason := no_spare(context, deployment):
+        ready, reason = takeable_pods(context, deployment_of(context))
+        if reason:
             return context.skip(self, reason)
-        ready = ready_pods(context, deployment)
-        if not ready:
-            return context.skip(self, why_none(context))
         namespace = context.target.cluster.namespace
         name, pod = next(iter(ready.items()))
         budgets = _budgets(context, namespace, name)

@@ -11,7 +11,7 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
-from rollproof.faults.leaving import PodsLeave, delete_pods, deployment_of, no_spare, pods_args, ready_pods, why_none
+from rollproof.faults.leaving import PodsLeave, delete_pods, deployment_of, pods_args, takeable_pods
 from rollproof.probes.views import PodView
 
 __all__ = ["FAULT", "PodsDeleteAllOfNode"]
@@ -29,12 +29,9 @@ class PodsDeleteAllOfNode(PodsLeave):
 
     def available(self, context: Context) -> Injection | Skip:
         """All ready pods on the node that has most of them."""
-        deployment = deployment_of(context)
-        if reason := no_spare(context, deployment):
+        ready, reason = takeable_pods(context, deployment_of(context))
+        if reason:
             return context.skip(self, reason)
-        ready = ready_pods(context, deployment)
-        if not ready:
-            return context.skip(self, why_none(context))
         node, pods = _fullest(ready)
         if len(pods) == len(ready) and not context.target.traffic.downtime_budget_ms:
             return context.skip(

@@ -17,9 +17,17 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.reasons import RepairedBy
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
-from rollproof.faults.inside import container_named, exec_permissions, execute, first_rested, no_exec, said_of
-from rollproof.faults.leaving import deployment_of, no_spare, ready_pods, serving, why_none
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
+from rollproof.faults.inside import (
+    InOneContainer,
+    container_named,
+    exec_permissions,
+    execute,
+    first_rested,
+    no_exec,
+    said_of,
+)
+from rollproof.faults.leaving import deployment_of, serving, takeable_pods, too_few
 from rollproof.faults.processes import LOOK, NOT_THERE, Process, kill_script, parse, supervised
 from rollproof.store.journal import Undone
 
@@ -28,13 +36,11 @@ __all__ = ["FAULT", "ProcessKill"]
 _UNDO_LOOKS, _UNDO_APART_S = 4, 1.0  # a supervisor needs about a second
 
 
-class ProcessKill(Fault):
+class ProcessKill(InOneContainer):
     """The signal is bound to the process of the plan: its pid with its start time."""
 
     name = "process-kill"
-    affects_traffic = True
     peers = "Chaos Mesh and chaosd process kill, Gremlin process killer"
-    kinds = frozenset({"Pod"})
 
     def permissions(self, target: Target) -> Iterable[Permission]:
         """To look at pods is every run's."""
@@ -47,11 +53,11 @@ class ProcessKill(Fault):
         deployment, settings = deployment_of(context), context.target.faults
         if not settings.process:
             return context.skip(self, 'faults.process does not say which: for example process = "nginx"')
-        if reason := no_spare(context, deployment):
+        ready, reason = takeable_pods(context, deployment)
+        if reason:
             return context.skip(self, reason)
-        ready, container = ready_pods(context, deployment), container_named(context, deployment)
-        if not ready or not container:
-            return context.skip(self, "cluster.container must say which container" if ready else why_none(context))
+        if not (container := container_named(context, deployment)):
+            return context.skip(self, "cluster.container must say which container")
         namespace = context.target.cluster.namespace
         name, reason = first_rested(context, tuple(ready), container)
         if reason := reason or no_exec(context, name, container):
@@ -73,18 +79,6 @@ class ProcessKill(Fault):
             undo="none if its supervisor starts it again; else the pod is deleted gracefully",
             dead_man="none possible: the kubelet's liveness probe, if it notices",
         )  # fmt: skip
-
-    def outdated(self, injection: Injection, live: LiveContext) -> str:
-        """The pod of the plan, with the container of the plan, must serve, with all its fellows."""
-        args, pod = injection.args, live.watches.pods().get(injection.args["name"])
-        if pod is None or pod.uid != args["uid"]:
-            return f"pod {args['name']} with uid {args['uid']} is gone"
-        if pod.restarts != args["restarts"]:
-            return f"container {args['container']} of pod {args['name']} has been restarted since"
-        serve = serving(live)
-        if pod.uid not in serve:
-            return f"pod {args['name']} is not ready, or not in the Service"
-        return f"{len(serve)} of {args['members']} pods serve" if len(serve) < args["members"] else ""
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One command, which first looks whether the pid is still that process."""
@@ -123,7 +117,7 @@ class ProcessKill(Fault):
         if reason := _not_back(_seen(live.kube, args), args):
             return reason
         serve = serving(live)
-        return f"{len(serve)} of {args['members']} pods serve" if len(serve) < args["members"] else ""
+        return too_few(serve, args["members"])
 
     def repaired_by(self, injection: Injection, live: LiveContext) -> RepairedBy | None:
         """The supervisor in the same container, the kubelet by a new one, or nobody."""
