@@ -56,7 +56,8 @@ mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checke
 	$(BIN)/python tests/mutation.py $(ARGS)
 
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
-	$(BIN)/python -m pytest -p no:rollproof -n 2 tests/sandbox tests/conformance
+	$(BIN)/python -m pytest -p no:rollproof -n 2 -m "not alone" tests/sandbox tests/conformance
+	$(BIN)/python -m pytest -p no:rollproof -m alone tests/sandbox
 
 truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS="--write --sound 200": docs/truth.md)
 ifeq ($(LAB),kind)

@@ -100,6 +100,7 @@ def in_the_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_kind_and_the_sandbox_tell_the_same_order(in_the_sandbox: Path) -> None:
     on_kind, here = together(*(stories(run) for run in ON_KIND)), stories(in_the_sandbox)

@@ -16,7 +16,7 @@ PYTEST = (sys.executable, "-m", "pytest")
 @pytest.mark.parametrize(
     ("words", "test", "checker"),
     [
-        (("load/",), "load/test_zero_downtime.py", "availability"),
+        pytest.param(("load/",), "load/test_zero_downtime.py", "availability", marks=pytest.mark.alone),
         (("chaos/", "-k", "drift", "--rollproof-trial", "configmap"), "chaos/test_drift.py", "drift"),
     ],
 )
