@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
 
 __all__ = [
-    "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress",
+    "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress", "Nodes",
     "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
@@ -211,6 +211,17 @@ class Ingress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """How commands are run inside of the cluster's nodes. Faults that need it are skipped where it is not said.
+
+    `access`: "docker" for kind, whose nodes are containers: the daemon's socket is root's right on its machine.
+    """
+
+    access: Annotated[str, one_of("", "docker")] = ""
+    socket: str = ""  # of that daemon; empty, or no socket there: where docker itself looks (DOCKER_HOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fences:
     """What this target allows. Nothing outside of `namespaces` is ever changed."""
 
@@ -250,6 +261,7 @@ class Target:
     rollback: RollbackSettings = field(default_factory=RollbackSettings)
     faults: FaultSettings = field(default_factory=FaultSettings)
     ingress: Ingress = field(default_factory=Ingress)
+    nodes: Nodes = field(default_factory=Nodes)
     undo: UndoSettings = field(default_factory=UndoSettings)
 
     @property

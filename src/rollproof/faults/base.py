@@ -140,6 +140,10 @@ class AnyFault(ABC):
         """Put it back, from what the journal has: any number of times, never over what somebody else changed since."""
         return Undone("not-needed", reason="there is nothing to put back")
 
+    def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:  # noqa: ARG002 - few ask for it
+        """The same, for a fault whose undo needs a way that the target file names (into a node)."""
+        return self.undo(kube, args)
+
 
 class Fault(AnyFault):
     """One way to break something, as the runner injects it. Its module is named like it, with "_" for "-".

@@ -80,9 +80,9 @@ def faults_of(drill: Drill, target: Target) -> tuple[str, ...]:
     return (*drill.faults, *(names[trial] for trial in target.drift.trials if drill.drifts))
 
 
-def undo_handlers(kube: Kube) -> Mapping[str, Handler]:
-    """Who undoes the entries of the journal, by their kind."""
-    return {fault.journal_kind or name: partial(fault.undo, kube) for name, fault in all_faults().items()}
+def undo_handlers(kube: Kube, target: Target) -> Mapping[str, Handler]:
+    """Who undoes the entries of the journal, by their kind. Ways and settings are the target's, never the journal's."""
+    return {fault.journal_kind or name: partial(fault.undo_on, target, kube) for name, fault in all_faults().items()}
 
 
 def changed_kinds() -> frozenset[str]:

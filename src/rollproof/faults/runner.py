@@ -145,7 +145,7 @@ class FaultRunner:
         `by` is who has repaired it, if that was seen; it stands where nothing was left to put back.
         """
         told: Event | None = None
-        handlers = undo_handlers(self._live.kube)
+        handlers = undo_handlers(self._live.kube, self._live.target)
         for entry, undone in replay(self._journal, handlers, entries=entries):
             if undone.how == "done":
                 again = handlers[entry.kind](entry.args)

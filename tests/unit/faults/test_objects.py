@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import story
 from fakecluster import NAMESPACE, FakeCluster, configmap, deployment, merged, service
 
 from rollproof.faults.objects import declared, field_name, field_patch, manager_of, read_field, saved
@@ -68,7 +69,7 @@ def _field_args(**changes: Any) -> dict[str, Any]:
 
 
 def _undo(cluster: FakeCluster, kind: str, args: dict[str, Any]) -> str:
-    return undo_handlers(cluster)[kind](args).how  # type: ignore[arg-type]
+    return undo_handlers(cluster, story.target())[kind](args).how  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_a_limit_for_no_fault_names_the_nearest(drill: FaultDrill) -> None:
 
 def test_a_journal_entry_is_undone_by_the_fault_of_its_kind(drill: FaultDrill) -> None:
     drill.fault.undone = [Undone("done")]
-    handlers = undo_handlers(None)  # type: ignore[arg-type]
+    handlers = undo_handlers(None, drill.target)  # type: ignore[arg-type]
     assert handlers["unplug"]({}).how == "done"
     assert handlers["unplug"]({}).how == "not-needed", "by itself a fault has nothing to put back"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import story
 from fakeapi import FakeApi
 from recorder import ListRecorder
 
@@ -157,7 +158,7 @@ def test_b1_a_patch_that_is_held_and_comes_late_is_put_back(
         api.put("configmaps", {**item, "data": {"k": "drift"}})
 
     clock.then = arrives
-    ((_, undone),) = replay(book, undo_handlers(kube), late=LATE)
+    ((_, undone),) = replay(book, undo_handlers(kube, story.target()), late=LATE)
     assert (undone.how, api.objects["configmaps", "c"]["data"]) == ("done", {"k": "v"})
 
 
@@ -208,5 +209,5 @@ def test_b1_what_was_never_sent_is_looked_for_once_and_not_waited_for(
     answered(monkeypatch, UnreachableError("connection refused"))
     with pytest.raises(UnreachableError):
         inject(DRIFT, TRIAL, kube, book, ListRecorder())
-    ((_, undone),) = replay(book, undo_handlers(kube), late=Late(90.0, quiet_s=clock.now_s))
+    ((_, undone),) = replay(book, undo_handlers(kube, story.target()), late=Late(90.0, quiet_s=clock.now_s))
     assert (undone.how, clock.waited_s) == ("not-needed", 0)

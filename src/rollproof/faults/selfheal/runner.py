@@ -368,7 +368,7 @@ class DriftRunner:
         `by` is who has put it back already, if that was seen.
         """
         entries = [entry] if entry else self._journal.open_entries()
-        handlers = undo_handlers(self._kube)
+        handlers = undo_handlers(self._kube, self._target)
         kinds = {fault.journal_kind for fault in all_faults().values() if isinstance(fault, Drift)}
         entries = [one for one in entries if one.kind in kinds]
         late = Late(self._target.undo.late_s, quiet_s=time.time())
