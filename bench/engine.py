@@ -158,7 +158,7 @@ def measure(
     engine: str, *, rate_per_s: float, seconds: float, windows: list[dict[str, Any]] | None = None, users: int = USERS
 ) -> Run:
     """Run one engine against a fresh fault server."""
-    with tempfile.TemporaryDirectory() as folder, server() as (port, harm):
+    with tempfile.TemporaryDirectory() as folder, server() as (port, run_windows):
         out = Path(folder) / "rows.npz"
         url = f"http://127.0.0.1:{port}/"
         if engine == OURS:
@@ -174,7 +174,7 @@ def measure(
         with child(1, script) as process:
             say(process, settings)
             hear(process, "started")
-            truths = harm(windows) if windows else []
+            truths = run_windows(windows) if windows else []
             hear(process, "done")
         run = _ours(out) if engine == OURS else _peer(out, rate_per_s / users)
         return replace(run, truths=truths)
@@ -247,15 +247,15 @@ def child(cpu: int, script: Path) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def server() -> Iterator[tuple[int, Any]]:
-    """The fault server: its port, and a function that runs windows of harm and returns the truth about them."""
+    """The fault server: its port, and a function that runs windows of failure and returns the truth about them."""
     with child(0, ROOT / "load/faultserver.py") as process:
         port = hear(process, "ready")["ready"]
 
-        def harm(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def run_windows(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             say(process, {"windows": windows})
             return [hear(process, "truth") for _ in windows]
 
-        yield port, harm
+        yield port, run_windows
 
 
 def say(process: subprocess.Popen[str], message: dict[str, Any]) -> None:

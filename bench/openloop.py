@@ -61,7 +61,7 @@ class Site:
 
     url: str
     ca_file: str
-    harm: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    run_windows: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 def main() -> None:
@@ -163,7 +163,7 @@ def _ours(there: Site, folder: Path, rate: int, seconds: float, windows: list[di
     with _child(sys.executable, str(ROOT / "load/engine.py")) as process:
         say(process, settings)
         hear(process, "started")
-        truths = there.harm(windows) if windows else []
+        truths = there.run_windows(windows) if windows else []
         hear(process, "done")
     log = read_record(out)
     return Run(log, (log.rows["send_ns"] - log.rows["intended_ns"]) / 1e6, log.engine.cpu_s, truths)
@@ -198,7 +198,7 @@ def _peer(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stream
         )
     try:
-        truths = there.harm(windows) if windows else []
+        truths = there.run_windows(windows) if windows else []
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     finally:
@@ -329,11 +329,11 @@ def site(folder: Path, *, tls: bool) -> Iterator[Site]:
     with _child(*command) as process:
         port = hear(process, "ready")["ready"]
 
-        def harm(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        def run_windows(windows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             say(process, {"windows": windows})
             return [hear(process, "truth") for _ in windows]
 
-        yield Site(f"http{'s' if tls else ''}://127.0.0.1:{port}/", str(certificate) if tls else "", harm)
+        yield Site(f"http{'s' if tls else ''}://127.0.0.1:{port}/", str(certificate) if tls else "", run_windows)
 
 
 @contextmanager

@@ -4,12 +4,12 @@ Standard library only.
 
 usage: faultserver.py [--port N] [--tls CERT KEY]
 stdin:  JSON lines, one command each; its end ends the server
-  {"harm": {name: k, ...}, "every": n}   does each harm exactly k times, at every n-th request that is eligible
-  {"windows": [{"at": s, "for": s, "mode": name}, ...]}   does harm by the clock, counted from this line's arrival
-stdout: JSON lines: {"ready": port, "refusing": port, "swallowing": port}; for "harm", when all are done,
-  {"harmed": {name: k}}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "victims": n} (CLOCK_MONOTONIC)
+  {"failures": {name: k, ...}, "every": n}   inflicts each exactly k times, at every n-th eligible request
+  {"windows": [{"at": s, "for": s, "mode": name}, ...]}   fails by the clock, counted from this line's arrival
+stdout: JSON lines: {"ready": port, "refusing": port, "swallowing": port}; for "failures", when all are done,
+  {"inflicted": {name: k}}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "victims": n} (CLOCK_MONOTONIC)
 
-Window modes: a harm's name (done to every request), "refuse" (listener closed, all connections reset),
+Window modes: the name of a failure mode (for every request), "refuse" (listener closed, all connections reset),
 "close-listener" (connections are served on), "stall" (answers are held until the window's end), "close-idle" (all
 connections closed once).
 On the port "refusing" nobody listens; on "swallowing" a full backlog lets every connect time out.
@@ -34,17 +34,17 @@ from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from load.harms import GOOD, HARMS, ODD, End, Harm
+from load.failuremodes import FAILURE_MODES, GOOD, ODD, End, FailureMode
 
 __all__ = ["main"]
 
 _NO_LINGER = struct.pack("ii", 1, 0)
-_ALL = {**HARMS, **ODD}
+_ALL = {**FAILURE_MODES, **ODD}
 _now = time.monotonic_ns
 
 
 class Server:
-    """The listener, its connections, and the harm that is due."""
+    """The listener, its connections, and the failure that is due."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
@@ -75,17 +75,17 @@ class Server:
         if self._listener is not None:
             self._listener.close()
 
-    def expect_harm(self, counts: dict[str, int], every: int) -> None:
-        """Queue each named harm so many times, in a random order."""
+    def expect(self, counts: dict[str, int], every: int) -> None:
+        """Queue each named failure so many times, in a random order."""
         queue = [name for name, k in counts.items() for _ in range(k)]
         random.Random(len(queue)).shuffle(queue)  # noqa: S311 - an order, no secret
         self._queue, self._every, self._done = queue, max(1, every), Counter()
 
-    def due(self, request: int) -> Harm | None:
-        """The harm to be done to the `request`-th request of a connection, or None to serve it well."""
+    def due(self, request: int) -> FailureMode | None:
+        """The failure for the `request`-th request of a connection, or None to serve it well."""
         if self.window in _ALL:
-            harm = _ALL[self.window]
-            return None if harm.reused_only and request == 1 else harm
+            failure = _ALL[self.window]
+            return None if failure.reused_only and request == 1 else failure
         if not self._queue:
             return None
         name = self._queue[-1]
@@ -97,7 +97,7 @@ class Server:
         self._queue.pop()
         self._done[name] += 1
         if not self._queue:
-            say({"harmed": dict(self._done)})
+            say({"inflicted": dict(self._done)})
         return _ALL[name]
 
     async def run_windows(self, windows: list[dict[str, Any]]) -> None:
@@ -158,14 +158,14 @@ class _Connection(asyncio.Protocol):
                 self._server.victims += 1
                 self._server.held.append(self)
                 continue
-            harm = self._server.due(self._requests)
-            if harm is None:
+            failure = self._server.due(self._requests)
+            if failure is None:
                 self.transport.write(GOOD)
                 if b"\r\nConnection: close" in head:
                     self.transport.close()
                 continue
             self._server.victims += 1
-            self._do(harm)
+            self._do(failure)
 
     def reset(self) -> None:
         """End the connection with RST."""
@@ -174,24 +174,24 @@ class _Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.transport.abort()
 
-    def _do(self, harm: Harm) -> None:
+    def _do(self, failure: FailureMode) -> None:
         loop = asyncio.get_running_loop()
-        if harm.trickle:
-            for i in range(len(harm.data)):
-                loop.call_later(0.05 * i, self._write, harm.data[i : i + 1])
+        if failure.trickle:
+            for i in range(len(failure.data)):
+                loop.call_later(0.05 * i, self._write, failure.data[i : i + 1])
             return
-        if harm.end is End.CLOSE:
+        if failure.end is End.CLOSE:
             self._hold_back()
-        self.transport.write(harm.data)
-        if harm is ODD["slow-headers"]:
-            loop.call_later(0.02, self._write, GOOD[len(harm.data) :])
-        if harm.end is End.CLOSE:
+        self.transport.write(failure.data)
+        if failure is ODD["slow-headers"]:
+            loop.call_later(0.02, self._write, GOOD[len(failure.data) :])
+        if failure.end is End.CLOSE:
             if self.transport.can_write_eof():  # now: close() alone comes a turn of the loop later
                 self.transport.write_eof()
             self.transport.close()
-        elif harm.end is End.RESET and harm.data:
+        elif failure.end is End.RESET and failure.data:
             loop.call_later(0.02, self.reset)  # a reset right away would overtake the bytes
-        elif harm.end is End.RESET:
+        elif failure.end is End.RESET:
             self.reset()
 
     def _hold_back(self) -> None:
@@ -251,8 +251,8 @@ async def _serve(port: int, tls: ssl.SSLContext | None) -> None:
     say({"ready": server.port, "refusing": refusing, "swallowing": swallowing})
     while kept:
         command = json.loads(await commands.get())
-        if "harm" in command:
-            server.expect_harm(command["harm"], command.get("every", 1))
+        if "failures" in command:
+            server.expect(command["failures"], command.get("every", 1))
         elif "windows" in command:
             await server.run_windows(command["windows"])
 

@@ -1,5 +1,5 @@
 // The server of bench/openloop.py: cheap enough that what is measured is the client, also at 4000 requests a second over
-// TLS, where load/faultserver.py (Python) gives up. It speaks that server's JSON lines, and does three of its harms.
+// TLS, where load/faultserver.py (Python) gives up. It speaks that server's JSON lines, and has three of its failure modes.
 //
 // usage: server [CERT KEY]
 // stdin:  {"windows": [{"at": s, "for": s, "mode": "refuse" | "http-503" | "stall"}, ...]}; its end ends the server
@@ -28,7 +28,7 @@ const body = `{"version": "v1", "padding": "....................................
 var (
 	good        atomic.Pointer[[]byte] // the answer, with the Date of this second
 	bad         = []byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-	harm        atomic.Pointer[window] // the window that is open now, or nil
+	failing     atomic.Pointer[window] // the window that is open now, or nil
 	mutex       sync.Mutex
 	connections = map[net.Conn]bool{}
 	tlsConfig   *tls.Config
@@ -67,7 +67,7 @@ func main() {
 		begun := time.Now()
 		for _, one := range command.Windows {
 			time.Sleep(time.Until(begun.Add(seconds(one.At))))
-			start, end := doHarm(one, &listener, port)
+			start, end := openWindow(one, &listener, port)
 			one.held.Wait()
 			fmt.Printf("{\"truth\": %q, \"start_ns\": %d, \"end_ns\": %d, \"drained_ns\": %d}\n",
 				one.Mode, start, end, max(end, one.drained.Load()))
@@ -75,9 +75,9 @@ func main() {
 	}
 }
 
-// doHarm does it for its time and returns when it began and ended. Nothing spins: a window may be 1 ms longer than it
+// openWindow fails for its time and returns when it began and ended. Nothing spins: a window may be 1 ms longer than it
 // was asked to be, but the two stamps are taken where it begins and ends.
-func doHarm(one *window, listener *net.Listener, port int) (start, end int64) {
+func openWindow(one *window, listener *net.Listener, port int) (start, end int64) {
 	if one.Mode == "refuse" {
 		(*listener).Close()
 		start = now()
@@ -92,10 +92,10 @@ func doHarm(one *window, listener *net.Listener, port int) (start, end int64) {
 		return start, now()
 	}
 	one.over = make(chan struct{})
-	harm.Store(one)
+	failing.Store(one)
 	start = now()
 	time.Sleep(seconds(one.For))
-	harm.Store(nil)
+	failing.Store(nil)
 	end = now()
 	close(one.over)
 	return start, end
@@ -141,7 +141,7 @@ func serve(connection net.Conn) {
 			continue
 		}
 		filled = 0
-		answer, one := *good.Load(), harm.Load()
+		answer, one := *good.Load(), failing.Load()
 		holds := one != nil && one.Mode == "stall"
 		if holds {
 			one.held.Add(1)

@@ -1,7 +1,7 @@
 """The self-test of the generator: a known number of failures is caused, and exactly that number must be reported.
 
 A client library that retries in secret reports nothing where requests were lost (docs/measurement.md 4). So a
-server does harm of each class k times, in random order, and the generator must report exactly k of each and nothing
+server inflicts each class of failure k times, in random order, and the generator must report exactly k of each and nothing
 else; an outage of known length must lie within the bounds that are computed for it.
 """
 
@@ -23,10 +23,10 @@ from rollproof.loadgen.child import Child
 from rollproof.loadgen.code import script
 from rollproof.loadgen.record import read_record
 
-__all__ = ["HARMS", "SelfTest", "self_test"]
+__all__ = ["FAILURE_MODES", "SelfTest", "self_test"]
 
-# Name of the fault server's harm → the outcome that an honest client reports. Those with "" are odd, but good answers.
-HARMS: Mapping[str, str] = {
+# Name of the fault server's failure mode → the outcome that an honest client reports. Those with "" are odd, but good answers.
+FAILURE_MODES: Mapping[str, str] = {
     "reset-reused": "read.ECONNRESET", "close-reused": "read.eof", "reset": "read.ECONNRESET", "close": "read.eof",
     "cut-length": "read.truncated", "cut-chunk": "read.truncated", "cut-reset": "read.truncated",
     "silence": "read.timeout", "trickle": "read.timeout", "garbage": "read.malformed", "bad-length": "read.malformed",
@@ -36,7 +36,7 @@ HARMS: Mapping[str, str] = {
     "no-content": "", "chunked": "", "until-close": "", "interim": "", "close-when-idle": "", "slow-headers": "",
 }  # fmt: skip
 _TIMES = 2
-_EVERY = 2  # every second request is served well, so that a secret retry would succeed and hide the harm
+_EVERY = 2  # every second request is served well, so that a secret retry would succeed and hide the failure
 _RATE_PER_S = 300.0
 _TIMEOUT_S = 1.0
 _WINDOW = {"at": 0.1, "for": 0.05, "mode": "http-503"}
@@ -62,14 +62,14 @@ def self_test(engine: Path | None = None) -> SelfTest:
         record = Path(folder) / "record.npz"
         with Child(script("faultserver.py")) as server, Child(engine or script("engine.py")) as generator:
             server.wait("ready", timeout_s=_PATIENCE_S)
-            server.tell({"harm": dict.fromkeys(HARMS, _TIMES), "every": _EVERY})
+            server.tell({"failures": dict.fromkeys(FAILURE_MODES, _TIMES), "every": _EVERY})
             generator.tell(_settings(server, record).as_json())
-            server.wait("harmed", timeout_s=_PATIENCE_S)
+            server.wait("inflicted", timeout_s=_PATIENCE_S)
             server.tell({"windows": [_WINDOW]})
             server.wait("windows", timeout_s=_PATIENCE_S)
             generator.tell({"stop": True})
             generator.wait("done", timeout_s=_PATIENCE_S)
-            truth = {key: server.newest(key) for key in ("harmed", "start_ns", "end_ns", "victims")}
+            truth = {key: server.newest(key) for key in ("inflicted", "start_ns", "end_ns", "victims")}
         return _compare(read_record(record), truth)
 
 
@@ -96,9 +96,9 @@ def _settings(server: Child, record: Path) -> Settings:
 
 def _compare(log: RequestLog, truth: Mapping[str, Any]) -> SelfTest:
     expected: Counter[str] = Counter({"http.503": truth["victims"]})
-    for harm, times in truth["harmed"].items():
-        if HARMS[harm]:
-            expected[HARMS[harm]] += times
+    for mode, times in truth["inflicted"].items():
+        if FAILURE_MODES[mode]:
+            expected[FAILURE_MODES[mode]] += times
     for lane, outcome in (("refused", "connect.ECONNREFUSED"), ("swallowed", "connect.timeout")):
         expected[outcome] += int((log.rows["lane"] == log.lanes.index(lane)).sum())
     counts = np.bincount(log.rows["outcome"], minlength=len(log.outcomes))
@@ -133,4 +133,4 @@ def _window_missed(log: RequestLog, truth: Mapping[str, Any]) -> list[str]:
 
 
 _NEAR_NS = 100_000_000
-_SLACK_NS = 10_000_000  # a starved server does harm a little later than it says
+_SLACK_NS = 10_000_000  # a starved server fails a little later than it says

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from load.harms import GOOD
+from load.failuremodes import GOOD
 from rollproof.core.event import Event, Outcome
 from rollproof.core.intervals import blind_gaps
 from rollproof.core.requests import RequestLog
@@ -29,7 +29,7 @@ from rollproof.loadgen import LoadSession
 from rollproof.loadgen.child import Child, LoadError
 from rollproof.loadgen.code import script
 from rollproof.loadgen.record import read_record
-from rollproof.loadgen.selftest import HARMS, self_test
+from rollproof.loadgen.selftest import FAILURE_MODES, self_test
 
 HERE = Path(__file__).parent
 
@@ -108,8 +108,8 @@ def test_a_session_from_start_to_record(server: Child, tmp_path: Path) -> None:
     with LoadSession(app, Traffic(rate_per_s=300.0), control, notes, tmp_path, drill="drill") as session:
         session.start()
         pid = session.pid
-        server.tell({"harm": {"http-503": 12}, "every": 3})
-        server.wait("harmed", timeout_s=20)
+        server.tell({"failures": {"http-503": 12}, "every": 3})
+        server.wait("inflicted", timeout_s=20)
         log = session.stop()
     assert pid is not None
     assert not Path(f"/proc/{pid}").exists()
@@ -230,8 +230,8 @@ def test_tls_is_verified_and_closed_connections_are_seen(certificate: tuple[Path
         trusted = {"ca_file": str(certificate[0])}
         lanes = [lane(url), lane(url, name="new-get", new_connection=True)]
         with engine(tmp_path / "good.npz", lanes, tls=trusted) as child:
-            tls_server.tell({"harm": {"close-when-idle": 3, "http-502": 2}, "every": 3})
-            tls_server.wait("harmed", timeout_s=20)
+            tls_server.tell({"failures": {"close-when-idle": 3, "http-502": 2}, "every": 3})
+            tls_server.wait("inflicted", timeout_s=20)
             child.tell({"stop": True})
             child.wait("done", timeout_s=20)
         good = read_record(tmp_path / "good.npz")
@@ -254,8 +254,8 @@ def test_over_tls_each_class_is_reported_as_often_as_it_was_done(
         lanes = [lane(url, version="expected"), lane(url, name="new-get", new_connection=True, version="expected")]
         more = {"tls": {"ca_file": str(certificate[0])}, "version_header": "X-Version"}
         with engine(tmp_path / "r.npz", lanes, **more) as child:
-            tls_server.tell({"harm": dict.fromkeys(HARMS, 2), "every": 2})
-            tls_server.wait("harmed", timeout_s=60)
+            tls_server.tell({"failures": dict.fromkeys(FAILURE_MODES, 2), "every": 2})
+            tls_server.wait("inflicted", timeout_s=60)
             child.tell({"stop": True})
             child.wait("done", timeout_s=20)
         refused = [lane(f"https://127.0.0.1:{tls_server.newest('refusing')}/")]
@@ -265,7 +265,7 @@ def test_over_tls_each_class_is_reported_as_often_as_it_was_done(
     log = read_record(tmp_path / "r.npz")
     reported = outcomes(log)
     del reported[""]
-    assert reported == sum((Counter({outcome: 2}) for outcome in HARMS.values() if outcome), Counter())
+    assert reported == sum((Counter({outcome: 2}) for outcome in FAILURE_MODES.values() if outcome), Counter())
     assert np.any(log.rows["reused"])
 
 
@@ -301,8 +301,8 @@ def test_an_answer_that_was_cut_says_whose_it_was(server: Child, tmp_path: Path)
     lanes = [lane(f"http://127.0.0.1:{server.newest('ready')}/")]
     names = {"version_header": "X-Version", "served_by_header": "X-Served-By"}
     with engine(tmp_path / "r.npz", lanes, **names) as child:
-        server.tell({"harm": {"cut-length": 2}})
-        server.wait("harmed", timeout_s=20)
+        server.tell({"failures": {"cut-length": 2}})
+        server.wait("inflicted", timeout_s=20)
         child.tell({"stop": True})
         child.wait("done", timeout_s=20)
     log = read_record(tmp_path / "r.npz")
@@ -312,7 +312,7 @@ def test_an_answer_that_was_cut_says_whose_it_was(server: Child, tmp_path: Path)
 
 def test_a_connection_that_closes_when_idle_says_so_with_its_last_answer(server: Child) -> None:
     """Else a request could be sent in between, and the self-test would count a loss that nobody ordered."""
-    server.tell({"harm": {"close-when-idle": 200}})
+    server.tell({"failures": {"close-when-idle": 200}})
     assert any(ends_with_its_answer(server) for _ in range(1000))  # until the order has been read
     assert all(ends_with_its_answer(server) for _ in range(199))
 
@@ -382,7 +382,7 @@ def test_a_stall_of_the_generator_is_its_own_and_is_recorded(server: Child, tmp_
     with engine(record, [lane(f"http://127.0.0.1:{server.newest('ready')}/")]) as child:
         child.wait("progress", timeout_s=20)
         os.kill(child.pid, signal.SIGSTOP)
-        server.tell({"windows": [{"at": 1.2, "for": 0.0, "mode": "pause"}]})  # harms nobody; the server's clock is used
+        server.tell({"windows": [{"at": 1.2, "for": 0.0, "mode": "pause"}]})  # fails nobody; the server's clock is used
         server.wait("windows", timeout_s=20)
         os.kill(child.pid, signal.SIGCONT)
         child.tell({"stop": True})

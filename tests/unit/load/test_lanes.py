@@ -14,7 +14,7 @@ from load.client import request_parts
 from load.lanes import Settings, turns
 from rollproof.core.target import App, Control, Traffic
 from rollproof.loadgen.child import LoadError
-from rollproof.loadgen.selftest import HARMS
+from rollproof.loadgen.selftest import FAILURE_MODES
 from rollproof.loadgen.settings import session_settings
 
 SHARES = {"get": 5, "post": 2, "new": 2, "control": 1}
@@ -103,8 +103,8 @@ def test_unknown_settings_are_refused() -> None:
         Settings.from_json({"lanes": [], "rate": 1})
 
 
-def test_the_self_test_does_every_harm_that_the_fault_server_can_do() -> None:
-    from load.harms import HARMS as DONE
-    from load.harms import ODD
+def test_the_self_test_does_every_failure_mode_that_the_fault_server_can_do() -> None:
+    from load.failuremodes import FAILURE_MODES as DONE
+    from load.failuremodes import ODD
 
-    assert {name: harm.outcome for name, harm in {**DONE, **ODD}.items()} == HARMS
+    assert {name: mode.outcome for name, mode in {**DONE, **ODD}.items()} == FAILURE_MODES
