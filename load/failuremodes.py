@@ -1,6 +1,6 @@
-"""The failures that the fault server can inflict, one a class of the taxonomy: what it sends, and how it ends the connection.
+"""The failure modes of the fault server, one a class of the taxonomy: what it sends, and how it ends the connection.
 
-`FAILURE_MODES` maps the outcome that an honest client must report to the failure that causes it; several failures may cause the same
+`FAILURE_MODES` has each by its name, with the outcome that an honest client must report; several may cause the same
 outcome. `ODD` answers look strange but are good: a client that reports them is wrong too. Pure data.
 """
 

@@ -7,11 +7,11 @@ stdin:  JSON lines, one command each; its end ends the server
   {"failures": {name: k, ...}, "every": n}   inflicts each exactly k times, at every n-th eligible request
   {"windows": [{"at": s, "for": s, "mode": name}, ...]}   fails by the clock, counted from this line's arrival
 stdout: JSON lines: {"ready": port, "refusing": port, "swallowing": port}; for "failures", when all are done,
-  {"inflicted": {name: k}}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "victims": n} (CLOCK_MONOTONIC)
+  {"inflicted": {name: k}}; for each window {"truth": mode, "start_ns": .., "end_ns": .., "victims": n}
 
-Window modes: the name of a failure mode (for every request), "refuse" (listener closed, all connections reset),
-"close-listener" (connections are served on), "stall" (answers are held until the window's end), "close-idle" (all
-connections closed once).
+Times are of CLOCK_MONOTONIC. Window modes: the name of a failure mode (for every request), "refuse" (listener closed,
+all connections reset), "close-listener" (connections are served on), "stall" (answers are held until the window's end),
+"close-idle" (all connections closed once).
 On the port "refusing" nobody listens; on "swallowing" a full backlog lets every connect time out.
 """
 

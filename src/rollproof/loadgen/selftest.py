@@ -1,8 +1,8 @@
 """The self-test of the generator: a known number of failures is caused, and exactly that number must be reported.
 
 A client library that retries in secret reports nothing where requests were lost (docs/measurement.md 4). So a
-server inflicts each class of failure k times, in random order, and the generator must report exactly k of each and nothing
-else; an outage of known length must lie within the bounds that are computed for it.
+server fails in each mode k times, in random order, and the generator must report exactly k of each and nothing else;
+an outage of known length must lie within the bounds that are computed for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rollproof.loadgen.record import read_record
 
 __all__ = ["FAILURE_MODES", "SelfTest", "self_test"]
 
-# Name of the fault server's failure mode → the outcome that an honest client reports. Those with "" are odd, but good answers.
+# The fault server's failure mode → the outcome that an honest client reports. Those with "" are odd, but good answers.
 FAILURE_MODES: Mapping[str, str] = {
     "reset-reused": "read.ECONNRESET", "close-reused": "read.eof", "reset": "read.ECONNRESET", "close": "read.eof",
     "cut-length": "read.truncated", "cut-chunk": "read.truncated", "cut-reset": "read.truncated",
