@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -20,7 +21,7 @@ import typer.core
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
 from rollproof.reports.output import guarded
 from rollproof.run import completion
-from rollproof.suites import drill_names, drill_table, expand
+from rollproof.suites import drill_names, drill_table
 
 if TYPE_CHECKING:
     from rollproof.preflight.planning import Order
@@ -72,7 +73,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_NAMES = ", ".join([*drill_names(), "all"])
+_NAMES = ", ".join([*drill_names(), "all", "chaos"])
 Drill = Annotated[str, typer.Argument(help=f"One of {_NAMES}.", metavar="DRILL", autocompletion=completion.drills)]
 Target = Annotated[Path, typer.Option(help="The target file: the system under test.", envvar="ROLLPROOF_TARGET")]
 Sha = Annotated[str, typer.Option(help="App version to release (default: the first of release.shas not running).")]
@@ -83,6 +84,10 @@ Trial = Annotated[
 ]
 UnderLoad = Annotated[
     bool, typer.Option("--under-load", help="Drift drill: send requests, and judge availability too.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(help="Chaos: only this drill; may be given again.", autocompletion=completion.drills),
 ]
 Reports = Annotated[Path, typer.Option(help="Where run folders are.", envvar="ROLLPROOF_REPORTS")]
 Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the production fence for this run.")]
@@ -143,6 +148,7 @@ def run(
     on_fail: OnFail = "restore",
     trial: Trial = None,
     under_load: UnderLoad = False,
+    only: Only = None,
     reports: Reports = _REPORTS,
     production: Production = False,
     as_json: AsJson = False,
@@ -150,15 +156,16 @@ def run(
 ) -> None:
     """Run a drill, or all of them in one run: acts on the cluster, judges, puts everything back, writes the report."""
     with _answer("run", as_json=as_json):
-        from rollproof.preflight.planning import check_order, wanted_target  # noqa: PLC0415
+        from rollproof.preflight.planning import check_order, named_drills, wanted_target  # noqa: PLC0415
         from rollproof.run import process  # noqa: PLC0415
         from rollproof.store.runfolder import new_run_id  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, sha, on_fail, trial, production, under_load)
+        order = _order(drill, only, sha, on_fail, trial, production, under_load)
         loaded = load(target)
+        order = replace(order, drills=named_drills(drill, only or (), loaded.target))
         check_order(order, wanted_target(order, loaded.target))
-        folder = reports / new_run_id(order.drills, wall_s=time.time())
+        folder = reports / new_run_id((drill,), wall_s=time.time())
         files = [chosen.path for chosen in order.chosen]
         out = sys.stderr if as_json else None
         code = process.run_drills(order, files, target=target, folder=folder, quiet=quiet, out=out)
@@ -180,17 +187,19 @@ def plan(
     on_fail: OnFail = "restore",
     trial: Trial = None,
     under_load: UnderLoad = False,
+    only: Only = None,
     production: Production = False,
     as_json: AsJson = False,
 ) -> None:
     """Print every object that a run would change and the exact change. Writes nothing to the cluster."""
     with _answer("plan", as_json=as_json):
-        from rollproof.preflight.planning import closed_fence  # noqa: PLC0415
+        from rollproof.preflight.planning import closed_fence, named_drills  # noqa: PLC0415
         from rollproof.run.session import preview  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, sha, on_fail, trial, production, under_load)
+        order = _order(drill, only, sha, on_fail, trial, production, under_load)
         loaded = load(target)
+        order = replace(order, drills=named_drills(drill, only or (), loaded.target))
         planned, refusal = preview(order, loaded), closed_fence(order, loaded.target)
     if as_json:
         from rollproof.reports.documents import plan_document  # noqa: PLC0415
@@ -257,10 +266,12 @@ def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = Fal
     """Look whether drills could run: reach, permissions, settings, app, generator. Changes nothing."""
     with _answer("doctor", as_json=as_json):
         from rollproof.preflight.doctor import examine, summary  # noqa: PLC0415
+        from rollproof.preflight.planning import named_drills  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
+        named_drills(drill)  # a word that is none is wrong, whatever the file says
         loaded = load(target)
-        lines = examine(loaded, expand(drill))
+        lines = examine(loaded, named_drills(drill, target=loaded.target))
     code = CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0
     if as_json:
         from rollproof.reports.documents import doctor_document  # noqa: PLC0415
@@ -378,10 +389,13 @@ def _tell(document: Mapping[str, Any]) -> None:
         print(as_text(document), flush=True)
 
 
-def _order(drill: str, sha: str, on_fail: str, trial: list[str] | None, production: bool, under_load: bool) -> Order:
-    from rollproof.preflight.planning import Order  # noqa: PLC0415
+def _order(
+    drill: str, only: list[str] | None, sha: str, on_fail: str, trial: list[str] | None, production: bool,
+    under_load: bool,
+) -> Order:  # fmt: skip
+    from rollproof.preflight.planning import Order, named_drills  # noqa: PLC0415
 
-    drills = expand(drill)
+    drills = named_drills(drill, only or ())
     given = {"trial": bool(trial), "on-fail": on_fail != "restore", "under-load": under_load}
     table = drill_table()
     for option in (option for option, is_given in given.items() if is_given):

@@ -159,13 +159,19 @@ def _tell_bug(console: LiveConsole, error: BaseException, log: Path) -> None:
 
 
 @pytest.fixture
-def rollproof_run(request: pytest.FixtureRequest, _rollproof_session: Session) -> Run:
-    """The run as a drill sees it: the plan, and the judgement at the end."""
+def rollproof_run(request: pytest.FixtureRequest, _rollproof_session: Session) -> Iterator[Run]:
+    """The run as a drill sees it: the plan, and the judgement at the end. What this target cannot have is skipped."""
     from rollproof.run.drill import Run  # noqa: PLC0415 - as the session's
 
     drill = _drill_of(request.node)
     request.config.stash[_BEGUN].add(drill)
-    return Run(_rollproof_session.begin(drill), drill)
+    run = Run(_rollproof_session.begin(drill), drill)
+    if run.skipped:
+        pytest.skip(run.skipped)
+    run.enter()
+    yield run
+    if not _rollproof_session.interrupted:
+        run.leave()
 
 
 @pytest.fixture

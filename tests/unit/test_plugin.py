@@ -26,6 +26,14 @@ class FakeSession:
     flaw = None  # what closing raises
     beginning = None  # what a drill's begin raises
     journal = None
+    interrupted = False
+    skipped = ""  # why the target cannot have the drill
+
+    def enter(self):
+        pass
+
+    def leave(self):
+        print("leave")
 
     @property
     def folder(self):

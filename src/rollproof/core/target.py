@@ -180,6 +180,9 @@ class Workload:
 class FaultSettings:
     """What is promised about every fault (`rollproof.faults`): it is felt soon, and overcome in time."""
 
+    chaos: tuple[str, ...] = ()  # the drills of `rollproof run chaos`; empty: all that inject faults
+    # how long the steady state must have been there between two drills of one run: what watches show late is over then
+    rest_s: Annotated[float, between(0, 600)] = 10.0
     # until the watches show that a fault had an effect; else it tested nothing
     effect_within_s: Annotated[float, above(0, 600)] = 10.0
     recovery_limit_s: Annotated[float, above(0, 3_600)] = 60.0  # from its start until the steady state is back
@@ -263,6 +266,10 @@ class Target:
     ingress: Ingress = field(default_factory=Ingress)
     nodes: Nodes = field(default_factory=Nodes)
     undo: UndoSettings = field(default_factory=UndoSettings)
+
+    def control_beside(self, *, entry_breaks: bool) -> Control | None:
+        """The control lane of a drill: off the app's entry where the drill breaks that, if such a one is named."""
+        return (self.control_off_entry or self.control) if entry_breaks else self.control
 
     @property
     def control_off_entry(self) -> Control | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rollproof.core import gate
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 
@@ -25,6 +26,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("run", "drill"): frozenset({"started", "finished", "skipped", "error", "interrupted"}),
     ("run", "clock"): frozenset({"read", "calibrated"}),
     ("run", "lock"): frozenset({"lost"}),
+    (gate.SOURCE, gate.SUBJECT): frozenset(gate.GateWord),
     ("watch", "Pod"): _CHANGES,
     ("watch", "ReplicaSet"): _CHANGES,
     ("watch", "Deployment"): _CHANGES,

@@ -150,9 +150,12 @@ class Fault(AnyFault):
 
     held: it lasts until it is undone. So it is left in place for `faults.hold_s` once it was felt, then undone, and the
     recovery is timed from there.
+    lingers_s: how long after it was undone something may still remember it that no watch shows (a cache of names, the
+    connections of a network policy): the next drill of the run waits for so long.
     """
 
     held: ClassVar[bool] = False
+    lingers_s: ClassVar[float] = 0.0
 
     @abstractmethod
     def outdated(self, injection: Injection, live: LiveContext) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.fault import SOURCE, FaultWord, subject_of
-from rollproof.core.injection import Injection
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import UndoneBy
 from rollproof.errors import CannotJudgeError, RollproofError
@@ -30,15 +30,21 @@ _IN_A_ROW, _APART_S = 3, 1.0  # looks that must all find the steady state: it ma
 
 
 class FaultRunner:
-    """Runs the injections of one drill, one at a time; `status` is told what is being waited for."""
+    """Runs the injections of one drill, one at a time; `status` is told what is being waited for.
+
+    `plan_again` says what a fault would do now, where drills before this one have changed what the plan has seen.
+    """
 
     def __init__(
-        self, live: LiveContext, recorder: Recorder, journal: Journal, *, status: Callable[[str], None] = lambda _: None
-    ) -> None:
+        self, live: LiveContext, recorder: Recorder, journal: Journal, *,
+        status: Callable[[str], None] = lambda _: None,
+        plan_again: Callable[[str], Injection | Skip] | None = None,
+    ) -> None:  # fmt: skip
         self._live = live
         self._recorder = recorder
         self._journal = journal
         self._status = status
+        self._plan_again = plan_again
 
     def run(self, plan: Plan) -> None:
         """All that the plan has for this drill but its drifts; what it has skipped is said again, with its reason."""
@@ -48,7 +54,19 @@ class FaultRunner:
         for injection in plan.injections:
             fault = fault_named(injection.fault)
             if injection.drill == self._live.drill and isinstance(fault, Fault):
-                self._run_one(fault, injection)
+                self._plan_and_run(fault, injection)
+
+    def _plan_and_run(self, fault: Fault, injection: Injection) -> None:
+        """As planned; planned anew where that was before other drills. What it does then is told as `planned`."""
+        try:
+            found = injection if self._plan_again is None else self._plan_again(fault.name)
+        except RollproofError as error:
+            self._tell(fault.name, FaultWord.ERROR, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
+            return
+        if isinstance(found, Skip):
+            self._tell(fault.name, FaultWord.SKIPPED, {"reason": found.reason})
+        else:
+            self._run_one(fault, found)
 
     def _run_one(self, fault: Fault, injection: Injection) -> None:
         planned = {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
+from rollproof.core.gate import closed_gates, why_closed
 from rollproof.core.oldfacts import was_kept
 from rollproof.core.runframe import asked_checkers, reason
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Finding, Result, Verdict, worst
@@ -123,7 +124,9 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
             _not_blamed(verdict, "another run may have been at work on this target") for verdict in verdicts
         )
         ended.append(lost)
-    why = reason(lost) if lost else _why_not_whole(states, verdicts)
+    gates = closed_gates(facts)
+    ended.extend(gates)
+    why = reason(lost) if lost else why_closed(gates[0]) if gates else _why_not_whole(states, verdicts)
     if not why:
         return (*verdicts, *unknown)
     broken = Verdict(_HARNESS, facts.drill, Result.INCONCLUSIVE, why, facts.drill, evidence=_seqs(ended))

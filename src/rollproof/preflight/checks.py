@@ -8,7 +8,7 @@ with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +23,7 @@ from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
-from rollproof.errors import CannotJudgeError, InputError
+from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.faults.base import Context
 from rollproof.faults.registry import check_names, fault_named, faults_of, is_kept_away, plan_faults
 from rollproof.preflight.appchecks import check_app, check_control
@@ -33,10 +33,12 @@ from rollproof.preflight.permissions import is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
 from rollproof.probes.views import DeploymentView, app_container, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
+from rollproof.suites import Drill
 from rollproof.target.file import LoadedTarget
 
 __all__ = [
-    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "look", "see_permissions",
+    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "look", "plan_fault",
+    "see_permissions",
 ]  # fmt: skip
 
 
@@ -116,6 +118,20 @@ class Look:
             self.granted[permission] = is_granted(permission, self.clients.kube, self.clients.argo.kube)
         return self.granted[permission]
 
+    @property
+    def drills(self) -> tuple[Drill, ...]:
+        """The order's drills. Of several, each without the faults that it lacks a permission for: those are skipped."""
+        if not self.order.is_set:
+            return self.order.chosen
+        return tuple(
+            replace(drill, faults=tuple(name for name in drill.faults if not self.refused(name)))
+            for drill in self.order.chosen
+        )
+
+    def refused(self, fault: str) -> str:
+        """The permissions that are missing for a fault, in words; "" if none is."""
+        return "; ".join(str(permission) for permission in self.missing(fault_named(fault).permissions(self.target)))
+
     def missing(self, permissions: Iterable[Permission]) -> tuple[Permission, ...]:
         """The required ones that are not granted: with any of them missing a drill would break in the middle."""
         return tuple(
@@ -179,10 +195,11 @@ def _see_argo_api(seen: Look) -> str:
 
 
 def _see_permissions_to_look(seen: Look) -> str:
-    if seen.missing(needed_permissions(seen.target, seen.order.chosen)):  # then there will be no plan: name all at once
-        names = [name for drill in seen.order.chosen for name in faults_of(drill, seen.target)]
+    drills = seen.drills
+    if seen.missing(needed_permissions(seen.target, drills)):  # then there will be no plan: name all at once
+        names = [name for drill in drills for name in faults_of(drill, seen.target)]
         names = [name for name in names if not is_kept_away(fault_named(name), seen.target)]
-        _refuse(seen.missing(needed_permissions(seen.target, seen.order.chosen, faults=names)))
+        _refuse(seen.missing(needed_permissions(seen.target, drills, faults=names)))
     return "what a run reads may be read"
 
 
@@ -253,8 +270,11 @@ def _see_pods(seen: Look) -> str:
 
 
 def _see_control(seen: Look) -> str:
-    check_control(seen.target.control, seen.clients.http)
-    return seen.target.control.url if seen.target.control else "none is named in the target file"
+    breaks = {any(fault_named(name).breaks_entry for name in drill.faults) for drill in seen.order.chosen}
+    lanes = dict.fromkeys(seen.target.control_beside(entry_breaks=one) for one in sorted(breaks))
+    for control in lanes:
+        check_control(control, seen.clients.http)
+    return ", ".join(control.url for control in lanes if control) or "none is named in the target file"
 
 
 # -- of a drill -------------------------------------------------------------------------------------------------------
@@ -279,16 +299,30 @@ def _look_at_faults(seen: Look) -> Iterable[Injection | Skip]:
     clients = seen.clients
     for drill in seen.order.chosen:
         context = Context(drill=drill.name, target=seen.target, kube=clients.kube, argo=clients.argo)
-        for found in plan_faults(faults_of(drill, seen.target), context):
-            if isinstance(found, Injection) and (namespace := found.args.get("namespace")):
-                check_namespace_fence(seen.target, namespace)
-            yield found
+        for name in faults_of(drill, seen.target):
+            if seen.order.is_set and name in drill.faults and (lacking := seen.refused(name)):
+                yield context.skip(fault_named(name), f"permissions are missing: {lacking}")
+                continue
+            try:
+                yield plan_fault(name, context)
+            except FenceError as error:
+                if not seen.order.is_set:
+                    raise
+                yield context.skip(fault_named(name), f"{error}; {error.hint}")
+
+
+def plan_fault(name: str, context: Context) -> Injection | Skip:
+    """What would be done to the target now, inside of its fences; FenceError if it were outside."""
+    (found,) = plan_faults((name,), context)
+    if isinstance(found, Injection) and (namespace := found.args.get("namespace")):
+        check_namespace_fence(context.target, namespace)
+    return found
 
 
 def see_permissions(seen: Look) -> tuple[Permission, ...]:
     """Every permission that the drills of the look use, as far as it is known what they will do."""
     faults = [one.fault for one in seen.plan.injections] if seen.plan else ()
-    return needed_permissions(seen.target, seen.order.chosen, seen.plan, faults)
+    return needed_permissions(seen.target, seen.drills, seen.plan, faults)
 
 
 def _see_permissions(seen: Look) -> str:

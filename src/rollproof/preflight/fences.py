@@ -23,7 +23,8 @@ def check_namespace_fence(target: Target, namespace: str) -> None:
 
 def check_load_fence(target: Target) -> None:
     """FenceError unless every URL that load goes to has a host that the fences name, at an allowed rate."""
-    urls = [target.app.base_url] + ([target.control.url] if target.control else [])
+    controls = (target.control, target.control_off_entry)
+    urls = [target.app.base_url, *(control.url for control in controls if control is not None)]
     for url in urls:
         host = urlsplit(url).hostname or ""
         if host not in target.fences.load_hosts:

@@ -5,7 +5,7 @@ Pure, so that `rollproof plan` and a run cannot differ. What is not in the plan 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollproof.core.injection import Injection, Skip
@@ -14,10 +14,10 @@ from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.faults.registry import fault_named
-from rollproof.suites import Drill, drill_table
+from rollproof.suites import Drill, chaos_drills, drill_table, expand
 from rollproof.target.rules import broken_rules, sha_mistake
 
-__all__ = ["Found", "Order", "check_order", "closed_fence", "make_plan", "wanted_target"]
+__all__ = ["Found", "Order", "check_order", "closed_fence", "make_plan", "named_drills", "wanted_target"]
 
 _KEEPS = {"restore": "on-pass", "keep": "always"}  # of the release drill, by --on-fail; every other drill restores
 
@@ -40,6 +40,11 @@ class Order:
         return tuple(self.table[name] for name in self.drills)
 
     @property
+    def is_set(self) -> bool:
+        """Are there several? Then one of them that this target cannot have is skipped, and the others go on."""
+        return len(self.drills) > 1
+
+    @property
     def deploys(self) -> bool:
         """Does any of the drills bring a version?"""
         return any(drill.deploys for drill in self.chosen)
@@ -60,6 +65,20 @@ class Order:
         return any(drill.drifts for drill in self.chosen)
 
 
+def named_drills(word: str, only: Sequence[str] = (), target: Target | None = None) -> tuple[str, ...]:
+    """The drills of a word: of `chaos` those that `only` names, else those that the target file does, else all."""
+    if word != "chaos":
+        if only:
+            raise InputError(f"--only is for chaos, not for {word}")
+        return expand(word)
+    if only or target is None:
+        return chaos_drills(only)
+    try:
+        return chaos_drills(target.faults.chaos)
+    except InputError as error:
+        raise InputError(f"faults.chaos: {error}", error.hint) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What is there now: the app sha that runs, the env repo's head; what its faults would do, or why not."""
@@ -73,8 +92,6 @@ def wanted_target(order: Order, target: Target) -> Target:
     """The target with what the command line overrides, checked like the file itself. A fence that is meant is open."""
     if order.mean_production:
         target = replace(target, fences=replace(target.fences, production=False))
-    if any(fault_named(name).breaks_entry for drill in order.chosen for name in drill.faults):
-        target = replace(target, control=target.control_off_entry or target.control)
     if not order.trials:
         return target
     target = replace(target, drift=replace(target.drift, trials=order.trials))

@@ -45,6 +45,7 @@ affects_traffic effect effect_within_s fault injecting limit_s no-effect not-rec
 watched readable member in_service owner_uid owner
 completed evicted terminated waiting
 supervisor kubelet nobody
+gate nothing held_s
 """
 OWN_WORDS = frozenset(_OWN.split())
 

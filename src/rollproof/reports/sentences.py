@@ -65,12 +65,14 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("run", "undo-check"): "phase undo-check took {took}",
     ("run", "started"): "drill started",
     ("run", "finished"): "drill finished",
-    ("run", "skipped"): "drill skipped: {reason}",
+    ("run", "skipped"): "drill {drill} skipped: {reason}",
     ("run", "error"): "the harness failed: {reason}",
     ("run", "interrupted"): "interrupted: {reason}",
     ("run", "calibrated"): "watch delay {median_ms} ms (the timeline's error bar)",
     ("run", "read"): "both clocks read",
     ("run", "lost"): "{reason}",
+    ("run", "before"): "what is missing of the steady state before the drill: {missing} ({took})",
+    ("run", "after"): "what is missing of the steady state after the drill: {missing} ({took})",
     ("run", "asked"): "to be judged: {checkers}",
     ("watch", "gap"): "the watch was away for {took}: {reason}",
     ("release", "started"): "{old_sha} → {new_sha}, mode {mode}",
@@ -140,6 +142,7 @@ _KINDS: Mapping[str, str] = {
 def sentence(event: Event) -> str:
     """What happened, in words; without the time, with the subject."""
     data = _Data({key: _Word(_value_text(value)) for key, value in event.data.items()})
+    data.setdefault("drill", event.drill)
     data["took"] = f"{event.end_s - event.start_s:.2f} s"
     if event.source == "proof" and event.what in {"version", "database"}:
         return f"{event.subject}: {_answer(event, data)}"
@@ -192,7 +195,7 @@ def _bad(event: Event) -> bool:
 
 
 _HEADLINES: Mapping[str, Callable[[Event], bool]] = {
-    "run": lambda event: event.what not in {"asked", "started", "finished", "read"} or _bad(event),
+    "run": lambda event: event.what not in {"asked", "started", "finished", "read", "before", "after"} or _bad(event),
     "release": _always,
     "rollback": _always,
     "load": _always,

@@ -13,7 +13,7 @@ __all__ = ["drills", "fitting", "runs", "trials"]
 
 def drills(incomplete: str) -> list[str]:
     """Names of drills."""
-    return fitting([*drill_names(), "all"], incomplete)
+    return fitting([*drill_names(), "all", "chaos"], incomplete)
 
 
 def trials(incomplete: str) -> list[str]:

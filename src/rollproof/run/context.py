@@ -26,7 +26,8 @@ class RunContext:
 
     `environ` holds the variables that the target's `*_env` fields name. `check_lock` raises LockedError if another run
     may be at work on the target. `finished` tells the session that the drill has come to its end. `deployed` is the
-    release that is open in this run, for the drills after the one that made it.
+    release that is open in this run, for the drills after the one that made it. `steady`: whether the steady state was
+    there when it was looked for last.
     """
 
     plan: Plan
@@ -40,6 +41,7 @@ class RunContext:
     check_lock: Callable[[], None]
     finished: Callable[[], None]
     deployed: Rollout | None = None
+    steady: bool = True
 
     @property
     def target(self) -> Target:

@@ -11,26 +11,33 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from rollproof.core.gate import GateWord
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
 from rollproof.errors import CannotJudgeError, Inconclusive, LockedError, RollproofFailure
-from rollproof.faults.base import Context, LiveContext
+from rollproof.faults.base import Context, Fault, LiveContext
+from rollproof.faults.registry import fault_named
 from rollproof.faults.runner import FaultRunner
 from rollproof.faults.selfheal.runner import DriftRunner
 from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
+from rollproof.preflight.checks import plan_fault
 from rollproof.probes.ingresslog import record_retries
 from rollproof.probes.proof import Prover
 from rollproof.release import Release, Rollout
 from rollproof.run.context import RunContext
+from rollproof.run.gate import pass_gate
+from rollproof.store.runfolder import UnwritableError
 
 __all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
 
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
 _SETTLE_S = 120.0
+_LOOK_S = 5.0  # where it was waited for in vain already: does the next drill find it?
 
 
 class Run:
@@ -49,6 +56,53 @@ class Run:
     def target(self) -> Target:
         """The system under test."""
         return self._context.target
+
+    @property
+    def injections(self) -> tuple[Injection, ...]:
+        """The faults that this drill was planned to inject; drifts have a runner, and rules of rest, of their own."""
+        planned = (one for one in self.plan.injections if one.drill == self.drill)
+        return tuple(one for one in planned if isinstance(fault_named(one.fault), Fault))
+
+    @property
+    def skipped(self) -> str:
+        """Why nothing of this drill can be done to the target; "" if something can."""
+        skips = [
+            one for one in self.plan.skips if one.drill == self.drill and isinstance(fault_named(one.fault), Fault)
+        ]
+        return "" if self.injections else "; ".join(skip.reason for skip in skips)
+
+    def enter(self) -> None:
+        """The steady state must be there before faults of one of several drills. CannotJudgeError if it is not."""
+        if not self.injections or not self._is_one_of_several:
+            return
+        self._context.status("the steady state, before the drill")
+        within_s = _SETTLE_S if self._context.steady else _LOOK_S
+        missing = self._pass(GateWord.BEFORE, within_s=within_s, held_s=0.0)
+        if missing:
+            raise CannotJudgeError(f"the steady state was not there before the drill: {missing}")
+
+    def leave(self) -> None:
+        """The steady state must be back after them, and stay: what watches show late belongs to this drill."""
+        if not self.injections or not self._is_one_of_several:
+            return
+        self._context.status("the steady state, after the drill")
+        lingers_s = [fault.lingers_s for one in self.injections if isinstance(fault := fault_named(one.fault), Fault)]
+        held_s = max(self.target.faults.rest_s, *lingers_s)
+        within_s = _SETTLE_S if self._context.steady else _LOOK_S
+        with suppress(UnwritableError):  # then nothing is claimed of this run at all
+            self._pass(GateWord.AFTER, within_s=within_s, held_s=held_s)
+
+    def _pass(self, word: GateWord, *, within_s: float, held_s: float) -> str:
+        context = self._context
+        missing = pass_gate(
+            word, context.watches, context.journal, context.folder, within_s=within_s, held_s=held_s
+        )  # fmt: skip
+        context.steady = not missing
+        return missing
+
+    @property
+    def _is_one_of_several(self) -> bool:
+        return len(self.plan.drills) > 1
 
     def release(self) -> Release:
         """The sha's road to production, and back."""
@@ -128,8 +182,10 @@ class Traffic:
         self._context = context
         self._run = run
         target = run.target
+        breaks = any(fault_named(one.fault).breaks_entry for one in run.injections)
+        control = target.control_beside(entry_breaks=breaks)
         self._generator = LoadSession(
-            target.app, target.traffic, target.control, context.folder, context.folder.path,
+            target.app, target.traffic, control, context.folder, context.folder.path,
             drill=run.drill, environ=context.environ,
         )  # fmt: skip
         self._tested = False
@@ -234,10 +290,19 @@ class FaultDrill:
             watches=context.watches, prover=prover, sha=context.running_sha(),
         )  # fmt: skip
         with self._run.phase("act"):
-            FaultRunner(live, context.folder, context.journal, status=context.status).run(context.plan)
+            FaultRunner(
+                live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live)
+            ).run(context.plan)  # fmt: skip
         context.status("what the app says now")
         pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
         prover.prove(pods, context.running_sha())
+
+    def _plan_again(self, live: LiveContext) -> Callable[[str], Injection | Skip] | None:
+        """Where a drill before this one may have replaced what the plan names: pods, a count of replicas."""
+        if self._run.drill == self._run.plan.drills[0]:
+            return None
+        context = Context(drill=live.drill, target=live.target, kube=live.kube, argo=live.argo)
+        return lambda name: plan_fault(name, context)
 
 
 @contextmanager

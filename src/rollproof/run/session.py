@@ -83,6 +83,7 @@ class Session:
         self._context: RunContext | None = None
         self._drill = ""
         self._lock_lost = False
+        self.interrupted = False  # somebody wants it to end: what is only good for further drills is not waited for
         self._said = ""  # why the last drill ended, which its caller has told the person
         self._closed = False
 
@@ -179,6 +180,7 @@ class Session:
         if not self._drill:
             return
         self._drill, self._said = "", reason
+        self.interrupted |= what == "interrupted"
         outcome = Outcome.OK if what in {"finished", "skipped"} else Outcome.UNKNOWN
         with suppress(UnwritableError):  # then the drill is not over in the folder, which is judged as that
             self.folder.record("run", "clock", "read", data=clock_pair())

@@ -8,6 +8,7 @@ never imported, because pytest is not always installed and `rollproof --help` mu
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,9 +18,18 @@ from typing import Any
 
 from rollproof.errors import InputError
 
-__all__ = ["OPTIONS", "Drill", "drill_names", "drill_of_marker", "drill_table", "expand", "read_drill"]
+__all__ = [
+    "GROUPS", "OPTIONS", "Drill", "chaos_drills", "drill_names", "drill_of_marker", "drill_table", "expand",
+    "read_drill",
+]  # fmt: skip
 
 OPTIONS = ("trial", "on-fail", "under-load")  # options of `rollproof run` that are for some drills only
+# What a fault is done to, in the order in which a set of drills is safe: what heals by itself comes first, and last
+# what every other drill needs to be seen at all. A drill whose marker names no group comes after all that do.
+GROUPS = (
+    "read-only", "pod", "process", "config", "load", "bad-release", "database-refused", "database-dropped",
+    "database-silent", "node", "gitops", "edge",
+)  # fmt: skip
 _FOLDERS = ("e2e", "load", "chaos")
 _PACKAGED = Path(__file__).parent
 _EXAMPLE = 'for example @pytest.mark.drill("pod-delete", load=True, faults=("pod-delete",))'
@@ -32,7 +42,8 @@ class Drill:
     `all`: its place in what the word `all` runs, from 1; 0 where it is not part of that.
     `load`: it always sends requests, so that the load generator must be installed.
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
-    `faults`: the faults that it injects, by their names in `rollproof.faults`.
+    `faults`: the faults that it injects, by their names in `rollproof.faults`; such drills are what `chaos` runs.
+    `group`: what its faults are done to, of GROUPS: its place in what `chaos` runs.
     `options`: the options of the command line that are for this drill and few others, of OPTIONS.
     """
 
@@ -42,6 +53,7 @@ class Drill:
     deploys: bool = False
     reverts: bool = False
     faults: tuple[str, ...] = ()
+    group: str = ""
     options: tuple[str, ...] = ()
     path: Path = field(default=Path(), compare=False)
     line: int = field(default=0, compare=False)  # of the test, counted from 1
@@ -77,13 +89,34 @@ def drill_names() -> tuple[str, ...]:
 
 
 def expand(word: str) -> tuple[str, ...]:
-    """The drills that a word names: itself, or those of `all`, in their order."""
+    """The drills that a word names: itself, or those of `all` or `chaos`, in their order."""
     table = drill_table()
     if word == "all":
         return tuple(drill.name for drill in table.values() if drill.all)
+    if word == "chaos":
+        return chaos_drills()
     if word not in table:
-        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*table, 'all'])}")
+        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*table, 'all', 'chaos'])}")
     return (word,)
+
+
+def chaos_drills(chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """The drills that inject faults, or those of them that are chosen by name, in the order of their groups.
+
+    InputError, with the nearest name, if a chosen one is none of them.
+    """
+    known = [drill for drill in drill_table().values() if drill.faults]
+    names = [drill.name for drill in sorted(known, key=lambda drill: (_place(drill), drill.name))]
+    for name in chosen:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+            raise InputError(f"there is no chaos drill {name!r}", hint)
+    return tuple(name for name in names if not chosen or name in chosen)
+
+
+def _place(drill: Drill) -> int:
+    return GROUPS.index(drill.group) if drill.group else len(GROUPS)
 
 
 def _root() -> Path:
@@ -137,7 +170,7 @@ def drill_of_marker(
     if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
         raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
     kinds: dict[str, type] = {
-        "all": int, "load": bool, "deploys": bool, "reverts": bool, "faults": tuple, "options": tuple,
+        "all": int, "load": bool, "deploys": bool, "reverts": bool, "faults": tuple, "options": tuple, "group": str,
     }  # fmt: skip
     for name, value in settings.items():
         if name not in kinds:
@@ -149,4 +182,6 @@ def drill_of_marker(
     unknown = [option for option in settings.get("options", ()) if option not in OPTIONS]
     if unknown:
         raise InputError(f"{where}: there is no option {unknown[0]!r} for a drill", f"known: {', '.join(OPTIONS)}")
+    if (group := settings.get("group", "")) and group not in GROUPS:
+        raise InputError(f"{where}: there is no group {group!r} of drills", f"known: {', '.join(GROUPS)}")
     return Drill(name=words[0], path=path, line=line, summary=doc.strip().partition("\n")[0], **settings)

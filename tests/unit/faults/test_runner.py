@@ -282,3 +282,37 @@ def test_an_error_of_the_first_look_is_no_skip(drill: FaultDrill, monkeypatch: p
     monkeypatch.setattr(drill.fault, "available", raising)
     with pytest.raises(CannotJudgeError):
         drill.run()
+
+
+class TestAfterOtherDrills:
+    """What the plan names may be gone by then: the fault is planned anew when its turn comes."""
+
+    def planned_again(self, drill: FaultDrill, found: Injection | Skip | Exception) -> list[str]:
+        def again(name: str) -> Injection | Skip:
+            assert name == "unplug"
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        (made,) = plan_faults(["unplug"], drill.live)
+        assert isinstance(made, Injection)
+        plan = story.plan(injections=(made,))
+        FaultRunner(drill.live, drill.recorder, drill.journal, plan_again=again).run(plan)
+        return [event.what for event in drill.recorder.events if event.source == "fault"]
+
+    def test_what_is_there_now_is_what_is_told_and_done(self, drill: FaultDrill) -> None:
+        (made,) = plan_faults(["unplug"], drill.live)
+        assert isinstance(made, Injection)
+        told = self.planned_again(drill, replace(made, subject="Pod/shop/web-7", args={"uid": "u7"}))
+        assert told == ["planned", "injecting", "injected", "effect", "recovered", "undone"]
+        assert drill.said("planned").data["object"] == "Pod/shop/web-7"
+        (entry,) = drill.journal.record.entries
+        assert (entry.subject, entry.args) == ("Pod/shop/web-7", {"uid": "u7"})
+
+    def test_what_the_target_cannot_have_any_more_is_skipped(self, drill: FaultDrill) -> None:
+        assert self.planned_again(drill, Skip(fault="unplug", drill="pull", reason="1 replica")) == ["skipped"]
+        assert drill.fault.order == []
+
+    def test_what_cannot_be_planned_is_an_error(self, drill: FaultDrill) -> None:
+        assert self.planned_again(drill, CannotJudgeError("no answer")) == ["error"]
+        assert drill.fault.order == []

@@ -158,3 +158,28 @@ def test_judging_again_gives_the_same(folder: RunFolder) -> None:
         write_reports(again, judge_run(again))
     assert (folder.path / "verdicts.json").read_text() == first
     assert json.loads(first)["result"] == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("before", "was not there before the drill, within 2.0 s: 1 of 2"),
+        ("after", "did not come back after the drill"),
+    ],
+)
+def test_a_steady_state_that_was_missing_makes_the_drill_inconclusive(folder: RunFolder, word: str, said: str) -> None:
+    tell(folder)
+    folder.drill = DRILL
+    data = {"missing": "1 of 2 pods serve", "held_s": 10.0}
+    folder.record("run", "gate", word, outcome=Outcome.UNKNOWN, start_s=5.0, end_s=7.0, data=data)
+    report = judge_run(folder)
+    assert (report.result, report.exit_code) == (Result.INCONCLUSIVE, 3)
+    (verdict,) = (one for one in report.verdicts if one.checker == "harness")
+    assert said in verdict.why
+
+
+def test_a_steady_state_that_was_there_changes_nothing(folder: RunFolder) -> None:
+    folder.drill = DRILL
+    folder.record("run", "gate", "before", data={"missing": "nothing", "held_s": 0.0})
+    tell(folder)
+    assert judge_run(folder).result is Result.PASS

@@ -10,9 +10,17 @@ from story import NEW, OLD, target
 
 from rollproof.core.injection import Injection
 from rollproof.core.plan import Plan, Touch
-from rollproof.core.target import ArgoCd, DriftSettings, Fences, ReleaseSettings, Target
+from rollproof.core.target import ArgoCd, DriftSettings, FaultSettings, Fences, ReleaseSettings, Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
-from rollproof.preflight.planning import Found, Order, check_order, closed_fence, make_plan, wanted_target
+from rollproof.preflight.planning import (
+    Found,
+    Order,
+    check_order,
+    closed_fence,
+    make_plan,
+    named_drills,
+    wanted_target,
+)
 from rollproof.suites import Drill
 
 FOUND = Found(running_sha=OLD, env_repo_head="0" * 40)
@@ -196,3 +204,21 @@ def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_i
     with pytest.raises(FenceError, match="--under-load would put load on it"):
         check_order(Order(drills=("drift",), under_load=True), production)
     check_order(Order(drills=("drift",), under_load=True, mean_production=True), production)
+
+
+class TestWhichDrills:
+    """Of the word `chaos`: the command line's choice, else the target file's, else all."""
+
+    def test_the_nearest_choice_decides(self) -> None:
+        chosen = target(faults=FaultSettings(chaos=("pod-evict", "pod-delete")))
+        assert named_drills("chaos", target=chosen) == ("pod-delete", "pod-evict")
+        assert named_drills("chaos", ["container-stop"], chosen) == ("container-stop",)
+        assert len(named_drills("chaos", target=target())) > 10
+        assert named_drills("release", target=chosen) == ("release",)
+
+    def test_a_wrong_name_says_where_it_stands(self) -> None:
+        with pytest.raises(InputError, match=r"faults\.chaos: there is no chaos drill 'pod-delte'") as caught:
+            named_drills("chaos", target=target(faults=FaultSettings(chaos=("pod-delte",))))
+        assert "did you mean 'pod-delete'?" in caught.value.hint
+        with pytest.raises(InputError, match="--only is for chaos, not for drift"):
+            named_drills("drift", ["pod-delete"])

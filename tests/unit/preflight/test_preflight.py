@@ -139,3 +139,14 @@ class TestObserving:
     def test_another_commit_is_a_deploy_under_way(self, patient: Patient, drill: str, sha: str) -> None:
         patient.repo.overlay = story.NEW
         assert "the overlay says bbbbbbb, but web is declared with aaaaaaa" in patient.missing(drill, sha=sha)
+
+
+class TestOneOfSeveral:
+    """What this target cannot have of several drills is skipped by name, and the others go on."""
+
+    def test_a_permission_that_is_missing(self, patient: Patient) -> None:
+        patient.kube.refused = ("create pods/eviction",)
+        plan = patient.look("pod-delete", "pod-evict")
+        assert {skip.fault: skip.reason for skip in plan.skips}["pod-evict"] == (
+            "permissions are missing: create pods/eviction in shop"
+        )

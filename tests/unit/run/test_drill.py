@@ -48,6 +48,7 @@ class Run:
     """Stands in for the run: says which phase took how long."""
 
     drill = "x"
+    injections = ()
 
     def __init__(self) -> None:
         self.target = story.target(traffic=replace(TrafficSettings(), **TIMES))

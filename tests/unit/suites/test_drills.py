@@ -104,6 +104,7 @@ def test_a_new_drill_is_one_new_file(folder: Path) -> None:
         ('("pod-delete",))', '("pod-delete"))', "faults of the marker `drill` must be a tuple of strings"),
         ('("pod-delete",))', "(1,))", "must be a tuple of strings"),
         ("load=True", 'options=("trail",)', "there is no option 'trail' for a drill"),
+        ("load=True", 'group="pods"', "there is no group 'pods' of drills"),
         ("(run):", "(run)", "cannot be read"),
     ],
 )
@@ -149,3 +150,41 @@ def test_no_other_list_of_drills() -> None:
 def test_a_file_that_is_away(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_drill(tmp_path / "test_nothing.py")
+
+
+MARK = '@pytest.mark.drill("{name}", {more}faults=("{name}",))\ndef test_it(run): ...\n'
+
+
+class TestChaos:
+    """The word `chaos`: every drill that injects a fault, in the order of the groups that the markers declare."""
+
+    @pytest.fixture(autouse=True)
+    def _drills(self, folder: Path) -> None:
+        for name, group in {"a-dns": "edge", "b-node": "node", "z-pod": "pod", "y-pod": "pod", "a-new": ""}.items():
+            more = f'group="{group}", ' if group else ""
+            (folder / "chaos" / f"test_{name}.py").write_text(MARK.format(name=name, more=more))
+        (folder / "chaos" / "test_drift.py").write_text('@pytest.mark.drill("drift")\ndef test_it(run): ...\n')
+
+    def test_it_is_safe_in_that_order(self) -> None:
+        assert expand("chaos") == ("y-pod", "z-pod", "b-node", "a-dns", "a-new")
+
+    def test_chosen_ones_keep_it(self) -> None:
+        assert suites.chaos_drills(["a-dns", "z-pod", "a-dns"]) == ("z-pod", "a-dns")
+
+    @pytest.mark.parametrize(
+        ("name", "hint"), [("b-nodes", "did you mean 'b-node'?"), ("drift", "known: y-pod, z-pod")]
+    )
+    def test_what_is_none_is_named_with_the_nearest(self, name: str, hint: str) -> None:
+        with pytest.raises(InputError, match=f"there is no chaos drill {name!r}") as caught:
+            suites.chaos_drills([name])
+        assert hint in caught.value.hint
+
+    def test_a_group_that_is_none_is_refused(self, folder: Path) -> None:
+        (folder / "chaos" / "test_x.py").write_text(MARK.format(name="x", more='group="pods", '))
+        with pytest.raises(InputError, match="there is no group 'pods' of drills"):
+            expand("chaos")
+
+
+@pytest.mark.parametrize("drill", [one for one in drill_table().values() if one.faults], ids=lambda one: one.name)
+def test_a_drill_with_faults_says_what_they_are_done_to(drill: Drill) -> None:
+    assert drill.group, f"{drill.file}: name a group in the marker, one of {', '.join(suites.GROUPS)}"
