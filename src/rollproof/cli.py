@@ -1,4 +1,4 @@
-"""The command line: run, plan, judge, undo, doctor, sandbox, lab. It checks what was asked, and ends with the code.
+"""The command line: it checks what was asked, calls what does it, and ends with the code.
 
 Exit codes: 0 PASS, 1 FAIL, 2 wrong request, 3 INCONCLUSIVE, 4 undo failed. A drill runs in a pytest child process; the
 code comes from verdicts.json, never from pytest, whose codes mean other things. A user never sees a traceback.
@@ -6,6 +6,7 @@ code comes from verdicts.json, never from pytest, whose codes mean other things.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -19,8 +20,10 @@ import typer
 import typer.core
 
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
+from rollproof.reports.exports import FORMS
 from rollproof.reports.output import guarded
 from rollproof.run import completion
+from rollproof.run.helptexts import drills_text, epilog
 from rollproof.suites import drill_names, drill_table
 
 if TYPE_CHECKING:
@@ -31,19 +34,6 @@ __all__ = ["main"]
 
 # Everything else is imported by the command that needs it: the Kubernetes client, numpy and pydantic take a second,
 # and `--help`, `--version` and completion need none of them (tests/unit/test_cli.py holds this).
-
-_EXITS = """\b
-Exit codes:
-  0  PASS: every promise was proven
-  1  FAIL: a promise was broken
-  2  the command or the target file is wrong; nothing was touched
-  3  INCONCLUSIVE: no claim is possible, and the message says why
-  4  the undo failed: not everything was put back, `rollproof undo` tries again"""
-
-
-def _epilog(*examples: str) -> str:
-    lines = "\n".join(f"  {example}" for example in examples)
-    return f"\b\nExamples:\n{lines}\n\n{_EXITS}"
 
 
 class _Group(typer.core.TyperGroup):
@@ -66,7 +56,7 @@ app = typer.Typer(
     cls=_Group,
     help="Verifies apps that are deployed the GitOps way, on a real cluster, and ends with a verdict: "
     "PASS, FAIL or INCONCLUSIVE, with the evidence.",
-    epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof run all --target targets/staging.toml"),
+    epilog=epilog("rollproof doctor --target targets/staging.toml", "rollproof run all --target targets/staging.toml"),
     no_args_is_help=True,
     rich_markup_mode=None,  # rich takes longer to import than the help to print
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -97,13 +87,6 @@ RUN = typer.Argument(metavar="RUN", help="A run folder, or its name.", autocompl
 
 _TARGET = Path("targets/lab.toml")
 _REPORTS = Path("reports")
-
-
-def _drills() -> str:
-    """The table of drills, for help."""
-    names = drill_names()
-    width = max((len(name) for name in names), default=0)
-    return "\n".join(["\b\nDrills:", *(f"  {name:{width}}  {drill_table()[name].summary}" for name in names)])
 
 
 def _defects(incomplete: str) -> list[str]:
@@ -138,8 +121,8 @@ def _before(
 
 @app.command(
     short_help="Run drills: act, judge, put all back.",
-    epilog=f"{_drills()}\n\n"
-    + _epilog("rollproof run all --target targets/staging.toml", "rollproof run release --sha 1a2b3c4 --json -q"),
+    epilog=f"{drills_text()}\n\n"
+    + epilog("rollproof run all --target targets/staging.toml", "rollproof run release --sha 1a2b3c4 --json -q"),
 )
 def run(
     drill: Drill,
@@ -169,6 +152,10 @@ def run(
         files = [chosen.path for chosen in order.chosen]
         out = sys.stderr if as_json else None
         code = process.run_drills(order, files, target=target, folder=folder, quiet=quiet, out=out)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from rollproof.run.ci import tell_github  # noqa: PLC0415
+
+            tell_github(folder, _console(out).say, _console(sys.stderr).say)
     if as_json:
         from rollproof.reports.documents import run_document  # noqa: PLC0415
 
@@ -178,7 +165,7 @@ def run(
 
 @app.command(
     short_help="Every change that a run would make.",
-    epilog=_epilog("rollproof plan all --target targets/staging.toml", "rollproof plan drift --trial env --json"),
+    epilog=epilog("rollproof plan all --target targets/staging.toml", "rollproof plan drift --trial env --json"),
 )
 def plan(
     drill: Drill,
@@ -214,7 +201,7 @@ def plan(
 
 @app.command(
     short_help="Judge a stored run again, without a cluster.",
-    epilog=_epilog("rollproof judge reports/20260101T000000Z-all", "rollproof judge 20260101T000000Z-all --json"),
+    epilog=epilog("rollproof judge reports/20260101T000000Z-all", "rollproof judge 20260101T000000Z-all --json"),
 )
 def judge(
     run_folder: Annotated[Path, RUN], reports: Reports = _REPORTS, as_json: AsJson = False, quiet: Quiet = False
@@ -239,8 +226,48 @@ def judge(
 
 
 @app.command(
+    short_help="A stored run for another program: CI, metrics, chat.",
+    epilog=epilog(
+        "rollproof export 20260101T000000Z-all --format github >> $GITHUB_STEP_SUMMARY",
+        "rollproof export reports/20260101T000000Z-all --format prom --out /var/lib/node_exporter/rollproof.prom",
+    ),
+)
+def export(
+    run_folder: Annotated[Path, RUN],
+    form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMS)}.", autocompletion=completion.forms)],
+    out: Annotated[Path | None, typer.Option(help="Write this file, whole or not at all (default: print).")] = None,
+    reports: Reports = _REPORTS,
+) -> None:
+    """Print a stored run in the form that another program reads; the facts are judged again, nothing is changed."""
+    from rollproof.judge.judging import judge_run  # noqa: PLC0415
+    from rollproof.reports.exports import export as exported  # noqa: PLC0415
+    from rollproof.reports.files import write_whole  # noqa: PLC0415
+    from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
+
+    if form not in FORMS:
+        raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
+    with RunFolder.open(_found(run_folder, reports)) as folder:
+        text = exported(judge_run(folder), form)
+    if out is None:
+        print(text, end="", flush=True)
+        return
+    try:
+        write_whole(out, text)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
+
+
+@app.command(short_help="The JSON Schema of target files.", epilog=epilog("rollproof schema > target.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of target files: with `#:schema target.schema.json` above, editors check and complete."""
+    from rollproof.target.schema import schema_text  # noqa: PLC0415
+
+    print(schema_text(), end="", flush=True)
+
+
+@app.command(
     short_help="Put back what a run left changed.",
-    epilog=_epilog("rollproof undo --last", "rollproof undo reports/20260101T000000Z-rollback"),
+    epilog=epilog("rollproof undo --last", "rollproof undo reports/20260101T000000Z-rollback"),
 )
 def undo(
     run_folder: Annotated[Path | None, RUN] = None,
@@ -260,7 +287,7 @@ def undo(
 
 @app.command(
     short_help="Look whether a drill could run.",
-    epilog=_epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor pod-delete --json -q"),
+    epilog=epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor pod-delete --json -q"),
 )
 def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Look whether drills could run: reach, permissions, settings, app, generator. Changes nothing."""
@@ -284,7 +311,7 @@ def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = Fal
     sys.exit(code)
 
 
-@app.command(short_help="A real cluster on this machine.", epilog=_epilog("rollproof lab up", "rollproof lab status"))
+@app.command(short_help="A real cluster on this machine.", epilog=epilog("rollproof lab up", "rollproof lab status"))
 def lab(
     action: Annotated[str, typer.Argument(help="up, down or status.")],
     options: Annotated[list[str] | None, typer.Argument(help="Handed on to `python -m lab`.")] = None,
@@ -301,7 +328,7 @@ def lab(
 @app.command(
     short_help="The embedded target: no Docker, no root.",
     context_settings={"allow_interspersed_args": False},
-    epilog=_epilog(
+    epilog=epilog(
         "rollproof sandbox --ports auto -- rollproof run all --target {target}   (ends with that code)",
         "rollproof sandbox --defect prestop-too-short -- rollproof run zero-downtime --target {target}",
     ),

@@ -6,9 +6,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from rollproof.reports.exports import FORMS
 from rollproof.suites import drill_names
 
-__all__ = ["drills", "fitting", "runs", "trials"]
+__all__ = ["drills", "fitting", "forms", "runs", "trials"]
 
 
 def drills(incomplete: str) -> list[str]:
@@ -21,6 +22,11 @@ def trials(incomplete: str) -> list[str]:
     from rollproof.core.trials import TRIALS  # noqa: PLC0415 - each key that is pressed pays for an import
 
     return fitting([*TRIALS], incomplete)
+
+
+def forms(incomplete: str) -> list[str]:
+    """Names of export formats."""
+    return fitting([*FORMS], incomplete)
 
 
 def runs(incomplete: str) -> list[str]:

@@ -1,0 +1,47 @@
+"""Exports: a judged run in the form that another program reads (`rollproof export RUN --format NAME`).
+
+Each form is a module with `text(report)`, pure but for its library; it is imported when it is asked for, because some
+need an extra. Nothing here decides anything: what a form says comes from the verdicts.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rollproof.errors import InputError
+from rollproof.redaction import SECRETS
+
+if TYPE_CHECKING:  # the command line's help names the forms, and must not import numpy for it
+    from rollproof.reports.model import Report
+
+__all__ = ["FORMS", "export"]
+
+FORMS: Mapping[str, str] = MappingProxyType({  # name -> "module.function" below this package
+    "csv": "table.text",
+    "github": "github.text",
+    "junit": "table.junit",
+    "openmetrics": "prometheus.openmetrics",
+    "prom": "prometheus.text",
+    "slack": "chat.slack",
+    "teams": "chat.teams",
+    "trace": "trace.text",
+})  # fmt: skip
+_EXTRAS = {"prometheus_client": "metrics"}
+
+
+def export(report: Report, form: str) -> str:
+    """The run in that form, secrets hidden. InputError: there is no such form, or its extra is not installed."""
+    if form not in FORMS:
+        raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
+    module, _, function = FORMS[form].partition(".")
+    try:
+        found = importlib.import_module(f"{__package__}.{module}")
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(str(error.name))
+        if extra is None:
+            raise
+        raise InputError(f"--format {form} needs {error.name}", f"pip install 'rollproof[{extra}]'") from error
+    return SECRETS.text(str(getattr(found, function)(report)))

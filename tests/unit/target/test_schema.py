@@ -1,0 +1,56 @@
+"""The schema that editors read agrees with the reader of target files: what one takes the other takes."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from rollproof.target.schema import schema_text
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = json.loads(schema_text())
+LAB = tomllib.loads((ROOT / "targets/lab.toml").read_text())
+
+
+def mistakes(document: dict[str, Any]) -> list[str]:
+    checker = jsonschema.Draft7Validator(SCHEMA)
+    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in checker.iter_errors(document)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "targets").glob("*.toml")), ids=lambda path: path.name)
+def test_every_target_of_ours_is_valid(path: Path) -> None:
+    assert mistakes(tomllib.loads(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("traffic", "rate_per_s", "fast"),
+        ("traffic", "rate_per_s", 0),
+        ("traffic", "ratee_per_s", 5.0),
+        ("faults", "process_signal", "HUP"),
+        ("cluster", "context", ""),
+        ("app", "health_path", "health"),
+        ("faults", "recovery_limits_s", {"pod-delete": -1}),
+        ("nowhere", "x", 1),
+    ],
+)
+def test_a_mistake_is_seen_in_the_editor(section: str, key: str, value: object) -> None:
+    document = {**LAB, section: {**LAB.get(section, {}), key: value}}
+    assert len(mistakes(document)) >= 1
+
+
+def test_a_section_that_is_needed_is_asked_for() -> None:
+    assert mistakes({key: value for key, value in LAB.items() if key != "app"})
+
+
+def test_fields_have_words_from_the_comments_beside_them() -> None:
+    traffic = SCHEMA["definitions"]["FaultSettings"]["properties"]
+    assert traffic["recovery_limit_s"]["description"] == "from its start until the steady state is back"
+    assert "noqa" not in schema_text()
+    assert "$defs" not in schema_text(), "taplo does not look there"
