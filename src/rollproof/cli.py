@@ -239,22 +239,9 @@ def export(
     reports: Reports = _REPORTS,
 ) -> None:
     """Print a stored run in the form that another program reads; the facts are judged again, nothing is changed."""
-    from rollproof.judge.judging import judge_run  # noqa: PLC0415
-    from rollproof.reports.exports import export as exported  # noqa: PLC0415
-    from rollproof.reports.files import write_whole  # noqa: PLC0415
-    from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
+    from rollproof.run.exporting import export_run  # noqa: PLC0415
 
-    if form not in FORMS:
-        raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
-    with RunFolder.open(_found(run_folder, reports)) as folder:
-        text = exported(judge_run(folder), form)
-    if out is None:
-        print(text, end="", flush=True)
-        return
-    try:
-        write_whole(out, text)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
+    export_run(_found(run_folder, reports), form, out)
 
 
 @app.command(short_help="The JSON Schema of target files.", epilog=epilog("rollproof schema > target.schema.json"))

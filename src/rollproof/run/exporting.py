@@ -1,0 +1,31 @@
+"""`rollproof export`: a stored run, judged again, to standard output or into a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rollproof.errors import InputError
+from rollproof.judge.judging import judge_run
+from rollproof.reports.exports import FORMS, export
+from rollproof.reports.files import write_whole
+from rollproof.store.runfolder import RunFolder
+
+__all__ = ["export_run"]
+
+
+def export_run(path: Path, form: str, out: Path | None) -> None:
+    """Print the run in that form, or write it to `out`, whole or not at all.
+
+    InputError: an unknown form, a missing extra, or a file that cannot be written. RunFolderError: no run is there.
+    """
+    if form not in FORMS:
+        raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
+    with RunFolder.open(path) as folder:
+        text = export(judge_run(folder), form)
+    if out is None:
+        print(text, end="", flush=True)
+        return
+    try:
+        write_whole(out, text)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
