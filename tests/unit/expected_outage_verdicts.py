@@ -41,14 +41,28 @@ def asked(
     ready: int = 503,
     value: str | None = "down",
     at: float = 105.0,
+    took: float | None = None,
 ) -> Story:
-    """Both pods asked once while it is away."""
+    """Both pods asked once while it is away. took: seconds that the readiness path took, the other took 0.1 s."""
+    health_took, ready_took = ({}, {}) if took is None else ({"took_s": 0.1}, {"took_s": took})
     for name in ("old-1", "old-2"):
         subject = f"Pod/shop/{name}"
         outcome = UNKNOWN if health != 200 else Outcome.OK if version == OLD else FAIL
-        told.tell("proof", subject, "version", at=at, outcome=outcome, version=version, expected=OLD, status=health)
+        told.tell(
+            "proof",
+            subject,
+            "version",
+            at=at,
+            outcome=outcome,
+            version=version,
+            expected=OLD,
+            status=health,
+            **health_took,
+        )
         outcome = UNKNOWN if value is None else Outcome.OK if value == "ok" else FAIL
-        told.tell("proof", subject, "database", at=at, outcome=outcome, value=value, expected="ok", status=ready)
+        told.tell(
+            "proof", subject, "database", at=at, outcome=outcome, value=value, expected="ok", status=ready, **ready_took
+        )
     return told
 
 
@@ -66,6 +80,14 @@ def dependencies() -> Told:
     yield "no version is said", asked(held(), health=404)
     yield "away with status 200", asked(held(), ready=200)
     yield "never said to be away", asked(held(), ready=200, value="ok")
+    yield "said in time", asked(held(), took=2.0)
+    yield "said late, but the way was as slow", asked(held(), took=2.05)
+    yield "said late", asked(held(), took=2.2)
+    silent = asked(held(), ready=0, value=None, took=3.0)
+    yield "no answer, and nobody asked whether it was alive after that", silent
+    yield "no answer, and alive", asked(asked(held(), ready=0, value=None, took=3.0), at=109.0)
+    sick = asked(asked(held(), ready=0, value=None, took=3.0), health=0, ready=0, value=None, at=109.0, took=3.0)
+    yield "no answer on either path", asked(sick, at=111.0)
     one = asked(held())
     one.tell("watch", "Pod/shop/old-1", "added", at=90, restarts=0, member=True)
     yield "a restart", one.tell("watch", "Pod/shop/old-1", "modified", at=111, restarts=1, member=True)

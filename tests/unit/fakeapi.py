@@ -178,7 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
         old = api.objects.get((plural, name))
         if self.command == "GET" and not name:
             wanted = query.get("fieldSelector", "").removeprefix("metadata.name=")
-            items = [o for (p, n), o in api.objects.items() if p == plural and (not wanted or n == wanted)]
+            there = [o for (p, n), o in api.objects.items() if p == plural and (not wanted or n == wanted)]
+            items = [item for item in there if _is_in(item, self.path)]
             self._answer(200, {"metadata": {"resourceVersion": str(api.version)}, "items": items})
         elif self.command == "POST":
             if (plural, body.get("metadata", {}).get("name")) in api.objects:
@@ -231,7 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             while True:
                 with api.changed:
-                    fresh = [(v, t, o) for v, p, t, o in api.log if p == plural and v > version]
+                    fresh = [
+                        (v, t, o) for v, p, t, o in api.log if p == plural and v > version and _is_in(o, self.path)
+                    ]
                     if not fresh and api.ended.get(plural, 0) == ended:
                         api.changed.wait(0.5)
                         continue
@@ -257,6 +260,12 @@ def _place(path: str) -> tuple[str, str]:
     start = parts.index("namespaces") + 2 if "namespaces" in parts else {"api": 2, "apis": 3}.get(parts[0], 0)
     parts = parts[start:]
     return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def _is_in(item: Object, path: str) -> bool:
+    """Whether a list of that path has it: objects that name no namespace are in all of them."""
+    namespace = item["metadata"].get("namespace")
+    return not namespace or "/namespaces/" not in path or f"/namespaces/{namespace}/" in path
 
 
 def _merged(old: Any, patch: Any) -> Any:

@@ -149,6 +149,12 @@ class Fault(Attempt):
         return str(event.data.get("last_seen") or "") if event is not None else ""
 
     @property
+    def cause(self) -> str:
+        """Why the target did not recover (`NotBack`); "" if nobody knows."""
+        event = self.said.get(FaultWord.NOT_RECOVERED)
+        return str(event.data.get("cause") or "") if event is not None else ""
+
+    @property
     def repaired_by(self) -> str:
         """Who had repaired it at the end of the wait for the recovery (`RepairedBy`); "" if that was not asked."""
         event = self.said.get(FaultWord.RECOVERED) or self.said.get(FaultWord.NOT_RECOVERED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Found", "HealCause", "HealStage", "RepairedBy", "StageCause", "UndoneBy", "Unrest"]
+__all__ = ["Found", "HealCause", "HealStage", "NotBack", "RepairedBy", "StageCause", "UndoneBy", "Unrest"]
 
 
 class StageCause(StrEnum):
@@ -84,6 +84,12 @@ class RepairedBy(StrEnum):
     SUPERVISOR = "supervisor"  # in the same container
     KUBELET = "kubelet"  # by a new container, because a probe noticed
     NOBODY = "nobody"  # it stays away: a silent loss
+
+
+class NotBack(StrEnum):
+    """Why the app was not well again after a fault."""
+
+    CONNECTIONS_HELD = "connections-held"  # it waits on connections to a server that is gone
 
 
 class UndoneBy(StrEnum):

@@ -127,6 +127,12 @@ class Answer:
         """The HTTP status, 0 where there was none."""
         return int(self.event.data.get("status") or 0)
 
+    @property
+    def took_s(self) -> float | None:
+        """How long the question took, whether an answer came or not; None where that was not recorded."""
+        took_s = self.event.data.get("took_s")
+        return None if took_s is None else float(took_s)
+
 
 def answers(facts: Facts, what: str, *, since_s: float) -> Iterator[Answer]:
     """The answers about "version" or "database" that were asked for since then."""

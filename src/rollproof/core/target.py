@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
 
 __all__ = [
-    "App", "ArgoCd", "Cluster", "Control", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress", "Nodes",
-    "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
+    "App", "ArgoCd", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress",
+    "Nodes", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 
@@ -177,6 +177,23 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Database(Workload):
+    """The app's database. What follows the three names is for the faults that ask its server to do something.
+
+    admin_password_variable: a variable *of the database's container*, in which the administrator's password is: there,
+    and nowhere else, its value is used.
+    """
+
+    container: str = ""  # of its pod; empty: the only one
+    port: Annotated[int, between(1, 65_535)] = 3306  # on which the app reaches it
+    client: Annotated[str, one_of("mariadb", "mysql")] = "mariadb"  # the program in that container
+    admin: Annotated[str, Needed()] = "root"  # who may lock accounts and set global variables
+    admin_password_variable: str = ""  # empty: no password is given, as with unix_socket authentication
+    account: str = ""  # as whom the app logs in; empty: faults that need it are skipped
+    account_host: Annotated[str, Needed()] = "%"  # the account's other half: 'account'@'account_host'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultSettings:
     """What is promised about every fault (`rollproof.faults`): it is felt soon, and overcome in time."""
 
@@ -192,7 +209,10 @@ class FaultSettings:
     process_signal: Annotated[str, one_of("KILL", "TERM")] = "KILL"
     # how long a fault that lasts until it is undone is left in place once it was felt
     hold_s: Annotated[float, between(1, 600)] = 10.0
-    database: Workload | None = None  # the app's database, if it may be scaled to 0
+    # within what time the readiness path must say that the database is away: an app's connect time-out of 1 s (a
+    # probe's own default time-out) and 1 s more; counted beyond what the health path took, asked the same way
+    ready_answer_s: Annotated[float, above(0, 60)] = 2.0
+    database: Database | None = None  # the app's database, if it may be taken away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

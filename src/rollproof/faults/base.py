@@ -16,7 +16,7 @@ from rollproof.clients.kube import Kube
 from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.permission import READING, Permission
-from rollproof.core.reasons import RepairedBy
+from rollproof.core.reasons import NotBack, RepairedBy
 from rollproof.core.target import Target
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
@@ -179,6 +179,13 @@ class Fault(AnyFault):
 
     def observe(self, injection: Injection, live: LiveContext) -> None:
         """Ask what must be true while a held fault lasts: facts, which checkers judge."""
+
+    def finish(self, injection: Injection, live: LiveContext) -> None:
+        """What a held fault does last, after it was held and before it is undone."""
+
+    def why_not_back(self, injection: Injection, live: LiveContext) -> NotBack | None:  # noqa: ARG002 - most do not know
+        """Why there was no recovery, where positive evidence says so; asked once."""
+        return None
 
     def repaired_by(self, injection: Injection, live: LiveContext) -> RepairedBy | None:  # noqa: ARG002 - most ask nobody
         """Who has repaired it, where that decides; asked once, at the end of the wait for the recovery."""

@@ -1,6 +1,5 @@
 """Database refused: the database's workload is scaled to 0, so that nobody listens there, and later scaled up again.
 
-Nothing of the app is touched. It should say honestly that its database is away, stay alive, and come back by itself.
 Peers cut the app's egress instead, which changes nothing where a NetworkPolicy allows that way already.
 """
 
@@ -10,30 +9,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rollproof.clients.kube import KINDS, MERGE, ApiError, Kube, Object
-from rollproof.core.event import Outcome
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
+from rollproof.faults.base import Context, Injected, LiveContext, Void
+from rollproof.faults.database_away import RESOURCES, DatabaseAway, app_members, database_of, workload_args
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DatabaseRefused"]
 
 _GONE = 0  # the replicas that we set
 _TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
-_RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 _DEAD_MAN = "none possible without a Job that may scale it: it stays at 0 until `rollproof undo`"
 
 
-class DatabaseRefused(Fault):
+class DatabaseRefused(DatabaseAway):
     """By the scale subresource alone: no right to anything else of the workload is needed, not even to read it."""
 
     name = "database-refused"
-    affects_traffic = True
     peers = "Krkn application_outages and Litmus pod-network-partition (a policy on the app), Litmus rds-instance-stop"
-    kinds = frozenset(_RESOURCES)
-    held = True
+    kinds = frozenset(RESOURCES)
 
     def permissions(self, target: Target) -> Iterable[Permission]:
         """On the scale of that one workload."""
@@ -41,17 +37,17 @@ class DatabaseRefused(Fault):
         if database is None:
             return ()
         return each_verb(
-            "get patch", _RESOURCES[database.kind], database.namespace, "to scale the database to 0 and back",
+            "get patch", RESOURCES[database.kind], database.namespace, "to scale the database to 0 and back",
             group="apps", subresource="scale", name=database.name,
         )  # fmt: skip
 
     def available(self, context: Context) -> Injection | Skip:
         """The workload that the target file names, if it runs and nobody would scale it up again."""
-        database = context.target.faults.database
-        if database is None:
-            return context.skip(self, "the target file does not say what the database is: [faults.database]")
+        database = database_of(self, context)
+        if isinstance(database, Skip):
+            return database
         subject = f"{database.kind}/{database.namespace}/{database.name}"
-        args: dict[str, Any] = {"kind": database.kind, "namespace": database.namespace, "name": database.name}
+        args: dict[str, Any] = workload_args(database)
         managed = Outside.of(context.argo.read(), "the Application").child("status").objects("resources")
         if args in ({key: one.text(key) for key in args} for one in managed):
             return context.skip(self, f"{subject} is of the Application: Argo CD would scale it up again")
@@ -61,19 +57,12 @@ class DatabaseRefused(Fault):
         replicas = _replicas(scale)
         if replicas < 1:
             return context.skip(self, f"{subject} is scaled to {replicas} already")
-        members = context.kube.get("Deployment", context.target.cluster.namespace, context.target.cluster.deployment)
-        args |= {
-            "uid": scale["metadata"]["uid"], "original": replicas, "members": members["spec"].get("replicas", 1),
-        }  # fmt: skip
+        args |= {"uid": scale["metadata"]["uid"], "original": replicas, "members": app_members(context)}
         hold_s = context.target.faults.hold_s
         return context.injection(
             self, subject, args=args, change=f"replicas {replicas} -> {_GONE}, for {hold_s:g} s after it was felt",
             undo=f"replicas {replicas}, if it still has {_GONE}", dead_man=_DEAD_MAN,
         )  # fmt: skip
-
-    def outdated(self, injection: Injection, live: LiveContext) -> str:
-        """All pods of the app must serve, and each must say that its database answers."""
-        return self._unwell(injection, live)
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch, bound to the version of the scale that was looked at."""
@@ -90,28 +79,6 @@ class DatabaseRefused(Fault):
                 return Void(f"{injection.subject} was changed by somebody else when it was to be scaled")
             raise
         return Injected({"uid": args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
-
-    def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:  # noqa: ARG002 - whoever says so
-        """A pod of the app says that its database is away."""
-        pods = live.watches.pods()
-        said = live.app.ask_pods((name for name, pod in pods.items() if not pod.terminating), live.sha)
-        away = [name for name, outcome in said.items() if outcome is Outcome.FAIL]
-        if not away:
-            return None
-        app = live.target.app
-        words = f"Pod/{live.target.cluster.namespace}/{away[0]} says at {app.ready_path} that its database is away"
-        return Effect(words, tuple(pods[name].uid for name in away))
-
-    def observe(self, injection: Injection, live: LiveContext) -> None:  # noqa: ARG002 - all pods, whatever was planned
-        """Each pod's version and what it says of its database."""
-        live.app.ask_pods((name for name, pod in live.watches.pods().items() if not pod.terminating), live.sha)
-
-    def missing(self, injection: Injection, live: LiveContext) -> str:
-        """Each pod serves and says that its database answers, and so does the entry."""
-        if unwell := self._unwell(injection, live):
-            return unwell
-        app = live.target.app
-        return "" if live.app.ask_entry(live.sha) else f"{app.base_url}{app.ready_path} does not say so yet"
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """The replicas from before, if nobody has changed ours since."""
@@ -133,22 +100,6 @@ class DatabaseRefused(Fault):
                 continue
             return Undone("done")
         return Undone("failed", reason=f"{who} changed {_TRIES} times while it was being scaled up")
-
-    @staticmethod
-    def _unwell(injection: Injection, live: LiveContext) -> str:
-        """What is not as it should be about the app's pods, asked of the watches first; "" if all is well."""
-        addresses = live.watches.endpoints()
-        serving = [
-            name
-            for name, pod in live.watches.pods().items()
-            if pod.ready and not pod.terminating and pod.ip in addresses
-        ]
-        wanted = injection.args["members"]
-        if len(serving) < wanted:
-            return f"{len(serving)} of {wanted} pods serve"
-        said = live.app.ask_pods(serving, live.sha)
-        wrong = [name for name in serving if said.get(name) is not Outcome.OK]
-        return f"{wrong[0]} does not say at {live.target.app.ready_path} that its database answers" if wrong else ""
 
 
 def _scale_path(args: Mapping[str, Any]) -> str:

@@ -125,6 +125,7 @@ class FaultRunner:
         hold_s = self._live.target.faults.hold_s
         self._status(f"fault {fault.name}: it is held for {hold_s:g} s")
         self._live.watches.poll(lambda: fault.observe(injection, self._live), timeout_s=hold_s)
+        fault.finish(injection, self._live)
 
     def _had_effect(self, fault: Fault, injection: Injection, begun: Event) -> bool:
         def look() -> Any:
@@ -151,7 +152,9 @@ class FaultRunner:
         waited_s, by = self._since_s(begun), fault.repaired_by(injection, self._live)
         repaired = {} if by is None else {"by": by}
         if end_s is None:
+            cause = fault.why_not_back(injection, self._live)
             data = {"waited_s": waited_s, "last_seen": fault.missing(injection, self._live), **repaired}
+            data |= {} if cause is None else {"cause": cause}
             self._tell(fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, outcome=Outcome.FAIL)
             return False
         self._tell(fault.name, FaultWord.RECOVERED, repaired, begun=begun, end_s=end_s)

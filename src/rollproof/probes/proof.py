@@ -23,6 +23,7 @@ from rollproof.probes.ways import PodWays
 __all__ = ["NotProven", "Prover"]
 
 _PAUSE_S = 0.2  # between two questions when the first got no answer
+_LATE_S = 1.0  # that a question is left open beyond the time in which it should be answered
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
 
 
@@ -61,19 +62,24 @@ class Prover:
     def ask_pods(self, pods: Iterable[str], expected: str) -> Mapping[str, Outcome]:
         """What each pod says of its database now, and of its version: OK, FAIL (away), or UNKNOWN where it did not say.
 
-        Asked once: a 503 is an answer here. A pod that nobody may ask is left out.
+        Asked once: a 503 is an answer here, and how long it took is recorded. Where the version came, the database is
+        asked for by the same way, for 1 s longer than it may take. A pod that nobody may ask is left out.
         """
         said: dict[str, Outcome] = {}
-        app, namespace = self._target.app, self._target.cluster.namespace
+        app, patience_s = self._target.app, self._target.faults.ready_answer_s + _LATE_S
         for pod in sorted(pods):
-            for path in (app.health_path, app.ready_path):
-                answer, way = self._ways.ask(pod, path, tries=1)
-                if not self._ways.names:
-                    return said
-                if path == app.health_path:
-                    self._version(f"Pod/{namespace}/{pod}", answer, expected, way)
-                else:
-                    said[pod] = self._database(f"Pod/{namespace}/{pod}", answer, way).outcome
+            subject = f"Pod/{self._target.cluster.namespace}/{pod}"
+            since_s = time.monotonic()
+            answer, way = self._ways.ask(pod, app.health_path, tries=1)
+            if not self._ways.names:
+                return said
+            version = self._version(subject, answer, expected, way, since_s=since_s)
+            since_s = time.monotonic()
+            if version.outcome is Outcome.UNKNOWN:
+                answer, way = self._ways.ask(pod, app.ready_path, tries=1)
+            else:
+                answer = self._ways.ask_once(pod, app.ready_path, way, timeout_s=patience_s)
+            said[pod] = self._database(subject, answer, way, since_s=since_s).outcome
         return said
 
     def ask_entry(self, expected: str) -> bool:
@@ -118,20 +124,27 @@ class Prover:
         why = f"only {in_a_row} of {wanted} answers in a row through the ingress within {_PATIENCE_S:.0f} s"
         return NotProven(StageCause.NO_ANSWER, why)
 
-    def _version(self, subject: str, answer: Answer, expected: str, via: str) -> Event:
+    def _version(
+        self, subject: str, answer: Answer, expected: str, via: str, *, since_s: float | None = None
+    ) -> Event:  # fmt: skip
         value, error = _field(answer, self._target.app.version_pointer)
         data = {"version": value, "expected": expected, "status": answer.status, "error": error, "via": via}
-        return self._record(subject, "version", value, expected, data)
+        return self._record(subject, "version", value, expected, {**data, **_took(since_s)})
 
-    def _database(self, subject: str, answer: Answer, via: str) -> Event:
+    def _database(self, subject: str, answer: Answer, via: str, *, since_s: float | None = None) -> Event:
         app = self._target.app
         value, error = _field(answer, app.database_pointer, only_ok=False)
         data = {"value": value, "expected": app.database_ok, "status": answer.status, "error": error, "via": via}
-        return self._record(subject, "database", value, app.database_ok, data)
+        return self._record(subject, "database", value, app.database_ok, {**data, **_took(since_s)})
 
     def _record(self, subject: str, what: str, value: Any, expected: str, data: Mapping[str, Any]) -> Event:
         outcome = Outcome.UNKNOWN if value is None else Outcome.OK if says(value, expected) else Outcome.FAIL
         return self._recorder.record("proof", subject, what, outcome=outcome, data=data)
+
+
+def _took(since_s: float | None) -> Mapping[str, float]:
+    """How long a question took that was asked since then, whether an answer came or not."""
+    return {} if since_s is None else {"took_s": round(time.monotonic() - since_s, 3)}
 
 
 def _field(answer: Answer, pointer: str, *, only_ok: bool = True) -> tuple[Any, str]:

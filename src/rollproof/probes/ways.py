@@ -54,6 +54,10 @@ class PodWays:
     port: int
     names: list[str] = field(default_factory=lambda: [PROXY, FORWARD])
 
+    def ask_once(self, pod: str, path: str, way: str, *, timeout_s: float) -> Answer:
+        """One question by a way that has just worked: that no answer comes by it says something about the pod."""
+        return self._try(way, pod, path, timeout_s)[0]
+
     def ask(self, pod: str, path: str, *, tries: int = _TRIES) -> tuple[Answer, str]:
         """One answer of the pod and the way that it came; the last error if there was none, by any way that is left.
 
@@ -91,11 +95,11 @@ class PodWays:
         self.names.sort(key=lambda way: -found[way][0])  # stable: pods/proxy first where both work
         return found
 
-    def _try(self, way: str, pod: str, path: str) -> tuple[Answer, int]:
+    def _try(self, way: str, pod: str, path: str, timeout_s: float = _POD_TIMEOUT_S) -> tuple[Answer, int]:
         """One question; (answer, the API server's refusal or 0). What is not granted is not tried again."""
         ask = self.kube.pod_proxy if way == PROXY else self.kube.pod_forward
         try:
-            status, body = ask(self.namespace, pod, self.port, path, timeout_s=_POD_TIMEOUT_S)
+            status, body = ask(self.namespace, pod, self.port, path, timeout_s=timeout_s)
         except (UnreachableError, OutsideDataError) as error:
             return Answer(status=None, error=str(error)), 0
         except ApiError as error:

@@ -46,6 +46,7 @@ watched readable member in_service owner_uid owner
 completed evicted terminated waiting
 supervisor kubelet nobody
 gate nothing held_s
+took_s connections-held
 """
 OWN_WORDS = frozenset(_OWN.split())
 

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
-from rollproof.core.target import EnvRepo, Target
+from rollproof.core.target import Database, EnvRepo, Target
 from rollproof.core.trials import TRIALS
 
 __all__ = ["Mistake", "broken_rules", "sha_mistake"]
@@ -33,6 +33,7 @@ _SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # what an image tag may
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
 _NO_BRANCH = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-check-ref-format(1)
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # what needs no quoting within '' of SQL, and in a shell
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
@@ -192,6 +193,8 @@ def _names(target: Target) -> Iterator[Mistake]:
             yield Mistake("release.shas", text)
     yield from _variables(target)
     yield from _repo_names(target.env_repo)
+    if target.faults.database is not None:
+        yield from _database_names(target.faults.database)
     if target.env_repo.overlay.startswith("/") or ".." in target.env_repo.overlay.split("/"):
         yield Mistake("env_repo.overlay", f"must be a path inside the repository, found {target.env_repo.overlay!r}")
 
@@ -205,6 +208,18 @@ def _repo_names(repo: EnvRepo) -> Iterator[Mistake]:
         yield Mistake("env_repo.branch", f"must be the branch's own name, without refs/heads/, found {repo.branch!r}")
     elif _NO_BRANCH.search(repo.branch):
         yield Mistake("env_repo.branch", f"cannot be a branch of git, found {repo.branch!r}")
+
+
+def _database_names(database: Database) -> Iterator[Mistake]:
+    """What becomes part of a statement, and of a command in the database's container."""
+    for name in ("admin", "account", "account_host"):
+        if (value := getattr(database, name)) and not _ACCOUNT.fullmatch(value):
+            text = f"may have letters, digits and _ . % : / - only, found {_shown(value)}"
+            yield Mistake(f"faults.database.{name}", text)
+    if (variable := database.admin_password_variable) and not _VARIABLE.fullmatch(variable):  # never shown, as below
+        yield Mistake(
+            "faults.database.admin_password_variable", "must be the name of a variable of the container, not a value"
+        )
 
 
 def _variables(target: Target) -> Iterator[Mistake]:

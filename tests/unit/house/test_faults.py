@@ -10,7 +10,7 @@ import story
 
 import rollproof
 from rollproof.core.permission import READING
-from rollproof.core.target import FaultSettings, Ingress, Workload
+from rollproof.core.target import Database, FaultSettings, Ingress
 from rollproof.faults.base import Fault
 from rollproof.faults.registry import all_faults
 from rollproof.suites import drill_table
@@ -19,7 +19,7 @@ SOURCE = Path(rollproof.__file__).parent
 PAGES = SOURCE.parents[1] / "docs" / "faults"
 FAULTS = all_faults()
 TARGET = story.target(
-    faults=FaultSettings(database=Workload(kind="Deployment", namespace="database", name="db")),
+    faults=FaultSettings(database=Database(kind="Deployment", namespace="database", name="db")),
     ingress=Ingress(namespace="ingress", selector="app=ingress"),
 )
 

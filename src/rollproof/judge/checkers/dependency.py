@@ -1,4 +1,4 @@
-"""While a dependency was away: did each pod stay alive, keep its version, and say honestly that it was away?
+"""While a dependency was away: did each pod stay alive, keep its version, and say honestly and soon that it was away?
 
 Judged is the time from the evidence of the effect until the fault was undone, asked of each pod by itself: with no
 pod ready the ingress answers 503 for every path, which says nothing about the app. Restarts count from the start until
@@ -11,7 +11,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, find_faults
 from rollproof.core.runframe import Answer, answers
-from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.watched import pods_seen
 
 __all__ = ["check"]
@@ -37,8 +37,15 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
     since_s = fault.happened.start_s
     alive = _asked(facts, "version", since_s, until_s)
     honest = _asked(facts, "database", since_s, until_s)
-    numbers = {"pods": len({answer.event.subject for answer in honest}), "answers": len(alive) + len(honest)}
-    for found in (_restarted(facts, fault), _not_alive(facts, alive), _dishonest(facts, honest)):
+    numbers: dict[str, Number] = {
+        "pods": len({answer.event.subject for answer in honest}),
+        "answers": len(alive) + len(honest),
+    }
+    if (slowest_s := max((one.took_s or 0.0 for one in honest), default=0.0)) > 0:
+        numbers["ready_answer_s_max"] = round(slowest_s, 3)
+    for found in (
+        _restarted(facts, fault), _not_alive(facts, alive), _dishonest(facts, honest), _slow(facts, alive, honest),
+    ):  # fmt: skip
         if found is not None:
             why, finding, evidence = found
             return Verdict(
@@ -104,6 +111,33 @@ def _dishonest(facts: Facts, honest: list[Answer]) -> _Found | None:
     text = f"{path} of {wrong[0].event.subject} said {wrong[0].value!r} with HTTP status {wrong[0].status}"
     finding = Finding("READY_IGNORES_DATABASE", text, f"{path} must answer 503 then: probes read the status")
     return text, finding, [one.event for one in wrong]
+
+
+def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | None:
+    """A readiness path that says it too late, or says nothing for as long, of a pod that answers the other path.
+
+    What the health path took just before, asked the same way, is not the readiness path's; that no answer came counts
+    only where the health path has answered before and after.
+    """
+    app, limit_s = facts.plan.target.app, facts.plan.target.faults.ready_answer_s
+    for one in honest:
+        if one.took_s is None or one.took_s <= limit_s:
+            continue
+        mine = [health for health in alive if health.event.subject == one.event.subject]
+        before = [health for health in mine if health.event.start_s <= one.event.start_s]
+        after = [health for health in mine if health.event.start_s > one.event.start_s]
+        way_s = (before[-1].took_s or 0.0) if before else 0.0
+        said = one.event.outcome is Outcome.FAIL and one.took_s - way_s > limit_s
+        silent = not one.status and all(
+            near and near[0].event.outcome is Outcome.OK for near in (before[-1:], after[:1])
+        )
+        if not said and not silent:
+            continue
+        how = f"said after {one.took_s:.1f} s" if said else f"had not said after {one.took_s:.1f} s"
+        text = f"{app.ready_path} of {one.event.subject} {how} that the database is away; limit {limit_s:g} s"
+        hint = "give the database's connection a connect and a read time-out: else a silent one holds a worker for ever"
+        return text, Finding("READY_SLOW", text, hint), [one.event]
+    return None
 
 
 def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
-from rollproof.core.reasons import RepairedBy
+from rollproof.core.reasons import NotBack, RepairedBy
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.watches import lost_watch
@@ -30,6 +30,12 @@ _NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # of a process that its superv
     RepairedBy.NOBODY: (
         "SILENT_LOSS",
         "nothing noticed: let the supervisor start it again whatever its exit code, end when it gives up, or probe it",
+    ),
+}
+_CAUSES: Mapping[str, tuple[str, str]] = {  # of a target that did not come back
+    NotBack.CONNECTIONS_HELD: (
+        "CONNECTIONS_HELD",
+        "delete these pods now; then give connections to it a read time-out: a server that is lost ends none of them",
     ),
 }
 
@@ -110,7 +116,8 @@ def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
     why = f"{felt} and not recovered within {waited_s:.1f} s; limit {limit_s:g} s"
     last = fault.last_seen or "nobody noted it"
-    code, hint = _NOT_REPAIRED.get(fault.repaired_by, ("NOT_RECOVERED", "see the pods' events and logs"))
+    known = _CAUSES.get(fault.cause) or _NOT_REPAIRED.get(fault.repaired_by)
+    code, hint = known or ("NOT_RECOVERED", "see the pods' events and logs")
     finding = Finding(code, f"the state that was seen last: {last}", hint)
     return _verdict(fault.subject, Result.FAIL, why, findings=(finding,))
 

@@ -1,0 +1,150 @@
+"""Database away: what is common to the faults that take the app's database away and give it back.
+
+Nothing of the app is touched. Each of its pods should say honestly that its database is away, stay alive, and come
+back by itself. It is asked by itself, for with no pod ready the entry answers for the whole app.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rollproof.clients.kube import Kube, Object
+from rollproof.core.event import Outcome
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.outside import Outside
+from rollproof.core.target import Database
+from rollproof.faults.base import Context, Effect, Fault, LiveContext
+from rollproof.probes.views import PodView, app_container, label_selector
+
+__all__ = [
+    "RESOURCES", "DatabaseAway", "DatabasePod", "app_members", "database_of", "only_pod", "probed_within_s",
+    "serving_pods", "workload_args",
+]  # fmt: skip
+
+RESOURCES: Mapping[str, str] = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePod:
+    """The one pod of the database. container: the database's in it. labels: of its workload's pods, as a selector."""
+
+    name: str
+    uid: str
+    node: str
+    ip: str
+    container: str
+    labels: str
+
+
+class DatabaseAway(Fault, ABC):
+    """A fault of the database. Its args hold at least "members": how many pods the app has."""
+
+    affects_traffic = True
+    held = True
+    silent = False  # whether the app is given no answer at all, so that it may be unable to say anything
+
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """All pods of the app must serve, and each must say that its database answers."""
+        return self.unwell(injection, live)
+
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:  # noqa: ARG002 - whoever says so
+        """A pod says that its database is away; of one that is silent it may only have gone unready."""
+        pods, app = live.watches.pods(), live.target.app
+        said = live.app.ask_pods((name for name, pod in pods.items() if not pod.terminating), live.sha)
+        away = [name for name, outcome in said.items() if outcome is Outcome.FAIL]
+        unready = [name for name, outcome in said.items() if outcome is Outcome.UNKNOWN and not pods[name].ready]
+        felt, words = away, f"says at {app.ready_path} that its database is away"
+        if self.silent and not away:
+            felt, words = unready, f"is not ready any more, and does not answer at {app.ready_path}"
+        if not felt:
+            return None
+        who = f"Pod/{live.target.cluster.namespace}/{felt[0]}"
+        return Effect(f"{who} {words}", tuple(pods[name].uid for name in felt))
+
+    def observe(self, injection: Injection, live: LiveContext) -> None:  # noqa: ARG002 - all pods, whatever was planned
+        """Each pod's version and what it says of its database."""
+        live.app.ask_pods((name for name, pod in live.watches.pods().items() if not pod.terminating), live.sha)
+
+    def missing(self, injection: Injection, live: LiveContext) -> str:
+        """Each pod serves and says that its database answers, and so does the entry."""
+        if unwell := self.unwell(injection, live):
+            return unwell
+        app = live.target.app
+        return "" if live.app.ask_entry(live.sha) else f"{app.base_url}{app.ready_path} does not say so yet"
+
+    @staticmethod
+    def unwell(injection: Injection, live: LiveContext) -> str:
+        """What is not as it should be about the app's pods, asked of the watches first; "" if all is well."""
+        serving, wanted = serving_pods(live), injection.args["members"]
+        if len(serving) < wanted:
+            return f"{len(serving)} of {wanted} pods serve"
+        said = live.app.ask_pods(serving, live.sha)
+        wrong = [name for name in serving if said.get(name) is not Outcome.OK]
+        return f"{wrong[0]} does not say at {live.target.app.ready_path} that its database answers" if wrong else ""
+
+
+def serving_pods(live: LiveContext) -> list[str]:
+    """The app's pods that are ready and among the Service's endpoints, by name."""
+    addresses = live.watches.endpoints()
+    pods = live.watches.pods().items()
+    return [name for name, pod in pods if pod.ready and not pod.terminating and pod.ip in addresses]
+
+
+def database_of(fault: Fault, context: Context) -> Database | Skip:
+    """What the target file says of the database."""
+    database = context.target.faults.database
+    return database or context.skip(fault, "the target file does not say what the database is: [faults.database]")
+
+
+def probed_within_s(context: Context) -> float:
+    """How long the kubelet takes, by the app's own probe, to call a pod unready that gives no answer."""
+    cluster = context.target.cluster
+    template = Outside.of(_deployment(context), "the Deployment").child("spec").child("template").child("spec")
+    probe = app_container(template, cluster.container, context.target.env_repo.image).child("readinessProbe")
+    period_s, failures = probe.count("periodSeconds", 10), probe.count("failureThreshold", 3)
+    return float(period_s * failures + probe.count("timeoutSeconds", 1))
+
+
+def workload_args(database: Database) -> dict[str, str]:
+    """The database's workload, as the args of an injection name it."""
+    return {"kind": database.kind, "namespace": database.namespace, "name": database.name}
+
+
+def app_members(context: Context) -> int:
+    """How many pods the app should have."""
+    return Outside.of(_deployment(context), "the Deployment").child("spec").count("replicas", 1)
+
+
+def _deployment(context: Context) -> Object:
+    cluster = context.target.cluster
+    return context.kube.get("Deployment", cluster.namespace, cluster.deployment)
+
+
+def only_pod(kube: Kube, args: Mapping[str, str]) -> DatabasePod | str:
+    """The only pod of the database's workload, if it is ready; else why there is none.
+
+    args: "kind", "namespace" and "name" of the workload, and "container", which may be empty.
+    """
+    who = f"{args['kind']}/{args['namespace']}/{args['name']}"
+    workload = kube.find(args["kind"], args["namespace"], args["name"])
+    if workload is None:
+        return f"there is no {who}: see [faults.database]"
+    labels = label_selector(workload)
+    listed = kube.list("Pod", args["namespace"], labels=labels)["items"]
+    found = {str(item["metadata"]["name"]): item for item in listed}
+    views = {name: PodView.of(item) for name, item in found.items()}
+    ready = [name for name, view in views.items() if view.ready and not view.terminating]
+    if len(ready) != 1:
+        return f"{who} has {len(ready)} ready pods, expected one: which of several holds the data is not known"
+    container = args["container"] or _only_container(found[ready[0]])
+    if not container:
+        return f"faults.database.container must say which container of {who} is the database"
+    view = views[ready[0]]
+    return DatabasePod(ready[0], view.uid, view.node, view.ip, container, labels)
+
+
+def _only_container(pod: Object) -> str:
+    containers = Outside.of(pod, "a pod of the database").child("spec").objects("containers")
+    return containers[0].text("name") if len(containers) == 1 else ""
