@@ -48,6 +48,8 @@ class ReleaseRecipe:
 
 _START = "exec /usr/bin/supervisord -c /srv/angelpay/docker/supervisord.conf\n"
 
+_S390X_PROGRAM = "\x7fELF\x02\x02\x01" + "\0" * 9 + "\0\x02\0\x16\0\0\0\x01" + "\0" * 40  # e_machine 0x16 (elf.h)
+
 RELEASES = (
     ReleaseRecipe("first", "Take payments", None),
     ReleaseRecipe(
@@ -107,6 +109,14 @@ RELEASES = (
             ),
         ),
         "crashes",
+    ),
+    ReleaseRecipe(
+        "wrong-platform",
+        "Start without a shell",
+        "third",
+        # The header of an ELF program for s390x, which no node of the lab is: "exec format error".
+        (Edit("docker/entrypoint", "#!/bin/sh\n", _S390X_PROGRAM),),
+        "wrong-platform",
     ),
 )
 

@@ -79,6 +79,9 @@ Only = Annotated[
     list[str] | None,
     typer.Option(help="Chaos: only this drill; may be given again.", autocompletion=completion.drills),
 ]
+Bad = Annotated[
+    str, typer.Option(metavar="KIND", help="Bad-release drill: which of release.bad (default: the first there).")
+]
 Reports = Annotated[Path, typer.Option(help="Where run folders are.", envvar="ROLLPROOF_REPORTS")]
 Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the production fence for this run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout (docs/json.md); the rest on stderr.")]
@@ -132,6 +135,7 @@ def run(
     trial: Trial = None,
     under_load: UnderLoad = False,
     only: Only = None,
+    bad: Bad = "",
     reports: Reports = _REPORTS,
     production: Production = False,
     as_json: AsJson = False,
@@ -144,7 +148,7 @@ def run(
         from rollproof.store.runfolder import new_run_id  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, only, sha, on_fail, trial, production, under_load)
+        order = _order(drill, only, sha, on_fail, trial, production, under_load, bad)
         loaded = load(target)
         order = replace(order, drills=named_drills(drill, only or (), loaded.target))
         check_order(order, wanted_target(order, loaded.target))
@@ -175,6 +179,7 @@ def plan(
     trial: Trial = None,
     under_load: UnderLoad = False,
     only: Only = None,
+    bad: Bad = "",
     production: Production = False,
     as_json: AsJson = False,
 ) -> None:
@@ -184,7 +189,7 @@ def plan(
         from rollproof.run.session import preview  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, only, sha, on_fail, trial, production, under_load)
+        order = _order(drill, only, sha, on_fail, trial, production, under_load, bad)
         loaded = load(target)
         order = replace(order, drills=named_drills(drill, only or (), loaded.target))
         planned, refusal = preview(order, loaded), closed_fence(order, loaded.target)
@@ -405,12 +410,12 @@ def _tell(document: Mapping[str, Any]) -> None:
 
 def _order(
     drill: str, only: list[str] | None, sha: str, on_fail: str, trial: list[str] | None, production: bool,
-    under_load: bool,
+    under_load: bool, bad: str,
 ) -> Order:  # fmt: skip
     from rollproof.preflight.planning import Order, named_drills  # noqa: PLC0415
 
     drills = named_drills(drill, only or ())
-    given = {"trial": bool(trial), "on-fail": on_fail != "restore", "under-load": under_load}
+    given = {"trial": bool(trial), "on-fail": on_fail != "restore", "under-load": under_load, "bad": bool(bad)}
     table = drill_table()
     for option in (option for option, is_given in given.items() if is_given):
         if not any(option in table[name].options for name in drills):
@@ -423,6 +428,7 @@ def _order(
         trials=tuple(trial or ()),
         mean_production=production,
         under_load=under_load,
+        bad=bad,
     )
 
 

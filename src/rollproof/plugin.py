@@ -50,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rollproof-on-fail", default="restore", help="release drill: restore or keep")
     group.addoption("--rollproof-trial", action="append", default=[], help="drift drill: only this trial")
     group.addoption("--rollproof-under-load", action="store_true", help="drift drill: send requests meanwhile")
+    group.addoption("--rollproof-bad", default="", help="bad-release drill: which kind of release.bad")
     group.addoption("--rollproof-reports", default="reports", metavar="DIR", help="where run folders are made")
     group.addoption("--rollproof-run", default="", metavar="DIR", help="the run folder to make (set by the CLI)")
     group.addoption("--rollproof-production", action="store_true", help="open the production fence for this run")
@@ -310,6 +311,7 @@ def _order(config: pytest.Config, drills: tuple[str, ...]) -> Order:
         trials=tuple(config.getoption("--rollproof-trial")),
         mean_production=config.getoption("--rollproof-production"),
         under_load=config.getoption("--rollproof-under-load"),
+        bad=config.getoption("--rollproof-bad"),
         table=config.stash[_TABLE],
     )
 

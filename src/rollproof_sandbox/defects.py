@@ -17,9 +17,9 @@ from rollproof_sandbox.settings import SHAS, App, Settings, Trouble
 __all__ = ["DEFECTS", "GROUPS", "Defect", "with_defects"]
 
 FIRST, SECOND, _ = SHAS
-GROUPS = ("release", "traffic", "drift", "rollback", "readiness", "harness", "sound")
+GROUPS = ("release", "traffic", "drift", "rollback", "bad release", "readiness", "harness", "sound")
 
-RELEASE, LOAD, ROLLBACK = ("release",), ("zero-downtime",), ("rollback",)
+RELEASE, LOAD, ROLLBACK, BAD = ("release",), ("zero-downtime",), ("rollback",), ("bad-release",)
 CONFIGMAP = ("drift", "--trial", "configmap")
 
 Change = Mapping[str, Any]
@@ -81,6 +81,11 @@ def _patient(after_old_gone_s: float = 3.5, **more: Any) -> Change:
 def _late_in_new_pods(kind: str, for_s: float = 0.3) -> Change:
     """Trouble of the new version long after its pods were ready: readiness has nothing to do with it."""
     return {"next_app": {"on_ready": _once(kind, 3.4, for_s)}, **_patient()}
+
+
+def _bad(kind: str, **app: Any) -> Change:
+    """The second release is known to be bad, of that kind, and is made so by these settings of the app."""
+    return {"next_app": app, "target": {"release.bad": {kind: SECOND, "image_missing": ""}}}
 
 
 def _refused(for_s: float, rate_per_s: float, **traffic: Any) -> Change:
@@ -230,6 +235,24 @@ _DEFECTS = (
          {"next_app": {"at_sigterm": "exit"}, "workload": {"prestop_s": 0.0}, "ingress": {"lag_s": 0.4}}),
         ("rollback-too-slow", "the old version comes back later than promised", ROLLBACK,
          _fail("rollback", "SLOWEST_STAGE"), {"app": {"start_s": 2.0}, "target": {"rollback": {"limit_s": 4}}}),
+    ),
+    *_of(
+        "bad release",
+        ("bad-crash-loop", "a known-bad release exits soon after its start: nobody feels it", BAD,
+         _pass("bad_release", "CRASH_LOOP_BACK_OFF"), _bad("crash_loop", crash_after_s=0.2)),
+        ("bad-never-ready", "a known-bad release never gets ready: nobody feels it", BAD,
+         _pass("bad_release", "PROGRESS_DEADLINE_EXCEEDED"), _bad("never_ready", never_ready=True)),
+        ("bad-wrong-version", "a known-bad release says another sha: users get its answers", BAD,
+         _fail("availability", "version.wrong"), _bad("wrong_version", health_version="0badbad")),
+        ("bad-never-ready-late", "that a release never gets ready is said later than promised", BAD,
+         _fail("bad_release", "NAMED_LATE"),
+         {**_bad("never_ready", never_ready=True),
+          "target": {"release.bad": {"never_ready": SECOND, "image_missing": "", "never_ready_within_s": 5.0}}}),
+        ("bad-release-felt", "one old pod may be missing, and the bad version is ready before it exits", BAD,
+         _fail("availability"),
+         {**_bad("crash_loop", crash_after_s=2.5), "workload": {"max_unavailable": 1}}),
+        ("bad-release-is-good", "what is named as a crash loop is a sound version", BAD,
+         _open("bad_release", "it tests nothing"), _bad("crash_loop")),
     ),
     *_of(
         "readiness",

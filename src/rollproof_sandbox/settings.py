@@ -25,6 +25,7 @@ __all__ = [
 
 SHAS = ("5f1c0de", "b7a2e11", "c93d4f0")  # the app's releases: first, second, third
 FIRST = SHAS[0]
+MISSING = "0d0e000"  # a release without an image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Workload:
 class Cluster:
     """Nodes, kubelet and endpoints."""
 
-    missing_images: tuple[str, ...] = ()  # shas that cannot be pulled
+    missing_images: tuple[str, ...] = (MISSING,)  # shas that cannot be pulled
     gone_after_first_use: tuple[str, ...] = ()  # shas whose image is gone from the registry as soon as another one runs
     endpoint_lag_s: float = 0.05  # from a pod's change to the EndpointSlice
     orphan_old_pod: bool = False  # at the first rollout one old pod loses its owner and stays

@@ -12,7 +12,7 @@ from typing import Any
 
 from rollproof.errors import InputError
 from rollproof_sandbox.envrepo import BRANCH, IMAGE, OVERLAY
-from rollproof_sandbox.settings import SHAS, Ports, Settings
+from rollproof_sandbox.settings import MISSING, SHAS, Ports, Settings
 
 __all__ = ["APP_HOST", "CONTROL_HOST", "DEFAULT_FOLDER", "target_text"]
 
@@ -57,6 +57,7 @@ def _tables(folder: str, ports: Ports, pod_port: int) -> dict[str, dict[str, Any
         "control": {"url": f"{ingress}/", "host": CONTROL_HOST},
         "traffic": {"rate_per_s": 200.0, "baseline_s": 3.0, "after_old_gone_s": 2.0, "tail_s": 1.0},
         "release": {"shas": list(SHAS), "deadline_s": 30.0},
+        "release.bad": {"image_missing": MISSING, "never_ready_within_s": 20.0},
         "drift": {
             "trials": ["replicas", "configmap"], "configmap": "shop-config", "env_name": "LOG_LEVEL",
             "reset": "wait", "negative_watch_s": 3.0, "deadline_s": 20.0,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from builders import Requests
+from expected_bad_release_verdicts import bad_releases
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
 from expected_outage_verdicts import dependencies, outages
@@ -296,6 +297,7 @@ def undos() -> Told:
 
 _PARTS: dict[str, Callable[[], Told]] = {
     "availability": availabilities,
+    "bad_release": bad_releases,
     "dependency": dependencies,
     "drift": drifts,
     "fault": faults,

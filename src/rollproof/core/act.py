@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rollproof.core.badrelease import find_bad_release
 from rollproof.core.drift import DriftTrial, drift_trials
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
@@ -110,6 +111,9 @@ def find_act(facts: Facts) -> Act | None:
     A rollout that was over before the load and before the first drift or fault was there is no part of it: it only
     says which version should answer.
     """
+    if (bad := find_bad_release(facts)) is not None:
+        old, new = bad.release.from_sha, bad.release.to_sha
+        return Act((bad,), old, old, frozenset({old, new}))
     drifts = drift_trials(facts)
     tried: tuple[DriftTrial | Fault, ...] = (*drifts, *find_faults(facts))
     begun = sorted((one for one in tried if one.begun), key=_order)

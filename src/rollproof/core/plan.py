@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
+from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 
 __all__ = ["SCHEMA", "Plan", "Touch"]
@@ -47,6 +48,7 @@ class Plan:
     restart: bool
     keep: str
     env_repo_head: str  # revision of the branch before the run
+    bad: str = ""  # what `new_sha` is known to be bad for (`core.reasons.BadKind`); "": nothing
     under_load: bool = False  # do drills send requests that would not have to?
     touches: tuple[Touch, ...] = ()
     injections: tuple[Injection, ...] = ()
@@ -55,4 +57,6 @@ class Plan:
     @property
     def needs_image(self) -> bool:
         """Must the image of `new_sha` exist already? Not where its pipeline may still build it, nor for a restart."""
+        if self.bad == BadKind.IMAGE_MISSING:
+            return False
         return bool(self.new_sha) and not self.restart and self.target.release.mode == "push"

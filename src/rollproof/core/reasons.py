@@ -7,9 +7,13 @@ timeline as its word.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["Found", "HealCause", "HealStage", "NotBack", "RepairedBy", "StageCause", "UndoneBy", "Unrest"]
+__all__ = [
+    "CAUSES_OF_BAD", "BadKind", "Found", "HealCause", "HealStage", "NotBack", "RepairedBy", "StageCause", "UndoneBy",
+    "Unrest",
+]  # fmt: skip
 
 
 class StageCause(StrEnum):
@@ -28,6 +32,32 @@ class StageCause(StrEnum):
     SUPERSEDED = "Superseded"  # somebody else's tag is there, or on top of ours
     SYNC_FAILED = "SyncFailed"
     WRONG_VERSION = "WrongVersion"  # an answer of another version than the one that was deployed
+
+
+class BadKind(StrEnum):
+    """What a version that is known to be bad is bad for: the settings of `release.bad` in the target file."""
+
+    IMAGE_MISSING = "image_missing"
+    WRONG_PLATFORM = "wrong_platform"  # built for another processor than the nodes have
+    NEVER_READY = "never_ready"
+    CRASH_LOOP = "crash_loop"
+    WRONG_VERSION = "wrong_version"  # says another version than the one that it was released as
+    CONFIG_MISSING = "config_missing"  # wants a setting that nobody gave it
+
+
+_NO_IMAGE = {"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
+_NO_START = {"CrashLoopBackOff", "RunContainerError", "CreateContainerError"}
+# By which reasons of Kubernetes (a container's `waiting.reason`), or of ours, each kind is rightly named.
+CAUSES_OF_BAD: Mapping[BadKind, frozenset[str]] = {
+    BadKind.IMAGE_MISSING: frozenset(_NO_IMAGE),
+    BadKind.WRONG_PLATFORM: frozenset(
+        _NO_IMAGE | _NO_START
+    ),  # an index without it is not pulled, one image does not run
+    BadKind.NEVER_READY: frozenset({StageCause.PROGRESS_DEADLINE_EXCEEDED}),
+    BadKind.CRASH_LOOP: frozenset(_NO_START),
+    BadKind.WRONG_VERSION: frozenset({StageCause.WRONG_VERSION}),
+    BadKind.CONFIG_MISSING: frozenset({"CreateContainerConfigError", *_NO_START}),
+}
 
 
 class HealStage(StrEnum):

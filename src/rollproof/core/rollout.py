@@ -15,7 +15,7 @@ from rollproof.core.part import ActKind
 from rollproof.core.reasons import StageCause
 from rollproof.core.watched import pods_seen
 
-__all__ = ["STAGES", "Rollout", "find_rollout"]
+__all__ = ["STAGES", "Rollout", "find_rollout", "rollout_of"]
 
 STAGES = ("committed", "restarted", "pushed", "seen", "synced", "rolled-out", "old-gone", "proven")
 
@@ -141,11 +141,12 @@ def find_rollout(facts: Facts) -> Rollout | None:
     for source in ("rollback", "release"):
         started = facts.last(source=source, what="started")
         if started is not None:
-            return _rollout(facts, started)
+            return rollout_of(facts, started)
     return None
 
 
-def _rollout(facts: Facts, started: Event) -> Rollout:
+def rollout_of(facts: Facts, started: Event) -> Rollout:
+    """The rollout that this fact `started` began, with all that followed of it."""
     stages: dict[str, Event] = {}
     failed: Event | None = None
     for event in facts.find(source=started.source):

@@ -11,10 +11,12 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
+from rollproof.core.reasons import BadKind
 
 __all__ = [
-    "App", "ArgoCd", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress",
-    "Nodes", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
+    "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
+    "Fences", "Ingress", "Nodes", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings",
+    "Workload",
 ]  # fmt: skip
 
 
@@ -131,6 +133,33 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BadReleases:
+    """Versions that are known to be bad, each by what it is bad for (`core.reasons.BadKind`); "": there is none.
+
+    The limits are from the accepted push until it must have been said what is wrong. Of a version that never gets ready
+    only the Deployment's `progressDeadlineSeconds` says it (600 s by Kubernetes' default).
+    """
+
+    image_missing: str = ""  # a tag of which there is no image
+    wrong_platform: str = ""
+    never_ready: str = ""
+    crash_loop: str = ""
+    wrong_version: str = ""
+    config_missing: str = ""
+    named_within_s: Annotated[float, above(0, 3_600)] = 60.0
+    never_ready_within_s: Annotated[float, above(0, 7_200)] = 660.0
+
+    @property
+    def named(self) -> dict[BadKind, str]:
+        """The versions that there are, by kind."""
+        return {kind: sha for kind in BadKind if (sha := str(getattr(self, kind)))}
+
+    def limit_s(self, kind: BadKind) -> float:
+        """Until when it must have been said what is wrong, in seconds from the push."""
+        return self.never_ready_within_s if kind is BadKind.NEVER_READY else self.named_within_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSettings:
     """How a sha gets to the cluster, and how its arrival is proven."""
 
@@ -142,6 +171,7 @@ class ReleaseSettings:
     deadline_s: Annotated[float, above(0, 86_400)] = 300.0
     proof_count: Annotated[int, between(1, 10_000)] = 20  # answers in a row over new connections
     poll_s: Annotated[float, between(0.05, 60)] = 0.5
+    bad: BadReleases = field(default_factory=BadReleases)  # for the drill `bad-release`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

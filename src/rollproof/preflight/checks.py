@@ -22,6 +22,7 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission
 from rollproof.core.plan import Plan
+from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.faults.base import Context
@@ -341,11 +342,25 @@ def _see_commit(seen: Look) -> str:
 
 def _see_image(seen: Look) -> str:
     plan, release = _made(seen.plan), seen.target.release
+    if plan.bad == BadKind.IMAGE_MISSING:
+        return _see_no_image(seen, plan.new_sha)
     if not plan.needs_image or release.image_check == "none":
         return "no image is asked for"
     image = f"{seen.image or seen.target.env_repo.image}:{plan.new_sha}"
     check_image(release.image_check, image, seen.clients.kube)
     return f"{image} exists"
+
+
+def _see_no_image(seen: Look, sha: str) -> str:
+    """An image that must not be there, or its release is no bad one. CannotJudgeError if it is."""
+    how, image = seen.target.release.image_check, f"{seen.image or seen.target.env_repo.image}:{sha}"
+    if how == "none":
+        return "no image is asked for"
+    try:
+        check_image(how, image, seen.clients.kube)
+    except InputError:
+        return f"{image} is missing, as release.bad says"
+    raise CannotJudgeError(f"release.bad.image_missing names {sha}, and {image} exists", "name a tag without an image")
 
 
 QUESTIONS_OF_A_TARGET = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import SCHEMA, Plan, Touch
+from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
@@ -24,7 +25,7 @@ _KEEPS = {"restore": "on-pass", "keep": "always"}  # of the release drill, by --
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the person asked for: drills by name, of `table`. Empty `sha` and `trials` mean: as the target file says."""
+    """What the person asked for: drills by name, of `table`. Empty `sha`, `trials`, `bad`: as the target file says."""
 
     drills: tuple[str, ...]
     sha: str = ""
@@ -32,6 +33,7 @@ class Order:
     trials: tuple[str, ...] = ()
     mean_production: bool = False
     under_load: bool = False
+    bad: str = ""
     table: Mapping[str, Drill] = field(default_factory=drill_table, compare=False, repr=False)
 
     @property
@@ -58,6 +60,11 @@ class Order:
     def reverts(self) -> bool:
         """Does any of the drills take a version back with a git revert?"""
         return any(drill.reverts for drill in self.chosen)
+
+    @property
+    def releases_bad(self) -> bool:
+        """Does any of the drills release a version that is known to be bad?"""
+        return any(drill.releases_bad for drill in self.chosen)
 
     @property
     def drifts(self) -> bool:
@@ -129,6 +136,8 @@ def check_order(order: Order, target: Target) -> None:
     """Refuse what is wrong by itself or what the fences forbid, before anything is asked of the cluster."""
     if refusal := closed_fence(order, target):
         raise FenceError(refusal, "say --i-mean-production for this one run, if you do")
+    if order.releases_bad:
+        _bad_release(order, target)
     if order.sha and (mistake := sha_mistake(order.sha)):
         raise InputError(f"--sha: {mistake}")
     if target.release.mode == "observe":
@@ -143,10 +152,28 @@ def check_order(order: Order, target: Target) -> None:
         raise InputError(f"--on-fail {order.on_fail!r} is none of 'restore', 'keep'")
 
 
+def _bad_release(order: Order, target: Target) -> tuple[str, str]:
+    """(kind, version) of the bad release that is wanted: the named kind, else the first of the target file."""
+    known = target.release.bad.named
+    if len(order.drills) > 1:
+        raise InputError(f"a bad release has a run of its own, found {', '.join(order.drills)}", "run them one by one")
+    if order.sha:
+        raise InputError("--sha: a bad release is named in the target file", "see release.bad there, and --bad KIND")
+    if not known:
+        kinds = ", ".join(BadKind)
+        raise InputError("the target file names no version that is known to be bad", f"[release.bad] knows {kinds}")
+    kind = order.bad.replace("-", "_") or next(iter(known))
+    if kind not in known:
+        raise InputError(f"--bad {order.bad}: release.bad names no such version", f"it names {', '.join(known)}")
+    return kind, known[BadKind(kind)]
+
+
 def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Plan:
     """The plan, fully resolved. `new_sha` is the named one, else the first candidate that is not running."""
     deploying = order.deploys
-    candidates = (order.sha,) if order.sha else target.release.shas
+    bad, bad_sha = _bad_release(order, target) if order.releases_bad else ("", "")
+    named = bad_sha or order.sha
+    candidates = (named,) if named else target.release.shas
     new_sha = next((sha for sha in candidates if sha != found.running_sha), found.running_sha) if deploying else ""
     restart = deploying and new_sha == found.running_sha
     if restart and target.release.mode == "observe":
@@ -168,6 +195,7 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
         keep=_KEEPS[order.on_fail] if all(drill.keeps for drill in order.chosen) else "never",
         env_repo_head=found.env_repo_head,
         under_load=order.under_load,
+        bad=bad,
     )
     plan = replace(
         plan, injections=tuple(one for one in found.faults if isinstance(one, Injection)),
@@ -246,7 +274,8 @@ def _release_touches(plan: Plan, drill: Drill, *, deployed: bool) -> Iterable[To
         "always": "kept",
     }[plan.keep]
     if not (drill.reverts and deployed):
-        change = f"newTag of {repo.image}: {plan.old_sha} -> {plan.new_sha} (commit and push)"
+        known = f", known to be bad: {plan.bad}" if plan.bad else ""
+        change = f"newTag of {repo.image}: {plan.old_sha} -> {plan.new_sha} (commit and push{known})"
         yield Touch(drill=drill.name, subject=overlay, change=change, undo=undo)
     if drill.reverts:
         change = f"git revert of that commit: {plan.new_sha} -> {plan.old_sha} (commit and push)"

@@ -47,6 +47,8 @@ completed evicted terminated waiting
 supervisor kubelet nobody
 gate nothing held_s
 took_s connections-held
+bad bad_release bad-release config_missing crash_loop image_missing line_number never_ready wrong_platform wrong_version
+createcontainerconfigerror createcontainererror errimageneverpull invalidimagename runcontainererror
 """
 OWN_WORDS = frozenset(_OWN.split())
 

@@ -19,8 +19,8 @@ from rollproof.clients.kube import STRATEGIC, Kube
 from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, PushRefusedError
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
-from rollproof.core.reasons import StageCause
-from rollproof.errors import RollproofError, UnansweredError
+from rollproof.core.reasons import BadKind, StageCause
+from rollproof.errors import CannotJudgeError, RollproofError, UnansweredError
 from rollproof.probes.proof import Prover
 from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
@@ -86,7 +86,8 @@ class Release:
         plan = self._plan
         rollout = self._begin("release", plan.old_sha, plan.new_sha)
         settings = plan.target.release
-        waits = self._waits(rollout, settings.deadline_s)
+        patience_s = settings.bad.limit_s(BadKind(plan.bad)) + _AGAIN_S if plan.bad else 0.0
+        waits = self._waits(rollout, max(settings.deadline_s, patience_s))
         if plan.restart:
             return self._follow(rollout, waits, lambda: self._restart(rollout, waits))
         if settings.mode == "observe":
@@ -103,7 +104,12 @@ class Release:
         return self._follow(rollout, waits, push)
 
     def revert(self, deployed: Rollout) -> Rollout:
-        """Take a deploy back by `git revert`, as the runbook says: a new commit with the old tree."""
+        """Take a deploy back by `git revert`, as the runbook says: a new commit with the old tree.
+
+        CannotJudgeError if nothing was pushed that could be reverted.
+        """
+        if not deployed.revision:
+            raise CannotJudgeError("there is no release to take back: the deploy was not pushed")
         data = {"reverts": deployed.revision}
         rollout = self._begin("rollback", deployed.to_sha, deployed.from_sha, data)
         waits = self._waits(rollout, self._plan.target.rollback.deadline_s)
@@ -139,6 +145,8 @@ class Release:
 
     def _begin(self, source: str, from_sha: str, to_sha: str, data: Mapping[str, Any] | None = None) -> Rollout:
         pods = {name: pod for name, pod in self._view.pods().items() if not pod.terminating}
+        if source == "rollback":  # pods of the version that comes back are none to be replaced: a bad release left them
+            pods = {name: pod for name, pod in pods.items() if image_tag(pod.image) != to_sha}
         deployment = self._view.deployment()
         subject = f"{'Release' if source == 'release' else 'Rollback'}/{to_sha}"
         release = source == "release"
@@ -147,6 +155,7 @@ class Release:
             data={
                 "old_sha": from_sha if release else to_sha, "new_sha": to_sha if release else from_sha,
                 "mode": self._plan.target.release.mode, "restart": self._plan.restart and release,
+                "bad": self._plan.bad if release else "",
                 "old_pods": [
                     {"name": name, "uid": pod.uid, "template_hash": pod.template_hash} for name, pod in pods.items()
                 ],

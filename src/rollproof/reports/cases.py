@@ -24,7 +24,8 @@ __all__ = ["Case", "Place", "Span", "cases", "drill_span"]
 
 _BY_OVERLAY = frozenset({"release", "rollback", "rollout", "version", "readiness", "availability"})
 _LIMITS: Mapping[str, str] = {  # checker -> the setting that its verdict may turn on
-    "drift": "drift.limit_s", "fault": "faults.recovery_limit_s", "rollback": "rollback.limit_s",
+    "bad_release": "release.bad.named_within_s", "drift": "drift.limit_s", "fault": "faults.recovery_limit_s",
+    "rollback": "rollback.limit_s",
     "load_soundness": "traffic.late_share_max",
 }  # fmt: skip
 
@@ -100,7 +101,7 @@ def _events_of(facts: Facts, verdict: Verdict) -> Iterable[Event]:
     if checker in {"rollout", "release", "rollback"}:
         rollout = find_rollout(facts)
         return rollout.events if rollout else ()
-    if checker == "availability" and act:
+    if checker in {"availability", "bad_release"} and act:
         return act.events
     return ()
 

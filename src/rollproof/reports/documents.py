@@ -79,7 +79,7 @@ def plan_document(plan: Plan, refusal: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA, "command": "plan", "exit_code": 0, "target": plan.target.name, "drills": plan.drills,
         "old_sha": plan.old_sha, "new_sha": plan.new_sha, "restart": plan.restart, "keep": plan.keep,
-        "env_repo_head": plan.env_repo_head, "under_load": plan.under_load,
+        "env_repo_head": plan.env_repo_head, "under_load": plan.under_load, "bad": plan.bad,
         "touches": [asdict(touch) for touch in plan.touches],
         "injections": [asdict(one) for one in plan.injections], "skips": [asdict(skip) for skip in plan.skips],
         "refusal": refusal or None, "error": None,

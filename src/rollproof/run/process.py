@@ -61,6 +61,7 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
     words += ["--rollproof-sha", order.sha] if order.sha else []
     words += ["--rollproof-production"] if order.mean_production else []
     words += ["--rollproof-under-load"] if order.under_load else []
+    words += ["--rollproof-bad", order.bad] if order.bad else []
     words += ["--rollproof-quiet"] if quiet else []
     return words + [str(file) for file in files]
 

@@ -23,7 +23,7 @@ __all__ = [
     "read_drill",
 ]  # fmt: skip
 
-OPTIONS = ("trial", "on-fail", "under-load")  # options of `rollproof run` that are for some drills only
+OPTIONS = ("trial", "on-fail", "under-load", "bad")  # options of `rollproof run` that are for some drills only
 # What a fault is done to, in the order in which a set of drills is safe: what heals by itself comes first, and last
 # what every other drill needs to be seen at all. A drill whose marker names no group comes after all that do.
 GROUPS = (
@@ -63,6 +63,11 @@ class Drill:
     def drifts(self) -> bool:
         """Does it inject the trials of `drift.trials`?"""
         return "trial" in self.options
+
+    @property
+    def releases_bad(self) -> bool:
+        """Does it release a version that is known to be bad, one of `release.bad`?"""
+        return "bad" in self.options
 
     @property
     def keeps(self) -> bool:

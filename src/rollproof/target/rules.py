@@ -191,6 +191,9 @@ def _names(target: Target) -> Iterator[Mistake]:
     for sha in target.release.shas:
         if text := sha_mistake(sha):
             yield Mistake("release.shas", text)
+    for kind, sha in target.release.bad.named.items():
+        if text := sha_mistake(sha):
+            yield Mistake(f"release.bad.{kind}", text)
     yield from _variables(target)
     yield from _repo_names(target.env_repo)
     if target.faults.database is not None:

@@ -10,7 +10,7 @@ from story import NEW, OLD, target
 
 from rollproof.core.injection import Injection
 from rollproof.core.plan import Plan, Touch
-from rollproof.core.target import ArgoCd, DriftSettings, FaultSettings, Fences, ReleaseSettings, Target
+from rollproof.core.target import ArgoCd, BadReleases, DriftSettings, FaultSettings, Fences, ReleaseSettings, Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.preflight.planning import (
     Found,
@@ -136,6 +136,43 @@ def test_what_a_sync_of_ours_writes_and_what_stays_of_a_refresh_is_named() -> No
 
 def test_a_rollback_alone_deploys_first() -> None:
     assert any("newTag" in touch.change for touch in make("rollback").touches)
+
+
+BAD = BadReleases(never_ready="eeeeeee", crash_loop="fffffff")
+
+
+def with_bad(**named: Any) -> Target:
+    return target(release=ReleaseSettings(bad=replace(BAD, **named)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "sha"),
+    [("", "never_ready", "eeeeeee"), ("crash-loop", "crash_loop", "fffffff"), ("crash_loop", "crash_loop", "fffffff")],
+)
+def test_a_bad_release_is_the_named_one_or_the_first_of_the_file(wanted: str, kind: str, sha: str) -> None:
+    plan = make("bad-release", on=with_bad(), bad=wanted)
+    assert (plan.bad, plan.new_sha, plan.keep) == (kind, sha, "never")
+    assert any(f"{OLD} -> {sha} (commit and push, known to be bad: {kind})" in touch.change for touch in plan.touches)
+    assert make("release", on=with_bad()).bad == ""
+
+
+def test_only_a_missing_image_may_be_missing() -> None:
+    assert not make("bad-release", on=with_bad(image_missing="0000000"), bad="image-missing").needs_image
+    assert make("bad-release", on=with_bad(), bad="crash-loop").needs_image
+
+
+@pytest.mark.parametrize(
+    ("words", "on", "said"),
+    [
+        ({}, target(), "names no version that is known to be bad"),
+        ({"bad": "image-missing"}, with_bad(), "--bad image-missing: release.bad names no such version"),
+        ({"sha": NEW}, with_bad(), "--sha: a bad release is named in the target file"),
+        ({"drills": ("bad-release", "release")}, with_bad(), "a run of its own"),
+    ],
+)
+def test_a_bad_release_that_cannot_be_had_is_refused(words: dict[str, Any], on: Target, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        check_order(Order(**{"drills": ("bad-release",), **words}), on)
 
 
 def test_observing_changes_nothing_in_the_repository() -> None:

@@ -12,6 +12,7 @@ from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError, Pu
 from rollproof.core.event import Outcome
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import ArgoCd, ReleaseSettings
+from rollproof.errors import CannotJudgeError
 from rollproof.probes.proof import NotProven
 from rollproof.release import TAG_KIND, deploy, restore_tag
 from rollproof.release.wait import StageFailedError
@@ -361,6 +362,30 @@ def test_a_revert_names_both_shas_and_needs_no_undo_of_its_own() -> None:
     started = next(event for event in world.recorder.events if event.source == "rollback")
     assert (started.data["old_sha"], started.data["new_sha"], started.data["reverts"]) == (OLD, NEW, OURS)
     assert len(world.store.lines) == entries
+
+
+def test_the_revert_of_a_bad_release_replaces_its_pods_only() -> None:
+    kept = {"old-1": pod("old-1", OLD), "old-2": pod("old-2", OLD)}
+    crashed = {"pods": {**kept, "bad-1": pod("bad-1", NEW, ready=False, reason="CrashLoopBackOff")}}
+    back = ({"application": at(OTHERS)}, {"deployment": deployment(OLD), "pods": kept})
+    world = World(View(*GOOD[:2], {"deployment": deployment(NEW, updated=1), **crashed}, *back))
+    world.release._plan = replace(world.release._plan, bad="crash_loop")
+    deployed = world.release.deploy()
+    assert deployed.failed is not None
+    assert deployed.failed.data["cause"] == "CrashLoopBackOff"
+    rollback = world.release.revert(deployed)
+    assert rollback.proven, rollback.failed
+    first, second = (event.data for event in world.recorder.events if event.what == "started")
+    assert (first["bad"], second["bad"]) == ("crash_loop", "")
+    assert [one["name"] for one in second["old_pods"]] == ["bad-1"]
+    assert rollback.stages["old-gone"].data["uids"] == ("uid-bad-1",)
+
+
+def test_nothing_is_reverted_that_was_not_pushed() -> None:
+    world = World(View(), repo=Repo(PushRefusedError("no right")))
+    deployed = world.release.deploy()
+    with pytest.raises(CannotJudgeError, match="was not pushed"):
+        world.release.revert(deployed)
 
 
 @pytest.mark.parametrize(

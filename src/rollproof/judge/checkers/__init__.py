@@ -14,6 +14,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import (
     availability,
+    bad_release,
     dependency,
     drift,
     fault,
@@ -34,6 +35,7 @@ Checker = Callable[[Facts], Verdict | tuple[Verdict, ...]]
 
 CHECKERS: Mapping[str, Checker] = {
     "availability": availability.check,
+    "bad_release": bad_release.check,
     "dependency": dependency.check,
     "drift": drift.check,
     "fault": fault.check,
