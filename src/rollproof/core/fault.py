@@ -70,6 +70,11 @@ class Fault(Attempt):
         return felt if felt is not None and self.begun and felt.end_s >= self.started.start_s else None
 
     @property
+    def victims(self) -> frozenset[str]:
+        """The uids of the pods that its effect was seen on."""
+        return frozenset(str(uid) for uid in self.happened.data.get("pods") or ()) if self.happened else frozenset()
+
+    @property
     def recovered(self) -> Event | None:
         """The fact that says since when the steady state was back; None if it was not, or nobody saw it."""
         return self._sure(FaultWord.RECOVERED)

@@ -94,6 +94,11 @@ class PodSeen:
         return str(self.event.data.get("ip") or "")
 
     @property
+    def node(self) -> str:
+        """The node that it was given, "" if it has none yet."""
+        return str(self.event.data.get("node") or "")
+
+    @property
     def tag(self) -> str:
         """The tag of its image."""
         return image_tag(self.event.data.get("image"))

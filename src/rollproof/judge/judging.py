@@ -7,7 +7,7 @@ a statement about the target: such a drill is INCONCLUSIVE.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rollproof.core.event import Event
@@ -20,6 +20,7 @@ from rollproof.core.vocabulary import is_known
 from rollproof.judge import checkers, diagnose
 from rollproof.redaction import SECRETS
 from rollproof.reports.allure import write_allure
+from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.html import write_html
 from rollproof.reports.junit import write_junit
 from rollproof.reports.model import Report
@@ -147,6 +148,7 @@ def write_reports(folder: RunFolder, report: Report) -> None:
         exit_code=report.exit_code,
         undo=report.undo,
         target_kind=report.platform,
+        faults=map(asdict, fault_rows(report)),
     )
 
 

@@ -26,6 +26,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
 from rollproof.redaction import SECRETS
+from rollproof.reports.fault_rows import FaultRow, fault_rows
 from rollproof.reports.model import Report
 from rollproof.reports.output import Outlet, one_line
 from rollproof.reports.sentences import headline, sentence, short_sha
@@ -44,6 +45,20 @@ _STYLES = {
 }
 _ANSWERS = {True: ("ok", "green"), False: ("NOT OK", "red"), None: ("note", "yellow")}
 _MARKS = {Outcome.OK: ("·", "dim"), Outcome.FAIL: ("✖", "bold red"), Outcome.UNKNOWN: ("?", "bold yellow")}
+
+
+def _fault_table(rows: Iterable[FaultRow]) -> Table:
+    """The end of a run of several faults: one row each."""
+    table = Table(
+        "fault", "evidence", "recovery", "lost", "verdict", "undone", box=None, pad_edge=False, header_style="bold"
+    )
+    for row in rows:
+        evidence = row.evidence or row.outcome
+        recovery = "-" if row.recovery_s is None else f"{row.recovery_s:.1f} s"
+        lost = "-" if row.lost is None else f"{row.lost:,}"
+        verdict = Text(row.drill_result, style=_STYLES[row.drill_result])
+        table.add_row(Text(_safe(row.fault)), Text(_safe(evidence)), recovery, lost, verdict, Text(row.undone))
+    return table
 
 
 def _safe(text: str) -> str:
@@ -186,6 +201,9 @@ class LiveConsole:
         with self._lock:
             self._console.print(table)
             self._console.print()
+            if len(faults := fault_rows(report)) > 1:
+                self._console.print(_fault_table(faults))
+                self._console.print()
             self._console.print(Text(_safe(target_line(report))), soft_wrap=True)
             bottom = f"  {_safe(bottom_line(report))}"
             self._console.print(Text.assemble((report.result, _STYLES[report.result]), bottom), soft_wrap=True)

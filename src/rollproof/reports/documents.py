@@ -69,6 +69,7 @@ def run_document(command: str, folder: Path, exit_code: int) -> dict[str, Any]:
         "target": target.get("name") if isinstance(target, Mapping) else None,
         **{key: plan.get(key) for key in _OF_PLAN},
         **{key: stored.get(key) for key in _OF_VERDICTS},
+        "faults": stored.get("faults"),
         "verdicts": [_verdict(one) for one in stored.get("verdicts", ()) if isinstance(one, Mapping)],
         "error": error,
     }  # fmt: skip

@@ -20,6 +20,7 @@ from rollproof.core.verdict import Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
+from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
@@ -60,7 +61,7 @@ def html_page(report: Report) -> str:
             verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
             stages=tables.stage_tables(report),
             drift=tables.drift_rows(report),
-            faults=tables.fault_rows(report),
+            faults=fault_rows(report),
             gaps=tables.heal_gaps(report),
             drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
             events=[_event_row(event, begin_s) for event in shown],

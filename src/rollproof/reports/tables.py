@@ -15,7 +15,6 @@ from rollproof.core.counts import many
 from rollproof.core.drift import ArgoState, DriftTrial, drift_trials
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.requests import RequestLog
 from rollproof.core.rollout import STAGES, find_rollout
 from rollproof.core.runframe import median_delay_ms
@@ -26,8 +25,8 @@ from rollproof.reports.sentences import data_text, sentence, short_sha
 from rollproof.reports.timeline import Axis
 
 __all__ = [
-    "DriftRow", "FailedRequest", "FaultRow", "StageRow", "StageTable", "blind_spots", "drift_rows", "failed_requests",
-    "fault_rows", "flat", "heal_gaps", "stage_tables",
+    "DriftRow", "FailedRequest", "StageRow", "StageTable", "blind_spots", "drift_rows", "failed_requests",
+    "flat", "heal_gaps", "stage_tables",
 ]  # fmt: skip
 
 _FAILED_MAX = 200
@@ -152,46 +151,6 @@ def _drift_row(trial: DriftTrial, numbers: Mapping[str, Number], result: Result 
         seqs=tuple(event.seq for event in events.values()),
         result=result,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultRow:
-    """One fault. Times are from its start, as the verdict has them; None where there was nothing to measure."""
-
-    fault: str
-    change: str
-    outcome: str
-    effect_s: float | None
-    recovery_s: float | None
-    limit_s: float | None
-    by: str
-    seq: int
-    result: Result | None
-
-
-def fault_rows(report: Report) -> list[FaultRow]:
-    """A row for each fault of every drill."""
-    rows = []
-    for drill, facts in report.drills():
-        verdicts = {v.subject: v for v in report.verdicts if v.drill == drill}
-        for fault in find_faults(facts):
-            verdict = verdicts.get(fault.subject)
-            numbers = verdict.numbers if verdict else {}
-            told = [event for event in fault.events if event.what != FaultWord.UNDONE]
-            rows.append(
-                FaultRow(
-                    fault=fault.short_name,
-                    change=fault.change,
-                    outcome=sentence((told or fault.events)[-1]).partition(": ")[2],
-                    effect_s=_seconds(numbers, "effect_s"),
-                    recovery_s=_seconds(numbers, "recovery_s"),
-                    limit_s=_seconds(numbers, "limit_s"),
-                    by=fault.undone_by,
-                    seq=fault.events[0].seq,
-                    result=verdict.result if verdict else None,
-                )
-            )
-    return rows
 
 
 def _count(state: ArgoState | None) -> str:

@@ -13,6 +13,7 @@ from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.judging import judge_run
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
+from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.html import html_page
 from rollproof.reports.model import Report
 from rollproof.reports.timeline import axis_of
@@ -56,7 +57,7 @@ def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) ->
         assert verdict is None or (row.repair_s, row.restored_s, row.result) == (
             verdict.numbers.get("detect_and_apply_s"), verdict.numbers.get("restored_s"), verdict.result,
         )  # fmt: skip
-    for fault in tables.fault_rows(report):
+    for fault in fault_rows(report):
         verdict = next((one for one in report.verdicts if one.subject == f"Fault/{fault.fault}"), None)
         assert verdict is None or (fault.effect_s, fault.recovery_s, fault.limit_s, fault.result) == (
             *(verdict.numbers.get(name) for name in ("effect_s", "recovery_s", "limit_s")), verdict.result,

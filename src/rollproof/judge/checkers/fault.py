@@ -17,6 +17,7 @@ from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.reasons import NotBack, RepairedBy
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
+from rollproof.judge.checkers.impact import impact
 from rollproof.judge.checkers.watches import lost_watch
 
 __all__ = ["check"]
@@ -60,8 +61,8 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
         return _verdict(fault.subject, Result.SKIPPED, fault.reason(FaultWord.SKIPPED), evidence=evidence)
     why = _why_not_judged(facts, fault)
     if why:
-        return _verdict(fault.subject, Result.INCONCLUSIVE, why, evidence=evidence, numbers=_numbers(fault))
-    return replace(_judge_recovery(fault), evidence=evidence, numbers=_numbers(fault))
+        return _verdict(fault.subject, Result.INCONCLUSIVE, why, evidence=evidence, numbers=_numbers(facts, fault))
+    return replace(_judge_recovery(fault), evidence=evidence, numbers=_numbers(facts, fault))
 
 
 def _why_not_judged(facts: Facts, fault: Fault) -> str:
@@ -122,7 +123,7 @@ def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
     return _verdict(fault.subject, Result.FAIL, why, findings=(finding,))
 
 
-def _numbers(fault: Fault) -> dict[str, Number]:
-    """Seconds since the start, with the limit; what was not seen has no number."""
+def _numbers(facts: Facts, fault: Fault) -> dict[str, Number]:
+    """Seconds since the start, with the limit, and what it cost; what was not seen has no number."""
     found = {"effect_s": fault.effect_s, "recovery_s": fault.recovery_s, "limit_s": fault.limit_s}
-    return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None}
+    return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None} | impact(facts, fault)

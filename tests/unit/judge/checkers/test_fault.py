@@ -42,7 +42,7 @@ def test_each_fault_has_a_verdict_of_its_own() -> None:
     assert [(one.subject, one.result) for one in verdicts] == [
         ("Fault/pod-delete", Result.PASS), ("Fault/node-drain", Result.FAIL),
     ]  # fmt: skip
-    assert verdicts[0].numbers == {"effect_s": 1.0, "recovery_s": 20.0, "limit_s": 60.0}
+    assert verdicts[0].numbers == {"effect_s": 1.0, "recovery_s": 20.0, "limit_s": 60.0, "end_to_end_s": 20.0}
 
 
 class TestUndo:
