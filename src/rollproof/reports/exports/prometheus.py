@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 
 from rollproof.core.verdict import Result
 from rollproof.reports.cases import cases, drill_span
+from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.model import Report
-from rollproof.reports.tables import drift_rows, fault_rows, stage_tables
+from rollproof.reports.tables import drift_rows, stage_tables
 
 __all__ = ["openmetrics", "text"]
 
