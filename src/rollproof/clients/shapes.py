@@ -51,6 +51,7 @@ _SHAPES: Mapping[str, str] = {
     "EndpointSlice": "endpoints:objects",
     "Lease": "spec:child spec.holderIdentity:text spec.leaseDurationSeconds:seconds spec.renewTime:time "
     "spec.acquireTime:time",
+    "Job": "spec:child status:child status.ready:count status.active:count",
     "HorizontalPodAutoscaler": "spec:child! spec.scaleTargetRef:child! spec.scaleTargetRef.kind:text! "
     "spec.scaleTargetRef.name:text!",
     "PodDisruptionBudget": "spec:child spec.selector:child spec.selector.matchLabels:table "

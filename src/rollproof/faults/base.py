@@ -18,6 +18,7 @@ from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.permission import READING, Permission
 from rollproof.core.reasons import NotBack, RepairedBy
 from rollproof.core.target import Target
+from rollproof.faults.deadman import Owner, OwnerJob
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import Undone
@@ -62,6 +63,7 @@ class LiveContext(Context):
     watches: Watches
     prover: Prover | None = None
     sha: str = ""
+    owner: Owner | None = None  # the dead-man of the fault that is injected now, if it has one in the cluster
 
     @property
     def app(self) -> Prover:
@@ -172,6 +174,10 @@ class Fault(AnyFault):
     @abstractmethod
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """What is missing for the steady state, as the watches show it now, in words; "" if it is back."""
+
+    def dead_man(self, args: Mapping[str, Any], target: Target) -> OwnerJob | None:  # noqa: ARG002 - most leave nothing
+        """What undoes it in the cluster if nobody comes back: armed before the fault, and ended after its undo."""
+        return None
 
     def watched(self, injection: Injection) -> Iterable[Watching]:  # noqa: ARG002 - the target's own are enough
         """What `evidence` and `missing` need to see beside the target's own objects."""

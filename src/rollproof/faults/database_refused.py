@@ -15,13 +15,14 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
 from rollproof.faults.database_away import RESOURCES, DatabaseAway, app_members, database_of, workload_args
+from rollproof.faults.deadman import NO_IMAGE, ActingJob, held_for_s
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DatabaseRefused"]
 
 _GONE = 0  # the replicas that we set
 _TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
-_DEAD_MAN = "none possible without a Job that may scale it: it stays at 0 until `rollproof undo`"
+_TO_SCALE = "to scale the database to 0 and back"
 
 
 class DatabaseRefused(DatabaseAway):
@@ -36,9 +37,24 @@ class DatabaseRefused(DatabaseAway):
         database = target.faults.database
         if database is None:
             return ()
-        return each_verb(
-            "get patch", RESOURCES[database.kind], database.namespace, "to scale the database to 0 and back",
-            group="apps", subresource="scale", name=database.name,
+        scaling = each_verb(
+            "get patch", RESOURCES[database.kind], database.namespace, _TO_SCALE, group="apps", subresource="scale",
+            name=database.name,
+        )  # fmt: skip
+        return (*scaling, *(ActingJob.permissions(database.namespace) if target.faults.dead_man_image else ()))
+
+    def dead_man(self, args: Mapping[str, Any], target: Target) -> ActingJob | None:
+        """A Job that may scale this one workload, and scales it up again if it still has 0."""
+        if not target.faults.dead_man_image:
+            return None
+        right = Permission(
+            verb="patch", resource=RESOURCES[args["kind"]], namespace=args["namespace"], why=_TO_SCALE, group="apps",
+            subresource="scale", name=args["name"],
+        )  # fmt: skip
+        return ActingJob(
+            namespace=args["namespace"], after_s=held_for_s(target.faults), image=target.faults.dead_man_image,
+            right=right, path=_scale_path(args), uid=args["uid"], pointer="/spec/replicas",
+            ours=None, before=args["original"],  # of a scale to 0 the API leaves the number out
         )  # fmt: skip
 
     def available(self, context: Context) -> Injection | Skip:
@@ -58,10 +74,10 @@ class DatabaseRefused(DatabaseAway):
         if replicas < 1:
             return context.skip(self, f"{subject} is scaled to {replicas} already")
         args |= {"uid": scale["metadata"]["uid"], "original": replicas, "members": app_members(context)}
-        hold_s = context.target.faults.hold_s
+        hold_s, dead_man = context.target.faults.hold_s, self.dead_man(args, context.target)
         return context.injection(
             self, subject, args=args, change=f"replicas {replicas} -> {_GONE}, for {hold_s:g} s after it was felt",
-            undo=f"replicas {replicas}, if it still has {_GONE}", dead_man=_DEAD_MAN,
+            undo=f"replicas {replicas}, if it still has {_GONE}", dead_man=str(dead_man or NO_IMAGE),
         )  # fmt: skip
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:

@@ -14,7 +14,8 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import Target
 from rollproof.errors import InputError
 from rollproof.faults.base import AnyFault, Context
-from rollproof.store.journal import Handler
+from rollproof.faults.deadman import end_job
+from rollproof.store.journal import DEAD_MAN, Handler
 from rollproof.suites import Drill
 
 __all__ = [
@@ -82,9 +83,10 @@ def faults_of(drill: Drill, target: Target) -> tuple[str, ...]:
 
 def undo_handlers(kube: Kube, target: Target) -> Mapping[str, Handler]:
     """Who undoes the entries of the journal, by their kind. Ways and settings are the target's, never the journal's."""
-    return {fault.journal_kind or name: partial(fault.undo_on, target, kube) for name, fault in all_faults().items()}
+    undo = {fault.journal_kind or name: partial(fault.undo_on, target, kube) for name, fault in all_faults().items()}
+    return {**undo, DEAD_MAN: partial(end_job, kube)}
 
 
 def changed_kinds() -> frozenset[str]:
-    """The kinds of object that faults change; an entry of the journal about another kind is none of ours."""
-    return frozenset().union(*(fault.kinds for fault in all_faults().values()))
+    """The kinds of object that faults change, and of their dead-men; an entry about another kind is none of ours."""
+    return frozenset({"Job"}).union(*(fault.kinds for fault in all_faults().values()))

@@ -1,8 +1,8 @@
 """Runner: injects what the plan says, and records what came of it (docs/facts.md). It must never judge.
 
-For each injection: is the lock ours · is the plan still true · journal · inject · wait for the evidence of an effect ·
-wait for the recovery · undo · look whether it is undone. A fault that is held is undone before the recovery. An effect
-that nobody saw is no test of anything, so that the recovery is not waited for then.
+For each injection: is the lock ours · arm its dead-man · is the plan still true · journal · inject · wait for the
+evidence of an effect · wait for the recovery · undo · look whether it is undone · end the dead-man. A held fault
+is undone before the recovery. An effect that nobody saw is no test of anything, and its recovery is not waited for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from rollproof.core.event import Event, Outcome, Recorder
@@ -22,7 +23,7 @@ from rollproof.faults.base import Fault, LiveContext, Void
 from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.sending import sending
 from rollproof.probes.scheduling import quick
-from rollproof.store.journal import Entry, Journal, Undone, replay
+from rollproof.store.journal import DEAD_MAN, Entry, Journal, Undone, replay
 
 __all__ = ["FaultRunner"]
 
@@ -45,9 +46,11 @@ class FaultRunner:
         self._journal = journal
         self._status = status
         self._plan_again = plan_again
+        self._run_id = ""
 
     def run(self, plan: Plan) -> None:
         """All that the plan has for this drill but its drifts; what it has skipped is said again, with its reason."""
+        self._run_id = plan.run_id
         for skip in plan.skips:
             if skip.drill == self._live.drill and isinstance(fault_named(skip.fault), Fault):
                 self._tell(skip.fault, FaultWord.SKIPPED, {"reason": skip.reason})
@@ -77,23 +80,23 @@ class FaultRunner:
         try:
             self._journal.allow()
             self._tell(fault.name, FaultWord.PLANNED, planned)
-            with self._watching(fault, injection):
-                if outdated := fault.outdated(injection, self._live):
+            with self._watching(fault, injection), self._guarded(fault, injection) as live:
+                if outdated := fault.outdated(injection, live):
                     self._tell(fault.name, FaultWord.VOID, {"reason": f"the plan is not true any more: {outdated}"})
                     return
                 entry = self._journal.write(fault.name, injection.subject, injection.args)
                 with quick():
-                    self._inject(fault, injection, entry)
+                    self._inject(fault, injection, entry, live)
         except RollproofError as error:
             self._tell(fault.name, FaultWord.ERROR, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
             # What nobody answered may still come: the end of the run looks again, when no load is waiting.
             self._undo(fault, [entry for entry in self._journal.open_entries(fault.name) if entry.made])
 
-    def _inject(self, fault: Fault, injection: Injection, entry: Entry) -> None:
+    def _inject(self, fault: Fault, injection: Injection, entry: Entry, live: LiveContext) -> None:
         self._status(f"fault {fault.name}: {injection.subject}")
         begun = self._tell(fault.name, FaultWord.INJECTING, {})
         with sending(self._journal, entry):
-            done = fault.inject(injection, self._live)
+            done = fault.inject(injection, live)
         if isinstance(done, Void):
             self._journal.settle(entry, Undone("not-needed", reason=done.reason))
             self._tell(fault.name, FaultWord.VOID, {"reason": done.reason})
@@ -119,6 +122,32 @@ class FaultRunner:
                 kube = self._live.argo.kube if one.argocd else self._live.kube
                 stack.enter_context(self._live.watches.pods_beside(kube, one.namespace, one.labels))
             yield
+
+    @contextmanager
+    def _guarded(self, fault: Fault, injection: Injection) -> Iterator[LiveContext]:
+        """What would undo it in our absence is armed inside of the block; it is ended where the fault is undone.
+
+        Where it is not, the end of the run, or a later `rollproof undo`, ends it after the fault.
+        """
+        dead_man = fault.dead_man(injection.args, self._live.target)
+        if dead_man is None:
+            yield self._live
+            return
+        self._status(f"fault {fault.name}: {dead_man}")
+        args = dead_man.args(dead_man.new_name(fault.name))
+        entry = self._journal.write(DEAD_MAN, f"Job/{args['namespace']}/{args['name']}", args)
+        try:
+            with sending(self._journal, entry):
+                owner = dead_man.create(self._live.kube, args["name"], self._run_id)
+            self._journal.made(entry)
+            dead_man.arm(self._live.kube, owner)
+            yield replace(self._live, owner=owner)
+        finally:
+            if not self._journal.open_entries(fault.name):
+                open_one = [
+                    one for one in self._journal.open_entries(DEAD_MAN) if one.number == entry.number and one.made
+                ]
+                replay(self._journal, undo_handlers(self._live.kube, self._live.target), entries=open_one)
 
     def _hold(self, fault: Fault, injection: Injection) -> None:
         """Leave it in place, and ask meanwhile what must be true."""

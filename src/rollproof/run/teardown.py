@@ -33,7 +33,7 @@ from rollproof.release import TAG_KIND, Release, restore_tag
 from rollproof.release.wait import StageFailedError
 from rollproof.reports.console import LiveConsole
 from rollproof.store import manifest
-from rollproof.store.journal import Entry, FolderStore, Handler, Journal, Late, Undone, replay
+from rollproof.store.journal import DEAD_MAN, Entry, FolderStore, Handler, Journal, Late, Undone, replay
 from rollproof.store.runfolder import JOURNAL, UNDO, RunFolder
 from rollproof.target.file import LoadedTarget, load, secret_values
 
@@ -83,7 +83,7 @@ def replay_all(
     journal: Journal, undo: Mapping[str, Handler], *, look: Callable[[list[Undone]], None], late: Late | None = None,
     status: Callable[[str], None] = lambda _: None,
 ) -> list[Undone]:  # fmt: skip
-    """Every open entry, newest first; then `look`; the lock last.
+    """Every open entry, newest first; then the dead-men, if all was undone; then `look`; the lock last.
 
     An API or git server that is away is waited for, a minute in all: a moment's silence must not leave the cluster
     changed.
@@ -100,7 +100,9 @@ def replay_all(
         return undone
 
     handlers = {kind: patient(kind, handler) for kind, handler in undo.items()}
-    ended = [undone for _, undone in replay(journal, handlers, later=frozenset({LEASE_KIND}), late=late)]
+    ended = [undone for _, undone in replay(journal, handlers, later=frozenset({LEASE_KIND, DEAD_MAN}), late=late)]
+    if all(undone.how != "failed" for undone in ended):  # else a dead-man may be the only one who puts it back
+        ended += [undone for _, undone in replay(journal, handlers, entries=journal.open_entries(DEAD_MAN), late=late)]
     look(ended)
     others = journal.kinds() - {LEASE_KIND}  # what failed was tried for long enough
     return ended + [undone for _, undone in replay(journal, handlers, later=others, late=late)]

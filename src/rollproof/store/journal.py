@@ -28,12 +28,13 @@ from rollproof.errors import CannotJudgeError, RollproofError, RunFolderError
 from rollproof.redaction import SECRETS, texts_of
 from rollproof.store import folderfiles
 
-__all__ = ["Entry", "FolderStore", "Handler", "Journal", "JournalStore", "Late", "Undone", "replay"]
+__all__ = ["DEAD_MAN", "Entry", "FolderStore", "Handler", "Journal", "JournalStore", "Late", "Undone", "replay"]
 
 _OUTCOMES = {
     "done": Outcome.OK, "not-needed": Outcome.OK, "left": Outcome.UNKNOWN,
     "unknown": Outcome.UNKNOWN, "failed": Outcome.FAIL,
 }  # fmt: skip
+DEAD_MAN = "dead-man"  # the kind of an entry for what undoes a fault in our absence: ended last, when all is undone
 _LONG_AGO_S = 1.0
 _SIZE_MAX = 64 << 20  # bytes of a journal
 

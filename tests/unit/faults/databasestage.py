@@ -69,13 +69,16 @@ class World(AppCluster):
 class DatabaseStage:
     """The runner of a fault on that cluster; the entry answers as a pod does."""
 
-    def __init__(self, fault: Fault, api: World, folder: Path, stack: ExitStack, **more: Any) -> None:
+    def __init__(
+        self, fault: Fault, api: World, folder: Path, stack: ExitStack, dead_man_image: str = "", **more: Any
+    ) -> None:
         self.fault, self.api, self.recorder = fault, api, ListRecorder()
         self.kube = Kube("fake", str(stack.enter_context(api.serve(folder))))
         argo = Argo(self.kube, "argocd", "shop")
         limits = FaultSettings(
-            effect_within_s=0.5, recovery_limit_s=1.0, hold_s=0.2, ready_answer_s=0.3, database=DATABASE
-        )
+            effect_within_s=0.5, recovery_limit_s=1.0, hold_s=0.2, ready_answer_s=0.3, database=DATABASE,
+            dead_man_image=dead_man_image,
+        )  # fmt: skip
         fences = Fences(namespaces=("shop", "db"))
         self.target: Target = story.target(faults=limits, fences=fences, undo=UndoSettings(late_s=0.0), **more)
         watches = stack.enter_context(Watches(self.target, self.kube, argo, self.recorder))

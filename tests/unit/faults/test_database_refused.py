@@ -34,7 +34,7 @@ def test_a_database_that_is_away_and_comes_back(stage: DatabaseStage) -> None:
     assert injection.args == {
         "kind": "StatefulSet", "namespace": "db", "name": "db", "uid": "uid-db", "original": 1, "members": 2,
     }  # fmt: skip
-    assert "none possible" in injection.dead_man
+    assert injection.dead_man == "none possible: no faults.dead_man_image"
     assert stage.run() == ["planned", "injecting", "injected", "effect", "undone", "recovered"]
     assert stage.api.replicas == 1
     assert stage.said("planned").data["held"] is True
