@@ -176,10 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _plain(self, plural: str, name: str, query: dict[str, str], body: Object) -> None:
         api = self.api
         old = api.objects.get((plural, name))
+        version = old["metadata"]["resourceVersion"] if old else ""
         if self.command == "GET" and not name:
-            wanted = query.get("fieldSelector", "").removeprefix("metadata.name=")
-            there = [o for (p, n), o in api.objects.items() if p == plural and (not wanted or n == wanted)]
-            items = [item for item in there if _is_in(item, self.path)]
+            items = [o for (p, _), o in api.objects.items() if p == plural and _asked_for(o, plural, self.path, query)]
             self._answer(200, {"metadata": {"resourceVersion": str(api.version)}, "items": items})
         elif self.command == "POST":
             if (plural, body.get("metadata", {}).get("name")) in api.objects:
@@ -196,6 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._status(409, "Conflict")
             else:
                 self._answer(200, api.put(plural, body))
+        elif self.command == "PATCH" and body.get("metadata", {}).get("resourceVersion", version) != version:
+            self._status(409, "Conflict")
         elif self.command == "PATCH":
             item = api.put(plural, _merged(old, body))
             self._answer(200, item)
@@ -262,10 +263,18 @@ def _place(path: str) -> tuple[str, str]:
     return parts[0], parts[1] if len(parts) > 1 else ""
 
 
-def _is_in(item: Object, path: str) -> bool:
-    """Whether a list of that path has it: objects that name no namespace are in all of them."""
-    namespace = item["metadata"].get("namespace")
-    return not namespace or "/namespaces/" not in path or f"/namespaces/{namespace}/" in path
+def _asked_for(item: Object, plural: str, path: str, query: dict[str, str]) -> bool:
+    """By namespace, where both say one; by one field; labels only of nodes, as `key=value` or `!key`."""
+    metadata, parts = item["metadata"], unquote(urlsplit(path).path).split("/")
+    place = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""
+    if place and metadata.get("namespace", place) != place:
+        return False
+    field, _, value = query.get("fieldSelector", "").partition("=")
+    if field and value != (metadata["name"] if field == "metadata.name" else item["spec"].get("nodeName", "")):
+        return False
+    key, _, wanted = query.get("labelSelector", "").partition("=") if plural == "nodes" else ("", "", "")
+    labels = metadata.get("labels", {})
+    return key[1:] not in labels if key.startswith("!") else not key or labels.get(key) == wanted
 
 
 def _merged(old: Any, patch: Any) -> Any:

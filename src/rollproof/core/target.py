@@ -239,6 +239,10 @@ class FaultSettings:
     process_signal: Annotated[str, one_of("KILL", "TERM")] = "KILL"
     # how long a fault that lasts until it is undone is left in place once it was felt
     hold_s: Annotated[float, between(1, 600)] = 10.0
+    # for how long requests may be lost when a node is lost: 50 s until it is noticed, 5 s between two looks, the entry
+    node_loss_budget_s: Annotated[float, between(0, 3_600)] = 60.0
+    # node-spot: the share of the two minutes between the notice and the loss
+    spot_factor: Annotated[float, between(0.1, 1)] = 0.25
     # within what time the readiness path must say that the database is away: an app's connect time-out of 1 s (a
     # probe's own default time-out) and 1 s more; counted beyond what the health path took, asked the same way
     ready_answer_s: Annotated[float, above(0, 60)] = 2.0
@@ -278,9 +282,14 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fences:
-    """What this target allows. Nothing outside of `namespaces` is ever changed."""
+    """What this target allows. Nothing outside of `namespaces` is ever changed.
+
+    `nodes`: the nodes that a fault may cordon, drain or take away, by a label selector; empty: none. Whatever else runs
+    on such a node is hit with it.
+    """
 
     namespaces: tuple[str, ...]
+    nodes: str = ""
     production: bool = False  # deploys and faults are refused; in the plan of a run that was meant: False
     load_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")  # load goes nowhere else
     rate_per_s_max: Annotated[float, above(0, 10_000)] = 2000.0

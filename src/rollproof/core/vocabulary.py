@@ -31,6 +31,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("watch", "ReplicaSet"): _CHANGES,
     ("watch", "Deployment"): _CHANGES,
     ("watch", "EndpointSlice"): _CHANGES,
+    ("watch", "Node"): _CHANGES,
     ("watch", "Application"): _CHANGES,
     ("watch", "Watch"): frozenset({"gap"}),
     ("release", "Release"): _LEGS | {"restarted"},

@@ -75,11 +75,12 @@ class LiveContext(Context):
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Pods beside the target's own that must be watched from before the fault until it is over."""
+    """Pods beside the target's own, or a node, that must be watched from before the fault until it is over."""
 
-    namespace: str
-    labels: str
+    namespace: str = ""
+    labels: str = ""
     argocd: bool = False  # where Argo CD lives, which may be another cluster
+    node: str = ""  # the name of one node instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class AnyFault(ABC):
     name: as in the plan and the target file. affects_traffic: whether users could feel it; then the production fence
     keeps it away. peers: what other chaos tools call it. kinds: the kinds of object that it changes; its undo touches
     no other. trial: of a drift, its name in `drift.trials`. journal_kind: the kind of its entries in the undo journal,
-    "" for its name. breaks_entry: it breaks the way in that the control lane goes too.
+    "" for its name. breaks_entry: it breaks the way in that the control lane goes too. in_node: it goes through
+    `clients.nodes`, by the right of the node's own machine instead of one of the Kubernetes API.
     """
 
     name: str
@@ -120,6 +122,7 @@ class AnyFault(ABC):
     trial: str = ""
     journal_kind: str = ""
     breaks_entry: bool = False
+    in_node: bool = False
 
     @property
     def subject(self) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.outside import Outside
 
-__all__ = ["Budget", "budgets_of"]
+__all__ = ["Budget", "budgets_of_pod", "forbidden"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,22 @@ class Budget:
         )
 
 
-def budgets_of(kube: Kube, namespace: str, labels: Mapping[str, str]) -> tuple[Budget, ...]:
+def budgets_of_pod(kube: Kube, namespace: str, name: str) -> tuple[Budget, ...]:
+    """The budgets of that pod; none if it is gone."""
+    pod = kube.find("Pod", namespace, name)
+    if pod is None:
+        return ()
+    return _budgets_of(kube, namespace, Outside.of(pod, f"pod {name}").child("metadata").table("labels"))
+
+
+def forbidden(budgets: tuple[Budget, ...]) -> str:
+    """Why these budgets do not let a pod go; "" if they do."""
+    if len(budgets) > 1:
+        return f"{' and '.join(map(str, budgets))} both select it, and the API refuses that (500)"
+    return f"{budgets[0]} forbids it, and so every drain of its node" if budgets and budgets[0].allowed < 1 else ""
+
+
+def _budgets_of(kube: Kube, namespace: str, labels: Mapping[str, str]) -> tuple[Budget, ...]:
     """Those that select a pod with these labels, by name."""
     listed = kube.list("PodDisruptionBudget", namespace)["items"]
     return tuple(sorted((_budget(item) for item in listed if _selects(item, labels)), key=lambda one: one.name))

@@ -18,7 +18,8 @@ from rollproof.probes.members import Members
 from rollproof.probes.views import PodView
 
 __all__ = [
-    "DeletesOnePod", "PodsLeave", "delete_pods", "deployment_of", "pods_args", "serving", "takeable_pods", "too_few",
+    "DeletesOnePod", "PodsLeave", "delete_pods", "deployment_of", "not_serving", "pods_args", "serving",
+    "takeable_pods", "too_few",
 ]  # fmt: skip
 
 _GONE = (404, 409)  # there is no such pod, or its name belongs to another uid
@@ -32,14 +33,7 @@ class PodsLeave(Fault, ABC):
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:
         """The pods of the plan, and no others, must be there and serve, with all their fellows."""
-        args, pods = injection.args, live.watches.pods()
-        serve = serving(live)
-        for name, uid in args["pods"].items():
-            if name not in pods or pods[name].uid != uid:
-                return f"pod {name} with uid {uid} is gone"
-            if uid not in serve:
-                return f"pod {name} is not ready, or not in the Service"
-        return too_few(serve, args["members"])
+        return not_serving(injection.args, live)
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | None:
         """All are terminating, or gone; they were there when the plan was looked at again."""
@@ -138,6 +132,17 @@ def takeable_pods(context: Context, deployment: Object) -> tuple[Mapping[str, Po
         return {}, reason
     ready = ready_pods(context, deployment)
     return ready, "" if ready else why_none(context)
+
+
+def not_serving(args: Mapping[str, Any], live: LiveContext) -> str:
+    """Which of a plan's pods is not there or does not serve, or how many of their fellows are missing; "" if all do."""
+    pods, serve = live.watches.pods(), serving(live)
+    for name, uid in args["pods"].items():
+        if name not in pods or pods[name].uid != uid:
+            return f"pod {name} with uid {uid} is gone"
+        if uid not in serve:
+            return f"pod {name} is not ready, or not in the Service"
+    return too_few(serve, args["members"])
 
 
 def too_few(serve: frozenset[str], members: int) -> str:

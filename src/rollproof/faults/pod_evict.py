@@ -11,11 +11,10 @@ from collections.abc import Iterable
 
 from rollproof.clients.kube import ApiError
 from rollproof.core.injection import Injection, Skip
-from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
-from rollproof.faults.budgets import Budget, budgets_of
+from rollproof.faults.budgets import Budget, budgets_of_pod, forbidden
 from rollproof.faults.leaving import PodsLeave, deployment_of, pods_args, takeable_pods
 
 __all__ = ["FAULT", "PodEvict"]
@@ -43,8 +42,8 @@ class PodEvict(PodsLeave):
             return context.skip(self, reason)
         namespace = context.target.cluster.namespace
         name, pod = next(iter(ready.items()))
-        budgets = _budgets(context, namespace, name)
-        if reason := _forbidden(budgets) or _refused(context, name, pod.uid, budgets):
+        budgets = budgets_of_pod(context.kube, namespace, name)
+        if reason := forbidden(budgets) or _refused(context, name, pod.uid, budgets):
             return context.skip(self, f"pod {name} cannot be evicted: {reason}")
         by = f"{budgets[0]} allows it" if budgets else "no PodDisruptionBudget selects it"
         return context.injection(
@@ -69,25 +68,13 @@ class PodEvict(PodsLeave):
             else:
                 return Injected({"uid": uid})
             if time.monotonic() + _AGAIN_S > until_s:
-                budgets = " and ".join(map(str, _budgets(live, namespace, name))) or "no PodDisruptionBudget of ours"
+                budgets = (
+                    " and ".join(map(str, budgets_of_pod(live.kube, namespace, name)))
+                    or "no PodDisruptionBudget of ours"
+                )
                 waited = f"asked {asked} times within {injection.effect_within_s:g} s"
                 return Void(f"the eviction of pod {name} was forbidden each time ({waited}): {budgets}")
             time.sleep(_AGAIN_S)
-
-
-def _budgets(context: Context, namespace: str, name: str) -> tuple[Budget, ...]:
-    """The budgets of that pod; none if it is gone."""
-    pod = context.kube.find("Pod", namespace, name)
-    if pod is None:
-        return ()
-    return budgets_of(context.kube, namespace, Outside.of(pod, f"pod {name}").child("metadata").table("labels"))
-
-
-def _forbidden(budgets: tuple[Budget, ...]) -> str:
-    """Why these budgets do not let a pod go; "" if they do."""
-    if len(budgets) > 1:
-        return f"{' and '.join(map(str, budgets))} both select it, and the API refuses that (500)"
-    return f"{budgets[0]} forbids it, and so every drain of its node" if budgets and budgets[0].allowed < 1 else ""
 
 
 def _refused(context: Context, name: str, uid: str, budgets: tuple[Budget, ...]) -> str:

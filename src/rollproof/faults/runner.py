@@ -119,8 +119,9 @@ class FaultRunner:
         """The fault's own objects are watched as well, inside of the block."""
         with ExitStack() as stack:
             for one in fault.watched(injection):
-                kube = self._live.argo.kube if one.argocd else self._live.kube
-                stack.enter_context(self._live.watches.pods_beside(kube, one.namespace, one.labels))
+                kube, watches = self._live.argo.kube if one.argocd else self._live.kube, self._live.watches
+                beside = watches.pods_beside(kube, one.namespace, one.labels)
+                stack.enter_context(watches.node_beside(kube, one.node) if one.node else beside)
             yield
 
     @contextmanager

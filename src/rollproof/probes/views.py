@@ -9,8 +9,8 @@ from rollproof.clients.kube import Object
 from rollproof.core.outside import Outside, shown, without_nulls
 
 __all__ = [
-    "DeploymentView", "EndpointSliceView", "PodView", "ReplicaSetView", "app_container", "image_name", "image_tag",
-    "label_selector",
+    "DeploymentView", "EndpointSliceView", "NodeView", "PodView", "ReplicaSetView", "app_container", "image_name",
+    "image_tag", "label_selector",
 ]  # fmt: skip
 
 _ENDED = ("Succeeded", "Failed")  # phases that a pod never leaves; an evicted pod is Failed
@@ -247,4 +247,33 @@ class EndpointSliceView:
             ready=addresses(ready),
             serving=addresses(lambda conditions: conditions.flag("serving", default=ready(conditions))),
             terminating=addresses(lambda conditions: conditions.flag("terminating")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A node. `ready` is its condition's word: True, False, or Unknown (its kubelet has not been heard for a while).
+
+    taints: each as `key=value:effect`, in their order.
+    """
+
+    uid: str
+    ready: str
+    unschedulable: bool
+    taints: tuple[str, ...]
+
+    @classmethod
+    def of(cls, node: Object) -> NodeView:
+        """The view of a Node object."""
+        seen = _seen("Node", node)
+        spec = seen.child("spec")
+        conditions = seen.child("status").objects("conditions")
+        ready = (one.text("status") for one in conditions if one.text("type") == "Ready")
+        return cls(
+            uid=seen.child("metadata").text("uid"),
+            ready=next(ready, "Unknown"),
+            unschedulable=spec.flag("unschedulable"),
+            taints=tuple(
+                f"{one.text('key')}={one.text('value')}:{one.text('effect')}" for one in spec.objects("taints")
+            ),
         )

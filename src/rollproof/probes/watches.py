@@ -23,7 +23,7 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.members import Members
 from rollproof.probes.objectwatch import ObjectWatch
-from rollproof.probes.views import DeploymentView, EndpointSliceView, PodView, label_selector
+from rollproof.probes.views import DeploymentView, EndpointSliceView, NodeView, PodView, label_selector
 from rollproof.probes.waiting import Changes
 from rollproof.store.runfolder import UnwritableError
 
@@ -77,7 +77,8 @@ class _Known:
         heartbeat = what == "modified" and before is not None and _words(before) == _words(view)
         if not heartbeat:  # a change of no word of ours is no fact
             data = {**asdict(view), "initial": True} if initial else asdict(view)
-            self._record(f"{self.kind}/{self._namespace}/{name}", what, start_s=arrived_s, data=data)
+            place = f"{self._namespace}/" if self._namespace else ""
+            self._record(f"{self.kind}/{place}{name}", what, start_s=arrived_s, data=data)
         with self._changes.lock:
             if what == "deleted":
                 self.views.pop(name, None)
@@ -168,12 +169,24 @@ class Watches:
         def view(item: Object) -> PodView:
             return replace(PodView.of(item), member=False, in_service=False)
 
+        with self._also(f"Pod/{namespace}", "Pod", kube, namespace, view, labels=labels):
+            yield
+
+    @contextmanager
+    def node_beside(self, kube: Kube, name: str) -> Iterator[None]:
+        """Watch one node of the cluster as well, inside of the block; `node` tells of it."""
+        with self._also(f"Node/{name}", "Node", kube, "", NodeView.of, fields=f"metadata.name={name}"):
+            yield
+
+    @contextmanager
+    def _also(
+        self, key: str, kind: str, kube: Kube, namespace: str, view: Callable[[Object], Any], **asked: str
+    ) -> Iterator[None]:  # fmt: skip
         known = _Known(
-            "Pod", kube, namespace, view, self._recorder, self._changes, stopping=threading.Event(), labels=labels
-        )
+            kind, kube, namespace, view, self._recorder, self._changes, stopping=threading.Event(), **asked
+        )  # fmt: skip
         known.watch.open()
         known.watch.start()
-        key = f"Pod/{namespace}"
         with self._changes.lock:
             self._kinds[key] = known
         try:
@@ -187,6 +200,11 @@ class Watches:
     def beside(self, namespace: str) -> Mapping[str, PodView]:
         """The pods that `pods_beside` watches there, by name."""
         return self._known(f"Pod/{namespace}")
+
+    def node(self, name: str) -> NodeView | None:
+        """The node that `node_beside` watches; None while it does not exist."""
+        view = self._known(f"Node/{name}").get(name)
+        return view if isinstance(view, NodeView) else None
 
     def away(self) -> str:
         """Which watches do not show what there is, and why: what is not seen then may be there all the same.
