@@ -263,11 +263,16 @@ def _place(path: str) -> tuple[str, str]:
     return parts[0], parts[1] if len(parts) > 1 else ""
 
 
+def _is_in(item: Object, path: str) -> bool:
+    """Whether a list of that path has it: objects that name no namespace are in all of them."""
+    namespace = item["metadata"].get("namespace")
+    return not namespace or "/namespaces/" not in path or f"/namespaces/{namespace}/" in path
+
+
 def _asked_for(item: Object, plural: str, path: str, query: dict[str, str]) -> bool:
-    """By namespace, where both say one; by one field; labels only of nodes, as `key=value` or `!key`."""
-    metadata, parts = item["metadata"], unquote(urlsplit(path).path).split("/")
-    place = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""
-    if place and metadata.get("namespace", place) != place:
+    """By namespace; by one field; labels only of nodes, as `key=value` or `!key`."""
+    metadata = item["metadata"]
+    if not _is_in(item, path):
         return False
     field, _, value = query.get("fieldSelector", "").partition("=")
     if field and value != (metadata["name"] if field == "metadata.name" else item["spec"].get("nodeName", "")):

@@ -17,7 +17,7 @@ comparison_failed complete conditions configmap container containers control con
 database deadline_exceeded declared delete delete-configmap delete-service deleted deleting deployment deployment_uid
 deployments detected done down dispatched drift drill drills dropped early end end_ns endpointslice engine env
 env_repo_head environment error errors event events evidence exit_code expected factor fair field findings finished
-finished_at fixed_delay_s forbidden forward found forced from gap gap_s generation harness heal healed healthy health held host
+finished_at fixed_delay_s forward found forced from gap gap_s generation harness heal healed healthy health held host
 http https ignored ignored_difference image image_id images info ingress ingress_answers initial initiated_by injected
 interfered internaltrafficpolicy interrupted ipfamilies ipfamilypolicy judge keep kept key kind kubernetes known labels
 lanes last_seen last_sync_failed latest lease lease-release left leg legs limits line lines load load_soundness lock log
@@ -32,7 +32,7 @@ restarts restored result retried retried_ids revert reverted reverts revision ro
 rollproof route rule run run_id sandbox scheduling schema seen selector self-heal self-test self_heal self_heal_off seq
 serving service service-selector services sessionaffinity settle shas skip_reconcile source spec spec_replicas stage
 start_ns start_s started started_at status stayed steady stopped subject succeeded superseded sync sync_revision
-sync_status sync_window synced tags taints unschedulable target target_kind targetport template template_hash terminating theirs there
+sync_status sync_window synced tags target target_kind targetport template template_hash terminating theirs there
 timeline touches type uid uids undeclared-annotation undo undo-check undone unfinished updated upstreams url value
 verdict verdicts version versions via void void-patch wait waited_s wall wall_s watch watch_delay_ms watched_s watches
 what unknown why why_unfair window_denied written zero-downtime
@@ -43,7 +43,7 @@ outofsync overwritten pending progressdeadlineexceeded progressing pushfailed ru
 wrongversion
 affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered recovered
 watched readable member in_service owner_uid owner
-completed evicted terminated waiting
+completed evicted terminated waiting forbidden taints unschedulable
 supervisor kubelet nobody
 gate nothing held_s
 took_s connections-held
