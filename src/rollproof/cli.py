@@ -21,7 +21,7 @@ import typer.core
 
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
 from rollproof.reports.exports import FORMS
-from rollproof.reports.output import guarded
+from rollproof.reports.output import guarded, print_all
 from rollproof.run import completion
 from rollproof.run.helptexts import drills_text, epilog
 from rollproof.suites import drill_names, drill_table
@@ -159,7 +159,7 @@ def run(
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from rollproof.run.ci import tell_github  # noqa: PLC0415
 
-            tell_github(folder, _console(out).say, _console(sys.stderr).say)
+            tell_github(folder, out or sys.stdout, _console(sys.stderr).say)
     if as_json:
         from rollproof.reports.documents import run_document  # noqa: PLC0415
 
@@ -254,7 +254,7 @@ def schema() -> None:
     """Print the JSON Schema of target files: with `#:schema target.schema.json` above, editors check and complete."""
     from rollproof.target.schema import schema_text  # noqa: PLC0415
 
-    print(schema_text(), end="", flush=True)
+    print_all(schema_text())
 
 
 @app.command(

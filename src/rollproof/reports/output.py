@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from typing import TextIO, cast
 
 from rollproof.core.visible import visible
+from rollproof.errors import CannotJudgeError
 from rollproof.redaction import SECRETS
 
-__all__ = ["Outlet", "guarded", "one_line"]
+__all__ = ["Outlet", "guarded", "one_line", "print_all"]
 
 # Azure and GitHub find `##vso[` and `##[` anywhere in a line, GitHub `::error::` at its begin, TeamCity `##teamcity[`.
 _COMMAND = re.compile(r"#(?=#+[\[\w])|^\s*:(?=:[a-z][a-z-]*(?: [^:]*)?::)", re.MULTILINE)
@@ -41,6 +42,12 @@ class Outlet(io.TextIOBase):
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._gone = stream is None
+        self._lost = stream is None
+
+    @property
+    def lossy(self) -> bool:
+        """Whether something that was written did not come out."""
+        return self._lost
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # rich and click ask which characters they may draw
@@ -99,13 +106,13 @@ class Outlet(io.TextIOBase):
         try:
             action()
         except BlockingIOError:  # a reader that is slow, on a pipe that does not wait: this text is lost, not the next
-            return
+            self._lost = True
         except (OSError, ValueError):
             self._give_up()
 
     def _give_up(self) -> None:
         """What is still buffered must not fail again when Python ends: that would change the exit code."""
-        self._gone = True
+        self._gone = self._lost = True
         with suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             try:
@@ -114,6 +121,13 @@ class Outlet(io.TextIOBase):
                 os.close(null)
             if self._stream is not None:
                 self._stream.flush()
+
+
+def print_all(text: str) -> None:
+    """Print what a command was asked for; CannotJudgeError if standard output did not take all of it."""
+    print(text, end="", flush=True)
+    if isinstance(sys.stdout, Outlet) and sys.stdout.lossy:
+        raise CannotJudgeError("standard output did not take all of it")
 
 
 class _Notes(logging.Handler):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from rollproof.errors import RollproofError
 from rollproof.judge.judging import judge_run
@@ -24,11 +25,11 @@ SUMMARY, OUTPUTS = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 
 
 def tell_github(
-    folder: Path, say: Callable[[str], None], complain: Callable[[str], None], environ: Mapping[str, str] = os.environ
+    folder: Path, commands: TextIO, complain: Callable[[str], None], environ: Mapping[str, str] = os.environ
 ) -> None:
     """Tell it what it has asked for; outside of GitHub Actions nothing is done.
 
-    say: prints a workflow command on standard output. complain: prints a sentence on standard error.
+    commands: where workflow commands go, as they are: the console would take their force. complain: prints a sentence.
     """
     if environ.get("GITHUB_ACTIONS") != "true" or not (folder / "plan.json").is_file():
         return
@@ -46,7 +47,7 @@ def tell_github(
             complain(f"{variable} ({environ[variable]}) cannot be written: {error.strerror or error}")
     workspace = Path(environ.get("GITHUB_WORKSPACE") or ".")
     for line in github.workflow_commands(report, there=lambda name: (workspace / name).is_file()):
-        say(SECRETS.text(line))
+        print(SECRETS.text(line), file=commands, flush=True)
 
 
 def _files(report: Report, folder: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from rollproof.errors import InputError
 from rollproof.judge.judging import judge_run
 from rollproof.reports.exports import FORMS, export
 from rollproof.reports.files import write_whole
+from rollproof.reports.output import print_all
 from rollproof.store.runfolder import RunFolder
 
 __all__ = ["export_run"]
@@ -23,7 +24,7 @@ def export_run(path: Path, form: str, out: Path | None) -> None:
     with RunFolder.open(path) as folder:
         text = export(judge_run(folder), form)
     if out is None:
-        print(text, end="", flush=True)
+        print_all(text)
         return
     try:
         write_whole(out, text)

@@ -180,6 +180,13 @@ def test_b7_the_exit_code_is_the_verdicts_when_python_ends(stored: Path, line: s
     assert (stored / "verdicts.json").read_text().startswith("{")
 
 
+@pytest.mark.parametrize("line", ["rollproof export run --format csv", "rollproof schema"])
+def test_a_command_whose_product_is_its_output_says_when_not_all_came_out(stored: Path, line: str) -> None:
+    assert in_a_shell(f"{line} >/dev/full", stored.parent) == 3
+    assert in_a_shell(f"{line} >product", stored.parent) == 0
+    assert (stored.parent / "product").stat().st_size > 1000
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_b7_the_labs_output_does_not_raise(monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
     monkeypatch.setattr(sys, "stdout", STREAMS[stream]())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
@@ -18,10 +19,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def told(folder: Path, **environ: str) -> tuple[list[str], list[str]]:
-    said: list[str] = []
+    said = io.StringIO()
     complained: list[str] = []
-    tell_github(folder, said.append, complained.append, environ)
-    return said, complained
+    tell_github(folder, said, complained.append, environ)
+    return said.getvalue().splitlines(), complained
 
 
 def test_nothing_is_said_outside_of_it(folder: Path, tmp_path: Path) -> None:
