@@ -20,10 +20,10 @@ import typer
 import typer.core
 
 from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
-from rollproof.reports.exports import FORMS
-from rollproof.reports.output import guarded, print_all
+from rollproof.reports.output import guarded
 from rollproof.run import completion
 from rollproof.run.helptexts import drills_text, epilog
+from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
 from rollproof.suites import drill_names, drill_table
 
 if TYPE_CHECKING:
@@ -82,14 +82,11 @@ Only = Annotated[
 Bad = Annotated[
     str, typer.Option(metavar="KIND", help="Bad-release drill: which of release.bad (default: the first there).")
 ]
-Reports = Annotated[Path, typer.Option(help="Where run folders are.", envvar="ROLLPROOF_REPORTS")]
 Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the production fence for this run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout (docs/json.md); the rest on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="One line if all is well; all that matters if not.")]
-RUN = typer.Argument(metavar="RUN", help="A run folder, or its name.", autocompletion=completion.runs)
 
 _TARGET = Path("targets/lab.toml")
-_REPORTS = Path("reports")
 
 
 def _defects(incomplete: str) -> list[str]:
@@ -136,7 +133,7 @@ def run(
     under_load: UnderLoad = False,
     only: Only = None,
     bad: Bad = "",
-    reports: Reports = _REPORTS,
+    reports: Reports = REPORTS,
     production: Production = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -209,7 +206,7 @@ def plan(
     epilog=epilog("rollproof judge reports/20260101T000000Z-all", "rollproof judge 20260101T000000Z-all --json"),
 )
 def judge(
-    run_folder: Annotated[Path, RUN], reports: Reports = _REPORTS, as_json: AsJson = False, quiet: Quiet = False
+    run_folder: Annotated[Path, RUN], reports: Reports = REPORTS, as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
     """Judge a stored run again, without a cluster: the same verdicts, and the reports written anew."""
     with _answer("judge", as_json=as_json):
@@ -217,7 +214,7 @@ def judge(
         from rollproof.store.folderfiles import FolderLock  # noqa: PLC0415
         from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
 
-        with RunFolder.open(_found(run_folder, reports)) as folder:
+        with RunFolder.open(found(run_folder, reports)) as folder:
             report = judge_run(folder)
             with FolderLock.take(folder.path, "rollproof judge"):
                 write_reports(folder, report)
@@ -231,33 +228,6 @@ def judge(
 
 
 @app.command(
-    short_help="A stored run for another program: CI, metrics, chat.",
-    epilog=epilog(
-        "rollproof export 20260101T000000Z-all --format github >> $GITHUB_STEP_SUMMARY",
-        "rollproof export reports/20260101T000000Z-all --format prom --out /var/lib/node_exporter/rollproof.prom",
-    ),
-)
-def export(
-    run_folder: Annotated[Path, RUN],
-    form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMS)}.", autocompletion=completion.forms)],
-    out: Annotated[Path | None, typer.Option(help="Write this file, whole or not at all (default: print).")] = None,
-    reports: Reports = _REPORTS,
-) -> None:
-    """Print a stored run in the form that another program reads; the facts are judged again, nothing is changed."""
-    from rollproof.run.exporting import export_run  # noqa: PLC0415
-
-    export_run(_found(run_folder, reports), form, out)
-
-
-@app.command(short_help="The JSON Schema of target files.", epilog=epilog("rollproof schema > target.schema.json"))
-def schema() -> None:
-    """Print the JSON Schema of target files: with `#:schema target.schema.json` above, editors check and complete."""
-    from rollproof.target.schema import schema_text  # noqa: PLC0415
-
-    print_all(schema_text())
-
-
-@app.command(
     short_help="Put back what a run left changed.",
     epilog=epilog("rollproof undo --last", "rollproof undo reports/20260101T000000Z-rollback"),
 )
@@ -265,14 +235,14 @@ def undo(
     run_folder: Annotated[Path | None, RUN] = None,
     last: Annotated[bool, typer.Option("--last", help="The newest run below --reports.")] = False,
     target: Annotated[Path | None, typer.Option(help="The target file, if its secrets moved since the run.")] = None,
-    reports: Reports = _REPORTS,
+    reports: Reports = REPORTS,
 ) -> None:
     """Put back what a run left changed, for example after kill -9. Never overwrites what somebody changed since."""
     from rollproof.run.teardown import undo_stored  # noqa: PLC0415
 
     if (run_folder is None) == (not last):
         raise InputError("name a run folder, or say --last", "`ls reports/` shows the runs")
-    path = _newest(reports) if run_folder is None else _found(run_folder, reports)
+    path = _newest(reports) if run_folder is None else found(run_folder, reports)
     with _console() as console:
         sys.exit(undo_stored(path, console, target_path=target))
 
@@ -349,6 +319,9 @@ def sandbox(
         _console().say(defect_list())
         return
     sys.exit(run_sandbox(defect or (), folder, ports, seed, command or ()))
+
+
+add_commands(app)
 
 
 def main() -> None:
@@ -430,11 +403,6 @@ def _order(
         under_load=under_load,
         bad=bad,
     )
-
-
-def _found(path: Path, reports: Path) -> Path:
-    """The folder as given, or by its name below the reports folder."""
-    return path if path.exists() or not (reports / path).is_dir() else reports / path
 
 
 def _newest(reports: Path) -> Path:

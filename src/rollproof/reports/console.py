@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TextIO, cast
@@ -180,6 +180,16 @@ class LiveConsole:
                 self._console.print(Text.assemble((f"{word:>7}", style), f"  {name:<{width}}  {said}"), soft_wrap=True)
                 if hint and ok is not True:
                     self._console.print(Text(f"{'':>9}{'':<{width}}  -> {hint}"), soft_wrap=True)
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table of texts."""
+        table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
+        for title in head:
+            table.add_column(_safe(title), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(_safe(cell)) for cell in row))
+        with self._lock:
+            self._console.print(table)
 
     def verdicts(self, report: Report, *, folder: Path) -> None:
         """The end: one row a verdict, then the result, its meaning and where the page is. Ends the live line."""

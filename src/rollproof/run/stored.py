@@ -1,0 +1,94 @@
+"""Commands that only read what is stored, or what is installed: export, history, compare, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rollproof.reports.exports import FORMS
+from rollproof.run import completion
+from rollproof.run.helptexts import epilog
+
+__all__ = ["REPORTS", "RUN", "Reports", "add_commands", "found"]
+
+RUN = typer.Argument(metavar="RUN", help="A run folder, or its name.", autocompletion=completion.runs)
+Reports = Annotated[Path, typer.Option(help="Where run folders are.", envvar="ROLLPROOF_REPORTS")]
+REPORTS = Path("reports")
+
+_commands: list[tuple[Callable[..., None], dict[str, Any]]] = []
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add them to the command line."""
+    for command, options in _commands:
+        app.command(**options)(command)
+
+
+def found(path: Path, reports: Path) -> Path:
+    """The folder as given, or by its name below the reports folder."""
+    return path if path.exists() or not (reports / path).is_dir() else reports / path
+
+
+def _command(**options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def keep(command: Callable[..., None]) -> Callable[..., None]:
+        _commands.append((command, options))
+        return command
+
+    return keep
+
+
+@_command(
+    short_help="A stored run for another program: CI, metrics, chat.",
+    epilog=epilog(
+        "rollproof export 20260101T000000Z-all --format github >> $GITHUB_STEP_SUMMARY",
+        "rollproof export reports/20260101T000000Z-all --format prom --out /var/lib/node_exporter/rollproof.prom",
+    ),
+)
+def export(
+    run_folder: Annotated[Path, RUN],
+    form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMS)}.", autocompletion=completion.forms)],
+    out: Annotated[Path | None, typer.Option(help="Write this file, whole or not at all (default: print).")] = None,
+    reports: Reports = REPORTS,
+) -> None:
+    """Print a stored run in the form that another program reads; the facts are judged again, nothing is changed."""
+    from rollproof.run.exporting import export_run  # noqa: PLC0415
+
+    export_run(found(run_folder, reports), form, out)
+
+
+@_command(
+    short_help="Stored runs beside each other: what is odd?",
+    epilog=epilog("rollproof history", "rollproof history reports ci-artifacts --target-name staging --format json"),
+)
+def history(
+    roots: Annotated[list[Path] | None, typer.Argument(metavar="REPORTS...", help="Folders of runs.")] = None,
+    form: Annotated[str, typer.Option("--format", help="table, json or csv (for change-point tools).")] = "table",
+    target_name: Annotated[str, typer.Option(help="Only runs of this target.")] = "",
+    reports: Reports = REPORTS,
+) -> None:
+    """Show stored runs night by night: is the newest out of the ordinary, did the rate of failures change?"""
+    from rollproof.reports.console import LiveConsole  # noqa: PLC0415
+    from rollproof.run.history import show_history  # noqa: PLC0415
+
+    show_history(roots or [reports], form, target_name, LiveConsole())
+
+
+@_command(short_help="What differs between two runs.", epilog=epilog("rollproof compare RUN RUN"))
+def compare(one: Annotated[Path, RUN], other: Annotated[Path, RUN], reports: Reports = REPORTS) -> None:
+    """Show what differs between two stored runs: settings first, then verdicts, then numbers (from 2 % on)."""
+    from rollproof.reports.console import LiveConsole  # noqa: PLC0415
+    from rollproof.run.history import show_comparison  # noqa: PLC0415
+
+    show_comparison(found(one, reports), found(other, reports), LiveConsole())
+
+
+@_command(short_help="The JSON Schema of target files.", epilog=epilog("rollproof schema > target.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of target files: with `#:schema target.schema.json` above, editors check and complete."""
+    from rollproof.reports.output import print_all  # noqa: PLC0415
+    from rollproof.target.schema import schema_text  # noqa: PLC0415
+
+    print_all(schema_text())
