@@ -37,10 +37,10 @@ __all__ = ["main"]
 
 
 class _Group(typer.core.TyperGroup):
-    """typer would turn these into exit codes of its own (130, or 1, which is FAIL): here they are no claim."""
+    """typer's own exit codes (130, or 1, which is FAIL here) say nothing about the target: our errors replace them."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what ends it from outside is one of our errors."""
+        """Run the command; an interrupt or a closed stream becomes one of our errors."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -116,7 +116,7 @@ def _before(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
     ] = False,
 ) -> None:
-    """Options of no command."""
+    """Options that belong to no command."""
 
 
 @app.command(
@@ -237,7 +237,7 @@ def undo(
     target: Annotated[Path | None, typer.Option(help="The target file, if its secrets moved since the run.")] = None,
     reports: Reports = REPORTS,
 ) -> None:
-    """Put back what a run left changed, for example after kill -9. Never overwrites what somebody changed since."""
+    """Undo what a run left changed, for example after kill -9. Never overwrites what somebody changed since."""
     from rollproof.run.teardown import undo_stored  # noqa: PLC0415
 
     if (run_folder is None) == (not last):
@@ -278,7 +278,7 @@ def lab(
     action: Annotated[str, typer.Argument(help="up, down or status.")],
     options: Annotated[list[str] | None, typer.Argument(help="Handed on to `python -m lab`.")] = None,
 ) -> None:
-    """Build, remove or look at the lab: a real cluster on this machine."""
+    """Build, remove or show the lab: a real cluster on this machine."""
     if action not in {"up", "down", "status"}:
         raise InputError(f"the lab knows up, down and status, not {action!r}")
     root = Path(__file__).resolve().parents[2]
@@ -325,7 +325,7 @@ add_commands(app)
 
 
 def main() -> None:
-    """Entry point: every error that is ours becomes one message and its exit code, whatever becomes of the output."""
+    """Entry point: every error of ours becomes one message and its exit code, even if the output is closed."""
     with guarded():
         _main()
 
@@ -345,7 +345,7 @@ def _main() -> None:
         path = process.write_crash_log(error)
         _console(sys.stderr).problem(
             f"rollproof itself failed: {type(error).__name__}: {error}",
-            f"the whole story is in {path}; please report it",
+            f"the traceback is in {path}; please report it",
         )
         sys.exit(3)
 
@@ -360,7 +360,7 @@ def _console(stream: TextIO | None = None, *, quiet: bool = False) -> LiveConsol
 
 @contextmanager
 def _answer(command: str, *, as_json: bool) -> Iterator[None]:
-    """With --json, an error is an answer too: whoever reads standard output finds one object there."""
+    """With --json, an error is printed on standard output too, as the one object that a reader expects there."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -374,7 +374,7 @@ def _answer(command: str, *, as_json: bool) -> Iterator[None]:
 
 
 def _tell(document: Mapping[str, Any]) -> None:
-    """The answer of --json. A reader that has gone away changes no exit code."""
+    """Print the JSON answer. A reader that has closed the pipe changes no exit code."""
     from rollproof.reports.documents import as_text  # noqa: PLC0415
 
     with suppress(OSError, ValueError):

@@ -1,8 +1,8 @@
-"""pytest plugin: options, fixtures, and what a verdict is to pytest. FAIL is an assertion, INCONCLUSIVE an error.
+"""pytest plugin: options, fixtures, and what pytest is told of a verdict: FAIL is an assertion, INCONCLUSIVE an error.
 
 A drill is a test with the marker `drill`. All drills of one pytest run share one run folder, one lock and one undo.
-This module, the drills and their fixtures' short names (`rollproof.run.fixtures`) are the only importers of pytest.
-It must do nothing in a pytest run without a drill, and take no name that a project could have: all carry a prefix.
+This module and the drills' short names of fixtures (`rollproof.run.fixtures`) are the only importers of pytest.
+It must do nothing in a pytest run without a drill, and every name that it adds carries a prefix.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from rollproof.run.session import Session
     from rollproof.store.runfolder import RunFolder
 
-_BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: real deadlines are ours, this one is the last
+_BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: each wait of ours has a deadline, this is the last resort
 _SESSION = pytest.StashKey["Session | None"]()
 _TERMINAL = pytest.StashKey[TextIO]()
-_BEGUN = pytest.StashKey[set[str]]()  # the drills that the session knows to have begun
+_BEGUN = pytest.StashKey[set[str]]()  # the drills whose `begin` has been called
 _TABLE = pytest.StashKey[Mapping[str, Drill]]()  # the drills that pytest has collected, by name
-_SKIPPED = pytest.StashKey[dict[str, str]]()  # drill -> why, of those that were skipped before there was a session
+_SKIPPED = pytest.StashKey[dict[str, str]]()  # drill -> reason, for drills that were skipped before a session was open
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,30 +58,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker that makes a test a drill; and a way to the terminal that stays, for the live console."""
+    """Register the marker of drills, and keep a copy of the terminal's descriptor for the live console."""
     config.addinivalue_line("markers", "drill(name, **what it does): a rollproof drill; needs --rollproof-target")
     config.stash[_SESSION] = None
     config.stash[_BEGUN] = set()
     config.stash[_TABLE] = {}
     config.stash[_SKIPPED] = {}
-    if config.getoption("--rollproof-run"):  # the command line's child: all that it prints is ours
+    if config.getoption("--rollproof-run"):  # started by the command line: everything that is printed is ours
         stack = ExitStack()
         stack.enter_context(guarded())
         config.add_cleanup(stack.close)
     if config.getoption("--rollproof-target") and config.pluginmanager.hasplugin("terminal"):
-        with suppress(OSError, ValueError, AttributeError):  # closed, or replaced by something that is no file
+        with suppress(OSError, ValueError, AttributeError):  # closed, or replaced by something that is not a file
             terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", errors="replace")  # pytest captures nothing yet
             config.stash[_TERMINAL] = cast(TextIO, Outlet(terminal))
             config.add_cleanup(lambda: _close_quietly(terminal))
 
 
 def _close_quietly(terminal: TextIO) -> None:
-    with suppress(OSError, ValueError):  # what nobody takes any more is lost
+    with suppress(OSError, ValueError):  # the reader has gone
         terminal.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drills get our deadline instead of the unit tests', and a stranger's warning cannot end one."""
+    """Drills get our deadline instead of the unit tests', and a warning of another library does not end one."""
     drills = [item for item in items if _drill_of(item)]
     if drills and not config.getoption("--rollproof-target"):
         raise pytest.UsageError("drills need --rollproof-target FILE, for example --rollproof-target targets/lab.toml")
@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
-    """The one session of all drills; closing it puts everything back and judges."""
+    """The one session of all drills; closing it undoes every change and judges."""
     from rollproof.run.session import Session  # noqa: PLC0415 - only a drill pays for importing the clients
 
     config = request.config
@@ -118,7 +118,7 @@ def _rollproof_session(request: pytest.FixtureRequest) -> Iterator[Session]:
 
 
 def _open(session: Session) -> None:
-    """Open it, or say why not and end pytest with the code of that."""
+    """Open the session. If that fails, say why and end pytest with the error's exit code."""
     try:
         session.open()
     except RollproofError as error:
@@ -133,30 +133,30 @@ def _open(session: Session) -> None:
 
 
 def _close(session: Session) -> int:
-    """Close it. The exit code if its verdicts are not in the folder, else 0; a bug there is told as any other."""
+    """Close the session. 0 if its verdicts are in the folder, else the exit code; unexpected errors are reported."""
     try:
         return session.close()
     except Exception as error:  # noqa: BLE001
         _tell_bug(session.console, error, write_crash_log(error, _run_folder(session)))
-        journal = getattr(session, "journal", None)  # it may not have come that far
+        journal = getattr(session, "journal", None)  # missing if `open` failed early
         return EXIT_UNDO_FAILED if journal and journal.open_entries() else RollproofError.exit_code
 
 
 def _shown(error: BaseException) -> str:
-    """What pytest's own terminal may show of an error: it does not go through our console."""
+    """The error as pytest's own terminal may show it (redacted): that output does not pass through our console."""
     return "\n".join(one_line(line) for line in SECRETS.text(str(error)).split("\n"))
 
 
 def _run_folder(session: Session) -> RunFolder | None:
     try:
         return session.folder
-    except RuntimeError:  # it did not come that far
+    except RuntimeError:  # no run folder yet
         return None
 
 
 def _tell_bug(console: LiveConsole, error: BaseException, log: Path) -> None:
     said = f"rollproof itself failed: {type(error).__name__}: {error}"
-    console.problem(said, f"the whole story is in {log}; please report it")
+    console.problem(said, f"the traceback is in {log}; please report it")
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def rollproof_run(request: pytest.FixtureRequest, _rollproof_session: Session) -
 
 @pytest.fixture
 def rollproof_release(rollproof_run: Run) -> Release:
-    """The sha's road to production, and back."""
+    """Deploys and reverts the plan's version."""
     return rollproof_run.release()
 
 
@@ -195,31 +195,31 @@ def rollproof_drift(rollproof_run: Run) -> DriftDrill:
 
 @pytest.fixture
 def rollproof_faults(rollproof_run: Run) -> FaultDrill:
-    """What the plan breaks in this drill."""
+    """The faults that the plan has for this drill."""
     return rollproof_run.faults()
 
 
 def pytest_exception_interact(
     node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport
 ) -> None:
-    """A drill that cannot even be imported: under the command line there is no pytest terminal that would tell."""
+    """Report a drill that cannot be imported: under the command line there is no pytest terminal that would show it."""
     if isinstance(report, pytest.CollectReport) and call.excinfo and node.config.getoption("--rollproof-run"):
         from rollproof.reports.console import LiveConsole  # noqa: PLC0415 - as above
 
-        error = call.excinfo.value.__cause__ or call.excinfo.value  # pytest's own says all that its cause says again
+        error = call.excinfo.value.__cause__ or call.excinfo.value  # pytest's own error repeats its cause's message
         _tell_bug(LiveConsole(sys.stderr), error, write_crash_log(error))
         pytest.exit(_shown(error), returncode=EXIT_BASE + RollproofError.exit_code)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """A drill that does not come to its beginning is told as one that does not come to its end."""
+    """A drill that fails before it begins is reported like one that fails on its way."""
     return (yield from _told(item))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """However the drill ends, the run is told."""
+    """Record how the drill ended, whatever the reason."""
     result = yield from _told(item)
     session = item.config.stash.get(_SESSION, None)
     if session is not None and _drill_of(item):
@@ -235,7 +235,7 @@ def _told(item: pytest.Item) -> Generator[None, Any, Any]:
         if drill:
             _skip(item.config, drill, str(error))
         raise
-    except pytest.exit.Exception as error:  # one of ours has told why, and then this changes nothing
+    except pytest.exit.Exception as error:  # the reason was reported before; no further effect
         session = item.config.stash.get(_SESSION, None)
         if drill and session is not None:
             session.end("interrupted", str(error))
@@ -248,7 +248,7 @@ def _told(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _skip(config: pytest.Config, drill: str, why: str) -> None:
-    """The drill ends as SKIPPED, with its reason. One that has not begun begins for that, as soon as there is a run."""
+    """Record the drill as SKIPPED with its reason; if no session is open yet, as soon as one is."""
     session = config.stash[_SESSION]
     if session is None:
         config.stash[_SKIPPED][drill] = why
@@ -259,7 +259,7 @@ def _skip(config: pytest.Config, drill: str, why: str) -> None:
 
 
 def _ending(session: Session, error: BaseException) -> BaseException:
-    """Tells the run how the drill ended; what pytest sees of it. A bug of ours is INCONCLUSIVE, never FAIL."""
+    """Record how the drill ended; return the error for pytest. An unexpected error is INCONCLUSIVE, never FAIL."""
     if isinstance(error, RollproofFailure | Inconclusive):
         session.end("finished")
         return error
@@ -273,7 +273,7 @@ def _ending(session: Session, error: BaseException) -> BaseException:
         session.console.problem(str(error), error.hint)
         return Inconclusive(str(error))
     log = write_crash_log(error, _run_folder(session))
-    reason = f"{type(error).__name__}: {error} (the whole story: {log.name})"
+    reason = f"{type(error).__name__}: {error} (the traceback: {log.name})"
     session.end("error", reason)
     _tell_bug(session.console, error, log)
     return Inconclusive(reason)

@@ -167,7 +167,7 @@ def test_a_drill_that_cannot_be_imported_is_told_in_one_message(pytester: pytest
     pytester.makepyfile("import nowhere_to_be_found")
     result = in_a_process(pytester, "-p", "rollproof.plugin", "-s", *TARGET, *CLI)
     result.stderr.fnmatch_lines(
-        ["error: rollproof itself failed: ModuleNotFoundError: *nowhere_to_be_found'", "*the whole story is in*"]
+        ["error: rollproof itself failed: ModuleNotFoundError: *nowhere_to_be_found'", "*the traceback is in*"]
     )
     assert "Traceback" not in result.stderr.str()
     assert result.ret == 43
@@ -203,9 +203,7 @@ def test_the_story_of_a_bug_is_in_the_run_folder_and_named_from_there(pytester: 
 """
     session = SESSION.replace('        raise RuntimeError("the session is not open")\n', whole)
     result = run(pytester, "raise KeyError('s3cret-word')", *TARGET, *CLI, session=session)
-    result.stdout.fnmatch_lines(
-        ["end: error KeyError: * (the whole story: crash-drift.log)", "*in run/crash-drift.log*"]
-    )
+    result.stdout.fnmatch_lines(["end: error KeyError: * (the traceback: crash-drift.log)", "*in run/crash-drift.log*"])
     story = (pytester.path / "run" / "crash-drift.log").read_text()
     assert "KeyError: '[redacted]'" in story
     assert "s3cret-word" not in story

@@ -1,4 +1,4 @@
-"""The one place that knows secrets, and takes them out of whatever leaves the process."""
+"""Redaction: the register of secrets, and their removal from everything that leaves the process."""
 
 from rollproof.redaction.register import REDACTED, SECRETS, Redactor, texts_of, unhideable
 

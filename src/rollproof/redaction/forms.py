@@ -1,7 +1,7 @@
-"""The forms that a secret takes in texts: what it is encoded to, and how an escaped text is read back.
+"""The forms of a secret in texts: its encodings, and the decoding of escaped texts.
 
-Encodings that mix with their surroundings (percent, backslashes of JSON, Python and shells, HTML) are taken off the
-text, layer by layer; those that change every character (base64, hex) are put onto the secret. Pure.
+Encodings that mix with their surroundings (percent, backslashes of JSON, Python and shells, HTML) are removed from the
+text, layer by layer; those that change every character (base64, hex) are applied to the secret. Pure.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _SIGNS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v":
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A text with one layer of escapes taken off, and where each of its characters stood in the original text.
+    """A text with one layer of escapes removed, and the position of each of its characters in the text above it.
 
-    It consists of pieces, which begin at `offsets`: stretches of plain text, and what one escape stood for.
+    It consists of pieces, which begin at `offsets`: runs of plain text, and the replacement of one escape each.
     """
 
     text: str
@@ -51,7 +51,7 @@ class Layer:
     origins: tuple[tuple[int, int], ...]  # where each piece begins in the text above, and its length there; 0: plain
 
     def span(self, begin: int, end: int) -> tuple[int, int]:
-        """The stretch of the text above that `text[begin:end]` came from."""
+        """Begin and end, in the text above, of what became `text[begin:end]`."""
         first, last = (bisect_right(self.offsets, offset) - 1 for offset in (begin, end - 1))
         start, length = self.origins[first]
         above = start if length else start + begin - self.offsets[first]
@@ -60,9 +60,9 @@ class Layer:
 
 
 def layers_below(text: str) -> Iterator[Layer]:
-    """The text with one layer of escapes taken off: of all kinds at once, and of each kind that is there by itself.
+    """The text with one layer of escapes removed: all kinds at once, and each kind that occurs by itself.
 
-    By itself, because a secret may hold a character that escapes begin with: in `\\&quot;` only one of them is one.
+    By itself, since a secret may contain a character that begins one: in `\\&quot;` only one of the two is an escape.
     """
     there = [kind for kind in _KINDS if kind in text]
     for escape in ([_ALL] if there else []) + ([_KINDS[kind] for kind in there] if len(there) > 1 else []):
@@ -99,7 +99,7 @@ def _unescaped(text: str, escape: re.Pattern[str]) -> Layer | None:
 
 
 def _pieces(match: re.Match[str]) -> Iterable[tuple[str, int]]:
-    """Each character of an escape (or of a run of them) with the length of what it was written as."""
+    """Each character of an escape (or of a run of them), with the length of its escaped form."""
     text, kind = match[0], match.lastgroup
     if kind == "entity":
         return _entity(text)
@@ -126,7 +126,7 @@ def _entity(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def _characters(octets: bytes, size: int) -> Iterator[tuple[str, int]]:
-    """UTF-8 if it is that, else Latin-1: Python's repr of a text writes \\xf6, of bytes \\xc3\\xb6."""
+    """Decoded as UTF-8, else as Latin-1: Python's repr of a text writes \\xf6, of bytes \\xc3\\xb6."""
     try:
         for character in octets.decode():
             yield character, size * len(character.encode())
@@ -136,18 +136,18 @@ def _characters(octets: bytes, size: int) -> Iterator[tuple[str, int]]:
 
 
 def encoded_forms(value: str) -> Iterator[str]:
-    """What the value is turned into where every character changes, and the few spellings that no layer takes off."""
+    """The encodings of the value in which every character changes, and the few spellings that `layers_below` misses."""
     octets = value.encode(errors="surrogatepass")
     yield value
     yield from (unicodedata.normalize(form, value) for form in ("NFC", "NFD"))
-    yield octets.decode("latin-1")  # a header's bytes, read as headers are
+    yield octets.decode("latin-1")  # the bytes of a header, decoded as HTTP libraries decode headers
     yield value.replace(" ", "+")
     yield quote_plus(value).replace("%2B", "+")
     for doubled in ("'", '"'):
         yield value.replace(doubled, doubled * 2)
     quoted = shlex.quote(value)
     yield quoted[1:-1] if quoted != value else value
-    yield value.replace("'", "'''")  # the shell's '\'' with its backslash taken off
+    yield value.replace("'", "'''")  # the shell's '\'' after its backslash was removed
     for joint in ("", ":", " ", "-"):
         pairs = joint.join(f"{octet:02x}" for octet in octets)
         yield from (pairs, pairs.upper())
@@ -155,12 +155,12 @@ def encoded_forms(value: str) -> Iterator[str]:
 
 
 def pair_forms(user: str, password: str) -> Iterator[str]:
-    """Basic auth's forms of a user and a password."""
+    """The forms of a user and a password in basic auth."""
     yield from _base64(f"{user}:{password}".encode(errors="surrogatepass"))
 
 
 def _base64(octets: bytes) -> Iterator[str]:
-    """Whole, with and without padding, in both alphabets; and what is left of it inside of a longer text."""
+    """In both alphabets, with and without padding; and the part that remains of it inside of a longer text."""
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(octets).decode()
         yield whole
@@ -169,6 +169,6 @@ def _base64(octets: bytes) -> Iterator[str]:
             (0, 0),
             (1, 2),
             (2, 3),
-        ):  # characters that hold bits of the value's neighbours are left out
+        ):  # characters that also encode bits of the neighbouring bytes are left out
             shifted = encode(bytes(shift) + octets).decode()
             yield shifted[first : (shift + len(octets)) * 8 // 6]

@@ -1,4 +1,4 @@
-"""Words that are no secrets: those that facts and plans are told in, and those that secrets are made around. Pure."""
+"""Words that are not secrets: the vocabulary of facts and plans, and common parts of secrets. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 __all__ = ["COMMON_WORDS", "OWN_WORDS"]
 
-# What events, plans and verdicts say in words of ours, or in words of Kubernetes and Argo CD that are judged by.
+# The vocabulary of events, plans and verdicts: our words, and those of Kubernetes and Argo CD that checkers read.
 # tests/unit/redaction/test_redaction.py holds this against the code and the stored histories.
 _OWN = """
 true false null none nan infinity yes ok fail failed failure failures unknown pass inconclusive skipped

@@ -1,9 +1,9 @@
-"""Redaction: no secret leaves this process. One register of secrets, asked by every door (docs/architecture.md).
+"""Redaction: no secret leaves this process. One register of secrets, used at every output (docs/architecture.md).
 
-Values are made harmless before they are serialised: a replacement inside of JSON text breaks the text when a secret
-is `true` or `12345`. A secret is found in each of its forms (`secretforms`), also below several layers of escapes, and
-cut down to 8 characters at either end. What a run cannot do without (the plan's own words, the words that facts are
-told in) is never replaced; a secret that is one of those is refused when the target is loaded (`unhideable`). Pure.
+Values are redacted before they are serialised: a replacement inside of JSON text breaks it when a secret is `true` or
+`12345`. A secret is found in each of its forms (`redaction.forms`), also below several layers of escapes, and when cut
+to 8 characters at either end. What a run needs unchanged (the texts of the plan, the vocabulary of facts) is never
+replaced; a secret that equals one of those is refused when the target is loaded (`unhideable`). Pure.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ T = TypeVar("T")
 REDACTED = "[redacted]"
 SHORTEST = 4  # a shorter one cannot be hidden without hiding the report
 _SHORTEST_ANYWHERE = 6  # below that, and for hexadecimal digits below 12, only as a word of its own
-_CUT = 8  # so much of a secret's begin or end is taken for the secret
-_INSIDE = 12  # so much from its middle
-_WORD_MAX = 24  # characters before and after a piece that are looked at for the whole word
+_CUT = 8  # a fragment of at least this length at a secret's begin or end is hidden
+_INSIDE = 12  # the same for a fragment from its middle
+_WORD_MAX = 24  # characters before and after a fragment that are examined to find the whole word
 _SAME_MAX = 32  # places where the same five characters stand in all secrets
 _GRAM, _STRIDE = 5, 4  # any 8 characters hold 5 that begin at a multiple of 4
-_LAYERS_MAX = 24  # JSON in JSON in JSON, in a URL, in HTML; more are not looked below
+_LAYERS_MAX = 24  # JSON in JSON in JSON, in a URL, in HTML; deeper layers are not searched
 _NUMBER = re.compile(r"[+-]?[0-9.,_]+(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 7
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _USER_INFO = re.compile(r"(?<=://)([^/\s:@'\"]*):([^/\s@'\"]+)(?=@)")
-# What a stranger's program says may hold secrets that nobody told us.
+# Output of other programs may hold secrets that are not in the register.
 _TOLD = re.compile(
     r"(?i)(\b(?:authorization|proxy-authorization)\b\W{1,4}(?:basic|bearer|token)\s+|\b(?:basic|bearer)\s+(?=\S{8})"
     r"|(?:\b|_)(?:password|passwd|secret|token|api[-_]?key|client-?key-?data|clientKeyData|private[-_]?key)"
@@ -45,7 +45,7 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-
 
 
 def unhideable(value: str) -> str:
-    """Why this value cannot be hidden without breaking what is recorded, without repeating it; "" if it can."""
+    """Why this value cannot be hidden without breaking the record (the value is not repeated); "" if it can."""
     if len(value) < SHORTEST:
         return f"is shorter than {SHORTEST} characters, so that it cannot be hidden"
     if _NUMBER.fullmatch(value) and len(value) <= _LONGEST_NUMBER:
@@ -104,7 +104,7 @@ def _short_pattern(word: str) -> str:
 
 
 def _is_telling(word: str) -> bool:
-    """Whether it may be looked for inside of words: `cafe` and `1234567` are parts of revisions and times."""
+    """Whether it may be searched for inside of words: `cafe` and `1234567` are parts of revisions and times."""
     return len(word) >= (12 if _HEX.fullmatch(word) else _SHORTEST_ANYWHERE)
 
 
@@ -120,9 +120,9 @@ class Redactor:
         self.add(values)
 
     def add(self, values: Iterable[str] = (), pairs: Iterable[Sequence[str]] = ()) -> None:
-        """From now on these are hidden, and of each pair (user, password) the password and basic auth's form.
+        """Hide these from now on, and for each pair (user, password) the password and its basic auth form.
 
-        What `unhideable` says of a value that nobody could refuse (a token out of a kubeconfig) is left as it is.
+        A value that `unhideable` refuses and that is not the target's own (a token in a kubeconfig) stays visible.
         """
         users = [(str(user), str(password)) for user, password in pairs]
         with self._lock:
@@ -136,12 +136,12 @@ class Redactor:
                 self._rebuild()
 
     def known(self) -> dict[str, list[Any]]:
-        """Everything known, as `add` takes it: for a child process, over a pipe."""
+        """Everything registered, in the form that `add` takes: for a child process, over a pipe."""
         with self._lock:
             return {"values": list(self._values), "pairs": list(self._pairs)}
 
     def keep(self, value: object) -> None:
-        """No text in this structure is changed from now on: undo and judging need it as it is."""
+        """Leave every text in this structure unchanged from now on: undo and judging need it as it is."""
         with self._lock:
             texts = {text: None for _, text in texts_of(value) if text}
             self._kept |= texts
@@ -151,7 +151,7 @@ class Redactor:
                 self._index = replace(self._index, kept="\n".join(self._kept))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the register."""
         with self._lock:
             self._values, self._pairs, self._kept = {}, {}, {}
             self._rebuild()
@@ -175,7 +175,7 @@ class Redactor:
         return _replaced(text, _found(text, index, cut=True))
 
     def told(self, text: str) -> str:
-        """What a program of somebody else says (git, an exec plugin): also without what only looks like a secret."""
+        """The output of another program (git, an exec plugin): also without what only looks like a secret."""
         text = _PRIVATE_KEY.sub(REDACTED, self.text(text))
         return _TOLD.sub(rf"\1{REDACTED}", text)
 
@@ -216,7 +216,7 @@ def _replaced(text: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """In order, those that touch as one: a secret may be found twice, in two of its forms."""
+    """The spans in order, those that touch joined: a secret may be found twice, in two of its forms."""
     merged: list[tuple[int, int]] = []
     for begin, end in sorted(spans):
         if merged and begin <= merged[-1][1]:
@@ -227,7 +227,7 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _found(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]:
-    """Where secrets are in the text: in it as it is, and in what is left when its escapes are taken off."""
+    """The spans of secrets in the text: as it is, and with its escapes removed."""
     waiting: deque[tuple[str, tuple[Layer, ...]]] = deque([(text, ())])
     seen = {text}
     while waiting:
@@ -268,7 +268,7 @@ def _in_one(text: str, index: _Index, *, cut: bool) -> Iterator[tuple[int, int]]
 
 
 def _common(one: str, other: str) -> int:
-    """How many characters two texts have in common from their beginning on."""
+    """The length of the common prefix of two texts."""
     count = 0
     for mine, theirs in zip(one, other, strict=False):
         if mine != theirs:
@@ -278,7 +278,7 @@ def _common(one: str, other: str) -> int:
 
 
 def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _Index, *, cut: bool) -> bool:
-    """Whether this stretch, which is also in the needle, is the secret or so much of it that it must be hidden."""
+    """Whether this span, which also occurs in the needle, is the secret or enough of it that it must be hidden."""
     length = end - begin
     if length == len(needle):
         return _is_telling(needle) or not (_in_word(text, begin - 1) or _in_word(text, end))
@@ -292,7 +292,7 @@ def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _I
         if not before and not after:
             break
         begin, end = begin - before, end + after
-    whole = text[begin:end]  # `controlle` is a piece of a secret, but not if the text says `controller`
+    whole = text[begin:end]  # `controlle` is a fragment of a secret, but not where the text has the word `controller`
     return whole.casefold() not in OWN_WORDS and any(map(str.isalnum, COMMON_WORDS.sub("", whole)))
 
 

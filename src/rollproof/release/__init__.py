@@ -1,4 +1,4 @@
-"""A sha's road to production and back: commit, push, seen, synced, rolled out, old pods gone, proven."""
+"""Deploy of a version and its revert: commit, push, seen, synced, rolled out, old pods gone, proven."""
 
 from rollproof.release.deploy import TAG_KIND, Release, Rollout, restore_tag
 

@@ -1,8 +1,8 @@
-"""Release: brings a sha to the cluster the GitOps way, follows it stage by stage, and takes it back.
+"""Release: deploys a version by a commit to the env repo, follows it stage by stage, and reverts it.
 
-Every stage that ends is one fact; the first that fails ends the rollout, which is then a fact too and no exception: the
-checkers say what it means. The tag that was there before is in the undo journal before the push. It must never replace
-a tag that somebody else has set meanwhile, nor change the cluster directly, except for the restart that stands in for
+Every stage that ends is one fact; the first that fails ends the rollout, which is recorded as a fact and raises
+nothing: the checkers judge it. The tag from before is in the undo journal before the push. It must never replace
+a tag that somebody else has set meanwhile, nor change the cluster directly, except for the restart that replaces
 a release when there is nothing new to deploy.
 """
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Rollout:
-    """One road of one sha. `stages` are the events of what was reached; `failed` ended it; `stop` names why."""
+    """One deploy or revert. `stages`: events of the stages that ended well; `failed`, `stop`: what ended it, why."""
 
     source: str  # "release" or "rollback"
     subject: str
@@ -58,18 +58,18 @@ class Rollout:
 
     @property
     def proven(self) -> bool:
-        """Whether it came to its end."""
+        """Whether it passed every stage."""
         return "proven" in self.stages
 
     @property
     def old_gone_s(self) -> float | None:
-        """When the last old pod was gone, or None if that was not seen."""
+        """When the last old pod was gone (seconds, monotonic clock), or None if that was not seen."""
         event = self.stages.get("old-gone")
         return event.end_s if event else None
 
 
 class Release:
-    """The roads of one run. `status` is told what is being waited for, for the console."""
+    """The deploys and reverts of one run. `status(text)` shows on the console what is being waited for."""
 
     def __init__(
         self, plan: Plan, *, kube: Kube, argo: Argo, repo: EnvRepo, view: Watches, prover: Prover,
@@ -82,7 +82,7 @@ class Release:
         self._unanswered = False  # an attempt of the last push had no answer: it may have been carried out
 
     def deploy(self) -> Rollout:
-        """Bring the plan's new sha: by a commit of ours, by somebody else's, or by a restart if it runs already."""
+        """Bring the plan's new sha: by our commit, by a commit of its pipeline, or by a restart if it runs already."""
         plan = self._plan
         rollout = self._begin("release", plan.old_sha, plan.new_sha)
         settings = plan.target.release
@@ -131,9 +131,9 @@ class Release:
         waits.old_gone(template, frozenset())
 
     def why_unseen(self, sha: str) -> str:
-        """Why nobody can say that `sha` is synced, although nothing speaks against it; "" else.
+        """Why it is unknown whether `sha` is synced, although nothing contradicts it; "" if it can be known.
 
-        Argo CD cannot compare, and the Deployment names only this version.
+        That is so when Argo CD cannot compare, and the Deployment names only this version.
         """
         deployment = self._view.deployment()
         images = [pod.image for pod in self._view.pods().values()]
@@ -175,15 +175,15 @@ class Release:
         )  # fmt: skip
 
     def _still_ours(self, rollout: Rollout, stage: str) -> None:
-        """Refuse to go on if the branch has another tag now: what follows is somebody else's rollout.
+        """Refuse to go on if the branch has another tag now: what follows is the rollout of somebody else.
 
-        That ends a release without a claim; a rollback that does not hold has failed at what it is for.
+        That makes a release INCONCLUSIVE; a rollback that is overwritten has failed.
         """
         try:
             tag = self._repo.tag()
             who = "" if tag == rollout.to_sha else self._repo.who_changed()
         except GitError:
-            return  # the git server is away for a moment; the wait asks again
+            return  # the git server does not answer for a moment; the wait asks again
         if not who:
             return
         back = rollout.source == "rollback"
@@ -194,7 +194,7 @@ class Release:
         raise StageFailedError(stage, cause, reason, outcome=outcome, look_at=hint)
 
     def _follow(self, rollout: Rollout, waits: Waits, act: Callable[[], None]) -> Rollout:
-        """All stages in order; what goes wrong is recorded, and the rollout is returned as far as it came."""
+        """All stages in order. A failure is recorded; the rollout is returned with the stages that ended."""
         try:
             act()
             if rollout.revision:
@@ -211,7 +211,7 @@ class Release:
             self._stage(rollout, "old-gone", begun_s, {"uids": uids})
             self._prove(rollout, waits)
             if rollout.source == "rollback":
-                self._still_ours(rollout, "proven")  # it came back; it must also stay
+                self._still_ours(rollout, "proven")  # passed, and its tag must still be there
         except StageFailedError as error:
             self._fail(rollout, error)
             if error.stage == "rolled-out":
@@ -248,7 +248,7 @@ class Release:
         self._stage(rollout, "committed", begun_s, data)
         entry: Entry | None = None
         self._journal.allow()
-        if rollout.source == "release":  # a revert is itself the way back: the deploy's entry covers it
+        if rollout.source == "release":  # a revert needs no entry of its own: the deploy's covers it
             env_repo = self._plan.target.env_repo
             subject = f"{env_repo.url} {env_repo.branch}: {commit.path}"
             args = {"from": rollout.from_sha, "to": rollout.to_sha, "commit": commit.revision}
@@ -258,7 +258,7 @@ class Release:
             pushed = self._with_git(waits, "pushed", lambda: self._repo.push(make, commit))
         except StageFailedError as error:
             sure = error.cause in _NOTHING_PUSHED and not self._unanswered
-            if entry is not None and sure:  # their tag may be our sha: the undo must not take it
+            if entry is not None and sure:  # their tag may equal our sha: then the undo must not replace it
                 self._journal.settle(entry, Undone("not-needed", reason="nothing was pushed"))
             elif entry is not None:
                 self._journal.gave_up(entry)
@@ -269,7 +269,7 @@ class Release:
         self._stage(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
 
     def _with_git(self, waits: Waits, stage: str, action: Callable[[], T]) -> T:
-        """Do it; while the git server is away, again and again: a moment's silence must not end a drill."""
+        """Run the action; while the git server does not answer, again, because a short outage must not end a drill."""
         while True:
             try:
                 return action()
@@ -282,7 +282,7 @@ class Release:
                     stage, StageCause.SUPERSEDED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
                 ) from None
             except (GitError, UnansweredError) as error:
-                self._unanswered |= isinstance(error, UnansweredError)  # else nothing was sent, as git says
+                self._unanswered |= isinstance(error, UnansweredError)  # any other error means that nothing was sent
                 if waits.left_s <= _AGAIN_S:
                     raise StageFailedError(
                         stage, StageCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
@@ -326,7 +326,7 @@ class Release:
         self._stage(rollout, "proven", begun_s, data)
 
     def _ask_unready(self, rollout: Rollout) -> None:
-        """One new pod that runs and does not get ready: what it says tells the app's own reason."""
+        """Ask one new pod that runs and does not get ready, so that the app's own reason is on record."""
         new = [
             name
             for name, pod in sorted(self._view.pods().items())
@@ -341,7 +341,7 @@ class Release:
             try:
                 return self._repo.is_ancestor(revision, later)
             except GitError:
-                return None  # the git server is away for a moment; the wait asks again
+                return None  # the git server does not answer for a moment; the wait asks again
 
         return contains
 
@@ -362,7 +362,7 @@ class Release:
 
 
 def restore_tag(repo: EnvRepo, run_id: str, args: Mapping[str, Any]) -> Undone:
-    """Undo of kind TAG_KIND: the tag that was there before, unless somebody changed it after us."""
+    """Undo of kind TAG_KIND: sets the tag from before, unless somebody has changed it after us."""
     ours, before = str(args["to"]), str(args["from"])
 
     def make() -> Commit:

@@ -1,7 +1,7 @@
-"""The waits of a rollout: each named, bounded, pinned to a revision or a template, and ended early when it is hopeless.
+"""The waits of a rollout: each named, bounded, bound to a revision or a template, and ended early if hopeless.
 
-A wait ends well, or raises StageFailedError, which says what was waited for, what was seen last and where to look. It
-must never take "Synced" or "Healthy" for an answer without the revision that it is about.
+A wait ends well, or raises StageFailedError: what was waited for, what was seen last, and where to look. "Synced" and
+"Healthy" count only together with the revision that they are about.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ __all__ = ["Seen", "StageFailedError", "Waits"]
 
 _HOPELESS_PODS = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CrashLoopBackOff",
                   "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
-# A ComparisonError with one of these is about the commit itself; others (git or repo-server away) may pass by.
+# A ComparisonError with one of these is about the commit itself; others (git or repo-server away) may be temporary.
 _BROKEN_COMMIT = ("kustomize build", "Manifest generation error", "failed to generate manifest", "error unmarshaling")
 _AWAY = (
     "connection refused", "dial tcp", "no such host", "i/o timeout", "deadline exceeded", "Unavailable", "ls-remote",
     "failed to fetch", "could not read", "unable to access", "EOF",
 )  # fmt: skip
-_ASK_AGAIN_S = 1.0  # at the earliest: each refresh makes Argo CD fetch
-_LOOK_UP_S = 5.0  # a wait that takes longer looks up in between: is it still worth waiting?
+_ASK_AGAIN_S = 1.0  # not more often: each refresh makes Argo CD fetch
+_LOOK_UP_S = 5.0  # interval in which a longer wait checks whether it can still succeed
 
 T = TypeVar("T")
 
 
 class StageFailedError(RollproofError):
-    """A stage did not come to its end. `outcome` FAIL: it cannot succeed any more; UNKNOWN: we do not know."""
+    """A stage did not end well. `outcome` FAIL: it cannot succeed any more; UNKNOWN: that is not known."""
 
     def __init__(
         self, stage: str, cause: str, reason: str, *, outcome: Outcome = Outcome.FAIL, last_seen: object = None,
@@ -50,7 +50,7 @@ class StageFailedError(RollproofError):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The revision that Argo CD looks at: ours, or a later one that contains ours."""
+    """The revision that Argo CD compares with: ours, or a later one that contains ours."""
 
     revision: str
     superseded: bool
@@ -60,7 +60,7 @@ class Seen:
 class Waits:
     """The waits of one rollout; all share one deadline.
 
-    `still_ours` is asked in long waits, with the stage's name; it raises if somebody has put another tag on top.
+    `still_ours(stage)` is called in long waits; it raises if somebody has set another tag meanwhile.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Waits:
         return max(0.0, self._until_s - time.monotonic())
 
     def refuse_not_compared(self, stage: str) -> None:
-        """A deploy would change git, and nobody would see what becomes of it."""
+        """Raise if Argo CD cannot compare: a deploy would change git, and its effect could not be seen."""
         state = self._view.application()
         if why := state.why_not_compared:
             raise StageFailedError(
@@ -87,7 +87,7 @@ class Waits:
             )  # fmt: skip
 
     def seen(self, revision: str, argo: Argo, contains: Callable[[str], bool | None]) -> Seen:
-        """Argo CD compares with our commit; asked again, because one request can be lost (docs/argocd.md 2.1)."""
+        """Wait until Argo CD compares with our commit; ask again, since a request can be lost (docs/argocd.md 2.1)."""
         known: dict[str, bool | None] = {revision: True}  # None: could not be asked, ask again
         asking = self._target.argocd.profile == "refresh"
         asked, looked_up_s = 0, time.monotonic()
@@ -118,8 +118,8 @@ class Waits:
     def synced(self, revision: str, sha: str, contains: Callable[[str], bool | None]) -> ApplicationState:
         """The last operation synced that revision, or a later one that contains it, and the comparison says Synced.
 
-        The two may differ: a commit that does not touch this app moves the comparison on without an operation. If that
-        is our own commit, it changed nothing that runs, and no operation will ever come.
+        The two may differ: a commit that does not touch this app changes the comparison's revision without an
+        operation. If it is our own commit, it changed nothing that runs, and there will be no operation.
         """
         known: dict[str, bool | None] = {revision: True, "": False}
 
@@ -155,10 +155,10 @@ class Waits:
     def at_rest(
         self, stage: str, revision: str = "", contains: Callable[[str], bool | None] | None = None, sha: str = ""
     ) -> None:
-        """Nothing asked for or under way, no error, Synced and Healthy; at that revision or a later one, if named.
+        """Nothing requested or under way, no error, Synced and Healthy; at that revision or a later one, if named.
 
-        Without a revision it is worth nothing alone; then it comes after the waits that name one. It will not be with
-        an image of `sha` that cannot be had; a pod of it that crashes may recover.
+        Without a revision it is sufficient only after the waits that name one. It ends early if an image of `sha`
+        cannot be pulled; a pod that crashes may recover.
         """
 
         def resting() -> ApplicationState | None:
@@ -220,7 +220,7 @@ class Waits:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _await(self, stage: str, look: Callable[[], T | None], look_up: Callable[[], None] = lambda: None) -> T | None:
-        """The first value of `look` that is not None, or None at the deadline. `look_up` may end a long wait."""
+        """The first value of `look` that is not None, or None at the deadline. `look_up` may raise to end it early."""
         while True:
             found = self._view.poll(look, timeout_s=min(_LOOK_UP_S, self.left_s))
             if found is not None:
@@ -244,7 +244,7 @@ class Waits:
                 )
 
     def _refuse_void(self, state: ApplicationState, sha: str, ours: Callable[[str], bool]) -> None:
-        """Argo CD has compared with our commit and has nothing to sync, although the Deployment has another tag."""
+        """Raise if Argo CD compared with our commit and has nothing to sync, while the Deployment has another tag."""
         resting = state.phase == "Succeeded" and not state.operation_pending and state.compared_to_spec
         idle = resting and state.sync_status == "Synced" and not ours(state.operation_revision)
         deployment = self._view.deployment()
@@ -269,7 +269,7 @@ class Waits:
             )  # fmt: skip
 
     def _refuse_orphan(self, name: str, pod: PodView) -> None:
-        """A pod that no ReplicaSet owns (any more) and nobody has deleted: no controller will take it away."""
+        """Raise if a pod has no (existing) owner and nobody has deleted it: no controller will remove it."""
         if not pod.replicaset and not pod.terminating:
             namespace = self._target.cluster.namespace
             raise StageFailedError(
@@ -309,7 +309,7 @@ class Waits:
         said = said or next(iter(state.conditions), "")
         reason = f"waited {self._deadline_s:g} s in all for {what}{f'; Argo CD says: {said}' if said else ''}"
         away = self._view.away()
-        if away:  # it may have come, unseen
+        if away:  # it may have happened unseen
             outcome, reason = Outcome.UNKNOWN, f"{reason}; a watch is away ({away})"
         raise StageFailedError(stage, cause, reason, outcome=outcome, last_seen=last_seen, look_at=look_at)
 
@@ -319,9 +319,9 @@ def _errors(state: ApplicationState) -> list[str]:
 
 
 def _retried(state: ApplicationState, ours: Callable[[str], bool]) -> str:
-    """What Argo CD says of a sync of ours that failed and is to be tried again; "" if there is none.
+    """Argo CD's message about a sync of ours that failed and will be retried; "" if there is none.
 
-    It stays "Running" then, with the end of the last attempt, or with "retrying" while the next one is made.
+    Its phase stays "Running" then, with the end of the last attempt, or with "retrying" during the next one.
     """
     failing = state.phase == "Running" and (state.finished_at or "retrying" in state.message.lower())
     return (state.message or "the sync is tried again") if failing and ours(state.operation_revision) else ""
@@ -332,7 +332,7 @@ def _is_new(pod: PodView, sha: str, old_templates: frozenset[str]) -> bool:
 
 
 def _complete(deployment: DeploymentView, sha: str) -> bool:
-    """What `kubectl rollout status` asks, plus the image: the generation was seen and every replica is updated."""
+    """The conditions of `kubectl rollout status`, and the image: generation observed, every replica updated."""
     counts = {deployment.replicas, deployment.updated, deployment.available, deployment.ready}
     seen = deployment.observed_generation >= deployment.generation
     return seen and image_tag(deployment.image) == sha and counts == {deployment.spec_replicas}

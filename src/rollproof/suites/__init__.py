@@ -1,4 +1,4 @@
-"""The table of drills, read from the drills' own markers: a new drill is one new file, and no list names it.
+"""The table of drills, read from the drills' own markers: a new drill is one new file, and there is no other list.
 
 A drill is a test with the marker `@pytest.mark.drill("name", load=True, …)` in a file `test_*.py` of e2e/, load/ or
 chaos/: in a wheel these folders are below this package, in a checkout at its top level. The files are parsed (AST) and
@@ -86,7 +86,7 @@ def drill_table() -> Mapping[str, Drill]:
 
 
 def drill_names() -> tuple[str, ...]:
-    """The names for help and completion, which never fail: nothing is named while a file is broken."""
+    """The names for help and completion. Never raises: empty while a file is broken."""
     try:
         return tuple(drill_table())
     except InputError:
@@ -171,7 +171,7 @@ def _drill_markers(test: ast.FunctionDef) -> list[ast.Call]:
 def drill_of_marker(
     words: Sequence[Any], settings: Mapping[str, Any], *, where: str, path: Path, line: int, doc: str
 ) -> Drill:
-    """The drill that a marker describes, by its arguments; `where` is the place for the message of an InputError."""
+    """The drill that a marker describes by its arguments; `where` is the place that an InputError names."""
     if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
         raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
     kinds: dict[str, type] = {

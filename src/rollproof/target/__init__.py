@@ -1,1 +1,1 @@
-"""The target file: read, checked, and where its lines are. What it describes is `core.target`."""
+"""The target file: reading, checking, and the line of each setting. Its fields are in `core.target`."""

@@ -1,8 +1,8 @@
 """Reads a target file: TOML in, a checked Target out, or one error that names every mistake in it.
 
-All mistakes at once, each with its place (`traffic.rate_per_s`), because a person who fixes a file wants one round.
-Secrets are looked up by the name of their environment variable and handed on apart from the Target; no message and no
-plan may ever hold a value of one.
+All mistakes at once, each with its place (`traffic.rate_per_s`), so that one round of corrections is enough. Secrets
+are read from the environment variables that the file names, and kept apart from the Target; no message and no plan may
+ever contain the value of one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PATHS = (  # fields that name a file on this machine
     ("app", "ca_file"), ("app", "client_cert_file"), ("app", "client_key_file"), ("nodes", "socket"),
 )  # fmt: skip
 _PLAIN_NAME = re.compile(r"(?=[A-Z0-9_]{1,64}$)(?:[A-Z]{1,16}|[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})+)")
-_TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.-]{20,}")  # some servers take one as a user's name
+_TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.-]{20,}")  # some servers take a token as the user name
 _EXPECTED = {
     "string_type": "a text in quotes", "float_type": "a number", "int_type": "a whole number",
     "int_from_float": "a whole number", "bool_type": "true or false", "tuple_type": "a list [...]",
@@ -49,7 +49,7 @@ _EXPECTED = {
 class LoadedTarget:
     """A target and what belongs to it outside of the file.
 
-    `environ` is the process environment on top of the target's env_file; clients look secrets up in it by name.
+    `environ` is the process environment updated with the target's env_file; clients look up secrets in it by name.
     """
 
     target: Target
@@ -58,7 +58,7 @@ class LoadedTarget:
 
     @classmethod
     def stored(cls, target: Target, environ: Mapping[str, str] | None = None) -> Self:
-        """The target of a stored run: its secrets are looked up again, because no run folder holds one."""
+        """The target of a stored run: its secrets are read again, because no run folder contains one."""
         path = Path(f"target {target.name}")
         return cls(target, _with_secrets(path, target, dict(os.environ if environ is None else environ)), path)
 
@@ -78,9 +78,9 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> LoadedTarget:
 
 
 def _with_secrets(path: Path, target: Target, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment with the target's secrets; what a `cat` of a file leaves at their end is taken off.
+    """The environment with the target's secrets; a line break at the end of one (from `cat`) is removed.
 
-    From now on no door of this process lets one of them out.
+    They are registered for redaction here.
     """
     environ = {**_env_file(path, target.env_file), **environ}
     named = secret_names(target)
@@ -104,7 +104,7 @@ def _with_secrets(path: Path, target: Target, environ: Mapping[str, str]) -> Map
 
 
 def _unusable(target: Target, place: str, value: str, *, is_secret: bool) -> str:
-    """Why this value cannot be sent, or not be kept out of the run's files; "" if it can."""
+    """Why this value cannot be sent, or cannot be kept out of the run's files; "" if it can."""
     if any(unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} for character in value):
         return "has a line break or another character that cannot be sent"
     if place.startswith("app.headers_env") and not value.isascii():
@@ -119,12 +119,12 @@ def _unusable(target: Target, place: str, value: str, *, is_secret: bool) -> str
 
 
 def _shown_name(name: str) -> str:
-    """The name of a variable, if it cannot be the secret itself, put into the wrong place."""
+    """The name of a variable; if it may be the secret itself, in the wrong place, words that replace it."""
     return name if _PLAIN_NAME.fullmatch(name) else "that this field names (not shown: it may be the secret itself)"
 
 
 def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
-    """(place in the file, environment variable) of everything that the target takes from the environment."""
+    """(place in the file, environment variable) of every secret of the target."""
     app, repo = target.app, target.env_repo
     named = [("env_repo.username_env", repo.username_env), ("env_repo.password_env", repo.password_env)]
     named += [(f"app.headers_env.{header}", name) for header, name in app.headers_env.items()]
@@ -133,7 +133,7 @@ def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
 
 
 def secret_values(loaded: LoadedTarget) -> tuple[str, ...]:
-    """Values that no artifact may hold. User names are not among them: hiding the word "git" would hide the report."""
+    """Values that no file of a run may contain. No user names: hiding the word "git" would hide the report."""
     users = _user_names(loaded.target)
     return tuple(loaded.environ[name] for _, name in secret_names(loaded.target) if name not in users)
 
@@ -143,7 +143,7 @@ def _user_names(target: Target) -> set[str]:
 
 
 def _pairs(target: Target) -> list[tuple[str, ...]]:
-    """(user, password) of what is sent as basic auth: the names of their variables."""
+    """(user, password) of what is sent as basic auth, by the names of their variables."""
     pairs = [(target.env_repo.username_env, target.env_repo.password_env), target.app.basic_auth_env]
     return [pair for pair in pairs if len(pair) == 2 and all(pair)]
 
@@ -173,7 +173,7 @@ def _nearby(path: Path) -> str:
 
 
 def _unknown_keys(table: Mapping[str, Any], kind: type, place: str) -> Iterator[Mistake]:
-    """Every key that no field has, with the nearest one that exists (or the section it belongs to)."""
+    """A mistake for every unknown key, with the nearest known one (or the section that it belongs to)."""
     hints = get_type_hints(kind)
     for key, value in table.items():
         where = f"{place}{key}"
@@ -196,7 +196,7 @@ def _nearest(key: str, known: list[str], place: str) -> str:
 
 
 def _section(hint: object) -> type | None:
-    """The dataclass behind a field's type, if it is a table of the file."""
+    """The dataclass of a field's type, if it is a table of the file."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return next((kind for kind in options if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
 
@@ -216,7 +216,7 @@ def _typed(document: Mapping[str, Any], mistakes: list[Mistake]) -> Target | Non
 
 
 def _not_ours(value: object) -> object:
-    return {"a date or time": str(value)}  # TOML has them, no field of ours does: let the type check refuse it
+    return {"a date or time": str(value)}  # TOML has them and no field of ours does: the type check refuses this
 
 
 def _mistake(detail: Any, document: Mapping[str, Any]) -> Mistake:
@@ -228,13 +228,13 @@ def _mistake(detail: Any, document: Mapping[str, Any]) -> Mistake:
         return Mistake(place, str(detail["msg"]))
     parts = [str(part) for part in detail["loc"]]
     if named := next((number for number, part in enumerate(parts, start=1) if part.endswith("_env")), 0):
-        where = ".".join(parts[:named])  # what follows, and what was found, may be the secret itself
+        where = ".".join(parts[:named])  # the rest of the place, and the value found, may be the secret itself
         return Mistake(where, f"{expected} was expected: the name of an environment variable, not a value")
     return Mistake(place, f"{expected} was expected, found {_shown(detail['loc'], document)}")
 
 
 def _shown(loc: tuple[str | int, ...], document: Any) -> str:
-    """The value as the file says it; only a short one."""
+    """The value as written in the file, if it is short."""
     for part in loc:
         document = document[part]
     if isinstance(document, dict | list):
@@ -259,8 +259,8 @@ def _with_paths(target: Target, folder: Path, environ: Mapping[str, str], mistak
         value = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda match: known[match[1] or match[2]], value)
         try:
             absolute = str(folder / Path(value).expanduser())
-        except RuntimeError:  # neither HOME nor an entry of this user's in the list of users
-            mistakes.append(Mistake(place, "nobody knows where ~ is here: set HOME, or write the whole path"))
+        except RuntimeError:  # HOME is not set, and this user is not in the list of users
+            mistakes.append(Mistake(place, "~ has no value here: set HOME, or write the whole path"))
             continue
         owner = dataclasses.replace(owner, **{name: absolute})
         target = dataclasses.replace(target, **{section: owner}) if section else owner
@@ -268,7 +268,7 @@ def _with_paths(target: Target, folder: Path, environ: Mapping[str, str], mistak
 
 
 def _env_file(path: Path, name: str) -> dict[str, str]:
-    """KEY=VALUE lines; `#` comments and empty lines are skipped, a pair of quotes around a value is taken off."""
+    """KEY=VALUE lines; `#` comments and empty lines are skipped, quotes around a value are removed."""
     if not name:
         return {}
     try:
@@ -291,7 +291,7 @@ def _env_file(path: Path, name: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    """Without the quotes around it, if it begins and ends with the same; one alone is part of the value."""
+    """The value without the quotes around it, if they match; a single one is part of the value."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if quoted else value
 

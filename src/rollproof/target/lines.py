@@ -1,4 +1,4 @@
-"""On which line of a target file each setting stands, so that CI can point at it. Never an error: it is a courtesy."""
+"""The line of each setting in a target file, so that CI can point at it. Never raises: the lines are optional."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SETTING = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
 
 
 def setting_lines(text: str) -> Mapping[str, int]:
-    """`section` and `section.key` -> its line, counted from 1: the first that looks like it, as TOML allows one."""
+    """`section` and `section.key` -> its line, counted from 1: the first that matches, as TOML allows one."""
     section, found = "", dict[str, int]()
     for number, line in enumerate(text.splitlines(), start=1):
         if (head := _SECTION.match(line)) is not None:
@@ -26,7 +26,7 @@ def setting_lines(text: str) -> Mapping[str, int]:
 
 
 def noted(path: Path) -> dict[str, Any]:
-    """For environment.json: the file as CI knows it (below the current folder, else its name alone), and its lines."""
+    """For environment.json: the file's path as CI knows it (below the current folder, else its name), and its lines."""
     try:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         whole = path.resolve()

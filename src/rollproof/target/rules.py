@@ -1,6 +1,6 @@
-"""What a target file may say beyond types: what its fields declare, URLs, names, and that its parts agree.
+"""Rules of a target file beyond types: those declared beside the fields, URLs, names, and that its parts agree.
 
-Pure: a Target in, the broken rules out. It must not look at the machine, so that the same file is good everywhere.
+Pure: a Target in, the broken rules out. It must not look at the machine, so that a file is valid or not everywhere.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["Mistake", "broken_rules", "sha_mistake"]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong: its place in the file, and what, in words."""
+    """One mistake: its place in the file, and what is wrong, in words."""
 
     place: str
     text: str
 
 
-_SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # what an image tag may be
+_SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # the characters of an image tag (OCI distribution spec)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
 _NO_BRANCH = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-check-ref-format(1)
@@ -41,7 +41,7 @@ _REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
 
 
 def broken_rules(target: Target) -> Iterator[Mistake]:
-    """Every rule that the target breaks, first what is declared beside the fields (`core.target`)."""
+    """Every rule that the target breaks, those declared beside the fields first (`core.target`)."""
     yield from _declared(target)
     yield from _trials(target)
     yield from _urls(target)
@@ -51,14 +51,14 @@ def broken_rules(target: Target) -> Iterator[Mistake]:
 
 
 def sha_mistake(sha: str) -> str:
-    """Why this cannot be released as a sha; "" if it can. The same wherever it comes from, file or command line."""
+    """Why this cannot be released as a sha; "" if it can. The same rule for the file and the command line."""
     if not _SHA.fullmatch(sha):
         return f"{sha!r} cannot be an image tag"
     return "'latest' names no version; give the git sha that the image was built from" if sha == "latest" else ""
 
 
 def _declared(target: Target) -> Iterator[Mistake]:
-    """What is declared beside the fields: of the target's own, then of each section's, and of the tables in it."""
+    """Rules that are declared beside the fields: of the target, of each section, and of the tables in it."""
     yield from _declared_in(target, "")
 
 
@@ -122,7 +122,7 @@ def _not_a_word(said: str, words: tuple[str, ...]) -> str:
 
 
 def _outside(place: str, value: float | None, rule: Range) -> Iterator[Mistake]:
-    if value is None:  # a rule that is off
+    if value is None:  # a rule that is turned off
         return
     high_enough = value >= rule.low if rule.low_allowed else value > rule.low
     if not (math.isfinite(value) and high_enough and value <= rule.high):
@@ -142,7 +142,7 @@ def _urls(target: Target) -> Iterator[Mistake]:
 
 
 def _repo_url(url: str) -> Iterator[Mistake]:
-    """A URL travels in arguments, messages and the plan: whatever may be a credential in it is refused, not shown."""
+    """A URL appears in arguments, messages and the plan: what may be a credential in it is refused and not shown."""
     place = "env_repo.url"
     scp_like = re.fullmatch(r"(\w[\w.-]*)@\w[\w.-]*:[^-].*", url)
     parts = _split(url)
@@ -174,14 +174,14 @@ def _bad_url(url: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """The text in quotes, unless it has the places where an address may hold a credential."""
+    """The text in quotes, unless it has a character that marks a credential in a URL."""
     return "one that may hold a credential (not shown)" if re.search("[@?#]", text) else repr(text)
 
 
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises on a port that is none
+        _ = parts.port  # raises if the port is invalid
     except ValueError:
         return None
     return parts
@@ -203,7 +203,7 @@ def _names(target: Target) -> Iterator[Mistake]:
 
 
 def _repo_names(repo: EnvRepo) -> Iterator[Mistake]:
-    """What becomes an argument of git, or a line of a commit."""
+    """Values that become arguments of git, or a line of a commit."""
     for name in ("url", "branch", "overlay", "image", "author_name", "author_email"):
         if not getattr(repo, name).isprintable():
             yield Mistake(f"env_repo.{name}", "has a line break or another character that cannot be printed")
@@ -230,14 +230,14 @@ def _variables(target: Target) -> Iterator[Mistake]:
     variables = [("env_repo.username_env", target.env_repo.username_env)]
     variables += [("env_repo.password_env", target.env_repo.password_env)]
     for header in app.headers_env:
-        if not _HEADER.fullmatch(header):  # the value itself may stand there: never shown
+        if not _HEADER.fullmatch(header):  # the value itself may be there: never shown
             yield Mistake("app.headers_env", "a key must be the name of a header, its value that of a variable")
     variables += [
         (f"app.headers_env.{header}", name) for header, name in app.headers_env.items() if _HEADER.fullmatch(header)
     ]
     variables += [("app.basic_auth_env", name) for name in app.basic_auth_env]
     for place, name in variables:
-        if name and not _VARIABLE.fullmatch(name):  # it is probably the secret itself: never shown
+        if name and not _VARIABLE.fullmatch(name):  # probably the secret itself: never shown
             yield Mistake(place, "must be the name of an environment variable, not a value")
 
 

@@ -231,7 +231,7 @@ def test_e9_a_user_without_a_home_is_told_so(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "expanduser", nobody)
     (tmp_path / "target.toml").write_text(target_toml())
-    with pytest.raises(TargetFileError, match="nobody knows where ~ is here: set HOME"):
+    with pytest.raises(TargetFileError, match="~ has no value here: set HOME"):
         load(tmp_path / "target.toml", {})
 
 
