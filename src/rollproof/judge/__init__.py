@@ -1,1 +1,1 @@
-"""Facts in, verdicts and causes out. `checkers` and `diagnose` are pure; `judging` reads the folder and writes it."""
+"""Facts in, verdicts and causes out. `checkers` and `diagnose` are pure; `judging` reads and writes the run folder."""

@@ -1,7 +1,7 @@
-"""From a run folder to verdicts and reports. The live session and `rollproof judge` both come here, so they agree.
+"""From a run folder to verdicts and reports. Used by the live session and by `rollproof judge`, so they agree.
 
-It only reads facts and calls checkers. It must never look at a cluster, and never take an exception in the harness for
-a statement about the target: such a drill is INCONCLUSIVE.
+It only reads facts and calls checkers. It must never read from a cluster, and never treat an exception in the harness
+as a statement about the target: such a drill is INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from rollproof.store.runfolder import UNDO, RunFolder
 
 __all__ = ["judge_drill", "judge_run", "write_reports"]
 
-_HARNESS = "harness"  # the checker's name in verdicts about a drill that did not come to its end
+_HARNESS = "harness"  # the checker's name in verdicts about a drill that did not finish
 _SHOWN = 50  # events that are named as evidence
-_BESIDE = {"watches", "load_soundness", "undo"}  # of these alone no promise of the app's was proven
+_BESIDE = {"watches", "load_soundness", "undo"}  # a run with only these has proven nothing about the app
 
 
 def judge_run(folder: RunFolder) -> Report:
-    """Every drill by the checkers that it asked for, then the undo; the worst of all is the run's result."""
+    """Judge every drill by the checkers that it asked for, then the undo; the worst result is the run's."""
     facts = {drill: folder.facts(drill) for drill in folder.plan.drills}
     verdicts = [verdict for drill in facts.values() for verdict in judge_drill(drill)]
     changed = manifest.changes(folder.path)
@@ -62,7 +62,7 @@ def judge_run(folder: RunFolder) -> Report:
 
 
 def _nothing_tried(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """A verdict about the run if all that was to be proven was skipped: how well one could look is no PASS."""
+    """A verdict about the run if every promise was skipped: the quality of the observation alone is no PASS."""
     promised = [verdict for verdict in verdicts if verdict.checker not in _BESIDE]
     if not promised:
         why = "nothing that was promised was judged: no drill asked for it"
@@ -75,24 +75,24 @@ def _nothing_tried(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
 
 
 def _changed(changed: tuple[str, ...]) -> Verdict:
-    """No claim comes from facts that are not those of the run any more."""
+    """The verdict if the facts were changed after the run: they prove nothing."""
     why = f"the facts were changed after the run: {'; '.join(changed[:_SHOWN])}"
     finding = Finding("FACTS_CHANGED", why, "judge the folder as the run left it")
     return Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why, findings=(finding,))
 
 
 def _not_planned(facts: Facts) -> tuple[Verdict, ...]:
-    """A verdict about the run if its timeline has a drill that its plan has not: one of the two was changed."""
+    """A verdict about the run if its timeline has a drill that is not in its plan: one of the two was changed."""
     events = [event for event in facts.events if event.drill not in {"", UNDO, *facts.plan.drills}]
     if not events:
         return ()
     names = ", ".join(repr(name) for name in dict.fromkeys(event.drill for event in events[:_SHOWN]))
-    why = f"the folder is damaged: its timeline tells of a drill {names} that its plan does not have"
+    why = f"the folder is damaged: its timeline has a drill {names} that its plan does not have"
     return (Verdict(_HARNESS, "run", Result.INCONCLUSIVE, why, evidence=_seqs(events[:_SHOWN])),)
 
 
 def _not_known(events: Iterable[Event], drill: str = "") -> tuple[Verdict, ...]:
-    """A verdict if there is a fact that this version does not know: it may be the one that decides (ADR 001)."""
+    """A verdict if there is a fact that this version does not know: it may be a decisive one (ADR 001)."""
     unknown = [event for event in events if not is_known(event)]
     if not unknown:
         return ()
@@ -105,7 +105,7 @@ def _not_known(events: Iterable[Event], drill: str = "") -> tuple[Verdict, ...]:
 
 
 def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
-    """What the drill asked for, and how it ended if it did not end well."""
+    """The verdicts that the drill asked for, and one about its end if it did not finish."""
     ended = [event for event in facts.find(source="run", subject="drill") if event.drill == facts.drill]
     states = {event.what: event for event in ended}
     if "skipped" in states:
@@ -135,7 +135,7 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
 
 
 def write_reports(folder: RunFolder, report: Report) -> None:
-    """The pages, then verdicts.json: the exit code comes from it, so it is there only if all the rest is."""
+    """The pages, then verdicts.json: the exit code is read from it, so it exists only if all the rest does."""
     page = folder.path / "report.html"
     write_html(page, report)
     write_junit(folder.path / "junit.xml", report)
@@ -169,7 +169,7 @@ def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> s
 
 
 def _not_blamed(verdict: Verdict, because: str) -> Verdict:
-    """No failure is the target's where something else may have been the cause: another run, or what is not known."""
+    """FAIL becomes INCONCLUSIVE where something else may be the cause: another run, or an unknown fact."""
     if verdict.result is not Result.FAIL:
         return verdict
     why = f"{because}: {verdict.why}"

@@ -1,1 +1,1 @@
-"""Probes look and record; they change nothing but the lock's own annotation (to measure the watch delay)."""
+"""Probes read and record; they change nothing but the annotation of our own Lease (to measure the watch delay)."""

@@ -1,7 +1,7 @@
-"""The ingress's access log, read for one thing: requests that the ingress tried again so that no client saw a failure.
+"""Reads the ingress's access log for one thing: requests that the ingress retried, so that no client saw a failure.
 
-If the final status of such a request is good, the failure was MASKED: the client is clean, the rollout is not. Only
-lines of our own requests count, told by the request id's prefix. Parsing is pure (core.accesslog) and must never
+If the final status of such a request is good, the failure was MASKED: the client saw none, and the rollout caused one.
+Only our own requests count, by the request id's prefix. Parsing is pure (core.accesslog) and must never
 guess: a log that does not say of each answered request how often it was tried (another format, no address, rotated) is
 "unreadable", not "nothing was retried".
 """
@@ -25,17 +25,17 @@ __all__ = ["Retries", "answered_ids", "count_retries", "read_log", "record_retri
 
 _IDS_MAX = 50
 _SHARE_MIN = 0.99  # of the answered requests must be in the log
-_LATE_S = 1.0  # a log that is gathered from elsewhere may come a little later
-_MARGIN_S = 5  # the log is asked by whole seconds and by the cluster's clock
+_LATE_S = 1.0  # a log that is collected elsewhere may be complete a little later
+_MARGIN_S = 5  # the log is requested in whole seconds, by the cluster's clock
 _ENDED = ("Succeeded", "Failed")
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """What the log says about our requests: `matched` of `lines` were ours, and these are their ids.
+    """What the log says about our requests: `matched` of `lines` were ours; `ids` of those that were retried.
 
-    `mute` are the ids of those of which no line says how often they were tried, `formats` what their lines look like.
+    `mute`: ids of requests of which no line says how often they were tried; `formats`: what those lines look like.
     """
 
     lines: int = 0
@@ -50,9 +50,9 @@ class Retries:
 
 
 def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = frozenset()) -> Retries:
-    """Count what the lines say; other people's requests are skipped.
+    """Count retries in the lines; requests of others are skipped.
 
-    `answered` are the ids with a good answer as the client saw it, for lines without a status of their own.
+    `answered`: ids with a good answer as the client saw it, for lines that have no status of their own.
     """
     total = 0
     said: dict[str, list[AccessLine]] = {}
@@ -86,7 +86,7 @@ def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = 
 
 
 def _mute(entries: list[AccessLine]) -> list[AccessLine]:
-    """The lines of one request that should say how often it was tried, and do not; each proxy on the way must say."""
+    """The lines of one request that should say how often it was tried, and do not; each proxy on the way must."""
     access = [one for one in entries if one.access] or entries
     return [one for one in access if one.tries is None]
 
@@ -103,7 +103,7 @@ def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
             except ApiError:
                 if (pod.get("status") or {}).get("phase") not in _ENDED:
                     raise
-                continue  # its log may be gone with its containers; what it had is then missed in the whole
+                continue  # its log may be gone with its containers; missing lines count against the share of the whole
             lines.extend(text.splitlines())
     return lines
 
@@ -116,14 +116,14 @@ def _containers(pod: Object) -> list[str]:
 def answered_ids(log: RequestLog) -> frozenset[str]:
     """The ids of the requests that must be in the ingress's log: those of the app with a good answer.
 
-    A bad answer may be that of something in front of the ingress, and the control lane may take another way.
+    A bad answer may come from something in front of the ingress, and the control lane may take another way.
     """
     good = (kinds(log) == Kind.GOOD) & ~lane_mask(log, log.control)
     return frozenset(log.request_id(int(k)) for k in log.rows["k"][good])
 
 
 def record_retries(kube: Kube, ingress: Ingress, recorder: Recorder, *, log: RequestLog, since_s: float) -> None:
-    """Put the evidence for MASKED on the timeline, or the reason why there is none."""
+    """Record the evidence for MASKED, or the reason why there is none."""
     if not ingress.namespace:
         return
     prefix, answered = log.engine.request_id_prefix, answered_ids(log)

@@ -1,7 +1,7 @@
-"""Members: whose is a pod? The Deployment's is one whose ReplicaSet the Deployment owns; labels prove nothing.
+"""Members: which pods are the Deployment's? Those whose ReplicaSet the Deployment owns; labels are no evidence.
 
-A Job's pod, a bare pod or another Deployment's may carry the same labels, and take the Service's traffic with it. A pod
-that once was the Deployment's stays so: one that lost its owner in the middle is an old pod that nobody takes away.
+The pod of a Job, a bare pod or a pod of another Deployment may have the same labels, and receive the Service's traffic.
+A pod that was once the Deployment's stays a member: one that lost its owner is an old pod that no controller removes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ __all__ = ["Members"]
 
 
 class Members:
-    """The pods of one Deployment. Views are made in the watches' threads; each fact is learned once."""
+    """The pods of one Deployment. Views are made in the watches' threads; each owner is looked up once."""
 
     def __init__(
         self, kube: Kube, namespace: str, deployment: Object, service: Object, container: str, image: str
     ) -> None:
         self._kube, self._namespace, self._image = kube, namespace, image
-        self._deployments: set[str] = set()  # its uids: another one if it was deleted and made again
+        self._deployments: set[str] = set()  # its uids: it has another one after it was deleted and created again
         self._owners: dict[str, str] = {}  # ReplicaSet uid -> uid of the Deployment that controls it
-        self._pods: set[str] = set()  # uids of pods that were found to be members
+        self._pods: set[str] = set()  # uids of the pods that are members
         self._selector = Outside.of(service, "the Service").child("spec").table("selector")
         spec = Outside.of(deployment, "the Deployment").child("spec")
         found = app_container(spec.child("template").child("spec"), container, image)
@@ -35,7 +35,7 @@ class Members:
         self.deployment(deployment)
 
     def _labels(self, deployment: Object) -> str:
-        """What to ask for to see the Deployment's pods and all others that the Service chooses."""
+        """The label selector for the Deployment's pods and all others that the Service selects."""
         common = {key: value for key, value in self._selector.items() if self._own.get(key) == value}
         if not common:
             return label_selector(deployment)
@@ -48,13 +48,13 @@ class Members:
         return view
 
     def replicaset(self, item: Object) -> ReplicaSetView:
-        """The view of a ReplicaSet; who controls it is remembered."""
+        """The view of a ReplicaSet; its controlling owner is remembered."""
         view = ReplicaSetView.of(item, self.container, self._image)
         self._owners[view.uid] = view.owner_uid
         return view
 
     def pod(self, item: Object) -> PodView:
-        """The view of a pod, with whose it is."""
+        """The view of a pod, with `member` and `in_service`."""
         view = PodView.of(item, self.container, self._image)
         member = self._is_member(view)
         if member:
@@ -74,10 +74,10 @@ class Members:
         return owner in self._deployments if owner is not None and self._deployments else None
 
     def _ask_for(self, replicaset: str) -> None:
-        """Its watch may be a moment behind the pods', and shows none with other labels."""
+        """Fetch a ReplicaSet that its watch does not show yet, or that has other labels."""
         try:
             found = self._kube.list("ReplicaSet", self._namespace, fields=f"metadata.name={replicaset}")
         except RollproofError:
-            return  # unknown: asked again with the pod's next change
+            return  # unknown: fetched again with the pod's next change
         for item in found["items"]:
             self.replicaset(item)

@@ -1,8 +1,8 @@
 """Object watch: one list and watch of the Kubernetes API, kept open in a thread of its own.
 
-A watch that ends is resumed from its last version, which loses nothing but lateness; one whose version is gone (410)
-lists again, and has lost facts if the list differs from what was known. Each absence is told as a gap. It must never
-poll the API, and never ask Argo CD for anything: that would hide a broken watch.
+A watch that ends is resumed from its last resourceVersion: events come late, and none is lost. If that version is gone
+(410), the list is read again, and facts are lost if it differs from what was known. Each interruption is reported as a
+gap. It must never poll the API, and never ask Argo CD for anything: that would hide a broken watch.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from rollproof.probes.waiting import Changes
 
 __all__ = ["Arrival", "Listener", "ObjectHistory", "ObjectWatch"]
 
-_PAUSE_MAX_S = 2.0  # between two tries to come back
-_SHORT_S = 0.5  # a watch that ended so soon was none
+_PAUSE_MAX_S = 2.0  # between two attempts to reconnect
+_SHORT_S = 0.5  # a watch that ended sooner counts as a failed attempt
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 
 
 class Listener(Protocol):
-    """What becomes of what a watch says. All but the first list is called from the watch's thread."""
+    """Receives the events of a watch. All but the first list is called from the watch's thread."""
 
     def listed(self, items: list[Object], *, initial: bool) -> bool:
-        """Take over a fresh list; True if it shows that something was missed."""
+        """Take a new list; True if it shows that events were missed."""
         ...
 
     def changed(self, change: str, item: Object, at_s: float) -> None:
@@ -39,15 +39,15 @@ class Listener(Protocol):
         ...
 
     def gap(self, since_s: float, reason: str, *, lost: bool) -> None:
-        """The watch was away from `since_s` until now; `lost`: facts may be missing."""
+        """The watch was interrupted from `since_s` until now; `lost`: facts may be missing."""
         ...
 
 
 class ObjectWatch:
     """A watch of one collection, or of one object by `fields`.
 
-    `open` raises what the first list and watch raise; from `start` on everything is told to the listener.
-    `away`: why it is not connected now, "" if it is. `broken`: why it never will be again (a bug, or data that cannot
+    `open` raises the errors of the first list and watch; from `start` on everything is reported to the listener.
+    `away`: why it is not connected now, "" if it is. `broken`: why it will never reconnect (a bug, or data that cannot
     be read).
     """
 
@@ -62,8 +62,8 @@ class ObjectWatch:
         self.broken = ""
         self._listener = listener
         self._stopping = stopping or threading.Event()
-        self._version = ""  # empty: it must be listed again
-        self._lost = False  # since the last gap
+        self._version = ""  # empty: list before the next watch
+        self._lost = False  # events may have been lost since the last reported gap
         self._events: WatchStream | None = None
         self._thread = threading.Thread(target=self._run, name=f"watch-{kind}", daemon=True)
 
@@ -77,12 +77,12 @@ class ObjectWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """End it; `join` waits for its thread."""
+        """Request its end; `join` waits for the thread."""
         self._stopping.set()
         if self._events is None:
             return
         self._events.close()
-        if self._thread.ident is None:  # nobody reads it
+        if self._thread.ident is None:  # the thread was never started
             self._give_back()
 
     def join(self, timeout_s: float = 5.0) -> None:
@@ -114,7 +114,7 @@ class ObjectWatch:
             self._events.close()
 
     def _run(self) -> None:
-        """Read until it ends, come back, say how long it was away."""
+        """Read until the watch ends, reconnect, report how long it was interrupted."""
         try:
             with quick():
                 self._follow()
@@ -127,7 +127,7 @@ class ObjectWatch:
             self._give_back()
 
     def _give_back(self) -> None:
-        """Close the connection: its end must be read for that, also where it came up while all of it was ending."""
+        """Close the connection, which takes reading to its end; also one that was opened during `close`."""
         if self._events is not None:
             self._events.close()
             with suppress(RollproofError):
@@ -145,7 +145,7 @@ class ObjectWatch:
                 self._come_back(since_s, reason)
 
     def _read(self) -> tuple[float, str]:
-        """Take events until the watch ends: (since when nothing came, why)."""
+        """Handle events until the watch ends: (time of the last event, reason of the end)."""
         heard_s = time.monotonic()
         try:
             for change, item in self._events or ():
@@ -160,13 +160,13 @@ class ObjectWatch:
                 self._version = ""
             return heard_s, str(error)
         except OutsideDataError:
-            raise  # what it said is a fact that cannot be read: nothing may be waited for any more
+            raise  # an object that cannot be read: no later state can be waited for
         except RollproofError as error:
             return time.monotonic(), str(error)
         return time.monotonic(), "the server ended the watch"
 
     def _come_back(self, since_s: float, reason: str) -> None:
-        """Connect again, for as long as it takes, and tell the gap; one that never ended has lost facts."""
+        """Reconnect, for as long as it takes, and report the gap; a watch that did not end by itself has lost facts."""
         self._lost, self.away, self.away_since_s = False, reason, since_s
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_may_pass),
@@ -188,13 +188,13 @@ class ObjectWatch:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether it may be another answer in a moment: an object that cannot be read stays so."""
+    """Whether a retry may succeed: an object that cannot be read stays unreadable."""
     return isinstance(error, RollproofError) and not isinstance(error, OutsideDataError)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One change: when it arrived, what it was (LISTED, ADDED, MODIFIED, DELETED), and the object then."""
+    """One change: arrival time, kind (LISTED, ADDED, MODIFIED, DELETED), and the object after it."""
 
     at_s: float
     change: str
@@ -204,12 +204,12 @@ class Arrival:
 class ObjectHistory:
     """Everything that happens to one object from `__enter__` on, with the arrival time of each change.
 
-    It has its own connection and thread and is up before a fault, so that a short-lived change is not missed and no
-    other watcher's work delays its time stamps. Several histories share one `Changes`, so that one wait sees them all.
+    It has its own connection and thread and is connected before a fault, so that a short-lived change is not missed and
+    no other watch delays its time stamps. Several histories can share one `Changes`, so that one wait covers them all.
     """
 
     def __init__(self, kube: Kube, kind: str, namespace: str, name: str, changes: Changes) -> None:
-        self.lost = False  # something happened that was not seen: a new list showed it
+        self.lost = False  # events were missed: a new list showed it
         self._changes = changes
         self._arrivals: list[Arrival] = []
         self._blind_s = 0.0
@@ -230,17 +230,17 @@ class ObjectHistory:
             return [arrival for arrival in self._arrivals if arrival.at_s >= at_s]
 
     def newest(self) -> Arrival | None:
-        """The last thing that arrived."""
+        """The last arrival, or None."""
         with self._changes.lock:
             return self._arrivals[-1] if self._arrivals else None
 
     @property
     def blind_s(self) -> float:
-        """How long the watch was away in all, up to now; a time that was taken in it is late."""
+        """Total seconds for which the watch was interrupted, up to now; a time taken during an interruption is late."""
         since_s = self._watch.away_since_s
         return self._blind_s + (time.monotonic() - since_s if since_s is not None else 0.0)
 
-    # -- what its watch calls -----------------------------------------------------------------------------------
+    # -- called by its watch ---- -----------------------------------------------------------------------------------
 
     def listed(self, items: list[Object], *, initial: bool) -> bool:
         """A list shows at most the one object."""
@@ -256,13 +256,13 @@ class ObjectHistory:
         return missed
 
     def changed(self, change: str, item: Object, at_s: float) -> None:
-        """One more arrival."""
+        """Add one arrival."""
         with self._changes.lock:
             self._arrivals.append(Arrival(at_s, change, item))
         self._changes.wake()
 
     def gap(self, since_s: float, reason: str, *, lost: bool) -> None:  # noqa: ARG002 - the reason is the facts'
-        """The watch was away."""
+        """Add the interruption to `blind_s`."""
         self._blind_s += time.monotonic() - since_s
         self.lost = self.lost or lost
         self._changes.wake()

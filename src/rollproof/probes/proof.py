@@ -1,8 +1,8 @@
-"""Proof: which version answers, and does the database answer, asked of each pod and through the ingress.
+"""Proof: each pod and the ingress are asked which version answers, and whether its database answers.
 
-Each answer is one fact; a checker adds them up. "Synced and Healthy" is never a proof (docs/argocd.md 2.3). Pods are
-asked through the API server's pods/proxy, else by port-forward; which way it was is in the facts, and that there was
-none is a fact too.
+Each answer is one fact; a checker combines them. "Synced and Healthy" is never a proof (docs/argocd.md 2.3). Pods are
+asked through the API server's pods/proxy, else by port-forward; the way is in the facts, and it is a fact too if
+neither is allowed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NotProven:
 
 
 class Prover:
-    """Asks the app of one target. Nothing here waits for a rollout: it is called when there is something to prove."""
+    """Asks the app of one target. It never waits for a rollout: it is called when a stage is over."""
 
     def __init__(
         self, target: Target, kube: Kube, http: Http, recorder: Recorder, ways: PodWays | None = None
@@ -49,7 +49,8 @@ class Prover:
     def prove(self, pods: Iterable[str], expected: str) -> NotProven | None:
         """Ask every pod and the ingress for version and database; None if the version is proven, else why not.
 
-        The database's state is recorded but does not decide here: a wrong one is no missing release.
+        The database's state is recorded and does not decide here: a wrong one does not mean that the release is
+        missing.
         """
         missing: NotProven | None = None
         for pod in sorted(pods):
@@ -60,7 +61,8 @@ class Prover:
         return missing
 
     def ask_pods(self, pods: Iterable[str], expected: str) -> Mapping[str, Outcome]:
-        """What each pod says of its database now, and of its version: OK, FAIL (away), or UNKNOWN where it did not say.
+        """State of each pod's database, by pod: OK, FAIL (not available), or UNKNOWN if the pod did not say; versions
+        are recorded.
 
         Asked once: a 503 is an answer here, and how long it took is recorded. Where the version came, the database is
         asked for by the same way, for 1 s longer than it may take. A pod that nobody may ask is left out.
@@ -83,18 +85,18 @@ class Prover:
         return said
 
     def ask_entry(self, expected: str) -> bool:
-        """Whether the entry (the ingress) answers with that version now, and says that the database answers."""
+        """Whether the ingress answers with that version now, and says that the database answers."""
         version = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
         database = self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
         return version.outcome is Outcome.OK and database.outcome is Outcome.OK
 
     def ask_unready(self, pod: str, expected: str) -> None:
-        """What a pod that does not get ready says of itself: the same facts, and a reason rather than a proof."""
+        """Record what a pod that does not get ready answers: the same facts, needed for the reason and not as proof."""
         if self._ways.names:
             self._prove_pod(pod, expected)
 
     def _prove_pod(self, pod: str, expected: str) -> NotProven | None:
-        """Why this pod's version is not proven; None also if no way to single pods is allowed, which is recorded."""
+        """Why this pod's version is not proven; None also if single pods may not be asked, which is recorded."""
         app = self._target.app
         subject = f"Pod/{self._target.cluster.namespace}/{pod}"
         answer, way = self._ways.ask(pod, app.health_path)
@@ -148,7 +150,7 @@ def _took(since_s: float | None) -> Mapping[str, float]:
 
 
 def _field(answer: Answer, pointer: str, *, only_ok: bool = True) -> tuple[Any, str]:
-    """(value, error): a version counts only from a 200; a database status also from a 503, which is what it is for."""
+    """(value, error): a version counts only with status 200; a database status also with 503 (it is down)."""
     if answer.error:
         return None, answer.error
     if only_ok and answer.status != 200:
@@ -160,7 +162,7 @@ def _field(answer: Answer, pointer: str, *, only_ok: bool = True) -> tuple[Any, 
 
 
 def _missing(event: Event) -> NotProven | None:
-    """What an answer leaves to be proven: it is decided by the outcome, for its words may be those of any page."""
+    """What an answer leaves to be proven, by its outcome only: the text of the answer may be that of any page."""
     data = event.data
     if event.outcome is Outcome.OK:
         return None

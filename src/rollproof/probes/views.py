@@ -1,4 +1,4 @@
-"""Views: the few fields of a Kubernetes object that a fact holds, typed. The words are those of docs/facts.md."""
+"""Views: the few fields of a Kubernetes object that a fact contains, typed. Their words are those of docs/facts.md."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def image_tag(image: str) -> str:
 
 
 def label_selector(deployment: Object) -> str:
-    """A Deployment's selector in the form that a list request takes. OutsideDataError if it is none."""
+    """A Deployment's selector in the form that a list request takes. OutsideDataError if it cannot be read."""
     selector = _seen("Deployment", without_nulls(deployment)).child("spec").child("selector")
     parts = [f"{key}={value}" for key, value in selector.table("matchLabels").items()]
     for rule in selector.objects("matchExpressions"):
@@ -42,7 +42,7 @@ def label_selector(deployment: Object) -> str:
 
 
 def _seen(kind: str, item: Object) -> Outside:
-    """An object of the API; its name is in every message about it."""
+    """An object of the API; every message about it has its name."""
     whole = Outside.of(item, kind)
     return Outside.of(item, f"{kind} {shown(whole.child('metadata').text('name'))} of the API")
 
@@ -56,8 +56,8 @@ def image_name(image: str) -> str:
 def app_container(spec: Outside, name: str = "", image: str = "") -> Outside:
     """The app's container in a pod's spec: the one of that name, else the only one with that image, else the only one.
 
-    Empty if that is ambiguous. Never by its place: sidecars stand before and behind it, and what is injected into pods
-    is in no template.
+    Empty if that is ambiguous. Never by position: sidecars may come before it, and containers that are injected into
+    pods are in no template.
     """
     containers = spec.objects("containers")
     named = [one for one in containers if name and one.text("name") == name]
@@ -67,7 +67,7 @@ def app_container(spec: Outside, name: str = "", image: str = "") -> Outside:
 
 
 def _controller(metadata: Outside) -> Outside:
-    """The owner that controls the object; empty if nobody does."""
+    """The owner that controls the object; empty if there is none."""
     owners = metadata.objects("ownerReferences")
     controlling = [one for one in owners if one.flag("controller")]
     return next(iter(controlling or owners[: len(owners) == 1]), Outside.of({}, metadata.who))
@@ -77,9 +77,8 @@ def _controller(metadata: Outside) -> Outside:
 class PodView:
     """A pod. `reason` is why a container waits or ended (ImagePullBackOff, CrashLoopBackOff, ...).
 
-    `owner` is who controls it ("Job/migrate", "" for nobody). `member`: is it the Deployment's, by way of a ReplicaSet
-    that the Deployment owns? None where that could not be found out. `in_service`: does the Service's selector choose
-    it?
+    `owner` is the controlling owner ("Job/migrate", "" if none). `member`: whether the pod belongs to a ReplicaSet that
+    the Deployment owns, None if unknown. `in_service`: whether the Service's selector selects it.
     """
 
     uid: str
@@ -102,17 +101,17 @@ class PodView:
 
     @property
     def ended(self) -> bool:
-        """Will it never run again? Such a pod answers nobody; one that is being deleted may still be waited for."""
+        """Whether it can never run again. Such a pod does not answer; one that is being deleted may still do."""
         return self.phase in _ENDED
 
     @classmethod
     def of(cls, pod: Object, container: str = "", image: str = "") -> PodView:
-        """The view of a Pod object; `container` and `image` tell the app's container (`app_container`)."""
+        """The view of a Pod object; `container` and `image` identify the app's container (`app_container`)."""
         seen = _seen("Pod", pod)
         metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
         wanted, owner = app_container(spec, container, image), _controller(metadata)
         kind = owner.text("kind")
-        statuses = status.objects("containerStatuses")  # in an order of their own, not the spec's
+        statuses = status.objects("containerStatuses")  # in an order of its own, not that of the spec
         nothing = Outside.of({}, seen.who)
         own = next((one for one in statuses if one.text("name") == wanted.text("name")), nothing)
         ready = next((one for one in status.objects("conditions") if one.text("type") == "Ready"), nothing)
@@ -183,7 +182,7 @@ class ReplicaSetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
-    """A Deployment, with what `kubectl rollout status` looks at."""
+    """A Deployment, with the fields that `kubectl rollout status` reads."""
 
     uid: str
     generation: int

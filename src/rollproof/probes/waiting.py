@@ -1,8 +1,8 @@
-"""Waiting: the one way in which code waits for the cluster. Event driven and bounded; never a loop with a sleep.
+"""Waiting for the cluster: event driven and bounded; never a loop with a sleep.
 
-Whoever learns something calls `Changes.wake`; whoever waits looks again after each wake-up. A state that must last is
-asked for several times in a row, as Jubilant's `wait(successes=...)` does: one good look may fall into a gap between
-two bad ones.
+Code that learns something calls `Changes.wake`; code that waits checks its condition after each wake-up. A state that
+must last is required several times in a row, like Jubilant's `wait(successes=...)`: a single check may fall between two
+bad states.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import TypeVar
 __all__ = ["Changes"]
 
 T = TypeVar("T")
-_WAKE_S = 1.0  # a condition may look at more than the watches: it is tried again at least this often
+_WAKE_S = 1.0  # a condition may depend on more than the watches: it is checked at least this often
 
 
 class Changes:
-    """A counter of changes that can be waited for. `lock` guards what those who wake and those who look share."""
+    """A counter of changes that can be waited for. `lock` guards the state shared by the threads that wake and wait."""
 
     def __init__(self) -> None:
         self.lock = threading.Condition()
-        self._count = 0  # so that a change between a look and the wait for the next one is not slept through
+        self._count = 0  # so that a change between a check and the next wait is not missed
 
     def wake(self) -> None:
-        """Something has changed: everybody who waits looks again."""
+        """Something has changed: all waiting threads check again."""
         with self.lock:
             self._count += 1
             self.lock.notify_all()

@@ -1,8 +1,8 @@
-"""Watches: what the cluster says of one target, as it arrives, one object watch a kind.
+"""Watches: the state of one target as the cluster reports it, one object watch per kind.
 
-Each change becomes a fact with its arrival time on the monotonic clock, and each absence of a watch a recorded gap.
-Waits are event driven, bounded and named: their expiry says what was wanted and what was seen last. Must never poll
-the API, and never call a gap nothing.
+Each change becomes a fact with its arrival time on the monotonic clock, and each interruption of a watch a recorded
+gap. Waits are event driven, bounded and named: on expiry they say what was wanted and what was seen last. Must never
+poll the API, and never leave a gap unrecorded.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = ["Watches"]
 
 T = TypeVar("T")
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
-_LOOKS, _LOOK_AGAIN_S = 5, 0.4  # how often, and how far apart, a list is compared with what a watch has shown
+_LOOKS, _LOOK_AGAIN_S = 5, 0.4  # how often, and how far apart, a list is compared with the watch's state
 _LEASE_ANNOTATION = "rollproof/watch-delay"
 
 
 class _Known:
-    """What is known of the objects of one kind: each change is first a fact, then known to those who wait.
+    """The known objects of one kind: each change is recorded as a fact before waiting threads can see it.
 
-    `view` turns an object into the few fields that a fact holds.
+    `view` turns an object into the few fields that a fact contains.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class _Known:
         self.watch = ObjectWatch(kube, kind, namespace, self, labels=labels, fields=fields, stopping=stopping)
 
     def listed(self, items: list[Object], *, initial: bool) -> bool:
-        """Take over a fresh list. What differs from what was known is recorded, and means that facts were lost."""
+        """Take a new list. What differs from the known state is recorded, and means that facts were lost."""
         views = {item["metadata"]["name"]: self.view(item) for item in items}
         before = dict(self.views)
         for name in before.keys() - views.keys():
@@ -65,7 +65,7 @@ class _Known:
         self._take(_WHAT[change], item["metadata"]["name"], self.view(item), arrived_s=at_s)
 
     def gap(self, since_s: float, reason: str, *, lost: bool) -> None:
-        """The watch was away."""
+        """The watch was interrupted."""
         self._record(
             f"Watch/{self.kind}", "gap", outcome=Outcome.UNKNOWN, start_s=since_s, end_s=time.monotonic(),
             data={"lost": lost, "reason": reason},
@@ -75,7 +75,7 @@ class _Known:
     def _take(self, what: str, name: str, view: Any, *, initial: bool = False, arrived_s: float | None = None) -> None:
         before = self.views.get(name)
         heartbeat = what == "modified" and before is not None and _words(before) == _words(view)
-        if not heartbeat:  # a change of no word of ours is no fact
+        if not heartbeat:  # a change of none of our fields is not a fact
             data = {**asdict(view), "initial": True} if initial else asdict(view)
             place = f"{self._namespace}/" if self._namespace else ""
             self._record(f"{self.kind}/{place}{name}", what, start_s=arrived_s, data=data)
@@ -87,7 +87,7 @@ class _Known:
         self._changes.wake()
 
     def _record(self, subject: str, what: str, **fact: Any) -> None:
-        """A fact, if it can be written. Else the drill's own next fact ends it, and the undo has to see on."""
+        """Record a fact. If the disk refuses, the drill's own next fact ends it, and the undo must keep its watches."""
         with suppress(UnwritableError):
             self._recorder.record("watch", subject, what, **fact)
 
@@ -112,7 +112,7 @@ class Watches:
         self.stop()
 
     def start(self) -> None:
-        """List everything once, record it as initial, then watch. Raises what the first lists and watches raise."""
+        """List everything once, record it as initial, then watch. Raises the errors of the first lists and watches."""
         try:
             for known in self._plan():
                 self._kinds[known.kind] = known
@@ -124,7 +124,7 @@ class Watches:
             known.watch.start()
 
     def stop(self) -> None:
-        """End all watches and their threads, and wake whoever waits."""
+        """End all watches and their threads, and wake all waiting threads."""
         self._stopping.set()
         for known in self._kinds.values():
             known.watch.close()
@@ -137,8 +137,8 @@ class Watches:
     def pods(self) -> Mapping[str, PodView]:
         """The Deployment's pods by name: those of its ReplicaSets, Terminating ones included.
 
-        Not those of others with the same labels, and none that has ended (evicted) and is left lying: it answers
-        nobody.
+        Not those of others with the same labels, and none that has ended (evicted) and was not removed: it does not
+        answer.
         """
         known: dict[str, PodView] = self._known("Pod")
         return {
@@ -150,7 +150,7 @@ class Watches:
         return self._known("Deployment").get(self._target.cluster.deployment)
 
     def endpoints(self) -> frozenset[str]:
-        """The addresses that the Service sends new connections to: those that its EndpointSlices call ready."""
+        """The addresses that receive new connections of the Service: those that its EndpointSlices call ready."""
         slices: dict[str, EndpointSliceView] = self._known("EndpointSlice")
         return frozenset(address for one in slices.values() for address in one.ready)
 
@@ -161,9 +161,9 @@ class Watches:
 
     @contextmanager
     def pods_beside(self, kube: Kube, namespace: str, labels: str) -> Iterator[None]:
-        """Watch the pods of another namespace as well, inside of the block; `beside` tells of them.
+        """Watch the pods of another namespace as well, inside of the block; `beside` returns them.
 
-        Their facts say that they are none of the Deployment's.
+        Their facts have `member: false`.
         """
 
         def view(item: Object) -> PodView:
@@ -207,15 +207,15 @@ class Watches:
         return view if isinstance(view, NodeView) else None
 
     def away(self) -> str:
-        """Which watches do not show what there is, and why: what is not seen then may be there all the same.
+        """Which watches do not show the current state, and why; "" if all do. What is not seen then may still exist.
 
-        One that is not connected says so; of one that only is silent, a list that differs for a while tells.
+        A broken connection is known; a connected watch that is silent is found by lists that differ for a while.
         """
         blind = ((known.kind, known.watch.away or self._silent(known)) for known in list(self._kinds.values()))
         return "; ".join(f"{kind}: {why}" for kind, why in blind if why)
 
     def _silent(self, known: _Known) -> str:
-        """Why a connected watch is not to be believed: it has not shown what a list shows, nor soon after."""
+        """Why a connected watch cannot be trusted: it has not shown what a list shows, and did not soon after."""
         for _ in range(_LOOKS):
             try:
                 watch = known.watch
@@ -243,7 +243,7 @@ class Watches:
         """The condition's first value that is not None, or None when the time is over. Tried after each event.
 
         `in_a_row`, `apart_s`: so many looks in a row must have one (`Changes.wait`).
-        CannotJudgeError when a watch cannot go on: nothing that is waited for could be seen any more.
+        CannotJudgeError when a watch cannot go on: what is waited for could not be seen any more.
         """
         return self._changes.wait(
             condition, timeout_s=timeout_s, in_a_row=in_a_row, apart_s=apart_s, give_up=self._is_over
@@ -259,8 +259,8 @@ class Watches:
     def calibrate(self, *, lease: str, times: int = 5) -> list[float]:
         """Measure the watch delay in ms on the run's own Lease, and record it. Empty if no event came at all.
 
-        From the sending of a patch to its event: an upper bound, for the change is made somewhere in between; the
-        reply is too late to count from, the event is often here first.
+        From the sending of a patch to its event: an upper bound, since the change is made somewhere in between. Not
+        from the reply, which often arrives after the event.
         """
         namespace, start_s = self._target.cluster.namespace, time.monotonic()
         version = self._kube.get("Lease", namespace, lease)["metadata"]["resourceVersion"]
@@ -302,7 +302,7 @@ class Watches:
                 self._changes, stopping=self._stopping, **asked,
             )  # fmt: skip
 
-        return [  # the owners first: they tell whose the pods are
+        return [  # owners first: pods are assigned to the Deployment by them
             known("Deployment", members.deployment, fields=named),
             known("ReplicaSet", members.replicaset, labels=label_selector(deployment)),
             known("Pod", members.pod, labels=members.labels),
@@ -312,12 +312,12 @@ class Watches:
 
 
 def _words(view: Any) -> dict[str, Any]:
-    """What a view says but for the version, which every heartbeat changes."""
+    """The fields of a view without the version, which changes with every heartbeat."""
     return {key: value for key, value in asdict(view).items() if key != "resource_version"}
 
 
 def _note_arrivals(events: WatchStream, arrived_s: dict[str, float], wake: Callable[[], None]) -> None:
-    """When each mark came back on the Lease, until the watch is closed."""
+    """Note when each mark arrived on the Lease, until the watch is closed."""
     try:
         for _, lease in events:
             now_s = time.monotonic()
@@ -327,4 +327,4 @@ def _note_arrivals(events: WatchStream, arrived_s: dict[str, float], wake: Calla
                 arrived_s.setdefault(mark, now_s)
             wake()
     except RollproofError:
-        wake()  # fewer delays are measured, and the reader of the record sees how many
+        wake()  # fewer delays are measured, and the record says how many

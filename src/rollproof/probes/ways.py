@@ -1,6 +1,6 @@
-"""Ways: how a single pod is asked: through the API server's pods/proxy, or by port-forward. Which works is found out.
+"""Ways to ask a single pod: the API server's pods/proxy, or port-forward. Which one works is tried.
 
-One may be granted and not work: an API server that cannot dial pods answers 503 for them, and port-forward goes by the
+One may be permitted and not work: an API server that cannot reach pods answers 503, while port-forward uses the
 kubelet. So each is tried, and the one that worked last is tried first from then on, in preflight and in the run.
 """
 
@@ -21,17 +21,17 @@ __all__ = ["FORWARD", "PROXY", "PodWays", "look_at_pods"]
 PROXY, FORWARD = "pods/proxy", "port-forward"
 _POD_TIMEOUT_S = 5.0
 _FORBIDDEN = (401, 403, 405)
-_TRIES = 3  # a pod that gives no answer is asked again: silence is not a version
-_PAUSE_S = 0.2  # between two questions when the first got no answer
-_AWAY_S = 15.0  # for an API server that does not answer
+_TRIES = 3  # a pod that gives no answer is asked again: no answer says nothing about its version
+_PAUSE_S = 0.2  # between two requests when the first got no answer
+_AWAY_S = 15.0  # how long an API server that does not answer is waited for
 _SHOWN = 200
-_PODS_TRIED = 10  # by a look: ways work for all pods or for none
+_PODS_TRIED = 10  # in preflight: a way works for all pods or for none
 
 
 def look_at_pods(target: Target, kube: Kube, ways: PodWays) -> str:
-    """Each way to each ready pod of the Deployment, tried once; in words.
+    """Try each way to each ready pod of the Deployment once; the result in words.
 
-    That none works is no obstacle: then the proof goes through the ingress alone, and says so.
+    If none works, the run goes on: then the proof goes through the ingress alone, and says so.
     """
     cluster = target.cluster
     selector = label_selector(kube.get("Deployment", cluster.namespace, cluster.deployment))
@@ -47,7 +47,7 @@ def look_at_pods(target: Target, kube: Kube, ways: PodWays) -> str:
 
 @dataclass(slots=True)
 class PodWays:
-    """The ways to the pods of one namespace, the best first; those that are not granted fall out."""
+    """The ways to the pods of one namespace, the best first; those that are not permitted are removed."""
 
     kube: Kube
     namespace: str
@@ -59,9 +59,10 @@ class PodWays:
         return self._try(way, pod, path, timeout_s)[0]
 
     def ask(self, pod: str, path: str, *, tries: int = _TRIES) -> tuple[Answer, str]:
-        """One answer of the pod and the way that it came; the last error if there was none, by any way that is left.
+        """One answer of the pod and the way it came by; if there was none, the last error of the ways that are
+        permitted.
 
-        Whatever is no 200 is asked for again, `tries` times in all.
+        Anything but a 200 is asked for again, `tries` times in all.
         """
         answer, way = Answer(status=None, error="not asked"), ""
         away_until_s, again = time.monotonic() + _AWAY_S, False
@@ -76,16 +77,16 @@ class PodWays:
                     self._prefer(way)
                     break
                 if status == 404:
-                    return answer, way  # the pod has gone
+                    return answer, way  # the pod is gone
                 away = away and status == 0
             if answer.status == 200:
                 break
             if away and answer.status is None and time.monotonic() < away_until_s:
-                tries += 1  # an API server that is away is no silence of the pod
+                tries += 1  # an API server that does not answer says nothing about the pod
         return answer, way
 
     def look(self, pods: Iterable[str], path: str) -> Mapping[str, tuple[int, str]]:
-        """Try each way to each pod once: way -> (pods that answered, the first error). Prefers what works for most."""
+        """Try each way to each pod once: way -> (pods that answered, the first error). Reorders the ways by it."""
         found = dict.fromkeys((PROXY, FORWARD), (0, ""))
         for pod in pods:
             for way in tuple(self.names):

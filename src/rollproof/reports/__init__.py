@@ -1,4 +1,4 @@
-"""Verdicts in, bytes out: the page, Allure results, JUnit and the console.
+"""Verdicts in, bytes out: the HTML page, Allure results, JUnit, the documents of `--json`, and the console.
 
 Nothing here judges. A report shows what the checkers concluded and the facts behind it; it must never change a result,
 leave out an unknown, or need a cluster: `rollproof judge` writes the same reports from a stored run.

@@ -1,6 +1,6 @@
-"""What the drill did, as rows of the timeline: the stages of a rollout, the drifts, the faults.
+"""The acts as rows of the timeline: the stages of a rollout, the drifts, the faults.
 
-A bar begins and ends where a fact says so, and its colour is the verdict's: nothing is compared here.
+A bar begins and ends at the time of a fact, and its colour is the verdict's: nothing is compared here.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _faults(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict]) -> tuple[
 
 
 def _fault_bars(axis: Axis, fault: Fault, verdict: Verdict | None) -> tuple[Bar, ...]:
-    """From the start to the effect, and from there to the recovery; what has no end goes on to the axis's."""
+    """From the start to the effect, and from there to the recovery; without an end, to the end of the axis."""
     felt, ended = fault.happened, fault.said.get(FaultWord.RECOVERED) or fault.said.get(FaultWord.NOT_RECOVERED)
     start_ms = axis.at_ms(fault.started.start_s)
     end_ms = axis.length_ms if ended is None else axis.at_ms(ended.end_s)
@@ -112,7 +112,7 @@ def _fault_bars(axis: Axis, fault: Fault, verdict: Verdict | None) -> tuple[Bar,
 
 
 def _not_injected(axis: Axis, attempt: Attempt) -> Row:
-    """A row of what was not done, with the reason."""
+    """A row for a fault that was not injected, with the reason."""
     tips = [event for event in attempt.events if event.what in {"skipped", "void", "error"}]
     bars = tuple(event_bar(axis, event, "mark", tip=sentence(event)) for event in tips)
     return Row(name=attempt.short_name, note=str(tips[0].what) if tips else "", kind="thin", bars=bars)

@@ -1,9 +1,9 @@
 """Allure results from verdicts: FAIL is failed, INCONCLUSIVE is broken, SKIPPED is skipped; one result a verdict.
 
 Written from the verdicts and not by a pytest plugin, so that `rollproof judge` rewrites them too. This is the only
-importer of allure_commons. What Allure keys its history by must stay the same from run to run, and differ between
-targets: Allure 2 takes our `historyId`; Allure 3 ignores it and makes its own of `testCaseId` and of the parameters
-that are not excluded (`@allurereport/core` 3.18.0, store/convert.js). Ours is made by its rule, so both agree.
+importer of allure_commons. The key of Allure's history must stay the same from run to run, and differ between
+targets: Allure 2 reads our `historyId`; Allure 3 ignores it and makes its own of `testCaseId` and the parameters
+that are not excluded (`@allurereport/core` 3.18.0, store/convert.js). Ours follows the same rule, so both agree.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _STATUS = {
 
 
 def write_allure(folder: Path, report: Report, attachments: Iterable[Path] = ()) -> None:
-    """Replace `folder` (the run's allure-results) by one result for each verdict; attach the given files to each."""
+    """Replace `folder` (the run's allure-results) with one result per verdict; attach the given files to each."""
     if folder.is_symlink() or folder.is_file():
-        folder.unlink()  # a link that somebody left there is neither emptied nor written through
+        folder.unlink()  # a link in its place is neither emptied nor written through
     logger = AllureFileLogger(str(folder), clean=True)
     attached = []
     for path in attachments:
@@ -85,5 +85,5 @@ def _result(report: Report, case: Case, attached: list[Attachment]) -> TestResul
 
 
 def _ms(at: datetime | None) -> int | None:
-    """Allure wants epoch milliseconds. None where the run has no such events."""
+    """Epoch milliseconds, as Allure needs them. None if the run has no such events."""
     return int(at.timestamp() * 1000) if at is not None else None

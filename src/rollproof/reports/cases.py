@@ -1,6 +1,6 @@
-"""A verdict as a test case: the name that history follows, the class it belongs to, when it was, and where to look.
+"""A verdict as a test case: its stable name, its class, its time, and the file and line to look at.
 
-JUnit and Allure both ask here, so that they agree. Pure: facts in, a Case out.
+Used by JUnit and Allure, so that they agree. Pure: facts in, a Case out.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _LIMITS: Mapping[str, str] = {  # checker -> the setting that its verdict may tu
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of the run's monotonic clock, and the wall clock's time at its begin (None: nothing happened in it)."""
+    """An interval of the run's monotonic clock, and the wall clock time of its begin (None: there are no events)."""
 
     took_s: float = 0.0
     begun: datetime | None = None
 
     @property
     def ended(self) -> datetime | None:
-        """The wall clock's time at its end."""
+        """The wall clock time of its end."""
         return self.begun + timedelta(seconds=self.took_s) if self.begun else None
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file and its line, counted from 1; 0 where the run does not tell it."""
+    """A file and its line, counted from 1; 0 if unknown."""
 
     file: str
     line: int = 0
@@ -63,7 +63,7 @@ class Case:
 
 
 def cases(report: Report) -> Iterator[Case]:
-    """One case a verdict. Two of one name would be taken for one and its retry, so the second gets a number."""
+    """One case per verdict. Readers take two of one name for one and its retry, so the second gets a number."""
     seen: dict[tuple[str, str], int] = {}
     for verdict in report.verdicts:
         key = verdict.drill, stable_name(verdict)
@@ -79,7 +79,7 @@ def drill_span(facts: Facts | None) -> Span:
 
 
 def _span(facts: Facts | None, verdict: Verdict) -> Span:
-    """What the verdict is about: its trial, act, answers or load; where that left no event, the whole drill."""
+    """The time of the verdict's subject: its trial, act, answers or load; without such events, the whole drill."""
     if facts is None:
         return Span()
     own = _spanned(_events_of(facts, verdict), facts.drill)
@@ -112,15 +112,15 @@ def _spanned(events: Iterable[Event], drill: str) -> Span:
         return Span()
     first = min(own, key=lambda event: event.start_s)
     took_s = max(event.end_s for event in own) - first.start_s
-    try:  # an event is written as it ends, and `wall` is when it was written
+    try:  # an event is written at its end, and `wall` is the time of writing
         begun = datetime.fromisoformat(first.wall) - timedelta(seconds=first.end_s - first.start_s)
         return Span(took_s, begun if begun + timedelta(seconds=took_s) else None)
-    except (ValueError, TypeError, OverflowError):  # a damaged folder: a report of it is needed all the same
+    except (ValueError, TypeError, OverflowError):  # a damaged folder: it needs a report too
         return Span(took_s)
 
 
 def _place(report: Report, facts: Facts | None, verdict: Verdict) -> Place | None:
-    """Where a person looks first: the limit if one decided, else the line that was released, else the drill."""
+    """The first place to look: the limit if it decided, else the line of the released version, else the drill."""
     setting = _deciding_limit(verdict)
     found = _setting_place(report.environment, setting) if setting else None
     if found is None and verdict.checker in _BY_OVERLAY and facts is not None:
@@ -129,7 +129,7 @@ def _place(report: Report, facts: Facts | None, verdict: Verdict) -> Place | Non
 
 
 def _deciding_limit(verdict: Verdict) -> str:
-    """The setting of the target file that the verdict turned on, "" if none did."""
+    """The setting of the target file that decided the verdict, "" if none did."""
     numbers = verdict.numbers
     if verdict.checker == "availability":
         if numbers.get("budget_ms"):
@@ -137,15 +137,15 @@ def _deciding_limit(verdict: Verdict) -> str:
         blind = verdict.result is Result.INCONCLUSIVE and not numbers.get("failures") and "gap_ms_max" in numbers
         return "traffic.resolution_ms" if blind else ""
     if verdict.checker == "rollback" and "push_to_proof_s" not in numbers:
-        return ""  # it did not come so far that the limit was asked
+        return ""  # it ended before the limit was compared
     return _LIMITS.get(verdict.checker, "")
 
 
 def _setting_place(environment: Mapping[str, Any], setting: str) -> Place | None:
-    """The line of a setting in the target file, as the run has noted it; a default has the line of its section."""
+    """The line of a setting in the target file, as recorded in the run; for a default the line of its section."""
     noted = environment.get("target_file")
     if not isinstance(noted, Mapping) or not isinstance(path := noted.get("path"), str):
-        return None  # a run from before it was noted
+        return None  # a run of an older version, without lines
     lines = noted.get("lines")
     lines = lines if isinstance(lines, Mapping) else {}
     line = lines.get(setting) or lines.get(setting.partition(".")[0]) or 1
@@ -158,7 +158,7 @@ def _overlay_place(rollout: Rollout | None) -> Place | None:
 
 
 def _drill_place(drill: str) -> Place | None:
-    """The test of one of our drills; None for what is no drill of ours, or can no longer be read."""
+    """The file and line of a drill's test; None if it is not one of ours, or cannot be read."""
     try:
         found = drill_table().get(drill)
     except InputError:

@@ -1,6 +1,6 @@
-"""The cluster's rows of the timeline: phases, what was done (`act_rows`), Argo CD, pods and their place in the Service.
+"""The cluster's rows of the timeline: phases, acts (`act_rows`), Argo CD, pods and their place in the Service.
 
-Drawn from what watches reported only. It must not fill in a state that none did.
+Drawn only from what watches reported. It must not fill in a state that none reported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEALTH_KINDS = {"Healthy": "good", "Progressing": "busy", "Degraded": "bad", "M
 
 
 def cluster_sections(facts: Facts, axis: Axis, verdicts: Mapping[str, Verdict] | None = None) -> list[Section]:
-    """Every section that has at least one row. `verdicts` by subject: a drift or fault has its verdict's colour."""
+    """Every section that has at least one row. `verdicts` by subject: they colour drifts and faults."""
     pods = _pods(facts)
     sections = [
         Section(title="Phases", rows=_phases(facts, axis)),
@@ -92,7 +92,7 @@ class _Pod:
         return {one.ip for one in self.seen} - {""}
 
     def note(self) -> str:
-        """The version that it runs, or whose it is if it is not the app's."""
+        """The version that it runs, or its owner if it is not the app's."""
         last = self.seen[-1]
         return self.image_tag() if last.member else f"of {last.owner}"
 
@@ -114,7 +114,7 @@ def _pod_rows(facts: Facts, axis: Axis, pods: Sequence[_Pod]) -> tuple[Row, ...]
     for pod in pods:
         sha = pod.image_tag()
         kind = version_kind(facts.plan, sha)
-        if act is not None and act.from_sha == act.to_sha:  # a restart: same sha, so the pod's age is the colour
+        if act is not None and act.from_sha == act.to_sha:  # a restart: same sha, so the colour shows the pod's age
             kind = "old" if pod.uid in act.old_uids else "new"
         bars = _pod_bars(axis, pod, kind)
         if not bars:
@@ -141,7 +141,7 @@ def _pod_bars(axis: Axis, pod: _Pod, kind: str) -> tuple[Bar, ...]:
 
 
 def _in_service(facts: Facts, axis: Axis) -> dict[str, list[Bar]]:
-    """For each address the stretches in which the Service sent traffic to it."""
+    """For each address the intervals in which the Service sent traffic to it."""
     words = ready_addresses(facts)
     bars: dict[str, list[Bar]] = defaultdict(list)
     addresses = {event.seq: ips for event, ips in words}
@@ -154,7 +154,7 @@ def _in_service(facts: Facts, axis: Axis) -> dict[str, list[Bar]]:
 
 
 def _during(axis: Axis, served: Iterable[Bar], life: Sequence[Bar]) -> tuple[Bar, ...]:
-    """An address outlives its pod in the slices' history and is used again: keep what lies within this pod's life."""
+    """The bars of an address, cut to this pod's life: the slices' history continues when the address is used again."""
     begin_ms, end_ms = life[0].start_ms, life[-1].end_ms
     out = []
     for one in served:

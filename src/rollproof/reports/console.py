@@ -1,8 +1,8 @@
 """The console: what is happening, for how long, how many requests and failures so far; at the end the verdicts.
 
-On a terminal the last line is alive; elsewhere (CI) every line is printed once, so that a log stays readable. It must
-never decide anything, never print a traceback, never end a run because nobody reads on (a terminal that hung up, a
-closed pipe), and never cost the load generator its core: two refreshes a second.
+On a terminal the last line is updated; elsewhere (CI) every line is printed once, so that a log stays readable. It must
+never decide anything, never print a traceback, never end a run because its reader is gone (a closed terminal or pipe),
+and never take CPU from the load generator: two refreshes a second.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from rollproof.reports.words import bottom_line, exit_meaning, finding_line, tar
 __all__ = ["LiveConsole"]
 
 _REFRESH_PER_S = 2
-_PLAIN_PROGRESS_S = 10.0  # without a terminal: one progress line in this time
+_PLAIN_PROGRESS_S = 10.0  # without a terminal: one progress line per this time
 _PLAIN_WIDTH = 200  # CI logs have no width; 80 would break every sentence
 _STYLES = {
     Result.PASS: "bold green",
@@ -62,7 +62,7 @@ def _fault_table(rows: Iterable[FaultRow]) -> Table:
 
 
 def _safe(text: str) -> str:
-    """A text that may hold words of outside, ready to be printed: on one line, without secrets."""
+    """Text from outside, ready to be printed: on one line, without secrets."""
     return one_line(SECRETS.text(text))
 
 
@@ -74,7 +74,7 @@ class LiveConsole:
         width = None if out.isatty() else _PLAIN_WIDTH
         colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
         self._console = Console(file=out, highlight=False, width=width, color_system=colours)
-        self.quiet = False  # one line if all is well; problems, and verdicts that are not PASS, are told in full
+        self.quiet = False  # one line if all is well; problems, and verdicts other than PASS, are printed in full
         self._clock = clock
         self._lock = threading.RLock()
         self._live: Live | None = None
@@ -99,7 +99,7 @@ class LiveConsole:
     def _stop(self) -> None:
         with self._lock:
             live, self._live = self._live, None
-        if live is not None:  # outside of our lock: stop() waits for rich's own, which a thread that prints may hold
+        if live is not None:  # outside of our lock: stop() waits for rich's own, which a printing thread may hold
             live.stop()
 
     def phase(self, name: str) -> None:
@@ -110,7 +110,7 @@ class LiveConsole:
             self._line(Text(f"── {self._phase}", style="bold"))
 
     def status(self, text: str) -> None:
-        """What is being waited for now; on a terminal it is shown with the time that it takes."""
+        """What is being waited for now; on a terminal it is shown with the elapsed time."""
         text = _safe(text)
         with self._lock:
             if text == self._status:
@@ -130,7 +130,7 @@ class LiveConsole:
                 self._line(Text(f"  {self._counts()}"))
 
     def follow(self, event: Event) -> None:
-        """The hook for the run folder: called with every recorded event, prints those worth a line."""
+        """Called by the run folder with every recorded event; prints those that are worth a line."""
         if not headline(event):
             return
         mark, style = _MARKS[event.outcome]
@@ -157,21 +157,21 @@ class LiveConsole:
             self._console.print(table if plan.touches else Text("nothing is changed"))
 
     def problem(self, text: str, hint: str = "") -> None:
-        """Something is wrong with the request or the surroundings: one message, and what to do next."""
-        first, *more = map(_safe, text.split("\n"))  # only messages of ours have lines; each further one is indented
+        """Something is wrong with the request or the environment: one message, and what to do next."""
+        first, *more = map(_safe, text.split("\n"))  # only our own messages have several lines
         with self._lock:
             self._console.print(Text.assemble(("error: ", "bold red"), first), soft_wrap=True)
             for line in [*more, *map(_safe, hint.splitlines())]:
                 self._console.print(Text(f"  {line.strip()}"), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """A text of ours, in as many lines as it has."""
+        """Print a text of ours, with all its lines."""
         with self._lock:
             for line in text.split("\n"):
                 self._console.print(Text(_safe(line)), soft_wrap=True)
 
     def answers(self, answers: Iterable[tuple[bool | None, str, str, str]]) -> None:
-        """One line for each (good or not or neither, what was asked, what was found, what to do about it)."""
+        """One line for each (True if good, None if neither; what was checked, what was found, what to do about it)."""
         rows = [(ok, _safe(name), _safe(said), _safe(hint)) for ok, name, said, hint in answers]
         width = max((len(name) for _, name, _, _ in rows), default=0)
         with self._lock:
@@ -192,7 +192,7 @@ class LiveConsole:
             self._console.print(table)
 
     def verdicts(self, report: Report, *, folder: Path) -> None:
-        """The end: one row a verdict, then the result, its meaning and where the page is. Ends the live line."""
+        """The end: one row per verdict, the result and its meaning, and the path of the page. Ends the live line."""
         self._stop()
         if self.quiet and report.exit_code == 0:
             line = Text.assemble((report.result, _STYLES[report.result]), f"  {_safe(bottom_line(report))}")
@@ -232,10 +232,10 @@ class LiveConsole:
         return f"{many(self._sent, 'request')}, {self._failed:,} failed"
 
     def _now_line(self) -> Text:
-        """What the live line says now.
+        """The current text of the live line.
 
-        It takes no lock: rich calls it while it holds its own lock, which whoever prints (and holds ours) waits for. A
-        line that mixes two moments is drawn anew half a second later.
+        It takes no lock: rich calls it while it holds its own, for which a printing thread (that holds ours) waits. A
+        line that mixes two states is replaced half a second later.
         """
         now_s = self._clock()
         parts: list[str | tuple[str, str]] = [(self._phase or "preparing", "bold")]

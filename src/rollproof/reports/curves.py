@@ -1,7 +1,7 @@
 """Request log -> a bounded number of buckets -> SVG paths. A million rows and ten thousand make the same page.
 
-Requests are dated to their send (a failure belongs to its start); latency counts from the intended time. It must not
-smooth: a bucket shows its own counts and percentiles, and an empty bucket is a hole.
+Requests are shown at the time of their send (a failure belongs to its start); latency counts from the intended time.
+Nothing is smoothed: a bucket shows its own counts and percentiles, and an empty bucket is a hole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Buckets", "bucketed", "decades", "latency_paths", "log_y", "stack_pa
 BUCKETS_MAX = 1200
 _STEPS_MS = tuple(factor * unit for unit in (1, 10, 100, 1_000, 10_000, 100_000) for factor in (1, 2, 5))
 _LATENCY_BITS = 40  # 2**40 ns are 18 minutes: more than any deadline
-_STEP_MIN_MS = 20  # finer than this a bucket holds no more than a request or two
+_STEP_MIN_MS = 20  # with less, a bucket has no more than a request or two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +37,12 @@ class Buckets:
 
     @property
     def count(self) -> int:
-        """How many buckets there are."""
+        """The number of buckets."""
         return int(self.sent.shape[1])
 
 
 def bucketed(log: RequestLog, axis: Axis) -> Buckets:
-    """Aggregate. Percentiles are of good answers on the app's rate-driven lanes: slow and control would blur them."""
+    """Aggregate the log. Percentiles are of good answers on the app's open-loop lanes, without slow and control."""
     step_ms = next(
         (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= BUCKETS_MAX),
         round(axis.length_ms / BUCKETS_MAX) + 1,
@@ -93,13 +93,13 @@ def _percentiles(
 
 
 def step_path(values: NDArray[np.float64], step_ms: int, floor: float) -> str:
-    """A filled step curve over `floor`; `values` are y coordinates, and what lies on the floor is not drawn."""
+    """A filled step curve over `floor`; `values` are y coordinates, and values on the floor are not drawn."""
     parts = []
     for first, last in _runs(values < floor):
         parts.append(f"M{first * step_ms} {floor:g}")
         changes = np.flatnonzero(np.diff(values[first:last])) + first + 1
         edges = [first, *changes.tolist(), last]
-        for begin, end in itertools.pairwise(edges):  # equal neighbours share one line
+        for begin, end in itertools.pairwise(edges):  # equal neighbours become one line
             parts.append(f"V{round(float(values[begin]), 1):g}H{end * step_ms}")
         parts.append(f"V{floor:g}Z")
     return "".join(parts)
@@ -115,7 +115,7 @@ def stack_paths(layers: NDArray[np.int64], step_ms: int, height: int) -> list[st
 
 
 def _band(upper: NDArray[np.float64], lower: NDArray[np.float64], step_ms: int) -> str:
-    """The area between two step curves, in pieces where it has a height."""
+    """The area between two step curves, in pieces where its height is not 0."""
     parts = []
     for begin, end in _runs(np.isfinite(upper) & np.isfinite(lower) & (lower - upper > 0)):
         there = _steps(upper, range(begin, end), step_ms, 1)
@@ -131,7 +131,7 @@ def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def decades(buckets: Buckets) -> tuple[float, float]:
-    """The latency axis: whole powers of ten around what was measured, at least two of them."""
+    """The latency axis: whole powers of ten around the measured values, at least two of them."""
     seen = np.concatenate((buckets.p50_ms, buckets.p99_ms))
     seen = seen[np.isfinite(seen) & (seen > 0)]
     if not len(seen):
@@ -141,7 +141,7 @@ def decades(buckets: Buckets) -> tuple[float, float]:
 
 
 def log_y(value_ms: NDArray[np.float64], low: float, high: float, height: int) -> NDArray[np.float64]:
-    """Where a latency lies in a box of that height, on a logarithmic scale; NaN stays NaN."""
+    """The y coordinate of a latency in a box of that height, on a logarithmic scale; NaN stays NaN."""
     share = np.log10(np.clip(value_ms, low, high) / low) / np.log10(high / low)
     return np.asarray(height * (1 - share), dtype=np.float64)
 

@@ -1,7 +1,7 @@
-"""The documents of `--json`: one JSON object on standard output, whatever happened. docs/json.md is their schema.
+"""The documents of `--json`: one JSON object on standard output in every case. Their schema is docs/json.md.
 
-Keys are stable: each is always there, null where nothing is known; new ones may come, and a change of meaning raises
-`schema`. ASCII only, so that no terminal and no pipe can fail at it, and no secret that this process knows.
+Keys are stable: each is always there, null if unknown; new ones may be added, and a change of meaning raises `schema`.
+ASCII only, so that every terminal and pipe can take it, and without any registered secret.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OF_VERDICTS = ("result", "undo", "target_kind", "events")
 
 
 class Check(Protocol):
-    """A line of the doctor's, who is a layer above."""
+    """One line of `rollproof doctor`, which is a layer above."""
 
     @property
     def name(self) -> str: ...
@@ -43,18 +43,18 @@ class Check(Protocol):
 
 
 def as_text(document: Mapping[str, Any]) -> str:
-    """The document as text: ASCII, secrets hidden, no number that JSON has no word for."""
+    """The document as text: ASCII, secrets hidden, no NaN or infinity (JSON has none)."""
     return json.dumps(_finite(SECRETS.value(document)), indent=1, ensure_ascii=True, allow_nan=False, default=str)
 
 
 def error_document(command: str, exit_code: int, message: str, hint: str = "") -> dict[str, Any]:
-    """Instead of an answer: what standard error says too."""
+    """The document of an error: the message of standard error."""
     error = {"message": message, "hint": hint}
     return {"schema": SCHEMA, "command": command, "exit_code": exit_code, "error": error}
 
 
 def run_document(command: str, folder: Path, exit_code: int) -> dict[str, Any]:
-    """Of `run` and `judge`: what the run folder says now. Without verdicts in it, `error` says so."""
+    """The document of `run` and `judge`: the content of the run folder. Without verdicts in it, `error` says so."""
     stored, plan = _stored(folder / "verdicts.json"), _stored(folder / "plan.json")
     error = None
     if not stored:
@@ -76,7 +76,7 @@ def run_document(command: str, folder: Path, exit_code: int) -> dict[str, Any]:
 
 
 def plan_document(plan: Plan, refusal: str) -> dict[str, Any]:
-    """Of `plan`: every change; `refusal` is why `run` will not do it as it was asked, or null."""
+    """The document of `plan`: every change; `refusal` is why `run` would refuse it as requested, or null."""
     return {
         "schema": SCHEMA, "command": "plan", "exit_code": 0, "target": plan.target.name, "drills": plan.drills,
         "old_sha": plan.old_sha, "new_sha": plan.new_sha, "restart": plan.restart, "keep": plan.keep,
@@ -88,7 +88,7 @@ def plan_document(plan: Plan, refusal: str) -> dict[str, Any]:
 
 
 def doctor_document(target: str, lines: Iterable[Check], summary: str, exit_code: int) -> dict[str, Any]:
-    """Of `doctor`: one check a line; `ok` is null where less can be seen or claimed, or it could not be asked."""
+    """The document of `doctor`: one check a line; `ok` is null if less can be seen or claimed, or it is unknown."""
     checks = [{"name": line.name, "ok": line.ok, "said": line.said, "hint": line.hint} for line in lines]
     return {
         "schema": SCHEMA, "command": "doctor", "exit_code": exit_code, "target": target, "summary": summary,
@@ -97,7 +97,7 @@ def doctor_document(target: str, lines: Iterable[Check], summary: str, exit_code
 
 
 def _stored(path: Path) -> dict[str, Any]:
-    with suppress(Exception):  # missing, damaged or no file at all: whoever made the run has told why
+    with suppress(Exception):  # missing, damaged or not a file: its writer has reported why
         document = json.loads(read_whole(path))
         return document if isinstance(document, dict) else {}
     return {}

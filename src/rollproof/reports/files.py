@@ -1,4 +1,4 @@
-"""Writing a report: whole or not at all, so that a killed run never leaves half a page that looks finished."""
+"""Writes a report completely or not at all, so that a killed run never leaves half a page that looks complete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["write_whole"]
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Write beside the target and rename: a reader sees the old file or the new one. No secret gets into either."""
+    """Write beside the target and rename: a reader sees the old file or the new one. Secrets are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     folderfiles.write_whole(path, SECRETS.text(content).encode(errors="backslashreplace"))

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page; a manager reads its top in a minute, an engineer digs to a single request.
+"""report.html: one self-contained page, from a summary at the top down to single requests.
 
 No network, no external file, works from file://; complete without JavaScript (which adds zoom, details and filter).
 Every value goes through the template's escaping: answers of the target and of Argo CD are not trusted.
@@ -30,7 +30,7 @@ from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
 
 __all__ = ["html_page", "write_html"]
 
-_EVENTS_MAX = 4000  # rows of the event table; the run folder holds them all
+_EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
 _CLASSES = {Result.PASS: "within", Result.FAIL: "over", Result.INCONCLUSIVE: "", Result.SKIPPED: ""}
 _ORDER = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
@@ -76,7 +76,7 @@ def html_page(report: Report) -> str:
 
 @cache
 def _templates() -> Environment:
-    """Made once: it keeps its templates compiled, which takes longer than a page."""
+    """Created once: it keeps compiled templates, and compiling takes longer than a page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -92,7 +92,7 @@ def _templates() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """A text of outside must not turn the reading direction of the page, nor hold what no page may."""
+    """Text from outside must not change the reading direction of the page, nor contain characters that HTML forbids."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -136,14 +136,14 @@ def _drill(name: str, facts: Facts, report: Report) -> _Drill:
 
 
 def _with_all_watches(facts: Facts, report: Report) -> Facts:
-    """Pods and Applications outlive a drill: what was their state when it began, an earlier drill's watch has told."""
+    """The drill's facts and earlier watch events: they give the state of pods and Applications at its begin."""
     wanted = {facts.drill, ""}
     events = tuple(event for event in report.events() if event.drill in wanted or event.source == "watch")
     return replace(facts, events=events)
 
 
 def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str, float, float], ...]:
-    """Stretches worth a look, as buttons: the act, and the first outages with some room around."""
+    """Intervals worth a look, as buttons: the act, and the first outages with some room around."""
     out = []
     act = facts.first(source="run", what="act")
     if act is not None:
@@ -151,7 +151,7 @@ def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str
     bars = [bar for section in sections for row in section.rows for bar in row.bars if bar.kind == "outage-bounds"]
     seen: list[tuple[float, float]] = []
     for one in sorted(bars, key=lambda bar: bar.start_ms):
-        if seen and one.start_ms <= seen[-1][1]:  # the same moment on another lane
+        if seen and one.start_ms <= seen[-1][1]:  # the same time on another lane
             continue
         room_ms = max(one.end_ms - one.start_ms, 500.0)
         seen.append((max(one.start_ms - room_ms, 0.0), min(one.end_ms + room_ms, axis.length_ms)))
@@ -160,7 +160,7 @@ def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str
 
 
 def _cards(report: Report) -> list[tuple[str, str, str]]:
-    """(title, figure, note): what a manager asks for."""
+    """(title, figure, note): the summary at the top."""
     plan = report.plan
     events = report.events()
     took_s = max((e.end_s for e in events), default=0.0) - min((e.start_s for e in events), default=0.0)
@@ -186,7 +186,7 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
 
 
 def _judged_requests(report: Report) -> str:
-    """What the availability verdicts count, in their own numbers."""
+    """The requests that the availability verdicts count, with their numbers."""
     said = [v.numbers for v in report.verdicts if v.checker == "availability" and "requests" in v.numbers]
     if not said:
         return "none of them judged"
@@ -195,7 +195,7 @@ def _judged_requests(report: Report) -> str:
 
 
 def _evidence(verdict: Verdict, shown: list[Event]) -> list[tuple[int, bool]]:
-    """Each piece of evidence with whether its row is on this page."""
+    """Each event that is evidence, and whether its row is on this page."""
     there = {event.seq for event in shown}
     return [(seq, seq in there) for seq in verdict.evidence]
 
@@ -214,7 +214,7 @@ def _event_row(event: Event, begin_s: float) -> dict[str, object]:
     took_s = event.end_s - event.start_s
     return {
         "seq": event.seq,
-        "at": f"{event.start_s - begin_s:.3f}",  # on one axis for the whole run, so that the table is in order
+        "at": f"{event.start_s - begin_s:.3f}",  # one axis for the whole run, so that the table is in order
         "took": f"{took_s:.3f}" if took_s > 0 else "",
         "wall": event.wall,
         "drill": event.drill,

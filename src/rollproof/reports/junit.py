@@ -1,8 +1,8 @@
 """JUnit XML for CI: FAIL is <failure>, INCONCLUSIVE is <error>, SKIPPED is <skipped>; one test case a verdict.
 
-Names hold the target, the drill and the check, and no sha, URL or run id, so that a CI follows a check over months;
-those are properties. What each reader takes (GitLab, Jenkins, Azure, CircleCI, the GitHub actions) is told in
-tests/unit/reports/test_junit.py. It must not pass anything off as green: a report without verdicts gets one test case
+Names contain the target, the drill and the check, and no sha, URL or run id, so that a CI can follow a check over
+months; those are properties. The requirements of each reader (GitLab, Jenkins, Azure, CircleCI, the GitHub actions) are
+in tests/unit/reports/test_junit.py. It must never look green by omission: a report without verdicts gets one test case
 that is an error.
 """
 
@@ -50,7 +50,7 @@ def _suite(report: Report, drill: str, found: list[Case]) -> Xml.Element:
     plan = report.plan
     name = _text(f"rollproof.{plan.target.name}.{drill or 'run'}")
     span = drill_span(report.facts.get(drill))
-    # The host is the one that was tested; the machine's own name is nobody's business.
+    # The host is the one that was tested; the name of this machine is private.
     suite = Xml.Element("testsuite", name=name, time=_seconds(span), hostname=_text(plan.target.name))
     if span.begun is not None:
         suite.set("timestamp", _stamp(span.begun))
@@ -84,7 +84,7 @@ def _case(suite: str, found: Case) -> Xml.Element:
     _properties(case, [*numbers, *verdict.numbers.items()])
     if verdict.result in _TAGS:
         # GitLab shows the text and not the attribute, dorny and Jenkins both: so the sentence is in each, once. Many
-        # readers take an error for a failure: the sentence says by itself what it is.
+        # readers show an error like a failure: the sentence says which of the two it is.
         said = _said(verdict)
         ending = Xml.SubElement(case, _TAGS[verdict.result], type=verdict.result, message=_text(said))
         ending.text = _text("\n".join([said, *map(finding_line, verdict.findings)]))

@@ -1,7 +1,7 @@
 """Report: everything that any report may show, as one frozen object.
 
-The live session and `rollproof judge` build the same object, so their reports cannot differ. It must hold no file
-handle and no path: where a report goes is the writer's business.
+The live session and `rollproof judge` build the same object, so their reports cannot differ. It must have no file
+handle and no path: the writer decides where a report goes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Report:
     """One run, judged.
 
     `facts` maps a drill to its facts, in the order in which the drills ran. `undo` is the word of verdicts.json
-    ("clean", "left", "failed", ...), "" when the run has not come to it.
+    ("clean", "left", "failed", ...), "" before the undo.
     """
 
     plan: Plan
@@ -37,17 +37,17 @@ class Report:
 
     @property
     def kubernetes(self) -> str:
-        """The API server's version, "" if it could not be found out."""
+        """The API server's version, "" if unknown."""
         version = str(self.environment.get("kubernetes", ""))
         return "" if version.startswith("unknown") else version
 
     @property
     def platform(self) -> str:
-        """What kind of cluster it was, as one word."""
+        """The kind of cluster, as one word."""
         return platform_word(self.kubernetes, self.plan.target.cluster.context)
 
     def drills(self) -> Iterator[tuple[str, Facts]]:
-        """The planned drills with their facts. The undo at the end sees all of theirs again, and is none of them."""
+        """The planned drills with their facts. The undo at the end has the facts of all of them, and is not a drill."""
         return ((drill, facts) for drill, facts in self.facts.items() if drill in self.plan.drills)
 
     def events(self) -> tuple[Event, ...]:

@@ -1,8 +1,8 @@
-"""Output: what goes to a terminal, a pipe or the log of a CI. It must never raise into a run or an undo.
+"""Output: text for a terminal, a pipe or the log of a CI. It must never raise into a run or an undo.
 
-Outside text (an answer of the app, a git author's name, a message of Argo CD) is made visible on one line before it is
-printed: it must not move a cursor, turn the reading direction, begin a line of its own, or be taken for a command by a
-CI that reads its logs. What an encoding cannot show is replaced; a stream that takes nothing more is given up.
+Text from outside (an answer of the app, a git author's name, a message of Argo CD) is made visible on one line before
+it is printed: it must not move a cursor, change the reading direction, begin a line of its own, or be a command to a CI
+that reads its logs. Characters that the encoding lacks are replaced; a stream that fails is not written any more.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _PLAIN = str.maketrans({"✖": "x", "✔": "+", "·": "-", "…": "...", "→": 
 
 
 def one_line(text: str) -> str:
-    """The text on one line: also line feeds written out, and nothing in it that a CI takes for a command."""
+    """The text on one line: line feeds are escaped, and so is what a CI takes for a command."""
     return _COMMAND.sub(r"\g<0> ", visible(text).replace("\t", " ").replace("\n", "\\n"))
 
 
 class Outlet(io.TextIOBase):
-    """A stream that takes everything: no secret, no character that cannot be written, no error.
+    """A stream that never fails: secrets are hidden, and characters that cannot be written are replaced.
 
-    Once it cannot be written any more (a closed pipe, a full disk, a terminal that hung up) nothing is. It has no
-    `buffer` on purpose: nobody writes past it.
+    After the first failed write (a closed pipe, a full disk, a closed terminal) nothing is written any more. It has
+    no `buffer`, so that nothing can bypass it.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -51,42 +51,42 @@ class Outlet(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override] # rich and click ask which characters they may draw
-        """The stream's own."""
+        """The encoding of the underlying stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     @property
     def errors(self) -> str:  # type: ignore[override]
-        """What is done about a character that cannot be written."""
+        """How characters that cannot be encoded are handled."""
         return "replace"
 
     def isatty(self) -> bool:
-        """Whether it is a terminal; what is closed is none."""
+        """Whether it is a terminal; a closed stream is not."""
         try:
             return self._stream is not None and self._stream.isatty()
         except (OSError, ValueError):
             return False
 
     def fileno(self) -> int:
-        """The stream's own, for child processes."""
+        """The descriptor of the underlying stream, for child processes."""
         if self._stream is None:
             raise io.UnsupportedOperation("fileno")
         return self._stream.fileno()
 
     def writable(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def write(self, text: str) -> int:
-        """Write what can be written; the length of the text, as if all were."""
+        """Write what can be written; returns the length of the text, as if all of it were."""
         if not isinstance(text, str):
-            raise TypeError(f"a text was expected, not {type(text).__name__}")  # click tells streams apart by this
+            raise TypeError(f"a text was expected, not {type(text).__name__}")  # click tests for text streams by it
         if self._stream is not None:
             stream, said = self._stream, self._fit(SECRETS.text(text))
             self._unless_gone(lambda: stream.write(said))
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what is buffered."""
+        """Flush the underlying stream."""
         if self._stream is not None:
             self._unless_gone(self._stream.flush)
 
@@ -96,7 +96,7 @@ class Outlet(io.TextIOBase):
             text.encode(self.encoding)
         except UnicodeError:
             return text.translate(_PLAIN).encode(self.encoding, "replace").decode(self.encoding, "replace")
-        except LookupError:  # an encoding that Python does not know
+        except LookupError:  # an encoding that Python does not have
             return text.translate(_PLAIN).encode("ascii", "replace").decode()
         return text
 
@@ -131,7 +131,7 @@ def print_all(text: str) -> None:
 
 
 class _Notes(logging.Handler):
-    """What libraries log: one line each, as a note, instead of raw and in as many lines as they like."""
+    """Log records of libraries, each printed as a note on one line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print it."""
@@ -141,7 +141,7 @@ class _Notes(logging.Handler):
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """While this lasts, nothing that is printed by anybody in this process raises, or shows a secret."""
+    """Inside of the block, no output of this process raises or shows a secret."""
     _open_closed()
     before = sys.stdout, sys.stderr
     ours = [stream if isinstance(stream, Outlet) else Outlet(stream) for stream in before]
@@ -158,7 +158,7 @@ def guarded() -> Iterator[None]:
 
 
 def _open_closed() -> None:
-    """A closed standard stream leads to nothing: else the next file that is opened takes its place, and its output."""
+    """Open a closed standard stream on /dev/null: else the next file that is opened gets its number, and its output."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

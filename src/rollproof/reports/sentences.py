@@ -1,7 +1,7 @@
-"""Event -> sentence: the one place that turns the vocabulary of docs/facts.md into words for people.
+"""Event -> sentence: turns the vocabulary of docs/facts.md into words for people.
 
-The console, the event table and the timeline's details all use it. It must never fail: an event that it does not know,
-or that lacks a field, still gets a sentence (a report of a broken run is needed most).
+Used by the console, the event table and the timeline's details. It must never fail: an event that it does not know,
+or that lacks a field, still gets a sentence (the report of a broken run is needed most).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("fault", "recovered"): "recovered after {took}",
     ("fault", "not-recovered"): "not recovered within {waited_s} s; last seen: {last_seen}",
     ("fault", "undone"): "undone by {by}",
-    ("undo", "unknown"): "nobody knows yet: {reason}",
+    ("undo", "unknown"): "not known yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("ingress", "log"): (
         "ingress log: {lines:line}, {matched} of ours, of which {readable} say how often they were tried: "
@@ -178,7 +178,7 @@ def _answer(event: Event, data: _Data) -> str:
 
 
 def _undone(event: Event) -> str:
-    """The outcome of one entry of the journal: why, if there is a reason, and of what."""
+    """The outcome of one entry of the journal: its subject, and the reason if there is one."""
     words = [
         event.what.replace("-", " "),
         *(_value_text(event.data[k]) for k in ("reason", "object") if event.data.get(k)),
@@ -211,6 +211,6 @@ _HEADLINES: Mapping[str, Callable[[Event], bool]] = {
 
 
 def headline(event: Event) -> bool:
-    """Whether the event is worth a line on the console: what we did, what we proved, and whatever is not ok."""
+    """Whether the event is worth a line on the console: our changes, proofs, and whatever is not ok."""
     worth = _HEADLINES.get(event.source, _bad)
     return worth(event)

@@ -1,7 +1,7 @@
 """Facts -> the tables of the page: stage times, drift repairs, failed requests, and what could not be seen.
 
-They show numbers that facts and verdicts hold, in the order in which a reader asks. They must not judge: a limit is
-printed beside the figure, the result comes from the verdict.
+They show the numbers of facts and verdicts, in the order in which a reader needs them. They must not judge: a limit is
+printed beside the figure, the result is the verdict's.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ _STAGE_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRow:
-    """One stage: what it took by itself, and how long after the push it was over."""
+    """One stage: its own duration, and how long after the push it ended."""
 
     name: str
     took_s: float
     since_push_s: float | None  # None before the push
     detail: str
     seq: int
-    left: float  # place in a small waterfall, per cent
+    left: float  # position in a small waterfall, per cent
     width: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTable:
-    """The stages of one release or rollback; `limit_s` is None where no time is promised."""
+    """The stages of one release or rollback; `limit_s` is None if there is no limit."""
 
     drill: str
     title: str
     rows: tuple[StageRow, ...]
-    total_s: float | None  # push to proof; None if it never got there
+    total_s: float | None  # push to proof; None if it was not proven
     limit_s: float | None
-    result: Result | None  # of the verdict about this act: what is said of the limit is said by it
+    result: Result | None  # of the verdict about this act: it alone compares with the limit
     unfinished: str = ""
 
 
@@ -107,7 +107,7 @@ def stage_tables(report: Report) -> list[StageTable]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRow:
-    """One trial. Times are None where there was nothing to measure."""
+    """One trial. Times are None if not measured."""
 
     trial: str
     change: str
@@ -154,24 +154,24 @@ def _drift_row(trial: DriftTrial, numbers: Mapping[str, Number], result: Result 
 
 
 def _count(state: ArgoState | None) -> str:
-    """How many heals there had been, "?" where that was not read."""
+    """Number of heals so far, "?" if unknown."""
     return "?" if state is None or state.attempts is None else str(state.attempts)
 
 
 def _seconds(numbers: Mapping[str, Number], key: str) -> float | None:
-    """A time as the checker worked it out: the page must not have an arithmetic of its own."""
+    """A time as the checker computed it: the page computes none itself."""
     value = numbers.get(key)
     return float(value) if isinstance(value, int | float) else None
 
 
 def heal_gaps(report: Report) -> list[tuple[int, float, bool]]:
-    """(heals before, gap in seconds, within the limit) as the drift checker has it from the drill's own model."""
+    """(heals before, gap in seconds, within the limit) as the drift checker has it from the drill's model."""
     return next((list(rows) for _, facts in report.drills() if (rows := schedule(facts))), [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRequest:
-    """One failed attempt, with what a server log needs to find it."""
+    """One failed attempt, with what is needed to find it in a server log."""
 
     at_ms: float
     lane: str
@@ -209,7 +209,7 @@ def failed_requests(log: RequestLog, axis: Axis) -> tuple[list[tuple[str, str, i
 
 
 def blind_spots(report: Report) -> list[str]:
-    """What this run could not see, so that nobody reads more into a result than was measured."""
+    """What this run could not see: the limits of its results."""
     out: list[str] = []
     out += [
         f"{verdict.checker} {verdict.subject} was skipped: {verdict.why}"
@@ -237,7 +237,7 @@ def blind_spots(report: Report) -> list[str]:
 
 
 def _widest_gap(report: Report, facts: Facts) -> list[str]:
-    """As the availability verdict has it, for its window."""
+    """The widest gap of the window, from the availability verdict."""
     said = [v.numbers for v in report.verdicts if v.drill == facts.drill and "gap_ms_max" in v.numbers]
     return [
         f"an outage shorter than {float(str(one['gap_ms_max'])):.0f} ms could have gone unseen "

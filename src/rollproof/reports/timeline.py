@@ -1,7 +1,7 @@
 """Facts of one drill -> rows on one time axis: phases, rollout, Argo CD, pods, endpoints, requests, faults.
 
-Pure data for the template; all times are milliseconds since the drill's first fact. It must not draw conclusions: a bar
-shows what a watch or the harness said, and where nobody was looking it shows a blind stretch.
+Pure data for the template; all times are milliseconds since the drill's first fact. It draws no conclusions: a bar
+shows what a watch or the harness reported, and where nothing was observed it shows a blind gap.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TICK_STEPS_MS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """The drill's stretch of the monotonic clock."""
+    """The drill's interval of the monotonic clock."""
 
     start_s: float
     length_ms: float
@@ -36,13 +36,13 @@ class Axis:
         return self.at_ms(at_ns / 1e9)
 
     def percent(self, at_ms: float) -> float:
-        """Where it is, for CSS."""
+        """The position in per cent, for CSS."""
         return round(100 * at_ms / self.length_ms, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One stretch (or, if it has no length, one moment) of a row. `kind` is a CSS class, `seq` the event behind it."""
+    """One interval of a row, or one moment if its length is 0. `kind` is a CSS class, `seq` the event behind it."""
 
     start_ms: float
     end_ms: float
@@ -55,7 +55,7 @@ class Bar:
 
     @property
     def moment(self) -> bool:
-        """Drawn as a mark and not as a bar."""
+        """Whether it is drawn as a mark and not as a bar."""
         return self.end_ms <= self.start_ms
 
 
@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Rows that belong together, under a heading with a legend of (CSS class, word)."""
+    """Related rows, under a heading with a legend of (CSS class, word)."""
 
     title: str
     rows: tuple[Row, ...]
@@ -104,7 +104,7 @@ def axis_of(facts: Facts) -> Axis | None:
 def bar(
     axis: Axis, start_ms: float, end_ms: float, kind: str, *, label: str = "", tip: str = "", seq: int | None = None
 ) -> Bar:
-    """A bar with its place on the axis worked out."""
+    """A bar at its position on the axis."""
     left = axis.percent(start_ms)
     width = round(axis.percent(end_ms) - left, 4)
     return Bar(
@@ -113,7 +113,7 @@ def bar(
 
 
 def event_bar(axis: Axis, event: Event, kind: str, *, label: str = "", tip: str = "") -> Bar:
-    """A bar for one event; what is not ok says so in its class."""
+    """A bar for one event; if it is not ok, its class shows that."""
     if event.outcome is not Outcome.OK:
         kind = f"{kind} {event.outcome}"
     return bar(
@@ -124,7 +124,7 @@ def event_bar(axis: Axis, event: Event, kind: str, *, label: str = "", tip: str 
 def ticks(axis: Axis) -> tuple[tuple[str, float], ...]:
     """Round times along the axis, as (label, per cent)."""
     step_ms = next((step for step in _TICK_STEPS_MS if axis.length_ms / step <= _TICKS_MAX), 0)
-    step_ms = step_ms or round(axis.length_ms / _TICKS_MAX)  # days: not round, but no more of them
+    step_ms = step_ms or round(axis.length_ms / _TICKS_MAX)  # days: not round, but no more ticks
     count = int(axis.length_ms // step_ms)
     return tuple((_clock(index * step_ms, step_ms), axis.percent(index * step_ms)) for index in range(count + 1))
 
@@ -136,7 +136,7 @@ def _clock(at_ms: float, step_ms: float) -> str:
 
 
 def merged(bars: Iterable[Bar], axis: Axis) -> tuple[Bar, ...]:
-    """Neighbouring bars that say the same become one: a watch repeats itself."""
+    """Equal neighbouring bars joined: a watch may report the same state again."""
     out: list[Bar] = []
     for one in bars:
         last = out[-1] if out else None
@@ -148,7 +148,7 @@ def merged(bars: Iterable[Bar], axis: Axis) -> tuple[Bar, ...]:
 
 
 def states(axis: Axis, events: Sequence[Event], end_s: float | None = None) -> list[tuple[Event, float, float]]:
-    """Each event with the stretch for which it was the latest word: until the next one, or the end of the axis."""
+    """Each event with the interval in which it was the latest one: until the next, or the end of the axis."""
     out = []
     for index, event in enumerate(events):
         until_s = events[index + 1].start_s if index + 1 < len(events) else end_s

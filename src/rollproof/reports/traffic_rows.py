@@ -1,7 +1,7 @@
-"""The requests' rows of the timeline: which version answered, rate, latency, and for each lane outages and blind time.
+"""The requests' rows of the timeline: versions, rate, latency, and for each lane outages and blind gaps.
 
-Outages and blind time are the availability verdict's own intervals, with their bounds: what was not judged is not drawn
-as judged. Where there is no such verdict the failed attempts are there to see, and no outage.
+Outages and blind gaps are the intervals of the availability verdict, with their bounds: what was not judged is not
+drawn as judged. Without such a verdict failed attempts are drawn, and no outages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LEGEND = (
 
 
 def traffic(facts: Facts, axis: Axis, judged: Sequence[Interval] = ()) -> tuple[Section, dict[str, Any]] | None:
-    """The section and what the page's cursor reads out; None when the drill ran no load. `judged`: of the verdict."""
+    """The section and the data for the page's cursor; None without load. `judged`: the verdict's intervals."""
     log = facts.requests
     if log is None or not len(log.rows):
         return None
@@ -116,7 +116,7 @@ def _failure_marks(log: RequestLog, lane: int, axis: Axis, height: int) -> str:
 
 
 def _late(log: RequestLog, axis: Axis) -> Row | None:
-    """The moments in which the generator itself was late: nobody was looking, on any lane."""
+    """The times at which the generator itself was late: blind on every lane."""
     late = log.engine.late_ns
     if not len(late):
         return None
@@ -138,7 +138,7 @@ def _gap_bar(axis: Axis, gap: Interval) -> Bar:
 def _outage_bars(axis: Axis, outage: Interval) -> list[Bar]:
     low_ms, high_ms = axis.at_ns(outage.begins_ns[0]), axis.at_ns(outage.ends_ns[1])
     bars = [bar(axis, low_ms, high_ms, "outage-bounds", tip=outage.text)]
-    if outage.ends_ns[0] > outage.begins_ns[1]:  # for so long it surely lasted
+    if outage.ends_ns[0] > outage.begins_ns[1]:  # the certain part of the outage
         bars.append(
             bar(axis, axis.at_ns(outage.begins_ns[1]), axis.at_ns(outage.ends_ns[0]), "outage", tip=outage.text)
         )

@@ -1,4 +1,4 @@
-"""The words that every report uses for results, so that page, console and JUnit say the same. It must not judge."""
+"""The words of every report for results, so that page, console and JUnit agree. It must not judge."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _BLAME = (Result.FAIL, Result.INCONCLUSIVE)  # the first of these that occurs de
 
 
 def exit_meaning(code: int) -> str:
-    """What an exit code says, in a few words."""
+    """The meaning of an exit code, in a few words."""
     return _EXITS.get(code, "unknown exit code")
 
 
 def traffic_rules(traffic: Traffic) -> str:
-    """The rules for the window that the target file has set, in one clause; "" where the default holds: no loss."""
+    """The rules of the target file for the window, in one clause; "" for the default: no loss."""
     rules = []
     if traffic.downtime_budget_ms:
         rules.append(f"{traffic.downtime_budget_ms:g} ms of outage on the worst lane")
@@ -63,21 +63,21 @@ def undo_sentence(undo: str) -> str:
 
 
 def finding_line(finding: Finding) -> str:
-    """A finding on one line, with what to do next behind an arrow."""
+    """A finding on one line, with the next step behind an arrow."""
     return f"{finding.code}: {finding.text}" + (f" → {finding.hint}" if finding.hint else "")
 
 
 def target_line(report: Report) -> str:
-    """Where the verdict was reached: nobody should take one kind of cluster for another."""
+    """The target and its kind of cluster: a PASS on one kind does not hold for another."""
     version = f" (Kubernetes {report.kubernetes})" if report.kubernetes else ""
     return f"target {report.plan.target.name}, on {report.platform}{version}"
 
 
 def stable_name(verdict: Verdict) -> str:
-    """The name under which history follows a check, from release to release and through its bad nights.
+    """The name under which a history follows a check, from release to release.
 
-    A checker that says one thing a drill is its own name: its subject holds the sha, the URL or what was seen. Those
-    that say more are told apart by words of ours: the trial, the fault, or `run` for the whole run.
+    A checker with one verdict per drill gives its own name: its subject has the sha, the URL or what was seen. The
+    others add the trial, the fault, or `run` for the whole run.
     """
     kind, _, name = verdict.subject.partition("/")
     if (verdict.checker, kind) in _NAMED and name:

@@ -1,1 +1,1 @@
-"""A run: the session around the drills, the pytest process that holds them, and what puts things back after them."""
+"""A run: the session around the drills, the pytest process that runs them, and the undo after them."""

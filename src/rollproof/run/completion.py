@@ -1,4 +1,4 @@
-"""What the shell may complete: drills, trials, and the runs that are there. Only names; never an error."""
+"""Shell completion: names of drills, of trials, and of the runs that exist. Never raises."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def runs(incomplete: str) -> list[str]:
 
 
 def fitting(names: list[str], incomplete: str) -> list[str]:
-    """Those that begin so."""
+    """The names that begin with `incomplete`."""
     return [name for name in names if name.startswith(incomplete)]

@@ -1,6 +1,6 @@
 """RunContext: what a session hands to the drills of its run; `run.drill` knows nothing else of the session.
 
-It decides nothing and closes nothing: the session made its parts and ends them.
+It decides nothing and closes nothing: the session creates its parts and closes them.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ class RunContext:
         return self.plan.target
 
     def status(self, text: str) -> None:
-        """Show what is being waited for."""
+        """Show on the console what is being waited for."""
         self.console.status(text)
 
     def running_sha(self) -> str:
         """The version that should be running now: the deployed one if a release is open, else the one from before.
 
-        A release that we only observed is not ours to take back: once its commit was seen, it is what should run.
+        A release that was only observed is not undone: after its commit was seen, its version is what should run.
         """
         observed = self.target.release.mode == "observe" and self.deployed is not None and self.deployed.revision
         ours = bool(self.journal.open_entries(TAG_KIND))
         return self.plan.new_sha if ours or observed else self.plan.old_sha
 
     def awaits_rollout(self) -> bool:
-        """Has the commit landed that this run is to observe? Then nothing comes to rest before it is rolled out."""
+        """Whether the commit that this run is to observe exists: then the app is at rest only after its rollout."""
         observing = self.target.release.mode == "observe" and bool(self.plan.new_sha) and self.deployed is None
         return observing and self.clients.repo.tag() == self.plan.new_sha

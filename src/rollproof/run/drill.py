@@ -1,7 +1,7 @@
-"""What a drill holds in its hands: the run, the traffic around its act, the drifts. So that drills read as prose.
+"""The objects that a drill uses: the run, the traffic around its act, the drifts, the faults.
 
-Here are the phases (settle, baseline, act, recovery, steady) and nothing of the meaning: verdicts come from checkers.
-It must end what it began, the load above all, whatever the drill does.
+They implement the phases (settle, baseline, act, recovery, steady) and judge nothing: verdicts come from checkers.
+Whatever was started is ended, above all the load, however the drill ends.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Run:
 
     @property
     def plan(self) -> Plan:
-        """What was announced."""
+        """The plan of the run."""
         return self._context.plan
 
     @property
@@ -105,7 +105,7 @@ class Run:
         return len(self.plan.drills) > 1
 
     def release(self) -> Release:
-        """The sha's road to production, and back."""
+        """Deploys and reverts the plan's version."""
         return self._context.release
 
     def traffic(self) -> Traffic:
@@ -117,7 +117,7 @@ class Run:
         return DriftDrill(self._context, self)
 
     def faults(self) -> FaultDrill:
-        """What the plan breaks in this drill."""
+        """The faults that the plan has for this drill."""
         return FaultDrill(self._context, self)
 
     @contextmanager
@@ -131,7 +131,7 @@ class Run:
             self._context.folder.record("run", "phase", name, start_s=begun_s, end_s=time.monotonic())
 
     def settle(self) -> None:
-        """Wait until nothing moves: the branch's head is synced, and only the version that should run, runs."""
+        """Wait until the target is at rest: the branch's head is synced, and only the expected version runs."""
         self._context.check_lock()
         if self._context.awaits_rollout():
             return
@@ -156,13 +156,13 @@ class Run:
         return rollout
 
     def judge(self, *names: str) -> None:
-        """Ask the named checkers. FAIL and INCONCLUSIVE are raised, so that the drill ends as what it is."""
+        """Run the named checkers. FAIL and INCONCLUSIVE are raised, so that pytest reports them."""
         unknown = [name for name in names if name not in CHECKERS]
         if unknown:
             raise ValueError(f"no checker is named {unknown[0]!r}")
         folder = self._context.folder
         folder.record("run", "judge", "asked", data={"checkers": list(names)})
-        with suppress(LockedError):  # it is a fact then, and decides with
+        with suppress(LockedError):  # it is recorded as a fact then, and the checkers see it
             self._context.check_lock()
         self._context.finished()
         verdicts = judge_drill(folder.facts(self.drill))
@@ -191,7 +191,7 @@ class Traffic:
         self._tested = False
 
     def self_test(self) -> None:
-        """Prove that the generator tells the truth, before anything is touched; once. LoadError if it does not."""
+        """Check the generator against a server of known failures, before any change; once. LoadError if it fails."""
         if not self._tested:
             self._context.status("self-test of the load generator")
             self._generator.self_test()
@@ -201,8 +201,8 @@ class Traffic:
     def steady(self) -> Iterator[Load]:
         """Load around the block: the baseline before it, and after it the rest of the judged window.
 
-        The block acts, and the act is taken to be over at its end, or when `over_with` says. If it raises, the load
-        ends at once. The record is in the folder then, and the ingress's log is read.
+        The block acts, and the act is over at its end, or at the time that `over_with` gives. If it raises, the load
+        ends at once. In both cases the requests are recorded in the folder, and the ingress's log is read.
         """
         context, target = self._context, self._run.target
         self._run.settle()
@@ -229,19 +229,19 @@ class Load:
     def __init__(self, generator: LoadSession, run: Run) -> None:
         self._generator = generator
         self._run = run
-        self._over_s: float | None = None  # when the act was over, if not at the end of the block
+        self._over_s: float | None = None  # when the act was over (monotonic clock), if not at the end of the block
 
     def baseline(self) -> None:
-        """Load on an app that nobody touches: without it nothing could be blamed on the act."""
+        """Load on an app that nobody changes: without it no failure could be attributed to the act."""
         with self._run.phase("baseline"):
             self._go_on(self._run.target.traffic.baseline_s)
 
     def over_with(self, rollout: Rollout) -> None:
-        """Say that the act was over when the last old pod of this rollout was gone."""
+        """The act was over when the last old pod of this rollout was gone."""
         self._over_s = rollout.old_gone_s
 
     def go_on(self) -> None:
-        """Keep it up until the act has been over for `after_old_gone_s`, and a tail after that."""
+        """Continue until the act has been over for `after_old_gone_s`, and a tail after that."""
         traffic = self._run.target.traffic
         since_s = time.monotonic() - self._over_s if self._over_s is not None else 0.0
         with self._run.phase("recovery"):
@@ -279,7 +279,7 @@ class FaultDrill:
         self._run = run
 
     def run(self) -> None:
-        """Inject each, wait for its effect and for the recovery, undo; then ask what the app says of itself.
+        """Inject each, wait for its effect and for the recovery, undo; then ask the app for its state.
 
         The app should be at rest before.
         """
@@ -307,7 +307,7 @@ class FaultDrill:
 
 @contextmanager
 def _progress(generator: LoadSession, tell: Callable[[int, int], None]) -> Iterator[None]:
-    """Tell the console how many requests there were, from a thread of its own."""
+    """Show the number of requests on the console, from a thread of its own."""
     stop = threading.Event()
 
     def follow() -> None:
@@ -315,7 +315,7 @@ def _progress(generator: LoadSession, tell: Callable[[int, int], None]) -> Itera
             try:
                 tell(*generator.progress())
             except CannotJudgeError:
-                return  # the generator is gone; whoever waits for it will say so
+                return  # the generator has ended; the code that waits for it reports that
 
     thread = threading.Thread(target=follow, name="progress", daemon=True)
     thread.start()

@@ -1,6 +1,6 @@
-"""What a reader needs to weigh a run: versions, the host, Argo CD's settings. Gathered before anything is touched.
+"""environment.json: versions, the host, Argo CD's settings; what a reader needs to weigh a run. Read before any change.
 
-Whatever cannot be found out is left out or said to be unknown; it never ends a run. No name of a user, no path.
+What cannot be read is left out or marked unknown; it never ends a run. No user names, no paths.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PACKAGES = ("rollproof", "kubernetes", "urllib3", "locust", "numpy", "pytest")
 
 
 def gather(clients: Clients) -> dict[str, Any]:
-    """environment.json."""
+    """The content of environment.json."""
     return {
         "packages": {name: _version(name) for name in _PACKAGES},
         "host": {
@@ -42,7 +42,7 @@ def gather(clients: Clients) -> dict[str, Any]:
 
 
 def pods_ended(kube: Kube, namespace: str) -> list[str] | str:
-    """Pods of that namespace that have ended and were left lying (evicted): they answer nobody, and do not count."""
+    """Pods of that namespace that have ended and were not removed (evicted): they do not answer, and do not count."""
 
     def told() -> list[str]:
         pods = [Outside.of(one, "a pod of the API") for one in kube.list("Pod", namespace)["items"][:_PODS_MAX]]

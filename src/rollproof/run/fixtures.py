@@ -1,7 +1,7 @@
 """Short names for the parts of a run, for the conftest of a suite of drills and for nothing else.
 
 The plugin is loaded in every project that has rollproof installed, so its own fixtures carry a prefix. A conftest that
-imports these from here makes drills read as prose: `run`, `release`, `traffic`, `drift`, `faults`.
+imports these gives drills short names: `run`, `release`, `traffic`, `drift`, `faults`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def run(rollproof_run: Run) -> Run:
 
 @pytest.fixture
 def release(rollproof_release: Release) -> Release:
-    """The sha's road to production, and back."""
+    """Deploys and reverts the plan's version."""
     return rollproof_release
 
 
@@ -43,5 +43,5 @@ def drift(rollproof_drift: DriftDrill) -> DriftDrill:
 
 @pytest.fixture
 def faults(rollproof_faults: FaultDrill) -> FaultDrill:
-    """What the plan breaks in this drill."""
+    """The faults that the plan has for this drill."""
     return rollproof_faults

@@ -1,7 +1,7 @@
 """The pytest process that runs the drills, as the command line starts and ends it.
 
-A child, because pytest rewrites what it imports and because its exit codes are not ours. Nothing of the caller's
-pytest set-up reaches it. It must never end the child by force: the child puts the cluster back, and that takes time.
+A child process, because pytest rewrites what it imports and has exit codes of its own. Nothing of the caller's pytest
+set-up reaches it. It must never be killed: it undoes the changes, and that takes time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
 
-EXIT_BASE = 40  # the child ends with this + our code if it ended before there was a run folder; pytest's end at 5
+EXIT_BASE = 40  # exit code of a child that ended before there was a run folder: this + ours; pytest's own go up to 5
 _INI = Path(__file__).parents[1] / "suites" / "pytest.ini"
 
 
@@ -43,7 +43,7 @@ def run_drills(
             raise InputError(message, "pip install 'rollproof[pytest,load]'")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    environ["PYTHONSAFEPATH"] = "1"  # for whatever it starts: a folder `kubernetes/` here is not the library
+    environ["PYTHONSAFEPATH"] = "1"  # for the programs that it starts: a folder `kubernetes/` here is not the library
     words = pytest_words(order, files, target=target, folder=folder, quiet=quiet)
     process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, stdout=out)
     with _signals_handed_to(process):
@@ -52,7 +52,7 @@ def run_drills(
 
 
 def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: Path, quiet: bool = False) -> list[str]:
-    """The child's command line."""
+    """The arguments of the child."""
     words = [sys.executable, "-P", "-m", "pytest", "-c", str(_INI), "--rootdir", str(_INI.parent)]
     words += ["-p", "rollproof.plugin", "-p", "no:cacheprovider", "-p", "no:terminal", "-s"]
     words += ["--rollproof-target", str(target), "--rollproof-run", str(folder)]
@@ -67,11 +67,11 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
 
 
 def exit_code_of(folder: Path, child_code: int) -> int:
-    """verdicts.json decides; without it, what the child said; without that, INCONCLUSIVE, and that much is told."""
+    """The run's exit code: that of verdicts.json, else the child's, else INCONCLUSIVE with a message."""
     with suppress(OSError, ValueError, KeyError):
         return int(json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["exit_code"])
     said = child_code - EXIT_BASE
-    if said in {2, 3, 4}:  # and the child has told why
+    if said in {2, 3, 4}:  # the child has printed the reason
         return said
     if folder.is_dir():
         what = f"without a verdict; `rollproof undo {folder}` puts things back"
@@ -82,7 +82,7 @@ def exit_code_of(folder: Path, child_code: int) -> int:
 
 
 def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Path:
-    """The traceback of a bug of ours: in the run folder if there is one that can be written, else in /tmp."""
+    """Write the traceback of an unexpected error: in the run folder if it is writable, else in /tmp."""
     story = "".join(traceback.format_exception(error))
     if folder is not None:
         name = f"crash-{folder.drill or 'run'}.log"
@@ -97,7 +97,7 @@ def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Pa
 
 @contextmanager
 def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ctrl-C and a hang-up reach both of us from a terminal, `kill` only us; the child takes two for one."""
+    """A terminal sends Ctrl-C and hang-up to both processes, `kill` only to this one; the child counts two as one."""
 
     came: list[int] = []
 
@@ -110,5 +110,5 @@ def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():  # one more Ctrl-C must not bend the exit code
+        for number, handler in before.items():  # one more Ctrl-C must not change the exit code
             signal.signal(number, signal.SIG_IGN if came else handler)

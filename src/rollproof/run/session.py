@@ -1,8 +1,8 @@
-"""Session: one run, from the look before anything is touched to the reports after everything is put back.
+"""Session: one run, from the checks before any change to the reports after the undo.
 
-Order is everything here: look, plan on disk, lock, watches; drills; undo, look whether it is undone, judge, reports.
-The undo always comes, after success, failure, an exception, Ctrl-C and SIGTERM; `rollproof undo` does it after kill -9.
-It must never decide a verdict.
+The order matters: checks, plan on disk, lock, watches; drills; undo, verification of the undo, verdicts, reports.
+The undo always runs: after success, failure, an exception, Ctrl-C and SIGTERM; `rollproof undo` runs it after kill -9.
+A session must never decide a verdict.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ T = TypeVar("T")
 
 
 def preview(order: Order, loaded: LoadedTarget) -> Plan:
-    """The plan of a run that is not going to happen. Reads only, so that the production fence does not forbid it."""
+    """The plan of a run that will not happen. Reads only, so that the production fence does not apply."""
     if closed_fence(order, loaded.target):
-        order = replace(order, mean_production=True)  # the run that this person would have to mean
+        order = replace(order, mean_production=True)  # the option that such a run would need
     target = wanted_target(order, loaded.target)
     with Clients.of(loaded) as clients:
         return look(order, target, clients, run_id=new_run_id(order.drills, wall_s=time.time()))
@@ -90,7 +90,7 @@ class Session:
     # -- before the drills --------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Look, plan, lock, watch. Until the lock is taken nothing in the cluster is touched."""
+        """Checks, plan, lock, watches. Until the lock is taken nothing in the cluster is changed."""
         self._interrupts.catch()
         self.console.__enter__()
         self.loaded = load(self._target_path)
@@ -142,53 +142,53 @@ class Session:
         self.journal.made(entry)
 
     def _forget_folder(self) -> None:
-        """Another run is at work: this one did nothing, and leaves nothing."""
+        """Another run holds the lock: this one has changed nothing, and its folder is removed."""
         folder, self._folder = self.folder, None
         folder.close()
         shutil.rmtree(folder.path, ignore_errors=True)
 
     @property
     def folder(self) -> RunFolder:
-        """The run folder; there is one as soon as the plan is made."""
+        """The run folder; it exists as soon as the plan is made."""
         return _made(self._folder)
 
     @property
     def clients(self) -> Clients:
-        """The ways to the target."""
+        """The clients for the target."""
         return _made(self._clients)
 
     @property
     def context(self) -> RunContext:
-        """What the drills of this run get; there is one as soon as the run is open."""
+        """The context of this run's drills; it exists as soon as the run is open."""
         return _made(self._context)
 
     def status(self, text: str) -> None:
-        """What is being waited for, for the console."""
+        """Show on the console what is being waited for."""
         self.console.status(text)
 
     # -- drills -------------------------------------------------------------------------------------------------
 
     def begin(self, drill: str) -> RunContext:
-        """A drill starts: its name is stamped on every event from now on."""
+        """A drill starts: its name is recorded with every event from now on."""
         self._drill = self.folder.drill = drill
         self.folder.record("run", "drill", "started", data={"sha": self.context.running_sha()})
         self.folder.record("run", "clock", "read", data=clock_pair())
         return self.context
 
     def end(self, what: str, reason: str = "") -> None:
-        """A drill ended: finished, error, interrupted or skipped. Only the first word counts."""
+        """A drill ended: finished, error, interrupted or skipped. Only the first call counts."""
         if not self._drill:
             return
         self._drill, self._said = "", reason
         self.interrupted |= what == "interrupted"
         outcome = Outcome.OK if what in {"finished", "skipped"} else Outcome.UNKNOWN
-        with suppress(UnwritableError):  # then the drill is not over in the folder, which is judged as that
+        with suppress(UnwritableError):  # then the folder has no end of the drill, and it is judged as unfinished
             self.folder.record("run", "clock", "read", data=clock_pair())
         with suppress(UnwritableError):
             self.folder.record("run", "drill", what, outcome=outcome, data={"reason": self.folder.redacted(reason)})
 
     def check_lock(self) -> None:
-        """LockedError if another run may be at work here; also a fact, once, from when on that may be so."""
+        """LockedError if another run may be changing the target; recorded once, with the time since when."""
         if self._lock is None:
             return
         try:
@@ -205,9 +205,9 @@ class Session:
     # -- after the drills ---------------------------------------------------------------------------------------
 
     def close(self) -> int:
-        """Put back, look, judge, write. Signals wait until it is done. A second call does nothing.
+        """Undo, verify, judge, write reports. Signals are held back until then. A second call does nothing.
 
-        0 if the run has its verdicts in its folder; else the exit code that they would have told.
+        0 if the run has its verdicts in its folder, else the exit code.
         """
         if self._closed:
             return 0
@@ -240,7 +240,7 @@ class Session:
         self.folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
 
     def _keep(self) -> bool:
-        """Leave the release where the plan says so; its entry ends as kept, so that no later undo takes it."""
+        """Keep the release where the plan says so; its journal entry ends as kept, so that no later undo reverts it."""
         if self.plan.keep == "never" or self.folder.unwritable is not None:
             return False
         passed = self._passed("release")
@@ -260,9 +260,10 @@ class Session:
         return worst(verdict.result for verdict in verdicts) is Result.PASS
 
     def _begin_look(self, *, kept: bool) -> Entry | None:
-        """The entry of the last look, or None where nothing but the lock was taken.
+        """The journal entry of the verification, or None if only the lock was taken.
 
-        Then there is nothing to look for (the env repo may be away: then nothing was pushed, and that it cannot be
+        Then there is nothing to verify (the env repo may not answer: nothing was pushed, so that is no effect of this
+        run).
         asked now is no change of ours).
         """
         changed = bool(self.journal.kinds() - {LEASE_KIND}) or self.plan.restart
@@ -271,7 +272,7 @@ class Session:
         return self.journal.begin_look(self.plan.new_sha if kept else sha_before(self.plan))
 
     def _look(self, ended: list[Undone], entry: Entry | None) -> None:
-        """Look whether all is as it should be now; not if something of ours was left or could not be undone."""
+        """Verify that all is as before; not if a change was left alone or could not be undone."""
         try:
             if entry is not None and self._release is not None and may_look(self.journal, entry, ended):
                 look_whether_as_before(
@@ -292,12 +293,12 @@ class Session:
         report = judge_run(folder)
         try:
             if folder.unwritable is not None:
-                raise folder.unwritable  # no verdicts beside a timeline that ends before them
+                raise folder.unwritable  # the timeline is incomplete: no verdicts
             write_reports(folder, report)
-            with suppress(OSError):  # the verdicts are told: without a manifest an edit is not seen, and that is all
+            with suppress(OSError):  # the verdicts were shown; without a manifest, only later edits go unnoticed
                 manifest.seal(folder.path)
         except (UnwritableError, OSError) as error:
-            untold = max(report.exit_code, CannotJudgeError.exit_code)  # a failed undo outranks it
+            untold = max(report.exit_code, CannotJudgeError.exit_code)  # the code of a failed undo is higher
             report = replace(report, result=Result.INCONCLUSIVE, exit_code=untold)
             hint = f"when there is room again: `rollproof undo {folder.path}`, then `rollproof judge {folder.path}`"
             said = "" if str(error) in self._said else f": {error}"

@@ -1,6 +1,6 @@
-"""Ctrl-C, SIGTERM and a terminal that hangs up: the first ends the drill, and no later one may end the putting back.
+"""Ctrl-C, SIGTERM and SIGHUP: the first ends the drill, and no later one may interrupt the undo.
 
-A signal that comes while an event is being written is sent again a moment later, so that no record is cut in half.
+A signal that arrives while an event is being written is sent again a moment later, so that no record is incomplete.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _AGAIN_S = 0.02
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
-    """The signals that end a run. Not SIGHUP where it is ignored: whoever said `nohup` wants the run to go on."""
+    """The signals that end a run. Not SIGHUP where it is ignored: with `nohup` the run is to go on."""
     nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return (signal.SIGINT, signal.SIGTERM, *(() if nohup else (signal.SIGHUP,)))
 
 
 class Interrupts:
-    """Signal handling of one run. `busy(thread)` says whether the main thread must not be interrupted just now."""
+    """Signal handling of one run. `busy(thread)`: whether the main thread must not be interrupted now."""
 
     def __init__(self, busy: Callable[[int | None], bool]) -> None:
         self._busy = busy
@@ -38,11 +38,11 @@ class Interrupts:
             self._before = {number: signal.signal(number, self._take) for number in ending_signals()}
 
     def hold(self, say: Callable[[], None]) -> None:
-        """From now on a signal only makes `say` be called."""
+        """From now on a signal only calls `say`."""
         self._held = say
 
     def release(self) -> None:
-        """Give the handlers back that were there before; whose signal was heard is not asked again while we end."""
+        """Restore the handlers from before; a signal that was handled is not reported again at the end."""
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._came else handler)
         self._before = {}
@@ -54,6 +54,6 @@ class Interrupts:
             again.start()
         elif self._held is not None:
             self._held()
-        elif not self._came:  # from a terminal it comes twice: to us, and handed on by the command line
+        elif not self._came:  # it comes twice from a terminal: directly, and forwarded by the command line
             self._came = True
             raise KeyboardInterrupt(signal.Signals(number).name)

@@ -1,7 +1,7 @@
-"""Putting back: replays the journal, then looks whether all is as it was. At the end of a run, or by `rollproof undo`.
+"""Undo: replays the journal, then verifies that all is as before. At the end of a run, or by `rollproof undo`.
 
-Looking is part of it: an undo that was accepted by git has not yet reached the cluster. What somebody else deployed
-after us is left alone and said. The lock is given back last, so that nobody starts in between.
+Verification is part of it: an undo that git accepted has not reached the cluster yet. What somebody else deployed
+after us is left alone and reported. The lock is released last, so that no other run starts in between.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ __all__ = [
 ]  # fmt: skip
 
 LEASE_KIND = "lease-release"
-_REST_S = 240.0  # at least: a sync of ours that fails is tried again, and until that ends Argo CD looks at nothing else
-_SAME = (  # what a target is; how one gets there may differ from machine to machine
+_REST_S = 240.0  # at least: while a failed sync of ours is retried, Argo CD compares nothing
+_SAME = (  # what identifies a target; paths and credentials may differ from machine to machine
     ("cluster", "namespace"), ("cluster", "deployment"), ("cluster", "service"), ("argocd", "application"),
     ("env_repo", "branch"), ("env_repo", "overlay"), ("env_repo", "image"),
 )  # fmt: skip
-_PATIENCE_S = 60.0  # for an API server or a git server that is away
+_PATIENCE_S = 60.0  # for an API server or a git server that does not answer
 _AGAIN_S = 0.5
-_SLICE_S = 15.0  # between two looks at the repository while the cluster is still on its way
+_SLICE_S = 15.0  # between two reads of the repository while the cluster is still converging
 
 
 def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Handler]:
-    """Who undoes which kind of entry. Nothing outside of the fences is touched, whatever the journal says."""
+    """The handler for each kind of entry. Nothing outside of the fences is changed, whatever the journal says."""
 
     def fenced(handler: Handler) -> Handler:
         def undone(args: Mapping[str, Any]) -> Undone:
@@ -75,7 +75,7 @@ def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Hand
 
 
 def sha_before(plan: Plan) -> str:
-    """What should run when all is put back; "" for what git says: a pipeline's release stays, as it should."""
+    """The version that should run after the undo; "" for what git says: a pipeline's release stays."""
     return plan.old_sha if plan.target.release.mode == "push" else ""
 
 
@@ -85,7 +85,7 @@ def replay_all(
 ) -> list[Undone]:  # fmt: skip
     """Every open entry, newest first; then the dead-men, if all was undone; then `look`; the lock last.
 
-    An API or git server that is away is waited for, a minute in all: a moment's silence must not leave the cluster
+    An API or git server that does not answer is retried for a minute in all: a short outage must not leave the cluster
     changed.
     """
     late = late or Late()
@@ -94,7 +94,7 @@ def replay_all(
     def patient(kind: str, handler: Handler) -> Handler:
         def undone(args: Mapping[str, Any]) -> Undone:
             status(f"the undo of {kind}")
-            waited_s = max(until_s, time.monotonic() + _AGAIN_S)  # after a wait for what may come late, once at least
+            waited_s = max(until_s, time.monotonic() + _AGAIN_S)  # after a wait for late entries, at least one attempt
             return retried(lambda: handler(args), until_s=waited_s)
 
         return undone
@@ -104,14 +104,14 @@ def replay_all(
     if all(undone.how != "failed" for undone in ended):  # else a dead-man may be the only one who puts it back
         ended += [undone for _, undone in replay(journal, handlers, entries=journal.open_entries(DEAD_MAN), late=late)]
     look(ended)
-    others = journal.kinds() - {LEASE_KIND}  # what failed was tried for long enough
+    others = journal.kinds() - {LEASE_KIND}  # what failed was retried for long enough
     return ended + [undone for _, undone in replay(journal, handlers, later=others, late=late)]
 
 
 def may_look(journal: Journal, entry: Entry, ended: list[Undone]) -> bool:
-    """Whether there is anything to look for; where something was left or failed it will not be as before."""
+    """Whether there is anything to verify; not where a change was left alone or its undo failed."""
     if any(undone.how == "failed" for undone in ended):
-        return False  # the look stays owed, with what failed
+        return False  # the verification stays open, with what failed
     if any(undone.how == "left" for undone in ended):
         journal.settle(entry, Undone("not-needed", reason="something was left alone, so it is not as before"))
         return False
@@ -123,7 +123,7 @@ def look_whether_as_before(
 ) -> Undone:
     """Wait until only the version that the entry names runs, synced and healthy; without one, what the overlay says.
 
-    The end is in the journal, and is returned: done, left or failed.
+    The result is in the journal, and is returned: done, left or failed.
     """
     sha = str(entry.args.get("version", ""))
     status(f"everything to be as before ({sha or 'what the overlay says'})")
@@ -146,7 +146,7 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
         except StageFailedError as error:
             if error.cause == StageCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
                 continue
-            if why := release.why_unseen(sha):  # git and the Deployment are as before; that it is synced nobody can say
+            if why := release.why_unseen(sha):  # git and the Deployment are as before; whether it is synced is unknown
                 return "left", {"reason": f"nobody could look: Argo CD cannot compare ({why})"}
             return "failed", {"reason": f"not as before: {error}"}
         except RollproofError as error:
@@ -160,7 +160,7 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
 def connect(
     plan: Plan, clients: Clients, watches: Watches, recorder: Recorder, journal: Journal, status: Callable[[str], None]
 ) -> Release:
-    """The releases of a run."""
+    """The releases of a run, on open clients and watches."""
     return Release(
         plan, kube=clients.kube, argo=clients.argo, repo=clients.repo, view=watches,
         prover=Prover(plan.target, clients.kube, clients.http, recorder, clients.ways), recorder=recorder,
@@ -169,7 +169,7 @@ def connect(
 
 
 def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = None) -> int:
-    """Put back what a stored run left open, and judge the run anew. The exit code is about the undo alone."""
+    """Undo what a stored run left open, and judge the run again. The exit code is about the undo alone."""
     with RunFolder.open_for_undo(path, listener=console.follow) as folder:
         loaded = _trusted(folder, target_path)
         folder.plan = replace(folder.plan, target=loaded.target)
@@ -190,7 +190,7 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
 
 
 def _trusted(folder: RunFolder, target_path: Path | None) -> LoadedTarget:
-    """The target that is acted on. What a folder from elsewhere says of clusters, commands and secrets is not followed.
+    """The target to act on. What a folder of unknown origin says about clusters, commands and secrets is not followed.
 
     InputError if the folder is not from this machine and no target file is named, or one of another target.
     """
@@ -235,21 +235,21 @@ def _undo_stored(folder: RunFolder, journal: Journal, clients: Clients, console:
 
 
 def _owes_look(plan: Plan, journal: Journal) -> bool:
-    """Whether the run, or an undo before this one, ended before it had looked whether all is as before.
+    """Whether the run, or an undo before this one, ended before it had verified that all is as before.
 
-    The lock is given back last, so that an open entry is there until then.
+    The lock is released last, so that an open entry exists until then.
     """
     entries = journal.record.entries
     look = entries[-1] if entries and entries[-1].kind == CHECK else None
     if look is not None and look.state == "left" and look.expected is None and look.found is None:
-        return True  # nobody could look then
+        return True  # verification was not possible then
     looked = look is not None and look.state != "open"
     changed = bool(journal.kinds() - {LEASE_KIND}) or plan.restart
     return bool(journal.open_entries()) and changed and not looked
 
 
 def _last_sign_s(folder: RunFolder) -> float:
-    """Until when the run may have sent something: it renewed its lock more often than a lease lasts (wall clock)."""
+    """Until when the run may have sent something: it renewed its lock more often than a lease lasts (s, wall clock)."""
     now_s = time.time()
     with suppress(ValueError, IndexError, OverflowError):
         return min(now_s, datetime.fromisoformat(folder.events()[-1].wall).timestamp() + LEASE_S)

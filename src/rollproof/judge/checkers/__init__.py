@@ -1,8 +1,8 @@
-"""Checkers: pure judgements, one concern a file. Facts in, verdicts out; the same code live and in `rollproof judge`.
+"""Checkers: pure functions from facts to verdicts, one concern a file; the same code live and in `rollproof judge`.
 
-Nothing here does I/O, reads a clock or remembers anything. A checker first asks whether its own assumptions hold
-(else INCONCLUSIVE), then judges. A checker that crashes is INCONCLUSIVE too: a bug of ours is no statement about the
-target (Jepsen's `check-safe`).
+Nothing here does I/O, reads a clock or keeps state. A checker first asks whether its own assumptions hold (else
+INCONCLUSIVE), then judges. A checker that crashes is INCONCLUSIVE too: a bug of ours is no statement about the target
+(as Jepsen's `check-safe` does).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Was the app available from the start of the act until it was over, and a while after? The act is whatever was done.
+"""Was the app available from the start of the act until a while after its end? For every kind of act.
 
-The table of docs/verdicts.md, from the top, the first row that fits. Slow answers fail a run only by a limit that the
-target file sets. One more failed request in the window never improves the verdict, and a rule that allows more never
+Implements the table of docs/verdicts.md: the first row that applies decides. Slow answers fail a run only by a limit of
+the target file. One more failed request in the window never improves the verdict, and a rule that allows more never
 makes it worse.
 """
 
@@ -36,7 +36,7 @@ _INTERVALS_MAX = 500  # outages in a verdict, the widest ones
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """Everything that the rows of the table look at, derived once."""
+    """The input of all rows of the table, derived once."""
 
     facts: Facts
     window: Window
@@ -64,7 +64,7 @@ class _Case:
 
 
 def check(facts: Facts) -> Verdict:
-    """The first row of the table that fits."""
+    """The verdict of the first row that applies."""
     subject = facts.plan.target.app.base_url
     log, act = facts.requests, find_act(facts)
     if act is None:
@@ -137,7 +137,7 @@ def _numbers(case: _Case) -> dict[str, Number]:
 
 
 def _intervals(case: _Case) -> tuple[Interval, ...]:
-    """The outages that were counted, the widest first, and on each lane the widest stretch without a sample."""
+    """The outages that were counted, the widest first, and on each lane the longest time without a sample."""
     found = sorted(case.outages, key=lambda one: -one.upper_ms)[:_INTERVALS_MAX]
     gaps = blind_gaps(case.window.log, window_ns=case.window.window_ns)
     return (
@@ -160,7 +160,7 @@ def _intervals(case: _Case) -> tuple[Interval, ...]:
 
 
 def _slow(case: _Case) -> int:
-    """Good answers later than `slow_ms`, but for those that our own late dispatch made late."""
+    """Number of good answers later than `slow_ms`, without those that were late because we sent them late."""
     rows = case.window.log.rows
     limit_ns = case.facts.plan.target.traffic.slow_ms * 1e6
     took_ns = rows["done_ns"] - np.maximum(rows["intended_ns"], rows["send_ns"])
@@ -172,7 +172,7 @@ def _slow(case: _Case) -> int:
 
 
 def _no_act(case: _Case) -> Verdict | None:
-    """Nothing that was done had an effect; if anything had, a lost request counts."""
+    """INCONCLUSIVE if no act had an effect."""
     act = case.window.act
     if act.happened is not None or act.void is None:
         return None
@@ -207,7 +207,7 @@ def _sick_before(case: _Case) -> Verdict | None:
 
 
 def _sicker_than_allowed(case: _Case) -> str | None:
-    """What is to be added about the baseline's failures; None if the allowed background explains them."""
+    """The end of the sentence about the baseline's failures; None if the allowed background explains them."""
     if case.background is None:
         return ""
     more = background.sick(case.window, allowed=case.background.allowed)
@@ -215,8 +215,7 @@ def _sicker_than_allowed(case: _Case) -> str | None:
 
 
 def _lost(case: _Case) -> Verdict | None:
-    """More failures than the background explains and more than the budget covers, and only the app can have caused
-    them."""
+    """FAIL if more was lost than the background explains and the budget covers, and only the app can be the cause."""
     blamed = int(case.window.blamed.sum())
     if not blamed or case.budget.may_cover or (case.background is not None and not case.background.more):
         return None
@@ -234,7 +233,7 @@ def _lost(case: _Case) -> Verdict | None:
 
 
 def _too_slow(case: _Case) -> Verdict | None:
-    """The p99 is above its limit, and neither the generator nor the way there can have caused it."""
+    """FAIL if the p99 is above its limit, and neither the generator nor the network can be the cause."""
     if case.p99 is None or not case.p99.is_above:
         return None
     return case.verdict(Result.FAIL, f"too slow: {case.p99.sentence()}")
@@ -249,7 +248,7 @@ def _masked_is_failure(case: _Case) -> Verdict | None:
 
 
 def _not_known(case: _Case) -> Verdict | None:
-    """Nothing bad enough was seen; was enough seen at all?"""
+    """INCONCLUSIVE if something needed for a PASS was not seen."""
     window, numbers = case.window, case.numbers
     if numbers["refused_by_rate_limit"]:
         why = f"{numbers['refused_by_rate_limit']} requests were refused with 403 or 429; {_LOWER_THE_RATE}"
@@ -264,7 +263,7 @@ def _not_known(case: _Case) -> Verdict | None:
         why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
     elif (case.ingress is None or case.ingress.masked is None) and case.facts.plan.target.ingress.masked == "fail":
         unread = _unread(case) or "its log was not read"
-        why = f"a masked failure fails here, and whether the ingress retried in secret is not known: {unread}"
+        why = f"a masked failure fails here, and whether the ingress retried any is not known: {unread}"
     elif (void := window.act.void) is not None:
         why = f"{void.why_void()}, so whether the app survives it is not known"
     elif (endless := window.act.unfinished) is not None:
@@ -281,7 +280,7 @@ def _not_known(case: _Case) -> Verdict | None:
 
 
 def _way_is_suspect(case: _Case) -> str:
-    """Failures that need not be the app's: of the control lane, and of the app at the same time; "" if there are none
+    """Failures of the control lane, and of the app at the same time, which need not be the app's; "" if there are none
     but what the background explains."""
     window, background = case.window, case.background
     by_itself = background is not None and not background.control_doubt
@@ -302,7 +301,7 @@ def _way_is_suspect(case: _Case) -> str:
 
 
 def _loss_in_doubt(case: _Case) -> str:
-    """Why what was lost may be more than is allowed; "" if nothing was, or the background explains it."""
+    """Why more may have been lost than is allowed; "" if nothing was, or the background explains it."""
     if not case.window.hard.any() or (case.background is not None and not case.background.doubt):
         return ""
     if case.budget.limit_ms:
@@ -312,7 +311,7 @@ def _loss_in_doubt(case: _Case) -> str:
 
 
 def _why_not_timed(case: _Case) -> str:
-    """Why an answer that came late cannot be held against the app."""
+    """Why a late answer cannot be attributed to the app."""
     if case.window.not_on_time:
         return f"; the generator was not on time: {'; '.join(case.window.not_on_time)}"
     return "; the generator itself was late then, or the control lane was slow too"
@@ -355,7 +354,7 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         hint = "the app drops requests when a pod goes: see the upstreams in the ingress log; add a preStop sleep"
         found.append(Finding("MASKED", text, hint))
     if unread := _unread(case):
-        text = f"whether the ingress retried in secret is not known: {unread}"
+        text = f"whether the ingress retried any is not known: {unread}"
         found.append(Finding("INGRESS_LOG_UNREAD", text, _READ_THE_LOG))
     if slow := int(case.numbers["slow"] or 0):
         most_ms = case.numbers["latency_ms_max"]
@@ -375,13 +374,13 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
 
 
 def _masked(case: _Case) -> int:
-    """How many surely were; a log that does not speak of all of them may know some."""
+    """How many requests were masked for certain; an incomplete log shows some of them."""
     log = case.ingress or unreadable_log(case.facts)
     return log.masked or 0 if log is not None else 0
 
 
 def _unread(case: _Case) -> str:
-    """Why the ingress's log could not be read; "" if nobody tried."""
+    """Why the ingress's log could not be read; "" if it was read or never requested."""
     log = unreadable_log(case.facts)
     return reason(log.event) if log is not None else ""
 

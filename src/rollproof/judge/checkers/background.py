@@ -1,8 +1,8 @@
-"""Failures that are there without any release: may what was lost be put down to them?
+"""Failures that occur without any release: does a known background rate explain what was lost?
 
-The rate is the target file's promise (`traffic.background_failures_per_million`), and every comparison with it is an
-exact binomial one, so that luck is taken neither for a rate nor for a failed release. Two questions, because not all
-is known of every request: is it *surely more* (then it can FAIL), and is it *surely no more* (else no PASS)?
+The rate is set in the target file (`traffic.background_failures_per_million`), and every comparison with it is an exact
+binomial test, so that chance is not mistaken for a rate or for a failed release. Two questions, because not every
+outcome is known: is it *surely more* (then it can FAIL), and is it *surely no more* (else no PASS)?
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from rollproof.judge.checkers.window import Window
 
 __all__ = ["Background", "compare", "sick"]
 
-_P_MIN = 0.001  # what has a smaller chance than this is not explained
+_P_MIN = 0.001  # significance level: a smaller probability means that the rate is no explanation
 _MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The window held against the rate. `more`: why it is surely more than the rate explains, "" if it need not be;
-    `doubt`: why it may be more, "" if all of it is explained; `control_doubt`: the same of the control lane's failures.
+    """The window's failures compared with the rate. `more`: why they are surely more than the rate explains, "" if they
+    need not be; `doubt`: why they may be more, "" if all are explained; `control_doubt`: the same for the control lane.
     Counts are (failures, requests)."""
 
     allowed: float
@@ -37,18 +37,18 @@ class Background:
     in_a_row: int
     wrong: int
     p: float
-    bound: float  # the most that the baseline's own rate can have been, if that is less than what is allowed
+    bound: float  # upper bound of the baseline's own rate, if that is less than what is allowed
     more: str
     doubt: str
     control_doubt: str
 
     @property
     def noise(self) -> bool:
-        """Whether there is anything that looks like a background: failures before the act, or single ones after it."""
+        """Whether anything looks like a background: failures before the act, or single ones after it."""
         return self.baseline[0] > 0 or (self.in_a_row == 1 and not self.wrong)
 
     def numbers(self) -> dict[str, Number]:
-        """What decides, with its limit."""
+        """The numbers that decide, with their limit."""
         return {
             "background_failures_per_million": round(self.allowed * _MILLION, 3),
             "background_bound_per_million": round(self.bound * _MILLION, 3),
@@ -80,7 +80,7 @@ def compare(window: Window, *, allowed: float) -> Background:
     baseline = (int((before & (kinds(log) == Kind.HARD)).sum()), int(before.sum()))
     bound = min(allowed, rate_bound(*baseline, _P_MIN))
     failed = int(window.hard.sum())
-    # What is not known may have been good: then it counts as a request, and stands between failures.
+    # An unknown outcome may have been good: it counts as a request, and separates failures.
     more = _why_more(log, window.blamed, window.suspect, app, allowed, window.window_ns)
     doubt = _why_more(log, window.hard, kinds(log) > Kind.HARD, known, allowed, window.window_ns)
     control = window.inside & ~window.app & (kinds(log) <= Kind.HARD)
@@ -101,8 +101,9 @@ def compare(window: Window, *, allowed: float) -> Background:
 
 
 def sick(window: Window, *, allowed: float) -> str:
-    """Why the baseline's failures are more than the rate explains; "" if they are not. Kinds other than HARD never are
-    explained: nobody allowed them."""
+    """Why the baseline's failures are more than the rate explains; "" if they are not. Only kind HARD can be explained:
+    the target file allows no other.
+    """
     log, before, kind = window.log, window.before, kinds(window.log)
     if (before & (kind > Kind.HARD)).any():
         return "attempts that say nothing about the app are no background"
@@ -113,7 +114,7 @@ def _why_more(
     log: RequestLog, failed: NDArray[np.bool_], silent: NDArray[np.bool_], asked: NDArray[np.bool_], allowed: float,
     span_ns: tuple[int, int],
 ) -> str:  # fmt: skip
-    """The first reason why these failures, among those that were asked, are no background."""
+    """The first reason why these failures, among the requests `asked`, are not background."""
     if not failed.any():
         return ""
     if wrong := int((failed & ~may_be_background(log)).sum()):
@@ -128,7 +129,7 @@ def _why_more(
 
 
 def _cleaner_before(window: Window, known: NDArray[np.bool_], baseline: tuple[int, int], bound: float) -> str:
-    """The allowed rate explains the failures, but the baseline shows that it is not the rate that is there."""
+    """Why the allowed rate is no explanation: the baseline shows that the real rate is lower."""
     p = at_least(int(window.hard.sum()), int(known.sum()), bound)
     if p >= _P_MIN:
         return ""
@@ -139,7 +140,7 @@ def _cleaner_before(window: Window, known: NDArray[np.bool_], baseline: tuple[in
 
 
 def _uneven(window: Window, known: NDArray[np.bool_], bound: float) -> str:
-    """The rate explains how many they are, but not how they lie: on one lane, or on one side of its end."""
+    """Why the rate explains the number of failures, but not that they are on one lane, or one side of the end."""
     parts = {f"on {lane}": lane_mask(window.log, lane) for lane in sorted(window.log.lanes)}
     over_s = window.act.over_s
     if over_s is not None:

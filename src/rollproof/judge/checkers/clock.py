@@ -1,7 +1,7 @@
-"""Did the harness's wall clock move against the monotonic one while a drill ran?
+"""Did the harness's wall clock move against the monotonic clock while a drill ran?
 
-Durations are taken from the monotonic clock and do not care; but the age of Argo CD's time stamps, and with it what is
-left of its back-off, is read off the wall clock.
+Durations are measured on the monotonic clock and are not affected; but the age of Argo CD's time stamps, and with it
+the remaining back-off, is computed from the wall clock.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from rollproof.core.runframe import clocks_ahead_s
 
 __all__ = ["CLOCK_STEP_MAX_S", "clock_step_s"]
 
-CLOCK_STEP_MAX_S = 1.0  # an adjusted clock is far below; a clock that was set, or a suspended machine, far above
+CLOCK_STEP_MAX_S = 1.0  # far above the effect of NTP slewing, far below a clock that was set or a suspended machine
 
 
 def clock_step_s(facts: Facts) -> tuple[float, tuple[Event, ...]]:
-    """The widest move between two readings of the drill, with its sign, and the readings; 0 with fewer than two.
+    """The largest move between two readings of the drill (s, with its sign), and the readings; 0 with fewer than two.
 
-    Where there are fewer than two, the stamps of the drill's begin and end count too: no reading is not "no step".
+    With fewer than two, the wall clock stamps of the drill's begin and end are used too: no reading is not "no step".
     """
     readings = tuple(facts.find(source="run", subject="clock", what="read"))
     ahead_s = [clocks_ahead_s(event) for event in readings]
-    if len(readings) < 2:  # the stamp is taken a moment later, by a starved machine even seconds
+    if len(readings) < 2:  # the stamp is taken after the event: on an overloaded machine even seconds
         stamped = tuple(event for event in facts.find(source="run", subject="drill") if _stamp_s(event) is not None)
         ahead_s += [(_stamp_s(event) or 0.0) - event.end_s for event in stamped]
         readings += stamped
@@ -35,7 +35,7 @@ def clock_step_s(facts: Facts) -> tuple[float, tuple[Event, ...]]:
 
 
 def _stamp_s(event: Event) -> float | None:
-    """The event's wall clock stamp in seconds since 1970; None where it has none."""
+    """The event's wall clock stamp in seconds since 1970; None if it has none."""
     try:
         return datetime.fromisoformat(event.wall).timestamp()
     except (ValueError, OverflowError):

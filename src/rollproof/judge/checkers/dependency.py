@@ -1,8 +1,8 @@
 """While a dependency was away: did each pod stay alive, keep its version, and say honestly and soon that it was away?
 
-Judged is the time from the evidence of the effect until the fault was undone, asked of each pod by itself: with no
+Judged is the time from the evidence of the effect until the fault was undone, by requests to each single pod: with no
 pod ready the ingress answers 503 for every path, which says nothing about the app. Restarts count from the start until
-the recovery, for a liveness probe takes its time.
+the recovery, because a liveness probe needs several failures.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rollproof.core.watched import pods_seen
 
 __all__ = ["check"]
 
-_ERROR = 500  # from this HTTP status on
+_ERROR = 500  # HTTP statuses from here on are errors
 
 
 def check(facts: Facts) -> tuple[Verdict, ...]:
-    """One verdict for each fault that was held."""
+    """One verdict for each fault that lasts until it is undone (`held`)."""
     held = [fault for fault in find_faults(facts) if fault.held]
     return tuple(_judge(facts, fault) for fault in held) or (
         Verdict("dependency", "Pods", Result.INCONCLUSIVE, "no dependency was taken away"),
@@ -67,13 +67,13 @@ _Found = tuple[str, Finding, list[Event]]
 
 
 def _asked(facts: Facts, what: str, since_s: float, until_s: float) -> list[Answer]:
-    """What single pods said in that time."""
+    """The answers of single pods in that time."""
     asked = answers(facts, what, since_s=since_s)
     return [one for one in asked if one.event.subject.startswith("Pod/") and one.event.start_s <= until_s]
 
 
 def _restarted(facts: Facts, fault: Fault) -> _Found | None:
-    """A pod's container that was started again."""
+    """Containers of a pod that were restarted."""
     start_s, end_s = fault.started.start_s, fault.end_s or fault.started.end_s
     count: dict[str, int] = {}
     for pod in pods_seen(facts):
@@ -88,7 +88,7 @@ def _restarted(facts: Facts, fault: Fault) -> _Found | None:
 
 
 def _not_alive(facts: Facts, alive: list[Answer]) -> _Found | None:
-    """A health path that fails with the database, or another version that answers."""
+    """A health path that fails with the database, or an answer of another version."""
     path = facts.plan.target.app.health_path
     sick = [one for one in alive if one.status >= _ERROR]
     if sick:
@@ -103,7 +103,7 @@ def _not_alive(facts: Facts, alive: list[Answer]) -> _Found | None:
 
 
 def _dishonest(facts: Facts, honest: list[Answer]) -> _Found | None:
-    """An answer that says in its field that the database is away, and with its status that all is well."""
+    """An answer whose field says that the database is away, while its status says that all is well."""
     path = facts.plan.target.app.ready_path
     wrong = [one for one in honest if one.event.outcome is Outcome.FAIL and one.status < _ERROR]
     if not wrong:
@@ -141,7 +141,7 @@ def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | N
 
 
 def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:
-    """Why it is not known of every pod that it was alive and said so; "" if it is."""
+    """Why it is unknown of some pod whether it was alive and said so; "" if it is known of all."""
     app = facts.plan.target.app
     if not alive or not honest:
         return "no single pod was asked while the database was away"
@@ -152,6 +152,6 @@ def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:
 
 
 def _never(asked: list[Answer], outcome: Outcome) -> list[str]:
-    """The pods of which no answer has that outcome."""
+    """The pods that have no answer with that outcome."""
     said = {one.event.subject for one in asked if one.event.outcome is outcome}
     return sorted({one.event.subject for one in asked} - said)

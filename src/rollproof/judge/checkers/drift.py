@@ -1,8 +1,8 @@
-"""Did self-heal repair each drift, and within the promised time? One verdict a trial.
+"""Did self-heal repair each drift, and within the limit? One verdict a trial.
 
 "Repaired" is not "healed": an ordinary auto-sync, a person or another controller may have done it, and a patch may have
 changed nothing (docs/argocd.md 1.7). Only Argo CD's operation state proves a self-heal; without that proof the trial is
-INCONCLUSIVE. The limit applies to detection + apply, because Argo CD's own back-off is a promise of its own.
+INCONCLUSIVE. The limit applies to detection + apply, because Argo CD's own back-off comes on top by design.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from rollproof.judge.checkers.watches import lost_watch
 __all__ = ["CAUSES", "check"]
 
 CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and server-side apply
-_GRAIN_S = 1.0  # Argo CD's finishedAt is cut to whole seconds, so a wait can be that much shorter than the schedule
+_GRAIN_S = 1.0  # Argo CD's finishedAt has whole seconds, so a wait can be that much shorter than the schedule
 
-# Why nothing was healed (docs/argocd.md 1.6): the first that was found true names the verdict. Text, and what to do.
+# Why nothing was healed (docs/argocd.md 1.6): the first that is true names the verdict. (text, what to do)
 CAUSES: Mapping[HealCause, tuple[str, str]] = {
     HealCause.AUTOMATED_OFF: ("automated sync is off", "set spec.syncPolicy.automated"),
     HealCause.SELF_HEAL_OFF: ("selfHeal is off", "set spec.syncPolicy.automated.selfHeal: true"),
@@ -74,7 +74,7 @@ def _verdict(subject: str, result: Result, why: str, **more: Any) -> Verdict:
 
 
 def _lost(facts: Facts, trial: DriftTrial) -> Gap | None:
-    """A watch that was blind during the trial."""
+    """The first interruption of a watch during the trial that may have lost facts."""
     injected = trial.happened
     if injected is None:
         return None
@@ -90,7 +90,7 @@ def _judge(facts: Facts, trial: DriftTrial) -> Verdict:
     if "error" in trial.said:
         why = f"the harness could not do it: {trial.reason('error')}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence=evidence)
-    if "interfered" in trial.said:  # what Argo CD does with that change is another drift than the one that was timed
+    if "interfered" in trial.said:  # Argo CD's reaction to the other change is not the one that was timed
         return _verdict(trial.subject, Result.INCONCLUSIVE, trial.why_interfered(), evidence=evidence)
     judge = _judge_control if trial.control else _judge_heal
     return replace(judge(facts, trial), evidence=evidence)
@@ -100,7 +100,7 @@ def _judge(facts: Facts, trial: DriftTrial) -> Verdict:
 
 
 def _judge_control(facts: Facts, trial: DriftTrial) -> Verdict:
-    """A control shows that the drill can tell healed from unchanged; if it cannot, nothing is claimed."""
+    """A control shows that the drill can distinguish healed from unchanged; if it cannot, nothing is claimed."""
     if trial.subject == "Drift/void-patch":
         if "void" in trial.said:
             return _verdict(trial.subject, Result.PASS, "a patch that changes nothing was refused as void")
@@ -150,7 +150,7 @@ def _judge_heal(facts: Facts, trial: DriftTrial) -> Verdict:
 
 
 def _judge_window(facts: Facts, trial: DriftTrial) -> Verdict:
-    """A window that forbids syncs needs no drift to prove that none would be healed."""
+    """While a sync window forbids syncs, nothing is healed; known without a drift."""
     finding = Finding("SYNC_WINDOW", *CAUSES[HealCause.SYNC_WINDOW])
     why = "nothing would be healed now, and nothing was changed: a sync window forbids automated syncs"
     if not facts.plan.target.drift.must_heal:
@@ -159,7 +159,7 @@ def _judge_window(facts: Facts, trial: DriftTrial) -> Verdict:
 
 
 def _why_not_judged(facts: Facts, trial: DriftTrial) -> str:
-    """The trial's own assumptions (docs/argocd.md 1.8): without them neither a repair nor its absence says anything."""
+    """The trial's assumptions (docs/argocd.md 1.8): without them neither a repair nor its absence proves anything."""
     before = trial.before
     if before is not None and not before.fair:
         return f"not a fair trial: {before.why_unfair}"
@@ -175,7 +175,7 @@ def _why_not_judged(facts: Facts, trial: DriftTrial) -> str:
 
 
 def _why_not_timed(facts: Facts) -> str:
-    """The back-off that is left is computed from the age of a time stamp of Argo CD's, on our wall clock."""
+    """Why the remaining back-off is unknown: it is computed from the age of Argo CD's time stamp, by our wall clock."""
     step_s, _ = clock_step_s(facts)
     if abs(step_s) > CLOCK_STEP_MAX_S:
         return (
@@ -192,7 +192,7 @@ def _unfinished(facts: Facts, trial: DriftTrial) -> str:
 
 
 def _times(trial: DriftTrial, before: Before, model: BackOff, limit_s: float) -> dict[str, Number]:
-    """Seconds from the API's reply; the back-off that was still to run then, and what is left for detection + apply."""
+    """Seconds from the API's reply; the back-off that was left then, and the rest, which is detection + apply."""
     elapsed_s = trial.said["injected"].end_s - before.event.end_s
     backoff_s = max(0.0, before.remaining_s - elapsed_s) if model.known else 0.0
     numbers: dict[str, Number] = {
@@ -243,10 +243,10 @@ def _judge_restored(
 
 
 def _restored_otherwise(trial: DriftTrial, restored: Restored, before: Before, model: BackOff, total_s: float) -> str:
-    """Why this repair is not proven to be a self-heal; empty if it is (docs/argocd.md 1.7)."""
+    """Why this repair is not proven to be a self-heal; "" if it is (docs/argocd.md 1.7)."""
     after, manager = trial.after, restored.manager
     if after is None:
-        return "Argo CD's operation state was not read afterwards: nobody knows who did it"
+        return "Argo CD's operation state was not read afterwards: the cause of the repair is unknown"
     was, now = before.state.attempts or 0, after.attempts or 0
     if manager not in ("", CONTROLLER, "rollproof"):
         return f"the field was written by {manager!r}, not by Argo CD"
@@ -286,7 +286,7 @@ def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mappi
         why = f"watched for {waited_s:.1f} s only: not long enough for the limit and the back-off"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if _lost(facts, trial) is not None and not (true and true[0] in _BY_CHOICE):
-        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))  # it may have been, unseen
+        return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))  # a repair may be unseen
     unproven = _unproven(end)
     if unproven:
         why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
@@ -309,9 +309,9 @@ def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mappi
 
 
 def _unproven(end: Looked) -> str:
-    """Why "still there" is only silence; empty if our deed was seen on the watch and found there at the end."""
+    """Why "not repaired" is not proven; "" if our change was seen on the watch, and is there at the end."""
     if not end.seen:
-        return "our own deed was not seen on that watch, so a repair would not have been either"
+        return "our own change was not seen on that watch, so a repair would not have been seen either"
     return {
         Found.OURS: "",
         Found.UNREAD: "the object could not be read at the end, and the silence of a watch proves nothing",
@@ -324,7 +324,7 @@ def _unproven(end: Looked) -> str:
 
 
 def _with_schedule(facts: Facts, verdicts: list[Verdict]) -> list[Verdict]:
-    """Add, once, for which attempt numbers the limit can be kept at all."""
+    """Add, once, the number of heals up to which the limit can be kept at all."""
     first = next((i for i, v in enumerate(verdicts) if "limit_kept_up_to_attempts" in v.numbers), None)
     if first is not None:
         finding = _schedule(facts)

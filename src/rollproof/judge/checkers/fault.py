@@ -1,8 +1,8 @@
-"""Was each fault felt, and did the target recover from it in time? One verdict a fault.
+"""Did each fault have an effect, and did the target recover from it in time? One verdict a fault.
 
-A fault without evidence of an effect is void: whatever held was not tested (docs/faults/README.md).
-The recovery is timed from the moment before the fault was asked for, and held against the limit of its plan. What the
-clients felt is judged by `availability`, and whether all is as before by `undo`.
+A fault without evidence of an effect is void: nothing was tested (docs/faults/README.md). The recovery time counts from
+just before the fault was requested, and is compared with the limit of its plan. What clients felt is judged by
+`availability`, and whether all is as before by `undo`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rollproof.judge.checkers.watches import lost_watch
 __all__ = ["check"]
 
 _DECIMALS = 3
-_NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # of a process that its supervisor ought to have started again
+_NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # for a process that its supervisor should have restarted
     RepairedBy.KUBELET: (
         "REPAIRED_BY_KUBELET",
         "the container was restarted, not the process: let the supervisor start again what ends (autorestart=true)",
@@ -45,7 +45,7 @@ def check(facts: Facts) -> tuple[Verdict, ...]:
     """One verdict for each fault that was planned for the drill, in that order."""
     faults = planned_faults(facts)
     if not faults:
-        return (_verdict("Fault", Result.INCONCLUSIVE, "no fault was recorded, so none was survived"),)
+        return (_verdict("Fault", Result.INCONCLUSIVE, "no fault was recorded, so no recovery was tested"),)
     return tuple(_judge(facts, fault) for fault in faults)
 
 
@@ -66,7 +66,7 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
 
 
 def _why_not_judged(facts: Facts, fault: Fault) -> str:
-    """The checker's own assumptions; "" if they hold, and the fault was felt."""
+    """The checker's assumptions that do not hold; "" if all do, and the fault had an effect."""
     if FaultWord.ERROR in fault.said:
         return f"the harness could not do it: {fault.reason(FaultWord.ERROR)}"
     if FaultWord.VOID in fault.said:
@@ -85,7 +85,7 @@ def _why_not_judged(facts: Facts, fault: Fault) -> str:
 
 
 def _judge_recovery(fault: Fault) -> Verdict:
-    """It was felt; did it end, and when?"""
+    """The fault had an effect; did it end, and when?"""
     limit_s, recovery_s, effect_s = fault.limit_s, fault.recovery_s, fault.effect_s
     felt = f"felt after {effect_s:.1f} s ({fault.watched})"
     if limit_s is None:
@@ -107,7 +107,7 @@ def _judge_recovery(fault: Fault) -> Verdict:
 
 
 def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
-    """The steady state did not come back: a broken promise if somebody looked until the limit, and saw that."""
+    """No steady state after the fault: FAIL if that was watched until the limit."""
     waited_s = fault.watched_in_vain_s
     if fault.said[FaultWord.NOT_RECOVERED].outcome is not Outcome.FAIL:
         why = f"{felt}; whether it recovered within {waited_s:.1f} s could not be seen"

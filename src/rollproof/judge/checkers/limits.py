@@ -1,7 +1,7 @@
-"""The limits of the target file that a window is held against: the budget of outages, the p99, the longest answer.
+"""The limits of the target file for a window: the budget of outages, the p99, the longest answer.
 
-Each figure is a pair, at least and at most, because not all of it need be the app's. Above its limit at least: it can
-FAIL; at most within it: it can PASS; between the two nobody knows.
+Each figure is a pair, at least and at most, because part of it may not be the app's. If the lower bound exceeds the
+limit, it can FAIL; if the upper bound is within it, it can PASS; in between the result is unknown.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from rollproof.judge.checkers.window import Window
 
 __all__ = ["P99", "Budget", "budget", "longest_numbers", "p99"]
 
-_APART_NS = 10**9  # outages nearer than this are counted as one, and a longer one once for each such time
+_APART_NS = 10**9  # outages nearer than this count as one; a longer one counts once for each such time
 _PERCENT = 99
 _DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What outages may cost. Times are of the worst lane, all its outages together; `count` is of all lanes.
+    """The allowed outages. Times are of the worst lane, the sum of its outages; `count` is of all lanes.
 
-    A limit of 0 ms allows nothing. `count`, at least and at most, is that of outages 1 s apart; `count_max` None: any.
+    A limit of 0 ms allows nothing. `count`, at least and at most, is the number of outages 1 s apart; `count_max` None:
+    any.
     """
 
     limit_ms: float
@@ -41,18 +42,18 @@ class Budget:
 
     @property
     def may_cover(self) -> bool:
-        """It is not sure that more was lost than it allows."""
+        """Whether the loss may be within the budget (lower bound)."""
         few = self.count_max is None or self.count[0] <= self.count_max
         return self.limit_ms > 0 and self.at_least_ms <= self.limit_ms and few
 
     @property
     def covers(self) -> bool:
-        """All that may have been lost is allowed."""
+        """Whether the loss is certainly within the budget (upper bound)."""
         few = self.count_max is None or self.count[1] <= self.count_max
         return self.limit_ms > 0 and self.at_most_ms <= self.limit_ms and few
 
     def words(self) -> str:
-        """The budget behind a failure; "" where there is none."""
+        """The budget, as the end of the sentence about a failure; "" if there is none."""
         if not self.limit_ms:
             return ""
         if self.count_max is None:
@@ -63,7 +64,7 @@ class Budget:
         )
 
     def doubt(self) -> str:
-        """Why nobody can tell whether it was enough."""
+        """Why it is unknown whether the budget was kept."""
         if self.at_most_ms > self.limit_ms:
             return (
                 f"the outages lasted between {self.at_least_ms:.0f} and {self.at_most_ms:.0f} ms, and the budget of "
@@ -75,7 +76,7 @@ class Budget:
         )
 
     def numbers(self) -> dict[str, Number]:
-        """What decides, with its limits."""
+        """The numbers that decide, with their limits."""
         found: dict[str, Number] = {
             "downtime_ms_lower": round(self.at_least_ms, _DECIMALS),
             "downtime_ms_upper": round(self.at_most_ms, _DECIMALS),
@@ -88,12 +89,12 @@ class Budget:
 
 
 def budget(window: Window, traffic: Traffic) -> Budget:
-    """What the window's failures cost, held against the target file."""
+    """The cost of the window's failures, compared with the target file."""
     log, sends = window.log, window.log.rows["send_ns"]
-    worst = window.hard & ~window.suspect  # with the late answers that need not be the app's
+    worst = window.hard & ~window.suspect  # plus late answers that need not be the app's
     silent = (kinds(log) > Kind.HARD) | window.suspect
     at_most = downtime_ms(log, window_ns=window.window_ns, failed=worst, silent=silent)
-    # At least: an attempt of which nothing is known may have been a good one, and then the outage was over there.
+    # Lower bound: an attempt without an outcome may have been good, and then the outage ended there.
     at_least = downtime_ms(log, window_ns=window.window_ns, failed=window.blamed, silent=window.suspect)
     return Budget(
         limit_ms=traffic.downtime_budget_ms,
@@ -106,7 +107,7 @@ def budget(window: Window, traffic: Traffic) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class P99:
-    """The 99th percentile, and its limit. `inf`: more than one request in a hundred had no good answer at all."""
+    """The 99th percentile, and its limit. `inf`: more than one request in a hundred had no good answer."""
 
     at_least_ms: float
     at_most_ms: float
@@ -114,12 +115,12 @@ class P99:
 
     @property
     def is_above(self) -> bool:
-        """Whatever else is unknown, it is too slow."""
+        """Whether it is certainly too slow."""
         return self.at_least_ms > self.limit_ms
 
     @property
     def may_be_above(self) -> bool:
-        """It is not sure that it is fast enough."""
+        """Whether it may be too slow."""
         return self.at_most_ms > self.limit_ms
 
     def sentence(self) -> str:
@@ -137,7 +138,7 @@ class P99:
         )
 
     def numbers(self) -> dict[str, Number]:
-        """What decides, with its limit; None for a p99 that is no time."""
+        """The numbers that decide, with the limit; None for a p99 that is infinite."""
         bounds = {"p99_ms_lower": self.at_least_ms, "p99_ms_upper": self.at_most_ms}
         told: dict[str, Number] = {k: round(v, _DECIMALS) if math.isfinite(v) else None for k, v in bounds.items()}
         return {**told, "p99_ms_max": self.limit_ms}

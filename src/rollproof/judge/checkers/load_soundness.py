@@ -1,7 +1,7 @@
-"""Was the generator well enough to be believed? A sick generator makes a run INCONCLUSIVE, never FAIL.
+"""Can the load generator be trusted? If not, a run is INCONCLUSIVE, never FAIL.
 
-Comes before every judgement about the target, as "was this run worth judging" (etcd's robustness tests). What it looks
-at is the generator's own word about itself, checked against the rows.
+Comes before every judgement about the target ("was this run worth judging", etcd's robustness tests). It judges by the
+generator's own statistics, checked against the recorded requests.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["check", "not_on_time"]
 
-_STALL_MAX_MS = 1000.0  # in a long run a stop of the whole generator is a small share, and still a stop
+_STALL_MAX_MS = 1000.0  # a stop of the whole generator is a small share of a long run, and still a stop
 _RATE_MIN = 0.95  # of the planned rate, in each part of the run
-_CPU_MAX = 0.8  # of one core: above it the generator waits for itself
-_CLOCK_STEP_MAX_S = 1.0  # between the two clocks; a virtual machine that was suspended shows here
+_CPU_MAX = 0.8  # of one core: above it the generator itself may be the bottleneck
+_CLOCK_STEP_MAX_S = 1.0  # between the two clocks; a virtual machine that was suspended is detected by it
 _CLOCK_STEP_SEEN_S = 0.05
 
 
@@ -32,7 +32,7 @@ def check(facts: Facts) -> Verdict:
     numbers = _numbers(log, _parts(facts, log))
     troubles = [*_self_test(facts), *_counts(log), *_pace(facts, log, numbers), *_clock(log.engine)]
     if troubles:
-        why = "the generator cannot be believed: " + "; ".join(troubles)
+        why = "the generator cannot be trusted: " + "; ".join(troubles)
         return Verdict("load_soundness", "Load", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     classes = len(tested.classes) if tested is not None else 0
     why = (
@@ -46,7 +46,7 @@ def check(facts: Facts) -> Verdict:
 
 
 def not_on_time(facts: Facts, log: RequestLog) -> list[str]:
-    """Why this generator cannot say how long an answer took; empty if it was on time."""
+    """Why this generator's times cannot be trusted; empty if it was on time."""
     return _pace(facts, log, _numbers(log, _parts(facts, log)))
 
 
@@ -122,13 +122,13 @@ def _numbers(log: RequestLog, parts: dict[str, tuple[int, int]]) -> dict[str, Nu
     for part, (start_ns, end_ns) in parts.items():
         wanted = engine.rate_per_s * (end_ns - start_ns) / 1e9
         if wanted >= 1:
-            slack = 1 / wanted  # a tick at either edge may fall outside
+            slack = 1 / wanted  # one request at either edge may fall outside
             numbers[f"rate_share_{part}"] = round(min(1.0, _sent(log, start_ns, end_ns) / wanted + slack), 3)
     return numbers
 
 
 def _parts(facts: Facts, log: RequestLog) -> dict[str, tuple[int, int]]:
-    """The load before, during and after the act; all of it as one part if there was no act."""
+    """The load before, during and after the act; one part if there was no act."""
     start_ns, end_ns = log.engine.start_ns, log.engine.end_ns
     act = find_act(facts)
     if act is None:
@@ -139,7 +139,7 @@ def _parts(facts: Facts, log: RequestLog) -> dict[str, tuple[int, int]]:
 
 
 def _sent(log: RequestLog, start_ns: int, end_ns: int) -> int:
-    """Open-loop requests that were sent then."""
+    """Number of open-loop requests sent in that time."""
     chosen = (log.rows["send_ns"] >= start_ns) & (log.rows["send_ns"] <= end_ns)
     return sum(int((chosen & lane_mask(log, lane)).sum()) for lane in log.open_loop)
 

@@ -1,7 +1,7 @@
-"""Others in the Service: pods that are not the Deployment's, carry the labels that its Service chooses, and are ready.
+"""Others in the Service: ready pods that are not the Deployment's, and have the labels that its Service selects.
 
-They get a part of the traffic, so that what clients see is not the release alone. A finding with the owner's name, for
-whoever has to change it: it is neither a fault of the rollout nor a reason to claim nothing.
+They receive a part of the traffic, so that clients see not only the release. A finding that names the owner: it is
+neither a failure of the rollout nor a reason for INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAMES_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A pod of somebody else that was ready in the Service from `since_s` until `until_s`."""
+    """A pod of another owner that was ready in the Service from `since_s` until `until_s`."""
 
     pod: str
     owner: str
@@ -30,8 +30,8 @@ class Other:
 
 
 def others(facts: Facts, *, since_s: float = -math.inf, until_s: float = math.inf) -> tuple[Other, ...]:
-    """Each stretch in which one was ready, as far as it lies between those times."""
-    begun: dict[str, tuple[str, float]] = {}  # subject -> owner and since when
+    """Each time in which such a pod was ready, cut to those limits."""
+    begun: dict[str, tuple[str, float]] = {}  # subject -> owner, ready since
     found: list[Other] = []
     for pod in pods_seen(facts):
         there = not pod.gone and pod.ready and pod.in_service
@@ -47,7 +47,7 @@ def others(facts: Facts, *, since_s: float = -math.inf, until_s: float = math.in
 
 
 def finding(facts: Facts, found: Iterable[Other]) -> tuple[Finding, ...]:
-    """OTHERS_IN_SERVICE, once; nothing if there were none."""
+    """The finding OTHERS_IN_SERVICE, once; nothing if there were none."""
     names = list(dict.fromkeys(f"{one.pod} of {one.owner}" for one in found))
     if not names:
         return ()

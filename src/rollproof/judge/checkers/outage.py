@@ -1,8 +1,8 @@
-"""Where an outage is expected: was each lost request refused at once, and none lost after the recovery?
+"""For an expected outage: was each lost request refused at once, and none lost after the recovery?
 
-For faults that take away what every answer needs (the database, the entry). `availability` would call each honest 503
-a broken promise; this asks what may be promised even then: nobody waits in vain, nobody gets a wrong answer, and when
-it is over it is over.
+For faults that remove what every answer needs (the database, the entry). `availability` would FAIL on each 503, which
+is the right answer then; this checks what can be promised even so: no request hangs, no answer is wrong, and after the
+recovery nothing is lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def check(facts: Facts) -> Verdict:
     subject = facts.plan.target.app.base_url
     act, log = find_act(facts), facts.requests
     if act is None or act.happened is None:
-        why = "nothing was done to the target that anybody felt"
+        why = "no fault had an effect on the target"
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, why)
     if log is None or not len(log.rows):
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
@@ -49,7 +49,7 @@ def check(facts: Facts) -> Verdict:
 
 
 class _Lost:
-    """The requests of the window that failed, sorted by what that means."""
+    """The failed requests of the window, by kind."""
 
     def __init__(self, window: Window) -> None:
         log, self.window = window.log, window
@@ -70,7 +70,7 @@ class _Lost:
 
     @property
     def numbers(self) -> dict[str, Number]:
-        """What was counted."""
+        """The counts."""
         return {
             "requests": self.requests, "failures": self.all, "stalled": self.stalled, "wrong_answers": self.wrong,
             "failures_after_recovery": self.after, "failures_while_control_failed": int(self.window.suspect.sum()),
@@ -79,26 +79,26 @@ class _Lost:
         }  # fmt: skip
 
     def sick_before(self) -> str:
-        """Failures in the baseline: then nothing could be told from the act's."""
+        """Failures in the baseline: then the act's failures cannot be distinguished from others."""
         window = self.window
         failed = int(((kinds(window.log) == Kind.HARD) & window.app & window.before).sum())
         return f"{failed} requests failed before the fault" if failed else ""
 
     def broken(self) -> Finding | None:
-        """The first promise that was broken."""
+        """The first promise that was broken, as a finding."""
         if self.stalled:
             text = f"{self.stalled} of {self.requests} requests were given up without an answer"
             return Finding("STALLED", text, "who waits for a dependency must give up before its callers do")
         if self.wrong:
             text = f"{self.wrong} of {self.requests} answers were wrong"
-            return Finding("WRONG_ANSWER", text, "an honest error status is better than a wrong answer")
+            return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
         if self.after:
             text = f"{self.after} requests were lost after all had been seen to be well again"
             return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
         return None
 
     def not_known(self) -> str:
-        """Why it is not known that all is well."""
+        """Why a PASS is not possible; "" if it is."""
         if self._over_ns is None:
             return f"no end was seen: {self.window.act.why_not_over()}"
         if (suspect := int(self.window.suspect.sum())) > 0:
@@ -108,7 +108,7 @@ class _Lost:
         return ""
 
     def claim(self) -> str:
-        """What was seen."""
+        """The sentence of a PASS."""
         if not self.all:
             return f"none of {self.requests} requests was lost"
         return (

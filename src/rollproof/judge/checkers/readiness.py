@@ -1,4 +1,4 @@
-"""Does /ready say, as a field, that the database answers: from each pod and through the ingress?"""
+"""Does the field of the readiness path say that the database answers: from each pod and through the ingress?"""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
-_ERROR = 500  # from this HTTP status on
+_ERROR = 500  # HTTP statuses from here on are errors
 
 
 def check(facts: Facts) -> Verdict:
-    """FAIL on a wrong value, INCONCLUSIVE if nobody answered or somebody gave no such field, else PASS."""
+    """FAIL on a wrong value, INCONCLUSIVE if there was no answer or one without the field, else PASS."""
     app = facts.plan.target.app
     field = f"{app.ready_path}#{app.database_pointer}"
     act = find_act(facts)
-    since_s = _since_s(act)  # answers from before belong to another act, or were given while it was going on
+    since_s = _since_s(act)  # earlier answers belong to another act, or were given during this one
     proofs = by_time(answer.event for answer in answers(facts, "database", since_s=since_s))
     numbers = {"answers_asked": len(proofs)}
     if not proofs:
@@ -58,14 +58,14 @@ def _since_when(act: Act | None) -> str:
 
 
 def _since_s(act: Act | None) -> float:
-    """From when on the field must say that the database answers."""
+    """The time from which the field must say that the database answers."""
     if act is None:
         return 0.0
     return math.inf if act.settled_s is None else act.settled_s
 
 
 def _health_follows(facts: Facts, wrong: list[Event], since_s: float) -> tuple[Finding, ...]:
-    """Does whoever says that the database is away fail its health path as well?"""
+    """A finding if a pod that reports the database as away fails its health path as well."""
     who = {event.subject for event in wrong}
     asked = [answer for answer in answers(facts, "version", since_s=since_s) if answer.event.subject in who]
     sick = next((answer for answer in asked if answer.status >= _ERROR), None)

@@ -1,7 +1,7 @@
-"""Did the commit travel all the way: committed, pushed, seen, synced, rolled out, old pods gone, proven?
+"""Did the commit pass every stage: committed, pushed, seen, synced, rolled out, old pods gone, proven?
 
-"Synced and Healthy" is never asked for by itself (argo-cd#17408): each stage names the revision or the ReplicaSet. A
-stage that has become impossible is FAIL with its cause; one of which we do not know is INCONCLUSIVE.
+"Synced and Healthy" alone is no evidence (argo-cd#17408): each stage names the revision or the ReplicaSet. A stage that
+has become impossible is FAIL with its cause; one whose state is unknown is INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["check", "stage_times", "why_failed"]
 
 
 def check(facts: Facts) -> Verdict:
-    """PASS with the time of every stage; FAIL with the cause; INCONCLUSIVE if the road's end was not seen."""
+    """PASS with the time of every stage; FAIL with the cause; INCONCLUSIVE if the end was not seen."""
     act = find_rollout(facts)
     if act is None:
         why = "no release was started"
@@ -52,7 +52,7 @@ def check(facts: Facts) -> Verdict:
 
 
 def stage_times(act: Rollout) -> dict[str, Number]:
-    """Seconds from the start of the act to the end of each stage that happened; and from the push to the proof."""
+    """Seconds from the start of the act to the end of each stage that was reached; and from the push to the proof."""
     stages: dict[str, Number] = {
         f"{name.replace('-', '_')}_s": round(event.end_s - act.started.start_s, 3) for name, event in act.stages.items()
     }

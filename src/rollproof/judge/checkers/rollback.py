@@ -1,7 +1,7 @@
-"""Did `git revert` bring the old version back, and within the promised time?
+"""Did `git revert` bring the old version back, and within the limit?
 
-Two different shas (docs/argocd.md 3): the revert is a new env-repo commit, the version that must answer is the old
-app sha. The clock runs from the accepted push to the proof, as an operator with a runbook would feel it.
+There are two shas (docs/argocd.md 3): the revert is a new env-repo commit, and the version that must answer is the old
+app sha. The time counts from the accepted push to the proof, as for an operator who follows a runbook.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def check(facts: Facts) -> Verdict:
 
 
 def _slowest_stage(numbers: Mapping[str, Number]) -> Finding:
-    """Which stage took longest, as the first place to look."""
+    """The stage that took longest, as the first place to look."""
     order = ("pushed_s", "seen_s", "synced_s", "rolled_out_s", "old_gone_s", "proven_s")
     at = [(name, float(str(numbers[name]))) for name in order if name in numbers]
     stages = [(later[1] - earlier[1], later[0]) for earlier, later in itertools.pairwise(at)]

@@ -17,7 +17,7 @@ __all__ = ["check"]
 
 
 def check(facts: Facts) -> Verdict:
-    """PASS if every old pod was replaced, FAIL if old ones were left behind, INCONCLUSIVE if nothing was replaced."""
+    """PASS if every old pod was replaced, FAIL if old ones stayed, INCONCLUSIVE if nothing was replaced."""
     act = find_rollout(facts)
     if act is None:
         return _verdict(facts, Result.INCONCLUSIVE, "no rollout was started, so nothing was tested")
@@ -52,7 +52,7 @@ def check(facts: Facts) -> Verdict:
 
 
 def _deleted(facts: Facts, act: Rollout) -> dict[str, Event]:
-    """By uid: the event of each old pod's deletion after the start, else of its end (evicted, and left lying)."""
+    """By uid: the event of each old pod's deletion after the start, else of its end (evicted, and not removed)."""
     old, gone = set(act.old_uids), dict[str, Event]()
     for pod in pods_seen(facts):
         if pod.uid in old and pod.event.end_s >= act.started.start_s and (pod.gone or pod.ended):
@@ -61,7 +61,7 @@ def _deleted(facts: Facts, act: Rollout) -> dict[str, Event]:
 
 
 def _new_pods(facts: Facts, act: Rollout) -> set[str]:
-    """Uids of pods that were not there before and became ready after the start."""
+    """Uids of pods that did not exist before and became ready after the start."""
     old = set(act.old_uids)
     return {
         pod.uid

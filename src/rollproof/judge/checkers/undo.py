@@ -1,9 +1,9 @@
-"""Is everything as it was before? Judged from the journal, one entry at a time; where a run kept none, from the
-timeline's own words about it.
+"""Is everything as it was before? Judged by the journal, entry by entry; for a run without one, by the facts of the
+timeline about it.
 
 An entry that failed is FAIL (exit code 4); one that was left because somebody else changed the object after us is
 INCONCLUSIVE: we must not overwrite it, and cannot call the state restored. An entry without an end is FAIL: the undo
-did not run. So is a journal that cannot be read whole: nobody knows what it said.
+did not run. So is a journal that cannot be read whole: its lost entries are unknown.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def check(facts: Facts) -> Verdict:
     """The worst of all journal entries."""
     record = facts.journal if facts.journal is not None else record_told(facts)
     damage = (*record.damage, *missing_entries(record, facts.events)) if facts.journal is not None else ()
-    newest_first = tuple(reversed(record.entries))  # as they are undone
+    newest_first = tuple(reversed(record.entries))  # the order in which they are undone
     failed = [entry for entry in newest_first if entry.state == "open" and entry.tried == "failed"]
     unfinished = [entry for entry in record.entries if entry.state == "open" and entry.tried != "failed"]
     if any(entry.kind != CHECK for entry in (*failed, *unfinished)):
-        unfinished = [entry for entry in unfinished if entry.kind != CHECK]  # it waits for the others
+        unfinished = [entry for entry in unfinished if entry.kind != CHECK]  # it is judged by the others
     left = [entry for entry in newest_first if entry.state == "left"]
     numbers = {"entries": len(record.entries), "failed": len(failed), "left": len(left), "open": len(unfinished)}
     evidence = _evidence(facts)
@@ -41,15 +41,15 @@ def check(facts: Facts) -> Verdict:
             f"expected {left[0].expected!r}, found {left[0].found!r}"
         )
         finding = Finding("LEFT_ALONE", why, "decide by hand which state is wanted")
-        if left[0].expected is None and left[0].found is None:  # nobody changed it: nobody could look
-            why = f"{left[0].name} could not be told: {left[0].reason or 'no reason'}"
+        if left[0].expected is None and left[0].found is None:  # nobody changed it, and its state could not be read
+            why = f"{left[0].name} could not be verified: {left[0].reason or 'no reason'}"
             finding = Finding("NOT_SEEN", why, f"look again later: `rollproof undo {facts.plan.run_id}`")
         return Verdict(
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )
     count = len(record.entries)
     changes = [event for event in facts.events if (event.source, event.what) in _CHANGES]
-    changes += [fault.started for fault in find_faults(facts) if fault.begun]  # a fault that needs none is there too
+    changes += [fault.started for fault in find_faults(facts) if fault.begun]  # faults that need no undo are included
     if changes and not count:
         first = min(changes, key=lambda event: (event.start_s, event.subject))
         why = f"the record of what was undone is missing, although something was changed ({first.subject})"
@@ -59,7 +59,7 @@ def check(facts: Facts) -> Verdict:
 
 
 def _evidence(facts: Facts) -> tuple[int, ...]:
-    """Of each entry that it was written, and its last word."""
+    """The seq of each entry's first and last event."""
     told = list(undo_events(facts))
     written = {event.subject: event.seq for event in told if event.what == "written"}
     ended = {event.subject: event.seq for event in told if event.what != "written"}
@@ -69,7 +69,7 @@ def _evidence(facts: Facts) -> tuple[int, ...]:
 def _what_failed(
     record: Record, failed: list[Entry], unfinished: list[Entry], damage: tuple[str, ...]
 ) -> tuple[str, str]:
-    """The sentence, and the name of the first thing to look at."""
+    """The sentence, and the name of the first object to look at."""
     bad = [*failed, *unfinished]
     if not bad:
         return damage[0], "undo.jsonl"

@@ -1,4 +1,4 @@
-"""Does every pod answer with the wanted sha, and nobody with another one?
+"""Does every pod answer with the wanted sha, and none with another one?
 
 Three sources that must agree (docs/argocd.md 2.3): each pod asked directly, N answers in a
 row through the ingress over new connections, and every answer that the load got. During the rollout an answer may come
@@ -53,7 +53,7 @@ def check(facts: Facts) -> Verdict:
 def _enough(
     facts: Facts, act: Act, proofs: list[Event], subject: str, numbers: dict[str, Number], evidence: tuple[int, ...]
 ) -> Verdict:
-    """No answer was wrong; were there enough of them, and asked when they prove something?"""
+    """No answer was wrong; were there enough, and from a time at which they prove something?"""
     if act.settled_s is None:
         why = f"{act.to_sha} answered, but not after the {act.noun}: {act.why_not_over()}"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
@@ -91,7 +91,7 @@ def _enough(
 
 
 def _unproven(act: Act) -> str:
-    """Why a rollout's own proof did not come to its end; "" if it did, or nothing was rolled out."""
+    """Why a rollout's own proof was not completed; "" if it was, or nothing was rolled out."""
     rollout = act.rollout
     return rollout.why_unfinished() if rollout is not None and "proven" not in rollout.stages else ""
 
@@ -121,7 +121,7 @@ def _last_in_a_row(answers: list[Event]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Stray:
-    """Answers under load that came from a sha that should not have answered."""
+    """Answers under load from a sha that should not have answered."""
 
     third: int = 0
     late: int = 0

@@ -1,4 +1,4 @@
-"""Were the watches, and the clocks, good enough to judge by? A watch that ends and lists again is routine.
+"""Were the watches and the clocks good enough to judge by? A watch that ends and lists again is normal.
 
 A 410 Gone with a clean re-list loses nothing that a verdict needs (docs/verdicts.md). A gap that
 its recorder marked `lost`, or one so long that every time in it is late, makes the drill INCONCLUSIVE; so does a wall
@@ -18,7 +18,7 @@ from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 __all__ = ["check", "lost_watch"]
 
 
-_BLIND_MAX_S = 1.0  # away for longer, it tells everything, but too late to time anything by it
+_BLIND_MAX_S = 1.0  # after a longer interruption every fact is complete, and its times are too late to be used
 
 
 def check(facts: Facts) -> Verdict:
@@ -69,6 +69,6 @@ def check(facts: Facts) -> Verdict:
 
 
 def lost_watch(facts: Facts, *, since_s: float, until_s: float) -> Gap | None:
-    """The first gap of a watch between those times in which facts may be missing; None if there was none."""
+    """The first gap of a watch between those times that may have lost facts; None if there was none."""
     lost = (gap for gap in watch_gaps(facts) if gap.lost)
     return next((gap for gap in lost if gap.event.start_s <= until_s and gap.event.end_s >= since_s), None)

@@ -1,8 +1,8 @@
-"""The window in which availability is judged, and what each request in it says: failed, explained, or nothing.
+"""The window in which availability is judged, and the class of each request in it: failed, explained, or unknown.
 
 The window is from the start of the act to `after_old_gone_s` plus the tail after its end (of a rollout: after the last
-old pod was gone; of a drift or a fault: after all was as before). One window covers everything that the drill did.
-Before it lies the baseline, up to the act. Only the facts decide, never the drill's intentions.
+old pod was gone; of a drift or a fault: after all was as before). One window covers everything that the drill did. The
+baseline is the time before it, up to the act. Only facts decide, never the drill's plan.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ __all__ = ["Window", "baseline_event", "open_window"]
 class Window:
     """Masks over the rows of the log. `app` rows are those of every lane but the control lane.
 
-    `hard`: app rows in the window that failed (an answer of a third version and one that came too late included) ·
+    `hard`: app rows in the window that failed (including an answer of a third version, and one that came too late) ·
     `explained`: those of them that failed while the control lane failed too, or were late for a reason that need not
     be the app's · `late`: rows, anywhere, whose answer came too late · `limited`, `unknown`: app rows in the window
-    that say nothing, by kind. `took` is None where no rule asks how long an answer took; `not_on_time` says why the
-    generator cannot time any. Where the act was not seen to be over, the window
-    ends with the load.
+    without information about the app, by kind. `took` is None if no rule needs the duration of answers; `not_on_time`
+    says why the generator's times cannot be used. If the end of the act was not seen, the window ends with the load.
     """
 
     log: RequestLog
@@ -53,7 +52,7 @@ class Window:
 
     @property
     def before(self) -> NDArray[np.bool_]:
-        """Rows of the baseline, the control lane's among them."""
+        """Rows of the baseline, with those of the control lane."""
         sends = self.log.rows["send_ns"]
         found: NDArray[np.bool_] = (sends >= self.baseline_ns[0]) & (sends < self.baseline_ns[1])
         return found
@@ -65,7 +64,7 @@ class Window:
 
     @property
     def suspect(self) -> NDArray[np.bool_]:
-        """Failures that need not be the app's; of a late answer it is only unknown whether it is one."""
+        """Failures that need not be the app's; for a late answer it is only unknown."""
         return self.explained & ~self.late
 
     @property
@@ -75,7 +74,7 @@ class Window:
 
 
 def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
-    """Find the window in the facts and sort the requests."""
+    """Find the window in the facts and classify the requests."""
     traffic = facts.plan.target.traffic
     start_ns = int(act.started.start_s * 1e9)
     over_s = act.over_s
@@ -117,14 +116,14 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
 
 
 def baseline_event(facts: Facts, act: Act) -> Event | None:
-    """The baseline phase that came before the act."""
+    """The baseline phase before the act, or None."""
     phases = facts.find(source="run", subject="phase", what="baseline")
     before = [event for event in phases if event.end_s <= act.started.start_s + 1]
     return before[-1] if before else None
 
 
 def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
-    """Answers of a version that may not answer: not the old or new one, and not one that a drift put in place."""
+    """Answers of a version that should not answer: not the old or new one, and not one that a drift has set."""
     known = [i for i, name in enumerate(log.versions) if name in act.shas or not name]
     if not act.from_sha or not act.to_sha:
         return np.zeros(len(log.rows), dtype=bool)
@@ -139,7 +138,7 @@ def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
     if not found:
         return np.zeros(len(log.rows), dtype=bool)
     low = np.array([one.begins_ns[0] for one in found] + [everything[1]])
-    high = np.array([one.ends_ns[1] for one in found])  # both grow: outages come in order
+    high = np.array([one.ends_ns[1] for one in found])  # both increase: outages are sorted
     at = np.searchsorted(high, log.rows["send_ns"], side="left")
     overlap: NDArray[np.bool_] = low[at] <= log.rows["done_ns"]
     return overlap

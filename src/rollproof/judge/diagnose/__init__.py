@@ -1,7 +1,7 @@
-"""Facts -> likely causes, with a hint what to do: the table of known ways in which a rollout loses requests.
+"""Facts -> likely causes, with a hint: the table of known ways in which a rollout loses requests.
 
-Pure, like the checkers, but above them: a cause never changes a result. It must say no more than the facts allow; where
-nothing on the timeline explains a failure, it says so.
+Pure, like the checkers; a cause never changes a result. It must say no more than the facts support; if nothing on the
+timeline explains a failure, it says that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["causes", "explain"]
 
 
 def explain(facts: Facts, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """The same verdicts; an availability FAIL gets the likely causes of its failures as findings."""
+    """The same verdicts; an availability FAIL gets findings with the likely causes of its failures."""
     return tuple(
         replace(verdict, findings=(*verdict.findings, *causes(facts)))
         if verdict.checker == "availability" and verdict.result is Result.FAIL

@@ -1,7 +1,7 @@
-"""The rules: one burst of failures -> its likely cause; from the most certain to the least, the first that fits.
+"""The rules: one burst of failures -> its likely cause; the most certain rule first, the first that fits decides.
 
 Sources: the diagnosis table in docs/verdicts.md. A rule needs positive evidence on the timeline; none may rest on the
-absence of a fact that was not looked for.
+absence of a fact that was not watched for.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _JUST_READY_S = 3.0
 _LONG_REQUEST_S = 0.15
 _SPARSE = 3  # a keep-alive race hits a few requests, not a crowd
 _FOUND_MAX = 5
-_MOST = 0.8  # of a burst: the rest may have failed beside it
+_MOST = 0.8  # of a burst: the rest may have another cause
 _CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
 _INJECTED = "INJECTED"
 _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + margin
 
 
 def causes(facts: Facts) -> tuple[Finding, ...]:
-    """One finding for each kind of cause, of the burst in which it was seen first."""
+    """One finding for each kind of cause, for the burst in which it was seen first."""
     if facts.requests is None:
         return ()
     act = find_act(facts)
@@ -56,7 +56,7 @@ def causes(facts: Facts) -> tuple[Finding, ...]:
 
 
 def _with_what_was_done(finding: Finding, moment: Moment) -> Finding:
-    """A cause beside which a drift or fault was at work says so: it may be only the way in which that was felt."""
+    """Add to a cause that a drift or fault was active at the time: the cause may be only its mechanism."""
     part = moment.injected
     if part is None or finding.code == _INJECTED:
         return finding
@@ -112,7 +112,7 @@ def _no_endpoint(moment: Moment) -> Finding | None:
 
 
 def _others_in_service(moment: Moment) -> Finding | None:
-    """A pod of somebody else took part in the traffic; not if the bad answers name the app's own pods."""
+    """A pod of another owner received traffic; not if the bad answers name the app's own pods."""
     facts, burst = moment.facts, moment.burst
     found = others(facts, since_s=burst.start_s - SLACK_S, until_s=burst.end_s + SLACK_S)
     named = burst.named()
@@ -120,7 +120,7 @@ def _others_in_service(moment: Moment) -> Finding | None:
 
 
 def _readiness_lies(moment: Moment) -> Finding | None:
-    """Pods that take traffic too early, or lose their readiness again. Best proof: an answer that names its pod."""
+    """Pods that receive traffic too early, or lose readiness again. Best evidence: an answer that names its pod."""
     burst, lives = moment.burst, moment.lives
     hint = "let the readiness probe ask the path that needs the most; a startup probe for slow starts; minReadySeconds"
     for life in lives:
@@ -154,7 +154,7 @@ def _just_after_ready(burst: Burst, life: PodLife) -> NDArray[np.float64]:
 
 
 def _in_flight_cut(moment: Moment) -> Finding | None:
-    """Long requests that end badly at the very moment at which their pod is gone."""
+    """Long requests that fail at the time at which their pod is gone."""
     burst, lives = moment.burst, moment.lives
     took_s = (burst.rows["done_ns"] - burst.rows["send_ns"]) / 1e9
     long = took_s >= _LONG_REQUEST_S
@@ -176,7 +176,7 @@ def _in_flight_cut(moment: Moment) -> Finding | None:
 
 
 def _termination(moment: Moment) -> Finding | None:
-    """Requests still went to a pod that had stopped to serve; not if the bad answers name others."""
+    """Requests were still sent to a pod that had stopped serving; not if the bad answers name others."""
     burst, lives = moment.burst, moment.lives
     named = burst.named()
     for life in lives:
@@ -195,12 +195,12 @@ def _termination(moment: Moment) -> Finding | None:
         )
         if from_s < 1.0:
             text = (
-                f"{life.name} stopped to serve as soon as it was told to terminate: failures from "
+                f"{life.name} stopped serving as soon as it was told to terminate: failures from "
                 f"{max(from_s, 0):.2f} to {max(until_s, 0):.2f} s after that{left}"
             )
             return Finding("PRESTOP_MISSING", text, hint)
         text = (
-            f"{life.name} stopped to serve while it was still used: failures from {from_s:.2f} to {until_s:.2f} s "
+            f"{life.name} stopped serving while it was still used: failures from {from_s:.2f} to {until_s:.2f} s "
             f"after it began to terminate{left}"
         )
         return Finding("PRESTOP_TOO_SHORT", text, hint)
@@ -208,7 +208,7 @@ def _termination(moment: Moment) -> Finding | None:
 
 
 def _nearest_injection(moment: Moment) -> Finding | None:
-    """Nothing that happened to a pod explains them, but a drift or fault was at work: it is the nearest cause."""
+    """No event of a pod explains them, but a drift or fault was active: it is the likely cause."""
     burst, part = moment.burst, moment.injected
     if part is None:
         return None
@@ -229,7 +229,7 @@ def _ingress_reload(moment: Moment) -> Finding | None:
     return Finding(
         "INGRESS_RELOAD",
         f"{len(burst.rows)} reused connections were closed within {took_s * 1000:.0f} ms, "
-        "new connections were not hurt",
+        "new connections were not affected",
         "see the ingress controller's log for a reload at that moment; do not change the Ingress in the same sync",
     )
 
@@ -245,7 +245,7 @@ def _keepalive_race(moment: Moment) -> Finding | None:
         "KEEPALIVE_RACE",
         f"{len(burst.rows)} requests on reused connections (idle up to {idle_ms:.0f} ms) failed by "
         f"themselves{moment.aside}",
-        "a server's keep-alive time-out must exceed that of whoever reuses the connection: app > ingress > client",
+        "a server's keep-alive time-out must exceed that of the connection's next user: app > ingress > client",
     )
 
 
@@ -270,7 +270,7 @@ def _unexplained(burst: Burst) -> Finding:
 
 
 def _way_in(moment: Moment) -> Finding | None:
-    """Behind a proxy that answers for the pods (its log names our requests) a lost client connection is no pod's."""
+    """If a proxy answers for the pods (its log has our requests), a lost client connection is not a pod's."""
     facts, burst = moment.facts, moment.burst
     log = ingress_log(facts)
     if log is None or not log.matched or burst.share(*_CONNECTION) < 1.0:
@@ -280,7 +280,7 @@ def _way_in(moment: Moment) -> Finding | None:
 
 
 def _bad_answers(moment: Moment) -> Finding | None:
-    """Pods that were ready and stayed so gave whole answers that were wrong: each named itself in its answer."""
+    """Pods that were ready and stayed so gave complete, wrong answers, and each names itself in its answer."""
     burst = moment.burst
     rows, pods = burst.rows, burst.named()
     if not pods or burst.share("http.5", "body.", "read.truncated") < _MOST:

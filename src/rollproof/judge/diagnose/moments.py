@@ -1,6 +1,6 @@
-"""What the causes are read from, on one clock: bursts of failed requests, what was done then, each pod's life.
+"""The input of the causes, on one clock: bursts of failed requests, what the drill did then, each pod's life.
 
-Watch arrivals are a few milliseconds late, so rules compare with slack; this module must not decide what is a cause.
+Watch arrivals are a few milliseconds late, so rules compare with slack; this module must not decide about causes.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
 
 __all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
 
-SLACK_S = 0.25  # between a watch's arrival and the request clock
-AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice names it
+SLACK_S = 0.25  # a watch event arrives later than the change that it reports
+AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice lists it
 _NEARLY_ALL = 0.8
-_APART_S = 1.0  # failures further apart than this are told apart
+_APART_S = 1.0  # failures further apart than this are separate bursts
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Failed requests close together. `rows` are their rows; times are seconds on the timeline's clock."""
+    """Failed requests close together. `rows` are their rows of the log; times are seconds on the timeline's clock."""
 
     log: RequestLog
     rows: NDArray[np.void]
 
     @property
     def start_s(self) -> float:
-        """First failed send."""
+        """Time of the first failed send."""
         return float(self.rows["send_ns"].min()) / 1e9
 
     @property
     def end_s(self) -> float:
-        """Last failed send."""
+        """Time of the last failed send."""
         return float(self.rows["send_ns"].max()) / 1e9
 
     @property
     def felt_s(self) -> float:
-        """The first moment at which it can be told: the end of an attempt, or the sending of one that met silence."""
+        """The earliest time at which a failure showed: the end of an attempt, or the send of one without an answer."""
         part = replace(self.log, rows=self.rows)
         ended = ~was_silence(part) & (part.rows["done_ns"] > 0)
         return float(np.where(ended, part.rows["done_ns"], part.rows["send_ns"]).min()) / 1e9
 
     def lanes(self) -> set[str]:
-        """Names of the lanes that suffered."""
+        """Names of the lanes with failures."""
         return {self.log.lanes[int(lane)] for lane in np.unique(self.rows["lane"])}
 
     def outcomes(self) -> set[str]:
@@ -60,30 +60,30 @@ class Burst:
         return {self.log.outcomes[int(outcome)] for outcome in np.unique(self.rows["outcome"])}
 
     def share(self, *prefixes: str) -> float:
-        """Which part of the failures has an outcome that begins with one of these words."""
+        """The share of failures whose outcome begins with one of these words."""
         wanted = [index for index, name in enumerate(self.log.outcomes) if name.startswith(prefixes)]
         return float(np.isin(self.rows["outcome"], wanted).mean())
 
     def served_by(self) -> str:
-        """The pod that gave most of the bad answers, "" if none is known."""
+        """The pod with most of the bad answers, "" if unknown."""
         named = self.rows["served_by"][self.rows["served_by"] > 0]
         return self.log.pods[int(np.bincount(named).argmax())] if len(named) else ""
 
     def named(self) -> frozenset[str]:
-        """The pods that name themselves in the bad answers; empty unless nearly all answers name one."""
+        """The pods named in the bad answers; empty unless nearly all answers name one."""
         indices = self.rows["served_by"]
         if (indices > 0).mean() < _NEARLY_ALL:
             return frozenset()
         return frozenset(self.log.pods[int(index)] for index in np.unique(indices[indices > 0]))
 
     def took_s(self) -> float:
-        """How long the longest of them had been under way when it failed."""
+        """Duration of the longest of the failed requests (s)."""
         done = self.rows["done_ns"] > 0
         return float((self.rows["done_ns"] - self.rows["send_ns"])[done].max(initial=0)) / 1e9
 
 
 def bursts(log: RequestLog, begin_s: float) -> list[Burst]:
-    """The failures after `begin_s`, in groups."""
+    """The failures after `begin_s`, grouped."""
     failed = log.rows[(kinds(log) == Kind.HARD) & (log.rows["send_ns"] >= int(begin_s * 1e9))]
     if not len(failed):
         return []
@@ -104,14 +104,14 @@ class PodLife:
 
     @property
     def graceful(self) -> bool:
-        """Whether it was seen to be told before it was gone; a pod that is just gone had no time for a preStop."""
+        """Whether its termination was seen before it was gone; otherwise there was no time for a preStop."""
         told = self.terminating_s is not None
         return told and (self.gone_s is None or self.gone_s > (self.terminating_s or 0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a rule looks at: one burst of failures, the pods' lives, and what the drill did."""
+    """The input of a rule: one burst of failures, the pods' lives, and what the drill did."""
 
     facts: Facts
     burst: Burst
@@ -120,7 +120,7 @@ class Moment:
 
     @property
     def injected(self) -> Part | None:
-        """The drift or fault in whose time the failures began; None if there was none, or it was a rollout."""
+        """The drift or fault during which the failures began; None if there was none, or it was a rollout."""
         if self.act is None:
             return None
         part = self.act.at(self.burst.start_s, early_s=SLACK_S, late_s=AFTER_SERVICE_S)
@@ -128,12 +128,12 @@ class Moment:
 
     @property
     def aside(self) -> str:
-        """That the failures have nothing to do with what was done; "" while a drift or fault was at work."""
+        """Words that the failures are not related to the act; "" while a drift or fault was active."""
         noun = self.act.noun if self.act is not None else "act"
         return "" if self.injected else f", at no step of the {noun}"
 
     def when_injected(self, part: Part) -> str:
-        """Which drift or fault it was, and for how long it had been there."""
+        """Words for the drift or fault, and for how long it had been active."""
         since_s = max(self.burst.start_s - part.started.start_s, 0.0)
         return f"{part.name} was injected {since_s:.1f} s"
 
@@ -170,7 +170,7 @@ def _life(seen: Sequence[PodSeen], slices: Sequence[tuple[Event, frozenset[str]]
 
 
 def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:
-    """The smallest number of ready endpoints at any time between; None if no watch told."""
+    """The smallest number of ready endpoints at any time between; None if no watch reported."""
     words = [(event.start_s, len(ips)) for event, ips in ready_addresses(facts)]
     before = [count for at_s, count in words if at_s <= begin_s][-1:]
     between = [count for at_s, count in words if begin_s < at_s <= end_s]
