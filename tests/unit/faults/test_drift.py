@@ -180,7 +180,7 @@ def test_a4_a_watch_that_did_not_show_our_own_deed_says_nothing(
     assert "refreshed" not in drill.words()
     (verdict,) = drift.check(Facts(plan=story.plan(target=drill.target), drill="", events=tuple(drill.recorder.events)))
     assert verdict.result is Result.INCONCLUSIVE
-    assert "our own deed was not seen on that watch" in verdict.why
+    assert "our own change was not seen on that watch" in verdict.why
 
 
 def test_a4_a_control_that_stayed_must_have_been_seen(tmp_path: Path) -> None:

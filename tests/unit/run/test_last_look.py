@@ -62,5 +62,5 @@ def test_a20_the_verdict_blames_nobody_for_it() -> None:
     told.tell("undo", "Undo/check", "left", at=2, outcome=Outcome.UNKNOWN, reason="nobody could look: ComparisonError")
     verdict = undo.check(told.facts())
     assert verdict.result is Result.INCONCLUSIVE
-    assert verdict.why == "Undo/check could not be told: nobody could look: ComparisonError"
+    assert verdict.why == "Undo/check could not be verified: nobody could look: ComparisonError"
     assert [finding.code for finding in verdict.findings] == ["NOT_SEEN"]

@@ -32,7 +32,7 @@ def check(facts: Facts) -> Verdict:
     numbers = _numbers(log, _parts(facts, log))
     troubles = [*_self_test(facts), *_counts(log), *_pace(facts, log, numbers), *_clock(log.engine)]
     if troubles:
-        why = "the generator cannot be trusted: " + "; ".join(troubles)
+        why = "the generator cannot be believed: " + "; ".join(troubles)
         return Verdict("load_soundness", "Load", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     classes = len(tested.classes) if tested is not None else 0
     why = (

@@ -166,8 +166,8 @@ class TestNotHealed:
         [
             ({}, Result.FAIL, "not healed"),  # an old fact, which did not say
             ({"seen": True, "found": "ours"}, Result.FAIL, "not healed"),
-            ({"seen": False, "found": "ours"}, Result.INCONCLUSIVE, "our own deed was not seen on that watch"),
-            ({"seen": None, "found": "ours"}, Result.INCONCLUSIVE, "our own deed was not seen on that watch"),
+            ({"seen": False, "found": "ours"}, Result.INCONCLUSIVE, "our own change was not seen on that watch"),
+            ({"seen": None, "found": "ours"}, Result.INCONCLUSIVE, "our own change was not seen on that watch"),
             ({"seen": True, "found": "original"}, Result.INCONCLUSIVE, "it is as before"),
             ({"seen": True, "found": "other"}, Result.INCONCLUSIVE, "neither ours nor the original"),
             ({"seen": True, "found": "unread"}, Result.INCONCLUSIVE, "could not be read"),
