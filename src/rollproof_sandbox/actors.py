@@ -1,7 +1,7 @@
-"""Actors: people and robots that change the same things as the harness, each under its own name.
+"""Actors: people and robots that change the same objects as the harness, each with its own name.
 
-They know only what anybody could see: the cluster's objects and the branch. Each acts from one thread, in the order of
-what it saw; the words for them are in `settings.Actors`.
+They react to what everybody can see: the cluster's objects and the branch. All run in one thread, in the order of the
+changes; `settings.Actors` describes each of them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from rollproof_sandbox.settings import Actors as ActorSettings
 
 __all__ = ["Actors"]
 
-_LOOK_S = 0.02  # how often the branch is looked at
-_TRIES = 5  # of a commit that somebody else was faster than
+_LOOK_S = 0.02  # interval in which the branch is read
+_TRIES = 5  # attempts of a commit when others commit at the same time
 _TAG = re.compile(r'(newTag: "?)([^"\s]+)')
 
 
@@ -42,7 +42,7 @@ _Step = Callable[[], None]
 
 @dataclass(slots=True)
 class Actors:
-    """Those that the settings name, at work from `start` to `stop`."""
+    """The actors that the settings name, active from `start` to `stop`."""
 
     settings: ActorSettings
     store: Store
@@ -54,7 +54,7 @@ class Actors:
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
 
     def start(self) -> None:
-        """Begin to look; nothing happens before there is a reason."""
+        """Start watching; an actor acts only on a change."""
         if not self.settings.names:
             return
         seeing = [_KNOWN[name](self) for name in self.settings.names]
@@ -68,28 +68,28 @@ class Actors:
         threading.Thread(target=self._look, args=(tell, self.repo.head()), name="actors-branch", daemon=True).start()
 
     def stop(self) -> None:
-        """Nobody acts any more."""
+        """No actor acts after this."""
         self._ended.set()
         if self._unsubscribe is not None:
             self._unsubscribe()
 
     def later(self, delay_s: float, step: _Step) -> None:
-        """Have an actor do something after a while, and `later_s` on top."""
+        """Run an actor's step after `delay_s` plus the setting `later_s`."""
         self._put(delay_s + self.settings.later_s, step)
 
     def commit(self, change: Callable[[], Mapping[str, str]], message: str, author: str) -> None:
-        """Commit what `change` makes of the newest state, on top of it."""
+        """Commit the files that `change` makes of the newest state."""
         for _ in range(_TRIES):
             with suppress(GitFailedError):
                 self.repo.commit(change(), message=message, author=author)
                 return
 
     def readme(self) -> Mapping[str, str]:
-        """One more line in the README: a commit that changes nothing that is deployed."""
+        """Add a line to the README: a commit that changes nothing that is deployed."""
         return {"README.md": f"{self.repo.read('README.md')}\nReviewed.\n"}
 
     def refresh(self) -> None:
-        """Ask Argo CD to look, as `argocd app get --refresh` does."""
+        """Request a refresh of Argo CD, as `argocd app get --refresh` does."""
 
         def annotate(item: Object) -> None:
             item["metadata"].setdefault("annotations", {})["argocd.argoproj.io/refresh"] = "normal"
@@ -105,11 +105,11 @@ class Actors:
         while not self._ended.is_set():
             due_s, number, step = self._agenda.get()
             wait_s = due_s - time.monotonic()
-            if wait_s > 0:  # something earlier may come in meanwhile
+            if wait_s > 0:  # an earlier step may be added meanwhile
                 self._agenda.put((due_s, number, step))
                 self._ended.wait(min(wait_s, _LOOK_S))
                 continue
-            with suppress(StoreError, GitFailedError):  # somebody else was faster, or it is gone: as in life
+            with suppress(StoreError, GitFailedError):  # somebody else was faster, or the object is gone
                 step()
 
     def _look(self, tell: Callable[[_Seen], None], head: str) -> None:
@@ -124,7 +124,7 @@ class Actors:
                     tell(_Push(revision, subject))
 
 
-# -- the actors: each is made once, and is then told of everything -------------------------------------------------
+# -- the actors: each is created once, and receives every change --------------------------------------------------
 
 
 def _human_heals(actors: Actors) -> Callable[[_Seen], None]:
@@ -235,7 +235,7 @@ def _content(item: Object) -> Object:
 
 
 def _put_back(store: Store, kind: str, original: Object, manager: str) -> None:
-    """What `kubectl edit` or `kubectl apply` of the original does, whether the object is there or not."""
+    """Restore the original as `kubectl edit` or `kubectl apply` would, whether the object exists or not."""
     metadata = original["metadata"]
 
     def put(item: Object) -> None:
@@ -247,7 +247,7 @@ def _put_back(store: Store, kind: str, original: Object, manager: str) -> None:
 
 
 def _do_again(store: Store, drift: Change) -> None:
-    """The drift once more."""
+    """Make the same drift again."""
     metadata = drift.object["metadata"]
     if drift.type == "DELETED":
         store.delete(drift.kind, metadata["namespace"], metadata["name"], manager="kubectl-patch")
@@ -256,7 +256,7 @@ def _do_again(store: Store, drift: Change) -> None:
 
 
 def _third_value(store: Store, drift: Change) -> None:
-    """Into the field that drifted, a value that is neither the original nor the drift."""
+    """Write a third value into the drifted field, neither the original nor the drift."""
     metadata = drift.object["metadata"]
     path, value = next(_differences(_content(drift.old or {}), _content(drift.object)))
 
@@ -284,5 +284,5 @@ def _differences(old: Any, new: Any, path: tuple[Any, ...] = ()) -> Iterator[tup
 def _other_than(value: Any) -> Any:
     if isinstance(value, int):
         return value + 1
-    number = re.fullmatch(r"(\d+)([A-Za-z]*)", str(value))  # a quantity has to stay one
+    number = re.fullmatch(r"(\d+)([A-Za-z]*)", str(value))  # a quantity must stay a quantity
     return f"{int(number[1]) + 1}{number[2]}" if number else f"{value}-other"

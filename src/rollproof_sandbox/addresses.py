@@ -1,8 +1,8 @@
 """Addresses: a block 127.X.Y.0/24 of loopback addresses for one sandbox, so that several can run beside each other.
 
-Linux answers on all of 127.0.0.0/8 without any set-up. The block is taken by a socket that is bound (and does not
-listen) as long as the sandbox runs; on the same port as the pods', so a program that has that port on all addresses
-is noticed here, before anything was started.
+Linux answers on all of 127.0.0.0/8 without configuration. The block is reserved by a socket that is bound (and does not
+listen) while the sandbox runs; it uses the pods' port, so that a program that has that port on all addresses is
+noticed here, before anything was started.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Addresses:
 
     @property
     def node(self) -> str:
-        """The node's address; it is the one that holds the block."""
+        """The node's address; the reserving socket is bound to it."""
         return f"{self.prefix}.1"
 
     @property
@@ -48,11 +48,11 @@ class Addresses:
 
     @property
     def service(self) -> str:
-        """The Service's cluster IP. Nobody listens on it: the ingress goes to the pods."""
+        """The Service's cluster IP. Nothing listens on it: the ingress connects to the pods."""
         return f"{self.prefix}.2"
 
     def take(self) -> str:
-        """A pod's address; the one that was given back last comes last."""
+        """A free address for a pod; the one that was released last is used last."""
         with self._lock:
             for step in range(1, len(_POD_HOSTS) + 1):
                 host = _POD_HOSTS[(self._last - _POD_HOSTS[0] + step) % len(_POD_HOSTS)]
@@ -64,12 +64,12 @@ class Addresses:
         raise RuntimeError(message)
 
     def give_back(self, address: str) -> None:
-        """The pod is gone."""
+        """Release a pod's address."""
         with self._lock:
             self._taken.discard(int(address.rpartition(".")[2]))
 
     def close(self) -> None:
-        """Let go of the block."""
+        """Release the block."""
         self._held.close()
 
 

@@ -1,7 +1,7 @@
-"""Command: the sandbox on the command line: in the foreground until Ctrl-C, or around another command.
+"""Command: `rollproof sandbox`: in the foreground until Ctrl-C, or around another command.
 
-With a command, a signal goes to the command first, so that a drill can put things back on a sandbox that is still
-there; the sandbox ends after it, with its exit code. Nothing of the command is left running either (`guard.py`).
+With a command, a signal goes to the command first, so that a drill can undo its changes while the sandbox still runs;
+the sandbox ends after it, with its exit code. No process of the command is left (`guard.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _GUARD = Path(__file__).parent / "guard.py"
 
 
 def defect_list() -> str:
-    """Every defect by group: its name, what goes wrong, the drill that shows it, and what must be said."""
+    """Every defect by group: its name, what is wrong, the drill that shows it, and the expected verdict."""
     lines = []
     for group in GROUPS:
         lines.append(f"{group}:")
@@ -47,7 +47,7 @@ def defect_list() -> str:
 
 
 def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: int, command: Sequence[str]) -> int:
-    """Everything that `rollproof sandbox` does; the exit code."""
+    """Run `rollproof sandbox`; returns the exit code."""
     settings = with_jitter(with_defects(defects, Settings(seed=seed)))
     if ports:
         settings = replace(settings, ports=parse_ports(ports))
@@ -65,7 +65,7 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
 
 
 def _start(world: World) -> float:
-    """Seconds until it was up. A Ctrl-C may hit a git as it is born too: what then fails is no fault of the input."""
+    """Start; returns the seconds that it took. After Ctrl-C (git gets it too), errors count as interruption."""
     begun_s = time.monotonic()
     try:
         world.start()
@@ -99,7 +99,7 @@ def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
     process = subprocess.Popen([*guard, *words], env=environ, pass_fds=[reader], process_group=0)
     os.close(reader)
     hand_to.append(writer)
-    if world.cancelled.is_set():  # the signal came before there was anybody to hand it to
+    if world.cancelled.is_set():  # the signal came before the command was started
         os.write(writer, bytes([signal.SIGTERM]))
     host.start(process.pid)
     try:
@@ -112,9 +112,9 @@ def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
 
 @contextmanager
 def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
-    """The first signal ends a start or the foreground; with a command, every signal is handed on through its pipe.
+    """The first signal ends a start or the foreground; with a command, every signal is passed on through its pipe.
 
-    Once there was one, later ones are ignored to the process's end.
+    After one, later signals are ignored until the process ends.
     """
     hand_to: list[int] = []
 
@@ -128,5 +128,5 @@ def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
     try:
         yield hand_to
     finally:
-        for number, handler in before.items():  # who presses Ctrl-C again has been heard: Python ends in peace
+        for number, handler in before.items():  # one more Ctrl-C must not interrupt the exit of Python
             signal.signal(number, signal.SIG_IGN if cancelled.is_set() else handler)

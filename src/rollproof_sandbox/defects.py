@@ -1,7 +1,7 @@
-"""Defects: every way of being wrong, by name, each with the drill that shows it and what that drill must say.
+"""Defects: every way in which the target can be wrong, by name, with the drill that shows it and the expected verdict.
 
-A defect is a change of `Settings` and nothing else. What must be said is written in plain words (a result, a checker's
-name, a finding's code or a phrase of its sentence): nothing here imports what judges.
+A defect is a change of `Settings` and nothing else. The expected verdict is plain text (a result, a checker's name, a
+finding's code or a phrase of its sentence): nothing here imports judging code.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Change = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
-    """One way of being wrong (or, in the group "sound", of being right in an unusual way).
+    """One way of being wrong (or, in the group "sound", of being unusual and right).
 
-    `drill` is what follows `rollproof run`, the shortest that shows it. The run must end as `result`; `checker` must be
-    among those that say so (empty: no checker can, the run itself must); `cause` is the code of a finding, or words of
-    what was said. `change` is by section of the settings. `stays`: the trouble is still there after the undo, so the
-    exit code must say that not all is as before.
+    `drill`: the arguments of `rollproof run`, the shortest that show it. The run must end as `result`; `checker` must
+    be among the checkers with that result (empty: no checker can tell, the run itself must); `cause` is the code of a
+    finding, or words of the output. `change` is by section of the settings. `stays`: the defect persists after the
+    undo, so the exit code must say that not all is as before.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Defect:
     stays: bool = False
 
 
-Said = Mapping[str, Any]  # what must be said: Defect's fields `result`, `checker`, `cause` and `stays`
+Said = Mapping[str, Any]  # the expected verdict: Defect's fields `result`, `checker`, `cause` and `stays`
 
 
 def _of(group: str, *defects: tuple[str, str, tuple[str, ...], Said, Change]) -> Iterable[Defect]:
@@ -71,15 +71,15 @@ def _once(kind: str, after_s: float = 0.0, for_s: float = 0.0) -> tuple[Trouble,
 
 
 def _patient(after_old_gone_s: float = 3.5, **more: Any) -> Change:
-    """A longer look after the last old pod, for what comes late.
+    """A longer window after the last old pod, for late failures.
 
-    What names no pod must come more than 5 s after the last old pod left the Service, or it may be that pod's.
+    Failures without a pod's name must come more than 5 s after the last old pod left the Service, or may be that pod's.
     """
     return {"target": {"traffic": {"after_old_gone_s": after_old_gone_s, **more}}}
 
 
 def _late_in_new_pods(kind: str, for_s: float = 0.3) -> Change:
-    """Trouble of the new version long after its pods were ready: readiness has nothing to do with it."""
+    """Trouble of the new version long after its pods were ready: not a readiness problem."""
     return {"next_app": {"on_ready": _once(kind, 3.4, for_s)}, **_patient()}
 
 
@@ -89,14 +89,14 @@ def _bad(kind: str, **app: Any) -> Change:
 
 
 def _refused(for_s: float, rate_per_s: float, **traffic: Any) -> Change:
-    """Every fifth request opens a connection. To be unseen, an outage must be short against the time between those."""
+    """Every fifth request opens a connection. An outage shorter than the time between those can stay unseen."""
     return {
         "ingress": {"troubles": _once("refuse", 0.6, for_s)},
         "target": {"traffic": {"rate_per_s": rate_per_s, **traffic}},
     }
 
 
-# Enough requests under way at every moment; not longer than the control probe pauses, so that it fails with the app.
+# Enough requests at every moment; not longer than the control probe's interval, so that it fails together with the app.
 _RELOAD_DROPS: Change = {
     "ingress": {"troubles": _once("reload-drop", 7.5, 0.03)},
     "app": {"latency_s": 0.04}, "next_app": {"latency_s": 0.04}, **_patient(7.0, rate_per_s=800),
@@ -316,7 +316,7 @@ DEFECTS: Mapping[str, Defect] = {defect.name: defect for defect in _DEFECTS}
 
 
 def with_defects(names: Iterable[str], settings: Settings) -> Settings:
-    """The settings with these defects switched on. InputError for an unknown name, or for two that contradict."""
+    """The settings with these defects. InputError for an unknown name, or for two that contradict each other."""
     made_by: dict[tuple[str, str], tuple[str, Any]] = {}
     for name in dict.fromkeys(names):
         if name not in DEFECTS:

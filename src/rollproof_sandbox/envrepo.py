@@ -1,7 +1,7 @@
-"""EnvRepo: the bare git repository that Argo CD follows and the harness pushes to, and commits of other people.
+"""EnvRepo: the bare git repository that Argo CD follows and the harness pushes to, and commits of other authors.
 
-Its files are in `env-repo/`, with `@NAMES@` where the settings say something. Every commit is one `git fast-import`:
-no clone, and a branch that moved in between is refused rather than overwritten.
+Its files are in `env-repo/`, with `@NAMES@` for values of the settings. Every commit is one `git fast-import`: no
+clone, and if the branch has moved meanwhile, it is refused and overwrites nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SERVED = {"http.receivepack": "true", "receive.denyNonFastForwards": "true", "g
 
 
 def files(settings: Settings, *, repo_url: str, pod_port: int) -> dict[str, str]:
-    """The repository's files by path, as the settings want them."""
+    """The repository's files by path, for these settings."""
     load = settings.workload
     values = {
         "REPO_URL": repo_url,
@@ -59,7 +59,7 @@ def files(settings: Settings, *, repo_url: str, pod_port: int) -> dict[str, str]
 def _filled(values: Mapping[str, str]) -> Any:
     def fill(match: re.Match[str]) -> str:
         value = values[match[1]]
-        return value + "\n" if match[0].endswith("\n") and value else value  # an empty value takes its line along
+        return value + "\n" if match[0].endswith("\n") and value else value  # an empty value removes its line
 
     return fill
 
@@ -81,7 +81,7 @@ class EnvRepo:
 
     @classmethod
     def create(cls, path: Path, settings: Settings, *, repo_url: str, pod_port: int, git: Git | None = None) -> EnvRepo:
-        """With two commits: the release before, and the one that runs. `latest` has nothing before it.
+        """Create it with two commits: the release before, and the running one. `latest` has nothing before it.
 
         GitFailedError or OSError if it cannot be written.
         """
@@ -128,7 +128,7 @@ class EnvRepo:
 
 
 def _commit(changed: Mapping[str, str], message: str, author: str, wall_s: int, *, parent: str, mark: int = 1) -> bytes:
-    """One commit in fast-import's language."""
+    """One commit in the format of fast-import."""
     lines = [f"commit refs/heads/{BRANCH}", f"mark :{mark}", f"committer {author} {wall_s} +0000", _data(message)]
     lines += [f"from {parent}"] if parent else []
     lines += [f"M 100644 inline {path}\n{_data(text)}" for path, text in changed.items()]

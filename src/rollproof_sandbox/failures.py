@@ -1,4 +1,4 @@
-"""Failures: bugs of the sandbox that have shown. What was seen of such a cluster proves nothing."""
+"""Failures: unexpected errors of the sandbox. After one, what was seen of the cluster proves nothing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _log = logging.getLogger(__name__)
 
 
 class Failures:
-    """All parts tell of theirs, from any thread."""
+    """Collects the errors of all parts, from any thread."""
 
     def __init__(self) -> None:
         self._said: list[str] = []
 
     def add(self, error: BaseException) -> None:
-        """An exception that nobody expected; the log has its traceback."""
+        """Add an unexpected exception; its traceback goes to the log."""
         self._said.append(" ".join(f"{type(error).__name__}: {error}".split()))
         _log.error("the sandbox itself failed: %s", error, exc_info=error)
 
     def said(self) -> list[str]:
-        """Each in one line, in the order of their coming."""
+        """Each on one line, in order of occurrence."""
         return [*self._said]
 
     @contextmanager
     def of_threads(self) -> Iterator[None]:
-        """Meanwhile, what ends any thread of this process is one of them, and is not shown on the screen."""
+        """Inside of the block, an exception that ends a thread of this process is added, and not printed."""
         before = threading.excepthook
         threading.excepthook = lambda told: self.add(told.exc_value or told.exc_type())
         try:

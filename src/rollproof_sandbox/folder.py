@@ -1,7 +1,7 @@
-"""Folder: what a running sandbox keeps on disk, and the lock that keeps a second one out.
+"""Folder: the files of a running sandbox, and the lock against a second one.
 
-The lock is the kernel's: it goes with the process, however that ends, so a leftover folder is never in the way. What
-lets others in (token, password) is made anew for each start and removed at the end; logs stay.
+The kernel releases the lock when the process ends, however that is, so a leftover folder never blocks a start.
+Credentials (token, password) are generated for each start and removed at the end; logs stay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rollproof_sandbox.git import GitFailedError
 
 __all__ = ["Folder", "default_folder"]
 
-_MADE = ("kubeconfig", "credentials.env", "target.toml", "repos", "host")  # and removed; never anything else
+_MADE = ("kubeconfig", "credentials.env", "target.toml", "repos", "host")  # created and removed, nothing else is
 _LOGS = ("ingress.log", "children.log", "sandbox.log")
 
 
@@ -30,7 +30,7 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     state = environ.get("XDG_STATE_HOME") or "~/.local/state"
     try:
         return Path(state).expanduser() / "rollproof" / "sandbox"
-    except RuntimeError:  # neither HOME nor an entry in the list of users, as in many containers
+    except RuntimeError:  # HOME is not set and the user is not in the list of users, as in many containers
         return Path(tempfile.gettempdir()) / f"rollproof-{os.getuid()}" / "sandbox"
 
 
@@ -45,7 +45,7 @@ class Folder:
 
     @property
     def kubeconfig(self) -> Path:
-        """The way in for Kubernetes' clients."""
+        """The kubeconfig for Kubernetes clients."""
         return self.path / "kubeconfig"
 
     @property
@@ -60,7 +60,7 @@ class Folder:
 
     @property
     def host(self) -> Path:
-        """What the troubles of the host need."""
+        """Files for the troubles of the host."""
         return self.path / "host"
 
     @property
@@ -70,16 +70,16 @@ class Folder:
 
     @property
     def children_log(self) -> Path:
-        """What children write to stderr: nothing, unless they break, or the ingress reloads."""
+        """What child processes write to stderr: nothing, unless they fail, or the ingress reloads."""
         return self.path / "logs" / "children.log"
 
     @property
     def log(self) -> Path:
-        """What the sandbox's own parts have to say: for whoever looks for a bug in it."""
+        """The log of the sandbox's own parts, for debugging it."""
         return self.path / "logs" / "sandbox.log"
 
     def take(self) -> None:
-        """Make it, lock it, and clear what an earlier sandbox left. InputError if it cannot be had."""
+        """Create and lock it, and remove the files of an earlier sandbox. InputError if that fails."""
         with self.writing():
             (self.path / "logs").mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -90,7 +90,7 @@ class Folder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """While something is written here: it fails as one InputError, if for want of room or permissions."""
+        """Inside of the block, a failed write (no space, no permission) is an InputError."""
         try:
             yield
         except GitFailedError as error:
@@ -99,7 +99,7 @@ class Folder:
             raise self.not_written(error.strerror or str(error)) from None
 
     def not_written(self, why: str) -> InputError:
-        """What to say when something cannot be written."""
+        """The error for a failed write."""
         message = f"the sandbox's folder {self.path} cannot be written: {why}"
         return InputError(message, "see whether there is room and a right to write, or name another one: --folder DIR")
 
@@ -110,7 +110,7 @@ class Folder:
         path.write_text(f"GIT_USERNAME={git_username}\nGIT_PASSWORD={self.git_password}\n", encoding="utf-8")
 
     def leave(self) -> None:
-        """Remove what was made, and let the next one in."""
+        """Remove the created files and release the lock."""
         if self._lock < 0:
             return
         try:

@@ -1,4 +1,4 @@
-"""Git: how the sandbox runs git: as a child that ends with it, with no configuration of the user, for 20 s at most."""
+"""Git: runs git as a child that ends with the sandbox, without the user's configuration, for 20 s at most."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _PATIENCE_S = 20.0
 
 
 class GitFailedError(RuntimeError):
-    """git said no, and the message is its own; or it could not be run to its end."""
+    """git refused, with its message; or it did not run to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """git, as one of `processes`."""
+    """git, started by `processes`."""
 
     processes: Processes = field(default_factory=Processes)
 
     def check(self) -> None:
-        """Is it here? InputError if not."""
+        """InputError if git is not installed."""
         try:
             self.run("--version")
         except GitFailedError as error:
@@ -35,7 +35,7 @@ class Git:
             raise InputError(message, "the sandbox has a real git repository: install git") from None
 
     def run(self, *words: str, repo: Path | None = None, stdin: bytes = b"") -> bytes:
-        """What it writes to stdout. GitFailedError also when it does not end within 20 s."""
+        """Run git and return its stdout. GitFailedError also if it does not end within 20 s."""
         where = ["--git-dir", str(repo)] if repo else []
         done = self._done(["git", *where, *words], _environ(), stdin)
         if done.returncode:
@@ -44,7 +44,7 @@ class Git:
         return done.stdout
 
     def serve(self, backend: Path, cgi: Mapping[str, str], body: bytes) -> subprocess.CompletedProcess[bytes]:
-        """One request to `git http-backend`, by CGI's rules. GitFailedError as above."""
+        """One request to `git http-backend`, by the rules of CGI. GitFailedError as above."""
         return self._done([str(backend)], {**_environ(), **cgi}, body)
 
     def _done(self, words: list[str], environ: Mapping[str, str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -57,6 +57,6 @@ class Git:
 
 
 def _environ() -> dict[str, str]:
-    """Ours, without what would bend what git does here."""
+    """The environment without variables that change how git works."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return environ | {"LC_ALL": "C", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}

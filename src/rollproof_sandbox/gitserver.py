@@ -1,6 +1,6 @@
-"""GitServer: bare repositories over git's smart HTTP, so that clone, fetch and push take the road that they take to a
-real server. Everybody may read; who pushes must say the password. Git itself answers (`git http-backend`), and refuses
-what is no fast-forward. Must never look at what travels.
+"""GitServer: bare repositories over git's smart HTTP, so that clone, fetch and push work as with a real server.
+Everybody may read; a push needs the password. Git itself answers (`git http-backend`), and refuses what is not a
+fast-forward. Must never interpret the content.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ADDRESS = "127.0.0.1"
 _PUSH = "git-receive-pack"
 _BODY_MAX = 64 << 20
 _IDLE_S = 60
-_QUIET = {"receive.autogc": "false", "gc.auto": "0"}  # nothing may go on in the background once we are stopped
+_QUIET = {"receive.autogc": "false", "gc.auto": "0"}  # no background process may outlive us
 
 
 class GitServer:
     """Serves the bare repositories in `folder` as `http://127.0.0.1:<port>/<name>`. Port 0 takes a free one.
 
-    InputError if the port is taken, or git is not whole. `failed` hears of bugs.
+    InputError if the port is taken, or git is incomplete. `failed` collects unexpected errors.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class GitServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="git", daemon=True)
 
     def url(self, name: str) -> str:
-        """Where a repository can be cloned from; `name` is its folder, such as `env.git`."""
+        """The URL of a repository; `name` is its folder, such as `env.git`."""
         return f"http://{_ADDRESS}:{self.port}/{name}"
 
     def start(self) -> None:
-        """Serve from now on."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,14 +69,14 @@ class GitServer:
         self._server.server_close()
 
     def may_push(self, authorization: str) -> bool:
-        """Whether an Authorization header holds the password."""
+        """Whether an Authorization header has the password."""
         how, _, token = authorization.partition(" ")
         return how.lower() == "basic" and hmac.compare_digest(token.strip().encode(), self._token)
 
     def answer(
         self, environ: dict[str, str], body: bytes, *, trusted: bool
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        """What git says to one request: status, headers and body."""
+        """git's response to one request: status, headers and body."""
         done = self._git.serve(self._backend, self._environ(environ, trusted=trusted), body)
         head, end, rest = done.stdout.partition(b"\r\n\r\n")
         if not end:
@@ -100,12 +100,12 @@ class GitServer:
         for number, (key, value) in enumerate(_QUIET.items()):
             ours[f"GIT_CONFIG_KEY_{number}"], ours[f"GIT_CONFIG_VALUE_{number}"] = key, value
         if trusted:
-            ours["REMOTE_USER"] = self._user  # this is what makes http-backend allow a push
+            ours["REMOTE_USER"] = self._user  # without it http-backend refuses a push
         return {**environ, **ours}
 
 
 class _Server(ThreadingHTTPServer):
-    """Remembers its connections, so that `server_close` leaves none open."""
+    """Keeps its connections, so that `server_close` leaves none open."""
 
     daemon_threads = True
     block_on_close = False
@@ -128,11 +128,11 @@ class _Server(ThreadingHTTPServer):
     def server_close(self) -> None:
         super().server_close()
         for connection in tuple(self._open):
-            with suppress(OSError):  # its thread closes it now, or has done so
+            with suppress(OSError):  # its thread closes it now, or has closed it
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        """A client that went away is no news; everything else is a bug of ours."""
+        """Ignore a client that has disconnected; everything else is an unexpected error."""
         error = sys.exc_info()[1]
         if error is not None and not isinstance(error, OSError):
             self.git.failed(error)
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by http.server
-        """Nobody reads it."""
+        """Requests are not logged."""
 
     def _serve(self) -> None:
         path, _, query = self.path.partition("?")
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, headers, said)
 
     def _body(self) -> bytes | None:
-        """The request's body; None if it is longer than we take."""
+        """The request's body; None if it is longer than allowed."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._chunks()
         length = int(self.headers.get("Content-Length") or 0)

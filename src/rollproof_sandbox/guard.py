@@ -1,8 +1,8 @@
-"""Guard: the process between the sandbox and its command, a script of the standard library alone.
+"""Guard: the process between the sandbox and its command; a script of the standard library alone.
 
-Everything that the command starts stays below it, also what lost its parent, so that nothing can be left: neither when
-the command ends, nor when the sandbox is killed. Words: the number of a pipe, the sandbox's process group, the command.
-Each byte on the pipe is a signal for the command; its end says that the sandbox is gone.
+All descendants of the command stay below it, also orphaned ones, so that none can be left: neither when the command
+ends, nor when the sandbox is killed. Arguments: the number of a pipe, the sandbox's process group, the command. Each
+byte on the pipe is a signal for the command; its end means that the sandbox is gone.
 """
 
 import ctypes
@@ -16,18 +16,18 @@ from contextlib import suppress
 __all__ = ["main"]
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-GONE_S = 10.0  # a command whose sandbox is gone has that long between SIGTERM and SIGKILL: there is nothing to put back
-LEFT_S = 2.0  # and what a command left running has that long
+GONE_S = 10.0  # from SIGTERM to SIGKILL for a command whose sandbox is gone: it has nothing to undo
+LEFT_S = 2.0  # the same for processes that a command has left
 LOOK_S = 0.05
 HANDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run the command, and end with its exit code."""
+    """Run the command; returns its exit code."""
     pipe, group, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     _kernel(PR_SET_CHILD_SUBREAPER, 1)
     for number in HANDED:
-        signal.signal(number, signal.SIG_IGN)  # they come through the pipe, or to the command itself
+        signal.signal(number, signal.SIG_IGN)  # they come through the pipe, or directly to the command
     os.set_inheritable(pipe, False)
     wakes, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -42,15 +42,15 @@ def main() -> int:
 
 
 def _become(command: list[str], group: int) -> None:
-    """In the child: the command, in the sandbox's process group, so that a terminal's Ctrl-C reaches it."""
+    """In the child: exec the command, in the sandbox's process group, so that a terminal's Ctrl-C reaches it."""
     try:
         for number in (
             *HANDED,
             signal.SIGPIPE,
             signal.SIGXFSZ,
-        ):  # Python ignores the last two, and exec would keep it so
+        ):  # Python ignores the last two, and exec would keep that
             signal.signal(number, signal.SIG_DFL)
-        with suppress(OSError):  # the group is gone: so is the sandbox
+        with suppress(OSError):  # the group is gone, as the sandbox
             os.setpgid(0, group)
         _kernel(PR_SET_PDEATHSIG, signal.SIGTERM)
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
@@ -61,7 +61,7 @@ def _become(command: list[str], group: int) -> None:
 
 
 def _watch(command_pid: int, pipe: int, wakes: int) -> int:
-    """Hand signals on until the command ends; its exit code."""
+    """Pass signals on until the command ends; returns its exit code."""
     watched, end_s = [pipe, wakes], float("inf")
     while True:
         wait_s = None if end_s == float("inf") else max(0.0, end_s - time.monotonic())
@@ -72,7 +72,7 @@ def _watch(command_pid: int, pipe: int, wakes: int) -> int:
                 return code
         if pipe in ready:
             for number in os.read(pipe, 64) or _gone(watched):
-                os.kill(command_pid, number)  # ours, and not waited for yet
+                os.kill(command_pid, number)  # our child, not waited for yet
             if pipe not in watched:
                 end_s = time.monotonic() + GONE_S
         if time.monotonic() > end_s:
@@ -81,13 +81,13 @@ def _watch(command_pid: int, pipe: int, wakes: int) -> int:
 
 
 def _gone(watched: list[int]) -> bytes:
-    """The sandbox is: the command is asked to end."""
+    """The sandbox is gone: terminate the command."""
     del watched[0]
     return bytes([signal.SIGTERM])
 
 
 def _ended(command_pid: int) -> int | None:
-    """The command's exit code, or None; whoever else has ended is waited for on the way."""
+    """The command's exit code, or None; other ended children are reaped as well."""
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -100,7 +100,7 @@ def _ended(command_pid: int) -> int | None:
 
 
 def _end_rest(patience_s: float) -> None:
-    """End all children; those of an ended one become ours, and are ended then."""
+    """End all children; the children of an ended one become ours, and are ended then."""
     kill_s = time.monotonic() + patience_s
     while children := _children():
         for pid in children:

@@ -1,11 +1,12 @@
 """Host: troubles of the machine that the harness runs on. They hit the command that the sandbox was started with.
 
 "stop-generator": the load generator (the descendant whose command line has load/engine.py) is stopped by SIGSTOP for
-`for_s`. "clock-step": `time.time` and `time.time_ns` of the command's Python processes go `step_s` further; clocks that
-are read in C (`datetime.now`) do not. "disk-full": every regular file that the command's Python processes have open for
-writing, but for their standard streams, says ENOSPC from the moment on, and no other can be opened for writing. Other
-programs (git) and temporary folders that the process made have room: the disk of the run folder is full, not /tmp.
-The last two are done by a `sitecustomize.py` that waits for a flag file; nothing outside of the command is touched.
+`for_s`. "clock-step": `time.time` and `time.time_ns` of the command's Python processes are shifted by `step_s`; clocks
+that are read in C (`datetime.now`) are not. "disk-full": every regular file that the command's Python processes have
+open for writing, except their standard streams, raises ENOSPC from the trigger on, and no other can be opened for
+writing. Other programs (git) and temporary folders of the process are not affected: the disk of the run folder is
+full, not /tmp. The last two use a `sitecustomize.py` that waits for a flag file; nothing outside of the command is
+touched.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ if "disk-full" in @KINDS@:
 
 
 def check_has_command(settings: HostSettings, command: Iterable[str]) -> None:
-    """InputError if there is nobody whom the troubles could hit."""
+    """InputError if there is no command that the troubles could affect."""
     kinds = sorted({trouble.kind for trouble in (*settings.on_rollout, *settings.on_drift)})
     if kinds and not list(command):
         message = f"{', '.join(kinds)}: a trouble of the harness's machine needs a command that it can hit"
@@ -88,7 +89,7 @@ def check_has_command(settings: HostSettings, command: Iterable[str]) -> None:
 
 @dataclass(slots=True)
 class HostTroubles:
-    """Wait for the moments, and trouble the process tree below `tell`'s pid."""
+    """Wait for the triggers, and apply the troubles to the processes below the pid that `start` gets."""
 
     settings: HostSettings
     store: Store
@@ -99,7 +100,7 @@ class HostTroubles:
     _unsubscribe: Callable[[], None] | None = field(default=None, init=False)
 
     def environ(self) -> Mapping[str, str]:
-        """Variables for the command; writes what they point to."""
+        """Variables for the command; writes the files that they refer to."""
         troubles = (*self.settings.on_rollout, *self.settings.on_drift)
         kinds = sorted({trouble.kind for trouble in troubles} & set(_FLAGS))
         if not kinds:
@@ -113,13 +114,13 @@ class HostTroubles:
         return {"PYTHONPATH": os.pathsep.join([str(self.folder), *others])}
 
     def start(self, pid: int) -> None:
-        """The command runs as `pid`: from now on its moments count."""
+        """The command runs as `pid`: from now on triggers count."""
         self._pid = pid
         if self.settings.on_rollout or self.settings.on_drift:
             self._unsubscribe = self.store.subscribe(self._see)
 
     def stop(self) -> None:
-        """Nothing begins any more; a stopped generator goes on."""
+        """No trouble begins after this; a stopped generator is continued."""
         if self._unsubscribe is not None:
             self._unsubscribe()
         for timer in self._timers:

@@ -10,7 +10,7 @@ __all__ = ["read_log"]
 
 
 def read_log(path: Path, since_s: int) -> str:
-    """The lines of the last `since_s` seconds (0: all); each line says when, as `t`."""
+    """The lines of the last `since_s` seconds (0: all), by their field `t`."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     if since_s <= 0:
         return "".join(lines)

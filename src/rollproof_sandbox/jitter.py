@@ -1,7 +1,7 @@
-"""Jitter: what a seed varies. Each time on which a rollout or a trouble depends comes a little later, by chance.
+"""Jitter: what a seed varies. Each time that a rollout or a trouble depends on is a little later, at random.
 
-The bounds are far below what any defect is about, so that none changes what must be said of it; what the seed changes
-is which request, probe or event a trouble meets. Seed 0 varies nothing: all times are as the settings say.
+The bounds are far below the effect of any defect, so that no expected verdict changes; what changes is which request,
+probe or event a trouble hits. Seed 0 varies nothing: all times are as the settings say.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from rollproof_sandbox.settings import App, Settings, Trouble
 
 __all__ = ["BOUNDS_S", "with_jitter"]
 
-# At most so many seconds later.
+# The most seconds that are added.
 BOUNDS_S = {"start": 0.2, "endpoints": 0.03, "ingress": 0.03, "trouble": 0.1, "actor": 0.1, "heal": 0.1}
 
 
 def with_jitter(settings: Settings) -> Settings:
-    """The settings with times moved by chance, the same for the same seed."""
+    """The settings with times varied at random, the same for the same seed."""
     if not settings.seed:
         return settings
     chance = random.Random(settings.seed)  # noqa: S311 - times, no secret
@@ -28,7 +28,7 @@ def with_jitter(settings: Settings) -> Settings:
         return round(chance.uniform(0.0, BOUNDS_S[what]), 4)
 
     def troubles(many: Iterable[Trouble]) -> tuple[Trouble, ...]:
-        """One that begins with its moment is about that moment, so it stays there."""
+        """A trouble that begins at its trigger stays there."""
         return tuple(replace(one, after_s=one.after_s + later("trouble")) if one.after_s else one for one in many)
 
     def app(one: App) -> App:

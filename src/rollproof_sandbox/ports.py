@@ -1,4 +1,4 @@
-"""Ports: what `--ports` says, whether they are free, and free ones for those that are not named."""
+"""Ports: parses `--ports`, checks whether they are free, and chooses those that are not given."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def check_ports(ports: Ports) -> None:
 
 
 def not_had(name: str, number: int, why: str | None) -> InputError:
-    """What to say when the port of `name`, a field of `Ports`, cannot be listened on; also if it was free before."""
-    message = f"port {number} cannot be had for the sandbox's {_WHO[name]}: {why}"
+    """The error for a port (`name`: a field of `Ports`) that cannot be listened on; also if it was free before."""
+    message = f"port {number} is not available for the sandbox's {_WHO[name]}: {why}"
     hint = f"see who listens (ss -ltnp 'sport = :{number}'), or let it choose others: --ports auto"
     return InputError(message, hint)
 
 
 def chosen(ports: Ports) -> Ports:
-    """A free port for each that is 0, below those that outgoing connections take: it may be let go and taken again."""
+    """A free port for each that is 0, below the range of outgoing connections: it may be closed and opened again."""
     taken = {getattr(ports, one.name) for one in fields(ports)}
     for one in fields(ports):
         if not getattr(ports, one.name):

@@ -1,10 +1,10 @@
-"""Processes: the one place that starts and ends the sandbox's children.
+"""Processes: starts and ends all child processes of the sandbox.
 
-Nothing may be left over, whatever happens to us. Three things see to that: a child ends when its stdin does (its own
-rule: the pipe closes when we die), the kernel kills it when its parent dies (`script_words`, and setpriv for programs:
-also one that is stopped or hangs), and `end_all` ends them by handle, never by name. The parent in the kernel's eyes is
-the thread that forked: one thread starts all that stay and lives as long as they do, and who runs a program waits for
-it. Each has a process group of its own: a terminal's Ctrl-C is for us alone, who end them in order.
+No process may be left, however we end. Three mechanisms: a child ends when its stdin does (the pipe closes when we
+die), the kernel kills it when its parent dies (`script_words`, and setpriv for programs: also one that is stopped or
+hangs), and `end_all` ends them by handle, never by name. To the kernel the parent is the thread that forked: one thread
+starts all permanent children and lives as long as they do, and a thread that runs a program waits for it. Each has a
+process group of its own: a terminal's Ctrl-C reaches only us, and we end them in order.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from typing import IO, Any
 
 __all__ = ["MARKER", "Child", "Heard", "Processes", "script_words"]
 
-MARKER = "ROLLPROOF_SANDBOX"  # in the environment of every child: the folder of the sandbox that it belongs to
+MARKER = "ROLLPROOF_SANDBOX"  # in the environment of every child: the folder of its sandbox
 Heard = Callable[[dict[str, Any]], None]
 _END_S = 0.5  # between SIGTERM and SIGKILL
-# Without site-packages and ctypes' helpers: 3 ms. A parent that is gone already shows as another one than told.
+# Without site-packages and ctypes' helpers: 3 ms. If the parent is gone, its pid differs from the given one.
 _BOOT = """
 import os, sys
 parent, path = int(sys.argv[1]), sys.argv[2]
@@ -50,12 +50,12 @@ exec(code)
 
 
 def script_words(script: Path, *words: str) -> list[str]:
-    """The command line of a stdlib-only Python script that dies with us."""
+    """The command line of a stdlib-only Python script that is killed when we die."""
     return [sys.executable, "-S", "-E", "-c", _BOOT, str(os.getpid()), str(script), *words]
 
 
 class Child:
-    """One running child. `ended` is set when it is gone and waited for."""
+    """One child process. `ended` is set when it has ended and was reaped."""
 
     def __init__(self, process: subprocess.Popen[bytes], name: str, heard: Heard | None) -> None:
         self.pid = process.pid
@@ -67,7 +67,7 @@ class Child:
         threading.Thread(target=self._listen, name=f"heard-{name}", daemon=True).start()
 
     def tell(self, item: dict[str, Any]) -> None:
-        """One JSON line on its stdin; nothing if it is gone."""
+        """Send one JSON line to its stdin; ignored if it has ended."""
         line = json.dumps(item, separators=(",", ":")).encode() + b"\n"
         with self._writing, suppress(BrokenPipeError, ValueError):  # ValueError: closed by `_close`
             stdin = _pipe(self._process.stdin)
@@ -75,7 +75,7 @@ class Child:
             stdin.flush()
 
     def signal(self, number: int) -> None:
-        """Send a signal to it alone; nothing if it is gone."""
+        """Send a signal to it alone; ignored if it has ended."""
         self._process.send_signal(number)
 
     def kill(self) -> None:
@@ -83,7 +83,7 @@ class Child:
         self.signal(signal.SIGKILL)
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Its exit code (negative: the signal that ended it), or None if it still runs after the timeout."""
+        """Its exit code (negative: the signal that ended it), or None if it still runs after the timeout (s)."""
         return self._process.returncode if self.ended.wait(timeout_s) else None
 
     def _listen(self) -> None:
@@ -103,7 +103,7 @@ class Child:
 
 
 class Processes:
-    """All children of one sandbox. `log` takes what they write to stderr."""
+    """All children of one sandbox. `log` receives their stderr."""
 
     def __init__(self, log: Path | None = None, marker: str = "") -> None:
         self._log = log
@@ -116,7 +116,7 @@ class Processes:
         self._thread = threading.Thread(target=self._starter, name="processes", daemon=True)
 
     def start(self, words: list[str], *, name: str, first: dict[str, Any], heard: Heard | None = None) -> Child:
-        """Start a child, tell it `first`; `heard` gets each JSON line of its stdout, from a thread of the child's."""
+        """Start a child and send it `first`; `heard` gets each JSON line of its stdout, in a thread of its own."""
         with self._lock:
             if not self._thread.is_alive():
                 self._thread.start()
@@ -129,7 +129,7 @@ class Processes:
     def run(
         self, words: list[str], *, environ: Mapping[str, str], stdin: bytes = b"", timeout_s: float
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a program to its end, with `environ` and our mark. subprocess.TimeoutExpired, OSError, RuntimeError."""
+        """Run a program to its end, with `environ` and MARKER. subprocess.TimeoutExpired, OSError, RuntimeError."""
         program = _program(words, environ)
         with self._lock:
             self._check_not_ending(words[0])
@@ -151,7 +151,7 @@ class Processes:
         return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
 
     def end_all(self) -> None:
-        """SIGTERM and the end of stdin, a short wait, SIGKILL; programs at once. Nothing can be started afterwards."""
+        """SIGTERM and end of stdin, a short wait, SIGKILL; programs at once. Nothing can be started afterwards."""
         with self._lock:
             self._ending = True
             children = [child for child in self._children if not child.ended.is_set()]
@@ -212,17 +212,17 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def _program(words: list[str], environ: Mapping[str, str]) -> list[str]:
-    """The command line of a program that dies with the thread that runs it."""
+    """The command line of a program that is killed when its starting thread dies."""
     found = shutil.which(words[0], path=environ.get("PATH", os.defpath))
     if found is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
-    setpriv = shutil.which("setpriv")  # of util-linux; without it a program is left to end with its pipes
+    setpriv = shutil.which("setpriv")  # of util-linux; without it a program ends only with its pipes
     return [*([setpriv, "--pdeathsig", "KILL"] if setpriv else []), found, *words[1:]]
 
 
 @contextmanager
 def _out_of_reach() -> Iterator[None]:
-    """What is started meanwhile never gets SIGINT, not even before it has a process group of its own."""
+    """Processes started inside of the block never get SIGINT, even before they have a process group of their own."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -231,7 +231,7 @@ def _out_of_reach() -> Iterator[None]:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a program and all that it has started, if it has not ended and been waited for."""
+    """End a program and its descendants, if it has not ended and been reaped."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

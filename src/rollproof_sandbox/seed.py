@@ -1,6 +1,6 @@
-"""Seed: what is in the cluster before Argo CD has deployed anything, as an operator would have put it there.
+"""Seed: the objects in the cluster before Argo CD has deployed anything, as an operator would have created them.
 
-Everything of the app itself comes from the env repo, through Argo CD.
+The objects of the app itself come from the env repo, through Argo CD.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OPERATOR = "kubectl-client-side-apply"
 
 
 def seed(store: Store, settings: Settings, addresses: Addresses, application: str) -> None:
-    """Put it all in; `application` is the Application's YAML, from the env repo."""
+    """Create them; `application` is the Application's YAML, from the env repo."""
     for name in NAMESPACES:
         labels = {"kubernetes.io/metadata.name": name}
         store.create(_object("v1", "Namespace", "", name, labels), manager=_OPERATOR)
@@ -65,7 +65,7 @@ def _node(store: Store, settings: Settings, addresses: Addresses) -> None:
 
 
 def _ingress_pod(store: Store, addresses: Addresses) -> None:
-    """The proxy runs as a process of its own; this is what the cluster says of it."""
+    """The proxy runs as a process of its own; this is its Pod object."""
     item = _object("v1", "Pod", INGRESS, "ingress-0", {"app": "ingress"})
     container = {"name": "nginx", "image": "registry.local/ingress-nginx:1.14", "ports": [{"containerPort": 80}]}
     ready = [{"type": kind, "status": "True"} for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")]

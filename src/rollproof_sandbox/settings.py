@@ -1,6 +1,6 @@
-"""Settings: every knob of the sandbox, with the values of a sound system as defaults.
+"""Settings: every option of the sandbox, with the values of a sound system as defaults.
 
-A defect is a change of these values and of nothing else; what is recorded is the harness's business. Each part of the
+A defect is a change of these values and of nothing else; recording is up to the harness. Each part of the
 sandbox reads its own class. Times are seconds; `sha` is an app version.
 """
 
@@ -30,9 +30,9 @@ MISSING = "0d0e000"  # a release without an image
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Something that goes wrong for a while: `kind` is the part's own word, from `after_s` after its moment on.
+    """A temporary failure: `kind` is a word of the part that it is for; it begins `after_s` after its trigger.
 
-    The moment is named by the part that reads it.
+    The trigger is named by the part that reads it.
     """
 
     kind: str
@@ -42,24 +42,24 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """How one app process behaves (`app/server.py`). Handed to it as JSON.
+    """How one app process behaves (`app/server.py`). Passed to it as JSON.
 
-    Troubles, by their moment: `ready` counts from the first good answer to a readiness probe, `term` from SIGTERM.
+    Troubles, by their trigger: `ready` counts from the first good answer to a readiness probe, `term` from SIGTERM.
     Kinds: "http-500", "http-503", "stall" (answers wait until its end), "truncate", "wrong-body", "refuse" (the
     listener is closed), "reset" (the connection is reset once the request is read), "reset-reused" (only requests on
     a connection that was used before), "slow" (each answer takes `slow_s` more).
     """
 
-    start_s: float = 0.15  # from the process's start to its listening
+    start_s: float = 0.15  # from the process's start until it listens
     never_ready: bool = False
     crash_after_s: float | None = None  # exit code 1, counted from listening
-    health_version: str = ""  # what /health and the version header say instead of the image's sha
-    old_version_every: int = 0  # every n-th answer says the sha before it
-    database: str = "ok"  # what /ready says of the database: another word is "down" (and 503, but see below)
+    health_version: str = ""  # the version of /health and the version header, if not the image's sha
+    old_version_every: int = 0  # every n-th response has the sha before it
+    database: str = "ok"  # the database's state in /ready: any other word counts as down (and 503, but see below)
     ready_status_lies: bool = False  # /ready answers 200 although the database is down
-    database_field: bool = True  # /ready has the field at all
+    database_field: bool = True  # whether /ready has the field
     health_follows_database: bool = False  # /health answers 503 while the database is down
-    latency_s: float = 0.002  # of every answer but /slow
+    latency_s: float = 0.002  # of every response but /slow
     slow_s: float = 0.3  # of a "slow" trouble
     at_sigterm: str = (
         "drain"  # or "exit" (at once), "cut" (stops listening, lets requests run on until the kill), "ignore"
@@ -70,7 +70,7 @@ class App:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The Deployment as the env repo's base declares it; changed values are part of what git says."""
+    """The Deployment as the env repo's base declares it; changed values are in git."""
 
     replicas: int = 2
     max_surge: int = 1
@@ -80,7 +80,7 @@ class Workload:
     progress_deadline_s: int = 10
     readiness_period_s: int = 1
     image_mismatch: bool = False  # the overlay's image name is not the base's: a new tag changes nothing
-    overlay_tag: str = FIRST  # what the overlay says before the drill
+    overlay_tag: str = FIRST  # the overlay's tag before the drill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,18 +110,18 @@ class Ingress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgoCd:
-    """The Application controller's model (docs/argocd.md). Troubles of a real one, and its settings."""
+    """The model of the Application controller (docs/argocd.md): its troubles and settings."""
 
     self_heal: bool = True
     ignore_differences: tuple[dict[str, Any], ...] = ()  # entries of the Application's spec
     deny_window: bool = False  # the AppProject has a sync window that denies now
-    sees_new_commits: bool = True  # False: the first new commit is never seen, whatever is asked; the one after it is
-    claims_new_revision: bool = False  # says Synced at the new revision without having applied it
+    sees_new_commits: bool = True  # False: the first new commit is never seen, even if forced; the one after it is
+    claims_new_revision: bool = False  # reports Synced at the new revision without having applied it
     sync_fails: str = ""  # every sync of a new revision fails with this message and is retried (limit 5, 5 s * 2^k)
     notices_drift: bool = True  # False: its watch is broken, only a refresh makes it compare
     heal_delay_s: float = 0.0  # more time between noticing and healing
     restores_partly: bool = False  # a healed object lacks one declared field that is not the drifted one
-    lost_refreshes: int = 0  # that many refresh requests are deleted unseen (#28392)
+    lost_refreshes: int = 0  # so many refresh requests are deleted unread (#28392)
     attempts: int = 0  # autoHealAttemptsCount of the last operation at the start
     finished_ago_s: float = 60.0  # age of the last operation at the start
     poll_s: float = 120.0
@@ -145,10 +145,10 @@ class ApiServer:
 class Actors:
     """People and robots that act beside the harness, each by its name (`actors.py`).
 
-    "human-heals": writes the original back 0.3 s after a drift, as kubectl-edit · "changes-back": changes the object
-    again 0.3 s after it was restored, for ever · "noop-commit": after a drift commits a README and asks for a refresh ·
+    "human-heals": restores the original 0.3 s after a drift, as kubectl-edit · "changes-back": changes the object again
+    0.3 s after it was restored, every time · "noop-commit": after a drift commits a README and requests a refresh ·
     "superseding-commit": commits a README right after the harness's push · "tag-edit": adds a comment to the tag's line
-    after the deploy was synced, so that a revert conflicts · "image-updater": puts the newer tag back 1 s after a
+    after the deploy was synced, so that a revert conflicts · "image-updater": sets the newer tag again 1 s after a
     revert, as argocd-image-updater · "other-writer": 0.05 s after a drift writes a third value to the same field.
     """
 
@@ -158,7 +158,7 @@ class Actors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Troubles of the machine that the harness runs on; they hit the command that the sandbox was started with.
+    """Troubles of the machine that the harness runs on; they affect the command of the sandbox.
 
     "stop-generator" (SIGSTOP for `for_s`), "clock-step" (the wall clock moves by `step_s`), "disk-full" (writes fail).
     `on_rollout` as above; `on_drift` counts from rollproof's first patch or deletion of an app object.
@@ -180,12 +180,12 @@ class Ports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All of it. `target` overrides fields of the target file that the sandbox writes, by section.
+    """All settings. `target` overrides fields of the target file that the sandbox writes, by section.
 
     A section whose first field is None is left out ({"control": {"url": None}}: no control probe).
     """
 
-    seed: int = 0  # of names, addresses, and of when things happen (`jitter.py`); 0: exactly at these times
+    seed: int = 0  # of names, addresses and delays (`jitter.py`); 0: exactly these times
     ports: Ports = field(default_factory=Ports)
     app: App = field(default_factory=App)  # of the release that runs at the start
     next_app: App = field(default_factory=App)  # of every later release

@@ -1,6 +1,6 @@
-"""The target file of a sandbox: one generator for the committed `targets/sandbox.toml` and for the one that runs.
+"""The target file of a sandbox: the same generator for the committed `targets/sandbox.toml` and for a running one.
 
-It holds nothing that another target file could not hold. Times are short, and the promises are the lab's.
+It has only settings that any target file can have. Times are short, and the limits are the lab's.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _table(name: str, table: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """TOML's way to write it; for texts, numbers, booleans and lists of them the same as JSON's."""
+    """A value in TOML; for texts, numbers, booleans and lists of them the same as in JSON."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(_value(item) for item in value)}]"
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""World: the whole sandbox, put together in the order in which it gets healthy soonest, and taken apart again.
+"""World: the whole sandbox: starts its parts in the order that makes it healthy soonest, and stops them.
 
-What could be wrong with the request is looked at first; nothing has been started then. `stop` may be called at any
-moment, also in the middle of a start that failed. Must not know what a drill is.
+What could be wrong with the request is checked first, before anything is started. `stop` may be called at any
+time, also during a start that failed. Must not know what a drill is.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _PROXY = Path(__file__).parent / "ingress" / "proxy.py"
 
 
 class CancelledError(Exception):
-    """Somebody asked for the end before the sandbox was up."""
+    """The end was requested before the sandbox was up."""
 
 
 @dataclass(slots=True)
 class World:
-    """One sandbox. `ports` are the real ones after `start`; `cancelled` ends a start that is under way.
+    """One sandbox. `ports` are the real ones after `start`; `cancelled` ends a start that is in progress.
 
-    `failed` collects bugs of its parts.
+    `failed` collects unexpected errors of its parts.
     """
 
     settings: Settings
@@ -68,11 +68,11 @@ class World:
     _changed: threading.Event = field(default_factory=threading.Event, init=False)
 
     def start(self) -> None:
-        """Up, healthy, and answering; otherwise an error, and whatever was started is ended by `stop`.
+        """Start, and return when it is healthy and answers; after an error `stop` ends what was started.
 
-        InputError: a port or the folder cannot be had. CannotJudgeError: it did not get healthy. CancelledError.
+        InputError: a port or the folder is not available. CannotJudgeError: it did not get healthy. CancelledError.
         """
-        self.folder.take()  # first: a second sandbox in this folder should hear of the first, not of its ports
+        self.folder.take()  # first: a second sandbox in this folder should report the first one, not its ports
         self._stack.callback(self.folder.leave)
         with self.folder.writing():
             self._stack.callback(_log_to(self.folder.log))
@@ -103,16 +103,16 @@ class World:
         actors.start()
 
     def stop(self) -> None:
-        """End everything, newest first; nothing is left but logs."""
+        """End everything, newest first; only logs stay."""
         ingress, self._ingress = self._ingress, None
         if ingress is not None and ingress.ended.is_set():
             self.failed.add(RuntimeError(f"the ingress ended by itself, with {ingress.wait()}"))
         self._stack.close()
 
     def failures(self) -> list[str]:
-        """Bugs of the sandbox that have shown: after `stop`, all of them."""
+        """Unexpected errors of the sandbox so far: after `stop`, all of them."""
         found = self.failed.said()
-        with suppress(OSError):  # somebody has cleaned up
+        with suppress(OSError):  # the log was removed
             cried = self.folder.children_log.read_text(encoding="utf-8", errors="replace").splitlines()
             found += [f"a process of it broke: {line} ({self.folder.children_log})" for line in cried[-1:]]
         return found
@@ -124,7 +124,7 @@ class World:
             raise CannotJudgeError(message, f"please report it, with {self.folder.log}")
 
     def _start_ingress(self, processes: Processes) -> tuple[Child, queue.SimpleQueue[dict[str, Any]]]:
-        """Its process, and what it says once it listens or cannot."""
+        """Start its process; also returns the queue of what it reports: that it listens, or why it cannot."""
         said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         first = {
             "port": self.ports.ingress, "settings": self.settings.as_json()["ingress"],
@@ -140,7 +140,7 @@ class World:
         return processes.start(script_words(_PROXY), name="ingress", first=first, heard=hear), said
 
     def _await(self, ingress: Child, said: queue.SimpleQueue[dict[str, Any]]) -> None:
-        """Until the ingress listens."""
+        """Wait until the ingress listens."""
         self._until(lambda: not said.empty() or ingress.ended.is_set(), time.sleep)
         answer = {"error": "", "why": ""} if said.empty() else said.get()
         if answer.get("error") == "port":
@@ -201,7 +201,7 @@ class World:
             self._publish(change.object)
 
     def _publish(self, ingress: Object) -> None:
-        """Where it is served, as every ingress controller says it: until then Argo CD calls it Progressing."""
+        """Write its address into the status, as ingress controllers do: without it Argo CD reports Progressing."""
 
         def put(item: Object) -> None:
             item["status"] = {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}
@@ -253,7 +253,7 @@ class World:
 
 
 def _log_to(path: Path) -> Callable[[], None]:
-    """Have the parts' log in a file, not on a user's screen; returns what ends that."""
+    """Write the parts' log to a file instead of the screen; returns the function that ends that."""
     logger = logging.getLogger("rollproof_sandbox")
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))

@@ -1,4 +1,4 @@
-"""Answers: the bodies that are no single object: lists, deletions, access reviews."""
+"""Answers: response bodies that are not a single object: lists, deletions, access reviews."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GIVEN_BACK = ("Pod", "Service")  # a deletion of these answers with the object,
 
 
 def list_answer(kind: Kind, items: Sequence[Object], version: int) -> dict[str, Any]:
-    """A list object. Items of built-in kinds do not say their kind again."""
+    """A list object. Items of built-in kinds have no `kind` and `apiVersion`."""
     if not kind.custom:
         items = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in items]
     metadata = {"resourceVersion": str(version)}
@@ -22,7 +22,7 @@ def list_answer(kind: Kind, items: Sequence[Object], version: int) -> dict[str, 
 
 
 def deleted_answer(kind: Kind, gone: Object) -> dict[str, Any]:
-    """What a deletion answers; an object that is only marked as deleted is given back."""
+    """The response to a deletion; an object that is only marked as deleted is returned."""
     metadata = gone["metadata"]
     if kind.name in _GIVEN_BACK or "deletionTimestamp" in metadata:
         return gone

@@ -1,6 +1,6 @@
-"""Defaults: what the API server fills in and writes in another form, as far as drills can see it.
+"""Defaults: the values and canonical forms that the API server adds, as far as drills can see them.
 
-Works in place on an object that the store is about to keep. Only fields that somebody reads: no copy of the API.
+Works in place on an object that the store is about to keep. Only fields that are read somewhere: no copy of the API.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def fill_in(kind: Kind, item: dict[str, Any]) -> None:
         item.setdefault("type", "Opaque")
     if kind.name == "Namespace":
         item["metadata"].setdefault("labels", {}).setdefault("kubernetes.io/metadata.name", item["metadata"]["name"])
-    if kind.name == "EndpointSlice":  # as the real one says that there are none
+    if kind.name == "EndpointSlice":  # the real server has null for none
         item["endpoints"], item["ports"] = item.get("endpoints") or None, item.get("ports") or None
 
 
 def quantity(value: Any) -> Any:
-    """A quantity in its canonical form: "1000m" is "1", "1024Mi" is "1Gi"; what is none stays."""
+    """A quantity in its canonical form: "1000m" is "1", "1024Mi" is "1Gi"; other values stay."""
     found = _QUANTITY.match(str(value))
     if not found:
         return value
@@ -85,7 +85,7 @@ def _decimal(amount: Decimal, units: Mapping[int, str]) -> str:
 
 
 def _tidy(value: Any) -> Any:
-    """Without nulls, and without the empty maps and lists that a typed object does not keep."""
+    """Without nulls, and without the empty maps and lists that a typed object drops."""
     if isinstance(value, dict):
         tidied = {key: _tidy(inner) for key, inner in value.items() if inner is not None}
         return {k: v for k, v in tidied.items() if not (k in _OMITTED_IF_EMPTY and v in ({}, []))}

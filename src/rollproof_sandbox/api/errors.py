@@ -1,4 +1,4 @@
-"""Errors: what the API server says when it refuses, word for word as the real one, so that no drill can tell.
+"""Errors: the refusals of the API server, word for word as the real one has them.
 
 Every refusal is a StoreError with the HTTP status and reason of a Status body. Must not know HTTP or the store.
 """
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class StoreError(Exception):
-    """A refusal: becomes a Status body. `details` is what the Status says of the object."""
+    """A refusal: becomes a Status body. `details` describes the object in it."""
 
     def __init__(self, status: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -44,31 +44,31 @@ def _details(kind: Kind, name: str) -> dict[str, Any]:
 
 
 def not_found(kind: Kind, name: str) -> StoreError:
-    """There is no such object."""
+    """The object does not exist."""
     return StoreError(404, "NotFound", f'{kind.resource} "{name}" not found', _details(kind, name))
 
 
 def already_exists(kind: Kind, name: str) -> StoreError:
-    """The name is taken."""
+    """The name is in use."""
     return StoreError(409, "AlreadyExists", f'{kind.resource} "{name}" already exists', _details(kind, name))
 
 
 def conflict(kind: Kind, name: str, why: str = "") -> StoreError:
-    """The object is not the one that the caller has read."""
+    """The object was changed after the caller has read it."""
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}'
     return StoreError(409, "Conflict", message, _details(kind, name))
 
 
 def other_object(kind: Kind, name: str, why: str) -> StoreError:
-    """A deletion of an object that is not the one that the caller has read. Names the kind, not the resource."""
+    """A deletion whose precondition names another object. The message has the kind, not the resource."""
     details = {**_details(kind, name), "kind": kind.name}
     message = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}'
     return StoreError(409, "Conflict", message, details)
 
 
 def invalid(kind: Kind, name: str, field: str, problem: str, cause: str = "FieldValueInvalid") -> StoreError:
-    """The object breaks a rule of its kind."""
+    """The object breaks a validation rule of its kind."""
     details = {
         **_details(kind, name),
         "kind": kind.name,
@@ -83,17 +83,17 @@ def unprocessable() -> StoreError:
 
 
 def bad_request(message: str) -> StoreError:
-    """A request that makes no sense."""
+    """A malformed request."""
     return StoreError(400, "BadRequest", message)
 
 
 def expired(asked: int, oldest: int) -> StoreError:
-    """The version that a watch wants to go on from is gone."""
+    """The resourceVersion from which a watch wants to resume is gone."""
     return StoreError(410, "Expired", f"too old resource version: {asked} ({oldest})")
 
 
 def anonymous(verb: str, path: str, place: Place | None) -> StoreError:
-    """A request without a token: the real server knows who that is, and what it may not do."""
+    """A request without a token: the real server names the anonymous user and what it may not do."""
     if place is None:
         message = f'User "system:anonymous" cannot {verb} path "{path}"'
         return StoreError(403, "Forbidden", f"forbidden: {message}")
@@ -112,7 +112,7 @@ def no_resource() -> StoreError:
 
 
 def no_method() -> StoreError:
-    """A verb that this place does not know."""
+    """A verb that this path does not support."""
     message = "the server does not allow this method on the requested resource"
     return StoreError(405, "MethodNotAllowed", message)
 
@@ -127,14 +127,14 @@ def is_known_group(path: str) -> bool:
 
 
 def bad_version(asked: str) -> StoreError:
-    """A resourceVersion that is no number."""
+    """A resourceVersion that is not a number."""
     text = json.dumps(asked)
     message = f"resourceVersion: Invalid value: {text}: strconv.ParseUint: parsing {text}: invalid syntax"
     return StoreError(500, "", message)
 
 
 def bad_dry_run(asked: str) -> StoreError:
-    """The only dry run is of everything."""
+    """A dryRun value other than "All"."""
     problem = f'Unsupported value: ["{asked}"]: supported values: "All"'
     causes = {"causes": [{"reason": "FieldValueNotSupported", "message": problem, "field": "dryRun"}]}
     details = {"group": "meta.k8s.io", "kind": "PatchOptions", **causes}
@@ -142,19 +142,19 @@ def bad_dry_run(asked: str) -> StoreError:
 
 
 def wrong_type(kind: Kind, problem: str) -> StoreError:
-    """A body whose fields are not of their types."""
+    """A body with fields of wrong types."""
     return bad_request(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {problem}')
 
 
 def patched_wrong_type(patch: Any, problem: str) -> StoreError:
-    """A patch after which fields are not of their types."""
+    """A patch whose result has fields of wrong types."""
     message = f"Invalid value: {json.dumps(json.dumps(patch))}: {problem}"
     details = {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]}
     return StoreError(422, "Invalid", f' "" is invalid: patch: {message}', details)
 
 
 def other_uid(kind: Kind, namespace: str, name: str, sent: str, found: str) -> StoreError:
-    """A replacement that names the uid of another object than the one that is there, or of one that is not."""
+    """A replacement whose uid is that of another object, or of one that does not exist."""
     group = "" if kind.group in ("", "apps", "coordination.k8s.io", "discovery.k8s.io") else f"{kind.group}/"
     why = (
         f"StorageError: invalid object, Code: 4, Key: /registry/{group}{kind.plural}/{namespace}/{name}, "
@@ -165,19 +165,19 @@ def other_uid(kind: Kind, namespace: str, name: str, sent: str, found: str) -> S
 
 
 def wrong_kind(kind: Kind, api_version: str, name: str) -> StoreError:
-    """A body of another kind than the URL's."""
+    """A body of another kind than that of the URL."""
     message = f'{name} in version "{api_version}" cannot be handled as a {kind.name}: the URL is of {kind.resource}'
     return bad_request(message)
 
 
 def wrong_namespace() -> StoreError:
-    """A body for another namespace than the URL's."""
+    """A body for another namespace than that of the URL."""
     message = "the namespace of the provided object does not match the namespace sent on the request"
     return bad_request(message)
 
 
 def wrong_name(sent: str, asked: str) -> StoreError:
-    """A body of another name than the URL's."""
+    """A body with another name than that of the URL."""
     if not sent:
         return bad_request("name must be provided")
     return bad_request(f"the name of the object ({sent}) does not match the name on the URL ({asked})")

@@ -1,6 +1,6 @@
-"""Eviction: a deletion that a PodDisruptionBudget may forbid, decided as the API server does it.
+"""Eviction: a deletion that a PodDisruptionBudget may forbid, decided as the API server does.
 
-Nobody here counts for a budget: its status is what was written into it, and it is judged by that alone.
+There is no disruption controller: a budget's status is what was written into it, and it alone decides.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _check_budget(store: Store, pod: Object) -> None:
 
 
 def _selects(budget: Object, pod: Object) -> bool:
-    """By matchLabels, which is all that is modelled: an empty selector selects every pod."""
+    """By matchLabels, the only part that is modelled: an empty selector selects every pod."""
     selector = (budget.get("spec") or {}).get("selector")
     labels = pod["metadata"].get("labels") or {}
     return selector is not None and (selector.get("matchLabels") or {}).items() <= labels.items()

@@ -1,6 +1,6 @@
-"""Handler: one HTTP connection; each request becomes a call of the store and its answer the real server's body.
+"""Handler: one HTTP connection; each request becomes a call of the store, and its response has the real server's form.
 
-Must hold no state between requests but the connection: what a request needs of the server is in `Serving`.
+Must hold no state between requests but the connection: what requests share is in `Serving`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["VERSION", "Handler", "Serving"]
 VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.4+sandbox", "platform": "linux/amd64"}
 _OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")  # for everybody, also without a token
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-_WATCH_S = 1800.0  # when the client names no end
+_WATCH_S = 1800.0  # if the client gives no timeout
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What requests need of the server. `failed` hears of our bugs."""
+    """What requests need of the server. `failed` collects unexpected errors."""
 
     store: Store
     token: str
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(connection, connection.getpeername(), None)  # type: ignore[arg-type] # it needs no server
 
     def log_message(self, *_: object) -> None:
-        """Requests are not logged: the harness records what it asked."""
+        """Requests are not logged: the harness records its own."""
 
     def _handle(self) -> None:
         url = urlsplit(self.path)
@@ -113,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
             self._object(place, query, sent)
 
     def _unknown(self, path: str) -> None:
-        """A known group says it with a Status; everything else is not the API's."""
+        """404: with a Status for a known group, else as plain text."""
         if errors.is_known_group(path):
             raise errors.no_resource()
         self._plain(404, b"404 page not found\n")
@@ -176,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
         ))  # fmt: skip
 
     def _replace_absent(self, place: Place, query: Mapping[str, str], item: Object) -> None:
-        """A Lease may be created by its replacement, but not if the sender has read one that is gone."""
+        """A Lease may be created by PUT, but not if the sender has read one that is gone."""
         metadata = item["metadata"]
         if metadata.get("uid") or metadata.get("resourceVersion"):
             raise errors.other_uid(place.kind, place.namespace, place.name, metadata.get("uid", ""), "")
@@ -249,7 +249,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             with watch:
-                self.wfile.flush()  # connected: from here on nothing is missed
+                self.wfile.flush()  # connected: no change is missed from here on
                 for line in watch.lines(self._is_gone):
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
                     self.wfile.flush()
@@ -259,7 +259,7 @@ class Handler(BaseHTTPRequestHandler):
             self._serving.watched(watch)
 
     def _is_gone(self) -> bool:
-        """Has the client closed the connection of this watch?"""
+        """Whether the client has closed the connection of this watch."""
         readable, _, _ = select.select([self.connection], [], [], 0)
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
@@ -301,7 +301,7 @@ def _body(sent: bytes, *, whole: bool = True) -> Any:
 
 
 def _item(place: Place, body: Object) -> Object:
-    """The object as the store wants it: kind and place from the URL, which the body may not contradict."""
+    """The object for the store: kind and place from the URL, which the body must not contradict."""
     kind, metadata = place.kind, body.get("metadata") or {}
     sent = (body.get("apiVersion") or kind.api_version, body.get("kind") or kind.name)
     if sent != (kind.api_version, kind.name):

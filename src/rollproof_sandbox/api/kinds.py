@@ -1,4 +1,4 @@
-"""Kinds: where each kind lives in the API, how its lists merge, and which of its writes count as a new generation.
+"""Kinds: the API path of each kind, how its lists merge, and which writes raise its generation.
 
 One table for the store, the patches, the field managers and the URLs. The schemas name only what differs from the
 rule "maps merge field by field, lists are replaced as a whole".
@@ -16,8 +16,8 @@ __all__ = ["KINDS", "Kind", "Schema", "kind_of_plural"]
 class Schema:
     """One field. `key` is the merge key of a list of maps, `keys` are its identity for field managers.
 
-    `atomic`: a map that is owned as a whole by field managers. `is_set`: a list of values that merges. `always`: the
-    server's own structure, there even in an empty object, so that nobody who writes into it owns the whole.
+    `atomic`: a map that field managers own as a whole. `is_set`: a list of values that merges. `always`: a structure of
+    the server's, present even in an empty object, so that a writer does not own all of it.
     """
 
     fields: Mapping[str, Schema] = field(default_factory=dict)
@@ -88,7 +88,8 @@ _CUSTOM = Schema(fields={"metadata": _METADATA})
 class Kind:
     """One kind. `status_apart`: its status is written through its own subresource.
 
-    `generation`: what counts as a new one, joined by "+": spec, annotations, labels, all (anything but metadata).
+    `generation`: the parts whose change raises it, joined by "+": spec, annotations, labels, all (anything but
+    metadata).
     """
 
     name: str
@@ -103,17 +104,17 @@ class Kind:
 
     @property
     def api_version(self) -> str:
-        """As objects carry it."""
+        """The apiVersion of its objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def qualified(self) -> str:
-        """The kind with its group, as messages name it."""
+        """The kind with its group, as in messages."""
         return f"{self.name}.{self.group}" if self.group else self.name
 
     @property
     def resource(self) -> str:
-        """As messages name it."""
+        """The resource with its group, as in messages."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 

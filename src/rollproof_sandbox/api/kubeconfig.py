@@ -1,4 +1,4 @@
-"""Kubeconfig: a file with one context that leads to the sandbox's API server."""
+"""Kubeconfig: a file with one context for the sandbox's API server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["write_kubeconfig"]
 
 
 def write_kubeconfig(path: Path, *, url: str, token: str, context: str = "sandbox") -> None:
-    """Write it, readable to its owner only: it holds the token."""
+    """Write it, readable only by its owner: it holds the token."""
     item = {
         "apiVersion": "v1", "kind": "Config", "current-context": context,
         "clusters": [{"name": context, "cluster": {"server": url}}],

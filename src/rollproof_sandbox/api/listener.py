@@ -1,7 +1,7 @@
-"""Listener: a TCP port whose connections are each served by a thread, and which can go away and come back.
+"""Listener: a TCP port that serves each connection in a thread, and can be closed and opened again.
 
-http.server's own loop notices its end only when it polls, and knows its connections no more once they are accepted;
-"the API server is away" needs both at once.
+http.server stops only after a poll interval, and does not keep the connections that it has accepted; a simulated outage
+of the API server needs both at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Listener:
         threading.Thread(target=self._accept, args=(listening,), name="api-accept", daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse new connections and cut those that are open."""
+        """Refuse new connections and close the open ones."""
         with self._lock:
             listening, self._listening = self._listening, None
             cut = [*self._open]

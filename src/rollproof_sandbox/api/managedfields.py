@@ -1,7 +1,7 @@
-"""Managed fields: who wrote which field last, in the shape that the API server writes into metadata.managedFields.
+"""Managed fields: who wrote which field last, in the form of metadata.managedFields.
 
-Only the Update operation: a manager owns what it changed, and whoever owned it before loses it. A set of fields is a
-set of paths; a path's parts are `f:name`, `k:{"name":"x"}` and `v:"x"`.
+Only the Update operation: a manager owns what it changed, and its former owner loses it. A set of fields is a set of
+paths; a path's parts are `f:name`, `k:{"name":"x"}` and `v:"x"`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SERVER_OWNED = (
 def track(
     kind: Kind, old: dict[str, Any] | None, new: dict[str, Any], *, manager: str, subresource: str, now: str
 ) -> list[dict[str, Any]]:
-    """The managedFields of `new` after `manager` made it out of `old`."""
+    """The managedFields of `new`, the result of a write by `manager` to `old`."""
     before, after = (_fields(kind, old) if old else {}), _fields(kind, new)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     gone = before.keys() - after.keys()
@@ -54,7 +54,7 @@ def track(
 
 
 def _fields(kind: Kind, item: dict[str, Any]) -> dict[_Path, Any]:
-    """Every field that can be owned, with its value; a container's own value is only that it is there."""
+    """Every field that can be owned, with its value; a container's own value is its presence."""
     metadata = {key: value for key, value in item.get("metadata", {}).items() if key not in _SERVER_OWNED}
     rest = {key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata")}
     found: dict[_Path, Any] = {}

@@ -1,7 +1,7 @@
 """Patches: JSON patch, JSON merge patch and strategic merge patch, each from an object and a body to a new object.
 
 Strategic merge follows apimachinery: lists of maps merge by the kind's merge keys, `$patch: delete|replace|merge`,
-`$retainKeys`, `$deleteFromPrimitiveList/x` and `$setElementOrder/x`. Pure: the object that comes in is not changed.
+`$retainKeys`, `$deleteFromPrimitiveList/x` and `$setElementOrder/x`. Pure: the input object is not changed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["JSON", "MERGE", "STRATEGIC", "apply_patch", "merge_patch", "strategi
 JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-_APPLY = "application/apply-patch+yaml"  # known to the real server; here nobody uses it
+_APPLY = "application/apply-patch+yaml"  # server-side apply: supported by the real server, not used here
 
 
 def apply_patch(kind: Kind, item: dict[str, Any], body: Any, how: str) -> dict[str, Any]:
-    """The object after the patch; StoreError as the API server's when it cannot be applied."""
+    """The object after the patch; a StoreError like the API server's if it cannot be applied."""
     if how == JSON:
         return _json_patch(item, body)
     if how == MERGE:
@@ -38,7 +38,7 @@ def apply_patch(kind: Kind, item: dict[str, Any], body: Any, how: str) -> dict[s
 
 
 def merge_patch(item: Any, patch: Any) -> Any:
-    """RFC 7396."""
+    """A JSON merge patch (RFC 7396)."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     merged = dict(item) if isinstance(item, dict) else {}
@@ -118,7 +118,7 @@ def _pop_prefixed(patch: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _ordered(merged: list[Any], order: list[Any], old: list[Any], schema: Schema) -> list[Any]:
-    """What the patch names in the patch's order, the rest in the old order; what is new comes as early as it can."""
+    """The patch's items in the patch's order, the others in the old order; new items as early as possible."""
 
     def key(one: Any) -> Any:
         return one.get(schema.key) if isinstance(one, dict) else one

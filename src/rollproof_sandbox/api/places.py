@@ -1,4 +1,4 @@
-"""Places: what a URL of the API names. Only the shape of paths; whether the object is there is the store's to say."""
+"""Places: what a URL of the API names. Only the form of paths; whether the object exists is decided by the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Place", "place_of"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A collection (no name), an object, or a subresource of it; `rest` is what follows (pods/proxy)."""
+    """A collection (no name), an object, or a subresource of it; `rest` is the remaining path (pods/proxy)."""
 
     kind: Kind
     namespace: str
@@ -22,7 +22,7 @@ class Place:
 
 
 def place_of(path: str) -> Place | None:
-    """The place, or None for a path that is not of a known kind."""
+    """The place, or None for a path of no known kind."""
     parts = path.split("/")[1:]
     if parts[:1] == ["api"] and len(parts) > 2:
         group, version, parts = "", parts[1], parts[2:]

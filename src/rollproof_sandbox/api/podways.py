@@ -1,4 +1,4 @@
-"""Pod ways: what the API server fetches from pods for its clients: their logs, and answers through pods/proxy."""
+"""Pod ways: what the API server fetches from pods for its clients: logs, and responses through pods/proxy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PodAnswer:
-    """What a pod answered."""
+    """The response of a pod."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -26,7 +26,7 @@ class PodAnswer:
 
 
 def pod_log(store: Store, log_of: LogOf, namespace: str, name: str, container: str, since_s: int) -> str:
-    """The log's text; StoreError for a pod or container that is not there."""
+    """The text of the log; StoreError for a pod or container that does not exist."""
     pod = _pod(store, namespace, name)
     names = [one["name"] for one in pod["spec"]["containers"]]
     if container and container not in names:

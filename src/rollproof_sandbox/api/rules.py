@@ -1,6 +1,6 @@
-"""Rules: what the API server refuses because of an object's content, as far as a drill could send it.
+"""Rules: objects that the API server refuses because of their content, as far as a drill could send them.
 
-Types first (a decoder's words), then names, then what of a kind may never change. Changes nothing.
+Types first (in the words of a decoder), then names, then fields that are immutable. Changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CHANGEABLE = ("nodeName", "activeDeadlineSeconds", "tolerations")  # of a Pod's
 
 
 def type_problem(kind: Kind, item: dict[str, Any]) -> str:
-    """What is not of its type, in the words of a decoder; "" if all is well."""
+    """The field that has a wrong type, in the words of a decoder; "" if there is none."""
     metadata = item.get("metadata") or {}
     for place, holder, names in (("", item, _STRINGS), ("ObjectMeta.", metadata, ("labels", "annotations"))):
         for name in names:
@@ -50,7 +50,7 @@ def _json_type(value: Any) -> str:
 
 
 def check_name(kind: Kind, name: str) -> None:
-    """StoreError for a name that no object may have."""
+    """StoreError for an invalid name."""
     if not _NAME.match(name) or len(name) > 253:
         problem = (
             f"Invalid value: {json.dumps(name)}: a lowercase RFC 1123 subdomain must consist of lower case "
@@ -81,7 +81,7 @@ def check(kind: Kind, old: dict[str, Any] | None, new: dict[str, Any]) -> None:
 
 
 def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
-    """What of a Pod's spec stays as it was created."""
+    """The part of a Pod's spec that cannot be changed after its creation."""
     kept = {key: value for key, value in spec.items() if key not in _CHANGEABLE}
     for key in ("containers", "initContainers"):
         kept[key] = [{**container, "image": ""} for container in spec.get(key, ())]

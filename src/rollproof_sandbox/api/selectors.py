@@ -20,7 +20,7 @@ _FIELDS_OF = {"Pod": ("spec.nodeName", "status.phase", "status.podIP")}
 
 
 def label_selector(text: str) -> Selects:
-    """Does an object have the labels? All requirements must hold; "" selects everything."""
+    """A predicate for labels: all requirements must hold; "" selects everything."""
     rules = [_label_rule(part.strip()) for part in re.split(r",(?![^(]*\))", text) if part.strip()]
 
     def selects(item: Mapping[str, Any]) -> bool:
@@ -48,7 +48,7 @@ def _label_rule(text: str) -> Callable[[Mapping[str, str]], bool]:
 
 
 def field_selector(kind: Kind, text: str) -> Selects:
-    """Has an object these field values?"""
+    """A predicate for field values."""
     rules: list[tuple[tuple[str, ...], str, bool]] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = re.match(r"^([\w.]+)(==|=|!=)(.*)$", part)

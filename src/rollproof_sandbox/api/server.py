@@ -1,6 +1,6 @@
-"""ApiServer: the sandbox's Kubernetes API over HTTP on 127.0.0.1, for the unmodified client; and its troubles.
+"""ApiServer: the sandbox's Kubernetes API over HTTP on 127.0.0.1, for the unmodified client, with its troubles.
 
-Serves a store that others write too. Must not decide what a cluster does: that is the controllers' business.
+Serves a store that others write too. Must not implement what controllers do.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def _no_log(_namespace: str, _pod: str, _container: str, _since_s: int) -> str:
 
 
 class ApiServer:
-    """`start` listens (OSError: the port is taken), `stop` ends every connection. `port` is the real one after it.
+    """`start` listens (OSError: the port is taken), `stop` ends every connection. `port` is the real one after `start`.
 
-    `failed` hears of bugs.
+    `failed` collects unexpected errors.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """Where clients find it."""
+        """The URL for clients."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen, and wait for the troubles' moments."""
+        """Listen, and arm the troubles."""
         self._listener.start()
         self._unsubscribe = self._store.subscribe(self._troubles.heard)
 
     def stop(self) -> None:
-        """End all watches, cut all connections, listen no more."""
+        """End all watches, close all connections and the port."""
         with self._lock:
             self._stopped = True
         self._troubles.stop()
@@ -112,7 +112,7 @@ class ApiServer:
                 self._listener.start()
 
     def _end_watches(self, _: Trouble) -> None:
-        self._store.await_told()  # a watch that ends has told what made it end
+        self._store.await_told()  # when a watch ends, it has sent the change that ended it
         self._end_all()
 
     def _expire_watches(self, _: Trouble) -> None:

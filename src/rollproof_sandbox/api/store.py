@@ -1,7 +1,7 @@
 """Store: every object of the sandbox's cluster, with versions, as etcd and the API server's registry keep them.
 
-One lock around all writes; every change has the next resourceVersion, goes into a bounded history for watches, and is
-told to subscribers in order, outside of the lock. What comes out is a copy. Must not know HTTP, and no controller.
+One lock around all writes; every change has the next resourceVersion, is kept in a bounded history for watches, and is
+passed to subscribers in order, outside of the lock. Returned objects are copies. Must not know HTTP or controllers.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Object = dict[str, Any]
 _Key = tuple[str, str, str]  # kind, namespace, name
 _HISTORY_MAX = 20_000  # changes; a watch that is further behind gets 410
 _FIRST_VERSION = 1_000
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of which the API server makes generated names
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # the letters of generated names
 _KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: ADDED, MODIFIED or DELETED. `old` is the object before it, `manager` who made it."""
+    """One change: ADDED, MODIFIED or DELETED. `old` is the object before it, `manager` its author."""
 
     type: str
     object: Object
@@ -55,15 +55,15 @@ class Store:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._objects: dict[_Key, Object] = {}  # never changed in place: a write puts a new object in
+        self._objects: dict[_Key, Object] = {}  # never changed in place: a write replaces the object
         self._version = _FIRST_VERSION
-        self._oldest = _FIRST_VERSION  # versions below are gone
+        self._oldest = _FIRST_VERSION  # older versions are gone
         self._history: deque[Change] = deque(maxlen=_HISTORY_MAX)
         self._address = 0
         self._heard: list[Callable[[Change], None]] = []
         self._untold: deque[Change] = deque()
         self._telling = threading.Lock()
-        self.told_version = _FIRST_VERSION  # every subscriber has been told of everything up to here
+        self.told_version = _FIRST_VERSION  # every subscriber has received all changes up to this one
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -73,13 +73,13 @@ class Store:
         return _copy(found) if found else None
 
     def list(self, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None) -> list[Object]:
-        """All objects of the kind, in the order of namespace and name. No namespace: of all."""
+        """All objects of the kind, sorted by namespace and name; without a namespace, of all."""
         return [*self.list_at(kind, namespace, labels=labels)[0]]
 
     def list_at(
         self, kind: str, namespace: str = "", *, labels: Mapping[str, str] | None = None
     ) -> tuple[Sequence[Object], int]:
-        """The objects and the version at which they were so."""
+        """The objects and the version of that state."""
         wanted = (labels or {}).items()
         with self._lock:
             found = sorted(key for key in self._objects if key[0] == kind and namespace in ("", key[1]))
@@ -96,7 +96,7 @@ class Store:
     # -- writing ------------------------------------------------------------------------------------------------
 
     def create(self, item: Object, *, manager: str, dry_run: bool = False) -> Object:
-        """Create; AlreadyExists if the name is taken. `metadata.generateName` gives a name."""
+        """Create; AlreadyExists if the name is in use. `metadata.generateName` generates a name."""
         kind, new = _kind(item), _copy(item)
         metadata = new.setdefault("metadata", {})
         if problem := type_problem(kind, new):
@@ -123,7 +123,7 @@ class Store:
             return _copy(new if dry_run else self._commit(kind, key, None, new, manager))
 
     def update(self, item: Object, *, manager: str, subresource: str = "", dry_run: bool = False) -> Object:
-        """Replace; Conflict if the item's resourceVersion or uid is set and not the present one."""
+        """Replace; Conflict if the item's resourceVersion or uid is set and is not the current one."""
         kind = _kind(item)
         key = _key(kind, item["metadata"])
         with self._told():
@@ -136,7 +136,7 @@ class Store:
         self, kind: str, namespace: str, name: str, change: Callable[[Object], None], *, manager: str,
         subresource: str = "",
     ) -> Object | None:  # fmt: skip
-        """Let `change` work on the object, and keep the result; None if there is no such object."""
+        """Let `change` modify the object, and keep the result; None if there is no such object."""
         with self._told():
             old = self._objects.get((kind, namespace, name))
             if old is None:
@@ -149,7 +149,7 @@ class Store:
         self, kind: str, namespace: str, name: str, body: Any, how: str, *, manager: str, dry_run: bool = False,
         subresource: str = "",
     ) -> Object:  # fmt: skip
-        """Patch; `how` is the content type. Conflict if the body names a resourceVersion that is stale."""
+        """Patch; `how` is the content type. Conflict if the body has a resourceVersion that is not the current one."""
         key = (kind, namespace, name)
         with self._told():
             old = self._objects.get(key)
@@ -164,9 +164,9 @@ class Store:
         self, kind: str, namespace: str, name: str, *, uid: str = "", resource_version: str = "", manager: str = "",
         grace_s: int | None = None, dry_run: bool = False,
     ) -> Object | None:  # fmt: skip
-        """Delete, and in the background what it owns. A running Pod is Terminating until it is deleted with no grace.
+        """Delete, and in the background what it owns. A running Pod is Terminating until it is deleted without grace.
 
-        None if there is no such object; Conflict if it has another uid or version. Returns the object at its end.
+        None if there is no such object; Conflict if it has another uid or version. Returns the object's last state.
         """
         with self._told():
             key = (kind, namespace, name)
@@ -187,7 +187,7 @@ class Store:
     # -- watching -----------------------------------------------------------------------------------------------
 
     def subscribe(self, heard: Callable[[Change], None]) -> Callable[[], None]:
-        """Call `heard` with every change from now on, in order; returns what ends it. `heard` must be quick."""
+        """Call `heard` with every change from now on, in order; returns what ends that. `heard` must be quick."""
         with self._lock:
             self._heard = [*self._heard, heard]
 
@@ -198,9 +198,9 @@ class Store:
         return end
 
     def follow(self, since: int, heard: Callable[[Change], None]) -> tuple[Sequence[Change], Callable[[], None]]:
-        """The changes after version `since`, and a subscription to what comes. StoreError 410 if they are gone.
+        """The changes after version `since`, and a subscription to later ones. StoreError 410 if they are gone.
 
-        A change may come both ways: whoever follows leaves out versions that it has had.
+        A change may come both ways: the caller skips versions that it has had.
         """
         with self._lock:
             if since < self._oldest:
@@ -215,18 +215,18 @@ class Store:
     def follow_all(
         self, kind: str, namespace: str, heard: Callable[[Change], None]
     ) -> tuple[Sequence[Object], int, Callable[[], None]]:
-        """What there is, the version at which it was so, and a subscription to what comes."""
+        """The existing objects, the version of that state, and a subscription to later changes."""
         with self._lock:
             return *self.list_at(kind, namespace), self.subscribe(heard)
 
     def await_told(self) -> None:
-        """Return when every subscriber has been told what was written before. Not to be called by a subscriber."""
+        """Return when subscribers have received everything written before. Not to be called by a subscriber."""
         with self._telling:
             pass
-        self._tell()  # who wrote while we held it left it to us
+        self._tell()  # a writer that found the lock taken has left it to us
 
     def expire(self) -> None:
-        """Every version up to now is gone: a watch from one of them gets 410."""
+        """Make every version up to now unavailable: a watch from one of them gets 410."""
         with self._lock:
             self._version += 1
             self._oldest = self._version
@@ -238,7 +238,7 @@ class Store:
         return _Told(self._lock, self._tell)
 
     def _tell(self) -> None:
-        """Tell subscribers what is untold. Whoever finds another thread telling leaves it to that one."""
+        """Pass new changes to subscribers; if another thread is doing that, leave it to that one."""
         while self._untold and self._telling.acquire(blocking=False):
             try:
                 while self._untold:
@@ -306,14 +306,14 @@ class Store:
         return gone
 
     def _collect(self, uid: str, namespace: str) -> None:
-        """Background deletion: what has no living owner any more goes too."""
+        """Background deletion: objects without a living owner are deleted too."""
         for key, item in list(self._objects.items()):
             owners = item["metadata"].get("ownerReferences") or ()
             if key[1] == namespace and any(one["uid"] == uid for one in owners):
                 self.delete(*key, manager="kube-controller-manager")
 
     def _begin_deletion(self, kind: Kind, key: _Key, old: Object, grace_s: int, manager: str) -> Object:
-        """Mark it; a mark with a shorter grace replaces an older one, also right before the removal."""
+        """Mark it; a shorter grace period replaces a longer one, also right before the removal."""
         if old["metadata"].get("deletionGracePeriodSeconds", grace_s + 1) <= grace_s:
             return old
         new = _copy(old)
@@ -337,7 +337,7 @@ class Store:
 
 
 class _Told:
-    """The store's lock; when the outermost holder lets go, subscribers are told."""
+    """The store's lock; when the outermost holder releases it, subscribers receive the changes."""
 
     __slots__ = ("_lock", "_tell")
 
@@ -394,11 +394,11 @@ def _check_preconditions(kind: Kind, was: Mapping[str, Any], uid: str, version: 
 
 
 def _with_its_part(kind: Kind, old: Object, new: Object, subresource: str) -> Object:
-    """What a write may change: the status subresource only the status, everything else all but the status."""
+    """What a write may change: the status subresource only the status, any other all but the status."""
     if subresource == "status":
         kept = {key: value for key, value in old.items() if key != "status"}
         metadata = dict(old["metadata"])
-        if kind.name == "Deployment" and "annotations" in new["metadata"]:  # its controller notes the revision so
+        if kind.name == "Deployment" and "annotations" in new["metadata"]:  # the controller's revision stays
             metadata["annotations"] = new["metadata"]["annotations"]
         return {**kept, "metadata": metadata, "status": new.get("status", {})}
     if kind.status_apart:

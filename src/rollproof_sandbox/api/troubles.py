@@ -1,6 +1,6 @@
-"""Troubles: what goes wrong with the API server for a while, once its moment has come (`settings.ApiServer`).
+"""Troubles: temporary failures of the API server, each some time after its trigger (`settings.ApiServer`).
 
-The moment is the first rollout (`moments.py`).
+The trigger is the first rollout (`moments.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Troubles"]
 
 
 class Troubles:
-    """Waits for the moment. `begin` and `end` are what each kind of trouble does, by its name."""
+    """Waits for the trigger. `begin` and `end` map each kind of trouble to what it does."""
 
     def __init__(
         self, settings: ApiServer, begin: Mapping[str, Callable[[Trouble], None]],
@@ -32,7 +32,7 @@ class Troubles:
         self._timers: set[threading.Timer] = set()
 
     def heard(self, change: Change) -> None:
-        """A change of the store: is it the rollout?"""
+        """Handle a change of the store; the rollout is the trigger."""
         if not is_rollout(change):
             return
         with self._lock:
@@ -43,7 +43,7 @@ class Troubles:
                 self._later(trouble.after_s + trouble.for_s, self._end[trouble.kind], trouble)
 
     def stop(self) -> None:
-        """Nothing more begins or ends."""
+        """No trouble begins or ends after this."""
         with self._lock:
             self._waiting = ()
             timers = [*self._timers]

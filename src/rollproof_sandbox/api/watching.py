@@ -1,7 +1,7 @@
-"""Watching: one running watch, from its first missed change to its end, as lines of JSON.
+"""Watching: one active watch, from its first missed change to its end, as lines of JSON.
 
-Each watch has a queue that the store's changes are put on, so that an event is on the wire as soon as its thread runs:
-nothing is polled. A change is told as its selector sees it: an object that leaves the selection is DELETED.
+Each watch has a queue for the store's changes, so that an event is sent as soon as its thread runs: nothing is polled.
+Changes are seen through the selector: an object that leaves the selection is DELETED.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["Watch"]
 
 _BOOKMARK_S = 60.0
 _BOOKMARK_BEFORE_END_S = 2.0
-_LOOK_S = 5.0  # how often a silent watch looks whether its client is still there
+_LOOK_S = 5.0  # how often a silent watch checks whether its client is connected
 _TYPES = {(False, True): "ADDED", (True, True): "MODIFIED", (True, False): "DELETED"}  # (matched before, matches now)
 
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One watch of a collection. `since` "" or "0" begins with what there is; `blind` swallows what would be told."""
+    """One watch of a collection. `since` "" or "0" begins with the existing objects; `blind()` drops events."""
 
     store: Store
     kind: Kind
@@ -44,7 +44,7 @@ class Watch:
     _stop: Callable[[], None] = field(default=lambda: None, init=False)
 
     def __enter__(self) -> Watch:
-        """From here on nothing is missed."""
+        """Subscribe: no change is missed from here on."""
         try:
             self._begin()
         except StoreError as error:
@@ -55,7 +55,7 @@ class Watch:
         self._stop()
 
     def end(self) -> None:
-        """Let it end after what it was told before."""
+        """End it after the events that are in the queue."""
         self._inbox.put("end")
 
     def bookmark(self) -> None:
@@ -112,19 +112,19 @@ class Watch:
         if type_ is None or self.blind():
             return
         item: Mapping[str, Any] = change.object
-        if type_ == "DELETED" and change.old is not None:  # as it was when it was last seen, at the new version
+        if type_ == "DELETED" and change.old is not None:  # its last state, at the new version
             version = change.object["metadata"]["resourceVersion"]
             item = {**change.old, "metadata": {**change.old["metadata"], "resourceVersion": version}}
         yield _line(type_, item)
 
     def _bookmarked(self) -> Iterator[bytes]:
         version = self._newest()
-        if not self.blind() and version > int(self.since or 0):  # the real one tells nothing that the client knows
+        if not self.blind() and version > int(self.since or 0):  # the real server does not send what the client knows
             item: Object = {"kind": self.kind.name, "apiVersion": self.kind.api_version}
             yield _line("BOOKMARK", {**item, "metadata": {"resourceVersion": str(version)}})
 
     def _newest(self) -> int:
-        """The newest version, unless changes wait in the queue: a bookmark must not jump over them."""
+        """The newest version, unless changes are in the queue: a bookmark must not be ahead of them."""
         version = self.store.told_version
         return max(version, self._seen) if self._inbox.empty() else self._seen
 

@@ -1,1 +1,1 @@
-"""The pod process: a real HTTP server for each pod of the sandbox."""
+"""The pod's process: an HTTP server for each pod of the sandbox."""

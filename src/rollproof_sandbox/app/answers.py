@@ -1,4 +1,4 @@
-"""What the pod answers to each path, as bytes. Knows no sockets."""
+"""The pod's responses to each path, as bytes. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OTHER_BODY = b"<!doctype html><title>Welcome</title><h1>It works!</h1>\n"
 
 
 def slow_s(target: bytes) -> float | None:
-    """How long `/slow?ms=N` asks to wait; None if N is no whole number."""
+    """The delay that `/slow?ms=N` asks for, in seconds; None if N is not a whole number."""
     _, _, query = target.partition(b"?")
     for pair in query.split(b"&"):
         name, _, value = pair.partition(b"=")
@@ -30,7 +30,7 @@ def slow_s(target: bytes) -> float | None:
 
 
 class Answers:
-    """Counts answers, because some settings are about every n-th."""
+    """Counts responses, because some settings apply to every n-th."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         app = told["app"]
@@ -42,7 +42,7 @@ class Answers:
         self._count = 0
 
     def to(self, request: Request, path: bytes, hit: dict[str, float], *, last: bool) -> tuple[int, bytes]:
-        """Status and bytes of the answer; `hit` are the troubles that have a say in it."""
+        """Status and bytes of the response; `hit` are the troubles that apply to it."""
         self._count += 1
         old = self._every > 0 and self._count % self._every == 0
         version = self._old_version if old else self._version

@@ -1,4 +1,4 @@
-"""Client: one connection to the pod. One request at a time is answered; what comes meanwhile waits."""
+"""Client: one connection to the pod. One request at a time is answered; further ones wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rollproof_sandbox.wire.loop import Loop
 
     class Pod(Protocol):
-        """What a connection needs of the pod that it is to."""
+        """The pod of a connection, as far as it needs it."""
 
         loop: Loop
         settings: dict[str, Any]
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         draining: bool
 
         def called_ready(self) -> None:
-            """A readiness probe was answered well."""
+            """A readiness probe got a good answer."""
 
 
 __all__ = ["Client"]
@@ -38,7 +38,7 @@ _BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\
 
 
 class Client(Stream):
-    """`last`: the next answer is the connection's last one. `busy`: a request is being answered."""
+    """`last`: the next response is the connection's last one. `busy`: a request is being answered."""
 
     __slots__ = ("_pod", "_requests", "_used", "busy", "last")
 
@@ -51,7 +51,7 @@ class Client(Stream):
         self._requests = Requests()
 
     def received(self, data: bytes) -> None:
-        """Bytes of requests."""
+        """Bytes of requests have arrived."""
         try:
             self._requests.feed(data)
             if not self.busy:
@@ -61,11 +61,11 @@ class Client(Stream):
             self.finish()
 
     def ended(self) -> None:
-        """The client went away."""
+        """The client has closed the connection."""
         self.close()
 
     def close(self) -> None:
-        """Nobody has to wait for this connection any more."""
+        """Close the connection."""
         super().close()
         self._pod.clients.discard(self)
 
@@ -109,7 +109,7 @@ class Client(Stream):
         self._done(last=last)
 
     def _stream(self, request: Request, path: bytes, delay_s: float) -> None:
-        """A long answer begins at once, as if made while it is sent: no proxy can try it again elsewhere."""
+        """A long response is sent as it is made: no proxy can retry it at another pod."""
         last = self.last or not request.keeps_alive
         _, message = self._pod.answers.to(request, path, {}, last=last)
         begin = message.find(b"\r\n\r\n") + 5
@@ -119,10 +119,10 @@ class Client(Stream):
     def _end_stream(self, rest: bytes, *, last: bool) -> None:
         if self.is_open:
             self.send(rest)
-            self._done(last=last or self.last)  # told to drain meanwhile
+            self._done(last=last or self.last)  # drain may have begun meanwhile
 
     def _done(self, *, last: bool) -> None:
-        """The answer is out: end the connection, or take the next request."""
+        """The response is sent: close the connection, or handle the next request."""
         if last:
             self.finish()
             return

@@ -1,4 +1,4 @@
-"""One pod's process: listens on the pod's address, answers, and does at SIGTERM what its settings say.
+"""One pod's process: listens on the pod's address, answers, and acts at SIGTERM as its settings say.
 
 stdin: {"app": settings.App as JSON, "sha", "old_sha", "pod", "ip", "port"}; its end ends the process at once.
 stdout: {"listening": true} once.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_LINGER_S = 0.2  # a draining pod waits that long for a last request on each idle connection, to say "close" in answer
+_LINGER_S = 0.2  # how long a draining pod keeps an idle connection, to answer one more request with "Connection: close"
 _CHECK_S = 0.01
 
 
@@ -38,7 +38,7 @@ def main(born_s: float) -> None:
 
 
 class Pod:
-    """The listener, its connections, and how it ends."""
+    """The listener, its connections, and its termination."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.loop = Loop()
@@ -61,7 +61,7 @@ class Pod:
         say({"listening": True})
 
     def called_ready(self) -> None:
-        """A readiness probe was answered well: the first time is a moment of troubles."""
+        """A readiness probe got a good answer: the first one triggers troubles."""
         if not self._heard_ready:
             self._heard_ready = True
             self._expect(self.settings["on_ready"])
@@ -97,7 +97,7 @@ class Pod:
             self._leave()
 
     def _leave(self) -> None:
-        """End as soon as nothing runs, and idle connections had time to hear of it."""
+        """Exit when no request is active and idle connections had `_LINGER_S`."""
         if not self.clients or (now() >= self._leave_s and not any(client.busy for client in self.clients)):
             os._exit(0)
         self.loop.later(_CHECK_S, self._leave)

@@ -1,4 +1,4 @@
-"""Which trouble hits an answer now. Probes have pools of their own in a real app, so most troubles spare them."""
+"""Which troubles apply to a response. Most spare probes: in a real app they have resources of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Troubles:
         self._active: list[tuple[str, float]] = []  # kind, end
 
     def expect(self, trouble: dict[str, Any]) -> None:
-        """Its moment is now; it begins `after_s` later."""
+        """It was triggered; it begins `after_s` later."""
         self._loop.later(trouble["after_s"], lambda: self._begin(trouble))
 
     def _begin(self, trouble: dict[str, Any]) -> None:

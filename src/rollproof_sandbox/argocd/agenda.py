@@ -1,6 +1,6 @@
-"""Agenda: what the controller does next, each thing at its time, worked off by one thread.
+"""Agenda: the controller's actions, each at its time, run by one thread.
 
-Time comes in from outside, so that a test can let an hour of back-off pass in a moment. Must not know what is done.
+The clock is a parameter, so that a test can skip an hour of back-off. Must not know the actions.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Action = Callable[[], None]
 
 
 class Clock(Protocol):
-    """Two times that pass together: one for waiting, one for time stamps."""
+    """Two clocks that advance together: one for waits, one for time stamps."""
 
     def now_s(self) -> float:
-        """Seconds that only grow."""
+        """Seconds that never decrease."""
         ...
 
     def utc_s(self) -> float:
@@ -42,9 +42,9 @@ class SystemClock:
 
 
 class Agenda:
-    """Actions by their time. Any thread may add one; only one thread works them off.
+    """Actions by their time. Any thread may add one; one thread runs them.
 
-    `failed` hears what an action of that thread has died of; the next one is done all the same.
+    `failed` receives the exception of an action; the next one runs all the same.
     """
 
     def __init__(self, clock: Clock, failed: Callable[[BaseException], None]) -> None:
@@ -52,26 +52,26 @@ class Agenda:
         self._failed = failed
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, Action]] = []
-        self._numbers = itertools.count()  # equal times are worked off in the order of their coming
+        self._numbers = itertools.count()  # equal times run in the order in which they were added
         self._stopped = False
 
     def soon(self, action: Action) -> None:
-        """Do it as soon as what was added before is done."""
+        """Run it after the actions that are due already."""
         self.after(0.0, action)
 
     def after(self, delay_s: float, action: Action) -> None:
-        """Do it in so many seconds."""
+        """Run it in so many seconds."""
         with self._changed:
             heapq.heappush(self._due, (self._clock.now_s() + delay_s, next(self._numbers), action))
             self._changed.notify()
 
     def next_s(self) -> float | None:
-        """When the next action is due, by `Clock.now_s`; None if there is none."""
+        """Time of the next action, by `Clock.now_s`; None if there is none."""
         with self._changed:
             return self._due[0][0] if self._due else None
 
     def work(self) -> None:
-        """Work until `stop`; for the controller's thread."""
+        """Run actions until `stop`; for the controller's thread."""
         while (action := self._wait()) is not None:
             try:
                 action()
@@ -79,7 +79,7 @@ class Agenda:
                 self._failed(error)
 
     def work_due(self) -> bool:
-        """Do the next action if its time has come: for a test, which moves the clock by itself."""
+        """Run the next action if it is due: for a test, which sets the clock."""
         with self._changed:
             if not self._due or self._due[0][0] > self._clock.now_s():
                 return False
@@ -88,7 +88,7 @@ class Agenda:
         return True
 
     def stop(self) -> None:
-        """End `work` after the action that is being done."""
+        """End `work` after the running action."""
         with self._changed:
             self._stopped = True
             self._changed.notify()

@@ -1,8 +1,8 @@
-"""Application: the one object that the controller reads its orders from and writes its findings to.
+"""Application: the object that the controller reads its orders from and writes its results to.
 
-The ways of writing are those of the real controller, because drills see them: a status is merged field by field, an
-operation is set only if there is none, its state replaces the one before (3.6), or is a merge patch in which empty
-fields are left out, so that old ones stay (3.2; docs/argocd.md 1.4).
+Written as by the real controller, since drills see that: a status is merged field by field, an operation is set only if
+there is none, its state replaces the one before (3.6), or is a merge patch without empty fields, so that old ones
+stay (3.2; docs/argocd.md 1.4).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Application:
         return written is not None and written.get("operation") == operation
 
     def persist(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> None:
-        """Write what is new in the status compared to what was seen, and take away the request that was seen."""
+        """Write what has changed in the status since it was read, and remove the refresh request that was read."""
         old = seen.get("status") or {}
         changed = {key: value for key, value in status.items() if value != old.get(key)}
         gone = old.keys() - status.keys()
@@ -68,10 +68,10 @@ class Application:
         self._mutate(change)
 
     def set_state(self, state: Object, old: Mapping[str, Any] | None, *, utc_s: float) -> None:
-        """Write the state of the operation; when that is over, the operation goes.
+        """Write the state of the operation; when that has ended, remove the operation.
 
-        Argo CD 3.6 does it with a JSON patch: the state is replaced as a whole, and `"operation": null` is left behind
-        where the CRD's schema does not prune nulls. 3.2 does it with a merge patch: old fields stay, the key goes.
+        Argo CD 3.6 uses a JSON patch: the state is replaced as a whole, and `"operation": null` is left where the CRD's
+        schema does not prune nulls. 3.2 uses a merge patch: old fields stay, the key is removed.
         """
         body: Object = {"status": {"operationState": state}}
         if over := completed(state):
@@ -98,7 +98,7 @@ class Application:
         try:
             self._store.patch("Application", self.namespace, self.name, body, MERGE, manager=_MANAGER)
         except StoreError as error:
-            if error.status != 404:  # deleted meanwhile: nobody is left to tell
+            if error.status != 404:  # deleted meanwhile: there is nothing to write to
                 raise
 
     def _mutate(self, change: Any) -> Object | None:
@@ -106,6 +106,6 @@ class Application:
 
 
 def is_skipped(application: Mapping[str, Any]) -> bool:
-    """Is it marked as one that the controller must leave alone?"""
+    """Whether the controller must not touch it (annotation skip-reconcile)."""
     found = (application["metadata"].get("annotations") or {}).get(_SKIP, "")
     return str(found) in ("1", "t", "T", "TRUE", "true", "True")

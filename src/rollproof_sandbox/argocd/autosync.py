@@ -1,4 +1,4 @@
-"""Automated sync: does what was compared call for an operation, and which? As autoSync of Argo CD 3.2.6. Pure.
+"""Automated sync: does a comparison call for an operation, and which? As autoSync of Argo CD 3.2.6. Pure.
 
 An operation on a revision that was not tried yet is a full sync; one on the revision of the last operation is a
 self-heal: only the objects that differ, only after the back-off, and never after a failure.
@@ -24,7 +24,7 @@ _RETRY: Object = {"limit": 5}
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Start `operation`, or look again `after_s`, or say `error` (a SyncError condition), or none of these."""
+    """Start `operation`, or compare again `after_s`, or report `error` (a SyncError condition), or nothing."""
 
     operation: Object | None = None
     heals: bool = False
@@ -33,7 +33,7 @@ class Decision:
 
 
 def decide(application: Mapping[str, Any], found: Comparison, rules: SelfHeal, *, utc_s: float) -> Decision:
-    """What the automated sync policy makes of a comparison."""
+    """The decision of the automated sync policy about a comparison."""
     policy = application["spec"].get("syncPolicy") or {}
     automated = policy.get("automated") or {}
     enabled = policy.get("automated") is not None and automated.get("enabled") is not False
@@ -75,11 +75,11 @@ def _operation(application: Mapping[str, Any], revision: str, policy: Mapping[st
 
 
 def _attempted(application: Mapping[str, Any], last: Mapping[str, Any] | None, revision: str) -> bool:
-    """Was this revision of this source what the last operation synced, or failed to?"""
+    """Whether the last operation synced this revision of this source, or failed to."""
     if last is None:
         return False
     result = last.get("syncResult")
-    if result is None:  # it ended before it came to anything: not to be tried for ever
+    if result is None:  # it ended without a result: not to be retried for ever
         return completed(last)
     return bool(result.get("revision") == revision and result.get("source") == application["spec"]["source"])
 

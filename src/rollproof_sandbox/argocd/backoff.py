@@ -1,7 +1,7 @@
-"""Back-off of self-heal and of sync retries, as Argo CD 3.2.6 reckons them. Pure; times come in.
+"""Back-off of self-heal and of sync retries, computed as in Argo CD 3.2.6. Pure; times are arguments.
 
-Written from Argo CD's source (controller/appcontroller.go, types.go) and not from the harness, which must find out by
-itself when the two differ.
+Written from Argo CD's source (controller/appcontroller.go, types.go) and not from the harness, so that the harness has
+to find a difference by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SelfHeal:
         return min(self.cap_s, self.start_s * self.factor ** (attempts - 1))
 
     def attempts(self, operation_state: Mapping[str, Any], finished_ago_s: float | None) -> int:
-        """Heals that count: none if the last operation succeeded long enough ago, or has not finished."""
+        """The heals that count: 0 if the last operation succeeded long enough ago, or has not finished."""
         if finished_ago_s is None:
             return 0
         if finished_ago_s >= self.cooldown_s and operation_state.get("phase") == _SUCCESSFUL:
@@ -42,12 +42,12 @@ class SelfHeal:
         return int(sync.get("autoHealAttemptsCount") or 0)
 
     def remaining_s(self, attempts: int, finished_ago_s: float | None) -> float:
-        """How long the next heal must still wait; zero or less: not at all."""
+        """Seconds until the next heal may start; 0 or less: now."""
         return self.gap_s(attempts) - (finished_ago_s or 0.0)
 
 
 def retry_wait_s(retry: Mapping[str, Any], count: int) -> float:
-    """From the end of a failed attempt to the next one; `count` attempts were counted before it."""
+    """Seconds from the end of a failed attempt to the next; `count` attempts were made before it."""
     backoff = retry.get("backoff") or {}
     first_s = _duration_s(backoff.get("duration") or "5s")
     most_s = _duration_s(backoff.get("maxDuration") or "3m")

@@ -1,7 +1,7 @@
-"""Compare: what git declares against what is live, object by object, as CompareAppState of Argo CD does.
+"""Compare: what git declares with what is live, object by object, as CompareAppState of Argo CD does.
 
-Only declared fields count; what `ignoreDifferences` covers does not; live objects count if they are declared, or carry
-the Application's tracking id and nobody owns them. Reads the store and changes nothing.
+Only declared fields count, without those of `ignoreDifferences`; live objects count if they are declared, or have the
+Application's tracking id and no owner. Reads the store and changes nothing.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Managed:
 
     @property
     def prunable(self) -> bool:
-        """It is live and not declared."""
+        """Whether it is live and not declared."""
         return self.target is None and self.live is not None
 
     def as_status(self) -> Object:
-        """As `status.resources` lists it."""
+        """Its entry in `status.resources`."""
         kind = KINDS[self.kind]
         group = {"group": kind.group} if kind.group else {}
         prune = {"requiresPruning": True} if self.prunable else {}
@@ -53,7 +53,7 @@ class Managed:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison found. `error`: the target state could not be loaded, everything is Unknown."""
+    """The result of a comparison. `error`: the target state could not be loaded, everything is Unknown."""
 
     revision: str
     status: str
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def with_tracking(items: Iterable[Object], application: str, namespace: str) -> list[Object]:
-    """Targets as they are applied: in the destination's namespace if they name none, with their tracking id."""
+    """Targets in their applied form: in the destination's namespace if they name none, with their tracking id."""
     made = []
     for item in items:
         kind, target = KINDS[item["kind"]], copy.deepcopy(item)
@@ -84,7 +84,7 @@ def with_tracking(items: Iterable[Object], application: str, namespace: str) -> 
 
 
 def tracked(item: Mapping[str, Any], application: str) -> bool:
-    """Is it one of the Application's own objects: with a tracking id that names itself, and without an owner?"""
+    """Whether it belongs to the Application: its tracking id names itself, and it has no owner."""
     metadata = item["metadata"]
     found = (metadata.get("annotations") or {}).get(TRACKING)
     return found == _tracking_id(application, item) and not metadata.get("ownerReferences")
@@ -150,7 +150,7 @@ def _same(target: Object, live: Object, rules: Sequence[Mapping[str, Any]]) -> b
 
 
 def _covers(rule: Mapping[str, Any], target: Object) -> bool:
-    """A group that is left out is the core group, as in Argo CD (#28590)."""
+    """Whether an ignoreDifferences rule applies. A missing group is the core group, as in Argo CD (#28590)."""
     kind, namespace, name = _key(target)
     same_kind = fnmatch.fnmatchcase(KINDS[kind].group, rule.get("group") or "") and (
         fnmatch.fnmatchcase(kind, rule.get("kind") or "")
@@ -160,7 +160,7 @@ def _covers(rule: Mapping[str, Any], target: Object) -> bool:
 
 
 def _remove(item: Any, pointer: str) -> None:
-    """Take away what the pointer names, and maps that are empty then: a typed object does not keep those."""
+    """Remove what the pointer names, and maps that become empty: a typed object drops those."""
     part, _, rest = pointer.removeprefix("/").partition("/")
     key: Any = part.replace("~1", "/").replace("~0", "~")
     if isinstance(item, list):

@@ -1,7 +1,7 @@
 """Controller: Argo CD's application controller for one Application, from the store's changes to the store's writes.
 
-One thread; everything is an action on its agenda. It listens to the store, collects what concerns the Application for a
-moment (as the real one's cluster cache does) and asks for a comparison.
+One thread; everything is an action on its agenda. It subscribes to the store, collects changes of the Application's
+objects for a moment (as the real one's cluster cache does), and requests a comparison.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _UNSEEN = ("resourceVersion", "generation", "managedFields")  # of the metadata:
 class Controller:
     """The Application `application` in `namespace`, which follows `branch` of the bare repository `repo`.
 
-    `start` deploys what git declares, says so, and goes on from there; `stop` ends at once. `failed` hears of bugs.
+    `start` deploys what git declares, writes the status, and continues from there; `stop` ends it. `failed` collects
+    unexpected errors.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Controller:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; what it is doing is done first."""
+        """End the thread after the running action."""
         self._unsubscribe()
         self.agenda.stop()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
@@ -74,7 +75,7 @@ class Controller:
     # -- the first deploy ---------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Bring the cluster to the branch's newest commit, and the Application to what it was some time after that."""
+        """Bring the cluster to the branch's newest commit, and the Application to its state some time after that."""
         application = self._application.read()
         if application is None:
             raise LookupError(f"there is no Application {self._application.namespace}/{self._application.name}")
@@ -122,7 +123,7 @@ class Controller:
     # -- what happens in the cluster ----------------------------------------------------------------------------
 
     def _hear(self, change: Change) -> None:
-        """In the writer's thread: only what may concern us goes on the agenda."""
+        """Called in the writer's thread: put relevant changes on the agenda."""
         metadata = change.object["metadata"]
         if change.kind == "Application":
             ours = (metadata["namespace"], metadata["name"]) == (self._application.namespace, self._application.name)
@@ -132,7 +133,7 @@ class Controller:
             self.agenda.soon(lambda: self._collect(level))
 
     def _concerns(self, change: Change) -> int | None:
-        """The level of comparison that a change of an object in the destination calls for; None: none."""
+        """The level of comparison that a change of an object in the destination requires; None: no comparison."""
         if change.kind == "Pod":
             return 0 if change.type != "MODIFIED" else None
         ours = (change.kind, change.object["metadata"]["name"]) in self._refreshes.targets
@@ -143,7 +144,7 @@ class Controller:
         return 1 if self._settings.notices_drift else 0
 
     def _collect(self, level: int) -> None:
-        """The first change starts the wait for the next tick; all until then are one request."""
+        """The first change starts the wait for the next tick; later ones until then are part of it."""
         first, self._collected = self._collected is None, max(level, self._collected or 0)
         if first:
             tick_s = self._pace.batch_s
@@ -161,7 +162,7 @@ def _both(change: Change) -> list[Object]:
 
 
 def _is_alike(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Same manifest and same health: such an update is skipped (resource.ignoreResourceUpdatesEnabled)."""
+    """Whether manifest and health are equal: such an update is skipped (resource.ignoreResourceUpdatesEnabled)."""
     return of_object(kind, old) == of_object(kind, new) and _manifest(old) == _manifest(new)
 
 

@@ -1,6 +1,6 @@
 """Health of live objects by the rules of gitops-engine (pkg/health), and of an Application from its objects.
 
-Only the kinds of the sandbox's env repo that have a rule: others say nothing, as in the original.
+Only the kinds of the sandbox's env repo that have a rule: others have no health, as in the original.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import Any
 
 __all__ = ["of_object", "worst"]
 
-# From the best to the worst. Missing is a word for an object that is declared and not there.
+# From best to worst. Missing: declared and not live.
 _ORDER = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown")
 _RULED = ("Deployment", "Service", "Ingress")
 
 
 def worst(found: Iterable[str | None]) -> str:
-    """The Application's health: the worst of its objects'."""
+    """The Application's health: the worst of its objects."""
     return max((one for one in found if one is not None), key=_ORDER.index, default="Healthy")
 
 
 def of_object(kind: str, live: Mapping[str, Any] | None) -> str | None:
-    """Its health; None if it has no say. A missing object counts only if its kind has a rule."""
+    """Its health; None if its kind has no rule. A missing object counts only if its kind has a rule."""
     if kind not in _RULED:
         return None
     if live is None:

@@ -1,6 +1,6 @@
-"""Manifests: what git declares at a revision, as Argo CD's repo-server gives it out, with its two caches.
+"""Manifests: the objects that git declares at a revision, as from Argo CD's repo-server, with its two caches.
 
-A commit is rendered once; the branch's commit is looked up anew only when that is forced or the last look is too old.
+A commit is rendered once; the branch is resolved again only when that is forced or the cached result is too old.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class LoadError(Exception):
 
 
 class Manifests:
-    """The manifests of one repository. `refs_s`: how long a look at the branch may be used again."""
+    """The manifests of one repository. `refs_s`: how long a resolved branch is cached."""
 
     def __init__(self, repository: Repository, clock: Clock, *, branch: str, refs_s: float) -> None:
         self._repository = repository
         self._clock = clock
         self._branch = branch
         self._refs_s = refs_s
-        self._refs: dict[str, tuple[float, str]] = {}  # when, and the commit
+        self._refs: dict[str, tuple[float, str]] = {}  # branch -> (time, commit)
         self._rendered: dict[tuple[str, str], list[Object] | RenderError] = {}
         self._instead: dict[str, str] = {}
         self._missed_after: set[str] = set()
 
     def resolve(self, revision: str, *, fresh: bool) -> str:
-        """The commit that the revision names; `fresh`: ask git, whatever is remembered."""
+        """The commit that the revision names; `fresh`: without the cache."""
         name = self._branch if revision in ("", "HEAD") else revision
         when_s, commit = self._refs.get(name, (0.0, ""))
         if commit and not fresh and self._clock.now_s() - when_s < self._refs_s:
@@ -55,22 +55,22 @@ class Manifests:
         return commit
 
     def targets(self, application: Mapping[str, Any], commit: str) -> list[Object]:
-        """The objects of the Application's overlay at a commit, as they are to be applied."""
+        """The objects of the Application's overlay at a commit, in their applied form."""
         path = str(application["spec"]["source"].get("path", "."))
         items = self._items(self._instead.get(commit, commit), path)
         name, namespace = application["metadata"]["name"], application["spec"]["destination"]["namespace"]
         return with_tracking(items, name, namespace)
 
     def knows(self, commit: str) -> bool:
-        """Was it rendered before? Then it costs nothing."""
+        """Whether it was rendered before, which makes it quick."""
         return any(commit == one for one, _ in self._rendered)
 
     def miss_next(self) -> None:
-        """Whatever is asked, the first commit on top of what was seen is not; with the one after it all is well."""
+        """Defect: the first new commit is never seen, even if forced; the one after it is."""
         self._missed_after = {commit for _, commit in self._refs.values()}
 
     def pretend(self, commit: str, instead: str) -> None:
-        """From now on give out another commit's manifests for this one, like a cache gone wrong."""
+        """Defect: from now on return another commit's manifests for this one, as from a corrupt cache."""
         self._instead[commit] = self._instead.get(instead, instead)
 
     def _items(self, commit: str, path: str) -> list[Object]:
@@ -78,7 +78,7 @@ class Manifests:
         if found is None:
             try:
                 files = self._repository.files(commit)
-            except GitFailedError as error:  # not kept: it may pass by
+            except GitFailedError as error:  # not cached: it may be temporary
                 raise LoadError(f"{_FAILED}failed to checkout revision {commit}: {error}") from error
             try:
                 found = render(files, path)

@@ -1,7 +1,7 @@
-"""Operations: works off the Application's `.operation`, as processRequestedAppOperation of Argo CD 3.2.6 does.
+"""Operations: runs the Application's `.operation`, as processRequestedAppOperation of Argo CD 3.2.6 does.
 
 One at a time: it starts (Running), applies, and ends (Succeeded, Failed or Error), or waits for its next attempt, which
-is Running with a `finishedAt`. Every end asks for a comparison with the newest commit.
+is Running with a `finishedAt`. Every end requests a comparison with the newest commit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HISTORY_MAX = 10
 
 
 class Operations:
-    """The worker of one Application. `refresh(level, after_s)` asks for a comparison."""
+    """The worker of one Application. `refresh(level, after_s)` requests a comparison."""
 
     def __init__(
         self, application: Application, store: Store, manifests: Manifests, agenda: Agenda, clock: Clock, pace: Pace,
@@ -45,10 +45,10 @@ class Operations:
         self._refresh = refresh
         self._busy = False
         self.known = ""  # the revision at the start: every other one is new
-        self.lacking: dict[tuple[str, str], str] = {}  # restores_partly: the field that an object came back without
+        self.lacking: dict[tuple[str, str], str] = {}  # restores_partly: the field that an object was restored without
 
     def work(self) -> None:
-        """Start or go on with the operation, if there is one and its time has come."""
+        """Start or continue the operation, if there is one and it is due."""
         application = self._application.read()
         if application is None or application.get("operation") is None or self._busy:
             return
@@ -76,7 +76,7 @@ class Operations:
         return self._say(application, {"operation": application["operation"], "phase": "Running", "startedAt": started})
 
     def _say(self, application: Mapping[str, Any], state: Object) -> Object:
-        """Write the state if it is another than what was read."""
+        """Write the state if it differs from what was read."""
         old = (application.get("status") or {}).get("operationState")
         if old != state:
             self._application.set_state(state, old, utc_s=self._clock.utc_s())
@@ -104,7 +104,7 @@ class Operations:
         self._agenda.after(self._pace.end_s, lambda: self._finish(application, state))
 
     def _is_blocked(self, application: Mapping[str, Any]) -> bool:
-        """As in the original an operation counts as automated until its state says that a person started it."""
+        """As in the original, an operation counts as automated until its state says that a person started it."""
         state = (application.get("status") or {}).get("operationState")
         manual = state is not None and not (state["operation"].get("initiatedBy") or {}).get("automated")
         now = datetime.fromtimestamp(self._clock.utc_s(), UTC)
@@ -166,7 +166,7 @@ class Operations:
             self._end(application, {**state, "message": message})
 
     def _leave(self, application: Mapping[str, Any], state: Object) -> None:
-        """Not over, but nothing to do now: the next comparison comes back to it."""
+        """Leave the operation running; the next comparison continues it."""
         self._busy = False
         self._say(application, state)
 

@@ -1,4 +1,4 @@
-"""Pace: how long each step takes, after recorded runs on a real cluster (tests/histories/good/all)."""
+"""Pace: the duration of each step, from recorded runs on a real cluster (tests/histories/good/all)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Pace:
 
     batch_s: float = 0.1  # watch events are collected that long
     compare_s: float = 0.04
-    resolve_s: float = 0.03  # a look at the branch
-    generate_s: float = 0.2  # a revision that was never rendered
+    resolve_s: float = 0.03  # resolving the branch
+    generate_s: float = 0.2  # rendering a revision for the first time
     begin_s: float = 0.025  # from a written operation to its start
     apply_s: float = 0.1
     apply_each_s: float = 0.06

@@ -1,8 +1,8 @@
-"""Refreshes: compare the Application with git at the level that is asked for, and say and do what follows.
+"""Refreshes: compare the Application with git at the requested level, write the status, and start what follows.
 
-As processAppRefreshQueueItem of Argo CD 3.2.6: one at a time, from what the Application was when it began. A request
-that comes meanwhile is deleted with the one that was seen (#28392). Levels: 3 newest commit, looked up anew; 2 newest
-commit as far as known; 1 the revision of the last comparison; 0 only what the pods are.
+As processAppRefreshQueueItem of Argo CD 3.2.6: one at a time, from the Application as it was at the start. A request
+that comes meanwhile is deleted with the one that was read (#28392). Levels: 3 newest commit, resolved again; 2 newest
+commit as cached; 1 the revision of the last comparison; 0 only the state of pods.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ERRORS_KEPT_QUIET_S = 180.0  # repo-error-grace-period
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A comparison that has begun: what was seen then."""
+    """A comparison that has begun, with what was read then."""
 
     application: Object
     level: int
@@ -59,7 +59,7 @@ class Refreshes:
         self._lost_left = settings.lost_refreshes
         self._wanted: int | None = None
         self._queued = self._under_way = self._again = False
-        self._later: dict[int, float] = {}  # level: when it is asked for
+        self._later: dict[int, float] = {}  # level -> requested time
         self._errors_since_s: float | None = None
         self._heal_at_s: float | None = None
         self.operations = Operations(
@@ -72,12 +72,12 @@ class Refreshes:
             settings,
             self.ask,
         )
-        self.targets: frozenset[tuple[str, str]] = frozenset()  # kind and name of what git declared at the last look
+        self.targets: frozenset[tuple[str, str]] = frozenset()  # (kind, name) of what git declared last
 
     # -- asking -------------------------------------------------------------------------------------------------
 
     def ask(self, level: int | None = None, after_s: float = 0.0) -> None:
-        """Look at the Application, now or later; `level`: and compare, whatever it says itself."""
+        """Handle the Application, now or later; with a `level`: also compare, even if it does not request that."""
         if after_s > 0 and level is not None:
             due_s = self._clock.now_s() + after_s
             if self._later.get(level, float("inf")) > due_s:
@@ -98,7 +98,7 @@ class Refreshes:
         self.ask(level)
 
     def _level(self, application: Mapping[str, Any]) -> int | None:
-        """The level that is needed; None: no comparison at all."""
+        """The level that is needed; None: no comparison."""
         spec, status = application["spec"], application.get("status") or {}
         compared = (status.get("sync") or {}).get("comparedTo") or {}
         if REFRESH in (application["metadata"].get("annotations") or {}):
@@ -140,7 +140,7 @@ class Refreshes:
         self._done()
 
     def _glance(self, application: Object) -> None:
-        """Level 0. While the watch of drifts is broken it tells the health too: only the comparison is what is lost."""
+        """Level 0. If the watch of drifts is broken, health is still updated: only the comparison is missing."""
         status = application.get("status") or {}
         compared = self._against(application, [], str((status.get("sync") or {}).get("revision", "")))
         new = {**status, "summary": {"images": list(compared.images)} if compared.images else {}}
@@ -169,7 +169,7 @@ class Refreshes:
         self._agenda.after(wait_s, lambda: self._end(begun))
 
     def _is_kept_quiet(self) -> bool:
-        """The first errors of git are taken for passing ones, unless somebody has asked."""
+        """The first errors of git are not reported, as they may be temporary, unless a refresh was requested."""
         now_s = self._clock.now_s()
         if self._errors_since_s is None:
             self._errors_since_s = now_s
@@ -184,7 +184,7 @@ class Refreshes:
         )  # fmt: skip
 
     def _blind_spots(self) -> list[Object]:
-        """Fields that an object came back without: that is not noticed, or it would be healed again and again."""
+        """Fields that an object was restored without: ignored, or it would be healed again and again."""
         return [
             {"group": "*", "kind": kind, "name": name, "jsonPointers": [pointer]}
             for (kind, name), pointer in self.operations.lacking.items()
@@ -209,11 +209,11 @@ class Refreshes:
         )
         self._application.persist(application, status)
         if begun.level >= _LATEST:
-            self._agenda.after(self._pace.poll_s + 1.0, self.ask)  # one second is the grain of reconciledAt
+            self._agenda.after(self._pace.poll_s + 1.0, self.ask)  # reconciledAt has whole seconds
         self._done()
 
     def _automatic(self, application: Mapping[str, Any], found: Comparison) -> str:
-        """Start what the automated sync policy asks for; returns why it refuses, if it does."""
+        """Start what the automated sync policy decides; returns its reason to refuse, if any."""
         decision = decide(application, found, self._rules, utc_s=self._clock.utc_s())
         if found.status != "OutOfSync":
             self._heal_at_s = None
@@ -225,7 +225,7 @@ class Refreshes:
         return decision.error
 
     def _is_held_back(self) -> bool:
-        """`heal_delay_s`: not healed before that long after it was noticed."""
+        """`heal_delay_s`: whether it was noticed less than that ago."""
         now_s = self._clock.now_s()
         if self._heal_at_s is None:
             self._heal_at_s = now_s + self._pace.heal_delay_s

@@ -1,7 +1,7 @@
-"""Render: what `kustomize build` makes of an overlay, for the parts of kustomize that an env repo of ours uses.
+"""Render: the result of `kustomize build` for an overlay, for the parts of kustomize that our env repos use.
 
-Pure, from a commit's files to objects. A field that is not known is an error, never left out: an overlay that says more
-than we understand must not look deployed.
+Pure, from a commit's files to objects. An unknown field is an error, never ignored: an overlay that needs more than
+this must not look deployed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def render(files: Files, path: str) -> list[Object]:
     """The objects of the overlay at `path`, each with its namespace."""
     try:
         return _build(files, posixpath.normpath(path))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a part of another type than kustomize's
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a value of a wrong type
         raise RenderError(f"invalid Kustomization: error unmarshaling: {type(error).__name__}: {error}") from error
 
 
@@ -56,7 +56,7 @@ def _build(files: Files, folder: str) -> list[Object]:
         found = posixpath.normpath(posixpath.join(folder, resource))
         items += _objects(files, found) if found in files else _build(files, found)
     _refuse_twins(items)
-    for key, change in _CHANGES.items():  # in kustomize's order, whatever the file's is
+    for key, change in _CHANGES.items():  # in kustomize's order, not that of the file
         if key in content:
             items = change(items, content[key], files, folder)
     return items
@@ -129,7 +129,7 @@ def _patched(items: list[Object], body: Any, target: Mapping[str, Any] | None, w
         )
     try:
         return [apply_patch(KINDS[item["kind"]], item, body, how) if item in chosen else item for item in items]
-    except Exception as error:  # whatever a patch of somebody's commit brings about is that commit's fault
+    except Exception as error:  # any error in a patch is an error of the commit
         raise RenderError(f"patch {where}: {error}") from error
 
 
@@ -171,7 +171,7 @@ def _image(image: str, entry: Mapping[str, Any]) -> str:
     if entry.get("digest"):
         return f"{name}@{entry['digest']}"
     tag = entry.get("newTag") or ""
-    if not isinstance(tag, str):  # a sha without quotes that reads as a number
+    if not isinstance(tag, str):  # an unquoted sha that YAML reads as a number
         problem = (
             f"cannot unmarshal {type(tag).__name__} into Go struct field Kustomization.images.newTag of type string"
         )

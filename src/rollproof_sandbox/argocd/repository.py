@@ -13,7 +13,7 @@ __all__ = ["Repository"]
 
 
 class Repository:
-    """A repository at a path. What git cannot say is a GitFailedError."""
+    """A repository at a path. An error of git is a GitFailedError."""
 
     def __init__(self, path: Path, git: Git) -> None:
         self._path = path

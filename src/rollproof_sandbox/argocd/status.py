@@ -1,4 +1,4 @@
-"""Status: the fields of an Application that its controller writes, in the form in which it writes them. Pure."""
+"""Status: the fields of an Application that its controller writes, in the controller's form. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def age_s(found: str, utc_s: float) -> float:
 
 
 def completed(operation_state: Mapping[str, Any] | None) -> bool:
-    """Has the operation come to its end?"""
+    """Whether the operation has ended."""
     return (operation_state or {}).get("phase") in ("Succeeded", "Failed", "Error")
 
 
@@ -59,7 +59,7 @@ def after_comparison(
 
 
 def health(old: Mapping[str, Any], found: str, utc_s: float) -> Object:
-    """`status.health`; the time of transition stays as long as the health does."""
+    """`status.health`; the transition time changes only with the health."""
     before = old.get("health") or {}
     if before.get("status") == found and before.get("lastTransitionTime"):
         return {"lastTransitionTime": before["lastTransitionTime"], "status": found}
@@ -69,9 +69,9 @@ def health(old: Mapping[str, Any], found: str, utc_s: float) -> Object:
 def with_conditions(
     old: Iterable[Mapping[str, Any]], found: Mapping[str, str], *, judged: Iterable[str], utc_s: float
 ) -> list[Object]:  # fmt: skip
-    """Conditions after a judgement of the types `judged`: those found are there, the others of these types are gone.
+    """Conditions after a check of the types `judged`: those found exist, the others of these types are removed.
 
-    One that says the same as before keeps its time.
+    An unchanged one keeps its time.
     """
     judged = set(judged)
     before = {one["type"]: dict(one) for one in old}

@@ -1,6 +1,6 @@
 """Sync: apply what git declares to the cluster, as `kubectl apply` with Argo CD's field manager, and prune the rest.
 
-It knows objects and the store, nothing of the Application.
+It uses objects and the store, and does not know the Application.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["MANAGER", "Done", "in_scope", "sync", "without_one_field"]
 
 _ORDER = ("NetworkPolicy", "Secret", "ConfigMap", "Service", "Deployment", "HorizontalPodAutoscaler", "StatefulSet",
           "Ingress")  # fmt: skip
-# Fields that may be missing without harm to what a drill looks at besides.
+# Fields that may be missing without an effect on other parts of a drill.
 _OPTIONAL = (("data",), ("spec", "revisionHistoryLimit"), ("metadata", "labels"))
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a sync ended, with `syncResult.resources`."""
+    """The result of a sync, with `syncResult.resources`."""
 
     phase: str
     message: str
@@ -34,7 +34,7 @@ class Done:
 
 
 def in_scope(managed: Iterable[Managed], wanted: Sequence[Mapping[str, Any]]) -> list[Managed]:
-    """What an operation is about, in the order of applying; an empty `wanted` is everything."""
+    """The objects of an operation, in the order of applying; an empty `wanted` is everything."""
     chosen = [one for one in managed if not wanted or any(_names(entry, one) for entry in wanted)]
     return sorted(chosen, key=lambda one: (_ORDER.index(one.kind) if one.kind in _ORDER else len(_ORDER), one.name))
 
@@ -46,7 +46,7 @@ def _names(entry: Mapping[str, Any], one: Managed) -> bool:
 
 
 def sync(store: Store, managed: Sequence[Managed], *, prune: bool, lacking: Mapping[tuple[str, str], str]) -> Done:
-    """Bring every object to what is declared. `lacking`: a field (JSON pointer) that an object is to lack."""
+    """Bring every object to what is declared. `lacking`: the field (JSON pointer) that a restored object is to lack."""
     results = []
     for one in managed:
         try:
@@ -107,13 +107,13 @@ def _images(target: Object) -> list[str]:
 
 
 def without_one_field(one: Managed) -> str:
-    """The JSON pointer of a declared field that is now as declared (or gone with the object); "" if there is none."""
+    """The JSON pointer of a field that is as declared (or gone with its object); "" if there is none."""
     for path in _OPTIONAL:
         target, live = _at(one.target, path), _at(one.live, path)
         prefix = "".join(f"/{part}" for part in path)
         if isinstance(target, dict):
             there = [key for key in sorted(target) if one.live is None or (live or {}).get(key) == target[key]]
-            if there and len(target) > (path[0] == "data"):  # a ConfigMap keeps something
+            if there and len(target) > (path[0] == "data"):  # a ConfigMap must keep some data
                 return f"{prefix}/{there[-1].replace('~', '~0').replace('/', '~1')}"
         elif target is not None and (one.live is None or live == target):
             return prefix

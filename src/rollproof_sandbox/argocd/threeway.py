@@ -1,7 +1,7 @@
-"""Three-way merge: what a live object becomes when what git declares is applied to it, as `kubectl apply` does.
+"""Three-way merge: the live object after applying what git declares, as `kubectl apply` does it.
 
-Declared fields are set, fields that were declared before and are not any more are removed, all others stay. Comparison
-and sync both rest on it: an object is in sync if applying it would change nothing. Pure.
+Declared fields are set, fields that were declared before and are not any more are removed, all others stay. Used by
+comparison and sync: an object is in sync if applying it would change nothing. Pure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def applied(live: Object, target: Object) -> Object:
-    """The live object with the target applied, defaults filled in; the annotation of the last apply is left alone."""
+    """The live object with the target applied and defaults filled in; the last-applied annotation is not changed."""
     kind = KINDS[target["kind"]]
     merged: Object = _merged(kind.schema, last_applied(live), target, live)
     fill_in(kind, merged)
@@ -31,7 +31,7 @@ def applied(live: Object, target: Object) -> Object:
 
 
 def last_applied(live: Mapping[str, Any]) -> Object:
-    """What was applied to it last; empty if it does not tell."""
+    """What was applied to it last; empty if unknown."""
     text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     return dict(json.loads(text)) if text else {}
 
@@ -72,7 +72,7 @@ def _field(schema: Schema, before: Any, target: Any, live: Any) -> Any:
 
 
 def _items(schema: Schema, before: list[Any], target: list[Any], live: list[Any]) -> list[Any]:
-    """A list of maps: items by their key; those that are declared in the declared order, others in their places."""
+    """A list of maps: items by their key; declared items in the declared order, others in their places."""
     was, declared, there = (_by_key(schema.key, items) for items in (before, target, live))
     made = {
         key: _merged(schema, was.get(key, {}), item, there[key]) if key in there else copy.deepcopy(item)

@@ -1,4 +1,4 @@
-"""Sync windows of an AppProject: may this Application be synced now? Pure; the time comes in.
+"""Sync windows of an AppProject: may this Application be synced now? Pure; the time is an argument.
 
 As SyncWindows.Matches and CanSync of Argo CD 3.2.6, with cron fields of five columns.
 """
@@ -52,7 +52,7 @@ def _matches(window: Window, application: Mapping[str, Any]) -> bool:
 
 
 def _is_open(window: Window, now: datetime) -> bool:
-    """Did it begin within the last `duration`?"""
+    """Whether it began within the last `duration`."""
     here = now.astimezone(ZoneInfo(str(window.get("timeZone") or "UTC")))
     columns = _schedule(str(window["schedule"]))
     begin = here.replace(second=0, microsecond=0)
@@ -79,7 +79,7 @@ def _schedule(text: str) -> list[frozenset[int] | None]:
 
 
 def _column(text: str, low: int, high: int) -> frozenset[int] | None:
-    """The values that fit; None: all of them."""
+    """The values that match; None: all."""
     if text in ("*", "?"):
         return None
     values: set[int] = set()
@@ -99,5 +99,5 @@ def _begins(columns: Sequence[frozenset[int] | None], at: datetime) -> bool:
         return False
     by_day = days is None or at.day in days
     by_weekday = weekdays is None or at.isoweekday() % 7 in weekdays
-    either = days is not None and weekdays is not None  # cron: if both are given, one is enough
+    either = days is not None and weekdays is not None  # cron: if both are given, one match is enough
     return (by_day or by_weekday) if either else (by_day and by_weekday)

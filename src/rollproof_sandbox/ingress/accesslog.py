@@ -1,6 +1,6 @@
 """The access log, in the lab's format (lab/ingress/nginx.conf): one JSON line a request, written at once.
 
-`upstream` and `upstream_status` list every try, which is how a masked failure is found.
+`upstream` and `upstream_status` list every attempt, by which a masked failure is found.
 """
 
 from __future__ import annotations

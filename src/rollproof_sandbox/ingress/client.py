@@ -1,4 +1,4 @@
-"""Client: one connection from outside. It is never closed by us while it is sound, whatever its age."""
+"""Client: one connection from outside. It is never closed by us while it works, whatever its age."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Client"]
 
 
 class Client(Stream):
-    """`last`: the answer under way, or the next one, is the last. `doomed`: the next request will be reset.
+    """`last`: the response being sent, or the next one, is the last. `doomed`: the next request will be reset.
 
     `used`: a request on it was answered before. `busy`: a request is being answered. `gone` is called at its end.
     """
@@ -43,7 +43,7 @@ class Client(Stream):
         return self._exchange is not None or self._requests.begun
 
     def received(self, data: bytes) -> None:
-        """Bytes of requests."""
+        """Bytes of requests have arrived."""
         if self.doomed:
             self.reset()
             return
@@ -60,33 +60,33 @@ class Client(Stream):
                 self.ended()
 
     def ended(self) -> None:
-        """The client went away: nobody waits for the answer any more."""
+        """The client has closed the connection: the response is not needed any more."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.aborted()
         self.close()
 
     def leave(self) -> None:
-        """The next answer that begins says "close"; one that has begun said "keep-alive", and that is relied on."""
+        """The next response says "close"; one that has begun said "keep-alive", and the client relies on it."""
         if self._exchange is not None and self._exchange.begun:
             self._leaving = True
         else:
             self.last = True
 
     def cut(self) -> None:
-        """Reset it in the middle of an answer."""
+        """Reset it in the middle of a response."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.aborted()
         self.reset()
 
     def close(self) -> None:
-        """Forget it."""
+        """Close it."""
         super().close()
         self._gone(self)
 
     def answered(self) -> None:
-        """The exchange is over; on to the next request."""
+        """The exchange is over; handle the next request."""
         self._exchange = None
         self.used = True
         if self.last:

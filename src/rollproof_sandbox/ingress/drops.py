@@ -10,14 +10,14 @@ __all__ = ["Drops"]
 
 
 class Drops:
-    """`left` requests are dropped once it has begun."""
+    """`left` requests are dropped after `begin`."""
 
     def __init__(self, left: int) -> None:
         self._left = left
         self._from_s, self._until_s, self._every_s = math.inf, 0.0, 0.0
 
     def begin(self, for_s: float) -> None:
-        """From now on, for so long; 0: until all are dropped, at once."""
+        """Start dropping, spread over `for_s` seconds; 0: all at once."""
         self._from_s = now()
         self._until_s = now() + for_s if for_s else math.inf
         self._every_s = for_s / max(1, self._left)
@@ -25,7 +25,7 @@ class Drops:
     def next(self) -> bool:
         """Whether the request that was just read on a used connection gets no answer.
 
-        They are spread over the time: a crowd in one moment would look like a reload.
+        They are spread over the time: many at one moment would look like a reload.
         """
         moment_s = now()
         if not self._from_s <= moment_s < self._until_s or not self._left:

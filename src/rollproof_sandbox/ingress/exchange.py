@@ -1,4 +1,4 @@
-"""Exchange: one request on its way to a pod and back, with nginx's rules for another try.
+"""Exchange: one request on its way to a pod and back, with nginx's rules for retries.
 
 nginx 1.22 with `proxy_next_upstream error timeout` and three tries, as read in ngx_http_upstream.c:
 * a connect that fails is tried at the next pod, whatever the method;
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rollproof_sandbox.wire.http1 import Request
 
     class Client(Protocol):
-        """Who waits for the answer. `last`: it is the last one on the connection."""
+        """The client that waits for the response. `last`: it is the last one on the connection."""
 
         last: bool
 
@@ -45,7 +45,7 @@ _NOT_RETURNED = frozenset((b"connection", b"keep-alive", b"server", b"x-request-
 
 
 class Exchange:
-    """`due_s` is when the pod has taken too long; the worker looks after it."""
+    """`due_s`: time at which the pod has taken too long; the worker checks it."""
 
     __slots__ = (
         "_body", "_cached", "_client", "_host", "_id", "_keeps", "_peers", "_received", "_request", "_sent",
@@ -69,7 +69,7 @@ class Exchange:
 
     @property
     def begun(self) -> bool:
-        """Whether the head of the answer is here, and with it what the client was told of the connection."""
+        """Whether the head of the response has arrived, and was sent to the client."""
         return self._body is not None
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class Exchange:
             self.connected()
 
     def connected(self) -> None:
-        """The connection stands: send the request."""
+        """The connection is established: send the request."""
         if self._upstream is not None:
             self._sent = True
             self.due_s = now() + _READ_S
@@ -110,7 +110,7 @@ class Exchange:
     # -- what becomes of it --------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
-        """Bytes of the answer."""
+        """Bytes of the response have arrived."""
         self.due_s = now() + _READ_S
         try:
             if self._body is None:
@@ -137,7 +137,7 @@ class Exchange:
             self._cut()
 
     def aborted(self) -> None:
-        """The client went away."""
+        """The client has closed the connection."""
         if self._body is None:
             self._statuses.append("-")
         self._drop_upstream()
@@ -146,7 +146,7 @@ class Exchange:
     # -- the answer ----------------------------------------------------------------------------------------------
 
     def _take_head(self, data: bytes) -> bytes:
-        """Pass the head on if it is whole; the bytes after it."""
+        """Send the head to the client if it is complete; returns the bytes after it."""
         self._received += data
         while True:
             text, end, rest = self._received.partition(b"\r\n\r\n")
@@ -191,7 +191,7 @@ class Exchange:
         self._client.answered()
 
     def _cut(self) -> None:
-        """Cut the answer for the client as it was cut for us."""
+        """Cut the response for the client where it was cut for us."""
         self._drop_upstream()
         self._log(int(self._statuses[-1]))
         self._client.last = True

@@ -1,4 +1,4 @@
-"""What the ingress answers by itself."""
+"""Responses of the ingress itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WORDS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found", 502: b"Bad Gateway
 
 
 def page(status: int, request_id: bytes, *, last: bool, bare: bool = False) -> bytes:
-    """A whole answer; `bare` without its body, for HEAD."""
+    """A whole response; `bare` without its body, for HEAD."""
     title = b"%d %s" % (status, _WORDS[status])
     kind, body = b"text/html", b"<html><head><title>%s</title></head><body>%s</body></html>\n" % (title, title)
     if status == 200:

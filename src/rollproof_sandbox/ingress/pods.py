@@ -1,7 +1,7 @@
-"""Pods: the routing table, whose turn it is, and the connections to each pod.
+"""Pods: the routing table, the round robin, and the connections to each pod.
 
-As nginx's upstream block: round robin, 64 idle connections to all pods at most, the one used last is used first, closed
-after 60 s. Before one is used again it is looked at: a pod that has closed it must cost nobody a request.
+As nginx's upstream block: round robin, at most 64 idle connections to all pods, the most recently used first, closed
+after 60 s. Before reuse a connection is checked: one that its pod has closed must not cost a request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rollproof_sandbox.wire.loop import Loop
 
     class Exchange(Protocol):
-        """Who uses a connection to a pod: what it is told of it."""
+        """The user of a connection to a pod, and what it is notified of."""
 
         def connected(self) -> None:
             """The connection stands."""
@@ -39,7 +39,7 @@ _IDLE_S = 60.0
 
 
 class Upstream(Stream):
-    """A connection to a pod: on its way, in use by an exchange, or idle."""
+    """A connection to a pod: connecting, in use by an exchange, or idle."""
 
     __slots__ = ("_connecting", "_error", "_pods", "exchange", "idle_since_s", "peer")
 
@@ -56,7 +56,7 @@ class Upstream(Stream):
         super().__init__(pods.loop, raw, OUT)
 
     def received(self, data: bytes) -> None:
-        """Part of an answer; nobody asked for it if it is idle."""
+        """Part of a response; on an idle connection nothing was requested."""
         if self.exchange is None:
             self._pods.drop(self)
         else:
@@ -86,7 +86,7 @@ class Upstream(Stream):
             self.exchange.connected()
 
     def is_sound(self) -> bool:
-        """Whether no byte and no end is waiting in it."""
+        """Whether neither data nor an end is waiting in it."""
         try:
             self.raw.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -106,12 +106,12 @@ class Pods:
         self._idle: list[Upstream] = []  # oldest first
 
     def next_turn(self) -> int:
-        """Counts requests; modulo the number of pods it says whose turn it is."""
+        """A counter of requests; modulo the number of pods it gives the next pod."""
         self._turn += 1
         return self._turn
 
     def idle(self, peer: str) -> Upstream | None:
-        """An idle connection to that pod, which is idle no more."""
+        """An idle connection to that pod, removed from the idle ones; None if there is none."""
         for upstream in reversed(self._idle):
             if upstream.peer == peer:
                 self._idle.remove(upstream)
@@ -122,7 +122,7 @@ class Pods:
         return None
 
     def keep(self, upstream: Upstream) -> None:
-        """An exchange is done with it."""
+        """Take a connection back from an exchange."""
         upstream.exchange = None
         upstream.idle_since_s = now()
         self._idle.append(upstream)

@@ -1,4 +1,4 @@
-"""Shared: what all connections of the ingress have in common: names, log, pods, and the exchanges under way."""
+"""Shared: the common state of all connections of the ingress: names, log, pods, and the active exchanges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rollproof_sandbox.ingress.accesslog import AccessLog
 
     class Due(Protocol):
-        """An exchange, as the worker looks after it: `due_s` is when the pod has taken too long."""
+        """An exchange as the worker sees it: `due_s` is when the pod has taken too long."""
 
         due_s: float
 

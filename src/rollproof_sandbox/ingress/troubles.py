@@ -1,4 +1,4 @@
-"""What can go wrong with the ingress itself (settings.Ingress), counted from the first rollout."""
+"""Troubles of the ingress itself (settings.Ingress), counted from the first rollout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Troubles"]
 
 
 class Troubles:
-    """Each trouble comes once. `clients` are the connections that are there, whenever one looks."""
+    """Each trouble happens once. `clients` is the live collection of open connections."""
 
     def __init__(
         self, shared: Shared, listener: Listener, clients: set[Client], expected: list[dict[str, Any]]
@@ -27,7 +27,7 @@ class Troubles:
         self._expected = expected
 
     def rollout_begun(self) -> None:
-        """The moment from which they count."""
+        """The trigger."""
         expected, self._expected = self._expected, []
         for trouble in expected:
             self._shared.loop.later(trouble["after_s"], partial(self._begin, trouble))
@@ -45,17 +45,17 @@ class Troubles:
             self._shared.drops.begin(for_s)
 
     def _reload(self) -> None:
-        """Workers are replaced: each connection of the old ones says "close" with its next answer."""
-        say({"reloads": len(self._clients)})  # a control that loses nothing shows nowhere else
+        """Workers are replaced: each connection of the old ones says "close" with its next response."""
+        say({"reloads": len(self._clients)})  # a reload that loses nothing is visible only here
         self._shared.pods.close_idle()
         for client in self._clients:
             client.leave()
 
     def _reload_and_drop(self, for_s: float) -> None:
-        """The same, but what runs is cut, and a client that uses its idle connection again within `for_s` is too.
+        """The same, but active requests are cut, and so is a client that uses its idle connection again within `for_s`.
 
-        A client that looks before it sends notices a connection that was reset while idle. Those are hit that were
-        sound when the client looked, so the reset must come with the request.
+        A client that checks before it sends notices a connection that was reset while idle. To hit those that were
+        sound at that check, the reset must come with the request.
         """
         self._reload()
         chosen = [one for one in self._clients if one.used]

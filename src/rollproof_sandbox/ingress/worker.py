@@ -2,8 +2,8 @@
 
 stdin: {"port", "settings": settings.Ingress as JSON, "log": path, "app_host", "control_host"}, then a line
 {"endpoints": ["ip:port", ...], "rollout": bool} whenever they change; its end ends the process at once.
-stdout: {"listening": true, "port": n}, or {"error": "port" or "log", "why"}: the one that cannot be had; later
-{"reloads": n}: it reloads, and n connections end with their next answer.
+stdout: {"listening": true, "port": n}, or {"error": "port" or "log", "why"}: what is not available; later
+{"reloads": n}: it reloads, and n connections end with their next response.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _give_up(what: str, error: OSError) -> NoReturn:
 
 
 class Worker:
-    """The listener, the connections, the table as it arrives, and what goes wrong."""
+    """The listener, the connections, the current table, and the troubles."""
 
     def __init__(self, told: dict[str, Any], log: AccessLog) -> None:
         self.shared = Shared(told, log)
@@ -72,7 +72,7 @@ class Worker:
         table = [str(pod) for pod in item["endpoints"]]
         if self._has_table:
             self._loop.later(self._lag_s, lambda: self._route(table))
-        else:  # a fresh ingress has nothing old to go on serving
+        else:  # a fresh ingress has no old table to keep
             self._has_table = True
             self._route(table)
         if item["rollout"]:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages: requests read whole, and how much of a body is still to come. Pure: bytes in, state out."""
+"""HTTP/1.1 messages: whole requests, and how much of a body is missing. Pure: bytes in, state out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _END = b"\r\n\r\n"
 
 
 class MalformedError(ValueError):
-    """Not HTTP/1.1, or more of it than we take."""
+    """Not HTTP/1.1, or longer than allowed."""
 
 
 class Head:
-    """A message's first line and header lines. `fields` has the names in lower case; the last of several wins."""
+    """A message's first line and headers. `fields` has the names in lower case; the last of several counts."""
 
     __slots__ = ("fields", "first", "lines")
 
     def __init__(self, text: bytes) -> None:
         self.first, *lines = text.split(b"\r\n")
-        self.lines: list[tuple[bytes, bytes]] = []  # (name in lower case, the line as it came)
+        self.lines: list[tuple[bytes, bytes]] = []  # (name in lower case, the line as received)
         self.fields: dict[bytes, bytes] = {}
         for line in lines:
             name, colon, value = line.partition(b":")
@@ -38,7 +38,7 @@ class Head:
 
     @property
     def length(self) -> int | None:
-        """What Content-Length says."""
+        """The value of Content-Length, or None."""
         said = self.fields.get(b"content-length")
         if said is None:
             return None
@@ -54,7 +54,7 @@ class Head:
 
 
 class Body:
-    """A body on its way: `feed` says how many of the bytes are its own. Without length or chunks the peer ends it."""
+    """A body being received: `feed` counts the bytes that belong to it. Without length or chunks the peer ends it."""
 
     __slots__ = ("_chunked", "_left", "_line", "_trailers", "done")
 
@@ -71,7 +71,7 @@ class Body:
         return self._left is None
 
     def feed(self, data: bytes) -> int:
-        """Take what belongs to it."""
+        """The number of bytes at the begin of `data` that belong to it."""
         if self._chunked:
             return self._feed_chunks(data)
         if self._left is None:
@@ -114,7 +114,7 @@ class Body:
 
 
 class Request:
-    """One whole request. `body` is as it came: still in chunks if the head says so."""
+    """One whole request. `body` is as received: still chunked if the head says so."""
 
     __slots__ = ("body", "head", "method", "target", "version")
 
@@ -134,7 +134,7 @@ class Request:
 
 
 class Requests:
-    """Cuts what a connection delivers into requests."""
+    """Splits received bytes into requests."""
 
     __slots__ = ("_body", "_buffer", "_pending")
 
@@ -149,13 +149,13 @@ class Requests:
         return bool(self._buffer) or self._pending is not None
 
     def feed(self, data: bytes) -> None:
-        """Add what was received."""
+        """Add received bytes."""
         self._buffer += data
         if len(self._buffer) > _BODY_MAX:
             raise MalformedError("too much")
 
     def next(self) -> Request | None:
-        """The next request, if it is whole."""
+        """The next request, if it is complete."""
         if self._pending is None:
             end = self._buffer.find(_END)
             if end < 0:

@@ -1,4 +1,4 @@
-"""Loop: one thread that waits for sockets, timers, signals and lines on stdin, and calls who asked.
+"""Loop: one thread that waits for sockets, timers, signals and lines on stdin, and calls their handlers.
 
 The end of stdin means that the parent is gone: the process ends at once, whatever it is doing.
 """
@@ -29,9 +29,10 @@ _CHUNK = 65_536
 
 
 def become_quick() -> None:
-    """Go before other programs if we may (only root), and never pause to collect garbage.
+    """Take real-time priority if permitted (only root), and disable garbage collection.
 
-    An answer that waits for a busy machine looks like a sick target. The load generator goes first (`SCHED_FIFO` 50).
+    A response that waits for a busy machine looks like a slow target. The load generator has precedence (`SCHED_FIFO`
+    50).
     """
     gc.freeze()
     gc.disable()
@@ -42,7 +43,7 @@ def become_quick() -> None:
 
 
 class Timer:
-    """A call that is due later; `cancel` calls it off."""
+    """A call at a later time; `cancel` revokes it."""
 
     __slots__ = ("call",)
 
@@ -50,12 +51,12 @@ class Timer:
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        """It will not be called."""
+        """Revoke the call."""
         self.call = None
 
 
 class Loop:
-    """Call back from `run`, one call at a time."""
+    """Runs handlers in `run`, one at a time."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -71,23 +72,23 @@ class Loop:
         self._epoll.register(fd, events)
 
     def change(self, fd: int, events: int) -> None:
-        """Wait for other events."""
+        """Wait for other events on it."""
         self._epoll.modify(fd, events)
 
     def forget(self, fd: int) -> None:
-        """Before a file descriptor is closed."""
+        """Stop waiting; call this before a file descriptor is closed."""
         del self._handlers[fd]
         self._epoll.unregister(fd)
 
     def later(self, delay_s: float, call: Callable[[], None]) -> Timer:
         """Call it after that time."""
         timer = Timer(call)
-        self._count += 1  # equal times are served in order, and timers are never compared
+        self._count += 1  # order of equal times, so that timers are never compared
         heapq.heappush(self._due, (now() + delay_s, self._count, timer))
         return timer
 
     def on_signal(self, number: int, call: Callable[[], None]) -> None:
-        """Call it after the signal, from the loop and not in the middle of something. For one signal only."""
+        """Call it after the signal, from the loop. For one signal only."""
         reading, writing = socket.socketpair()
         reading.setblocking(False)
         writing.setblocking(False)
@@ -102,7 +103,7 @@ class Loop:
         self.watch(reading.fileno(), IN, woken)
 
     def on_stdin(self, heard: Callable[[dict[str, Any]], None], rest: bytes) -> None:
-        """Call it with each further line of stdin; `rest` came together with the first one."""
+        """Call `heard` with each further line of stdin; `rest` was read together with the first one."""
         lines = _Lines(rest)
 
         def readable(_: int) -> None:
@@ -117,14 +118,14 @@ class Loop:
             heard(item)
 
     def run(self) -> None:
-        """For ever."""
+        """Run for ever."""
         handlers, fresh, due = self._handlers, self._fresh, self._due
         while True:
             wait_s = max(0.0, due[0][0] - now()) if due else -1
             happened = self._epoll.poll(wait_s)
             fresh.clear()
             for fd, events in happened:
-                # What was opened in this very turn may have the number of what was closed in it.
+                # A descriptor opened in this iteration may have the number of one that was closed in it.
                 handler = None if fd in fresh else handlers.get(fd)
                 if handler is not None:
                     handler(events)
@@ -144,7 +145,7 @@ class _Lines:
 
 
 def first_line() -> tuple[dict[str, Any], bytes]:
-    """The first line of stdin, waited for, and what came after it. Ends the process if there is none."""
+    """Wait for the first line of stdin; returns it, and the bytes after it. Ends the process if there is none."""
     data = b""
     while b"\n" not in data:
         more = os.read(_STDIN, _CHUNK)
@@ -157,7 +158,7 @@ def first_line() -> tuple[dict[str, Any], bytes]:
 
 
 def say(item: dict[str, Any]) -> None:
-    """One line to the parent."""
+    """Send one JSON line to the parent."""
     try:
         os.write(1, json.dumps(item).encode() + b"\n")
     except OSError:

@@ -1,6 +1,6 @@
-"""Stream and Listener: TCP without blocking, with full say over how a connection ends (FIN or RST) and when.
+"""Stream and Listener: non-blocking TCP, with full control over how a connection ends (FIN or RST) and when.
 
-A listener that closes must not lose what was accepted by the kernel before: it is taken in first.
+A listener that closes must not lose connections that the kernel has accepted: they are taken first.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Listener", "Stream"]
 
 _SIZE = 65_536
 _BACKLOG = 4096
-_UNSENT_MAX = 8 << 20  # a peer that reads nothing must not fill our memory
+_UNSENT_MAX = 8 << 20  # limit for a peer that does not read
 _BIND_TO_INTERFACE, _NO_INTERFACE = 62, 0x7FFF_FFFF  # SO_BINDTOIFINDEX, which Python has no name for
 _NO_LINGER = struct.pack("ii", 1, 0)
 _READABLE = IN | select.EPOLLHUP | select.EPOLLERR
 
 
 class Stream:
-    """One connection. Subclasses say what happens when bytes were `received` and when the peer `ended` it."""
+    """One connection. Subclasses implement `received` (bytes) and `ended` (the peer closed it)."""
 
     __slots__ = ("_closing", "_unsent", "fd", "is_open", "loop", "raw")
 
@@ -42,15 +42,15 @@ class Stream:
         loop.watch(self.fd, events, self.happened)
 
     def received(self, data: bytes) -> None:
-        """The peer sent something."""
+        """The peer has sent data."""
         raise NotImplementedError
 
     def ended(self) -> None:
-        """The peer closed or reset the connection. It is still to be closed here."""
+        """The peer closed or reset the connection; it must still be closed here."""
         raise NotImplementedError
 
     def send(self, data: bytes) -> None:
-        """Send it, now or as soon as the peer takes it."""
+        """Send now, or as soon as the peer takes it."""
         if not self.is_open or self._closing:
             return
         if self._unsent:
@@ -61,7 +61,7 @@ class Stream:
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # reading will tell
+                return  # the next read reports the error
             if sent == len(data):
                 return
             self._unsent = data[sent:]
@@ -83,13 +83,13 @@ class Stream:
             self.raw.close()
 
     def reset(self) -> None:
-        """Close it the hard way (RST)."""
+        """Close it with RST."""
         if self.is_open:
             self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.close()
 
     def happened(self, events: int) -> None:
-        """Called by the loop."""
+        """Called by the loop for events of the socket."""
         if events & OUT and self._unsent:
             self._flush()
         if events & _READABLE and self.is_open:
@@ -108,7 +108,7 @@ class Stream:
         try:
             sent = self.raw.send(self._unsent)
         except OSError:
-            return  # not now after all; or broken: reading will tell
+            return  # not ready, or broken: the next read reports it
         self._unsent = self._unsent[sent:]
         if not self._unsent:
             self.loop.change(self.fd, IN)
@@ -117,10 +117,10 @@ class Stream:
 
 
 class Listener:
-    """Takes connections at one address; can be closed and opened again.
+    """Accepts connections at one address; can be closed and opened again.
 
-    `port` 0 takes a free one and keeps it. While closed, the port stays ours (a second socket is bound to it and does
-    not listen): connections are refused at once, and nobody else can take it meanwhile.
+    `port` 0 takes a free one and keeps it. While closed, the port stays reserved (a second socket is bound to it and
+    does not listen): connections are refused at once, and no other program can take it meanwhile.
     """
 
     def __init__(self, loop: Loop, address: str, port: int, taken: Callable[[socket.socket], None]) -> None:
@@ -132,14 +132,14 @@ class Listener:
         self._listening: socket.socket | None = None
 
     def open(self) -> None:
-        """Listen; nothing if it does."""
+        """Listen; does nothing if it already does."""
         if self._listening is None:
             self._listening = _bound(self._address, self.port)
             self._listening.listen(_BACKLOG)
             self._loop.watch(self._listening.fileno(), IN, self._ready)
 
     def close(self) -> None:
-        """Refuse new connections. Those that the kernel has taken for us are served."""
+        """Refuse new connections. Those that the kernel has accepted are served."""
         if self._listening is not None:
             self._loop.forget(self._listening.fileno())
             _hide(self._listening)
@@ -155,18 +155,18 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError:
-                return  # the peer went away while it waited, or we are out of descriptors
+                return  # the peer has disconnected, or there are no free descriptors
             raw.setblocking(False)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._taken(raw)
 
 
 def _hide(listening: socket.socket) -> None:
-    """Let the kernel refuse new connections already, so that none slips in between the last one taken and the close."""
+    """Make the kernel refuse new connections before the last ones are accepted, so that none is lost in between."""
     try:
         listening.setsockopt(socket.SOL_SOCKET, _BIND_TO_INTERFACE, _NO_INTERFACE)
     except OSError:
-        return  # a kernel before 5.7: a few microseconds in which a connection can be reset are left
+        return  # kernels before 5.7: a connection can be reset within a few microseconds
 
 
 def _bound(address: str, port: int) -> socket.socket:

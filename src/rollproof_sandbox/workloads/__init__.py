@@ -1,4 +1,4 @@
-"""Workloads: Deployments, ReplicaSets, pods and EndpointSlices of the sandbox behave as in a real cluster."""
+"""Workloads: Deployments, ReplicaSets, pods and EndpointSlices of the sandbox, with the behaviour of a real cluster."""
 
 from rollproof_sandbox.workloads.controllers import Controllers
 

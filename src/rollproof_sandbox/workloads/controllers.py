@@ -1,7 +1,7 @@
-"""Controllers: one thread with an event loop, on which all workload behaviour of the cluster runs.
+"""Controllers: one thread with an event loop that runs all workload behaviour of the cluster.
 
-A change of the store gives the objects that it concerns a turn; turns are taken one after the other, in order, and an
-object waits for one turn at most, as in the real controllers' work queues. Nothing is polled.
+A change of the store queues the objects that it concerns; they are handled one after the other, in order, and an object
+is in the queue once at most, as in the real controllers' work queues. Nothing is polled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rollproof_sandbox.workloads.replicasets import ReplicaSets
 __all__ = ["APP_SERVER", "Controllers"]
 
 APP_SERVER = Path(rollproof_sandbox.__file__).parent / "app" / "server.py"
-_AGAIN_S = 0.05  # after a turn that lost against another writer
+_AGAIN_S = 0.05  # after a conflict with another writer
 _STOP_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Controllers:
     """Deployment, ReplicaSet and EndpointSlice controllers, the scheduler, the kubelet and the ingress controller.
 
     `routes` is called with the ready addresses ("ip:port") and whether a first rollout has begun, at each change.
-    `failed` hears what went wrong inside: nothing unless the sandbox has a bug.
+    `failed` collects unexpected errors.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Controllers:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="workloads", daemon=True)
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._waiting: dict[Key, None] = {}  # keys that wait for their turn, in order
+        self._waiting: dict[Key, None] = {}  # queued keys, in order
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         cluster = settings.cluster
         self._deployments = Deployments(store, self._later)
@@ -64,7 +64,7 @@ class Controllers:
         self._routes = Routes(store, routes, self.has_rolled_out)
 
     def start(self) -> None:
-        """Begin; what is in the store already counts as just created."""
+        """Start; objects that are in the store count as just created."""
         self._thread.start()
         self._unsubscribe = self._store.subscribe(self._heard)
         for kind in ("Service", "Deployment", "ReplicaSet", "Pod", "Ingress"):
@@ -80,7 +80,7 @@ class Controllers:
         self._node.graves.close()
 
     def has_rolled_out(self) -> bool:
-        """Has a rollout begun that replaces pods?"""
+        """Whether a rollout that replaces pods has begun."""
         return self._deployments.rolled_out
 
     # -- the loop -----------------------------------------------------------------------------------------------
@@ -99,14 +99,14 @@ class Controllers:
             self._loop.close()
 
     def _heard(self, change: Change) -> None:
-        """From any thread."""
+        """Called from any thread."""
         try:
             self._loop.call_soon_threadsafe(self._take, change)
         except RuntimeError:
-            return  # the loop is closed: nobody is interested any more
+            return  # the loop is closed
 
     def _take(self, change: Change) -> None:
-        """On the loop: whom does the change concern?"""
+        """On the loop: queue the objects that the change concerns."""
         try:
             self._share(change)
         except Exception as error:  # noqa: BLE001 - one bad object must not end the whole cluster
@@ -127,7 +127,7 @@ class Controllers:
             self._routes.look()
 
     def _enqueue_owner(self, change: Change) -> None:
-        """The owner before and after; an orphan concerns everybody who could take it in."""
+        """Queue the owner before and after; for an orphan, all that could adopt it."""
         item = change.object
         namespace = item["metadata"]["namespace"]
         for one in (item, change.old):
@@ -144,7 +144,7 @@ class Controllers:
             self._loop.call_soon(self._turn)
 
     def _later(self, key: Key, seconds: float) -> None:
-        """A turn after that time; of several that were asked for, the earliest counts."""
+        """Queue the key after that time; of several requests the earliest counts."""
         if not seconds:
             self._enqueue(key)
             return

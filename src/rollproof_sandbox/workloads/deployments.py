@@ -1,8 +1,8 @@
-"""Deployments: from a Deployment to its ReplicaSets: rollout, scaling, pause, history, and what the status says.
+"""Deployments: from a Deployment to its ReplicaSets: rollout, scaling, pause, history, and status.
 
-Follows kube-controller-manager 1.34 (pkg/controller/deployment), in the order of its writes too: a status is computed
-where the real one computes it, and in a rollout written after the ReplicaSet controller had its turn. Must never touch
-a pod. Knows one strategy: RollingUpdate.
+Follows kube-controller-manager 1.34 (pkg/controller/deployment), also in the order of its writes: a status is computed
+where the real one computes it, and in a rollout written after the ReplicaSet controller has run. Must never touch
+a pod. Implements one strategy: RollingUpdate.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rollproof_sandbox.workloads.objects import (
 __all__ = ["MANAGER", "STATUS", "Deployments"]
 
 MANAGER = "kube-controller-manager"
-STATUS = "Deployment/status"  # the kind of a key whose turn is to write a status that was computed before
+STATUS = "Deployment/status"  # the kind of a key that stands for writing a status that was computed before
 _NOT_COPIED = (
     "kubectl.kubernetes.io/last-applied-configuration", rollout.REVISION, rollout.DESIRED, rollout.MAX,
     "deployment.kubernetes.io/revision-history", "deprecated.deployment.rollback.to",
@@ -37,7 +37,7 @@ Later = Callable[[Key, float], None]
 
 
 class Deployments:
-    """The Deployment controller. `later` asks for a turn of a key after some seconds."""
+    """The Deployment controller. `later` queues a key after some seconds."""
 
     def __init__(self, store: Store, later: Later) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Deployments:
         self.rolled_out = False  # a first rollout has begun: pods of another template have to go
 
     def sync(self, key: Key) -> None:
-        """One turn: bring ReplicaSets and status closer to the spec."""
+        """One reconciliation: bring ReplicaSets and status closer to the spec."""
         self.write_status((STATUS, *key[1:]))
         deployment = self._store.get(*key)
         if deployment is None or "deletionTimestamp" in deployment["metadata"]:
@@ -68,7 +68,7 @@ class Deployments:
         self._roll(deployment, new, old)
 
     def write_status(self, key: Key) -> None:
-        """Write what was computed, if anything was."""
+        """Write the computed status, if there is one."""
         if key not in self._computed:
             return
         uid, computed = self._computed.pop(key)
@@ -93,7 +93,7 @@ class Deployments:
         self._look_again(deployment)
 
     def _replace(self, deployment: Object, new: Object, old: list[Object]) -> tuple[Object, list[Object]]:
-        """More new pods if there is room, else fewer old ones if enough are available."""
+        """Add new pods if surge allows it, else remove old ones if enough are available."""
         has, wanted = replicas_of(new), replicas_of(deployment)
         size = wanted if has > wanted else rollout.new_replicas(deployment, [*old, new], has)
         if has != wanted and size != has:
@@ -101,7 +101,7 @@ class Deployments:
         return new, self._shrink(deployment, new, old)
 
     def _shrink(self, deployment: Object, new: Object, old: list[Object]) -> list[Object]:
-        """First the old pods that are not available anyway, then as many as availability allows."""
+        """First the old pods that are not available, then as many as availability allows."""
         least = replicas_of(deployment) - rollout.max_unavailable(deployment)
         missing = replicas_of(new) - _available(new)
         cleanable = rollout.total([*old, new]) - least - missing
@@ -156,7 +156,7 @@ class Deployments:
     # -- scaling and history ------------------------------------------------------------------------------------
 
     def _scale(self, deployment: Object, new: Object | None, old: list[Object]) -> None:
-        """Give every ReplicaSet its part of a changed number of replicas."""
+        """Distribute a changed number of replicas over the ReplicaSets."""
         everything = [*_there(new), *old]
         active = [one for one in everything if replicas_of(one)]
         wanted = replicas_of(deployment)
@@ -173,7 +173,7 @@ class Deployments:
                 self._resize(deployment, one, size)
 
     def _resize(self, deployment: Object, replicaset: Object, size: int) -> Object:
-        """Set a ReplicaSet's replicas, and note beside them what the Deployment wanted then."""
+        """Set a ReplicaSet's replicas, and record the Deployment's number in its annotations."""
         wanted = replicas_of(deployment)
 
         def change(item: Object) -> None:
@@ -198,7 +198,7 @@ class Deployments:
     # -- what is noted on objects -------------------------------------------------------------------------------
 
     def _split(self, deployment: Object) -> tuple[Object | None, list[Object]]:
-        """The ReplicaSet of the present template, if there is one, and the others that the Deployment owns."""
+        """The ReplicaSet of the current template, if there is one, and the others that the Deployment owns."""
         uid, template = deployment["metadata"]["uid"], deployment["spec"]["template"]
         found = self._store.list("ReplicaSet", deployment["metadata"]["namespace"])
         owned = sorted(
@@ -209,7 +209,7 @@ class Deployments:
         return new, [one for one in owned if one is not new]
 
     def _annotate(self, deployment: Object, new: Object, old: list[Object]) -> Object:
-        """The new ReplicaSet gets the highest revision, also when an old template comes back."""
+        """The new ReplicaSet gets the highest revision, also when an old template is used again."""
         revision = max(_newest(old) + 1, rollout.revision_of(new))
 
         def change(item: Object) -> None:
@@ -232,7 +232,7 @@ class Deployments:
         return self._note(deployment, status.progressing("True", status.CREATED, text), _newest(old) + 1)
 
     def _note_pause(self, deployment: Object) -> Object:
-        """While it is paused no deadline runs; it starts again with the resumption."""
+        """While it is paused, no progress deadline runs; it restarts when the Deployment is resumed."""
         before, paused = condition(deployment, "Progressing"), bool(deployment["spec"].get("paused"))
         noted = before.get("reason") == status.PAUSED
         if before.get("reason") == status.TIMED_OUT or paused is noted:
@@ -255,8 +255,8 @@ class Deployments:
         )
         if now is None:
             return deployment
-        # The turn goes on with the spec that it began with: one that came meanwhile has a turn of its own, and a status
-        # with its generation would call a rollout complete that has not begun.
+        # This reconciliation keeps the spec that it began with: a newer one is queued by itself, and a status with its
+        # generation would report a rollout complete that has not begun.
         generation = {"generation": metadata["generation"]}
         return {**now, "spec": deployment["spec"], "metadata": {**now["metadata"], **generation}}
 
@@ -269,7 +269,7 @@ class Deployments:
         self._later(key, 0.0)
 
     def _look_again(self, deployment: Object) -> None:
-        """No event comes when a deadline passes."""
+        """Queue it for its deadline: no event comes when that passes."""
         said = condition(deployment, "Progressing")
         if said and said["reason"] not in (status.TIMED_OUT, status.NEW_AVAILABLE):
             metadata = deployment["metadata"]
@@ -294,7 +294,7 @@ def _desired(replicaset: Object) -> int:
 
 
 def _is_scaled(deployment: Object, replicasets: Sequence[Object]) -> bool:
-    """Does a ReplicaSet with pods remember another number of replicas than the Deployment wants now?"""
+    """Whether a ReplicaSet with pods records another number of replicas than the Deployment wants now."""
     wanted = replicas_of(deployment)
     return any(_desired(one) not in (-1, wanted) for one in replicasets if replicas_of(one))
 

@@ -1,6 +1,6 @@
-"""DeploymentStatus: what the Deployment controller says about a rollout: counts, Available, Progressing.
+"""DeploymentStatus: the status that the Deployment controller writes: counts, Available, Progressing.
 
-Follows kube-controller-manager 1.34 (sync.go, progress.go). Pure but for the wall clock in conditions.
+Follows kube-controller-manager 1.34 (sync.go, progress.go). Pure except for the wall clock in conditions.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def new_status(deployment: Object, replicasets: Sequence[Object], new: Object | 
 
 
 def rollout_status(deployment: Object, replicasets: Sequence[Object], new: Object | None) -> Object:
-    """The same, with the condition Progressing judged against the deadline."""
+    """The same, with the condition Progressing, which depends on the deadline."""
     status = new_status(deployment, replicasets, new)
     before = condition(deployment, "Progressing")
     nothing_new = status.get("replicas", 0) == status.get("updatedReplicas", 0)
@@ -71,7 +71,7 @@ def rollout_status(deployment: Object, replicasets: Sequence[Object], new: Objec
         if before.get("status") == "True":
             said["lastTransitionTime"] = before["lastTransitionTime"]
         others = [one for one in status["conditions"] if one["type"] != "Progressing"]
-        status["conditions"] = [*others, said]  # the same reason counts again: its time is when progress was seen
+        status["conditions"] = [*others, said]  # also for the same reason: its time is when progress was seen
     elif _is_timed_out(deployment):
         said = progressing("False", TIMED_OUT, f"{name} has timed out progressing.")
         status["conditions"] = set_condition(status["conditions"], said)
@@ -79,7 +79,7 @@ def rollout_status(deployment: Object, replicasets: Sequence[Object], new: Objec
 
 
 def is_complete(deployment: Object, status: Object) -> bool:
-    """Do exactly the wanted replicas run, all of the new template?"""
+    """Whether exactly the wanted replicas run, all of the new template."""
     wanted = replicas_of(deployment)
     counts = (status.get("updatedReplicas", 0), status.get("replicas", 0), status.get("availableReplicas", 0))
     seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)

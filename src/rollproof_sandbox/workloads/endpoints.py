@@ -1,7 +1,7 @@
 """Endpoints: from a Service and its pods to its EndpointSlice, and from there to the routing table of the ingress.
 
-Follows the EndpointSlice controller of 1.34 (staging/src/k8s.io/endpointslice), with one slice a Service. A change of
-a pod arrives here `lag_s` late, each in its turn, so that a lag hides no step; a change of a Service at once.
+Follows the EndpointSlice controller of 1.34 (staging/src/k8s.io/endpointslice), with one slice a Service. Changes of
+pods arrive `lag_s` late, each by itself, so that no step is hidden by the lag; a change of a Service arrives at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Place = tuple[str, str]  # namespace, name
 
 
 def endpoint(pod: Object) -> Object:
-    """A pod's entry: Terminating ones go on being `serving` for as long as they are ready, but never `ready`."""
+    """A pod's entry: a Terminating one stays `serving` while it is ready, and is never `ready`."""
     serving, terminating = is_ready(pod), "deletionTimestamp" in pod["metadata"]
     metadata = pod["metadata"]
     return {
@@ -53,7 +53,7 @@ class Endpoints:
         self._pods: dict[_Place, Object] = {}  # as seen here
 
     def heard_pod(self, change: Change) -> None:
-        """A pod changed: seen here after the lag."""
+        """A pod changed: handled after the lag."""
         self._coming.append(change)
         asyncio.get_running_loop().call_later(self._lag_s, self._see)
 
@@ -69,7 +69,7 @@ class Endpoints:
                 self._sync(service)
 
     def heard_service(self, change: Change) -> None:
-        """A Service changed. The slice of a deleted one goes with its owner."""
+        """A Service changed. The slice of a deleted one is deleted with its owner."""
         service = self._store.get(*key_of(change.object))
         if service is not None:
             self._sync(service)
@@ -130,7 +130,7 @@ def _ports(service: Object, pods: list[Object]) -> list[Object]:
 
 
 class Routes:
-    """The ingress controller's part: ready addresses of the Services that Ingress objects name."""
+    """The ingress controller's part: the ready addresses of the Services that Ingress objects name."""
 
     def __init__(self, store: Store, tell: Callable[[list[str], bool], None], rolled_out: Callable[[], bool]) -> None:
         self._store = store
@@ -139,7 +139,7 @@ class Routes:
         self._last: list[str] | None = None
 
     def look(self) -> None:
-        """Tell the ingress if the addresses are others than last time."""
+        """Send the addresses to the ingress if they have changed."""
         now = sorted(set(self._addresses()))
         if now != self._last:
             self._last = now

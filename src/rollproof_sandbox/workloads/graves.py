@@ -1,8 +1,8 @@
-"""Graves: the addresses of pods that are gone answer nothing at all, as a removed network namespace does.
+"""Graves: the addresses of removed pods do not answer at all, like a removed network namespace.
 
-On loopback a closed port refuses at once, and a proxy that tries the next pod would hide what a real cluster shows:
-the lab every request that was sent to a gone pod timed out (tests/histories/bad/exits-at-sigterm). A listener that
-never accepts and whose queue is full is such a silence: the kernel drops each further SYN.
+On loopback a closed port refuses at once, and a proxy that tries the next pod would hide what a real cluster shows: in
+the lab every request to a removed pod timed out (tests/histories/bad/exits-at-sigterm). A listener that never accepts
+and whose queue is full does the same: the kernel drops each further SYN.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 
 __all__ = ["Graves"]
 
-_QUEUE = 0  # the kernel keeps one more than that
+_QUEUE = 0  # the kernel queues one more than that
 _FILLERS = 2
 
 
@@ -24,7 +24,7 @@ class Graves:
         self._sockets: dict[str, list[socket.socket]] = {}
 
     def dig(self, ip: str, port: int) -> None:
-        """From now on nothing answers there. Does nothing where somebody still listens."""
+        """From now on nothing answers there. Does nothing where a program still listens."""
         silent = socket.socket()
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -50,6 +50,6 @@ class Graves:
             one.close()
 
     def close(self) -> None:
-        """Fill all of them."""
+        """Close all of them."""
         for ip in list(self._sockets):
             self.fill(ip)

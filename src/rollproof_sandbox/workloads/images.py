@@ -1,4 +1,4 @@
-"""Images: what the registry has, which release a pod runs, and which App settings that release behaves by."""
+"""Images: the content of the registry, the release of a pod, and the App settings of that release."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ __all__ = ["Images", "PullError", "tag_of"]
 
 
 class PullError(Exception):
-    """The registry does not have the image; the text is what the kubelet says."""
+    """The registry does not have the image; the text is the kubelet's message."""
 
 
 def tag_of(image: str) -> str:
-    """The release in an image reference: what comes after the last colon."""
+    """The release in an image reference: the part after the last colon."""
     return image.rpartition(":")[2]
 
 
 class Images:
-    """Remembers which releases have run, for what depends on it. Used by one thread."""
+    """Records which releases have run, for settings that depend on it. Used by one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._history: list[str] = []  # releases, as they took each other's place
+        self._history: list[str] = []  # releases in the order in which they ran
         self._odd: dict[str, str] = {}  # ReplicaSet's uid -> uid of its pod that behaves as `one_next_pod`
 
     def pull(self, image: str) -> None:
@@ -35,14 +35,14 @@ class Images:
             raise PullError(message)
 
     def note_running(self, image: str) -> str:
-        """A container of this image runs. Returns the release before it, "" if there was none."""
+        """Record that a container of this image runs. Returns the release before it, "" if there was none."""
         tag = tag_of(image)
         if self._history[-1:] != [tag]:
             self._history.append(tag)
         return next((other for other in reversed(self._history) if other != tag), "")
 
     def app_for(self, image: str, replicaset: str, pod: str) -> App:
-        """How the pod's process behaves; both are uids. One pod of each later ReplicaSet at a time may be odd."""
+        """The settings of the pod's process; both are uids. One pod at a time of each later ReplicaSet may differ."""
         settings = self._settings
         if tag_of(image) == settings.workload.overlay_tag:
             return settings.app
@@ -51,5 +51,5 @@ class Images:
         return settings.next_app
 
     def forget(self, pod: str) -> None:
-        """The pod is gone: another one of its ReplicaSet may be the odd one."""
+        """The pod is gone: another one of its ReplicaSet may differ."""
         self._odd = {replicaset: odd for replicaset, odd in self._odd.items() if odd != pod}

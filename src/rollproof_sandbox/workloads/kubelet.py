@@ -1,4 +1,4 @@
-"""Kubelet: the only node: binds new pods to itself, and leads every pod of a ReplicaSet through its life."""
+"""Kubelet: the only node: binds new pods to itself, and runs every pod of a ReplicaSet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SCHEDULER = "kube-scheduler"
 
 
 class Kubelet:
-    """Everything here runs on the event loop. `failed` hears what a pod's life died of, if it was not its end."""
+    """Everything here runs on the event loop. `failed` collects unexpected errors of pods."""
 
     def __init__(self, node: Node, failed: Callable[[BaseException], None]) -> None:
         self._node = node
@@ -37,7 +37,7 @@ class Kubelet:
                 self._bind(pod)
 
     async def stop(self) -> None:
-        """End all pods at once, and wait for their processes. Their objects stay as they are."""
+        """End all pods at once, and wait for their processes. Their objects stay."""
         lives = [life for life, _ in self._lives.values()]
         for uid in list(self._lives):
             self._end(uid)

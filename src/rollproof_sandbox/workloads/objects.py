@@ -1,4 +1,4 @@
-"""Objects: the small questions that every controller asks of an object. Must not read or write the store."""
+"""Objects: helper functions about objects for all controllers. Must not read or write the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def now() -> str:
-    """The wall clock, in the form and grain of the API."""
+    """The wall clock, in the format and resolution of the API."""
     return datetime.now(UTC).strftime(_FORMAT)
 
 
@@ -29,7 +29,7 @@ def age_s(stamp: str) -> float:
 
 
 def key_of(item: Object) -> Key:
-    """Where the object lives."""
+    """The object's key."""
     metadata = item["metadata"]
     return str(item["kind"]), str(metadata.get("namespace", "")), str(metadata["name"])
 
@@ -50,7 +50,7 @@ def owner_reference(owner: Object) -> Object:
 
 
 def matches(selector: Mapping[str, Any], item: Object) -> bool:
-    """Does a label selector select the object? An empty one selects nothing here."""
+    """Whether a label selector selects the object. An empty one selects nothing here."""
     labels = item["metadata"].get("labels") or {}
     wanted, rules = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
     return bool(wanted or rules) and wanted.items() <= labels.items() and all(_holds(rule, labels) for rule in rules)
@@ -65,15 +65,15 @@ def _holds(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def condition(item: Object, kind: str) -> Object:
-    """One condition of the status; empty if it is not there."""
+    """One condition of the status; empty if missing."""
     found: list[Object] = (item.get("status") or {}).get("conditions") or []
     return next((one for one in found if one["type"] == kind), {})
 
 
 def set_condition(conditions: list[Object], new: Object) -> list[Object]:
-    """With the condition in place of the one of its type, at the end, as a Deployment's controller keeps them.
+    """The conditions with `new` in place of the one of its type, at the end, as a Deployment's controller orders them.
 
-    The same status and reason: nothing changes. The same status: the time of the transition stays.
+    With the same status and reason nothing changes; with the same status the transition time stays.
     """
     old = next((one for one in conditions if one["type"] == new["type"]), None)
     if old and (old["status"], old["reason"]) == (new["status"], new["reason"]):
@@ -89,11 +89,11 @@ def replicas_of(item: Object) -> int:
 
 
 def is_active(pod: Object) -> bool:
-    """Counts as a replica: neither Terminating nor at its end."""
+    """Whether it counts as a replica: neither Terminating nor ended."""
     done = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
     return not done and "deletionTimestamp" not in pod["metadata"]
 
 
 def is_ready(pod: Object) -> bool:
-    """Has it the condition Ready?"""
+    """Whether its condition Ready is true."""
     return bool(condition(pod, "Ready").get("status") == "True")

@@ -1,7 +1,7 @@
-"""Pods: one pod's life on its node: pull, run, probes, restarts with back-off, and an end with preStop and grace.
+"""Pods: the lifecycle of one pod: pull, run, probes, restarts with back-off, and termination with preStop and grace.
 
-A pod is a real process with an address of its own. Follows the kubelet of 1.34: what is written into the status, and
-when, is what drills judge by. All pods share one event loop; nothing here may block it for long.
+A pod is a real process with an address of its own. Follows the kubelet of 1.34: drills judge by what is written into
+the status, and when. All pods share one event loop; nothing here may block it for long.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ __all__ = ["MANAGER", "AddressBook", "Node", "PodLife"]
 
 MANAGER = "kubelet"
 _BACK_OFF_FIRST_S, _BACK_OFF_MAX_S = 10.0, 300.0
-_SEEN_S = 1.0  # the kubelet's next look at a pod after something went wrong with it
-_MIN_GRACE_S = 2.0  # what is left for SIGTERM when preStop took all of the grace period
-_SILENT_S = 120.0  # how long nothing answers at a gone pod's address, before another pod may get it
+_SEEN_S = 1.0  # the kubelet's next sync of a pod after an error
+_MIN_GRACE_S = 2.0  # what SIGTERM gets when preStop has used up the grace period
+_SILENT_S = 120.0  # how long a removed pod's address does not answer, before another pod may get it
 _CLEANUP_S = 0.15  # from the last container's end to the pod's removal: volumes, network, reports
 
 
 class AddressBook(Protocol):
-    """Who hands out addresses for pods (`addresses.Addresses`)."""
+    """Assigns addresses to pods (`addresses.Addresses`)."""
 
     @property
     def node(self) -> str:
@@ -45,12 +45,12 @@ class AddressBook(Protocol):
         """An address for a pod."""
 
     def give_back(self, address: str) -> None:
-        """The pod is gone."""
+        """Release a pod's address."""
 
 
 @dataclass(slots=True)
 class Node:
-    """What all pods of the node share. `stuck_s`: what the next ready old pod stays Terminating beyond its time."""
+    """What all pods of the node share. `stuck_s`: extra time for which the next ready old pod stays Terminating."""
 
     store: Store
     processes: Processes
@@ -63,7 +63,7 @@ class Node:
 
 
 class PodLife:
-    """One pod from its binding to its removal. `delete` and `kill` are told from the event loop."""
+    """One pod from its binding to its removal. `delete` and `kill` are called on the event loop."""
 
     def __init__(self, node: Node, pod: Object) -> None:
         self._node = node
@@ -80,12 +80,12 @@ class PodLife:
         self._grace_s = float(pod["spec"].get("terminationGracePeriodSeconds", 30))
 
     def delete(self, grace_s: float) -> None:
-        """It is Terminating now."""
+        """Start its termination."""
         self._grace_s = grace_s
         self._deleted.set()
 
     def kill(self) -> None:
-        """Nothing of it may be left: it is gone from the API, or everything ends."""
+        """End it at once: it is gone from the API, or the sandbox ends."""
         if self._child is not None:
             self._child.kill()
 
@@ -95,7 +95,7 @@ class PodLife:
             await _end_of(self._child)
 
     async def run(self) -> None:
-        """Live; returns when the pod is removed."""
+        """Run the lifecycle; returns when the pod is removed."""
         try:
             if not self._deleted.is_set():
                 self._write()
@@ -223,7 +223,7 @@ class PodLife:
         self._node.graves.dig(self._ip, self._port)
 
     def _bury(self) -> None:
-        """The address comes back when every proxy has long forgotten it."""
+        """Release the address after every proxy has stopped using it."""
         node, ip = self._node, self._ip
 
         def free() -> None:
@@ -234,7 +234,7 @@ class PodLife:
             asyncio.get_running_loop().call_later(_SILENT_S, free)
 
     def _stuck_s(self) -> float:
-        """The defect: the first old pod of a rollout is not stopped for that long."""
+        """Defect: the first old pod of a rollout is stopped that much later."""
         node = self._node
         stuck_s = 0.0
         if node.stuck_s and self._life.ready and node.rolled_out():
@@ -242,7 +242,7 @@ class PodLife:
         return stuck_s
 
     async def _stop_container(self, child: Child, grace_s: float) -> int:
-        """preStop, SIGTERM, what is left of the grace period, SIGKILL."""
+        """preStop, SIGTERM, the rest of the grace period, SIGKILL."""
         prestop_s = _prestop_s(self._container)
         await _before(child, min(prestop_s, grace_s))
         if not child.ended.is_set():

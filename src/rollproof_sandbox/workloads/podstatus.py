@@ -1,4 +1,4 @@
-"""PodStatus: what the kubelet says about a pod, from a few words of its life. Pure but for the wall clock.
+"""PodStatus: the status that the kubelet writes for a pod. Pure except for the wall clock.
 
 Follows the kubelet of 1.34 (pkg/kubelet/status): conditions with the time of their last transition, one container.
 """
@@ -17,7 +17,7 @@ __all__ = ["ContainerLife", "image_id", "pod_status"]
 
 
 def image_id(image: str) -> str:
-    """The id of an image in the node's store: the same for the same reference, as if tags never moved."""
+    """The id of an image on the node: the same for the same reference, as if tags never moved."""
     return "sha256:" + hashlib.sha256(image.encode()).hexdigest()
 
 
@@ -51,7 +51,7 @@ class ContainerLife:
         self.state = {"running": {"startedAt": now()}}
 
     def end(self, code: int) -> None:
-        """Its process is gone; a negative code is the signal that ended it."""
+        """Its process has ended; a negative code is the signal that ended it."""
         code = 128 - code if code < 0 else code
         began = (self.state.get("running") or {}).get("startedAt", now())
         self.ready = False

@@ -1,7 +1,7 @@
-"""Probes: real HTTP requests of the kubelet to a pod's process, at their period, until their thresholds say something.
+"""Probes: real HTTP requests of the kubelet to a pod's process, at their period, up to their thresholds.
 
-Follows the kubelet's prober of 1.34: 200 to 399 is good, a silence of the timeout is a failure, redirects are not
-followed. Only httpGet: the app that runs here has no other.
+Follows the kubelet's prober of 1.34: 200 to 399 is good, no response within the timeout is a failure, redirects are not
+followed. Only httpGet: the app here has no other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rollproof_sandbox.api.store import Object
 __all__ = ["Probe", "is_good", "watch"]
 
 _BODY_BYTES = 10 * 1024
-_FIRST_S = 0.5  # the kubelet looks when the runtime has told it that the container runs: within a second
+_FIRST_S = 0.5  # delay until the kubelet knows that the container runs: up to a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Probe:
 
 
 async def watch(probe: Probe, ip: str, said: Callable[[bool], Awaitable[None]]) -> None:
-    """Probe until cancelled; `said` hears each result that its threshold has confirmed, so it may hear it again."""
+    """Probe until cancelled; `said` gets each result that reached its threshold, also if it is unchanged."""
     loop = asyncio.get_running_loop()
     due_s = loop.time() + max(probe.initial_s, _FIRST_S)
     last, times = False, 0
@@ -60,11 +60,11 @@ async def watch(probe: Probe, ip: str, said: Callable[[bool], Awaitable[None]]) 
         last, times = good, times + 1 if good is last else 1
         if times >= (probe.good if good else probe.bad):
             await said(good)
-        due_s = max(due_s + probe.period_s, loop.time())  # a ticker: a slow answer does not shift the next ones
+        due_s = max(due_s + probe.period_s, loop.time())  # a ticker: a slow response does not shift the next ones
 
 
 async def is_good(probe: Probe, ip: str) -> bool:
-    """Ask once."""
+    """Probe once."""
     try:
         async with asyncio.timeout(probe.timeout_s):
             status = await _ask(probe, ip)

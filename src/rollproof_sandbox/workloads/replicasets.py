@@ -1,7 +1,7 @@
-"""ReplicaSets: keep as many pods as the spec wants, take in orphans, let go of strangers, count in the status.
+"""ReplicaSets: keep as many pods as the spec wants, adopt orphans, release pods that do not match, write the status.
 
-Follows kube-controller-manager 1.34 (pkg/controller/replicaset): the counts of a turn are those from before its own
-creations and deletions. One defect lives here: the old pod that is let go instead of deleted.
+Follows kube-controller-manager 1.34 (pkg/controller/replicaset): the counts are those from before the creations and
+deletions of the same reconciliation. One defect is implemented here: the old pod that is released, not deleted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 class ReplicaSets:
-    """The ReplicaSet controller. `orphan_old_pod`: the first ready pod of an old template is let go, not deleted."""
+    """The ReplicaSet controller. `orphan_old_pod`: the first ready pod of an old template is released, not deleted."""
 
     def __init__(
         self, store: Store, later: Callable[[Key, float], None], *, seed: int = 0, orphan_old_pod: bool = False
@@ -42,7 +42,7 @@ class ReplicaSets:
         self._orphans_left = int(orphan_old_pod)
 
     def sync(self, key: Key) -> None:
-        """One turn of a ReplicaSet."""
+        """One reconciliation of a ReplicaSet."""
         replicaset = self._store.get(*key)
         if replicaset is None:
             return
@@ -57,7 +57,7 @@ class ReplicaSets:
         self._count(key, replicaset, own)
 
     def _claims(self, replicaset: Object, pod: Object) -> bool:
-        """Is it, or is it now, one of its pods?"""
+        """Whether the pod is one of its own, possibly after adopting it."""
         uid, selected = replicaset["metadata"]["uid"], matches(replicaset["spec"]["selector"], pod)
         owner = controller_of(pod).get("uid")
         if owner not in (None, uid):
@@ -97,7 +97,7 @@ class ReplicaSets:
         self._store.delete("Pod", metadata["namespace"], metadata["name"], uid=metadata["uid"], manager=_MANAGER)
 
     def _orphan(self, pod: Object) -> None:
-        """Without the hash nobody claims it, and with its other labels the Service goes on sending requests."""
+        """Without the hash label no ReplicaSet adopts it; its other labels keep it in the Service."""
 
         def change(item: Object) -> None:
             item["metadata"].pop("ownerReferences", None)
@@ -110,7 +110,7 @@ class ReplicaSets:
         self._store.mutate("Pod", metadata["namespace"], metadata["name"], change, manager=_MANAGER)
 
     def _count(self, key: Key, replicaset: Object, own: list[Object]) -> None:
-        """The status; and another turn when a pod will have been ready for long enough."""
+        """Write the status; queue the key for the time at which a pod will have been ready for long enough."""
         wait_s = float(replicaset["spec"].get("minReadySeconds", 0))
         ready = [pod for pod in own if is_ready(pod)]
         left_s = [wait_s - age_s(condition(pod, "Ready")["lastTransitionTime"]) for pod in ready]
@@ -132,7 +132,7 @@ class ReplicaSets:
 
 
 def _least_wanted_first(pod: Object) -> tuple[bool, int, bool, float, int, float]:
-    """Unscheduled, then pending, then not ready, then ready for the shortest time, restarted most, newest."""
+    """Sort key: unscheduled, pending, not ready, ready for the shortest time, restarted most, newest."""
     status = pod.get("status") or {}
     ready = is_ready(pod)
     return (

@@ -1,4 +1,4 @@
-"""Rollout: the arithmetic of a Deployment: how many pods each ReplicaSet may have, and what a template is called.
+"""Rollout: the arithmetic of a Deployment: the number of pods of each ReplicaSet, and the hash of a template.
 
 Follows kube-controller-manager 1.34 (pkg/controller/deployment/util). Pure: objects in, numbers and names out.
 """
@@ -21,12 +21,12 @@ __all__ = [
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAX = "deployment.kubernetes.io/max-replicas"
-LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # of which Kubernetes makes names
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # the letters of generated names
 _FNV_START, _FNV_PRIME = 2166136261, 16777619
 
 
 def template_hash(template: Object) -> str:
-    """The template's name in names and labels: FNV-1a, spelt in the letters of generated names."""
+    """The template's hash in names and labels: FNV-1a, in the letters of generated names."""
     value = _FNV_START
     for byte in json.dumps(template, sort_keys=True, separators=(",", ":")).encode():
         value = (value ^ byte) * _FNV_PRIME & 0xFFFFFFFF
@@ -34,7 +34,7 @@ def template_hash(template: Object) -> str:
 
 
 def same_template(one: Object, other: Object) -> bool:
-    """Are two pod templates equal, apart from the label with the hash?"""
+    """Whether two pod templates are equal, apart from the label with the hash."""
     return _without_hash(one) == _without_hash(other)
 
 
@@ -46,7 +46,7 @@ def _without_hash(template: Object) -> Object:
 
 
 def revision_of(item: Object) -> int:
-    """The number of a rollout, from the annotation; 0 if there is none yet."""
+    """The revision number in the annotation; 0 if there is none yet."""
     return int((item["metadata"].get("annotations") or {}).get(REVISION, 0))
 
 
@@ -61,7 +61,7 @@ def max_unavailable(deployment: Object) -> int:
 
 
 def _bounds(deployment: Object) -> tuple[int, int]:
-    """Percentages of surge are rounded up, of unavailable down; both zero would stand still."""
+    """Surge percentages are rounded up, unavailable ones down; both zero would block the rollout."""
     rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
     wanted = replicas_of(deployment)
     surge = _share(rolling.get("maxSurge", "25%"), wanted, up=True)
@@ -78,18 +78,18 @@ def _share(value: Any, of: int, *, up: bool) -> int:
 
 
 def total(replicasets: Sequence[Object]) -> int:
-    """The replicas that the specs want, in all."""
+    """Sum of the replicas in the specs."""
     return sum(replicas_of(one) for one in replicasets)
 
 
 def new_replicas(deployment: Object, replicasets: Sequence[Object], has: int) -> int:
-    """The replicas that the new ReplicaSet may have now; `has` is what its spec wants so far."""
+    """The replicas that the new ReplicaSet may have now; `has` is its current number."""
     room = replicas_of(deployment) + max_surge(deployment) - total(replicasets)
     return has if room <= 0 else has + min(room, replicas_of(deployment) - has)
 
 
 def shares(deployment: Object, active: Sequence[Object]) -> dict[str, int]:
-    """Replicas by ReplicaSet when a Deployment is scaled in the middle of a rollout: in proportion to their sizes."""
+    """Replicas by ReplicaSet when a Deployment is scaled during a rollout: in proportion to their sizes."""
     wanted = replicas_of(deployment)
     allowed = wanted + max_surge(deployment) if wanted else 0
     to_add = allowed - total(active)

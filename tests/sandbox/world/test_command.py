@@ -52,7 +52,7 @@ def test_a_taken_port(sandbox: Start) -> None:
         number = taken.getsockname()[1]
         one = sandbox("--ports", f"0,{number},0")
         assert one.ended() == 2
-    assert f"port {number} cannot be had for the sandbox's ingress: Address already in use" in one.said()
+    assert f"port {number} is not available for the sandbox's ingress: Address already in use" in one.said()
     assert "--ports auto" in one.said()
     assert one.left_files() == {"lock", "logs"}
 

@@ -30,7 +30,7 @@ def test_ports_that_are_none(text: str) -> None:
 def test_a_taken_port_is_named_with_the_way_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        with pytest.raises(InputError, match=rf"port {number} cannot be had for the sandbox's git server") as error:
+        with pytest.raises(InputError, match=rf"port {number} is not available for the sandbox's git server") as error:
             check_ports(Ports(api=0, ingress=0, git=number))
         assert "--ports auto" in error.value.hint
 

@@ -143,7 +143,7 @@ def test_a_port_that_was_taken_since_it_was_looked_at(
         number = taken.getsockname()[1]
         one = World(Settings(ports=replace(ANY, **{name: number})), Folder(tmp_path))
         who = {"api": "API server", "ingress": "ingress", "git": "git server"}[name]
-        message = f"port {number} cannot be had for the sandbox's {who}: Address already in use"
+        message = f"port {number} is not available for the sandbox's {who}: Address already in use"
         with pytest.raises(InputError, match=message) as error:
             one.start()
         one.stop()
