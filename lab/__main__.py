@@ -41,7 +41,7 @@ def _mode(given: argparse.Namespace) -> Mode:
 
 
 def _interrupt(_number: int, _frame: object) -> None:
-    """A polite end is treated like Ctrl-C: the children of the steps are ended as well."""
+    """SIGTERM is handled like Ctrl-C: the child processes of the steps are ended as well."""
     raise KeyboardInterrupt
 
 

@@ -1,6 +1,6 @@
-"""The two Applications, and when they count as up: Argo CD says so, and the app answers with the version git names.
+"""The two Applications. Each is up when Argo CD says so and the app answers with the version that git names.
 
-Must never change the env repo, nor an Application that is as it should be.
+Must never change the env repo, nor an Application that is in the wanted state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENVIRONMENTS = ("dev", "prod")
 
 
 def deploy(log: Log) -> str:
-    """Both environments synced to the head of the env repo, healthy, and answering with the version that git names."""
+    """Wait until both environments are synced to the head of the env repo, healthy, and answer with git's version."""
     head = envrepo.head(log)
     wanted = {name: envrepo.tag(log, name) for name in ENVIRONMENTS}
     if _serve(log, head, wanted):
@@ -41,7 +41,7 @@ def deploy(log: Log) -> str:
 
 
 def rows(log: Log) -> list[tuple[str, bool, str]]:
-    """Each Application: its name, whether it is well, and what it says."""
+    """Each Application: its name, whether it is well, and its state in words."""
     states = {state["metadata"]["name"]: state.get("status", {}) for state in _listed(log)}
     found = []
     for name in ENVIRONMENTS:
@@ -56,7 +56,7 @@ def rows(log: Log) -> list[tuple[str, bool, str]]:
 
 
 def _serve_after_refresh(log: Log, head: str, wanted: Mapping[str, str]) -> bool:
-    """Ask Argo CD to look again: a controller that just started may miss that pods got ready, until its next poll."""
+    """Request a refresh: a controller that has just started may miss that pods became ready, until its next poll."""
     if _serve(log, head, wanted):
         return True
     refresh = (
@@ -101,7 +101,7 @@ def _what_applications_say(log: Log) -> str:
 
 
 def get(host: str, path: str) -> tuple[int, str]:
-    """One request through the ingress, over a new connection; nobody listening gives status 0."""
+    """One request through the ingress, over a new connection: (status, body); status 0 if nothing listens."""
     connection = http.client.HTTPConnection("127.0.0.1", settings.INGRESS_PORT, timeout=5)
     try:
         connection.request("GET", path, headers={"Host": host, "Connection": "close"})

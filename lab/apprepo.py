@@ -1,4 +1,4 @@
-"""Makes the app's git history, the same on every machine: the short shas are the versions that everything else names.
+"""Makes the app's git history, the same on every machine: its short shas are the versions that other files name.
 
 Works on git objects alone (fast-import), so neither the clock, nor the user's git settings, nor file modes of the clone
 can change a sha. Must never touch a repository that it did not make.
@@ -68,7 +68,7 @@ RELEASES = (
         "exits-at-sigterm",
         "Log a farewell when the container stops",
         "third",
-        # A shell as PID 1 that leaves at once: the kernel then kills nginx and FPM in the middle of their requests.
+        # A shell as PID 1 that exits at once: the kernel then kills nginx and FPM in the middle of their requests.
         (
             Edit(
                 "docker/entrypoint",
@@ -122,7 +122,7 @@ RELEASES = (
 
 
 def build(repository: Path) -> dict[str, str]:
-    """Make the bare app repository anew and give the short sha of each release by its name."""
+    """Create the bare app repository again; returns the short sha of each release by its name."""
     shutil.rmtree(repository, ignore_errors=True)
     repository.parent.mkdir(parents=True, exist_ok=True)
     _git("init", "--quiet", "--bare", "--initial-branch=main", str(repository))
@@ -150,7 +150,7 @@ def _source_files() -> dict[str, str]:
 
 
 def _stream(first: dict[str, str]) -> Iterator[bytes]:
-    """The whole history in fast-import's language; every commit lists all its files."""
+    """The whole history in the format of fast-import; every commit lists all its files."""
     trees: dict[str, dict[str, str]] = {}
     for number, recipe in enumerate(RELEASES):
         files = dict(first) if recipe.parent is None else _edited(trees[recipe.parent], recipe)
@@ -187,7 +187,7 @@ def _data(text: str) -> bytes:
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> bytes:
-    """Git without the user's and the machine's settings."""
+    """Run git without the configuration of the user and the machine."""
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, env=environment, check=False)
     if done.returncode != 0:

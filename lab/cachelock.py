@@ -1,6 +1,6 @@
-"""One builder at a time for one thing in the cache: the second waits, and then finds it made.
+"""A lock per item of the cache: a second builder waits, and then finds the item complete.
 
-The kernel drops the lock when its holder ends, however it ends, so a killed run never blocks the next.
+The kernel releases the lock when its holder ends, however it ends, so a killed run never blocks the next.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["held"]
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the lock file at ``path``, waiting for whoever holds it now."""
+    """Hold the lock file at ``path``; waits until it is free."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The kind cluster: made from kind-config.yaml, checked for real, spoken to by kubectl inside its control plane.
+"""The kind cluster: created from kind-config.yaml, verified, and accessed by kubectl inside its control plane.
 
 Must never touch another cluster or the user's kubeconfig, and must never pull an image in the built mode.
 """
@@ -29,8 +29,8 @@ _API_PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What kind of lab: images ``built`` here from packages and modules, or pulled from public registries; and which
-    Argo CD."""
+    """The kind of lab: images ``built`` here from packages and modules, or pulled from public registries; and the
+    Argo CD version."""
 
     name: str
     argocd: str = settings.ARGOCD_VERSIONS[0]
@@ -41,7 +41,7 @@ class Mode:
         return self.name == "built"
 
 
-# --- speaking to the cluster
+# --- access to the cluster
 
 
 def kubectl(
@@ -51,13 +51,13 @@ def kubectl(
     check: bool = True,
     timeout_s: float = 180,
 ) -> str:
-    """kubectl as it is in the control plane: always the cluster's own version, in both modes."""
+    """Run kubectl of the control plane: always the cluster's own version, in both modes."""
     words = ("exec", "--interactive", "--env=KUBECONFIG=/etc/kubernetes/admin.conf", settings.CONTROL_PLANE, "kubectl")
     return docker.current().docker(log, *words, *arguments, stdin=stdin, check=check, timeout_s=timeout_s)
 
 
 def apply(log: Log, manifest: Path | str) -> None:
-    """Apply a file, a folder of ``*.yaml`` files, or a text, server-side: fields that others own stay theirs."""
+    """Apply a file, a folder of ``*.yaml`` files, or a text, server-side: fields of other managers stay."""
     if isinstance(manifest, Path) and manifest.is_dir():
         for path in sorted(manifest.glob("*.yaml")):
             apply(log, path)
@@ -74,7 +74,7 @@ def apply(log: Log, manifest: Path | str) -> None:
 
 
 def rolled_out(log: Log, *workloads: str, namespace: str, timeout_s: float = 180) -> None:
-    """Wait until each workload (``deployment/name``) has all its pods ready in their newest form."""
+    """Wait until each workload (``deployment/name``) has all pods ready at its current revision."""
     for workload in workloads:
         words = ("rollout", "status", workload, f"--namespace={namespace}", f"--timeout={timeout_s:.0f}s")
         try:
@@ -85,7 +85,7 @@ def rolled_out(log: Log, *workloads: str, namespace: str, timeout_s: float = 180
 
 
 def wait_for(log: Log, what: str, check: Callable[[], bool], *, timeout_s: float, pause_s: float = 0.5) -> None:
-    """Ask until ``check`` says true; a command that fails meanwhile counts as no."""
+    """Wait until ``check`` is true; a command that fails meanwhile counts as false. LabError after ``timeout_s``."""
     end_s = time.monotonic() + timeout_s
     while True:
         try:
@@ -94,17 +94,17 @@ def wait_for(log: Log, what: str, check: Callable[[], bool], *, timeout_s: float
         except CommandError as failed:
             log.say(f"not yet: {failed}")
         if time.monotonic() > end_s:
-            raise LabError(f"waited {timeout_s:.0f} s for {what} in vain")
+            raise LabError(f"waited {timeout_s:.0f} s for {what}, without success")
         time.sleep(pause_s)
 
 
 def api_answers(log: Log) -> bool:
-    """Whether the API server says that it is ready."""
+    """Whether the API server reports that it is ready."""
     return kubectl(log, "get", "--raw=/readyz", check=False, timeout_s=20).strip() == "ok"
 
 
 def nodes_ready(log: Log) -> bool:
-    """Whether all three nodes are there, ready and schedulable as they should be."""
+    """Whether all three nodes exist, are ready, and are schedulable as intended."""
     listed = kubectl(log, "get", "nodes", "--output=json", check=False, timeout_s=30)
     if not listed.strip():
         return False
@@ -120,9 +120,9 @@ def nodes_ready(log: Log) -> bool:
 
 
 def kind_config(mode: Mode, text: str, archives: dict[str, Path]) -> str:
-    """kind-config.yaml and what the lab needs besides, line by line, so that a person's own changes to it stay.
+    """kind-config.yaml with what the lab needs added, line by line, so that a person's own changes stay.
 
-    ``archives`` gives, for a role (control-plane, worker), what its nodes import when they start (built mode).
+    ``archives``: for a role (control-plane, worker), the archives that its nodes import at start (built mode).
     """
     lines: list[str] = []
     roles = 0
@@ -171,7 +171,7 @@ def _node_lines(mode: Mode, role: str, archives: dict[str, Path]) -> list[str]:
 
 
 def _kubeadm_lines(mode: Mode) -> list[str]:
-    """The audit log; where we build the nodes, the cgroup driver as well, and CoreDNS left to our own manifest."""
+    """The audit log; for nodes that are built here, the cgroup driver as well, and CoreDNS left to our own manifest."""
     lines = """\
 kubeadmConfigPatches:
 - |
@@ -213,7 +213,7 @@ def _identity(config: str) -> str:
 
 
 def is_current(log: Log, config: str) -> bool:
-    """Whether the cluster that runs was made, to its end, from this very configuration, and answers."""
+    """Whether the running cluster was created completely from this configuration, and answers."""
     try:
         made = json.loads(_marker().read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -228,12 +228,12 @@ def is_current(log: Log, config: str) -> bool:
 
 
 def distrust() -> None:
-    """Forget that the cluster was made to its end: the next ``create`` makes it anew."""
+    """Forget that the cluster is complete: the next ``create`` creates it again."""
     _marker().unlink(missing_ok=True)
 
 
 def create(log: Log, config: str) -> str:
-    """The cluster, kept where it is current, else made anew; what a killed run left half made is removed first."""
+    """The cluster, kept if it is current, else created again; what a killed run left is removed first."""
     if is_current(log, config):
         return "kept"
     delete(log)
@@ -248,14 +248,14 @@ def create(log: Log, config: str) -> str:
     words = ("create", "cluster", f"--config={path}", kubeconfig, "--retain", "--verbosity=1")
     daemon = docker.current()
     log.run(_kind(log), *words, env=daemon.env(), timeout_s=480)
-    # Nodes that came back by themselves, before their fence stands and with new addresses, would help nobody.
+    # Nodes that restarted by themselves, before the fence exists and with new addresses, would not work.
     daemon.docker(log, "update", "--restart=no", *settings.NODES)
     _marker().write_text(json.dumps({"identity": _identity(config)}), encoding="utf-8")
     return ""
 
 
 def delete(log: Log) -> None:
-    """Remove the cluster's nodes, whatever state they are in."""
+    """Remove the cluster's nodes, in whatever state they are."""
     _marker().unlink(missing_ok=True)
     daemon = docker.current()
     found = daemon.docker(
@@ -280,7 +280,7 @@ def _check_ports() -> None:
 
 
 def network(log: Log) -> str:
-    """The lab's own Docker network, its bridge with a fixed name, for the fence; gives its subnet."""
+    """The lab's own Docker network, with a fixed bridge name for the fence; returns its subnet."""
     if not (subnet := network_subnet(log)):
         option = f"--opt=com.docker.network.bridge.name={settings.BRIDGE}"
         docker.current().docker(log, "network", "create", "--driver=bridge", option, settings.NETWORK)
@@ -289,7 +289,7 @@ def network(log: Log) -> str:
 
 
 def network_subnet(log: Log) -> str:
-    """The network's subnet; empty where there is no such network."""
+    """The network's subnet; "" if the network does not exist."""
     daemon = docker.current()
     if not daemon.docker(log, "network", "ls", "--quiet", f"--filter=name=^{settings.NETWORK}$").strip():
         return ""
@@ -298,12 +298,12 @@ def network_subnet(log: Log) -> str:
 
 
 def remove_network(log: Log) -> None:
-    """Remove the lab's own network; one that is not there is no error."""
+    """Remove the lab's own network; it is no error if it does not exist."""
     docker.current().docker(log, "network", "rm", settings.NETWORK, check=False)
 
 
 def remove_node_images(log: Log) -> None:
-    """Remove the node images from a daemon that is not ours (ours goes with all its data)."""
+    """Remove the node images from a daemon that is not ours (ours is removed with all its data)."""
     daemon = docker.current()
     found = daemon.docker(log, "images", "--quiet", "rollproof-lab/node").split()
     if found:
@@ -316,7 +316,7 @@ def _running(log: Log) -> list[str]:
 
 
 def _kind(log: Log) -> Path:
-    """Our own build of a known version; where there is no Go (public images), the kind that the person has."""
+    """Our own build of a known version; without Go (public images), the installed kind."""
     if gobuild.find_go() is None and (installed := shutil.which("kind")):
         return Path(installed)
     return gobuild.build(gobuild.KIND, log)
@@ -326,7 +326,7 @@ def _kind(log: Log) -> Path:
 
 
 def load_node_image(log: Log) -> str:
-    """Give the node image to Docker; its tag names its content, so one that is there is the right one."""
+    """Load the node image into Docker; its tag names its content, so an existing one is the right one."""
     image = platform.node_image()
     daemon = docker.current()
     if daemon.docker(log, "images", "--quiet", image.name).strip():
@@ -336,7 +336,7 @@ def load_node_image(log: Log) -> str:
 
 
 def load(log: Log, wanted: Sequence[Image], nodes: Sequence[str] = settings.NODES) -> str:
-    """Import into the nodes those of the images that they do not have yet, in one archive, the nodes side by side."""
+    """Import the images that the nodes lack, in one archive, all nodes in parallel."""
     ids = {image.name: images.config_digest(image, log) for image in wanted}
     with ThreadPoolExecutor(len(nodes)) as pool:
         return "; ".join(note for note in pool.map(lambda node: _load(log, node, wanted, ids), nodes) if note) or "kept"
@@ -358,7 +358,7 @@ def _load(log: Log, node: str, wanted: Sequence[Image], ids: dict[str, str]) -> 
 
 
 def _images_of(log: Log, node: str) -> dict[str, str]:
-    """Name to manifest digest; the kubelet also names an image by its config's digest, and both must agree."""
+    """Image name -> manifest digest; the kubelet also uses the digest of the config, and both must agree."""
     listed = docker.current().docker(log, "exec", node, "ctr", "--namespace=k8s.io", "images", "ls")
     rows = (line.split() for line in listed.splitlines()[1:])
     return {row[0]: row[2] for row in rows if len(row) > 2}

@@ -1,4 +1,4 @@
-"""The lab's passwords: made once, at random, kept in one file that only its owner can read.
+"""The lab's passwords: generated once, at random, and kept in one file that only its owner can read.
 
 Must never put a value into an argument list, a log or a repr: processes and logs are read by others.
 """
@@ -32,7 +32,7 @@ class Credentials:
 
 
 def ensure(path: Path) -> Credentials:
-    """Read the credentials, and make those that the file does not have yet; known ones are never changed."""
+    """Read the credentials, and generate those that the file lacks; existing ones are never changed."""
     known = _read(path)
     names = [each.name for each in fields(Credentials)]
     values = {name: known.get(name.upper()) or _new(name) for name in names}
@@ -42,7 +42,7 @@ def ensure(path: Path) -> Credentials:
 
 
 def secret_objects(made: Credentials) -> list[dict[str, Any]]:
-    """The Secrets of the cluster, as it wants them; for kubectl's standard input and nothing else."""
+    """The cluster's Secrets as objects; only for kubectl's standard input."""
     registry = base64.b64encode(f"lab:{made.registry_password}".encode()).decode()
     pull = json.dumps({"auths": {"ghcr.io": {"username": "lab", "password": made.registry_password, "auth": registry}}})
     objects = [
@@ -56,7 +56,7 @@ def secret_objects(made: Credentials) -> list[dict[str, Any]]:
                 "ANGELPAY_PROD_PASSWORD": made.database_prod_password,
             },
         ),
-        # argocd-server would make the key, and without it the controller refuses every Application.
+        # argocd-server would create the key, and without it the controller refuses every Application.
         _secret("argocd", "argocd-secret", {"server.secretkey": made.argocd_server_secretkey}),
     ]
     objects[-1]["metadata"]["labels"] = {
@@ -84,7 +84,7 @@ def _secret(namespace: str, name: str, values: dict[str, str], kind: str = "Opaq
 
 
 def _new(name: str) -> str:
-    # Letters and digits only: the values travel through SQL, shell and an ini file, and none of them needs quoting.
+    # Letters and digits only: the values are used in SQL, shell and an ini file, and need no quoting there.
     return "pipeline" if name == "git_username" else secrets.token_hex(16)
 
 
@@ -103,7 +103,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, pairs: dict[str, str]) -> None:
-    """Complete or not at all: a lab whose passwords are half lost cannot be used any more."""
+    """Write the file completely or not at all: a lab with some passwords lost cannot be used any more."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     descriptor = os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)

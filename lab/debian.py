@@ -1,7 +1,7 @@
-"""Debian root filesystems as image layers: one base made by mmdebstrap, and what packages add to it.
+"""Debian root filesystems as image layers: one base made by mmdebstrap, and layers of added packages.
 
-Only the difference to the parent becomes a layer, found by comparing the two trees: it needs no overlay mount, so it
-also works inside a container. Must never leave a mount behind: all mounts live in a mount namespace that ends with its
+A layer is the difference to its parent, found by comparing the two trees: that needs no overlay mount, so it also works
+inside of a container. Must never leave a mount behind: all mounts are in a mount namespace that ends with its
 command.
 """
 
@@ -25,7 +25,7 @@ SUITE = "bookworm"
 
 _BASE_PACKAGES = ("ca-certificates",)
 
-# Nobody reads manuals inside a pod, and every megabyte is imported on three nodes.
+# Manuals are not needed inside of a pod, and every megabyte is imported on three nodes.
 _EXCLUDED = (
     "/usr/share/doc/*",
     "/usr/share/man/*",
@@ -38,7 +38,7 @@ _EXCLUDED = (
 )
 _DPKG_OPTIONS = tuple(f"path-exclude={pattern}" for pattern in _EXCLUDED)
 
-# What differs between two builds of the same thing, or only serves apt.
+# Files that differ between two builds of the same layer, or are only for apt.
 _LEFT_OUT = ("var/lib/apt/lists/", "var/cache/apt/", "var/cache/debconf/", "var/log/", "tmp/", "proc/", "sys/", "dev/")
 _LEFT_OUT_FILES = frozenset(
     {"etc/resolv.conf", "etc/hostname", "usr/sbin/policy-rc.d", "etc/machine-id", "etc/ld.so.cache~"}
@@ -55,7 +55,7 @@ class Debian:
 
 
 def key(layer: Debian) -> str:
-    """Names the wish (suite, packages, script), not the state of the mirror: nothing is rebuilt without cause."""
+    """A key of the request (suite, packages, script), not of the mirror's state: nothing is rebuilt without need."""
     below = key(layer.parent) if layer.parent else ""
     words = repr(("debian 1", SUITE, _BASE_PACKAGES, _EXCLUDED, layer.packages, layer.script, below))
     return hashlib.sha256(words.encode()).hexdigest()[:24]
@@ -80,7 +80,7 @@ def build(layer: Debian, parent: Path | None, target: Path, log: Log) -> None:
 
 
 def _bootstrap(layer: Debian, target: Path, log: Log) -> None:
-    """mmdebstrap makes the one root below all images."""
+    """Make the base root of all images with mmdebstrap."""
     plain = target.with_suffix(".mmdebstrap")
     log.run(
         "mmdebstrap",
@@ -139,7 +139,7 @@ chroot "$root" apt-get clean
 
 
 def _install(layer: Debian, root: Path, work: Path, log: Log) -> None:
-    """The mounts vanish with unshare's namespace, however this ends."""
+    """Install the packages and run the script. The mounts end with unshare's namespace, also after an error."""
     program = work / "install"
     program.write_text(_INSTALL, encoding="utf-8")
     script = root / "script"
@@ -149,13 +149,13 @@ def _install(layer: Debian, root: Path, work: Path, log: Log) -> None:
 
 
 def _chain(layer: Debian) -> list[Path]:
-    """The parent layers' tars from the bottom; each is in the cache, because images.build made it first."""
+    """The tars of the parent layers, from the bottom; they are cached, because images.build builds parents first."""
     below = _chain(layer.parent) if layer.parent else []
     return [*below, settings.cache() / "layers" / f"{key(layer)}.tar"]
 
 
 def _survey(root: Path) -> dict[str, tuple[object, ...]]:
-    """What each path is: enough to see every change that a package makes."""
+    """The state of each path, sufficient to find every change that a package makes."""
     found: dict[str, tuple[object, ...]] = {}
     for folder, folders, files in os.walk(root):
         for name in (*folders, *files):
@@ -175,7 +175,7 @@ def _write_difference(root: Path, before: dict[str, tuple[object, ...]], target:
         for path in sorted(gone):
             parent = str(Path(path).parent)
             if parent in before and parent not in after:
-                continue  # the folder's own whiteout covers it
+                continue  # the whiteout of its folder covers it
             out.addfile(tarfile.TarInfo(str(Path(parent, f".wh.{Path(path).name}"))))
         for path in changed:
             out.add(root / path, arcname=path, recursive=False)

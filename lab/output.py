@@ -1,4 +1,4 @@
-"""What the lab prints must never end a step: a closed pipe, a full disk or an encoding without our characters."""
+"""Output that never ends a step: a closed pipe, a full disk or a character that the encoding lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["guard"]
 
 
 class _Enduring(io.TextIOBase):
-    """A stream that takes everything; once it cannot be written any more, nothing is."""
+    """A stream that never fails; after the first failed write nothing is written any more."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -45,7 +45,7 @@ class _Enduring(io.TextIOBase):
             self._give_up()
 
     def _give_up(self) -> None:
-        """What is still buffered must not fail again when Python ends."""
+        """Drop what is buffered: it must not fail again when Python ends."""
         stream, self._stream = self._stream, None
         with suppress(OSError, ValueError, AttributeError):
             null = os.open(os.devnull, os.O_WRONLY)
@@ -54,11 +54,11 @@ class _Enduring(io.TextIOBase):
 
 
 def guard() -> None:
-    """From now on nothing that this process prints can raise."""
+    """From now on no output of this process raises."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
-        except OSError:  # closed: the next file that is opened would take its place
+        except OSError:  # closed: the next file that is opened would get its number
             with suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = (cast(TextIO, _Enduring(stream)) for stream in (sys.stdout, sys.stderr))

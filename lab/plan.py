@@ -1,4 +1,4 @@
-"""The lab's steps in order: what ``up`` does, how it decides that nothing is to be done, and what ``down`` removes.
+"""The lab's steps in order: what ``up`` does, how it finds that nothing is to be done, and what ``down`` removes.
 
 Must never contain the work itself: each step is a function of the module that owns its subject.
 """
@@ -28,7 +28,7 @@ _BUILDS = ("build small programs", "build Kubernetes", "build metrics-server")
 
 
 def up(mode: Mode, *, install: bool) -> int:
-    """Make the lab, or complete it; leave a healthy one alone."""
+    """Make the lab, or complete it; a healthy lab is not changed."""
     start = time.monotonic()
     with _only_one():
         missing = prerequisites.check(mode)
@@ -53,7 +53,7 @@ def up(mode: Mode, *, install: bool) -> int:
 
 
 def down(*, with_cache: bool) -> int:
-    """Remove what ``up`` made, in the reverse order; nothing of anybody else."""
+    """Remove what ``up`` made, in reverse order, and nothing else."""
     with _only_one():
         log = Log(_logs() / "down.log")
         daemon = docker.find()
@@ -75,7 +75,7 @@ def down(*, with_cache: bool) -> int:
 
 
 def status() -> int:
-    """What runs and what is healthy, one line each; 0 when all of it is."""
+    """Print the state of each part, one line each; 0 if all are healthy."""
     if not settings.state().exists():
         sys.stdout.write("there is no lab; make one with: python -m lab up\n")
         return 1
@@ -105,7 +105,7 @@ def _fence_row(log: Log) -> tuple[str, bool, str]:
 
 
 def steps(mode: Mode) -> list[Step]:
-    """All steps: builds in lanes of their own, then what needs them."""
+    """All steps: builds in lanes of their own, then the steps that need them."""
     if not mode.built:
         return [*workloads.build_steps(mode), *_ground(mode), *_cluster(mode), *workloads.steps(mode), *_metrics()]
     return [
@@ -176,7 +176,7 @@ def _cluster(mode: Mode) -> list[Step]:
 
 
 def _metrics() -> list[Step]:
-    """Last, because nobody waits for it: an APIService must not exist before its server is ready."""
+    """Last, because no step needs it: an APIService must not exist before its server is ready."""
     return [Step("metrics API", _metrics_api)]
 
 
@@ -222,7 +222,7 @@ def _metrics_api(log: Log) -> None:
 
 
 def _is_healthy(mode: Mode) -> bool:
-    """Asked of the lab itself, not of a file alone; the file only says that these very inputs were completed once."""
+    """Checked on the lab itself, not by a file alone; the file only records that these inputs were completed once."""
     log = Log(_logs() / "health.log")
     try:
         finished = json.loads(_finished().read_text(encoding="utf-8"))
@@ -239,7 +239,7 @@ def _is_healthy(mode: Mode) -> bool:
 
 
 def _inputs(mode: Mode) -> str:
-    """A hash of everything that the lab is made from: a change in it is a cause to run the steps again."""
+    """A hash of all inputs of the lab: if it changes, the steps run again."""
     digest = hashlib.sha256(f"{mode.name} {mode.argocd}".encode())
     wanted: list[Image] = (
         [platform.node_image(), *platform.control_plane_images(), *workloads.images(mode)] if mode.built else []
@@ -258,7 +258,7 @@ def _lock_file() -> Path:
 
 
 def _sweep() -> None:
-    """Remove what builds that were killed left in the cache."""
+    """Remove what killed builds have left in the cache."""
     for path in settings.cache().glob("build-*"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -272,7 +272,7 @@ def _mode() -> Path:
 
 
 def mode_of_the_lab() -> Mode:
-    """What the lab that is here was last told to be; the default where nobody has written it down."""
+    """The mode of the existing lab as recorded; the default if there is no record."""
     try:
         said = json.loads(_mode().read_text(encoding="utf-8"))
         mode = Mode(said["images"], said["argocd"])
@@ -287,7 +287,7 @@ def _logs() -> Path:
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[None]:
-    """The lab exists once on a machine: a second ``up`` or ``down`` waits for nobody, it says so and ends."""
+    """There is one lab on a machine: a second ``up`` or ``down`` does not wait, it reports that and ends."""
     settings.cache().mkdir(parents=True, exist_ok=True)
     settings.state().mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(_lock_file(), os.O_CREAT | os.O_RDWR, 0o600)

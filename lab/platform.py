@@ -1,6 +1,6 @@
 """The images of the platform itself, as data: the kind node, Kubernetes, the pod network, DNS and metrics.
 
-They carry the names and tags that kubeadm and the manifests ask for. Must never name a workload (workload_images.py).
+They have the names and tags that kubeadm and the manifests use. Must never name a workload (workload_images.py).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _KUBE = Files(
         ),
     )
 )
-# kube-proxy calls the iptables of its own image.
+# kube-proxy runs the iptables of its own image.
 _PROXY_PACKAGES = Debian(("conntrack", "iptables", "kmod"), BASE)
 
 
 def debian_layers() -> list[Debian]:
-    """The layers of packages, so that they can be made while Go builds."""
+    """The layers of packages, so that they can be built in parallel with Go."""
     return [BASE, _NODE_PACKAGES, _PROXY_PACKAGES]
 
 
 def node_image() -> Image:
-    """What kind runs as a node. Its tag is its content, so a node image is never mistaken for another."""
+    """The image of kind's nodes. Its tag is a hash of its content, so it cannot be mistaken for another."""
     node = settings.SOURCES / "node"
     files = Files(
         (
@@ -59,7 +59,7 @@ def node_image() -> Image:
 
 
 def worker_images() -> tuple[Image, ...]:
-    """What every node needs before the cluster exists."""
+    """The images that every node needs before the cluster exists."""
     pause = Files((File("/pause", gobuild.PAUSE, mode=0o755),))
     coredns = Files((File("/coredns", gobuild.COREDNS, mode=0o755),))
     labnet = Files((File("/labnet", gobuild.LABNET, mode=0o755),))
@@ -72,7 +72,7 @@ def worker_images() -> tuple[Image, ...]:
 
 
 def control_plane_images() -> tuple[Image, ...]:
-    """What the control plane needs besides."""
+    """The additional images of the control plane."""
     etcd = Files((File("/usr/local/bin/etcd", gobuild.ETCD, mode=0o755),))
     metrics = Files((File("/metrics-server", gobuild.METRICS_SERVER, mode=0o755),))
     kubernetes = (

@@ -1,4 +1,4 @@
-"""What the lab needs from the machine, checked before anything is done, each with the command that brings it.
+"""The requirements of the lab, checked before anything is done, each with the command that installs it.
 
 Must never install anything unless a person (or CI) asked for it with ``--install``.
 """
@@ -36,7 +36,7 @@ _BUILT = {"iptables": "iptables"}
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One thing that is not there: what, and the command that brings it (empty: only a person can)."""
+    """One missing requirement: what, and the command that installs it (empty: only a person can)."""
 
     what: str
     command: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Missing:
 
 
 def check(mode: Mode) -> list[Missing]:
-    """Everything that is missing, all at once."""
+    """Everything that is missing."""
     missing: list[Missing] = []
     if os.geteuid() != 0:
         missing.append(
@@ -71,7 +71,7 @@ def check(mode: Mode) -> list[Missing]:
 
 
 def _unbuilt(mode: Mode) -> list[Program]:
-    """The Go programs that have to be built first: none where all are in the cache, and then no Go is needed."""
+    """The Go programs that are not in the cache; if there are none, Go is not needed."""
     if mode.built:
         wanted = [*gobuild.OF_EVERY_LAB, gobuild.ARGOCD[mode.argocd]]
     else:
@@ -80,7 +80,7 @@ def _unbuilt(mode: Mode) -> list[Program]:
 
 
 def explain(missing: Sequence[Missing]) -> str:
-    """One message that names all that is missing, and the way to get it."""
+    """One message that names all that is missing, and how to install it."""
     lines = ["lab: this machine lacks what the lab needs:"]
     lines += [f"  - {each.what}\n      {' '.join(each.command) or each.advice}" for each in missing]
     if all(each.command for each in missing):
@@ -89,7 +89,7 @@ def explain(missing: Sequence[Missing]) -> str:
 
 
 def install(missing: Sequence[Missing], log: Log) -> None:
-    """Run the commands of all that has one."""
+    """Run the commands of all requirements that have one."""
     if any(each.command[:1] == ("apt-get",) for each in missing):
         log.run("apt-get", "update", timeout_s=600)
     for each in missing:
@@ -101,7 +101,7 @@ def install(missing: Sequence[Missing], log: Log) -> None:
 
 
 def _short_of_disk() -> Missing | None:
-    """Go's build cache, root filesystems and archives want room; less when most of it is there already."""
+    """Go's build cache, root filesystems and archives need disk space; less if most of them exist."""
     place = settings.cache()
     while not place.exists():
         place = place.parent

@@ -1,6 +1,6 @@
-"""What ``--images public`` would pull, and what stays built here because nobody publishes it.
+"""The images that ``--images public`` would pull, and those that are built here because there is no public one.
 
-This mode has not run yet: no machine with a registry has been at hand. Kept small on purpose, checked by its dry run.
+This mode has not run yet: there was no machine with access to a registry. Checked by its dry run only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names, ports and folders of the lab, in one place: the platform, the workloads and the harness must agree on them.
+"""Names, ports and folders of the lab, shared by the platform, the workloads and the harness.
 
 Must never hold behaviour: only values, and functions that compute a folder from the environment.
 """
@@ -28,19 +28,19 @@ REPOSITORY = SOURCES.parent
 
 
 def state() -> Path:
-    """What belongs to the lab that runs now; ``down`` removes all of it."""
+    """The folder of the running lab; ``down`` removes all of it."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "rollproof" / "lab"
 
 
 def cache() -> Path:
-    """Build outputs, named by their content; they outlive the lab and the clone."""
+    """Build outputs, named by their content; they are kept when the lab or the clone is removed."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "rollproof"
 
 
 def kubeconfig() -> Path:
-    """A file of its own: the lab never writes to the user's kubeconfig."""
+    """A separate file: the lab never writes to the user's kubeconfig."""
     return state() / "kubeconfig"
 
 

@@ -1,6 +1,6 @@
-"""Runs named steps in lanes, so that a person sees what happens, how long it takes and, on failure, where to look.
+"""Runs named steps in lanes, and shows what runs, how long it takes and, after a failure, where to look.
 
-A lane is an ordered list of steps run by one thread; lanes run side by side; a step starts when all that it needs has
+A lane is an ordered list of steps run by one thread; lanes run in parallel; a step starts when all that it needs has
 ended. A step must be safe to run again after it was killed at any point. Must never know what the steps are about.
 """
 
@@ -25,7 +25,7 @@ _PATIENCE_S = 10.0
 
 
 class LabError(Exception):
-    """Something a person can act on; the text says what was expected, what was seen and what to do next."""
+    """An error that a person can fix; the text says what was expected, what was seen and what to do next."""
 
 
 class CommandError(LabError):
@@ -33,7 +33,7 @@ class CommandError(LabError):
 
 
 class StepError(LabError):
-    """A step did not complete; the text carries the step, its log and the log's last lines."""
+    """A step failed; the text has the step, its log and the log's last lines."""
 
 
 class AbortedError(LabError):
@@ -41,7 +41,7 @@ class AbortedError(LabError):
 
 
 class Children:
-    """The processes that the steps run now, so that an abort can end exactly these."""
+    """The running processes of the steps, so that an abort ends exactly these."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Children:
         with self._lock:
             if self._closed:
                 raise AbortedError("stopped before starting " + arguments[0])
-            # Should this process be killed, its children must not work on beside the next run.
+            # If this process is killed, its children must not run beside the next one's.
             words = ["setpriv", "--pdeathsig", "TERM", "--", *arguments]
             child = subprocess.Popen(words, start_new_session=True, **options)  # type: ignore[call-overload]
             self._running.add(child)
@@ -63,7 +63,7 @@ class Children:
             self._running.discard(child)
 
     def end_all(self) -> None:
-        """Each child leads a session of its own, so its group is what it started and nothing else."""
+        """End all. Each child leads a session of its own, so its group is what it started and nothing else."""
         with self._lock:
             self._closed = True
             running = list(self._running)
@@ -79,7 +79,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _collect(child: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a child that was asked to end; one that does not listen is killed."""
+    """Wait for the end of a child that got SIGTERM; kill it if that takes too long."""
     try:
         child.communicate(timeout=_PATIENCE_S)
     except subprocess.TimeoutExpired:
@@ -88,7 +88,7 @@ def _collect(child: subprocess.Popen[bytes]) -> None:
 
 
 class Log:
-    """The log of one step: every command that the step runs goes through here, with its output and its status."""
+    """The log of one step: every command of the step is run by it, and logged with its output and its status."""
 
     def __init__(self, path: Path, children: Children | None = None) -> None:
         self.path = path
@@ -109,12 +109,12 @@ class Log:
         timeout_s: float = 1800,
         check: bool = True,
     ) -> str:
-        """Run a command, give its standard output; ``env`` adds to the environment; a Path as ``stdin`` is opened."""
+        """Run a command, return its standard output; ``env`` adds to the environment; a Path as ``stdin`` is opened."""
         words = [str(a) for a in arguments]
         self.say(f"$ {' '.join(words)}")
         given = stdin.encode() if isinstance(stdin, str) else stdin if isinstance(stdin, bytes) else None
         with ExitStack() as files:
-            errors = files.enter_context(self.path.open("ab"))  # straight to the log: a long step can be followed
+            errors = files.enter_context(self.path.open("ab"))  # directly to the log: a long step can be followed
             source = files.enter_context(stdin.open("rb")) if isinstance(stdin, Path) else None
             if shutil.which(words[0]) is None:
                 raise CommandError(f"{words[0]} is not installed (wanted for: {' '.join(words)[:200]})")
@@ -148,7 +148,7 @@ class Log:
         return text
 
     def tail(self) -> list[str]:
-        """The last lines that say anything."""
+        """The last lines that are not empty."""
         if not self.path.exists():
             return []
         lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -168,7 +168,7 @@ class Step:
 
 @dataclass(slots=True)
 class _Board:
-    """What the lanes share: which steps have ended, and the first failure."""
+    """The state that lanes share: which steps have ended, and the first failure."""
 
     events: dict[str, threading.Event]
     failures: list[StepError] = field(default_factory=list)
@@ -252,7 +252,7 @@ def _run_step(step: Step, children: Children, logs: Path, say: Callable[[str], N
 
 
 def _check_needs(steps: Sequence[Step]) -> None:
-    """A need must come earlier in the list: that alone makes a deadlock between lanes impossible."""
+    """A need must come earlier in the list: this excludes deadlocks between lanes."""
     seen: set[str] = set()
     for step in steps:
         if missing := [need for need in step.needs if need not in seen]:
@@ -272,7 +272,7 @@ def _say(text: str) -> None:
 
 
 def _show(board: _Board) -> None:
-    """On a terminal, one line that says what runs now and for how long; elsewhere nothing."""
+    """On a terminal, one line with the running steps and their times; elsewhere nothing."""
     if not sys.stdout.isatty():
         return
     now = time.monotonic()

@@ -1,7 +1,7 @@
-"""What the images of the workloads are made of, as data.
+"""The content of the workloads' images, as data.
 
 An image that exists upstream keeps its public name and start command, so that the manifests fit both sources. Layers
-are shared where packages are: a release of the app adds one small layer of files to what all releases have in common.
+of packages are shared: a release of the app adds one small layer of files to those that all releases have in common.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WEB = Debian(("nginx", "python3-minimal"), BASE)
 _APP = Debian(
     ("php8.2-cli", "php8.2-fpm", "php8.2-mysql", "supervisor", "cron"),
     _WEB,
-    # pam_loginuid wants to write to the kernel's audit records, which a container may not: cron would run nothing.
+    # pam_loginuid writes to the kernel's audit records, which a container may not: cron would run nothing.
     script="sed -i '/pam_loginuid/d' /etc/pam.d/cron\nrm -f /etc/cron.d/* /etc/cron.daily/*",
 )
 _INGRESS = Debian(("libnginx-mod-http-lua", "lua-resty-core", "lua-cjson", "python3"), _WEB)
@@ -60,12 +60,12 @@ def argocd_name(version: str) -> str:
 
 
 def platform_images(argocd: str) -> tuple[Image, ...]:
-    """What stands around the app, with this version of Argo CD; needed on the control plane only."""
+    """The images beside the app, with this version of Argo CD; needed on the control plane only."""
     return (_argocd(argocd), _redis(), _database(), _git_server(), _ingress())
 
 
 def debian_layers() -> tuple[Debian, ...]:
-    """Every layer of packages, parents first: the slow part, which needs nothing but a mirror."""
+    """Every layer of packages, parents first: the slow part, which needs only a mirror."""
     return (_WEB, _APP, _INGRESS, _GIT, _GIT_SERVER, _REDIS, _DATABASE, _ACCOUNT)
 
 
@@ -120,7 +120,7 @@ def _redis() -> Image:
 
 
 def _argocd(version: str) -> Image:
-    """Upstream has one binary under many names; ours has the two that the lab runs."""
+    """Upstream has one binary under many names; ours has the two that the lab uses."""
     wrapper = settings.SOURCES / "argocd" / "git-verify-wrapper.sh"
     files = Files(
         (

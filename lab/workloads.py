@@ -1,7 +1,7 @@
-"""Puts everything that runs in the cluster there, in order, each step waiting for a fact and not for a time.
+"""Deploys everything that runs in the cluster, in order; each step waits for a fact and not for a time.
 
-Every step looks first whether its work is done: the pods carry the content they were made from. Must never print a
-secret value; must never overwrite the env repo, which belongs to whoever uses the lab once it is filled.
+Every step first checks whether its work is done: the pods have a hash of their inputs. Must never print a secret value;
+must never overwrite the env repo, which belongs to the lab's users once it is filled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OWN = "docker.io/rollproof-lab/"
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One part of the platform: its manifests in order, the workloads to wait for, and what else it is made from.
+    """One part of the platform: its manifests in order, the workloads to wait for, and its other inputs.
 
     ``images`` are names without a tag.
     """
@@ -67,7 +67,7 @@ DATABASE = Component(
 ARGOCD = Component(
     "argo cd",
     "argocd",
-    # The workloads come last: when they are ready, everything before them is there, wherever an earlier run was killed.
+    # The workloads come last: when they are ready, everything before them exists, wherever an earlier run was killed.
     ("argocd/crds.yaml", "argocd/project.yaml", "argocd/config.yaml", "argocd/rbac.yaml", "argocd/workloads.yaml"),
     ("deployment/argocd-redis", "deployment/argocd-repo-server", "statefulset/argocd-application-controller"),
     (workload_images.ARGOCD_REPOSITORY, _bare(workload_images.REDIS_IMAGE)),
@@ -76,7 +76,7 @@ COMPONENTS = (INGRESS, DATABASE, GIT, ARGOCD)
 
 
 def build_steps(mode: Mode) -> tuple[Step, ...]:
-    """What needs no cluster; in the built mode it runs while the cluster is made."""
+    """Steps that need no cluster; in the built mode they run while the cluster is created."""
     return (
         Step("workload packages", _build_packages, lane="debian"),
         Step(
@@ -89,7 +89,7 @@ def build_steps(mode: Mode) -> tuple[Step, ...]:
 
 
 def steps(mode: Mode) -> tuple[Step, ...]:
-    """What needs the cluster: three lanes, because the parts of the platform do not wait for each other."""
+    """Steps that need the cluster: three lanes, because the parts of the platform are independent."""
 
     def component(which: Component, lane: str) -> Step:
         return Step(which.name, lambda log: _deploy(which, mode, log), lane=lane, needs=("load workload images",))
@@ -108,7 +108,7 @@ def steps(mode: Mode) -> tuple[Step, ...]:
 
 
 def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
-    """Each part of the platform and each Application: its name, whether it is well, and what there is to know."""
+    """Each part of the platform and each Application: its name, whether it is well, and its state in words."""
     about = {ARGOCD.name: f"{mode.argocd}: "}
     rows = [
         (
@@ -122,7 +122,7 @@ def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
 
 
 def describe() -> None:
-    """Print what a person needs next: addresses, where the credentials are, and the releases."""
+    """Print what a person needs next: addresses, the file with the credentials, and the releases."""
     made = releases()
     names = " ".join(f"angelpay-{name}.lab" for name in applications.ENVIRONMENTS)
     sys.stdout.write(
@@ -134,7 +134,7 @@ def describe() -> None:
 
 
 def releases() -> dict[str, str]:
-    """The short sha of each release of the app by its name, written down for the harness as well."""
+    """The short sha of each release of the app by its name; also written to a file for the harness."""
     made = apprepo.build(settings.state() / "app.git")
     path = settings.state() / "releases.json"
     unfinished = path.with_suffix(".unfinished")
@@ -152,7 +152,7 @@ def images(mode: Mode) -> tuple[Image, ...]:
 
 
 def _platform(mode: Mode) -> tuple[Image, ...]:
-    """All of the platform, or, where public images are pulled, only what nobody publishes."""
+    """All images of the platform, or, if public images are pulled, only those that have no public one."""
     return tuple(
         image for image in workload_images.platform_images(mode.argocd) if mode.built or image.name.startswith(_OWN)
     )
@@ -175,7 +175,7 @@ def _build(mode: Mode, log: Log) -> str:
 
 
 def _load(mode: Mode, log: Log) -> str:
-    """The platform runs on the control plane, the app on the workers; no node gets what it never runs."""
+    """Import the platform's images on the control plane and the app's on the workers."""
     notes = {cluster.load(log, _platform(mode), (settings.CONTROL_PLANE,)), cluster.load(log, _app(), settings.WORKERS)}
     return "; ".join(sorted(notes))
 
@@ -203,7 +203,7 @@ def _manifest(name: str, mode: Mode) -> str:
 
 
 def _content(component: Component, mode: Mode) -> str:
-    """Names what a component is made from: the pods carry it, so a change of it replaces them."""
+    """A hash of a component's inputs: the pods have it as an annotation, so a change replaces them."""
     digest = hashlib.sha256(b"component 1")
     for name in (*component.manifests, *component.sources):
         digest.update(_manifest(name, mode).encode())
@@ -224,7 +224,7 @@ def _is_deployed(component: Component, content: str, log: Log) -> bool:
 
 
 def _runs(workload: Mapping[str, Any], content: str) -> bool:
-    """Whether every pod of the workload is made from this content and ready."""
+    """Whether every pod of the workload has these inputs and is ready."""
     annotations = workload["spec"]["template"]["metadata"].get("annotations", {})
     status = workload["status"]
     wanted = status.get("desiredNumberScheduled", workload["spec"].get("replicas"))
@@ -268,7 +268,7 @@ def _database_init() -> dict[str, Any]:
 
 
 def _seed(log: Log) -> str:
-    """Fill the env repo, by pushing as the pipeline would; one that has a main branch is left as it is."""
+    """Fill the env repo by a push, as the pipeline would; one that has a main branch is not changed."""
     made = credentials.ensure(settings.credentials())
     cluster.wait_for(log, "the git server to answer on the host", lambda: envrepo.answers(log), timeout_s=60)
     if envrepo.head(log):

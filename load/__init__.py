@@ -1,1 +1,1 @@
-"""Load: the generator's own code (it runs in a child process of its own) and the drills that need load."""
+"""Load: the generator's code (it runs in a child process) and the drills that need load."""

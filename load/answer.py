@@ -1,7 +1,8 @@
-"""HTTP/1.1 answers, read strictly: an answer is whole, cut short, or not HTTP. It is never "good enough".
+"""HTTP/1.1 answers, parsed strictly: an answer is whole, cut short, or not HTTP.
 
-Pure: bytes in, state out; no socket, no clock. Must never guess: a length that is no number, a chunk without its size
-or a line that is no header is `MalformedError`, because a lenient reader turns a broken proxy into a good answer.
+Pure: bytes in, state out; no socket, no clock. Must never guess: a length that is not a number, a chunk without its
+size or a line that is not a header is `MalformedError`, because a lenient parser turns a broken proxy into a good
+answer.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ _JSON_BEGINS = frozenset(bytes((one,)) for one in b'{["-0123456789tfn \t\r\n\xef
 _FRAMING = frozenset({b"transfer-encoding", b"connection"})
 _HEADS_KEPT = 64
 
-Heads = dict[bytes, tuple[int, bool, dict[bytes, bytes], int | None, bool]]  # what a head that was read strictly says
+Heads = dict[bytes, tuple[int, bool, dict[bytes, bytes], int | None, bool]]  # fields of a head that was parsed strictly
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 def plain(body: bytes) -> bytes:
-    """The JSON text in a body, also where a front has compressed it although `identity` was asked for.
+    """The JSON text in a body, also if a proxy has compressed it although `identity` was requested.
 
-    By its first bytes, for no JSON text begins as gzip or zlib do. At most BODY_KEPT bytes; ValueError if it is
-    neither. The proofs (rollproof.clients.exchange) read the same encodings, so that both see one version.
+    Decided by its first bytes, since no JSON text begins like gzip or zlib. At most BODY_KEPT bytes; ValueError if it
+    is neither. The proofs (rollproof.clients.exchange) read the same encodings, so that both see one version.
     """
     if not body or body[:1] in _JSON_BEGINS:
         return body
@@ -40,15 +41,15 @@ def plain(body: bytes) -> bytes:
 
 
 class MalformedError(ValueError):
-    """The peer spoke, but not HTTP/1.x."""
+    """The peer's answer is not HTTP/1.x."""
 
 
 class Answer:
     """One answer as it arrives. `feed` returns True once it is whole; `end` whether the peer's close made it whole.
 
     `wanted` names headers (lower case) whose values are kept in `headers`. `head_only` is for answers to HEAD. `heads`
-    may be shared by answers with the same `wanted` and `head_only`: most heads of one app are equal to the byte for as
-    long as their Date is, and are read once.
+    may be shared by answers with the same `wanted` and `head_only`: while their Date is the same, most heads of an app
+    are identical, and are parsed once.
     """
 
     __slots__ = (
@@ -71,7 +72,7 @@ class Answer:
         self._whole = False
 
     def feed(self, data: bytes) -> bool:
-        """Take what the socket gave; True when the answer is whole."""
+        """Add received bytes; True when the answer is whole."""
         if self.status >= 200:
             return self._feed_body(data)
         buffer = self._buffer + data if self._buffer else data
@@ -164,7 +165,7 @@ class Answer:
             return False
         self._keep(data[: self._left])
         if len(data) > self._left:
-            self.reusable = False  # bytes that nobody asked for: what comes next on this connection cannot be trusted
+            self.reusable = False  # unrequested bytes: what comes next on this connection cannot be trusted
         self._left -= min(len(data), self._left)
         self._whole = self._left == 0
         return self._whole

@@ -1,4 +1,4 @@
-"""One attempt over one connection: a raw HTTP/1.1 client that hides nothing.
+"""One attempt over one connection: a raw HTTP/1.1 client that hides no failure.
 
 It never retries, never follows a redirect, never takes a second connection for the same attempt, and never invents a
 status: the pools of ordinary clients hide dropped requests (docs/measurement.md 4). Every attempt ends within its
@@ -27,7 +27,7 @@ from load.wire import Address, Wire, left_s, open_wire
 
 __all__ = ["Attempt", "Connection", "Endpoint", "request_parts"]
 
-_OVERSLEPT_NS = 100_000_000  # a time-out noticed this much too late is our own stall, not the target's silence
+_OVERSLEPT_NS = 100_000_000  # a time-out noticed this much too late is our own delay, not the target's
 _now = time.monotonic_ns
 
 
@@ -52,7 +52,7 @@ class Attempt:
 
 
 class Endpoint:
-    """Where a lane connects to, resolved anew for every connection, as a real client's cold start is."""
+    """The address of a lane's URL, resolved again for every connection, as by a real client's cold start."""
 
     def __init__(self, url: str, host_header: str, tls: Tls) -> None:
         parts = urlsplit(url)
@@ -75,7 +75,7 @@ class Endpoint:
         """Choose IPv4 or IPv6 once, by trying: an attempt must use one address, and not fall back to another one."""
         if self._literal is not None:
             return
-        with contextlib.suppress(OSError):  # no address at all: every attempt will say so
+        with contextlib.suppress(OSError):  # no address at all: every attempt will report it
             for family, address in self._addresses(timeout_s):
                 if _accepts(address, min(1.0, timeout_s)):
                     self._family = family
@@ -145,11 +145,11 @@ def request_parts(lane: Lane, settings: Settings) -> tuple[bytes, bytes]:
 
 
 class Connection:
-    """At most one open connection to an endpoint; `run` makes one attempt over it, opening it first if need be.
+    """At most one open connection to an endpoint; `run` makes one attempt over it, opening it first if needed.
 
-    Where nothing has to be waited for, an attempt takes a shorter way, without a greenlet: `begin` sends, in the turn
-    of whoever keeps the schedule; `hear` takes what comes first, and the time; `complete` says whether that was a whole
-    answer. Whatever is not as smooth as that is left to `run`, which goes on where they ended.
+    If nothing has to be waited for, an attempt needs no greenlet: `begin` sends, in the caller of the schedule; `hear`
+    reads the first bytes, and the time; `complete` says whether they were a whole answer. All other cases are left to
+    `run`, which continues where they ended.
     """
 
     def __init__(self, endpoint: Endpoint, lane: Lane, settings: Settings) -> None:
@@ -169,7 +169,7 @@ class Connection:
         self._heard_ns = 0
 
     def open(self) -> None:
-        """Have a connection at hand before the first request. If that fails, `run` will say so."""
+        """Open the connection before the first request. If that fails, `run` will report it."""
         with contextlib.suppress(OSError):
             self._wire = self._connect(_now() + self._timeout_ns)
             self._idle_since_ns = _now()
@@ -199,12 +199,12 @@ class Connection:
         return True
 
     def give_up(self) -> None:
-        """The time of the attempt that was begun is over."""
+        """The deadline of the attempt that was begun has passed."""
         if self._wire is not None:
             self._wire.give_up()
 
     def hear(self, ready: bool) -> None:
-        """Take what has come, and note when. What it says can wait, the next answer's time cannot."""
+        """Read the bytes that have arrived, with the time. Their content can wait, the next answer's time cannot."""
         self._heard = TimeoutError()
         if ready and self._wire is not None:
             try:
@@ -214,7 +214,7 @@ class Connection:
         self._heard_ns = _now()
 
     def complete(self, attempt: Attempt) -> bool:
-        """Fill in `attempt` if what was heard is a whole answer; else False, and `run` has to look."""
+        """Fill in `attempt` if the bytes are a whole answer; else False, and `run` must continue."""
         if self._begun is not attempt or not isinstance(self._heard, bytes):
             return False
         answer = self._answer()
@@ -278,7 +278,7 @@ class Connection:
         wire.send(unsent, deadline_ns)
 
     def _first_bytes(self, attempt: Attempt) -> bytes | None:
-        """What was heard; None if that was nothing after all."""
+        """The bytes that were read; None if there were none after all."""
         heard, self._heard = self._heard, None
         if isinstance(heard, OSError):
             raise heard
@@ -294,7 +294,7 @@ class Connection:
             wire.close()
 
     def _settle(self, attempt: Attempt, answer: Answer) -> None:
-        attempt.version = answer.headers.get(self._version, b"")  # also of an answer that was cut: it says whose it was
+        attempt.version = answer.headers.get(self._version, b"")  # also of an answer that was cut: the version is known
         attempt.served_by = answer.headers.get(self._served_by, b"")
         if not attempt.error:
             attempt.status = answer.status

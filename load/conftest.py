@@ -1,4 +1,4 @@
-"""The drills' words: `run`, `release`, `traffic`, `drift` and `faults`, without the plugin's prefix."""
+"""The fixtures `run`, `release`, `traffic`, `drift` and `faults`, without the plugin's prefix."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What locust shows, counted from the record once a second, as locust's own workers report to their master.
+"""locust's statistics, computed from the record once a second, as locust's own workers report to their master.
 
-To fire locust's event for each request costs about as much as to read its answer, and takes that time at a bad moment.
+Firing locust's event for each request costs about as much as reading its answer, at the worst moment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Counts"]
 
 
 class Counts:
-    """Hands over to locust what was recorded since the last time. `offset_s`: wall clock minus CLOCK_MONOTONIC."""
+    """Passes to locust what was recorded since the last time. `offset_s`: wall clock minus CLOCK_MONOTONIC."""
 
     def __init__(self, stats: RequestStats, lanes: Sequence[Lane], record: Recorder, offset_s: float) -> None:
         self._stats = stats
@@ -27,7 +27,7 @@ class Counts:
         self._record = record
         self._offset_s = offset_s
         self._first = 0
-        self.sizes = [0 for _ in lanes]  # bytes of bodies, which have no place in the record
+        self.sizes = [0 for _ in lanes]  # bytes of bodies, which are not in the record
 
     def hand_over(self) -> None:
         """Count the new rows."""

@@ -1,4 +1,4 @@
-"""The dispatcher: sends on the schedule, whatever the answers do (open loop), and records every attempt.
+"""The dispatcher: sends on the schedule, whatever the answers are (open loop), and records every attempt.
 
 It never waits for an answer before it sends the next request and never skips a tick: a target that slows down must not
 slow its own measurement down (coordinated omission). At the in-flight cap an attempt is counted as dropped instead.
@@ -26,14 +26,12 @@ from load.ticks import Ticks, wait_until
 __all__ = ["Dispatcher"]
 
 LATE_NS = 5_000_000
-IDLE_MIN = 4  # connections that each open-loop lane has at hand, or
-IDLE_S = (
-    0.01  # as many as the lane has requests in this time: else one hiccup at a high rate asks for a crowd of new ones
-)
+IDLE_MIN = 4  # connections that each open-loop lane keeps open, or
+IDLE_S = 0.01  # as many as the lane has requests in this time: else one delay at a high rate opens many at once
 OPENING_S = 1.0  # they are waited for so long
 LEAD_NS = 200_000_000  # from "started" to the first attempt
-FEW = 4  # in flight: no crowd of answers can come at once, so each is looked at on the spot
-AT_ONCE = 16  # answers that are looked at before the event loop is asked again what else has come
+FEW = 4  # in flight: so few answers cannot delay each other, so each is handled at once
+AT_ONCE = 16  # answers that are handled before the event loop is asked for new events
 _VERSIONS_KEPT = 1024
 _now = time.monotonic_ns
 
@@ -45,14 +43,14 @@ class _Worker:
         lane = session.settings.lanes[index]
         self.lane, self.lane_index = lane, index
         self.attempt: Attempt | None = None
-        self.awaited: Attempt | None = None  # it was sent, and nothing has come yet
+        self.awaited: Attempt | None = None  # it was sent, and there is no answer yet
         self._wake: Callable[[bool], object] | None = None  # None until the greenlet has begun to wait
         self._session = session
         self._before, self._after = request_parts(lane, session.settings)
         self._connection = session.connect(session.endpoints[index], lane, session.settings)
 
     def open(self) -> None:
-        """Connect before anything is asked for."""
+        """Connect before the first request."""
         self._connection.open()
 
     def ask(self, attempt: Attempt) -> None:
@@ -68,7 +66,7 @@ class _Worker:
             gevent.get_hub().loop.run_callback(self._wake, True)
 
     def give_up(self) -> None:
-        """The time of the attempt that was sent is over."""
+        """The deadline of the attempt that was sent has passed."""
         self._connection.give_up()
 
     def _hear(self, ready: bool) -> None:
@@ -77,7 +75,7 @@ class _Worker:
         self._session.heard(self)
 
     def settle(self) -> None:
-        """Look at what was heard: a whole answer is recorded here, the greenlet does the rest of anything else."""
+        """Handle what was read: a whole answer is recorded here, all else is left to the greenlet."""
         attempt = self.attempt
         if attempt is None or not self._is_complete(attempt):
             if self._wake is not None:
@@ -104,7 +102,7 @@ class _Worker:
         self._session.idle[self.lane_index].append(self)
 
     def loop(self) -> None:
-        """Make each attempt, or the rest of it, that cannot be made without waiting."""
+        """Make each attempt, or the rest of it, that needs waiting."""
         hub = gevent.get_hub()
         self._wake = gevent.getcurrent().switch
         while True:
@@ -126,15 +124,15 @@ class _Worker:
                 gevent.sleep(left_s)
 
     def one(self) -> None:
-        """Make the attempt at hand and record it."""
+        """Make the current attempt and record it."""
         attempt = self.attempt
-        if attempt is None:  # given up as unfinished before it began: it has its row
+        if attempt is None:  # given up as unfinished before it began: it is recorded
             return
         try:
             self._connection.run(self._request(attempt), attempt)
         except Exception:  # noqa: BLE001 - as in _is_complete
             self._failed_ourselves(attempt)
-        if self.attempt is attempt:  # else it was given up as unfinished meanwhile, and has its row
+        if self.attempt is attempt:  # else it was given up as unfinished meanwhile, and is recorded
             self.attempt = None
             self._session.finish(self, attempt)
 
@@ -164,7 +162,7 @@ class Dispatcher:
         self._versions_seen: dict[bytes, str] = {}
         self._awaited: deque[tuple[int, _Worker, Attempt]] = (
             deque()
-        )  # with their deadlines, in order: all have one time-out
+        )  # with their deadlines, in order: all have the same time-out
         self._deadline = gevent.get_hub().loop.timer(0.0)
         self._deadline_on = False
         self._heard: deque[_Worker] = deque()
@@ -174,11 +172,11 @@ class Dispatcher:
         self._order: Iterator[int] = iter(())
 
     def stop(self) -> None:
-        """Send nothing more; what is in flight is waited for."""
+        """Send nothing more; wait for what is in flight."""
         self._stop.set()
 
     def run(self) -> None:
-        """The whole session. An exception is kept in `problem`: locust would only log it and start the task again."""
+        """The whole session. An exception is kept in `problem`: locust would only log it and restart the task."""
         try:
             self._run()
         except Exception as problem:  # noqa: BLE001 - handed to the engine, which reports it
@@ -280,7 +278,7 @@ class Dispatcher:
         worker.ask(Attempt(k, intended_ns))
 
     def await_answer(self, worker: _Worker, attempt: Attempt) -> None:
-        """Remember the attempt's deadline. One timer serves all: the oldest is always the next one."""
+        """Store the attempt's deadline. One timer is enough: the oldest deadline is always the next one."""
         awaited = self._awaited
         while awaited and awaited[0][1].awaited is not awaited[0][2]:
             awaited.popleft()
@@ -305,7 +303,7 @@ class Dispatcher:
         self._deadline_on = False
 
     def heard(self, worker: _Worker) -> None:
-        """Something has come for this worker: looked at when all that came with it has been noted with its time."""
+        """Bytes have arrived for this worker: handled when all that arrived together is noted with its time."""
         self._heard.append(worker)
         if self.in_flight <= FEW:
             self._settle_some()
@@ -339,7 +337,7 @@ class Dispatcher:
         self._counts.sizes[worker.lane_index] += len(attempt.body)
 
     def _version_in(self, body: bytes) -> str:
-        """The value at the version pointer, "" if there is none. The same few bodies come again and again."""
+        """The value at the version pointer, "" if there is none. Cached by body, because few different ones occur."""
         known = self._versions_seen.get(body)
         if known is None:
             known = _at_pointer(body, self._pointer)

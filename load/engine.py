@@ -1,8 +1,8 @@
-"""The generator's process. The parent (rollproof.loadgen) starts it; people start `locust -f load/locustfile.py`.
+"""The generator's process. Started by rollproof.loadgen; by hand use `locust -f load/locustfile.py`.
 
 stdin:  one JSON line of settings (rollproof.core.loadsettings), later {"stop": true}; its end, too, means stop
 stdout: JSON lines {"started": ...}, at most once a second {"progress": ...}, at the end {"done": ...} or {"error": ...}
-file:   the record (`record` in the settings), written here, so that a dead parent costs no data
+file:   the record (`record` in the settings), written here, so that no data is lost if the parent dies
 
 It must be a process of its own: locust patches sockets, and garbage collection, scheduling class and signals are
 changed here for the whole process. It ends with its parent, with SIGTERM (finish and flush), or when its time is over.
@@ -28,7 +28,7 @@ import gevent.os
 import locust.html
 import locust.stats
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # last: a folder `numpy/` beside us is not numpy
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # last: a folder `numpy/` beside this one is not numpy
 
 from load.client import Connection
 from load.dispatcher import Dispatcher
@@ -39,12 +39,12 @@ from rollproof.redaction import SECRETS
 __all__ = ["main"]
 
 _PR_SET_PDEATHSIG = 1
-_FILES_BESIDE = 256  # open files that are not connections, generously
-_FLUSH_S = 60  # after the drain: longer than writing a record can take; then the kernel ends us
+_FILES_BESIDE = 256  # open files that are not connections, with a margin
+_FLUSH_S = 60  # after the drain, longer than writing a record can take; then the kernel ends this process
 
 
 def main(connect: type[Connection] = Connection) -> None:
-    """Run one session and end the process. `connect` is the client; the self-test's test puts a lying one here."""
+    """Run one session and end the process. `connect` is the client; a test of the self-test passes a wrong one."""
     try:
         lines = _lines()
         settings = Settings.from_json(json.loads(next(lines)))
@@ -53,7 +53,7 @@ def main(connect: type[Connection] = Connection) -> None:
     except Exception as problem:  # noqa: BLE001 - the parent turns this line into its own error
         _say({"error": SECRETS.text(f"{type(problem).__name__}: {problem}")})
         os._exit(1)
-    os._exit(0)  # greenlets that still wait for a dead peer must not hold the process
+    os._exit(0)  # greenlets that wait for a dead peer must not block the exit
 
 
 def _run(settings: Settings, lines: Any, connect: type[Connection]) -> None:
@@ -124,19 +124,19 @@ def _stop_when_asked(dispatcher: Dispatcher, lines: Any) -> None:
         dispatcher.stop()
 
     def orphaned() -> None:
-        if os.getppid() != parent:  # the signal also comes when only the thread that started us has ended
+        if os.getppid() != parent:  # the signal is also sent when only the thread that started us has ended
             dispatcher.stop()
 
     gevent.spawn(listen)
     gevent.signal_handler(signal.SIGTERM, dispatcher.stop)
-    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a hang-up reach the whole group; the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a hang-up go to the whole group; the parent decides
         gevent.signal_handler(number, lambda: None)
     gevent.signal_handler(signal.SIGUSR1, orphaned)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
 
 
 def _lines() -> Any:
-    """The lines of stdin, waited for without holding up the other greenlets."""
+    """The lines of stdin, read without blocking the other greenlets."""
     gevent.os.make_nonblocking(0)
     buffer = b""
     while data := gevent.os.nb_read(0, 65_536):
@@ -147,25 +147,26 @@ def _lines() -> Any:
 
 
 def _say(message: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # nobody may listen any more; the record is still written
+    with contextlib.suppress(OSError):  # the reader may be gone; the record is still written
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
 def _make_room_for_files(count: int) -> None:
-    """As many open files as we may have, and the kernel's table of them as large as we need, now.
+    """Raise the limit of open files, and enlarge the kernel's table of them now.
 
     The table doubles when it is full, and in a process with threads that waits for all CPUs (synchronize_rcu): 10 to 16
+    ms in which nothing is sent, at the 64th, 128th, 256th .. connection: during an outage, when connections pile up.
     ms in which nothing is sent, at the 64th, 128th, 256th .. connection, so when an outage makes them pile up.
     """
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     highest = count if limit == resource.RLIM_INFINITY else min(count, limit - 1)
-    with contextlib.suppress(OSError):  # then it grows when it must
+    with contextlib.suppress(OSError):  # then it grows when needed
         os.close(os.dup2(0, highest))
 
 
 def _become_quick() -> str:
-    """Ask to be scheduled before others: an answer that waits for our CPU looks like a slow target."""
+    """Request real-time scheduling: an answer that waits for our CPU looks like a slow target."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(50))
     except (OSError, AttributeError):
@@ -180,7 +181,7 @@ def _become_quick() -> str:
 
 
 def _become_normal() -> None:
-    """Writing the record is no hurry and must not take the CPU from the target."""
+    """Normal scheduling: writing the record is not urgent and must not take the CPU from the target."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, 0, 0)

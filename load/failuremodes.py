@@ -1,6 +1,6 @@
-"""The failure modes of the fault server, one a class of the taxonomy: what it sends, and how it ends the connection.
+"""The failure modes of the fault server, at least one a class of the taxonomy: the bytes, and the connection's end.
 
-`FAILURE_MODES` has each by its name, with the outcome that an honest client must report; several may cause the same
+`FAILURE_MODES` has each by its name, with the outcome that a correct client must report; several may have the same
 outcome. `ODD` answers look strange but are good: a client that reports them is wrong too. Pure data.
 """
 
@@ -26,7 +26,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailureMode:
-    """`data` is sent, then the connection ends so. `reused_only`: never done to the first request of a connection.
+    """`data` is sent, then the connection ends as `end` says. `reused_only`: never for a connection's first request.
 
     `trickle` sends one byte of `data` every 50 ms, so that no single read is ever late but the whole answer is.
     """
@@ -84,6 +84,6 @@ ODD: Mapping[str, FailureMode] = {
     "chunked": FailureMode("", answer("200 OK", _CHUNKS, _CHUNKED, length=False)),
     "until-close": FailureMode("", answer("200 OK", length=False), End.CLOSE),
     "interim": FailureMode("", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + GOOD),
-    "close-when-idle": FailureMode("", GOOD, End.CLOSE),  # says keep-alive, closes after: stale, but no failure
+    "close-when-idle": FailureMode("", GOOD, End.CLOSE),  # says keep-alive and closes: stale, but no failure
     "slow-headers": FailureMode("", GOOD[:30]),  # the rest follows 20 ms later
 }

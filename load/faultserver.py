@@ -44,7 +44,7 @@ _now = time.monotonic_ns
 
 
 class Server:
-    """The listener, its connections, and the failure that is due."""
+    """The listener, its connections, and the failures that are due."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self.port = port
@@ -60,8 +60,8 @@ class Server:
         self._listener: asyncio.Server | None = None
 
     async def listen(self) -> None:
-        """Open the listener; with port 0 it keeps the one that it gets."""
-        listener = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio turns Nagle off only where it sees this number
+        """Open the listener; port 0 takes a free one and keeps it."""
+        listener = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only for this protocol number
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(4096)
@@ -101,7 +101,7 @@ class Server:
         return _ALL[name]
 
     async def run_windows(self, windows: list[dict[str, Any]]) -> None:
-        """Each window in turn; the truth about it is said when it is over."""
+        """Run each window in turn; report its real times when it is over."""
         begun_ns = _now()
         for window in windows:
             await _until(begun_ns + int(window["at"] * 1e9))
@@ -186,18 +186,18 @@ class _Connection(asyncio.Protocol):
         if failure is ODD["slow-headers"]:
             loop.call_later(0.02, self._write, GOOD[len(failure.data) :])
         if failure.end is End.CLOSE:
-            if self.transport.can_write_eof():  # now: close() alone comes a turn of the loop later
+            if self.transport.can_write_eof():  # now: close() alone takes one more iteration of the loop
                 self.transport.write_eof()
             self.transport.close()
         elif failure.end is End.RESET and failure.data:
-            loop.call_later(0.02, self.reset)  # a reset right away would overtake the bytes
+            loop.call_later(0.02, self.reset)  # a reset at once would overtake the bytes
         elif failure.end is End.RESET:
             self.reset()
 
     def _hold_back(self) -> None:
-        """The bytes leave together with the FIN: between them a quick client could send one more request, in vain.
+        """Send the bytes together with the FIN: between them a quick client could send one more request, in vain.
 
-        Linux holds them for 200 ms at most (tcp(7), TCP_CORK), and a starved machine may need that for one turn.
+        Linux holds them for 200 ms at most (tcp(7), TCP_CORK); an overloaded machine may need that for one iteration.
         """
         sock = self.transport.get_extra_info("socket")
         if sock is not None and hasattr(socket, "TCP_CORK"):
@@ -209,18 +209,18 @@ class _Connection(asyncio.Protocol):
 
 
 def say(message: dict[str, Any]) -> None:
-    """One line of truth."""
+    """Write one JSON line to stdout."""
     print(json.dumps(message), flush=True)
 
 
 async def _until(moment_ns: int) -> None:
-    """Sleep, and spin for the last 1.5 ms: the truth must be sharper than what is measured with it."""
+    """Sleep, and spin for the last 1.5 ms: the reported times must be more exact than what is measured with them."""
     while (left_ns := moment_ns - _now()) > 0:
         await asyncio.sleep(left_ns / 1e9 - 0.0015 if left_ns > 3_000_000 else 0)
 
 
 def _special_ports() -> tuple[list[socket.socket], int, int]:
-    """A port on which nobody listens, and one whose backlog is full."""
+    """A port on which nothing listens, and one whose backlog is full."""
     refusing = socket.socket()
     refusing.bind(("127.0.0.1", 0))
     swallowing = socket.socket()

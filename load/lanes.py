@@ -1,7 +1,7 @@
-"""What is sent: the lanes (their settings: `rollproof.core.loadsettings`), and the order in which they take turns.
+"""The lanes (their settings: `rollproof.core.loadsettings`), and the order in which they send.
 
-Each lane sees faults that the others cannot: a closed listener hurts new connections only, a reset hurts reused ones
-only, a retrying ingress hides lost GETs but not POSTs (docs/measurement.md 2 and 9.2). Pure; reads no clock.
+Each lane sees faults that the others cannot: a closed listener affects new connections only, a reset reused ones only,
+a retrying ingress hides lost GETs but not POSTs (docs/measurement.md 2 and 9.2). Pure; reads no clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rollproof.core.loadsettings import Lane, Settings, Tls
 
 __all__ = ["SLOW_BASE", "Lane", "Settings", "Tls", "turns"]
 
-SLOW_BASE = 1 << 30  # attempts of the lanes driven by concurrency are numbered from here: they are in no schedule
+SLOW_BASE = 1 << 30  # attempts of the closed-loop lanes are numbered from here: they are in no schedule
 
 
 def turns(shares: Mapping[str, int], seed: int) -> Iterator[str]:

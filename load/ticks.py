@@ -1,8 +1,8 @@
 """Absolute ticks on CLOCK_MONOTONIC: the k-th is due at start + k * period, however late the earlier ones came.
 
-timerfd where Linux has it, gevent.sleep elsewhere (about 0.6 ms late). The timerfd goes off a little early, because
-waking up takes longer than anything that we do; only what is left of that is spun (`wait_until`): a longer busy wait
-would starve our own I/O. Never skips: ticks missed during a stall are delivered together, at once.
+timerfd on Linux, gevent.sleep elsewhere (about 0.6 ms late). The timerfd expires a little early, because waking up
+takes longer than anything else; only the rest is spun (`wait_until`): a longer busy wait would delay our own I/O. Never
+skips: ticks missed during a stall are delivered together, at once.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import gevent
 
 __all__ = ["Ticks", "wait_until"]
 
-EARLY_NS = 80_000  # about what it takes to be woken up and to find what is to be sent, at worst
-EARLY_PART = 5  # .. but at most this part of a period: what is left of it is spun
+EARLY_NS = 80_000  # the most that waking up and finding the next request takes
+EARLY_PART = 5  # .. but at most this part of a period: the rest of it is spun
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1
 
@@ -34,7 +34,7 @@ class _Timer(ctypes.Structure):
 class Ticks:
     """Calls `due` with the number of ticks (at least 1) that have become due since the last call, until `stop`.
 
-    With a timerfd that call is made by the event loop itself: `due` must not wait for anything.
+    With a timerfd the event loop itself makes that call: `due` must not block.
     """
 
     def __init__(self, start_ns: int, period_ns: int, due: Callable[[int], None]) -> None:
@@ -49,7 +49,7 @@ class Ticks:
             self._watcher.start(self._read)
 
     def stop(self) -> None:
-        """No more calls."""
+        """End the calls."""
         if self._sleeper is not None:
             self._sleeper.kill()
         if self._fd is not None:
@@ -75,7 +75,7 @@ class Ticks:
 
 
 def wait_until(moment_ns: int) -> int:
-    """The time, once it is not before the moment. It spins: for what is left of EARLY_NS, and never for more."""
+    """Return the time as soon as it is not before the moment. It spins, for EARLY_NS at most."""
     while (now_ns := time.monotonic_ns()) < moment_ns:
         pass
     return now_ns

@@ -1,7 +1,7 @@
-"""One open connection below HTTP: send all, receive some, and is it still alive? Each bounded by a deadline.
+"""One open connection below HTTP: send all, receive some, check whether it is alive; each with a deadline.
 
-Both wires go past gevent's socket methods, which cost more than everything else that we do for a request (a getsockopt
-and a vain recv each time). They raise OSError only; TimeoutError when the deadline has passed.
+Both wires bypass gevent's socket methods, which cost more than the rest of a request (a getsockopt and an unsuccessful
+recv each time). They raise OSError only; TimeoutError when the deadline has passed.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def open_wire(
 
 
 class Wire:
-    """TCP. One watcher stays on while the connection is open: it wakes whoever waits for an answer, and turns itself
-    off when bytes or a FIN come that nobody waits for. (Turning it on for each wait costs a system call each time.)"""
+    """TCP. One watcher is active while the connection is open: it wakes the waiter of an answer, and stops when bytes
+    or a FIN come that nothing waits for. (Starting it for each wait costs a system call each time.)"""
 
     __slots__ = ("_hub", "_on", "_raw", "_socket", "_waiter", "_watcher")
 
@@ -71,7 +71,7 @@ class Wire:
     def send(self, data: bytes, deadline_ns: int) -> None:
         """Send all of it."""
         rest = self.send_some(data)
-        if rest:  # the peer does not read: rare, so gevent may do it
+        if rest:  # the peer does not read: rare, so gevent may handle it
             self._socket.settimeout(left_s(deadline_ns))
             self._socket.sendall(rest)
 
@@ -91,7 +91,7 @@ class Wire:
             self._watcher.start(self._readable)
 
     def give_up(self) -> None:
-        """The time is over: whoever still waits is told so."""
+        """The deadline has passed: notify the waiter, if any."""
         self._wake(False)
 
     def receive(self, deadline_ns: int) -> bytes:
@@ -112,15 +112,15 @@ class Wire:
                 return data
 
     def received(self) -> bytes | None:
-        """What has come, b"" if the peer has closed; None if there is nothing after all."""
+        """The received bytes, b"" if the peer has closed; None if there are none after all."""
         try:
             data: bytes = self._raw.recv(_SIZE)
-        except BlockingIOError:  # woken for nothing
+        except BlockingIOError:  # a spurious wake-up
             return None
         return data
 
     def is_alive(self) -> bool:
-        """False if the peer has closed the idle connection, or sent what nobody asked for."""
+        """False if the peer has closed the idle connection, or sent unrequested bytes."""
         try:
             self._raw.recv(1, _PEEK)
         except BlockingIOError:
@@ -134,7 +134,7 @@ class Wire:
         self._waiter = None
         self._watcher.stop()
         self._watcher.close()
-        with contextlib.suppress(OSError):  # it may be gone already, which is what is wanted
+        with contextlib.suppress(OSError):  # it may be closed already
             self._socket.close()
 
     def _readable(self) -> None:
@@ -151,9 +151,9 @@ class Wire:
 
 
 class TlsWire(Wire):
-    """TLS over TCP, by the same short way: records are read and written without waiting, and the watcher waits.
+    """TLS over TCP, with the same short way: records are read and written without waiting, and the watcher waits.
 
-    A record that is not there as a whole yet, a session ticket or a new key is "nothing after all".
+    An incomplete record, a session ticket or a new key counts as nothing received.
     """
 
     __slots__ = ("_tls",)
@@ -174,7 +174,7 @@ class TlsWire(Wire):
         return data[sent:]
 
     def received(self) -> bytes | None:
-        """What has come, b"" if the peer has closed; None if there is nothing after all."""
+        """The received bytes, b"" if the peer has closed; None if there are none after all."""
         try:
             data: bytes = self._tls.read(_SIZE)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -186,13 +186,13 @@ class TlsWire(Wire):
         return data
 
     def _was_reset(self) -> bool:
-        """Python's ssl says EOF of both; after a FIN the kernel would be in CLOSE_WAIT, waiting for ours."""
+        """Python's ssl reports EOF for both; after a FIN the kernel is in CLOSE_WAIT."""
         return (
             hasattr(socket, "TCP_INFO") and self._raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSED
         )
 
     def is_alive(self) -> bool:
-        """Bytes that wait below TLS may be a session ticket (alive) or a closing alert (not)."""
+        """Bytes below TLS may be a session ticket (alive) or a closing alert (not)."""
         try:
             if not self._raw.recv(1, _PEEK):
                 return False
