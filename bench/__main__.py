@@ -1,7 +1,7 @@
 """`make bench`: every benchmark in one run, its table and the machine it ran on written to bench/RESULTS.md.
 
-Figures on a shared machine mean little by themselves: each table compares with a peer measured in the same run, or with
-a limit that the project set itself. What needs the lab is left out, and said so, where there is no lab.
+Figures from a shared machine mean little by themselves: each table compares with a peer measured in the same run, or
+with a limit that the project has set. Benchmarks that need the lab are left out without one, and the page says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LAB = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "
 
 
 def newest_run(reports: Path) -> Path | None:
-    """The newest run of all drills that ended with PASS: the one whose overhead is worth a look."""
+    """The newest run of all drills with the result PASS, for the overhead; None if there is none."""
     runs = [
         path.parent for path in reports.glob("*-all/verdicts.json") if '"result": "PASS"' in path.read_text()
     ]  # fmt: skip
@@ -28,7 +28,7 @@ def newest_run(reports: Path) -> Path | None:
 
 
 def machine() -> str:
-    """One line that says where the figures come from."""
+    """One line about the machine that the figures come from."""
     model = next(
         (
             line.split(":", 1)[1].strip()

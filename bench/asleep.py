@@ -1,6 +1,6 @@
-"""How late this machine wakes up a process that has nothing else to do: the floor for a generator that sleeps.
+"""How late this machine wakes up an otherwise idle process: the lower bound for a generator that sleeps.
 
-usage: asleep.py RATE_PER_S SECONDS; prints {"late_ns": [..]}. In a real-time class if that is allowed, as the engine.
+usage: asleep.py RATE_PER_S SECONDS; prints {"late_ns": [..]}. In a real-time class if permitted, like the engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Timespec(ctypes.Structure):
 
 
 def main() -> None:
-    """Sleep from tick to tick, and say how late each was."""
+    """Sleep from tick to tick, and print how late each was."""
     rate_per_s, seconds = float(sys.argv[1]), float(sys.argv[2])
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))

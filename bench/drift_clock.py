@@ -34,7 +34,7 @@ SAME_WRITE_S = 1.0  # our write is looked for within this of where our clocks pu
 
 @dataclass(frozen=True)
 class Trial:
-    """One drift as the harness timed it; `injected_s` on the wall clock, for finding it in the audit log."""
+    """One drift as the harness timed it; `injected_s` is wall clock time, to find it in the audit log."""
 
     run: str
     name: str
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Write:
-    """One change in the audit log: when the API server had answered it, and who made it."""
+    """One change in the audit log: the time of the API server's response, and its author."""
 
     at_s: float
     place: tuple[str, str, str]
@@ -72,9 +72,9 @@ def trials_of(folder: Path) -> Iterator[Trial]:
 
 
 def writes_in(audit: Path) -> list[Write]:
-    """Every accepted change of an object that drills touch, in order."""
+    """Every accepted change of an object that drills change, in order."""
     writes: list[Write] = []
-    for path in sorted(audit.parent.glob(f"{audit.stem}*{audit.suffix}")):  # the rotated ones as well
+    for path in sorted(audit.parent.glob(f"{audit.stem}*{audit.suffix}")):  # rotated files as well
         for line in path.read_text(errors="replace").splitlines():
             write = _write(line)
             if write is not None:
@@ -89,7 +89,7 @@ def _write(line: str) -> Write | None:
         place = (ref["resource"], ref.get("namespace", ""), ref.get("name", ""))
         changed = entry["verb"] in ("create", "update", "patch", "delete") and "subresource" not in ref
     except (ValueError, KeyError):
-        return None  # a line that is being written, or of something without an object
+        return None  # an incomplete line, or one without an object
     accepted = 200 <= entry.get("responseStatus", {}).get("code", 0) < 300
     if not changed or not accepted or "dryRun=" in entry["requestURI"] or entry["stage"] != "ResponseComplete":
         return None
@@ -103,13 +103,13 @@ def restored_by_audit_s(trial: Trial, writes: list[Write]) -> float | None:
     ours = [write for write in here if not write.argo_cd and abs(write.at_s - trial.injected_s) < SAME_WRITE_S]
     if not ours:
         return None
-    deed = min(ours, key=lambda write: abs(write.at_s - trial.injected_s))
-    repairs = [write.at_s for write in here if write.argo_cd and write.at_s > deed.at_s]
-    return repairs[0] - deed.at_s if repairs else None
+    our_write = min(ours, key=lambda write: abs(write.at_s - trial.injected_s))
+    repairs = [write.at_s for write in here if write.argo_cd and write.at_s > our_write.at_s]
+    return repairs[0] - our_write.at_s if repairs else None
 
 
 def make_runs(count: int, target: str) -> list[Path]:
-    """Drift drills, one after the other; a verdict that is not PASS still has times to compare."""
+    """Run drift drills, one after the other; a verdict other than PASS still has times to compare."""
     before = set(Path("reports").glob("*-drift"))
     chosen = [word for trial in HEALS for word in ("--trial", trial)]
     for _ in range(count):

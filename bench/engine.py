@@ -1,4 +1,4 @@
-"""The engine beside locust's FastHttpUser and HttpUser as a user would write them, and wrk.
+"""The engine compared with locust's FastHttpUser and HttpUser as a user would write them, and with wrk.
 
 Three questions, each asked of all in the same run against the same fault server on this machine: how exactly does it
 keep its schedule, which outages of known length does it find and how exactly, and what does a request cost? To reach:
@@ -40,12 +40,12 @@ USERS = 50
 MODES = ("refuse", "http-503", "stall")
 LENGTHS_S = (0.02, 0.05, 0.1, 0.5)
 ERRORS = ("start error med/max ms", "end error med/max ms", "ends within 2 ms")
-SLACK_NS = 40_000_000  # an outage found so near to a true one is the true one
+SLACK_NS = 40_000_000  # an outage found within this of a true one is the true one
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one engine did: its log, its scheduling errors, its CPU time; and what was done to it meanwhile."""
+    """What one engine did: its log, its scheduling errors, its CPU time; and the failures it was given."""
 
     log: RequestLog
     error_ms: NDArray[np.float64]
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def schedule(*, rates: Sequence[int], seconds: float) -> None:
-    """How late is each request sent, and how large are the gaps in which nothing is sent?"""
+    """How late each request is sent, and how large the gaps are in which nothing is sent."""
     heading("Scheduling error (sent - intended, ms)", "engine", "req/s", "p50", "p99", "max", "largest gap", "CPU")
     for rate in rates:
         for engine in ENGINES:
@@ -76,7 +76,7 @@ def schedule(*, rates: Sequence[int], seconds: float) -> None:
 
 
 def detection(*, rates: Sequence[int], windows: int) -> None:
-    """Outages of known length: found, false, and how far off their ends are."""
+    """Outages of known length: found, false, and the error of their ends."""
     plan: list[dict[str, Any]] = []
     at = 0.5
     for _ in range(windows):
@@ -124,15 +124,15 @@ def compare(run: Run, lengths_s: Sequence[float]) -> list[str]:
 
 
 def _end_ns(log: RequestLog, one: Outage, failed: NDArray[np.bool_], hard: NDArray[np.bool_]) -> int:
-    """Where all were merely slow, the first of their answers says when it was over: the last ones may have waited too
-    short a time to count as slow."""
+    """The end of an outage of slow answers only: the done time of the first of them, because the last ones may have
+    waited too short a time to count as slow."""
     sends = log.rows["send_ns"]
     mine = failed & (sends >= one.first_send_ns) & (sends <= one.last_send_ns)
     return one.end_ns if np.any(mine & hard) else int(log.rows["done_ns"][mine].min())
 
 
 def cost(*, rounds: int, seconds: float) -> None:
-    """CPU time a request, each as fast as it can with ten connections; ours at a fixed 4000 req/s as well."""
+    """CPU time per request, each engine as fast as it can with ten connections; ours also at a fixed 4000 req/s."""
     heading("Cost of a request (median of the rounds)", "engine", "req/s", "CPU us/request", "requests per CPU s",
             "x FastHttpUser")  # fmt: skip
     paced = f"{OURS}, open loop"
@@ -199,7 +199,7 @@ def _ours(out: Path) -> Run:
 
 
 def _peer(out: Path, rate_of_one_per_s: float) -> Run:
-    """A peer's rows as a log. A user of locust intends its own pace, in the phase that suits it best."""
+    """A peer's rows as a log. A locust user has its own pace; the phase that suits it best is assumed."""
     with out.open("rb") as stream, np.load(stream) as packed:
         data, cpu_s = packed["rows"], float(packed["cpu_s"])
     rows = np.zeros(len(data), dtype=REQUEST_DTYPE)
@@ -234,7 +234,7 @@ def pin(cpu: int) -> list[str]:
 
 @contextmanager
 def child(cpu: int, script: Path) -> Iterator[subprocess.Popen[str]]:
-    """A script that speaks JSON lines, on one CPU; it is gone afterwards."""
+    """A script that speaks JSON lines, on one CPU; ended after the block."""
     command = [*pin(cpu), sys.executable, str(script)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
@@ -247,7 +247,7 @@ def child(cpu: int, script: Path) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def server() -> Iterator[tuple[int, Any]]:
-    """The fault server: its port, and a function that runs windows of failure and returns the truth about them."""
+    """The fault server: its port, and a function that runs windows of failure and returns their real times."""
     with child(0, ROOT / "load/faultserver.py") as process:
         port = hear(process, "ready")["ready"]
 
@@ -259,7 +259,7 @@ def server() -> Iterator[tuple[int, Any]]:
 
 
 def say(process: subprocess.Popen[str], message: dict[str, Any]) -> None:
-    """One line to the child."""
+    """Send one JSON line to the child."""
     if process.stdin is not None:
         process.stdin.write(json.dumps(message) + "\n")
         process.stdin.flush()

@@ -4,10 +4,10 @@ Three questions, asked of all in turn in the same rounds, against the same fault
 late is a request sent, what does it cost with one record an attempt, how far off are the ends of the outages found? To
 reach: p99 <= 0.12 ms and CPU a request <= 1.1 x Vegeta's at 1000/s and 4000/s; 95 % of the ends within 2 ms.
 
-Nothing is pinned, and each is started as a user would start it: the engine takes a real-time class where it may, the
-peers take none (under SCHED_FIFO Vegeta cost 1.5 to 2.8 times as much CPU, which would flatter us). The server
-(bench/server, Go) stands for another machine and takes a real-time class below the engine's. The CPU of a peer is that
-of the whole process, the engine's that of its session. A row "(asleep)" says how late the machine itself is: a process
+Nothing is pinned, and each is started as a user would start it: the engine takes a real-time class if permitted, the
+peers do not (under SCHED_FIFO Vegeta used 1.5 to 2.8 times as much CPU, which would favour us). The server
+(bench/server, Go) represents another machine and takes a real-time class below the engine's. The CPU of a peer is that
+of the whole process, the engine's that of its session. A row "(asleep)" shows how late the machine itself is: a process
 that only sleeps from tick to tick. Peers are built with `go install` from the module proxy into a cache folder; without
 Go they are left out, and the server is load/faultserver.py, which is too slow for 4000/s over TLS.
 """
@@ -57,7 +57,7 @@ export default function () { http.get('%(url)s', { timeout: '5s' }); }
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the load goes: a fault server, plain or with TLS."""
+    """The target of the load: a fault server, plain or with TLS."""
 
     url: str
     ca_file: str
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def pace(tools: dict[str, Path], *, tls: bool, rates: Sequence[int], rounds: int, seconds: float) -> None:
-    """Lateness and cost, the engines one after the other in each round; medians of the rounds, with the range."""
+    """Lateness and cost, one engine after the other in each round; medians of the rounds, with the range."""
     kind = "HTTPS" if tls else "HTTP"
     heading(f"Open loop over {kind}: lateness (sent - intended, ms) and cost", "engine", "req/s", "reached", "p50",
             "p99 (range)", "max", "CPU us/request (range)", "x Vegeta (in a round)")  # fmt: skip
@@ -101,7 +101,7 @@ def pace(tools: dict[str, Path], *, tls: bool, rates: Sequence[int], rounds: int
 
 
 def _pace_row(name: str, rate: int, rounds: NDArray[np.float64], us: list[float], base_us: list[float]) -> None:
-    """`rounds` has p50, p99 and max lateness in ms and, but for the sleeper, the rate that was reached."""
+    """`rounds` has p50, p99 and max lateness in ms and, except for the sleeper, the reached rate."""
     middle, low, high = np.median(rounds, axis=0), rounds.min(axis=0), rounds.max(axis=0)
     ratios = [one / base for one, base in zip(us, base_us, strict=False)]
     row(name, rate, f"{middle[3]:,.0f}" if us else "-", f"{middle[0]:.3f}",
@@ -118,9 +118,9 @@ def _asleep_ms(rate: int, seconds: float) -> NDArray[np.float64]:
 
 
 def ends(tools: dict[str, Path], *, tls: bool, rates: Sequence[int], windows: int) -> None:
-    """Outages of known length: found, false, and how far off their ends are."""
+    """Outages of known length: found, false, and the error of their ends."""
     plan: list[dict[str, Any]] = []
-    at = 1.5  # k6 needs a while to begin
+    at = 1.5  # k6 needs some time to start
     for _ in range(windows):
         for mode in MODES:
             for length_s in LENGTHS_S:
@@ -192,7 +192,7 @@ def _peer(
             str(script),
         ]
     environment = {**os.environ, "K6_CSV_TIME_FORMAT": "unix_nano"}
-    words = folder / "words"  # a file: k6 says of each failure that it failed, and a pipe would be full of that
+    words = folder / "words"  # a file: k6 prints a line for each failure, which would fill a pipe
     with words.open("wb") as stream:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stream
@@ -205,7 +205,7 @@ def _peer(
         if process.returncode is None:
             process.kill()
             process.wait()
-    if process.returncode not in (0, 99):  # 99: k6 has thresholds that were crossed
+    if process.returncode not in (0, 99):  # 99: thresholds of k6 were crossed
         raise SystemExit(f"{name} ended with {process.returncode}: {words.read_bytes()[-500:]!r}")
     sends, dones, failed = _vegeta_rows(binary, out) if name == "vegeta" else _k6_rows(out)
     return Run(_log(sends, dones, failed), _lateness_ms(sends, rate), usage.ru_utime + usage.ru_stime, truths)
@@ -298,7 +298,7 @@ def _built(command: list[str], environment: dict[str, str]) -> bool:
 
 
 def _ahead() -> list[str]:
-    """The command that lets the server run before all but the engine: it stands for another machine."""
+    """The command that gives the server priority over all but the engine: it represents another machine."""
     command = ["chrt", "--fifo", "40"]
     allowed = (
         shutil.which("chrt") and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0

@@ -1,6 +1,6 @@
 """Overhead: wall time of a drill minus the time that the platform itself needed.
 
-Platform time is what no harness could have saved: the stages of the rollouts (push to old pods gone), the back-off and
+Platform time is what no harness can save: the stages of the rollouts (push to old pods gone), the back-off and
 repair of each drift, and the settle, baseline and tail that the target file asks for. Reads a run folder.
 
 usage: python bench/overhead.py reports/<run>
@@ -22,7 +22,7 @@ def events_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def union_s(spans: Spans) -> float:
-    """Length of the union of spans, in seconds: what runs side by side counts once."""
+    """Length of the union of spans in seconds: what overlaps counts once."""
     total, end = 0.0, float("-inf")
     for begin, stop in sorted(spans):
         total += max(0.0, stop - max(begin, end))
@@ -52,7 +52,7 @@ def platform_spans(events: list[dict[str, Any]]) -> Spans:
             elif what == "planned":
                 planned[event["subject"]] = stop
             elif what == "before" and event["subject"] in planned:
-                spans.append((planned[event["subject"]], stop))  # Argo CD's back-off, and the app coming to rest
+                spans.append((planned[event["subject"]], stop))  # Argo CD's back-off, and the wait for rest
         elif source == "undo" and what in ("done", "left", "not-needed"):
             spans.append((begin, stop))
     return spans

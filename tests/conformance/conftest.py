@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def kube(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
-    """The real client on the API server, with the list's own namespace, which is gone afterwards."""
+    """The real client on the API server, with the list's own namespace, which is removed afterwards."""
     if request.config.getoption("--against", default="sandbox") == "lab":
         cluster = load(LAB).target.cluster
         yield from _with_namespace(Kube(cluster.context, cluster.kubeconfig))
@@ -51,7 +51,7 @@ def _with_namespace(kube: Kube) -> Iterator[Kube]:
 
 
 def _await_account(kube: Kube) -> None:
-    """A real server refuses pods until a controller has made the namespace's service account."""
+    """Wait for the namespace's service account: a real server refuses pods without it."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
     deadline_s = time.monotonic() + 30
     while "sandbox" not in kube.version() and time.monotonic() < deadline_s:

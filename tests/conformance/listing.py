@@ -1,7 +1,7 @@
-"""The list's words: what a row is, and the objects that rows work on.
+"""The types of the conformance list: a row, its steps and watches, and the objects that rows work on.
 
-A row creates its object, watches it, does its steps and says what each must answer and which events must come, in which
-order. Strings that start with `$` in bodies and queries stand for what the server gave last: $version, $uid, $name.
+A row creates its object, watches it, does its steps and has the expected response of each and the expected events in
+order. Strings that start with `$` in bodies and queries stand for values of the last response: $version, $uid, $name.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ JSON = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
-GONE = object()  # in `holds`: the field is not there
-ANY = object()  # in `holds`: the field is there
+GONE = object()  # in `holds`: the field is missing
+ANY = object()  # in `holds`: the field exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One request and its answer. `path` is what follows the object's URL ("" the object, None its collection)."""
+    """One request and its response. `path` is appended to the object's URL ("" the object, None its collection)."""
 
     method: str
     status: int
     path: str | None = ""
-    whole_path: str = ""  # instead of all that
+    whole_path: str = ""  # instead of all of that
     body: Any = None
     content: str = "application/json"
     query: Mapping[str, str] = field(default_factory=dict)
@@ -35,24 +35,24 @@ class Step:
     message: str = ""  # a regular expression of the whole message
     holds: Mapping[str, Any] = field(default_factory=dict)  # JSON pointer -> value
     version: str = ""  # "same" or "new": the resourceVersion that is answered
-    generation: int | None = None  # how much metadata.generation grew
+    generation: int | None = None  # expected increase of metadata.generation
     manager: str = "rollproof"
-    kind: str = ""  # of another kind than the row's
-    other: str = ""  # of another object, by what its name adds to the row's
+    kind: str = ""  # if not the row's
+    other: str = ""  # another object: the suffix of its name
     owned: Mapping[str, Any] = field(default_factory=dict)  # manager -> its fieldsV1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """How a row watches. Until the mark that comes after the steps, unless it says otherwise."""
+    """How a row watches: until the mark that comes after the steps, unless a field says otherwise."""
 
     since: str = "$version"
     labels: str = "row=$name"
     fields: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     until_end: bool = False  # until the server ends it
-    until_events: bool = False  # the events come from a controller: wait for as many as the row has
-    late: bool = False  # it begins after the steps, and gets what it missed
+    until_events: bool = False  # a controller sends the events: wait for as many as the row has
+    late: bool = False  # it begins after the steps, and gets the earlier events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ _SEEDS: dict[str, dict[str, Any]] = {
         "apiVersion": "v1",
         "spec": {"selector": {"app": "$name"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
     },
-    "Deployment": {  # paused and empty: the real controllers have nothing to do but to note that they saw it
+    "Deployment": {  # paused and empty: the real controllers only note that they saw it
         "apiVersion": "apps/v1",
         "spec": {
             "replicas": 0,
@@ -121,7 +121,7 @@ _SEEDS: dict[str, dict[str, Any]] = {
     "Pod": {"apiVersion": "v1", "spec": {**_POD, "schedulerName": "nobody"}},  # no node ever takes it
     "EndpointSlice": {"apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4", "endpoints": [], "ports": []},
 }
-CHANGES: Mapping[str, dict[str, Any]] = {  # a merge patch that changes what the kind is about
+CHANGES: Mapping[str, dict[str, Any]] = {  # a merge patch that changes the main content of the kind
     "ConfigMap": {"data": {"GREETING": "bye"}},
     "Service": {"spec": {"selector": {"app": "other"}}},
     "Deployment": {"spec": {"revisionHistoryLimit": 5}},
@@ -130,7 +130,7 @@ CHANGES: Mapping[str, dict[str, Any]] = {  # a merge patch that changes what the
     "Pod": {"spec": {"activeDeadlineSeconds": 100}},
     "EndpointSlice": {"endpoints": [{"addresses": ["10.0.0.1"]}]},
 }
-KINDS = tuple(CHANGES)  # those that every general row is asked of
+KINDS = tuple(CHANGES)  # the kinds of every general row
 CHANGED: Mapping[str, dict[str, Any]] = {
     "ConfigMap": {"/data/GREETING": "bye", "/data/LOG_LEVEL": "info"},
     "Service": {"/spec/selector/app": "other"},

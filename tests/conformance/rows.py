@@ -1,4 +1,4 @@
-"""The list itself: what is asked of every kind in the same way is made here, the rest comes from rows_*.py."""
+"""The rows of the list: those that are the same for every kind are generated here, the rest is in rows_*.py."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _PLURALS = {
     "Pod": ("", "pods"),
     "EndpointSlice": ("discovery.k8s.io", "endpointslices"),
 }
-_GROWS = {"Deployment": 1, "Application": 1, "Pod": 1, "EndpointSlice": 1}  # generation, by a change of the spec
-_BACK = ("Pod", "Service")  # a deletion answers with the object
+_GROWS = {"Deployment": 1, "Application": 1, "Pod": 1, "EndpointSlice": 1}  # added by a change of the spec
+_BACK = ("Pod", "Service")  # a deletion returns the object
 _STALE = (
     'Operation cannot be fulfilled on {resource} "$name": the object has been modified; '
     "please apply your changes to the latest version and try again"
@@ -292,7 +292,7 @@ def _of_every_kind(kind: str) -> Iterator[Row]:
         events=("ADDED", "MODIFIED"),
         watched=Watched(since="0"),
     )
-    if kind == "Application":  # of other kinds, which are older, a young cluster still knows all versions
+    if kind == "Application":  # of other, older kinds a young cluster still has all versions
         yield row("watch-expired", events=("ERROR 410 Expired", "END"), watched=Watched(since="1", until_end=True))
 
 

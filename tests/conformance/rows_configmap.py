@@ -1,4 +1,4 @@
-"""Rows about what is the same for every kind, asked of ConfigMaps: bad bodies, places, selectors, watches."""
+"""Rows that hold for every kind, run with ConfigMaps: bad bodies, places, selectors, watches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows about metadata.managedFields of a Deployment: who owns what after a creation, and after another's patch."""
+"""Rows about metadata.managedFields of a Deployment: owners after a creation, and after another manager's patch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows about kinds that the harness only reads, and may find none of: one way of asking each that it uses."""
+"""Rows about kinds that the harness only reads, and that may have no objects: the requests that it uses."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from tests.conformance.listing import ANY, GONE, NAMESPACE, Row, Step, filled, s
 from tests.conformance.rows import ROWS
 
 _MARK = "conformance/end"
-_NOTED = ("Deployment", "ReplicaSet")  # a real controller notes in their status what it has seen
+_NOTED = ("Deployment", "ReplicaSet")  # a real controller writes what it has observed into their status
 Object = dict[str, Any]
 
 
@@ -60,7 +60,7 @@ class Run:
             assert events.told(self._mark) == self._row.events
 
     def _settle(self) -> None:
-        """On a real cluster the Deployment's controller notes what it has seen: wait until it has nothing to write."""
+        """On a real cluster: wait until the Deployment's controller has nothing more to write."""
         status = self._item.get("status", {})
         done = status.get("observedGeneration") == self._item.get("metadata", {}).get("generation")
         if self._row.kind != "Deployment" or not self._item or "sandbox" in self._kube.version():
@@ -129,7 +129,7 @@ class Run:
             self._note(answer)
 
     def _mark(self) -> None:
-        """Make the event that ends the watch: a change of the object itself, or the object anew."""
+        """Make the event that ends the watch: a change of the object, or the object created again."""
         body = {"metadata": {"annotations": {_MARK: "yes"}, "labels": {"row": self._row.name, "app": self._row.name}}}
         try:
             self._kube.patch(self._row.kind, NAMESPACE, self._row.name, body)
@@ -172,7 +172,7 @@ class Events:
         return tuple(self._events)
 
     def _read(self) -> None:
-        with suppress(urllib3.exceptions.HTTPError):  # a server that is stopped meanwhile: what came is judged
+        with suppress(urllib3.exceptions.HTTPError):  # the server was stopped meanwhile: the events so far are compared
             self._take_all()
 
     def _take_all(self) -> None:
@@ -188,7 +188,7 @@ class Events:
         self._events.append("END")
 
     def _take(self, type_: str, item: Object) -> bool:
-        """Note it; True for the mark. A real controller's note in the status is nobody's event."""
+        """Add an event; True for the mark. A real controller's write to the status is ignored."""
         if type_ == "ERROR":
             self._events.append(f"ERROR {item['code']} {item['reason']}")
             return False
@@ -196,7 +196,7 @@ class Events:
         if _MARK in (metadata.get("annotations") or {}):
             return True
         if type_ == "BOOKMARK":
-            if self._watched.until_end and self._events[-1:] != [type_]:  # how many it sends is the server's affair
+            if self._watched.until_end and self._events[-1:] != [type_]:  # the number of bookmarks is up to the server
                 self._events.append(type_)
             return False
         words = _without_status(item)
@@ -228,7 +228,7 @@ def test_with_a_wrong_token(kube: Kube) -> None:
 
 
 def _ask(kube: Kube, headers: Mapping[str, str], path: str = KINDS["ConfigMap"].path(NAMESPACE)) -> tuple[int, Object]:
-    """As somebody else: without the kubeconfig's token and client certificate."""
+    """A request without the kubeconfig's token and client certificate."""
     known = kube._client().configuration
     with urllib3.PoolManager(ca_certs=known.ssl_ca_cert) as pool:
         response = pool.request("GET", f"{known.host}{path}", headers=dict(headers), retries=False)

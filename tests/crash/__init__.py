@@ -1,1 +1,1 @@
-"""Crash: a run is killed at every journal entry and at many moments, and `rollproof undo` has to put all of it back."""
+"""Crash: a run is killed at every journal entry and at many times, and `rollproof undo` has to restore everything."""

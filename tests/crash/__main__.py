@@ -1,4 +1,4 @@
-"""`python -m tests.crash`: kill a run at every entry of its journal and at many moments; everything must come back.
+"""`python -m tests.crash`: kill a run at every entry of its journal and at many times; all must be restored.
 
 At each point: SIGKILL, `rollproof undo` (exit 0), the cluster and the env repo as they were before the run,
 `rollproof judge` (any verdict, but no failed undo), `rollproof undo` again (exit 0). Exit code 1 if any point failed.
@@ -25,7 +25,7 @@ DRIFT, RELEASE, ROLLBACK, FAULT = ("drift",), ("zero-downtime",), ("rollback",),
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a run ends: at a write of its journal (`at`, as "3:after"), or `after_s` seconds."""
+    """Where a run is killed: at a write of its journal (`at`, as "3:after"), or after `after_s` seconds."""
 
     drill: Drill
     at: str = ""
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
-    """A whole run of each drill first: it tells how many entries there are, and how long it takes."""
+    """First a whole run of each drill: it shows the number of journal entries, and the duration."""
     drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK, FAULT)
     took_s: dict[Drill, float] = {}
     for drill in drills:
@@ -82,7 +82,7 @@ def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
 
 
 def _all(points: list[Point], people: list[Person]) -> list[Point]:
-    """Every point, each by whoever is free; the points that failed."""
+    """Run every point, each on a free sandbox; returns the points that failed."""
     todo: queue.SimpleQueue[Point] = queue.SimpleQueue()
     for point in points:
         todo.put(point)
@@ -106,7 +106,7 @@ def _all(points: list[Point], people: list[Person]) -> list[Point]:
             print(f"{len(done):>3}/{len(points)}  {word:<13} {took_s:5.1f} s  {point}  {wrong}", flush=True)
             if wrong:
                 failed.append(point)
-                return  # its sandbox is no place for another run
+                return  # its sandbox cannot be used for another run
 
     workers = [threading.Thread(target=work, args=(person,)) for person in people]
     for worker in workers:
@@ -118,7 +118,7 @@ def _all(points: list[Point], people: list[Person]) -> list[Point]:
 
 
 def _killed(person: Person, point: Point) -> str:
-    """Kill the run there, and undo it; what is wrong after that."""
+    """Kill the run there, and undo it; returns what is wrong after that, "" if nothing."""
     folder = person.drill(point.drill, at=point.at, after_s=point.after_s)
     if folder is None or not (folder / "plan.json").is_file():
         return person.difference()  # it had not begun

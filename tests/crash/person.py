@@ -1,4 +1,4 @@
-"""A person with a sandbox of their own: starts a drill that does not live to its end, undoes it, and compares."""
+"""A sandbox for crash tests: starts a drill that is killed, undoes it, and compares the state with that before."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ HOOK = Path(__file__).parent / "hook"
 PYTHON = (sys.executable, "-m", "rollproof")
 NAMESPACE, KINDS = "shop", ("ConfigMap", "Deployment", "Lease", "Service")
 _UP_S, _COMMAND_S, _SAME_S = 60.0, 240.0, 30.0
-_CHANGES_BY_ITSELF = ("revision", "restartedAt", "refresh")  # parts of annotations that others count up or take off
+_CHANGES_BY_ITSELF = ("revision", "restartedAt", "refresh")  # parts of annotations that others count up or remove
 _SHORT = {
     "baseline_s = 3.0": "baseline_s = 1.0", "after_old_gone_s = 2.0": "after_old_gone_s = 0.5",
     "tail_s = 1.0": "tail_s = 0.3", 'trials = ["replicas", "configmap"]': 'trials = ["configmap", "delete-service"]',
 }  # fmt: skip
-_UNDO = "\n[undo]\nlate_s = 3.0\n"  # this API server and this git server hold no request for longer
+_UNDO = "\n[undo]\nlate_s = 3.0\n"  # the sandbox's API server and git server answer or drop a request within this time
 
 Drill = tuple[str, ...]
 
 
 class Person:
-    """One sandbox, many runs on it: each has to leave it as it was, so that the next can begin."""
+    """One sandbox with many runs: each has to leave it as it was, so that the next can begin."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
@@ -61,10 +61,10 @@ class Person:
         self._sandbox.terminate()
         self._sandbox.wait(_UP_S)
 
-    # -- what is there ------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """What a run may change: the objects as their owner wrote them, and the tree of the env repo."""
+        """What a run may change: the objects without generated fields, and the tree of the env repo."""
         found: dict[str, Any] = {"git": self._tree()}
         for kind in KINDS:
             for item in self._kube.list(kind, NAMESPACE)["items"]:
@@ -74,7 +74,7 @@ class Person:
         return found
 
     def difference(self) -> str:
-        """What is not as before; a cluster may need a moment. "" if nothing is."""
+        """What differs from the state before, "" if nothing; waits a moment for the cluster."""
         end_s = time.monotonic() + _SAME_S
         while True:
             try:
@@ -93,10 +93,10 @@ class Person:
         words = ["git", "--git-dir", str(self.folder / "sandbox" / "repos" / "env.git"), "rev-parse", "main^{tree}"]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
-    # -- what is done -------------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------------------------
 
     def drill(self, drill: Drill, *, at: str = "", after_s: float = 0.0) -> Path | None:
-        """Run a drill that ends at a write of its journal, or after some time, and give its folder if there is one."""
+        """Run a drill that is killed at a write of its journal, or after some time; its folder if there is one."""
         shutil.rmtree(self.reports, ignore_errors=True)
         environ = dict(os.environ)
         if at:
@@ -118,7 +118,7 @@ class Person:
         return folders[0] if folders else None
 
     def does(self, *words: str) -> tuple[int, str]:
-        """A command's exit code and output."""
+        """Run `rollproof`; returns its exit code and output."""
         done = subprocess.run(
             [*PYTHON, *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=_COMMAND_S, check=False,
@@ -127,7 +127,7 @@ class Person:
 
 
 def _as_written(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what the server and controllers keep in it."""
+    """An object without the fields that the server and controllers write."""
     metadata = item["metadata"]
     annotations = metadata.get("annotations") or {}
     kept = {k: v for k, v in annotations.items() if not any(part in k for part in _CHANGES_BY_ITSELF)}

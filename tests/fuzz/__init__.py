@@ -1,1 +1,1 @@
-"""Fuzz: what comes from outside, bent in every way, never ends in a traceback, a hang, or a PASS that was none."""
+"""Fuzz: mutated input from outside never ends in a traceback, a hang, or a PASS that was none before."""

@@ -1,6 +1,6 @@
-"""`python -m tests.fuzz`: bend what comes from outside, and count how it ends. Exit code 1 if anything ended badly.
+"""`python -m tests.fuzz`: mutate input from outside, and count the endings. Exit code 1 if any was bad.
 
-Seeded: the same seed does the same again, and `--only NUMBER` one case of it alone.
+Seeded: the same seed gives the same cases, and `--only NUMBER` one of them alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .harness import counted
 
-_MEMORY_BYTES = 4 << 30  # a case that asks for more gets a MemoryError, and the machine stays usable
+_MEMORY_BYTES = 4 << 30  # a case that needs more gets a MemoryError, and the machine stays usable
 PARTS = {"folders": 400, "journals": 200, "answers": 200}
 
 

@@ -1,4 +1,4 @@
-"""Answers of the API server, the app, a log and a repository, bent: each is read, or refused in a sentence."""
+"""Mutated answers of the API server, the app, a log and a repository: each is read, or refused with a message."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LOG = [
 
 @dataclass
 class _Response:
-    """As much of urllib3's answer as Kube looks at."""
+    """The part of urllib3's response that Kube reads."""
 
     status: int
     body: bytes
@@ -67,7 +67,7 @@ class _Response:
 
 
 class _Told(Kube):
-    """A Kube whose answers come from a table, one of them bent."""
+    """A Kube whose answers come from a table, one of them mutated."""
 
     answers: dict[str, bytes]
     asked: list[str]
@@ -134,7 +134,7 @@ def _lease() -> Object:
 
 
 def _world() -> dict[str, Object]:
-    """path -> the answer of a target on which everything is well."""
+    """path -> the answer of a target without any problem."""
     shop, argocd = "/namespaces/shop", "/namespaces/argocd"
     listed = {"metadata": {"resourceVersion": "9"}}
     deployment = _whole("Deployment", fakecluster.deployment(), "web")
@@ -162,7 +162,7 @@ def _world() -> dict[str, Object]:
 
 
 class _Site:
-    """The app, one of whose answers is bent."""
+    """The app, with one mutated answer."""
 
     def __init__(self, bent: Mapping[str, bytes]) -> None:
         self._bent = bent
@@ -199,7 +199,7 @@ def _app(chance: Random) -> tuple[str, Callable[[], object]]:
 
 
 def _everything(kube: Kube, http: Any) -> None:
-    """What a run asks before it touches anything, and what the parts ask later; each refusal is an answer."""
+    """All requests of a run, before and after its first change; a refusal is a valid result."""
     release = ReleaseSettings(shas=(story.OLD, story.NEW), image_check="nodes")
     target = story.target(ingress=Ingress(namespace="ingress"), release=release)
     clients = Clients(kube, Argo(kube, "argocd", "shop"), http, patient.FakeRepo())  # type: ignore[arg-type]
@@ -217,7 +217,7 @@ def _everything(kube: Kube, http: Any) -> None:
             deed()
         except RollproofError as error:
             if not str(error).strip():
-                raise AssertionError("an error without a word") from error
+                raise AssertionError("an error without a message") from error
 
 
 def _views(chance: Random) -> tuple[str, Callable[[], object]]:

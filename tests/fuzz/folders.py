@@ -1,4 +1,4 @@
-"""Stored run folders, bent: `rollproof judge` of each must end with a verdict or a clear refusal."""
+"""Mutated run folders: `rollproof judge` must end with a verdict or a clear refusal for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PASS = 0
 
 
 def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
-    """(name, ending) of each. A case that is PASS although its history was none is wrong."""
+    """(name, ending) of each. A case that is PASS although its history is not is wrong."""
     sound = {}
     for history in HISTORIES:
         folder = _copy(history, work)
@@ -53,7 +53,7 @@ def _copy(history: str, work: Path) -> Path:
 
 
 def _damage(folder: Path, chance: Random) -> str:
-    """Bend one file of the folder, and say which and how."""
+    """Mutate one file of the folder; returns which and how."""
     files = sorted(path.name for path in folder.iterdir())
     name = chance.choice([*files, "plan.json", "timeline.jsonl", "timeline.jsonl", "environment.json"])
     path = folder / name

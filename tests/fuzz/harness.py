@@ -1,4 +1,4 @@
-"""One case: a deed in this process with its output caught and an alarm set. What it did is an `Ending`."""
+"""One case: a call in this process with its output captured and a time limit. Its result is an `Ending`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ HANG_S = 5.0
 
 
 class HangError(BaseException):
-    """The case did not end. A BaseException, so that no `except Exception` of the code swallows it."""
+    """The case did not end in time. A BaseException, so that no `except Exception` of the code catches it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a case ended: an exit code (None: none), what was printed, how long it took, and what was wrong with that."""
+    """How a case ended: exit code (None: none), output, duration, and what was wrong with it."""
 
     exit_code: int | None
     output: str
@@ -51,7 +51,7 @@ def alarm(seconds: float) -> Iterator[None]:
 
 
 def command(*words: str) -> Ending:
-    """`rollproof WORDS`, as the console script does it, in this process."""
+    """Run `rollproof WORDS` in this process, like the console script."""
     crashes: list[str] = []
 
     def crash_log(error: BaseException, *_: object) -> str:
@@ -77,7 +77,7 @@ def command(*words: str) -> Ending:
 
 
 def call(deed: Callable[[], Any], hang_s: float = HANG_S) -> Ending:
-    """Any deed; a RollproofError is a good end with its exit code, every other exception is a fault of ours."""
+    """Run any function; a RollproofError is a good end with its exit code, every other exception is a bug."""
     output = io.StringIO()
     stray: list[str] = []
     before = threading.excepthook
@@ -110,7 +110,7 @@ def call(deed: Callable[[], Any], hang_s: float = HANG_S) -> Ending:
 
 
 def _last(story: str) -> str:
-    """The exception's own line and the deepest places of ours on its way."""
+    """The exception's own line and the innermost places of our code in the traceback."""
     lines = story.strip().splitlines()
     frames = [line.strip() for line in lines if line.strip().startswith("File ") and "rollproof" in line]
     places = [_place(frame) for frame in frames[-2:]]
@@ -124,7 +124,7 @@ def _place(frame: str) -> str:
 
 
 def counted(endings: Sequence[tuple[str, Ending]]) -> str:
-    """One line: how many cases ended how."""
+    """One line: the number of cases by ending."""
     codes: dict[str, int] = {}
     for _, ending in endings:
         name = ending.wrong.split(":")[0] if ending.wrong else f"exit {ending.exit_code}"

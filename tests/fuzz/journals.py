@@ -1,7 +1,7 @@
-"""Journals, bent: `rollproof undo` of each undoes what can be read, and tells the rest. No cluster: its API is away.
+"""Mutated journals: `rollproof undo` undoes what can be read, and reports the rest. Its cluster does not answer.
 
-The API server of the stored plan is a closed port of this machine, so every entry that is tried stays open. What is
-looked for is how undo reads and tells.
+The API server of the stored plan is a closed port of this machine, so every entry that is tried stays open. Tested is
+how undo reads the journal, and what it reports.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ ENTRIES = (
 
 
 def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
-    """(name, ending) of each. An open entry that nobody undid must not end with 0."""
-    kept, teardown._PATIENCE_S = teardown._PATIENCE_S, 0.0  # nobody is waited for: there is nobody
+    """(name, ending) of each. With an entry that was not undone the exit code must not be 0."""
+    kept, teardown._PATIENCE_S = teardown._PATIENCE_S, 0.0  # nothing answers here: no wait
     try:
         for number in range(count):
             chance = mutate.chance_of(seed, "journal", number)
@@ -61,7 +61,7 @@ def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:
 
 
 def _open(content: bytes) -> set[int]:
-    """The numbers of the entries, in whole lines, that nothing says the end of."""
+    """The numbers of the entries, in complete lines, that have no end."""
     entries: dict[int, bool] = {}
     for text in content.split(b"\n")[:-1]:
         try:
@@ -87,6 +87,6 @@ def _away(folder: Path) -> Path:
     target = folder / "target.toml"
     target.write_text(target_toml(kubeconfig=str(kubeconfig), git_url="http://127.0.0.1:1/env.git"))
     plan = json.loads((folder / "plan.json").read_text())
-    plan["target"] = asdict(load(target, {}).target)  # the run was made on it
+    plan["target"] = asdict(load(target, {}).target)  # the same target as that of the run
     (folder / "plan.json").write_text(json.dumps(plan))
     return target

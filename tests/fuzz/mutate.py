@@ -1,4 +1,4 @@
-"""Mutations of bytes, of JSON values and of JSON lines. Each takes a source of chance: a seed does the same again."""
+"""Mutations of bytes, of JSON values and of JSON lines. All take a random generator: a seed gives the same again."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ STRANGE: tuple[Any, ...] = (
     "2026-13-45T99:99:99Z", "2026-11-28", "-1", "9" * 5000, "1_000", "\u202e", "\u0662", [], {}, [[]], [None], [{}],
     ["x"], {"": None}, {"a": {"b": []}}, {"x": 1}, [1, "2", None, {}],
 )  # fmt: skip
-_DEEP = 3000  # levels: more than the interpreter's own limit of recursion
+_DEEP = 3000  # levels: more than the interpreter's recursion limit
 
 
 _FLOATS_UP_TO = 10**300
 
 
 def chance_of(seed: int, part: str, number: int) -> Random:
-    """The source of chance of one case."""
+    """The random generator of one case."""
     return Random(f"{seed}-{part}-{number}")  # noqa: S311 - nothing here is secret
 
 
 def strange(chance: Random) -> Any:
-    """A value that nobody expects."""
+    """An unexpected value."""
     if chance.random() < 0.03:
         deep: Any = 1
         for _ in range(chance.choice((50, 300))):
@@ -49,7 +49,7 @@ def places(document: Any) -> Iterator[Place]:
 
 
 def bend(document: Any, chance: Random, times: int = 1) -> Any:
-    """A copy of which some values are others, gone, doubled, nested, or of another type."""
+    """A copy with some values replaced, removed, doubled, nested, or of another type."""
     document = copy.deepcopy(document)
     for _ in range(times):
         found = list(places(document))
@@ -74,7 +74,7 @@ def _bend_one(container: Any, key: Any, chance: Random) -> None:
     elif how == 4:
         container[key] = str(value) if not isinstance(value, str) else value + "\ud800"
     elif how == 5 and isinstance(value, int | float) and not isinstance(value, bool):
-        half = value + 0.5 if abs(value) < _FLOATS_UP_TO else 0.5  # it may be a number that was bent before
+        half = value + 0.5 if abs(value) < _FLOATS_UP_TO else 0.5  # it may be a number that was mutated before
         container[key] = chance.choice((-value, value * 10**9, half, -1, float("nan"), 10**400))
     elif how == 6 and isinstance(container, list):
         container.insert(key, copy.deepcopy(value))
@@ -83,12 +83,12 @@ def _bend_one(container: Any, key: Any, chance: Random) -> None:
 
 
 def text(document: Any) -> bytes:
-    """As a careless writer would write it: NaN is allowed, and half a surrogate pair is in it as it is."""
+    """As a careless writer would write it: NaN is allowed, and half a surrogate pair stays in it."""
     return json.dumps(document).encode()
 
 
 def of_bytes(content: bytes, chance: Random) -> bytes:
-    """Flipped, cut, doubled, emptied, of another encoding, or something else altogether."""
+    """Flipped, cut, doubled, emptied, in another encoding, or replaced."""
     how = chance.randrange(11)
     at = chance.randrange(len(content) + 1)
     if how == 0:
@@ -115,12 +115,12 @@ def of_bytes(content: bytes, chance: Random) -> bytes:
 
 
 def of_json(content: bytes, chance: Random) -> bytes:
-    """One or more values of a JSON document bent."""
+    """One or more values of a JSON document mutated."""
     return text(bend(json.loads(content), chance, chance.choice((1, 1, 1, 2, 5))))
 
 
 def of_lines(content: bytes, chance: Random) -> bytes:
-    """Lines of JSON: some dropped, doubled, in another order, cut, or with a value bent (and the numbers kept)."""
+    """Lines of JSON: some dropped, doubled, reordered, cut, or with a mutated value (and the numbers kept)."""
     lines = content.splitlines(keepends=True)
     if not lines:
         return chance.choice((b"{}\n", b"null\n", b"[]\n"))
@@ -143,7 +143,7 @@ def of_lines(content: bytes, chance: Random) -> bytes:
 
 
 def renumbered(content: bytes) -> bytes:
-    """The same lines with the numbers that they should have: so that more than the numbers is looked at."""
+    """The same lines with correct numbers, so that later checks are reached."""
     lines: list[bytes] = []
     for number, line in enumerate(content.splitlines(), 1):
         try:

@@ -77,7 +77,7 @@ def derive(name: str) -> None:
 
 
 class Load:
-    """The request log of a recorded run, to be hurt at moments of its window: 0 the act begins, 1 the window ends."""
+    """The request log of a recorded run, to be changed at points of its window: 0 the act begins, 1 the window ends."""
 
     lanes = ("keepalive-get", "new-get", "keepalive-post", "control", "slow")
 
@@ -92,13 +92,13 @@ class Load:
         self.begin_ns, self.end_ns = begin_ns, end_ns
 
     def row(self, at: float, lane: str = "keepalive-get") -> int:
-        """The first request of the lane that was sent then or later; before the act for times below 0."""
+        """The first request of the lane sent at or after that point; below 0: before the act."""
         moment = self.begin_ns + int(at * (self.end_ns - self.begin_ns))
         mine = np.flatnonzero(self.rows["lane"] == self.lanes.index(lane))
         return int(mine[np.searchsorted(self.rows["send_ns"][mine], moment)])
 
     def lose(self, *rows: int, outcome: str = "http.502") -> None:
-        """These requests failed."""
+        """Let these requests fail."""
         if outcome not in self.meta["outcomes"]:
             self.meta["outcomes"].append(outcome)
         for row in rows:
@@ -106,17 +106,17 @@ class Load:
             self.rows["status"][row], self.rows["version"][row] = 502, 0
 
     def spread(self, count: int, begin: float = 0.02, lanes: tuple[str, ...] = lanes[:3]) -> None:
-        """So many single failures, evenly over the rest of the window."""
+        """Let so many single requests fail, evenly over the rest of the window."""
         for i in range(count):
             self.lose(self.row(begin + i * (0.95 - begin) / count, lanes[i % len(lanes)]))
 
     def slow(self, *rows: int, took_ms: float) -> None:
-        """These answers took so long."""
+        """Let these answers take so long."""
         for row in rows:
             self.rows["done_ns"][row] = self.rows["first_byte_ns"][row] = self.rows["send_ns"][row] + int(took_ms * 1e6)
 
     def stall(self, at: float, for_ms: float) -> None:
-        """The generator stood still from then on: what was due meanwhile was sent at the end."""
+        """Let the generator stop from then on: what was due meanwhile is sent at the end."""
         begin = int(self.rows["send_ns"][self.row(at)])
         end = begin + int(for_ms * 1e6)
         due = (self.rows["intended_ns"] >= begin) & (self.rows["intended_ns"] < end)

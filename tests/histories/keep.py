@@ -1,4 +1,4 @@
-"""Keep a run as a history: copy what judging needs, take out what is only for people, write what was expected.
+"""Keep a run as a history: copy what judging needs, remove what is only for people, write the expected verdicts.
 Paths and the name of this machine are replaced.
 
 usage: python tests/histories/keep.py reports/<run> {good,bad,inconclusive}/<name> "why it is here"

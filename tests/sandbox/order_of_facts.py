@@ -1,4 +1,4 @@
-"""The order of facts: what a run's watches said of each object, in which order, so that two targets can be compared.
+"""The order of facts: the order in which a run's watches reported changes of each object, to compare two targets.
 
 Names, counts and times differ between two runs of the same target, and watch events may be merged; the order in which
 a pod got its address, became ready and was deleted may not. So each change of a field becomes a word ("ready=yes"),
@@ -23,16 +23,16 @@ _WANTED = 2  # replicas of both targets' apps
 
 @dataclass(frozen=True)
 class Story:
-    """What happened to the objects of one role: for each object the words of its events, in their order."""
+    """The events of the objects of one role: for each object the words of its events, in order."""
 
     strategies: list[Steps] = field(default_factory=list)
 
     def ever(self) -> frozenset[str]:
-        """Everything that was said of any object."""
+        """All words of any object."""
         return frozenset(word for steps in self.strategies for word in _first(steps))
 
     def always(self) -> frozenset[str]:
-        """What was said of each of them."""
+        """The words that every object has."""
         return frozenset.intersection(*(frozenset(_first(steps)) for steps in self.strategies))
 
     def earlier(self) -> frozenset[tuple[str, str]]:
@@ -53,9 +53,9 @@ def _first(steps: Steps) -> dict[str, int]:
 
 
 def differences(here: Mapping[str, Story], there: Mapping[str, Story], names: tuple[str, str]) -> list[str]:
-    """What every telling of one run says and none of the other's, role by role; and what is told in another order.
+    """Words that every object of one run has and none of the other's, role by role; and pairs in another order.
 
-    A word that only some objects say (a pod that was seen while its container was created) may be missing.
+    A word that only some objects have (a pod that was seen while its container was created) may be missing.
     """
     found = [f"{role}: only {names[0]}" for role in here.keys() - there.keys()]
     found += [f"{role}: only {names[1]}" for role in there.keys() - here.keys()]
@@ -64,7 +64,7 @@ def differences(here: Mapping[str, Story], there: Mapping[str, Story], names: tu
         found += [f"{role}: {word}: only {names[0]}" for word in mine.always() - theirs.ever()]
         found += [f"{role}: {word}: only {names[1]}" for word in theirs.always() - mine.ever()]
         mine_first, theirs_first = mine.earlier(), theirs.earlier()
-        for a, b in mine_first:  # where a run has both orders, neither is its rule
+        for a, b in mine_first:  # where a run has both orders, there is no rule
             if (b, a) in theirs_first and (b, a) not in mine_first and (a, b) not in theirs_first:
                 found.append(f"{role}: {a} before {b} {names[0]}, after it {names[1]}")
     return sorted(found)
@@ -77,7 +77,7 @@ def together(*runs: Mapping[str, Story]) -> dict[str, Story]:
 
 
 def stories(run: Path) -> dict[str, Story]:
-    """The stories of a run folder: one a role of its acts, and one for each drift and for the Application during it."""
+    """The stories of a run folder: one for each role of its acts, and for each drift and the Application during it."""
     lines = (run / "timeline.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     found: dict[str, Story] = {}
@@ -97,7 +97,7 @@ def stories(run: Path) -> dict[str, Story]:
 
 
 def _window(events: Sequence[Event], drill: str, source: str) -> tuple[int, int] | None:
-    """Places of the act's start and of the moment at which the drill asked for its verdicts."""
+    """Indices of the act's start and of the event with which the drill asked for its verdicts."""
     own = [i for i, e in enumerate(events) if e["drill"] == drill]
     begun = next((i for i in own if (events[i]["source"], events[i]["what"]) == (source, "started")), None)
     end = next((i for i in own if (events[i]["source"], events[i]["subject"]) == ("run", "judge")), None)
@@ -147,7 +147,7 @@ def _trial(events: Sequence[Event], subject: str) -> dict[str, Story]:
 
 
 def _steps(kind: str, told: Iterable[Event], *, since: int) -> Steps:
-    """The words that each event after `since` added: what had not been so before it."""
+    """The words that each event after `since` added: those that did not hold before it."""
     known: frozenset[str] = frozenset()
     steps: list[frozenset[str]] = []
     for event in told:

@@ -1,1 +1,1 @@
-"""The track record: every defect of the sandbox, and what rollproof says of it."""
+"""The track record: every defect of the sandbox, and rollproof's verdict on it."""

@@ -1,7 +1,7 @@
 """`python -m tests.truth`: run every defect, compare, print the table; `--write` keeps it as docs/truth.md.
 
 Exit code 0 if every defect was caught, at least 90 % were named, every sound run passed and showed what is unusual in
-it, and none but a few were inconclusive for want of CPU. A run is never done again until it suits.
+it, and only a few were inconclusive for lack of CPU. A run is never repeated to get a better result.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def good(outcomes: list[Outcome]) -> bool:
     """The goals of the track record.
 
     Sound runs: PASS with exit code 0 and with proof of what is unusual in them. INCONCLUSIVE may be 2 % of them, at
-    least one, and each only if want of CPU explains it (`table.excused`).
+    least one, and each only if lack of CPU explains it (`table.excused`).
     """
     defects = [one for one in outcomes if DEFECTS[one.name].group != "sound"]
     sound = [one for one in outcomes if DEFECTS[one.name].group == "sound"]
@@ -98,7 +98,7 @@ def _one(name: str, seed: int, folder: Path) -> Outcome:
 
 
 def _keep_history(one: Outcome) -> None:
-    """The run's facts join the corpus, named after the defect; what was there is replaced."""
+    """Store the run's facts as a history named after the defect; an existing one is replaced."""
     defect = DEFECTS[one.name]
     case = HISTORIES / KINDS[defect.result] / f"sandbox-{one.name}"
     shutil.rmtree(case, ignore_errors=True)

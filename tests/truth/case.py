@@ -1,6 +1,6 @@
-"""One run of one defect, as a user would do it, and what is to be thought of its verdicts.
+"""One run of one defect, as a user would run it, and the comparison of its verdicts with the expected ones.
 
-The tool is a child process with an exit code; nothing of what judges is imported here.
+The tool is a child process with an exit code; no judging code is imported here.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["Outcome", "judged", "run", "starved", "worst"]
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNDO_FAILED = 4
-# Whatever the exit code: a run in which one of these was said shows nothing of the defect.
+# Whatever the exit code: a run with one of these messages shows nothing about the defect.
 BROKEN = (
     "the sandbox itself failed", "the sandbox did not get healthy", "rollproof itself failed",
     "the checker itself failed",
 )  # fmt: skip
 _DEADLINE_S, _UNDO_S = 330.0, 60.0  # the undo may wait 240 s for the cluster to be at rest
 _WORST = ("FAIL", "INCONCLUSIVE", "SKIPPED", "PASS")
-# What only a machine without enough CPU does to a sound run: a checker, and words of what it says.
+# What only lack of CPU does to a sound run: a checker, and words of its verdict.
 _STARVED = (
     ("load_soundness", "cannot be believed"), ("availability", "nobody was looking"), ("watches", "was away for"),
     ("watches", "was blind for"),
@@ -41,9 +41,9 @@ _STARVED = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run said. `caught`: the right result; `named`: by the right checker, for the right cause.
+    """The result of one run. `caught`: the right result; `named`: by the right checker, for the right cause.
 
-    `said` is the worst result of each checker. `starved`: INCONCLUSIVE, and only as a machine without CPU makes it.
+    `said` is the worst result of each checker. `starved`: INCONCLUSIVE, and only in ways that lack of CPU explains.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Outcome:
 
     @property
     def again(self) -> str:
-        """The command that does it again."""
+        """The command that repeats it."""
         return f"python -m tests.truth --only {self.name} --seed {self.seed}"
 
 
@@ -118,7 +118,7 @@ def worst(stored: dict[str, Any]) -> dict[str, str]:
 
 
 def starved(stored: dict[str, Any]) -> bool:
-    """Is the run INCONCLUSIVE, and every verdict that says so of a kind that want of CPU causes?"""
+    """Whether the run is INCONCLUSIVE, and every such verdict is of a kind that lack of CPU causes."""
     open_ones = [v for v in stored.get("verdicts", ()) if v["result"] == "INCONCLUSIVE"]
     return stored.get("result") == "INCONCLUSIVE" and all(
         any(verdict["checker"] == checker and words in verdict["why"] for checker, words in _STARVED)
@@ -127,7 +127,7 @@ def starved(stored: dict[str, Any]) -> bool:
 
 
 def _message(output: str) -> str:
-    """rollproof's own last error message, with what it advises; nothing of what was printed before."""
+    """rollproof's last error message, with its hint; nothing of what was printed before."""
     begins = [found.start() for found in re.finditer("^error: ", output, flags=re.MULTILINE)]
     return output[begins[-1] :].strip() if begins else ""
 
@@ -149,7 +149,7 @@ def _summary(stored: dict[str, Any]) -> str:
 
 
 def _ended(words: list[str], log: Path) -> tuple[int, str]:
-    """Exit code and output without the command line, which names the defect; -1 for what did not end in time."""
+    """Exit code and output without the command line, which names the defect; -1 if it did not end in time."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as stream:
         stream.write(f"$ {shlex.join(words)}\n")
@@ -167,7 +167,7 @@ def _ended(words: list[str], log: Path) -> tuple[int, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, and wait: it has things to put back. Else it is killed; a sandbox's children end with it."""
+    """SIGTERM, and wait: it has changes to undo. Then SIGKILL; a sandbox's children end with it."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(_UNDO_S)
@@ -177,7 +177,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _cpu_waited_us() -> int:
-    """Microseconds since boot in which some task of this machine waited for a CPU (PSI); 0 where it is not told."""
+    """Microseconds since boot in which some task of this machine waited for a CPU (PSI); 0 if unknown."""
     try:
         line = Path("/proc/pressure/cpu").read_text().splitlines()[0]
         return int(line.rpartition("total=")[2])
@@ -186,5 +186,5 @@ def _cpu_waited_us() -> int:
 
 
 def load_average() -> float:
-    """Of the last minute."""
+    """The load average of the last minute."""
     return os.getloadavg()[0]

@@ -1,6 +1,6 @@
-"""Proofs: did the unusual thing happen at all, in a run that says PASS? Without that, a sound control shows nothing.
+"""Proofs: did the unusual event happen at all, in a run with PASS? Without it, a sound control shows nothing.
 
-Read from what the run recorded and from the sandbox's own logs; nothing of what judges is imported here.
+Read from what the run recorded and from the sandbox's own logs; no judging code is imported here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Record:
 
     @classmethod
     def of(cls, run: Path | None, sandbox: Path | None = None) -> Record:
-        """What there is of them; what is missing proves nothing."""
+        """What exists of them; what is missing proves nothing."""
         timeline = run / "timeline.jsonl" if run else None
         lines = timeline.read_text().splitlines() if timeline and timeline.is_file() else []
         logs = sorted((sandbox / "logs").glob("*.log")) if sandbox else []
@@ -33,7 +33,7 @@ class Record:
         )
 
     def data(self, what: str) -> Iterator[Mapping[str, Any]]:
-        """Of every event of that word."""
+        """The data of every event with that word."""
         return (event.get("data") or {} for event in self.events if event["what"] == what)
 
 
@@ -46,7 +46,7 @@ def _resumed(record: Record) -> bool:
 
 
 def _backed_off(record: Record) -> bool:
-    """Six heals before; when the trial was planned the back-off still ran, and when it began it was over."""
+    """Six heals before; the back-off was still running when the trial was planned, and was over when it began."""
     planned_s = next((event["end_s"] for event in record.events if event["what"] == "planned"), None)
     before = next((event for event in record.events if event["what"] == "before"), None)
     if planned_s is None or before is None or before["data"]["attempts"] != 6:
@@ -80,5 +80,5 @@ PROOFS: Mapping[str, Callable[[Record], bool]] = {
 
 
 def happened(name: str, record: Record) -> bool:
-    """Does the record show that what the defect is about took place? True where its verdict alone shows it."""
+    """Whether the record shows that the defect took place. True where its verdict alone shows that."""
     return name not in PROOFS or PROOFS[name](record)

@@ -1,4 +1,4 @@
-"""The track record in words and as a page."""
+"""The track record: its summary and its page."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _NOT_RUN = "-"
 
 
 def excused(one: Outcome) -> bool:
-    """Is it want of CPU, as recorded, that left this run INCONCLUSIVE, and nothing else?"""
+    """Whether lack of CPU, as recorded, is the only reason for this INCONCLUSIVE run."""
     return one.starved and one.exit_code == 3 and one.cpu_pressure >= CPU_PRESSURE_MIN
 
 
 def kind_outcomes(path: Path) -> dict[str, Outcome]:
-    """What the lab said of each defect, by its name; empty where it was not asked (`make truth LAB=kind`)."""
+    """The lab's result for each defect, by name; empty if there was no run (`make truth LAB=kind`)."""
     if not path.is_file():
         return {}
     return {one["name"]: Outcome(**one) for one in json.loads(path.read_text())}
 
 
 def summary(outcomes: Sequence[Outcome], *, took_s: float) -> Iterator[str]:
-    """The figures, one a line."""
+    """The figures, one per line."""
     defects = [one for one in outcomes if DEFECTS[one.name].group != "sound"]
     sound = [one for one in outcomes if DEFECTS[one.name].group == "sound"]
     if defects:
@@ -114,11 +114,11 @@ def _sound(chosen: Sequence[Outcome], on_kind: Mapping[str, Outcome]) -> list[st
     return lines
 
 
-# -- the lab's -----------------------------------------------------------------------------------------------------
+# -- the lab --------------------------------------------------------------------------------------------------------
 
 
 def _differences(here: Outcome, there: Outcome) -> list[str]:
-    """Each checker that did not say the same on both targets."""
+    """Each checker with different results on the two targets."""
     both = dict.fromkeys((*here.said, *there.said))
     pairs = ((who, there.said.get(who, _NOT_RUN), here.said.get(who, _NOT_RUN)) for who in both)
     return [f"{who} {kind}, here {ours}" for who, kind, ours in pairs if kind != ours]

@@ -1,7 +1,7 @@
-"""Loaded by Python at its start where `tests.crash` put this folder first: ends the run at a write of its journal.
+"""Imported by Python at its start because `tests.crash` puts this folder first: ends the run at a write of its journal.
 
 ROLLPROOF_CRASH_AT="N:WHEN": at the Nth append, `before` it, in the middle of it (`torn`), or `after` it (before the
-deed). Only the process that runs the drills does so; nothing else of it is changed.
+change is made). Only in the process that runs the drills; nothing else of it is changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A served store for the tests of the sandbox's API server, with the real client on it."""
+"""A served store for the tests of the sandbox's API server, with the real client."""
 
 from __future__ import annotations
 

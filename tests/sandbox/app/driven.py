@@ -1,4 +1,4 @@
-"""A pod process for a test, and a client that hides nothing."""
+"""A pod process for a test, and a client that hides no failure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Answer:
 
 
 def eventually(what: Callable[[], bool]) -> None:
-    """Wait until it is so."""
+    """Wait until it is true."""
     end_s = time.monotonic() + PATIENCE_S
     while not what():
         assert time.monotonic() < end_s, "it did not become so"
@@ -44,7 +44,7 @@ def eventually(what: Callable[[], bool]) -> None:
 
 def connect(host: str, port: int) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
-    connection.auto_open = 0  # a lost connection must show
+    connection.auto_open = 0  # a lost connection must be visible
     connection.connect()
     return connection
 
@@ -59,7 +59,7 @@ def ask(
 
 
 class Started:
-    """A child that said that it listens; `said` is that line."""
+    """A child process that has reported that it listens; `said` is that line."""
 
     def __init__(self, processes: Processes, words: list[str], name: str, first: dict[str, Any]) -> None:
         heard = threading.Event()

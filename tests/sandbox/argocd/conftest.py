@@ -1,4 +1,4 @@
-"""Rigs for the tests of Argo CD's model."""
+"""Fixtures with a `Rig` for the tests of Argo CD's model."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.sandbox.argocd.rig import Rig
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
-    """A sound one."""
+    """A rig without defects."""
     return Rig(tmp_path)
 
 
 @pytest.fixture
 def rig_with(tmp_path: Path) -> Callable[..., Rig]:
-    """One with settings of its own."""
+    """A function that makes a rig with other settings."""
 
     def make(spec: dict[str, Any] | None = None, **settings: Any) -> Rig:
         return Rig(tmp_path, ArgoCd(**settings), spec)

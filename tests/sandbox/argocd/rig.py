@@ -1,4 +1,4 @@
-"""A cluster with a store, a real git repository and Argo CD's controller, and a clock that a test moves by hand."""
+"""Rig: a store, a real git repository and Argo CD's controller, and a clock that a test sets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FakeClock:
 
 
 def application_view(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What drills look at: sync, health, pending operation and refresh, phase, attempts."""
+    """What drills read: sync, health, pending operation and refresh, phase, attempts."""
     status = item.get("status") or {}
     state = status.get("operationState") or {}
     asked = "argocd.argoproj.io/refresh" in (item["metadata"].get("annotations") or {})
@@ -45,7 +45,7 @@ def application_view(item: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 class Rig:
-    """Settled at the start. `argocd` and `workload` are settings; `spec` is merged into the Application's spec."""
+    """At rest at the start. `argocd` and `workload` are settings; `spec` is merged into the Application's spec."""
 
     def __init__(self, folder: Path, argocd: ArgoCd | None = None, spec: Object | None = None) -> None:
         settings = Settings(argocd=argocd or ArgoCd())
@@ -71,14 +71,14 @@ class Rig:
     # -- time ---------------------------------------------------------------------------------------------------
 
     def run(self, for_s: float) -> None:
-        """Let so much time pass."""
+        """Let so many seconds pass."""
         end_s = self.clock.at_s + for_s
         while (due_s := self.controller.agenda.next_s()) is not None and due_s <= end_s:
             self.clock.at_s = max(due_s, self.clock.at_s)
             self.controller.agenda.work_due()
         self.clock.at_s = end_s
 
-    # -- what people do -----------------------------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------------------------
 
     def commit(self, tag: str) -> str:
         """Commit a tag to the overlay."""
@@ -102,7 +102,7 @@ class Rig:
         body = {"data": {"GREETING": greeting}}
         self.store.patch("ConfigMap", "shop", "shop-config", body, STRATEGIC, manager=PERSON)
 
-    # -- what is there ------------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------
 
     def application(self) -> Object:
         found = self.store.get("Application", "argocd", "shop")
@@ -139,7 +139,7 @@ class Rig:
         return found
 
     def healed_after_s(self, within_s: float) -> float | None:
-        """Wait for the greeting to be as declared."""
+        """Wait until the greeting is as declared; the seconds that it took, or None."""
         begin_s = self.clock.at_s
         while self.clock.at_s - begin_s < within_s:
             self.run(0.05)
@@ -156,7 +156,7 @@ class Rig:
             self.complete()
 
     def complete(self) -> None:
-        """Every replica is of the newest template and available."""
+        """Let every replica be of the newest template and available."""
         item = self.store.get("Deployment", "shop", "shop")
         assert item is not None
         names = ("replicas", "updatedReplicas", "availableReplicas", "readyReplicas")

@@ -1,4 +1,4 @@
-"""An ingress process for a test, and pods that do exactly what a script says."""
+"""An ingress process for a test, and scripted pods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rollproof_sandbox.settings import Ingress
 from tests.sandbox.app.driven import FOLDER, PATIENCE_S, Answer, Started, ask, connect, eventually
 
 HOST, CONTROL = "shop.sandbox", "control.sandbox"
-# The process with shorter limits: nobody waits a minute for a test.
+# The process with shorter time limits, so that tests need not wait a minute.
 _IMPATIENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -73,7 +73,7 @@ class Proxy(Started):
                 used.close()
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log, once it has a line for each answer that `ask` has got."""
+        """The log, once it has a line for each answer that `ask` has received."""
         eventually(lambda: self._log.read_text().count("\n") >= self._answered)
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
@@ -92,9 +92,9 @@ class Proxy(Started):
 
 
 class Scripted:
-    """A pod that reads each request and answers it with the next bytes of its script (the last ones again and again).
+    """A pod that reads each request and answers it with the next bytes of its script (the last ones repeatedly).
 
-    b"" closes the connection; None says nothing at all, for ever. It closes after each answer if `closes`.
+    b"" closes the connection; None sends nothing, for ever. It closes after each answer if `closes`.
     """
 
     def __init__(self, *script: bytes | None, closes: bool = True) -> None:
@@ -123,7 +123,7 @@ class Scripted:
                 return
             self._held.append(raw)
             raw.settimeout(PATIENCE_S)
-            with contextlib.suppress(OSError):  # the ingress has gone
+            with contextlib.suppress(OSError):  # the ingress has ended
                 while self._answer(raw):
                     pass
 

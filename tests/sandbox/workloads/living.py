@@ -1,4 +1,4 @@
-"""Living: a cluster for tests: the real store, the real controllers, and real app processes."""
+"""A cluster for workload tests: the real store, the real controllers, and real app processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONG_S = 20.0
 
 
 class World:
-    """Everything that Controllers need, and what they did, in order."""
+    """The environment of Controllers, with a record of what they did, in order."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -59,7 +59,7 @@ class World:
             self._changed.notify_all()
 
     def until(self, wanted: Callable[[], Any], what: str = "") -> Any:
-        """Wait for the first true value, looked at after each change."""
+        """Wait for the first true value; checked after each change."""
         end_s = time.monotonic() + _LONG_S
         with self._changed:
             while not (found := wanted()):
@@ -68,7 +68,7 @@ class World:
                 self._changed.wait(left_s)
         return found
 
-    # -- deeds --------------------------------------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------------------------
 
     def deploy(self, **spec: Any) -> Object:
         """Create Service, Ingress and Deployment, and wait until all of it is available."""
@@ -121,7 +121,7 @@ class World:
 
         self.change(change)
 
-    # -- looks --------------------------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------------------
 
     def get(self) -> Object:
         found = self.store.get("Deployment", NAMESPACE, NAME)

@@ -1,4 +1,4 @@
-"""A person in front of a sandbox: starts rollproof as a process of its own, and looks at the world beside it."""
+"""Runs rollproof as a process on a sandbox, and reads the state of the sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rollproof.clients.kube import Kube
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE, APP, CONFIG = "shop", "shop", "shop-config"
-_COMMAND_S = 90.0  # a machine that is busy with other things is no fault of the command's
+_COMMAND_S = 90.0  # also on a busy machine
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Person:
         self.reports = self.sandbox.folder.with_suffix(".reports")
         self.kube = Kube("sandbox", str(self.sandbox.folder / "kubeconfig"))
 
-    # -- what a person types ------------------------------------------------------------------------------------
+    # -- commands ------------------------------------------------------------------------------------------------
 
     def run(
         self, *words: str, python: tuple[str, ...] = tuple(PYTHON), patience_s: float = _COMMAND_S
@@ -49,7 +49,7 @@ class Person:
         return self.run("run", *words, *self._places(), patience_s=patience_s)
 
     def killed(self, *words: str, when: Callable[[], object]) -> None:
-        """A drill whose whole process group gets SIGKILL as soon as `when` says so, and is gone after it."""
+        """A drill whose process group gets SIGKILL as soon as `when` is true; returns when it has ended."""
         log = self.reports.with_suffix(".log")
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -67,11 +67,11 @@ class Person:
     def _places(self) -> tuple[str, ...]:
         return ("--target", str(self.sandbox.target), "--reports", str(self.reports))
 
-    # -- what a person sees -------------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------------------
 
     @property
     def folder(self) -> Path:
-        """The only run's."""
+        """The only run folder."""
         (folder,) = self.reports.iterdir()
         return folder
 
@@ -80,35 +80,35 @@ class Person:
         return dict(json.loads((self.folder / "verdicts.json").read_text()))
 
     def told(self, source: str, what: str) -> bool:
-        """Is there such a fact on the disk? A line that is being written does not count yet."""
+        """Whether the timeline has such a fact. An incomplete line does not count yet."""
         lines = [line for path in self.reports.glob("*/timeline.jsonl") for line in path.read_text().split("\n")[:-1]]
         events = [json.loads(line) for line in lines if f'"{what}"' in line]
         return any((event["source"], event["what"]) == (source, what) for event in events)
 
     def git(self, revision: str) -> str:
-        """The id of something in the env repo: main is the head, main^{tree} its content whatever is above it."""
+        """The id of an object in the env repo: main is the head, main^{tree} its tree."""
         words = ["git", "--git-dir", str(self.sandbox.folder / "repos" / "env.git"), "rev-parse", revision]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
     def tag(self) -> str:
-        """What the overlay says should run."""
+        """The overlay's tag."""
         words = ["git", "--git-dir", str(self.sandbox.folder / "repos" / "env.git"), "show"]
         words += ["main:overlays/dev/kustomization.yaml"]
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
         return text.split('newTag: "')[1].split('"')[0]
 
     def versions(self) -> set[str]:
-        """What runs."""
+        """The versions that run."""
         pods = self.kube.list("Pod", NAMESPACE, labels=f"app={APP}")["items"]
         return {pod["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in pods}
 
     def holder(self) -> str:
-        """Who has the lock; "" for nobody."""
+        """The holder of the lock; "" if it is free."""
         lease = self.kube.find("Lease", NAMESPACE, "rollproof")
         return str(lease["spec"]["holderIdentity"]) if lease else ""
 
     def config(self) -> tuple[Any, Any] | None:
-        """The ConfigMap's content and labels; None if there is none."""
+        """The ConfigMap's content and labels; None if it does not exist."""
         item = self.kube.find("ConfigMap", NAMESPACE, CONFIG)
         return (item["data"], item["metadata"].get("labels")) if item else None
 

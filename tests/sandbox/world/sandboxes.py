@@ -1,4 +1,4 @@
-"""A sandbox as a process of its own, as a person starts it, and a count of what belongs to it."""
+"""A sandbox as a process of its own, as a person starts it, and its processes and files."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Sandbox:
             )  # fmt: skip
 
     def ctrl_c(self) -> None:
-        """What a terminal does: everybody in the process group of the command line gets it."""
+        """SIGINT for the process group of the command line, as a terminal sends it."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def ended(self) -> int:
-        """Its exit code, waited for."""
+        """Wait for its end; returns the exit code."""
         return self.process.wait(PATIENCE_S)
 
     def said(self) -> str:
@@ -43,16 +43,16 @@ class Sandbox:
         return " ".join(self.output.read_text().split())
 
     def up(self) -> None:
-        """Wait until it says so."""
+        """Wait until it reports that it is up."""
         until(lambda: "the sandbox is up" in self.said(), self.said)
 
     def alive(self) -> list[int]:
-        """Every process that carries its mark; it marks what it starts, not itself."""
+        """Every process with its mark in the environment; it marks what it starts, not itself."""
         mark = f"{MARKER}={self.folder}".encode()
         return [pid for pid in _pids() if mark in _environ(pid)]
 
     def words(self) -> list[str]:
-        """The command lines of them."""
+        """The command lines of those."""
         return [_words(pid) for pid in self.alive()]
 
     def runs(self, what: str) -> bool:
@@ -64,12 +64,12 @@ class Sandbox:
         until(lambda: not self.alive(), lambda: f"left over: {self.words()}")
 
     def left_files(self) -> set[str]:
-        """What is in its folder."""
+        """The names in its folder."""
         return {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
 
 
 def until(is_so: Callable[[], object], why: Callable[[], str] = lambda: "", *, patience_s: float = PATIENCE_S) -> None:
-    """Wait for something that comes from outside of this process."""
+    """Wait for a condition outside of this process."""
     end_s = time.monotonic() + patience_s
     while not is_so():
         assert time.monotonic() < end_s, why()
