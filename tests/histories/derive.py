@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,20 +60,44 @@ CASES: dict[str, tuple[str, tuple[str, ...], Callable[[list[Event]], list[Event]
 }
 
 
+def _facts(source: str) -> tuple[dict[str, Any], list[Event]]:
+    """The plan and the events of a recorded run."""
+    folder = HERE / source
+    lines = (folder / "timeline.jsonl").read_text().splitlines()
+    return json.loads((folder / "plan.json").read_text()), [json.loads(line) for line in lines]
+
+
+def _write(
+    name: str, source: str, plan: dict[str, Any], events: Iterable[Event], *,
+    why: str | None, must: dict[str, list[str]], load: Load | None = None,
+) -> None:  # fmt: skip
+    """Replace the folder of one case: its facts, numbered again, and expected.json. `why`: the change's docstring."""
+    case = HERE / name
+    shutil.rmtree(case, ignore_errors=True)
+    case.mkdir(parents=True)
+    (case / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
+    shutil.copy(HERE / source / "environment.json", case)
+    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate(events, 1)]
+    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
+    if load is not None:
+        load.write(case / load.path.name)
+    expected = {"origin": f"derived from {source}", "why": " ".join((why or "").split()), "must": must}
+    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+
+
+def _only(events: Iterable[Event], source: str, what: str) -> Event:
+    """The one event of that source and word."""
+    (event,) = (one for one in events if (one["source"], one["what"]) == (source, what))
+    return event
+
+
 def derive(name: str) -> None:
     """Write one case: the source's facts with one change; expected.json holds what that change must lead to."""
     source, drills, change, must = CASES[name]
-    case = HERE / "inconclusive" / name
-    shutil.rmtree(case, ignore_errors=True)
-    case.mkdir(parents=True)
-    plan = json.loads((HERE / source / "plan.json").read_text())
-    (case / "plan.json").write_text(json.dumps({**plan, "drills": list(drills)}, indent=1) + "\n")
-    shutil.copy(HERE / source / "environment.json", case)
-    events = [json.loads(line) for line in (HERE / source / "timeline.jsonl").read_text().splitlines()]
-    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate(change(events), 1)]
-    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
-    expected = {"origin": f"derived from {source}", "why": " ".join((change.__doc__ or "").split()), "must": must}
-    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+    plan, events = _facts(source)
+    _write(
+        f"inconclusive/{name}", source, {**plan, "drills": list(drills)}, change(events), why=change.__doc__, must=must
+    )
 
 
 class Load:
@@ -82,6 +106,7 @@ class Load:
     lanes = ("keepalive-get", "new-get", "keepalive-post", "control", "slow")
 
     def __init__(self, path: Path, begin_ns: int, end_ns: int) -> None:
+        self.path = path
         with np.load(path) as packed:
             self.rows, self.late_ns, self.meta = (
                 packed["rows"].copy(),
@@ -275,87 +300,49 @@ RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 def derive_traffic(name: str) -> None:
     """Write one case: a sound release under load with other rules and requests; of its timeline what is judged."""
     hurt, rules = TRAFFIC[name]
-    source, case = HERE / "good" / "sandbox-sound-load", HERE / name
-    shutil.rmtree(case, ignore_errors=True)
-    case.mkdir(parents=True)
-    plan = json.loads((source / "plan.json").read_text())
-    plan["target"]["traffic"].update(rules)
-    (case / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
-    shutil.copy(source / "environment.json", case)
-    events = [json.loads(line) for line in (source / "timeline.jsonl").read_text().splitlines()]
+    source = "good/sandbox-sound-load"
+    plan, events = _facts(source)
+    traffic = plan["target"]["traffic"]
+    traffic.update(rules)
     kept = [e for e in events if e["source"] != "watch" or e["subject"].startswith(("Pod/", "Watch/"))]
     (asked,) = (e for e in kept if (e["subject"], e["what"]) == ("judge", "asked"))
     asked["data"]["checkers"] = ["load_soundness", "rollout", "availability"]
-    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate(kept, 1)]
-    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
-    (begun,) = (e["start_s"] for e in kept if (e["source"], e["what"]) == ("release", "started"))
-    (gone,) = (e["end_s"] for e in kept if (e["source"], e["what"]) == ("release", "old-gone"))
-    traffic = plan["target"]["traffic"]
-    end_s = gone + traffic["after_old_gone_s"] + traffic["tail_s"]
-    load = Load(source / "requests-zero-downtime.npz", int(begun * 1e9), int(end_s * 1e9))
+    begun_s = _only(kept, "release", "started")["start_s"]
+    end_s = _only(kept, "release", "old-gone")["end_s"] + traffic["after_old_gone_s"] + traffic["tail_s"]
+    load = Load(HERE / source / "requests-zero-downtime.npz", int(begun_s * 1e9), int(end_s * 1e9))
     hurt(load)
-    load.write(case / "requests-zero-downtime.npz")
     must = {"availability": [RESULT[name.partition("/")[0]]]}
-    expected = {
-        "origin": "derived from good/sandbox-sound-load",
-        "why": " ".join((hurt.__doc__ or "").split()),
-        "must": must,
-    }
-    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+    _write(name, source, plan, kept, why=hurt.__doc__, must=must, load=load)
 
 
 def derive_fault(name: str) -> None:
     """Write one case: a pod that was deleted under load, with other requests, or other words about the fault."""
     change, must = FAULTS[name]
-    source, case = HERE / "good" / "sandbox-sound-pod-delete", HERE / name
-    shutil.rmtree(case, ignore_errors=True)
-    case.mkdir(parents=True)
-    for copied in ("plan.json", "environment.json"):
-        shutil.copy(source / copied, case)
-    plan = json.loads((source / "plan.json").read_text())
-    events = [json.loads(line) for line in (source / "timeline.jsonl").read_text().splitlines()]
-    (begun,) = (e for e in events if (e["source"], e["what"]) == ("fault", "injecting"))
-    (over,) = (e["end_s"] for e in events if (e["source"], e["what"]) == ("fault", "undone"))
-    traffic, begun_s = plan["target"]["traffic"], begun["start_s"]
-    end_s = over + traffic["after_old_gone_s"] + traffic["tail_s"]
-    load = Load(source / "requests-pod-delete.npz", int(begun_s * 1e9), int(end_s * 1e9))
+    source = "good/sandbox-sound-pod-delete"
+    plan, events = _facts(source)
+    begun, traffic = _only(events, "fault", "injecting"), plan["target"]["traffic"]
+    end_s = _only(events, "fault", "undone")["end_s"] + traffic["after_old_gone_s"] + traffic["tail_s"]
+    load = Load(HERE / source / "requests-pod-delete.npz", int(begun["start_s"] * 1e9), int(end_s * 1e9))
     unsaid, said = change(load)
     told = [
-        {**begun, "what": what, "outcome": outcome, "end_s": begun_s + after_s, "data": data}
+        {**begun, "what": what, "outcome": outcome, "end_s": begun["start_s"] + after_s, "data": data}
         for what, outcome, after_s, data in said
     ]
     kept = [e for e in events if e["source"] != "fault" or e["what"] not in unsaid]
     if "effect" in unsaid:
-        kept = [e for e in kept if not e["subject"].startswith("Pod/") or e["start_s"] < begun_s]
-    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate([*kept, *told], 1)]
-    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
-    load.write(case / "requests-pod-delete.npz")
-    expected = {
-        "origin": "derived from good/sandbox-sound-pod-delete",
-        "why": " ".join((change.__doc__ or "").split()),
-        "must": must,
-    }
-    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+        kept = [e for e in kept if not e["subject"].startswith("Pod/") or e["start_s"] < begun["start_s"]]
+    _write(name, source, plan, [*kept, *told], why=change.__doc__, must=must, load=load)
 
 
 def derive_database(name: str) -> None:
     """Write one case: the database away under load, with other requests, or another timeline."""
     change, must = DATABASE[name]
-    source, case = HERE / "good" / "fault-database-refused", HERE / name
-    shutil.rmtree(case, ignore_errors=True)
-    case.mkdir(parents=True)
-    for copied in ("plan.json", "environment.json"):
-        shutil.copy(source / copied, case)
-    events = [json.loads(line) for line in (source / "timeline.jsonl").read_text().splitlines()]
-    (begun,) = (e["start_s"] for e in events if (e["source"], e["what"]) == ("fault", "injecting"))
-    (over,) = (e["end_s"] for e in events if (e["source"], e["what"]) == ("fault", "recovered"))
-    load = Load(source / "requests-database-refused.npz", int(begun * 1e9), int((over + 15.0) * 1e9))
-    lines = [json.dumps({**event, "seq": number}) for number, event in enumerate(change(events, load), 1)]
-    (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
-    load.write(case / "requests-database-refused.npz")
-    why = " ".join((change.__doc__ or "").split())
-    expected = {"origin": "derived from good/fault-database-refused", "why": why, "must": must}
-    (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
+    source = "good/fault-database-refused"
+    plan, events = _facts(source)
+    begun_s = _only(events, "fault", "injecting")["start_s"]
+    end_s = _only(events, "fault", "recovered")["end_s"] + 15.0
+    load = Load(HERE / source / "requests-database-refused.npz", int(begun_s * 1e9), int(end_s * 1e9))
+    _write(name, source, plan, change(events, load), why=change.__doc__, must=must, load=load)
 
 
 if __name__ == "__main__":
