@@ -19,6 +19,7 @@ from rollproof_sandbox.argocd.compare import compare, tracked
 from rollproof_sandbox.argocd.health import of_object
 from rollproof_sandbox.argocd.manifests import LoadError, Manifests
 from rollproof_sandbox.argocd.pace import Pace
+from rollproof_sandbox.argocd.parts import Parts
 from rollproof_sandbox.argocd.refreshes import Refreshes
 from rollproof_sandbox.argocd.repository import Repository
 from rollproof_sandbox.argocd.status import after_comparison, stamp
@@ -53,7 +54,7 @@ class Controller:
         repository = Repository(repo, git or Git())
         self._manifests = Manifests(repository, self._clock, branch=branch, refs_s=settings.poll_s)
         self._refreshes = Refreshes(
-            self._application, store, self._manifests, self.agenda, self._clock, self._pace, settings
+            Parts(self._application, store, self._manifests, self.agenda, self._clock, self._pace, settings)
         )
         self._collected: int | None = None
         self._destination = ""
