@@ -54,6 +54,7 @@ _SHAPES: Mapping[str, str] = {
     "Job": "spec:child status:child status.ready:count status.active:count",
     "HorizontalPodAutoscaler": "spec:child! spec.scaleTargetRef:child! spec.scaleTargetRef.kind:text! "
     "spec.scaleTargetRef.name:text!",
+    "NetworkPolicy": "spec:child! spec.podSelector:child spec.podSelector.matchLabels:table spec.ingress:objects",
     "PodDisruptionBudget": "spec:child spec.selector:child spec.selector.matchLabels:table "
     "spec.selector.matchExpressions:objects spec.selector.matchExpressions[].key:text! "
     "spec.selector.matchExpressions[].operator:text! spec.selector.matchExpressions[].values:texts status:child "

@@ -1,17 +1,18 @@
 """Processes: those of a container, as /proc tells them to a shell in it, and which of them a supervisor runs.
 
-Only shell built-ins are used, so that an image needs neither ps nor cat. A process is its pid with its start time: pids
-are used again.
+To look and to signal needs shell built-ins only, so that an image needs neither ps nor cat. A process is its pid with
+its start time: pids are used again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LOOK", "NOT_THERE", "Process", "kill_script", "parse", "supervised"]
+__all__ = ["LOOK", "NOT_THERE", "Process", "end_marked", "kill_script", "mark_of", "parse", "supervised"]
 
 LOOK = 'for f in /proc/[0-9]*/stat; do read -r l < "$f" && echo "$l"; done 2>/dev/null; true'
 NOT_THERE = 3  # exit code of `kill_script`: the process has gone, or its pid is another's
+_MARK = "ROLLPROOF_FAULT"  # a variable of every process that a fault leaves behind: its undo knows them by it
 _SUPERVISOR = 1  # process 1 of the container
 
 
@@ -55,3 +56,14 @@ def kill_script(signal: str, pid: int, started: int) -> str:
     gone = f"exit {NOT_THERE}"
     check = f'read -r l < /proc/{pid}/stat || {gone}; set -- ${{l##*) }}; [ "${{20}}" = {started} ] || {gone}'
     return f"{check}; kill -{signal} {pid}"
+
+
+def mark_of(fault: str, pod_uid: str) -> str:
+    """The variable, set, of what a fault leaves running; with the pod's uid, for a node sees all pods' processes."""
+    return f"{_MARK}={fault}/{pod_uid}"
+
+
+def end_marked(mark: str) -> str:
+    """Ends every process that was started with the mark in its environment, such as a timer that waits."""
+    listed = f"grep -lzx {mark} /proc/[0-9]*/environ 2>/dev/null"
+    return f"for place in $({listed}); do kill -9 $(basename ${{place%/environ}}) 2>/dev/null; done; true"

@@ -11,6 +11,7 @@ from rollproof.errors import TargetFileError
 from rollproof.target.file import load, secret_values
 from rollproof_sandbox.folder import default_folder
 
+DATABASE = "[faults.database]\nkind = 'Deployment'\nnamespace = 'db'\nname = 'db'\n"
 GOOD = target_toml(
     kubeconfig="", git_url="https://git.example.com/env.git", overlay="overlays/staging",
     base_url="https://shop.example.com", load_host="shop.example.com",
@@ -87,6 +88,9 @@ def test_whole_numbers_are_good_where_a_number_is_wanted(tmp_path: Path) -> None
         (("[traffic]\nbackground_failures = 5", ""), "did you mean traffic.background_failures_per_million?"),
         (("[release]\nshas = ['latest']", ""), "release.shas: 'latest' names no version"),
         (("[ingress]\nnamespace = 'ingress'", ""), "ingress.selector: namespace and selector go together"),
+        ((f"{DATABASE}account = \"shop'; DROP\"", ""), "faults.database.account: may have letters, digits and"),
+        ((f"{DATABASE}admin = 'root; reboot'", ""), "faults.database.admin: may have letters, digits and"),
+        ((f"{DATABASE}admin_password_variable = 'sesame street'", ""), "must be the name of a variable of"),
         (("[control]\nurl = 'https://other.example.com'", ""), "control.url: host 'other.example.com' is outside of"),
     ],
 )  # fmt: skip
