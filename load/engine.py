@@ -34,6 +34,7 @@ from load.client import Connection
 from load.dispatcher import Dispatcher
 from load.lanes import Settings
 from load.locustfile import OpenLoop, PreparedEnvironment
+from load.tally import Tally
 from rollproof.redaction import SECRETS
 
 __all__ = ["main"]
@@ -110,9 +111,11 @@ def _meta(
 def _progress(dispatcher: Dispatcher, scheduling: str) -> None:
     dispatcher.started.wait()
     _say({"started": {"start_ns": dispatcher.start_ns, "scheduling": scheduling}})
+    tally = Tally([lane.name for lane in dispatcher.settings.lanes], dispatcher.record)
     while True:
         gevent.sleep(1.0)
-        _say({"progress": {"sent": dispatcher.record.count, "failed": dispatcher.record.failed}})
+        counts = {"at_ns": time.monotonic_ns(), "lanes": tally.count()}
+        _say({"progress": {"sent": dispatcher.record.count, "failed": dispatcher.record.failed, **counts}})
 
 
 def _stop_when_asked(dispatcher: Dispatcher, lines: Any) -> None:

@@ -6,6 +6,7 @@
     │   ├── RunFolderError         a run folder that is missing, empty, cut off or of a newer version
     │   └── FenceError             the target's fences, or production, forbid it
     └── CannotJudgeError           exit 3: the request is right, but now is not the time, or permissions are missing
+        ├── AbortedError           the drill's traffic lost more than was allowed: it ends at once
         ├── LockedError            another run holds the target
         ├── UnansweredError        a change was asked for and no answer came: it may have been made, or may still be
         └── OutsideDataError       an API, git, the app or a log said something of a shape that it must not have
@@ -22,8 +23,8 @@ A message says who, what was expected and what was seen; `hint` says what to do 
 from __future__ import annotations
 
 __all__ = [
-    "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "OutsideDataError", "RollproofError",
-    "RollproofFailure", "RunFolderError", "TargetFileError", "UnansweredError",
+    "AbortedError", "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "OutsideDataError",
+    "RollproofError", "RollproofFailure", "RunFolderError", "TargetFileError", "UnansweredError",
 ]  # fmt: skip
 
 
@@ -57,6 +58,10 @@ class FenceError(InputError):
 
 class CannotJudgeError(RollproofError):
     """Rightly asked, but it cannot be judged now: unreachable, no right, not at rest."""
+
+
+class AbortedError(CannotJudgeError):
+    """A drill under load loses more than the target file allows; whoever waits for something stops, and undoes."""
 
 
 class LockedError(CannotJudgeError):

@@ -55,6 +55,8 @@ def _not_judged() -> Told:
     yield "it changed nothing", say(Story().fault(until="injecting"), FaultWord.VOID, at=100.1, reason="no such pod")
     broken = say(Story().fault(until="injecting"), FaultWord.ERROR, at=101, outcome=UNKNOWN, reason="no answer")
     yield "the harness failed", broken
+    ended = say(Story().fault(until="effect"), FaultWord.ABORTED, at=105, outcome=UNKNOWN, reason="2,001 lost")
+    yield "ended at once", ended
     yield "about to begin", Story().fault(until="injecting")
     vain = Story().fault(until="injected")
     yield "no effect", say(vain, FaultWord.NO_EFFECT, at=111, outcome=UNKNOWN, waited_s=10.0)

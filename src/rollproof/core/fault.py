@@ -28,6 +28,7 @@ class FaultWord(StrEnum):
     PLANNED = "planned"
     SKIPPED = "skipped"  # this target cannot have it; nothing was touched
     VOID = "void"  # the plan was not true any more, or the change changed nothing
+    ABORTED = "aborted"  # it was ended at once: the traffic lost more than was allowed
     ERROR = "error"  # the harness failed; what happened is not known
     INJECTING = "injecting"  # it is in the journal, and about to be asked for: the act begins
     INJECTED = "injected"  # the API's reply
@@ -181,7 +182,7 @@ class Fault(Attempt):
 
     def why_unfinished(self) -> str:
         """One clause about why its end, or its effect, is not known."""
-        for word in (FaultWord.VOID, FaultWord.ERROR):
+        for word in (FaultWord.VOID, FaultWord.ABORTED, FaultWord.ERROR):
             if word in self.said:
                 return f"{word}: {self.reason(word)}"
         if FaultWord.NOT_RECOVERED in self.said or FaultWord.NO_EFFECT in self.said:

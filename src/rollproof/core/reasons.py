@@ -11,14 +11,32 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 __all__ = [
-    "CAUSES_OF_BAD", "BadKind", "Found", "HealCause", "HealStage", "NotBack", "RepairedBy", "StageCause", "UndoneBy",
+    "CAUSES_OF_BAD",
+    "AbortCause",
+    "BadKind",
+    "Found",
+    "HealCause",
+    "HealStage",
+    "NotBack",
+    "RepairedBy",
+    "StageCause",
+    "UndoneBy",
     "Unrest",
 ]  # fmt: skip
+
+
+class AbortCause(StrEnum):
+    """Which budget was spent when a drill was ended at once."""
+
+    DEAD = "dead"  # no lane of the app had a good answer for too long
+    FAILURES = "failures"  # too many requests were lost
+    PODS = "pods"  # too many pods were away: the blast radius
 
 
 class StageCause(StrEnum):
     """Why a stage of a release or rollback failed, as far as we decide it; a pod's own reason comes from Kubernetes."""
 
+    ABORTED = "Aborted"  # the drill was ended at once: its traffic lost too much
     COMPARISON_ERROR = "ComparisonError"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     NO_ANSWER = "NoAnswer"  # nobody said which version it is

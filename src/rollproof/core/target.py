@@ -230,6 +230,13 @@ class FaultSettings:
     chaos: tuple[str, ...] = ()  # the drills of `rollproof run chaos`; empty: all that inject faults
     # how long the steady state must have been there between two drills of one run: what watches show late is over then
     rest_s: Annotated[float, between(0, 600)] = 10.0
+    # a drill under load ends at once when every lane of the app was without a good answer for so long, beyond what
+    # traffic.downtime_budget_ms allows
+    abort_after_s: Annotated[float, above(0, 3_600)] = 10.0
+    # or when so many requests were lost; None: as many as are lost in that time if all are
+    abort_failures: Annotated[int | None, between(1, 10_000_000)] = None
+    # or when so many of the Deployment's pods and no more may be away at once; None: it does not matter
+    abort_pods: Annotated[int | None, between(0, 1_000)] = None
     # until the watches show that a fault had an effect; else it tested nothing
     effect_within_s: Annotated[float, above(0, 600)] = 10.0
     recovery_limit_s: Annotated[float, above(0, 3_600)] = 60.0  # from its start until the steady state is back

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import gate
+from rollproof.core import abort, gate
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 
@@ -27,6 +27,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("run", "clock"): frozenset({"read", "calibrated"}),
     ("run", "lock"): frozenset({"lost"}),
     (gate.SOURCE, gate.SUBJECT): frozenset(gate.GateWord),
+    (abort.SOURCE, abort.SUBJECT): frozenset({abort.WORD}),
     ("watch", "Pod"): _CHANGES,
     ("watch", "ReplicaSet"): _CHANGES,
     ("watch", "Deployment"): _CHANGES,

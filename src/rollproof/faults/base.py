@@ -155,11 +155,14 @@ class Fault(AnyFault):
 
     held: it lasts until it is undone. So it is left in place for `faults.hold_s` once it was felt, then undone, and the
     recovery is timed from there.
+    outage_by_design: it takes away what every answer of the app needs (the database, the only entry), so that a load
+    that loses everything does not end the drill before the fault's own times are over (`faults.abort_after_s`).
     lingers_s: how long after it was undone something may still remember it that no watch shows (a cache of names, the
     connections of a network policy): the next drill of the run waits for so long.
     """
 
     held: ClassVar[bool] = False
+    outage_by_design: ClassVar[bool] = False
     lingers_s: ClassVar[float] = 0.0
 
     @abstractmethod

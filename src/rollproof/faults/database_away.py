@@ -43,6 +43,7 @@ class DatabaseAway(Fault, ABC):
 
     affects_traffic = True
     held = True
+    outage_by_design = True
     silent = False  # whether the app is given no answer at all, so that it may be unable to say anything
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:

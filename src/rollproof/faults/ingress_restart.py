@@ -21,6 +21,7 @@ class IngressRestart(ReplacedPod):
     name = "ingress-restart"
     affects_traffic = True
     breaks_entry = True
+    outage_by_design = True
     peers = "Chaos Mesh pod-kill, Litmus pod-delete, Krkn pod scenarios, on the controller's pods"
 
     def place(self, target: Target) -> tuple[str, str]:

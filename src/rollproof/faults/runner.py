@@ -18,7 +18,7 @@ from rollproof.core.fault import SOURCE, FaultWord, subject_of
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import UndoneBy
-from rollproof.errors import CannotJudgeError, RollproofError
+from rollproof.errors import AbortedError, CannotJudgeError, RollproofError
 from rollproof.faults.base import Fault, LiveContext, Void
 from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.sending import sending
@@ -30,9 +30,17 @@ __all__ = ["FaultRunner"]
 _IN_A_ROW, _APART_S = 3, 1.0  # looks that must all find the steady state: it may flicker while pods come up
 
 
+def _outage_s(fault: Fault, injection: Injection, hold_s: float) -> float:
+    """For how long everything may be lost, where that is what the fault does: until its own limits are over."""
+    if not fault.outage_by_design:
+        return 0.0
+    return injection.effect_within_s + injection.limit_s + (hold_s if fault.held else 0.0)
+
+
 class FaultRunner:
     """Runs the injections of one drill, one at a time; `status` is told what is being waited for.
 
+    `expect_outage` is told for how long (seconds) all traffic may be lost by design, 0 when that is over.
     `plan_again` says what a fault would do now, where drills before this one have changed what the plan has seen.
     """
 
@@ -40,6 +48,7 @@ class FaultRunner:
         self, live: LiveContext, recorder: Recorder, journal: Journal, *,
         status: Callable[[str], None] = lambda _: None,
         plan_again: Callable[[str], Injection | Skip] | None = None,
+        expect_outage: Callable[[float], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self._live = live
         self._recorder = recorder
@@ -47,6 +56,8 @@ class FaultRunner:
         self._status = status
         self._plan_again = plan_again
         self._run_id = ""
+        self._expect_outage = expect_outage
+        self._aborted = ""  # why the drill was ended at once
 
     def run(self, plan: Plan) -> None:
         """All that the plan has for this drill but its drifts; what it has skipped is said again, with its reason."""
@@ -61,6 +72,9 @@ class FaultRunner:
 
     def _plan_and_run(self, fault: Fault, injection: Injection) -> None:
         """As planned; planned anew where that was before other drills. What it does then is told as `planned`."""
+        if self._aborted:
+            self._tell(fault.name, FaultWord.VOID, {"reason": f"not begun, the drill was ended: {self._aborted}"})
+            return
         try:
             found = injection if self._plan_again is None else self._plan_again(fault.name)
         except RollproofError as error:
@@ -85,10 +99,13 @@ class FaultRunner:
                     self._tell(fault.name, FaultWord.VOID, {"reason": f"the plan is not true any more: {outdated}"})
                     return
                 entry = self._journal.write(fault.name, injection.subject, injection.args)
+                self._expect_outage(_outage_s(fault, injection, self._live.target.faults.hold_s))
                 with quick():
                     self._inject(fault, injection, entry, live)
         except RollproofError as error:
-            self._tell(fault.name, FaultWord.ERROR, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
+            self._aborted = str(error) if isinstance(error, AbortedError) else ""
+            word = FaultWord.ABORTED if self._aborted else FaultWord.ERROR
+            self._tell(fault.name, word, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
             # What nobody answered may still come: the end of the run looks again, when no load is waiting.
             self._undo(fault, [entry for entry in self._journal.open_entries(fault.name) if entry.made])
 

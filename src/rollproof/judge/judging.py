@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from rollproof.core.abort import aborted
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.gate import closed_gates, why_closed
@@ -125,9 +126,7 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
             _not_blamed(verdict, "another run may have been at work on this target") for verdict in verdicts
         )
         ended.append(lost)
-    gates = closed_gates(facts)
-    ended.extend(gates)
-    why = reason(lost) if lost else why_closed(gates[0]) if gates else _why_not_whole(states, verdicts)
+    why = reason(lost) if lost else _why_ended(facts, ended) or _why_not_whole(states, verdicts)
     if not why:
         return (*verdicts, *unknown)
     broken = Verdict(_HARNESS, facts.drill, Result.INCONCLUSIVE, why, facts.drill, evidence=_seqs(ended))
@@ -154,6 +153,16 @@ def write_reports(folder: RunFolder, report: Report) -> None:
 
 def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
+
+
+def _why_ended(facts: Facts, evidence: list[Event]) -> str:
+    """Why the drill did not go its whole way, by what was seen and not by how it ended; the facts go to `evidence`."""
+    if (end := aborted(facts)) is not None:
+        evidence.append(end)
+        return f"it was ended at once: {reason(end)}"
+    gates = closed_gates(facts)
+    evidence.extend(gates)
+    return why_closed(gates[0]) if gates else ""
 
 
 def _why_not_whole(states: dict[str, Event], verdicts: tuple[Verdict, ...]) -> str:

@@ -6,9 +6,11 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from rollproof.core.abort import LaneCount
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import App, Control, Traffic
@@ -18,10 +20,18 @@ from rollproof.loadgen.record import read_record
 from rollproof.loadgen.selftest import self_test
 from rollproof.loadgen.settings import session_settings
 
-__all__ = ["LoadSession"]
+__all__ = ["LiveCounts", "LoadSession"]
 
 _START_S = 30.0
 _FLUSH_S = 60.0  # writing the record and locust's report after the last outcome
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCounts:
+    """What the generator had counted by then, lane by lane; `at_ns` is its clock (CLOCK_MONOTONIC)."""
+
+    at_ns: int
+    lanes: Mapping[str, LaneCount]
 
 
 class LoadSession:
@@ -90,6 +100,12 @@ class LoadSession:
         if child.ended and child.newest("done") is None:
             child.wait("done", timeout_s=0.0)  # raises with the child's last words
         return newest["sent"], newest["failed"]
+
+    def live(self) -> LiveCounts:
+        """Each lane so far (at most a second old); nothing while the generator has told nothing."""
+        newest = self._running().newest("progress") or {}
+        lanes = {str(name): LaneCount(**lane) for name, lane in newest.get("lanes", {}).items()}
+        return LiveCounts(int(newest.get("at_ns", 0)), lanes)
 
     def stop(self) -> RequestLog:
         """End the load, wait for the requests in flight, and return the record."""

@@ -103,6 +103,7 @@ class Watches:
         self._changes = Changes()
         self._stopping = threading.Event()
         self._kinds: dict[str, _Known] = {}
+        self._asked: Callable[[], None] | None = None
 
     def __enter__(self) -> Watches:
         self.start()
@@ -249,9 +250,20 @@ class Watches:
             condition, timeout_s=timeout_s, in_a_row=in_a_row, apart_s=apart_s, give_up=self._is_over
         )
 
+    @contextmanager
+    def asking(self, look: Callable[[], None]) -> Iterator[None]:
+        """Inside of the block whoever waits asks this too, at least once a second; what it raises ends the wait."""
+        self._asked = look
+        try:
+            yield
+        finally:
+            self._asked = None
+
     def _is_over(self) -> bool:
         if self._stopping.is_set():
             return True
+        if self._asked is not None:
+            self._asked()
         if broken := next((known.watch.broken for known in list(self._kinds.values()) if known.watch.broken), ""):
             raise CannotJudgeError(f"a watch ended for good: {broken}")
         return False

@@ -46,6 +46,7 @@ watched readable member in_service owner_uid owner
 completed evicted terminated waiting forbidden taints unschedulable
 supervisor kubelet nobody
 gate nothing held_s
+abort aborted dead dead_s failures lost pods_away control_failed
 took_s connections-held
 bad bad_release bad-release config_missing crash_loop image_missing line_number never_ready wrong_platform wrong_version
 createcontainerconfigerror createcontainererror errimageneverpull invalidimagename runcontainererror

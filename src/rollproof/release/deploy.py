@@ -20,7 +20,7 @@ from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, Pus
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import BadKind, StageCause
-from rollproof.errors import CannotJudgeError, RollproofError, UnansweredError
+from rollproof.errors import AbortedError, CannotJudgeError, RollproofError, UnansweredError
 from rollproof.probes.proof import Prover
 from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
@@ -218,9 +218,8 @@ class Release:
                 self._ask_unready(rollout)
         except RollproofError as error:
             stage = next(reversed(rollout.stages), "started")
-            unknown = StageFailedError(
-                stage, type(error).__name__, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
-            )
+            cause = StageCause.ABORTED if isinstance(error, AbortedError) else type(error).__name__
+            unknown = StageFailedError(stage, cause, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
             self._fail(rollout, unknown)
         return rollout
 

@@ -14,6 +14,7 @@ from rollproof.preflight.checks import Clients
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
+from rollproof.run.abort import AbortProbe
 from rollproof.store.journal import Journal
 from rollproof.store.runfolder import RunFolder
 
@@ -27,7 +28,7 @@ class RunContext:
     `environ` holds the variables that the target's `*_env` fields name. `check_lock` raises LockedError if another run
     may be at work on the target. `finished` tells the session that the drill has come to its end. `deployed` is the
     release that is open in this run, for the drills after the one that made it. `steady`: whether the steady state was
-    there when it was looked for last.
+    there when it was looked for last. `probe`: what ends a drill under load that loses too much; None without load.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class RunContext:
     finished: Callable[[], None]
     deployed: Rollout | None = None
     steady: bool = True
+    probe: AbortProbe | None = None
 
     @property
     def target(self) -> Target:

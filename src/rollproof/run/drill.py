@@ -16,7 +16,7 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
-from rollproof.errors import CannotJudgeError, Inconclusive, LockedError, RollproofFailure
+from rollproof.errors import AbortedError, CannotJudgeError, Inconclusive, LockedError, RollproofFailure
 from rollproof.faults.base import Context, Fault, LiveContext
 from rollproof.faults.registry import fault_named
 from rollproof.faults.runner import FaultRunner
@@ -28,6 +28,7 @@ from rollproof.preflight.checks import plan_fault
 from rollproof.probes.ingresslog import record_retries
 from rollproof.probes.proof import Prover
 from rollproof.release import Release, Rollout
+from rollproof.run.abort import AbortProbe
 from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
 from rollproof.store.runfolder import UnwritableError
@@ -207,28 +208,43 @@ class Traffic:
         context, target = self._context, self._run.target
         self._run.settle()
         self.self_test()
-        with self._generator as generator:
-            load = Load(generator, self._run)
+        with self._generator as generator, self._probed(generator) as probe:
+            load = Load(generator, self._run, probe)
             begun_s = time.monotonic()
             generator.start()
             with _progress(generator, context.console.progress):
                 try:
                     load.baseline()
+                    probe.arm()
                     yield load
                     load.go_on()
+                except AbortedError:
+                    context.status("the drill ends at once")  # a fact says why; what was lost until then is judged
                 finally:
                     context.status("the last answers")
                     log = generator.stop()
         since_s = time.monotonic() - begun_s
         record_retries(context.clients.kube, target.ingress, context.folder, log=log, since_s=since_s)
 
+    @contextmanager
+    def _probed(self, generator: LoadSession) -> Iterator[AbortProbe]:
+        """Whoever waits while the load runs is interrupted when more is lost than is allowed."""
+        context = self._context
+        probe = context.probe = AbortProbe(self._run.target, generator, context.watches, context.folder)
+        try:
+            with context.watches.asking(probe.look):
+                yield probe
+        finally:
+            context.probe = None
+
 
 class Load:
     """Load that is running."""
 
-    def __init__(self, generator: LoadSession, run: Run) -> None:
+    def __init__(self, generator: LoadSession, run: Run, probe: AbortProbe) -> None:
         self._generator = generator
         self._run = run
+        self._probe = probe
         self._over_s: float | None = None  # when the act was over (monotonic clock), if not at the end of the block
 
     def baseline(self) -> None:
@@ -241,7 +257,9 @@ class Load:
         self._over_s = rollout.old_gone_s
 
     def go_on(self) -> None:
-        """Continue until the act has been over for `after_old_gone_s`, and a tail after that."""
+        """Continue until the act has been over for `after_old_gone_s`, and a tail after that; not after an abort."""
+        if self._probe.fired:
+            return
         traffic = self._run.target.traffic
         since_s = time.monotonic() - self._over_s if self._over_s is not None else 0.0
         with self._run.phase("recovery"):
@@ -253,6 +271,7 @@ class Load:
         until_s = time.monotonic() + duration_s
         while (left_s := until_s - time.monotonic()) > 0:
             self._generator.progress()  # raises if the generator has died
+            self._probe.look()
             time.sleep(min(left_s, _PROGRESS_S))
 
 
@@ -291,8 +310,11 @@ class FaultDrill:
         )  # fmt: skip
         with self._run.phase("act"):
             FaultRunner(
-                live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live)
+                live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live),
+                expect_outage=context.probe.expect_outage if context.probe is not None else lambda _: None,
             ).run(context.plan)  # fmt: skip
+        if context.probe is not None and context.probe.fired:
+            return
         context.status("what the app says now")
         pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
         prover.prove(pods, context.running_sha())

@@ -18,7 +18,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission
 from rollproof.core.target import FaultSettings, Fences, Target, UndoSettings
-from rollproof.errors import CannotJudgeError, InputError, LockedError
+from rollproof.errors import AbortedError, CannotJudgeError, InputError, LockedError
 from rollproof.faults import registry
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
 from rollproof.faults.registry import check_names, plan_faults, undo_handlers
@@ -316,3 +316,47 @@ class TestAfterOtherDrills:
     def test_what_cannot_be_planned_is_an_error(self, drill: FaultDrill) -> None:
         assert self.planned_again(drill, CannotJudgeError("no answer")) == ["error"]
         assert drill.fault.order == []
+
+
+class TestAbort:
+    """The traffic loses too much: whoever waits is interrupted, the fault ends at once and is undone."""
+
+    @staticmethod
+    def interrupt(drill: FaultDrill, when: str) -> None:
+        def answer(*_: Any) -> Any:
+            raise AbortedError("2,001 requests were lost, 2,000 are allowed")
+
+        setattr(drill.fault, when, answer)
+
+    @pytest.mark.parametrize(
+        ("when", "told"),
+        [
+            ("evidence", ["planned", "injecting", "injected", "aborted", "undone"]),
+            ("missing", ["planned", "injecting", "injected", "effect", "aborted", "undone"]),
+        ],
+    )
+    def test_it_is_undone_at_once(self, drill: FaultDrill, when: str, told: list[str]) -> None:
+        drill.fault.undone = [Undone("done"), Undone("not-needed")]
+        self.interrupt(drill, when)
+        assert drill.run() == told
+        event = drill.said("aborted")
+        assert (event.outcome, event.data["reason"]) == (
+            Outcome.UNKNOWN, "2,001 requests were lost, 2,000 are allowed",
+        )  # fmt: skip
+        assert drill.journal.open_entries() == []
+
+    def test_the_next_fault_of_the_drill_is_not_begun(self, drill: FaultDrill) -> None:
+        self.interrupt(drill, "evidence")
+        made = plan_faults(["unplug"], drill.live)
+        FaultRunner(drill.live, drill.recorder, drill.journal).run(story.plan(injections=made * 2))
+        assert drill.fault.order == ["inject"]
+        assert "the drill was ended: 2,001 requests" in drill.said("void").data["reason"]
+
+    def test_for_how_long_an_outage_is_by_design(self, drill: FaultDrill, monkeypatch: pytest.MonkeyPatch) -> None:
+        """0.05 s until it is felt, 0.2 s until it is recovered, and what it is held for."""
+        told: list[float] = []
+        plan = story.plan(injections=plan_faults(["unplug"], drill.live))
+        for by_design in (False, True):
+            monkeypatch.setattr(Unplug, "outage_by_design", by_design)
+            FaultRunner(drill.live, drill.recorder, drill.journal, expect_outage=told.append).run(plan)
+        assert told == [0.0, 0.25]

@@ -183,3 +183,13 @@ def test_a_steady_state_that_was_there_changes_nothing(folder: RunFolder) -> Non
     folder.record("run", "gate", "before", data={"missing": "nothing", "held_s": 0.0})
     tell(folder)
     assert judge_run(folder).result is Result.PASS
+
+
+def test_a_drill_that_was_ended_at_once_says_so(folder: RunFolder) -> None:
+    tell(folder)
+    folder.drill = DRILL
+    data = {"cause": "dead", "reason": "no good answer for 11.0 s", "lost": 2200, "dead_s": 11.0, "pods_away": 0}
+    folder.record("run", "abort", "aborted", outcome=Outcome.UNKNOWN, data=data)
+    report = judge_run(folder)
+    assert report.result is Result.INCONCLUSIVE
+    assert "it was ended at once: no good answer for 11.0 s" in report.verdicts[-1].why

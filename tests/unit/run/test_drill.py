@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import story
 
+from rollproof.core.abort import LaneCount
 from rollproof.core.target import Traffic as TrafficSettings
+from rollproof.errors import AbortedError
+from rollproof.loadgen.session import LiveCounts
 from rollproof.run import drill
 from rollproof.run.drill import Traffic
 
@@ -24,6 +27,7 @@ class Generator:
 
     def __init__(self, *_: object, **__: object) -> None:
         self.said: list[str] = []
+        self.counts = LiveCounts(0, {})
 
     def __enter__(self) -> Generator:
         return self
@@ -39,6 +43,9 @@ class Generator:
 
     def progress(self) -> tuple[int, int]:
         return 0, 0
+
+    def live(self) -> LiveCounts:
+        return self.counts
 
     def stop(self) -> None:
         self.said.append("stopped")
@@ -73,8 +80,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Traffic, Any, Run]:
     console = SimpleNamespace(progress=lambda *_: None)
     folder = SimpleNamespace(path=None)
     clients = SimpleNamespace(kube=None)
+    watches = SimpleNamespace(asking=nullcontext, deployment=lambda: None)
     context: Any = SimpleNamespace(
-        status=lambda _: None, console=console, folder=folder, clients=clients, environ={}
+        status=lambda _: None, console=console, folder=folder, clients=clients, environ={}, watches=watches, probe=None
     )  # fmt: skip
     return Traffic(context, run), generator, run  # type: ignore[arg-type]
 
@@ -103,3 +111,26 @@ def test_a_block_that_breaks_ends_the_load_at_once(made: tuple[Traffic, Any, Run
         raise ValueError("broken")
     assert [name for name, _ in run.phases] == ["settle", "baseline"]
     assert generator.said == ["tested", "started", "stopped", "closed"]
+
+
+def test_an_abort_ends_the_load_and_the_drill_goes_on_to_be_judged(
+    made: tuple[Traffic, Any, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic, generator, run = made
+    monkeypatch.setattr(traffic._context, "folder", SimpleNamespace(path=None, record=lambda *_, **__: None))
+    with traffic.steady() as load:
+        generator.counts = LiveCounts(1, {"get": LaneCount({"http.502": 10_000}, 0, 10_000)})
+        with pytest.raises(AbortedError):
+            load._probe.look()
+        raise AbortedError("whoever waited was interrupted")
+    assert generator.said[-3:] == ["stopped", "closed", "log"]
+    assert not [name for name, _ in run.phases if name in ("recovery", "steady")]
+
+
+def test_after_an_abort_nothing_is_measured_on(made: tuple[Traffic, Any, Run]) -> None:
+    """A release notes the interruption itself and returns."""
+    traffic, generator, run = made
+    with traffic.steady() as load:
+        load._probe.fired = True
+    assert "stopped" in generator.said
+    assert not [name for name, _ in run.phases if name in ("recovery", "steady")]

@@ -71,6 +71,8 @@ def _why_not_judged(facts: Facts, fault: Fault) -> str:
         return f"the harness could not do it: {fault.reason(FaultWord.ERROR)}"
     if FaultWord.VOID in fault.said:
         return f"void: {fault.reason(FaultWord.VOID)}"
+    if FaultWord.ABORTED in fault.said:
+        return f"it was ended at once: {fault.reason(FaultWord.ABORTED)}"
     if not fault.begun:
         return f"it was not injected: the last that is known is {fault.last_word()!r}"
     step_s, _ = clock_step_s(facts)

@@ -1,0 +1,70 @@
+"""Abort probe: looks at the live counts of the load while a drill waits, and ends the wait when a budget is spent.
+
+Whoever waits by the watches is interrupted (`AbortedError`): a release stops waiting, a fault is undone at once. It
+looks for itself at nothing that is not counted anyway.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from rollproof.core import abort
+from rollproof.core.event import Outcome, Recorder
+from rollproof.core.target import Target
+from rollproof.errors import AbortedError
+from rollproof.loadgen.session import LiveCounts
+from rollproof.loadgen.settings import CONTROL
+from rollproof.probes.watches import Watches
+
+__all__ = ["AbortProbe"]
+
+
+class Counting(Protocol):
+    """What the probe needs of the load."""
+
+    def live(self) -> LiveCounts:
+        """What was counted so far."""
+
+
+class AbortProbe:
+    """`arm` when the act begins; from then on `look` raises once, when more is lost than the target file allows."""
+
+    def __init__(self, target: Target, load: Counting, watches: Watches, recorder: Recorder) -> None:
+        self._target, self._load, self._watches, self._recorder = target, load, watches, recorder
+        self._limits = abort.limits_of(target)
+        self._since_ns = 0
+        self._lost_before = 0
+        self.fired = False
+
+    def arm(self) -> None:
+        """From here on what is lost counts."""
+        self._since_ns = time.monotonic_ns()
+        self._lost_before = abort.lost(self._load.live().lanes, control=CONTROL)
+
+    def expect_outage(self, outage_s: float) -> None:
+        """What is done now takes everything away by design, for so long; 0: not any more."""
+        self._limits = abort.limits_of(self._target, outage_s=outage_s)
+
+    def look(self) -> None:
+        """AbortedError, once, if a budget is spent; it is a fact then."""
+        if self.fired or not self._since_ns:
+            return
+        counted = self._load.live()
+        found = abort.exceeded(
+            self._limits, counted.lanes, now_ns=counted.at_ns, since_ns=self._since_ns,
+            lost_before=self._lost_before, pods_away=self._pods_away(), control=CONTROL,
+        )  # fmt: skip
+        if found is None:
+            return
+        self.fired = True
+        data = {"cause": found.cause, "reason": found.reason, **found.numbers}
+        self._recorder.record(abort.SOURCE, abort.SUBJECT, abort.WORD, outcome=Outcome.UNKNOWN, data=data)
+        raise AbortedError(found.reason)
+
+    def _pods_away(self) -> int:
+        deployment = self._watches.deployment()
+        if deployment is None:
+            return 0
+        ready = {pod.ip for pod in self._watches.pods().values() if pod.ready}
+        return max(0, deployment.spec_replicas - len(ready & self._watches.endpoints()))

@@ -1,0 +1,84 @@
+"""The probe: armed with the act, asked while somebody waits, and heard once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import story
+from recorder import ListRecorder
+
+from rollproof.core.abort import LaneCount
+from rollproof.core.event import Outcome
+from rollproof.core.target import FaultSettings
+from rollproof.errors import AbortedError
+from rollproof.loadgen.session import LiveCounts
+from rollproof.run.abort import AbortProbe
+
+
+class Load:
+    """The counts that the test wants."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def live(self) -> LiveCounts:
+        lanes = {"get": LaneCount({"": 5, "http.502": self.lost}, last_good_ns=1, bad_since=0)}
+        return LiveCounts(at_ns=2, lanes=lanes)
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.load, self.recorder = Load(), ListRecorder()
+        self.pods = {f"web-{n}": SimpleNamespace(ip=str(n), ready=True) for n in (1, 2)}
+        watches: Any = SimpleNamespace(
+            deployment=lambda: SimpleNamespace(spec_replicas=2), pods=lambda: self.pods, endpoints=lambda: {"1", "2"}
+        )
+        target = story.target(faults=FaultSettings(abort_failures=10, abort_pods=1))
+        self.probe = AbortProbe(target, self.load, watches, self.recorder)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_before_the_act_nothing_counts(stage: Stage) -> None:
+    stage.load.lost = 50
+    stage.probe.look()
+    stage.probe.arm()
+    stage.load.lost = 60
+    stage.probe.look()
+    assert not stage.recorder.events
+
+
+def test_it_says_so_once_and_it_is_a_fact(stage: Stage) -> None:
+    stage.probe.arm()
+    stage.load.lost = 11
+    with pytest.raises(AbortedError, match="11 requests were lost, 10 are allowed"):
+        stage.probe.look()
+    stage.probe.look()
+    (event,) = stage.recorder.events
+    assert (event.source, event.subject, event.what, event.outcome) == ("run", "abort", "aborted", Outcome.UNKNOWN)
+    assert (event.data["cause"], event.data["lost"]) == ("failures", 11)
+    assert stage.probe.fired
+
+
+def test_an_outage_by_design_has_a_budget_of_its_own(stage: Stage) -> None:
+    stage.probe.arm()
+    stage.load.lost = 11
+    stage.probe.expect_outage(30.0)
+    stage.probe.look()
+    stage.probe.expect_outage(0.0)
+    with pytest.raises(AbortedError):
+        stage.probe.look()
+
+
+def test_pods_that_do_not_serve(stage: Stage) -> None:
+    stage.probe.arm()
+    stage.pods["web-1"].ready = False
+    stage.probe.look()
+    stage.pods["web-2"].ready = False
+    with pytest.raises(AbortedError, match="2 pods do not serve, 1 may"):
+        stage.probe.look()
