@@ -283,16 +283,22 @@ def health_follows(events: list[Event], load: Load) -> list[Event]:
 
 
 def database_not_missed(events: list[Event], _: Load) -> list[Event]:
-    """The database was scaled to 0, and no pod of the app said so."""
-    words = ("effect", "recovered", "undone")
+    """The database was taken away, and no pod of the app said so."""
+    words = ("effect", "recovered", "not-recovered", "undone")
     return [e for e in events if e["source"] != "fault" or e["what"] not in words]
 
 
-DATABASE: dict[str, tuple[Callable[[list[Event], Load], list[Event]], dict[str, list[str]]]] = {
-    "bad/fault-health-follows-database": (health_follows, {"dependency": ["FAIL"], "outage": ["FAIL"]}),
-    "inconclusive/fault-database-not-missed": (
-        database_not_missed, {"dependency": ["INCONCLUSIVE"], "outage": ["INCONCLUSIVE"], "fault": ["INCONCLUSIVE"]},
+Change = Callable[[list[Event], Load], list[Event]]
+NOT_MISSED = {"dependency": ["INCONCLUSIVE"], "outage": ["INCONCLUSIVE"], "fault": ["INCONCLUSIVE"]}
+DATABASE: dict[str, tuple[str, Change, dict[str, list[str]]]] = {  # name -> the drill of its source, change, verdicts
+    "bad/fault-health-follows-database": (
+        "database-refused", health_follows, {"dependency": ["FAIL"], "outage": ["FAIL"]},
     ),
+    "inconclusive/fault-database-not-missed": ("database-refused", database_not_missed, NOT_MISSED),
+    **{
+        f"inconclusive/fault-database-{way}-not-missed": (f"database-{way}", database_not_missed, NOT_MISSED)
+        for way in ("credentials", "connections", "dropped", "silent", "lost")
+    },
 }  # fmt: skip
 RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
@@ -336,12 +342,12 @@ def derive_fault(name: str) -> None:
 
 def derive_database(name: str) -> None:
     """Write one case: the database away under load, with other requests, or another timeline."""
-    change, must = DATABASE[name]
-    source = "good/fault-database-refused"
+    drill, change, must = DATABASE[name]
+    source = next(f"{kind}/fault-{drill}" for kind in RESULT if (HERE / kind / f"fault-{drill}").is_dir())
     plan, events = _facts(source)
     begun_s = _only(events, "fault", "injecting")["start_s"]
-    end_s = _only(events, "fault", "recovered")["end_s"] + 15.0
-    load = Load(HERE / source / "requests-database-refused.npz", int(begun_s * 1e9), int(end_s * 1e9))
+    end_s = next(e for e in events if e["what"] in ("recovered", "not-recovered"))["end_s"] + 15.0
+    load = Load(HERE / source / f"requests-{drill}.npz", int(begun_s * 1e9), int(end_s * 1e9))
     _write(name, source, plan, change(events, load), why=change.__doc__, must=must, load=load)
 
 

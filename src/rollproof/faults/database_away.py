@@ -55,7 +55,8 @@ class DatabaseAway(Fault, ABC):
         pods, app = live.watches.pods(), live.target.app
         said = live.app.ask_pods((name for name, pod in pods.items() if not pod.terminating), live.sha)
         away = [name for name, outcome in said.items() if outcome is Outcome.FAIL]
-        unready = [name for name, outcome in said.items() if outcome is Outcome.UNKNOWN and not pods[name].ready]
+        now = live.watches.pods()  # to be given no answer takes its time
+        unready = [name for name, outcome in said.items() if outcome is Outcome.UNKNOWN and not _ready(now.get(name))]
         felt, words = away, f"says at {app.ready_path} that its database is away"
         if self.silent and not away:
             felt, words = unready, f"is not ready any more, and does not answer at {app.ready_path}"
@@ -84,6 +85,10 @@ class DatabaseAway(Fault, ABC):
         said = live.app.ask_pods(serving, live.sha)
         wrong = [name for name in serving if said.get(name) is not Outcome.OK]
         return f"{wrong[0]} does not say at {live.target.app.ready_path} that its database answers" if wrong else ""
+
+
+def _ready(pod: PodView | None) -> bool:
+    return pod is not None and pod.ready
 
 
 def serving_pods(live: LiveContext) -> list[str]:
