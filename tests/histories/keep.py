@@ -21,9 +21,11 @@ NEEDED = ("plan.json", "environment.json", "timeline.jsonl")
 def keep(run: Path, case: Path, why: str, *, origin: str = "lab") -> None:
     """Copy the facts of `run` to `case` and write expected.json from its verdicts."""
     case.mkdir(parents=True)
+    above = run.resolve().parents[2]
+    places = OWN if above == above.parent else (*OWN, (str(above), "."))  # "/" alone names no machine
     for name in NEEDED:
         text = (run / name).read_text()
-        for own, common in (*OWN, (str(run.resolve().parents[2]), ".")):
+        for own, common in places:
             text = text.replace(own, common)
         (case / name).write_text(text)
     for path in run.glob("requests-*.npz"):
