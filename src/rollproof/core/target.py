@@ -253,6 +253,7 @@ class FaultSettings:
     # within what time the readiness path must say that the database is away: an app's connect time-out of 1 s (a
     # probe's own default time-out) and 1 s more; counted beyond what the health path took, asked the same way
     ready_answer_s: Annotated[float, above(0, 60)] = 2.0
+    git: Workload | None = None  # the git server of the env repo, if it may be scaled to 0
     database: Database | None = None  # the app's database, if it may be taken away
     # has a shell, and curl or python3: a pod of it undoes what lasts if we never come back; "": nobody does
     dead_man_image: str = ""

@@ -37,18 +37,19 @@ class Context:
 
     def injection(
         self, fault: AnyFault, subject: str, *, change: str, undo: str, args: Mapping[str, Any],
-        dead_man: str = NO_DEAD_MAN, effect_after_s: float = 0.0,
+        dead_man: str = NO_DEAD_MAN, effect_after_s: float = 0.0, recovery_after_s: float = 0.0,
     ) -> Injection:  # fmt: skip
         """The injection of this fault on this target, with the limits of the target file.
 
-        effect_after_s: how long the platform or the app may take by its own settings before an effect can be seen.
+        effect_after_s, recovery_after_s: how long the platform or the app may take by its own settings before an effect
+        can be seen, or before the recovery can begin.
         """
         limits = self.target.faults
         return Injection(
             fault=fault.name, drill=self.drill, subject=subject, change=change, undo=undo, args=args,
             affects_traffic=fault.affects_traffic, dead_man=dead_man,
             effect_within_s=limits.effect_within_s + effect_after_s,
-            limit_s=limits.recovery_limits_s.get(fault.name, limits.recovery_limit_s),
+            limit_s=limits.recovery_limits_s.get(fault.name, limits.recovery_limit_s + recovery_after_s),
         )  # fmt: skip
 
     def skip(self, fault: AnyFault, reason: str) -> Skip:
@@ -189,8 +190,9 @@ class Fault(AnyFault):
         """What `evidence` and `missing` need to see beside the target's own objects."""
         return ()
 
-    def observe(self, injection: Injection, live: LiveContext) -> None:
-        """Ask what must be true while a held fault lasts: facts, which checkers judge."""
+    def observe(self, injection: Injection, live: LiveContext) -> Void | None:  # noqa: ARG002 - most ask nothing
+        """Ask what must be true while a held fault lasts: facts, which checkers judge. Void if its effect ended."""
+        return None
 
     def finish(self, injection: Injection, live: LiveContext) -> None:
         """What a held fault does last, after it was held and before it is undone."""

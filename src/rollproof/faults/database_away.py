@@ -16,14 +16,13 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.target import Database
 from rollproof.faults.base import Context, Effect, Fault, LiveContext
+from rollproof.faults.scaling import RESOURCES
 from rollproof.probes.views import PodView, app_container, label_selector
 
 __all__ = [
     "RESOURCES", "DatabaseAway", "DatabasePod", "app_members", "database_of", "only_pod", "probed_within_s",
     "serving_pods", "workload_args",
 ]  # fmt: skip
-
-RESOURCES: Mapping[str, str] = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class DatabaseAway(Fault, ABC):
         who = f"Pod/{live.target.cluster.namespace}/{felt[0]}"
         return Effect(f"{who} {words}", tuple(pods[name].uid for name in felt))
 
-    def observe(self, injection: Injection, live: LiveContext) -> None:  # noqa: ARG002 - all pods, whatever was planned
+    def observe(self, injection: Injection, live: LiveContext) -> None:  # noqa: ARG002 - all pods, whatever is planned
         """Each pod's version and what it says of its database."""
         live.app.ask_pods((name for name, pod in live.watches.pods().items() if not pod.terminating), live.sha)
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollproof.clients.kube import KINDS, MERGE, ApiError, Kube, Object
+from rollproof.clients.kube import Kube
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
-from rollproof.faults.database_away import RESOURCES, DatabaseAway, app_members, database_of, workload_args
+from rollproof.faults.database_away import DatabaseAway, app_members, database_of, workload_args
 from rollproof.faults.deadman import NO_IMAGE, ActingJob, held_for_s
+from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_path, scale_to_zero
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DatabaseRefused"]
 
 _GONE = 0  # the replicas that we set
-_TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
 _TO_SCALE = "to scale the database to 0 and back"
 
 
@@ -53,7 +53,7 @@ class DatabaseRefused(DatabaseAway):
         )  # fmt: skip
         return ActingJob(
             namespace=args["namespace"], after_s=held_for_s(target.faults), image=target.faults.dead_man_image,
-            right=right, path=_scale_path(args), uid=args["uid"], pointer="/spec/replicas",
+            right=right, path=scale_path(args), uid=args["uid"], pointer="/spec/replicas",
             ours=None, before=args["original"],  # of a scale to 0 the API leaves the number out
         )  # fmt: skip
 
@@ -67,10 +67,10 @@ class DatabaseRefused(DatabaseAway):
         managed = Outside.of(context.argo.read(), "the Application").child("status").objects("resources")
         if args in ({key: one.text(key) for key in args} for one in managed):
             return context.skip(self, f"{subject} is of the Application: Argo CD would scale it up again")
-        scale = _find_scale(context.kube, args)
+        scale = find_scale(context.kube, args)
         if scale is None:
             return context.skip(self, f"there is no {subject}: see [faults.database]")
-        replicas = _replicas(scale)
+        replicas = replicas_of(scale)
         if replicas < 1:
             return context.skip(self, f"{subject} is scaled to {replicas} already")
         args |= {"uid": scale["metadata"]["uid"], "original": replicas, "members": app_members(context)}
@@ -83,63 +83,14 @@ class DatabaseRefused(DatabaseAway):
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch, bound to the version of the scale that was looked at."""
         args = injection.args
-        scale = _find_scale(live.kube, args)
-        if scale is None or scale["metadata"]["uid"] != args["uid"]:
-            return Void(f"{injection.subject} with uid {args['uid']} was gone when it was to be scaled")
-        if _replicas(scale) != args["original"]:
-            return Void(f"{injection.subject} had {_replicas(scale)} replicas when it was to be scaled")
-        try:
-            reply = _set_replicas(live.kube, args, scale, _GONE)
-        except ApiError as error:
-            if error.status in (404, 409):
-                return Void(f"{injection.subject} was changed by somebody else when it was to be scaled")
-            raise
+        reply = scale_to_zero(live.kube, args)
+        if isinstance(reply, Void):
+            return reply
         return Injected({"uid": args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """The replicas from before, if nobody has changed ours since."""
-        who = f"{args['kind']} {args['name']}"
-        for _ in range(_TRIES):
-            scale = _find_scale(kube, args)
-            if scale is None or scale["metadata"]["uid"] != args["uid"]:
-                return Undone("left", reason=f"{who} is gone", expected=_GONE, found=None)
-            found = _replicas(scale)
-            if found == args["original"]:
-                return Undone("not-needed", reason="it is as before")
-            if found != _GONE:
-                return Undone("left", reason="scaled by somebody else", expected=_GONE, found=found)
-            try:
-                _set_replicas(kube, args, scale, args["original"])
-            except ApiError as error:
-                if error.status != 409:
-                    raise
-                continue
-            return Undone("done")
-        return Undone("failed", reason=f"{who} changed {_TRIES} times while it was being scaled up")
-
-
-def _scale_path(args: Mapping[str, Any]) -> str:
-    return f"{KINDS[args['kind']].path(args['namespace'], args['name'])}/scale"
-
-
-def _find_scale(kube: Kube, args: Mapping[str, Any]) -> Object | None:
-    try:
-        return kube.request("GET", _scale_path(args))
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-
-
-def _replicas(scale: Object) -> int:
-    """What is wanted; an absent number is 0, which the API leaves out."""
-    return Outside.of(scale, "the scale of the API").child("spec").count("replicas")
-
-
-def _set_replicas(kube: Kube, args: Mapping[str, Any], scale: Object, replicas: int) -> Object:
-    """409 if anything of the object was changed since `scale` was read."""
-    body = {"metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]}, "spec": {"replicas": replicas}}
-    return kube.request("PATCH", _scale_path(args), body=body, content_type=MERGE)
+        return scale_back(kube, args)
 
 
 FAULT = DatabaseRefused()

@@ -123,7 +123,7 @@ class FaultRunner:
         felt = self._had_effect(fault, injection, begun)
         if fault.held:
             if felt:
-                self._hold(fault, injection)
+                felt = self._hold(fault, injection)
             taken_away = self._undo(fault, [entry])
             if felt and taken_away is not None:
                 self._recovered(fault, injection, taken_away)
@@ -167,12 +167,15 @@ class FaultRunner:
                 ]
                 replay(self._journal, undo_handlers(self._live.kube, self._live.target), entries=open_one)
 
-    def _hold(self, fault: Fault, injection: Injection) -> None:
-        """Leave it in place, and ask meanwhile what must be true."""
+    def _hold(self, fault: Fault, injection: Injection) -> bool:
+        """Leave it in place, and ask meanwhile what must be true. Whether its effect lasted for so long."""
         hold_s = self._live.target.faults.hold_s
         self._status(f"fault {fault.name}: it is held for {hold_s:g} s")
-        self._live.watches.poll(lambda: fault.observe(injection, self._live), timeout_s=hold_s)
+        ended = self._live.watches.poll(lambda: fault.observe(injection, self._live), timeout_s=hold_s)
         fault.finish(injection, self._live)
+        if ended is not None:
+            self._tell(fault.name, FaultWord.VOID, {"reason": ended.reason})
+        return ended is None
 
     def _had_effect(self, fault: Fault, injection: Injection, begun: Event) -> bool:
         def look() -> Any:

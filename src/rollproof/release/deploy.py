@@ -81,8 +81,12 @@ class Release:
         self._recorder, self._journal, self._status = recorder, journal, status
         self._unanswered = False  # an attempt of the last push had no answer: it may have been carried out
 
-    def deploy(self) -> Rollout:
-        """Bring the plan's new sha: by our commit, by a commit of its pipeline, or by a restart if it runs already."""
+    def deploy(self, *, after_push: Callable[[], None] | None = None) -> Rollout:
+        """Bring the plan's new sha: by our commit, by a commit of its pipeline, or by a restart if it runs already.
+
+        `after_push` is called as soon as a commit of ours was accepted, and the rollout is followed after it; its time
+        is none of the release's deadline.
+        """
         plan = self._plan
         rollout = self._begin("release", plan.old_sha, plan.new_sha)
         settings = plan.target.release
@@ -100,6 +104,10 @@ class Release:
         def push() -> None:
             waits.refuse_not_compared("committed")
             self._commit_and_push(rollout, waits, make)
+            if after_push is not None:
+                begun_s = time.monotonic()
+                after_push()
+                waits.extend(time.monotonic() - begun_s)
 
         return self._follow(rollout, waits, push)
 

@@ -77,6 +77,10 @@ class Waits:
         """Seconds until the rollout's deadline."""
         return max(0.0, self._until_s - time.monotonic())
 
+    def extend(self, more_s: float) -> None:
+        """So many seconds were spent on something else."""
+        self._until_s += more_s
+
     def refuse_not_compared(self, stage: str) -> None:
         """Raise if Argo CD cannot compare: a deploy would change git, and its effect could not be seen."""
         state = self._view.application()

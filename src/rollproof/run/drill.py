@@ -302,22 +302,31 @@ class FaultDrill:
 
         The app should be at rest before.
         """
+        context = self._context
+        with self._run.phase("act"):
+            prover = self._inject()
+        if context.probe is not None and context.probe.fired:
+            return
+        context.status("what the app says now")
+        pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
+        prover.prove(pods, context.running_sha())
+
+    def inject(self) -> None:
+        """Inject each and wait for the recovery, in the middle of a release, which proves itself what the app says."""
+        self._inject()
+
+    def _inject(self) -> Prover:
         context, clients = self._context, self._context.clients
         prover = Prover(self._run.target, clients.kube, clients.http, context.folder, clients.ways)
         live = LiveContext(
             drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo,
             watches=context.watches, prover=prover, sha=context.running_sha(),
         )  # fmt: skip
-        with self._run.phase("act"):
-            FaultRunner(
-                live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live),
-                expect_outage=context.probe.expect_outage if context.probe is not None else lambda _: None,
-            ).run(context.plan)  # fmt: skip
-        if context.probe is not None and context.probe.fired:
-            return
-        context.status("what the app says now")
-        pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
-        prover.prove(pods, context.running_sha())
+        FaultRunner(
+            live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live),
+            expect_outage=context.probe.expect_outage if context.probe is not None else lambda _: None,
+        ).run(context.plan)  # fmt: skip
+        return prover
 
     def _plan_again(self, live: LiveContext) -> Callable[[str], Injection | Skip] | None:
         """Where a drill before this one may have replaced what the plan names: pods, a count of replicas."""

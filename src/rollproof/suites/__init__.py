@@ -108,9 +108,11 @@ def expand(word: str) -> tuple[str, ...]:
 def chaos_drills(chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The drills that inject faults, or those of them that are chosen by name, in the order of their groups.
 
+    Not those that deploy: a run brings one version, so that each of them has a run of its own.
+
     InputError, with the nearest name, if a chosen one is none of them.
     """
-    known = [drill for drill in drill_table().values() if drill.faults]
+    known = [drill for drill in drill_table().values() if drill.faults and not drill.deploys]
     names = [drill.name for drill in sorted(known, key=lambda drill: (_place(drill), drill.name))]
     for name in chosen:
         if name not in names:

@@ -10,7 +10,7 @@ import story
 
 import rollproof
 from rollproof.core.permission import READING
-from rollproof.core.target import Database, FaultSettings, Ingress
+from rollproof.core.target import Database, FaultSettings, Ingress, Workload
 from rollproof.faults.base import Fault
 from rollproof.faults.registry import all_faults
 from rollproof.suites import drill_table
@@ -19,7 +19,10 @@ SOURCE = Path(rollproof.__file__).parent
 PAGES = SOURCE.parents[1] / "docs" / "faults"
 FAULTS = all_faults()
 TARGET = story.target(
-    faults=FaultSettings(database=Database(kind="Deployment", namespace="database", name="db")),
+    faults=FaultSettings(
+        database=Database(kind="Deployment", namespace="database", name="db"),
+        git=Workload(kind="Deployment", namespace="git", name="git"),
+    ),
     ingress=Ingress(namespace="ingress", selector="app=ingress"),
 )
 

@@ -381,6 +381,21 @@ def test_the_revert_of_a_bad_release_replaces_its_pods_only() -> None:
     assert rollback.stages["old-gone"].data["uids"] == ("uid-bad-1",)
 
 
+def test_what_is_done_after_the_push_takes_nothing_of_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(View(*GOOD))
+    said: list[list[str]] = []
+    extended: list[float] = []
+    monkeypatch.setattr(deploy.Waits, "extend", lambda _, more_s: extended.append(more_s))
+    assert world.release.deploy(after_push=lambda: said.append(world.said())).proven
+    assert said == [["started", "committed", "pushed"]]
+    assert len(extended) == 1
+
+
+def test_nothing_is_done_after_a_push_that_was_refused() -> None:
+    world = World(View(), repo=Repo(PushRefusedError("no right")))
+    world.release.deploy(after_push=lambda: pytest.fail("it was not pushed"))
+
+
 def test_nothing_is_reverted_that_was_not_pushed() -> None:
     world = World(View(), repo=Repo(PushRefusedError("no right")))
     deployed = world.release.deploy()

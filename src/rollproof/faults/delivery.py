@@ -1,0 +1,180 @@
+"""Delivery: what the faults have in common that take away what delivers a commit, just after one was pushed.
+
+Users must not feel it. While it is away the commit is not deployed; when it is back, Argo CD must deploy it by itself,
+without a refresh of ours: its own poll is what a team has when the person who deploys has gone home.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rollproof.clients.kube import ApiError, Kube
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.permission import Permission, each_verb
+from rollproof.core.target import Target
+from rollproof.errors import CannotJudgeError
+from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
+from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_to_zero
+from rollproof.probes.views import PodView
+from rollproof.store.journal import Undone
+
+__all__ = ["DeliveryAway", "poll_s"]
+
+_POLL_S, _JITTER_S = 120.0, 60.0  # Argo CD's defaults of timeout.reconciliation and timeout.reconciliation.jitter
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([hms])")
+
+
+def poll_s(reconciliation: str) -> float:
+    """The longest time between two looks of Argo CD at git, in seconds: its `timeout.reconciliation` and the jitter.
+
+    A Go duration ("120s", "2m30s"); the default where it is not known, or 0, which switches the poll off.
+    """
+    said = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(reconciliation))
+    return (said or _POLL_S) + _JITTER_S
+
+
+class DeliveryAway(Fault):
+    """Workloads of one namespace, scaled to 0 and back. Held; the recovery is that Argo CD is at another commit."""
+
+    affects_traffic = False
+    held = True
+    kinds = frozenset(RESOURCES)
+    no_dead_man: str  # why there is none, where there is none
+    in_argocd = False  # whether they are where Argo CD lives, which may be another cluster
+
+    @abstractmethod
+    def place(self, context: Context) -> tuple[str, str, list[dict[str, str]]] | str:
+        """(namespace, labels of all pods, kind and name of each workload); or why this target cannot have it."""
+
+    @abstractmethod
+    def workloads(self, target: Target) -> Iterable[tuple[str, str, str]]:
+        """(kind, namespace, name) of what it may scale, for the permissions; "" for a name: all of that kind."""
+
+    def permissions(self, target: Target) -> Iterable[Permission]:
+        """On the scale of these workloads, and to see their pods."""
+        places = list(self.workloads(target))
+        for kind, namespace, name in places:
+            yield from each_verb(
+                "get patch", RESOURCES[kind], namespace, f"fault {self.name}: scaled to 0 and back", group="apps",
+                subresource="scale", name=name, argocd=self.in_argocd,
+            )  # fmt: skip
+        for namespace in dict.fromkeys(namespace for _, namespace, _ in places):
+            yield from each_verb("list watch", "pods", namespace, "to see them go and come", argocd=self.in_argocd)
+
+    def available(self, context: Context) -> Injection | Skip:
+        """Each workload that runs now, and at which commit Argo CD is."""
+        found = self.place(context)
+        if isinstance(found, str):
+            return context.skip(self, found)
+        namespace, labels, named = found
+        scaled = []
+        for one in named:
+            scale = find_scale(self._kube(context), {**one, "namespace": namespace})
+            if scale is None:
+                return context.skip(self, f"there is no {one['kind']}/{namespace}/{one['name']}")
+            if replicas := replicas_of(scale):
+                scaled.append({**one, "uid": scale["metadata"]["uid"], "original": replicas})
+        if not scaled:
+            return context.skip(self, f"all of it in {namespace} is scaled to 0 already")
+        args: dict[str, Any] = {
+            "namespace": namespace, "labels": labels, "workloads": scaled,
+            "revision": context.argo.state().sync_revision,
+        }  # fmt: skip
+        words = ", ".join(f"{one['kind']} {one['name']}" for one in scaled)
+        back = ", ".join(f"{one['name']} {one['original']}" for one in scaled)
+        hold_s, polled_s = context.target.faults.hold_s, poll_s(context.argo.settings().reconciliation)
+        subject = f"{scaled[0]['kind']}/{namespace}/{scaled[0]['name']}"
+        return context.injection(
+            self, subject, args=args, dead_man=str(self.dead_man(args, context.target) or self.no_dead_man),
+            recovery_after_s=polled_s,
+            change=f"after the push: {words} -> 0 replicas, for {hold_s:g} s after the last pod was gone",
+            undo=f"replicas as before ({back}), where they still are 0",
+        )  # fmt: skip
+
+    def watched(self, injection: Injection) -> Iterable[Watching]:
+        """The pods of all of them."""
+        return (Watching(injection.args["namespace"], injection.args["labels"], self.in_argocd),)
+
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """Every pod must be ready, and Argo CD must not have seen the commit yet."""
+        seen = self._seen(injection, live)
+        return f"Argo CD has seen the commit before it could be taken away: it is at {seen}" if seen else ""
+
+    def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
+        """One patch each. If one of them is refused or void, those before it are taken back at once."""
+        kube = self._kube(live)
+        versions: list[str] = []
+        for one in _each(injection.args):
+            try:
+                done = scale_to_zero(kube, one)
+            except ApiError:
+                self._take_back(kube, injection.args, versions)
+                raise
+            if isinstance(done, Void):
+                self._take_back(kube, injection.args, versions)
+                return done
+            versions.append(str(done["metadata"]["resourceVersion"]))
+        return Injected({"uid": injection.args["workloads"][0]["uid"], "resource_version": versions[0]})
+
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
+        """No pod of it serves any more, and Argo CD is still at the commit from before the push."""
+        if seen := self._seen(injection, live):
+            return Void(f"Argo CD had seen the commit before all was away: it is at {seen}")
+        pods = live.watches.beside(injection.args["namespace"])
+        if any(_serves(pod) for pod in pods.values()):
+            return None
+        going = f", {len(pods)} still terminating" if pods else ""
+        return Effect(f"no pod of {injection.args['labels']} in {injection.args['namespace']} serves{going}")
+
+    def missing(self, injection: Injection, live: LiveContext) -> str:
+        """As many pods as before, and Argo CD synced at the newer commit. No refresh is asked for."""
+        wanted = sum(one["original"] for one in injection.args["workloads"])
+        ready = sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values())
+        if ready < wanted:
+            return f"{ready} of {wanted} pods of {injection.args['labels']} are ready"
+        if not self._seen(injection, live):
+            return f"Argo CD is still at {injection.args['revision'][:12]}, the commit from before the push"
+        state = live.watches.application()
+        if state.sync_status != "Synced" or state.phase == "Running":
+            return f"Argo CD is at {state.sync_revision[:12]}, {state.sync_status}, its last sync {state.phase}"
+        return ""
+
+    def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
+        """Each as before; the worst answer counts, what was done else."""
+        ended = [scale_back(kube, one) for one in _each(args)]
+        order = ("failed", "left", "done", "not-needed")
+        return min(ended, key=lambda undone: order.index(undone.how))
+
+    def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:
+        """Where Argo CD lives, if they are there."""
+        elsewhere = target.argocd.context if self.in_argocd else ""
+        if not elsewhere:
+            return self.undo(kube, args)
+        return self.undo(Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig), args)
+
+    def _take_back(self, kube: Kube, args: Mapping[str, Any], done: list[str]) -> None:
+        """After half a deed. CannotJudgeError if that fails: then the entry stays open, and the run's undo looks."""
+        undone = self.undo(kube, args) if done else Undone("not-needed")
+        if undone.how == "failed":
+            raise CannotJudgeError(f"a part of {self.name} was done and could not be taken back: {undone.reason}")
+
+    def _seen(self, injection: Injection, live: LiveContext) -> str:
+        """The commit at which Argo CD is, shortened, if it is not the one of the plan any more; "" else."""
+        revision = live.watches.application().sync_revision
+        return revision[:12] if revision and revision != injection.args["revision"] else ""
+
+    def _kube(self, context: Context) -> Kube:
+        return context.argo.kube if self.in_argocd else context.kube
+
+
+def _each(args: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The workloads, each with the namespace of the whole, which is what the fences are asked about."""
+    return ({**one, "namespace": args["namespace"]} for one in args["workloads"])
+
+
+def _serves(pod: PodView) -> bool:
+    return pod.ready and not pod.terminating and not pod.ended

@@ -1,0 +1,84 @@
+"""Scaling: a workload's replicas to 0 and back, by its scale subresource alone, never over somebody else's number.
+
+`args` of each function are the workload's kind, namespace, name, uid and `original` replicas, as the plan has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rollproof.clients.kube import KINDS, MERGE, ApiError, Kube, Object
+from rollproof.core.outside import Outside
+from rollproof.faults.base import Void
+from rollproof.store.journal import Undone
+
+__all__ = ["RESOURCES", "find_scale", "replicas_of", "scale_back", "scale_path", "scale_to_zero"]
+
+RESOURCES: Mapping[str, str] = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+_GONE = 0  # the replicas that we set
+_TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
+
+
+def find_scale(kube: Kube, args: Mapping[str, Any]) -> Object | None:
+    """The scale as the API has it; None if there is no such workload."""
+    try:
+        return kube.request("GET", scale_path(args))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def replicas_of(scale: Object) -> int:
+    """What is wanted; an absent number is 0, which the API leaves out."""
+    return Outside.of(scale, "the scale of the API").child("spec").count("replicas")
+
+
+def scale_to_zero(kube: Kube, args: Mapping[str, Any]) -> Object | Void:
+    """One patch, bound to the version of the scale that was looked at; the API's reply."""
+    who = f"{args['kind']}/{args['namespace']}/{args['name']}"
+    scale = find_scale(kube, args)
+    if scale is None or scale["metadata"]["uid"] != args["uid"]:
+        return Void(f"{who} with uid {args['uid']} was gone when it was to be scaled")
+    if replicas_of(scale) != args["original"]:
+        return Void(f"{who} had {replicas_of(scale)} replicas when it was to be scaled")
+    try:
+        return _set_replicas(kube, args, scale, _GONE)
+    except ApiError as error:
+        if error.status in (404, 409):
+            return Void(f"{who} was changed by somebody else when it was to be scaled")
+        raise
+
+
+def scale_back(kube: Kube, args: Mapping[str, Any]) -> Undone:
+    """The replicas from before, if nobody has changed ours since."""
+    who = f"{args['kind']} {args['name']}"
+    for _ in range(_TRIES):
+        scale = find_scale(kube, args)
+        if scale is None or scale["metadata"]["uid"] != args["uid"]:
+            return Undone("left", reason=f"{who} is gone", expected=_GONE, found=None)
+        found = replicas_of(scale)
+        if found == args["original"]:
+            return Undone("not-needed", reason="it is as before")
+        if found != _GONE:
+            return Undone("left", reason="scaled by somebody else", expected=_GONE, found=found)
+        try:
+            _set_replicas(kube, args, scale, args["original"])
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            continue
+        return Undone("done")
+    return Undone("failed", reason=f"{who} changed {_TRIES} times while it was being scaled up")
+
+
+def scale_path(args: Mapping[str, Any]) -> str:
+    """Of the scale subresource in the API."""
+    return f"{KINDS[args['kind']].path(args['namespace'], args['name'])}/scale"
+
+
+def _set_replicas(kube: Kube, args: Mapping[str, Any], scale: Object, replicas: int) -> Object:
+    """409 if anything of the object was changed since `scale` was read."""
+    body = {"metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]}, "spec": {"replicas": replicas}}
+    return kube.request("PATCH", scale_path(args), body=body, content_type=MERGE)

@@ -1,0 +1,238 @@
+"""What delivers a commit is taken away after a push, against a small API server: the git server, all of Argo CD."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+from recorder import ListRecorder
+from surroundings import AppCluster, controlled, pod_of
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import Kube
+from rollproof.core.event import Event, Outcome
+from rollproof.core.injection import Injection, Skip
+from rollproof.core.target import FaultSettings, Fences, Target, UndoSettings, Workload
+from rollproof.faults.base import LiveContext
+from rollproof.faults.delivery import DeliveryAway, poll_s
+from rollproof.faults.registry import fault_named
+from rollproof.faults.runner import FaultRunner
+from rollproof.probes.watches import Watches
+from rollproof.store.journal import FolderStore, Journal
+
+NAMES = ("git-away", "argocd-all-away")
+FELT = ["planned", "injecting", "injected", "effect", "undone"]
+BEFORE, PUSHED = "1" * 40, "2" * 40
+Part = tuple[str, str]  # plural, name
+
+
+class World(AppCluster):
+    """The app, and the parts of the fault with a pod each, which go and come with their replicas."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.namespace = "git" if name == "git-away" else "argocd"
+        self.labels = {"app": "git"} if name == "git-away" else {"app.kubernetes.io/part-of": "argocd"}
+        argocd: tuple[Part, ...] = (("statefulsets", "controller"), ("deployments", "repo-server"))
+        self.parts: tuple[Part, ...] = (("deployments", "git"),) if name == "git-away" else argocd
+        for part in self.parts:
+            self.scale(part, 1)
+            self.put("pods", self.pod(part))
+        self.at(BEFORE)
+        self.delivers, self.pods_follow = True, True
+        self.on_patch = self.scaled
+
+    def pod(self, part: Part) -> dict[str, Any]:
+        owner = controlled("ReplicaSet", part[1])
+        return pod_of(f"{part[1]}-x", namespace=self.namespace, labels=self.labels, owner=owner)
+
+    def scale(self, part: Part, replicas: int) -> None:
+        containers = [{"name": "part", "image": "part:1"}]
+        template = {"metadata": {"labels": self.labels}, "spec": {"containers": containers}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": self.labels}, "template": template}
+        metadata = {"name": part[1], "namespace": self.namespace, "uid": f"uid-{part[1]}"}
+        self.put(part[0], {"metadata": metadata, "spec": spec, "status": {}})
+
+    def replicas(self) -> list[int]:
+        return [self.objects[part]["spec"]["replicas"] for part in self.parts]
+
+    def at(self, revision: str) -> None:
+        sync = {"status": "Synced", "revision": revision}
+        status = {"sync": sync, "operationState": {"phase": "Succeeded"}}
+        self.put("applications", {"metadata": {"name": "shop"}, "spec": {}, "status": status})
+
+    def scaled(self, plural: str, item: dict[str, Any]) -> None:
+        part = (plural, item["metadata"]["name"])
+        if part in self.parts and self.pods_follow:
+            threading.Thread(target=self.follow, args=(part, item["spec"]["replicas"])).start()
+
+    def follow(self, part: Part, replicas: int) -> None:
+        if not replicas:
+            self.remove("pods", f"{part[1]}-x")
+            return
+        self.put("pods", self.pod(part))
+        if self.delivers and all(self.replicas()):
+            self.at(PUSHED)
+
+
+class Stage:
+    """The runner on that cluster."""
+
+    def __init__(self, name: str, folder: Path, stack: ExitStack) -> None:
+        fault = fault_named(name)
+        assert isinstance(fault, DeliveryAway)
+        self.fault, self.api, self.recorder = fault, World(name), ListRecorder()
+        self.kube = Kube("fake", str(stack.enter_context(self.api.serve(folder))))
+        argo = Argo(self.kube, "argocd", "shop")
+        git = Workload(kind="Deployment", namespace="git", name="git")
+        limits = FaultSettings(effect_within_s=0.5, hold_s=0.1, git=git, recovery_limits_s={name: 1.5})
+        self.target: Target = story.target(
+            faults=limits, fences=Fences(namespaces=("shop", "git", "argocd")), undo=UndoSettings(late_s=0.0)
+        )
+        watches = stack.enter_context(Watches(self.target, self.kube, argo, self.recorder))
+        self.live = LiveContext(drill=name, target=self.target, kube=self.kube, argo=argo, watches=watches)
+        self.journal = Journal(FolderStore(folder / "undo.jsonl"), self.recorder)
+
+    def available(self, **faults: Any) -> Injection | Skip:
+        target = replace(self.target, faults=replace(self.target.faults, **faults))
+        return self.fault.available(replace(self.live, target=target))
+
+    def injection(self) -> Injection:
+        found = self.available()
+        assert isinstance(found, Injection)
+        return found
+
+    def run(self, injection: Injection | None = None) -> list[str]:
+        plan = story.plan(injections=(injection or self.injection(),))
+        FaultRunner(self.live, self.recorder, self.journal).run(plan)
+        return [event.what for event in self.recorder.events if event.source == "fault"]
+
+    def said(self, what: str) -> Event:
+        return next(one for one in self.recorder.events if (one.source, one.what) == ("fault", what))
+
+
+@pytest.fixture
+def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stage]]:
+    monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.05)
+    with ExitStack() as stack:
+        yield lambda name: Stage(name, tmp_path, stack)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commit_that_arrives_when_all_is_back(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    injection = stage.injection()
+    assert injection.args["revision"] == BEFORE
+    assert [one["original"] for one in injection.args["workloads"]] == [1] * len(stage.api.parts)
+    assert stage.run(injection) == [*FELT, "recovered"]
+    assert stage.api.replicas() == [1] * len(stage.api.parts)
+    assert stage.said("undone").data == {"by": "harness"}
+    patched = [path for method, path, _ in stage.api.asked if method == "PATCH"]
+    assert patched
+    assert all(path.endswith("/scale") for path in patched), "Argo CD is not asked to look"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commit_that_does_not_arrive_is_no_recovery(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    stage.api.delivers = False
+    assert stage.run() == [*FELT, "not-recovered"]
+    said = stage.said("not-recovered")
+    assert said.outcome is Outcome.FAIL
+    assert "still at 111111111111" in said.data["last_seen"]
+    assert stage.api.replicas() == [1] * len(stage.api.parts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pods_that_go_on_serving_are_no_effect(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    stage.api.pods_follow = False
+    assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]
+    assert stage.api.replicas() == [1] * len(stage.api.parts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commit_that_was_seen_before_is_void(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    injection = stage.injection()
+    stage.api.at(PUSHED)
+    stage.live.watches.poll(lambda: stage.live.watches.application().sync_revision == PUSHED or None, timeout_s=5.0)
+    assert stage.run(injection) == ["planned", "void"]
+    assert "has seen the commit before" in stage.said("void").data["reason"]
+    assert [method for method, _, _ in stage.api.asked if method == "PATCH"] == []
+
+
+def test_a_commit_that_is_seen_while_all_goes_is_void_and_all_comes_back(stages: Callable[[str], Stage]) -> None:
+    stage = stages("git-away")
+    stage.api.on_patch = lambda plural, _: stage.api.at(PUSHED) if plural == "deployments" else None
+    assert stage.run()[:4] == ["planned", "injecting", "injected", "void"]
+    assert stage.api.replicas() == [1]
+
+
+def test_what_somebody_else_has_scaled_is_void_and_the_parts_before_it_come_back(
+    stages: Callable[[str], Stage],
+) -> None:
+    stage = stages("argocd-all-away")
+    injection = stage.injection()
+    stage.api.scale(("deployments", "repo-server"), 3)
+    assert stage.run(injection) == ["planned", "injecting", "void"]
+    assert stage.api.replicas() == [1, 3]
+
+
+def test_a_part_that_may_not_be_scaled_leaves_none_at_0(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-all-away")
+    injection = stage.injection()
+    stage.api.refusing["deployments/repo-server/scale"] = 403
+    assert stage.run(injection)[-1] == "error"
+    del stage.api.refusing["deployments/repo-server/scale"]
+    assert stage.fault.undo(stage.kube, injection.args).how in {"done", "not-needed"}
+    assert stage.api.replicas() == [1, 1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_undo_does_no_harm_twice_and_leaves_what_others_did(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    args, part = stage.injection().args, stage.api.parts[0]
+    for one in stage.api.parts:
+        stage.api.scale(one, 0)
+    assert [stage.fault.undo(stage.kube, args).how for _ in range(2)] == ["done", "not-needed"]
+    stage.api.scale(part, 5)
+    assert stage.fault.undo(stage.kube, args).how == "left"
+    assert stage.api.replicas()[0] == 5
+    stage.api.remove(*part)
+    assert stage.fault.undo(stage.kube, args).how == "left"
+
+
+def test_where_there_is_nothing_to_scale_it_is_skipped(stages: Callable[[str], Stage]) -> None:
+    def reason(found: Injection | Skip) -> str:
+        assert isinstance(found, Skip)
+        return found.reason
+
+    stage = stages("git-away")
+    assert "[faults.git]" in reason(stage.available(git=None))
+    other = Workload(kind="StatefulSet", namespace="git", name="forge")
+    assert "there is no StatefulSet/git/forge" in reason(stage.available(git=other))
+    stage.api.scale(("deployments", "git"), 0)
+    assert "scaled to 0 already" in reason(stage.available())
+    argocd = fault_named("argocd-all-away")
+    assert "part-of=argocd" in reason(argocd.available(stage.live))
+
+
+def test_the_limit_allows_for_the_poll_of_argo_cd(stages: Callable[[str], Stage]) -> None:
+    assert stages("git-away").injection().limit_s == 1.5, "what the target file says holds"
+    found = stages("argocd-all-away").available(recovery_limits_s={})
+    assert isinstance(found, Injection)
+    assert found.limit_s == 60.0 + 120.0 + 60.0
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("", 180.0), ("0", 180.0), ("120s", 180.0), ("2m30s", 210.0), ("1h", 3660.0)]
+)
+def test_the_poll_is_read_as_argo_cd_does(said: str, seconds: float) -> None:
+    assert poll_s(said) == seconds
