@@ -1,4 +1,4 @@
-"""Histories for the golden of verdicts: what is judged where an outage is expected (`outage`, `dependency`)."""
+"""Histories for the golden of verdicts: what is judged where an outage is expected (`outage`, `dependency`, `loss`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from story import OLD, Story
 from rollproof.core.event import Outcome
 from rollproof.core.fault import FaultWord, subject_of
 
-__all__ = ["dependencies", "held", "outages"]
+__all__ = ["dependencies", "held", "losses", "outages"]
 
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 NAME = subject_of("database-refused")
@@ -118,6 +118,29 @@ def outages() -> Told:
     yield "the load ended with it", _loaded(held(), _load(seconds=27.5))
     both = _load().fail("control", at=104, until=106, outcome="connect.refused")
     yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="http.503"))
+
+
+def losses() -> Told:
+    """The budget is 60 s from the start; here the fault is over after 17 s, or after 100."""
+    yield "nothing was done", _loaded(Story(), _load())
+    yield "not felt", _loaded(held(until="injected"), _load())
+    yield "no load", held()
+    yield "nothing was lost", _loaded(held(), _load())
+    hung = _load().fail(at=101, until=106, outcome="read.timeout", took_ms=5000)
+    yield "lost until it was noticed", _loaded(held(), hung.fail(at=106, until=112, outcome="http.502"))
+    fellow = held()
+    fellow.tell("watch", "Pod/shop/old-2", "added", at=90, uid="uid-old-2", ready=True, member=True)
+    fellow.tell("watch", "Pod/shop/old-2", "modified", at=108, uid="uid-old-2", ready=False, member=True)
+    yield "a pod elsewhere got unready too", _loaded(fellow, _load().fail(at=108, until=112, outcome="http.503"))
+    late = _load(seconds=130).fail(at=101, until=163, outcome="connect.timeout", took_ms=5000)
+    yield "lost for too long", _loaded(held(recovered=70.0), late)
+    yield "a wrong answer", _loaded(held(), _load().fail(at=105, outcome="body.wrong"))
+    yield "lost after the recovery", _loaded(held(), _load().fail(at=120, outcome="http.503"))
+    yield "sick before", _loaded(held(), _load().fail(at=95, outcome="http.503"))
+    yield "no end was seen", _loaded(held(until="undone"), _load().fail(at=105, outcome="read.timeout"))
+    yield "the load ended with it", _loaded(held(), _load(seconds=27.5))
+    both = _load().fail("control", at=104, until=106, outcome="connect.refused")
+    yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="read.timeout"))
 
 
 def _load(*, seconds: float = 50.0) -> Requests:

@@ -10,7 +10,7 @@ from builders import Requests
 from expected_bad_release_verdicts import bad_releases
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
-from expected_outage_verdicts import dependencies, outages
+from expected_outage_verdicts import dependencies, losses, outages
 from expected_traffic_verdicts import availabilities, generators
 from story import NEW, OLD, Story, good_release
 
@@ -302,6 +302,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "drift": drifts,
     "fault": faults,
     "load_soundness": generators,
+    "loss": losses,
     "outage": outages,
     "readiness": readinesses,
     "release": releases,

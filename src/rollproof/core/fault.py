@@ -137,6 +137,18 @@ class Fault(Attempt):
         return str(self.happened.data.get("watched") or "its effect") if self.happened is not None else ""
 
     @property
+    def felt_by(self) -> frozenset[str]:
+        """The uids of the pods that it was seen on."""
+        return frozenset(map(str, self.happened.data.get("pods") or ())) if self.happened is not None else frozenset()
+
+    @property
+    def margin_s(self) -> float | None:
+        """Of a loss with a notice: seconds from the end of the last pod to it; None if not all were seen to go."""
+        injected = self.said.get(FaultWord.INJECTED)
+        value = injected.data.get("margin_s") if injected is not None else None
+        return None if value is None else float(value)
+
+    @property
     def watched_in_vain_s(self) -> float:
         """Seconds until it was given up that the effect, or else the recovery, would come; else 0.
 

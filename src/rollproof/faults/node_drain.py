@@ -45,7 +45,7 @@ class NodeDrain(PodsLeave):
             self, f"Node/{taken.name}", args=drain_args(context, taken),
             change=f"cordoned, and its pods {', '.join(taken.pods)} are evicted, {len(taken.pods)} of {taken.members}",
             undo="uncordoned, if we have cordoned it; the pods stay where they went",
-            dead_man="none possible without a Job that may uncordon it: it stays cordoned until `rollproof undo`",
+            dead_man="none possible (a Role names no node): it stays cordoned until `rollproof undo`",
         )  # fmt: skip
 
     def watched(self, injection: Injection) -> Iterable[Watching]:

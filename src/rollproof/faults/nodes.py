@@ -42,8 +42,11 @@ def node_permissions(target: Target) -> Iterator[Permission]:
         yield from each_verb("list", "pods", target.ingress.namespace, "to spare the node of the ingress")
 
 
-def take_node(context: Context) -> tuple[Taken | None, str]:
-    """The node with most ready pods of the Deployment among those that may be taken, and ""; else None, and why."""
+def take_node(context: Context, *, with_all: bool = False) -> tuple[Taken | None, str]:
+    """The node with most ready pods of the Deployment among those that may be taken, and ""; else None, and why.
+
+    with_all: all that runs there is hit: then the one that carries least of others is taken first.
+    """
     target = context.target
     if not target.fences.nodes:
         return None, "no node may be touched: fences.nodes in the target file names them by a label selector"
@@ -66,12 +69,18 @@ def take_node(context: Context) -> tuple[Taken | None, str]:
     fit = [name for name, why in reasons.items() if not why]
     if not fit:
         return None, "no node can be taken: " + "; ".join(f"{name} {why}" for name, why in sorted(reasons.items()))
-    name = min(fit, key=lambda one: (-len(by_node[one]), one))
+    others = {name: _others(context, name).total() if with_all else 0 for name in fit}
+    name = min(fit, key=lambda one: (others[one], -len(by_node[one]), one))
     return Taken(name, NodeView.of(allowed[name]).uid, by_node[name], len(ready)), ""
 
 
 def carried(context: Context, node: str) -> str:
-    """What else runs on the node, by namespace, for the plan; not what runs on every node, nor the app's own."""
+    """What else runs on the node, by namespace, for the plan."""
+    return ", ".join(f"{count} of {namespace}" for namespace, count in sorted(_others(context, node).items()))
+
+
+def _others(context: Context, node: str) -> Counter[str]:
+    """How many pods of each namespace it carries; not what runs on every node, nor the app's own."""
     listed = context.kube.list("Pod", "", fields=f"spec.nodeName={node}")["items"]
     found: Counter[str] = Counter()
     for item in listed:
@@ -79,7 +88,7 @@ def carried(context: Context, node: str) -> str:
         every = PodView.of(item).owner.startswith(("DaemonSet/", "Node/")) or metadata.child("annotations").has(_MIRROR)
         if not every and metadata.text("namespace") != context.target.cluster.namespace:
             found[metadata.text("namespace")] += 1
-    return ", ".join(f"{count} of {namespace}" for namespace, count in sorted(found.items()))
+    return found
 
 
 def not_back(live: LiveContext, node: str) -> str:

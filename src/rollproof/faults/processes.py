@@ -18,12 +18,13 @@ _SUPERVISOR = 1  # process 1 of the container
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process. `started`: in clock ticks since boot (proc(5), stat, field 22)."""
+    """One process. `started`: in clock ticks since boot (proc(5), stat, field 22). `stopped`: by a signal."""
 
     pid: int
     name: str
     parent: int
     started: int
+    stopped: bool = False
 
     @property
     def who(self) -> tuple[int, int]:
@@ -43,7 +44,9 @@ def _process(line: str) -> Process | None:
     fields = rest.split()
     if not pid.isdecimal() or len(fields) < 20 or not (fields[1].isdecimal() and fields[19].isdecimal()):
         return None
-    return None if fields[0] in ("Z", "X") else Process(int(pid), name, int(fields[1]), int(fields[19]))
+    if fields[0] in ("Z", "X"):
+        return None
+    return Process(int(pid), name, int(fields[1]), int(fields[19]), stopped=fields[0] == "T")
 
 
 def supervised(processes: tuple[Process, ...], name: str) -> tuple[Process, ...]:

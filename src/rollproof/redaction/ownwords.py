@@ -43,7 +43,7 @@ outofsync overwritten pending progressdeadlineexceeded progressing pushfailed ru
 wrongversion
 affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered recovered
 watched readable member in_service owner_uid owner
-completed evicted terminated waiting forbidden taints unschedulable
+completed evicted terminated waiting forbidden taints unschedulable margin_s
 supervisor kubelet nobody
 gate nothing held_s
 abort aborted dead dead_s failures lost pods_away control_failed

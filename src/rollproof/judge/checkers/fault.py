@@ -128,4 +128,5 @@ def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
 def _numbers(facts: Facts, fault: Fault) -> dict[str, Number]:
     """Seconds since the start, with the limit, and what it cost; what was not seen has no number."""
     found = {"effect_s": fault.effect_s, "recovery_s": fault.recovery_s, "limit_s": fault.limit_s}
+    found["margin_s"] = fault.margin_s
     return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None} | impact(facts, fault)

@@ -7,18 +7,15 @@ recovery nothing is lost.
 
 from __future__ import annotations
 
-import numpy as np
-
 from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
-from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.judge.checkers.window import Window, baseline_event, open_window
+from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.judge.checkers.lost import Lost
+from rollproof.judge.checkers.window import baseline_event, open_window
 
 __all__ = ["check"]
 
 _NAME = "outage"
-_DECIMALS = 3
 
 
 def check(facts: Facts) -> Verdict:
@@ -30,88 +27,42 @@ def check(facts: Facts) -> Verdict:
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, why)
     if log is None or not len(log.rows):
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
-    window = open_window(facts, log, act)
-    lost = _Lost(window)
+    lost = Lost(open_window(facts, log, act))
     evidence = [event for event in (*act.events, baseline_event(facts, act)) if event is not None]
     findings: tuple[Finding, ...] = ()
     if why := lost.sick_before():
         result = Result.INCONCLUSIVE
-    elif broken := lost.broken():
+    elif broken := _broken(lost):
         result, why, findings = Result.FAIL, broken.text, (broken,)
     elif why := lost.not_known():
         result = Result.INCONCLUSIVE
     else:
-        result, why = Result.PASS, lost.claim()
+        result, why = Result.PASS, _claim(lost)
     return Verdict(
         _NAME, subject, result, why, numbers=lost.numbers, findings=findings,
         evidence=tuple(sorted({event.seq for event in evidence})),
     )  # fmt: skip
 
 
-class _Lost:
-    """The failed requests of the window, by kind."""
+def _broken(lost: Lost) -> Finding | None:
+    """The first promise that was broken, as a finding."""
+    if lost.stalled:
+        text = f"{lost.stalled} of {lost.requests} requests were given up without an answer"
+        return Finding("STALLED", text, "who waits for a dependency must give up before its callers do")
+    if lost.wrong:
+        text = f"{lost.wrong} of {lost.requests} answers were wrong"
+        return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
+    if lost.after:
+        text = f"{lost.after} requests were lost after all had been seen to be well again"
+        return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
+    return None
 
-    def __init__(self, window: Window) -> None:
-        log, self.window = window.log, window
-        self._sends = log.rows["send_ns"]
-        self._over_ns = None if window.act.over_s is None else int(window.act.over_s * 1e9)
-        blamed = window.blamed
-        after = self._sends >= self._over_ns if self._over_ns is not None else np.zeros(len(log.rows), dtype=bool)
-        silence = was_silence(log)
-        self.all = int(blamed.sum())
-        self.stalled = int((blamed & silence).sum())
-        self.wrong = int((blamed & ~silence & ~may_be_background(log)).sum())
-        self.after = int((blamed & after).sum())
-        self.requests = int((window.app & window.inside).sum())
-        times = self._sends[blamed] / 1e9 - window.act.started.start_s
-        self.from_s, self.to_s = (float(times.min()), float(times.max())) if self.all else (0.0, 0.0)
-        waits_ms = (log.rows["done_ns"] - self._sends)[blamed] / 1e6
-        self.longest_ms = float(waits_ms.max()) if self.all else 0.0
 
-    @property
-    def numbers(self) -> dict[str, Number]:
-        """The counts."""
-        return {
-            "requests": self.requests, "failures": self.all, "stalled": self.stalled, "wrong_answers": self.wrong,
-            "failures_after_recovery": self.after, "failures_while_control_failed": int(self.window.suspect.sum()),
-            "failed_from_s": round(self.from_s, _DECIMALS), "failed_to_s": round(self.to_s, _DECIMALS),
-            "failed_answer_ms_max": round(self.longest_ms, _DECIMALS),
-        }  # fmt: skip
-
-    def sick_before(self) -> str:
-        """Failures in the baseline: then the act's failures cannot be distinguished from others."""
-        window = self.window
-        failed = int(((kinds(window.log) == Kind.HARD) & window.app & window.before).sum())
-        return f"{failed} requests failed before the fault" if failed else ""
-
-    def broken(self) -> Finding | None:
-        """The first promise that was broken, as a finding."""
-        if self.stalled:
-            text = f"{self.stalled} of {self.requests} requests were given up without an answer"
-            return Finding("STALLED", text, "who waits for a dependency must give up before its callers do")
-        if self.wrong:
-            text = f"{self.wrong} of {self.requests} answers were wrong"
-            return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
-        if self.after:
-            text = f"{self.after} requests were lost after all had been seen to be well again"
-            return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
-        return None
-
-    def not_known(self) -> str:
-        """Why a PASS is not possible; "" if it is."""
-        if self._over_ns is None:
-            return f"no end was seen: {self.window.act.why_not_over()}"
-        if (suspect := int(self.window.suspect.sum())) > 0:
-            return f"{suspect} requests failed while the control lane failed too: whose failures they are is not known"
-        if self.window.log.engine.end_ns < self._over_ns + 1_000_000_000:
-            return "the load ended with the fault: nobody asked afterwards"
-        return ""
-
-    def claim(self) -> str:
-        """The sentence of a PASS."""
-        if not self.all:
-            return f"none of {self.requests} requests was lost"
-        return (
-            f"{self.all} of {self.requests} requests were lost from {self.from_s:.1f} to {self.to_s:.1f} s after the "
-            f"start, each refused within {self.longest_ms:.0f} ms; none after the recovery"
-        )
+def _claim(lost: Lost) -> str:
+    """The sentence of a PASS."""
+    if not lost.all:
+        return f"none of {lost.requests} requests was lost"
+    return (
+        f"{lost.all} of {lost.requests} requests were lost from {lost.from_s:.1f} to {lost.to_s:.1f} s after the "
+        f"start, each refused within {lost.longest_ms:.0f} ms; none after the recovery"
+    )

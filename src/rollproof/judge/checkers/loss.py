@@ -1,0 +1,94 @@
+"""Where a part of the target is lost without a warning: for how long were requests lost, and none after that?
+
+For faults that nobody can be told of beforehand (a node that is gone). Until the platform notices, some requests must
+be lost: what was open hangs, and what is new is sent there still. For how long that may be is a promise of the target
+file (`faults.node_loss_budget_s`), held against the time at which the last of them was sent.
+"""
+
+from __future__ import annotations
+
+from rollproof.core.act import find_act
+from rollproof.core.facts import Facts
+from rollproof.core.fault import find_faults
+from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.core.watched import pods_seen
+from rollproof.judge.checkers.lost import Lost
+from rollproof.judge.checkers.window import baseline_event, open_window
+
+__all__ = ["check"]
+
+_NAME = "loss"
+_CLOCKS = (
+    "what decides: node-monitor-grace-period (50 s; 40 s before Kubernetes 1.32) and its check each 5 s, then the "
+    "entry's connect and read time-outs"
+)
+
+
+def check(facts: Facts) -> Verdict:
+    """FAIL on a request that was lost later than the budget allows, or got a wrong answer; PASS if none was."""
+    subject = facts.plan.target.app.base_url
+    act, log = find_act(facts), facts.requests
+    if act is None or act.happened is None:
+        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no fault had an effect on the target")
+    if log is None or not len(log.rows):
+        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
+    lost = Lost(open_window(facts, log, act))
+    budget_s = facts.plan.target.faults.node_loss_budget_s
+    evidence = [event for event in (*act.events, baseline_event(facts, act)) if event is not None]
+    findings: tuple[Finding, ...] = ()
+    if why := lost.sick_before():
+        result = Result.INCONCLUSIVE
+    elif broken := _broken(lost, budget_s):
+        result, why, findings = Result.FAIL, broken.text, (broken,)
+    elif why := lost.not_known():
+        result = Result.INCONCLUSIVE
+    else:
+        result, why = Result.PASS, _claim(lost, budget_s)
+    if result is not Result.INCONCLUSIVE:
+        findings += _fellows(facts)
+    return Verdict(
+        _NAME, subject, result, why, numbers={**lost.numbers, "budget_s": budget_s}, findings=findings,
+        evidence=tuple(sorted({event.seq for event in evidence})),
+    )  # fmt: skip
+
+
+def _broken(lost: Lost, budget_s: float) -> Finding | None:
+    """The first promise that was broken."""
+    if lost.wrong:
+        text = f"{lost.wrong} of {lost.requests} answers were wrong"
+        return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
+    if lost.after:
+        text = f"{lost.after} requests were lost after all had been seen to be well again"
+        return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
+    if lost.to_s > budget_s:
+        text = (
+            f"{lost.all} of {lost.requests} requests were lost, the last {lost.to_s:.1f} s after the start; "
+            f"the budget is {budget_s:g} s"
+        )
+        return Finding("LOST_FOR_TOO_LONG", text, _CLOCKS)
+    return None
+
+
+def _fellows(facts: Facts) -> tuple[Finding, ...]:
+    """Did a pod that the fault was not done to get unready while it lasted?"""
+    ready: dict[str, bool] = {}
+    for fault in find_faults(facts):
+        since_s, until_s = fault.started.start_s, fault.end_s or fault.started.end_s
+        for pod in pods_seen(facts):
+            was, ready[pod.uid] = ready.get(pod.uid, False), pod.ready and not pod.gone
+            ours = pod.member and pod.uid not in fault.felt_by and not pod.terminating and not pod.gone
+            if ours and was and not pod.ready and since_s <= pod.at_s <= until_s:
+                text = f"{pod.subject} was not on it, and was not ready from {pod.at_s - since_s:.1f} s on"
+                hint = "what it needs was lost too: the cluster's DNS, the database? Two of each, on two nodes"
+                return (Finding("FELLOWS_UNREADY", text, hint),)
+    return ()
+
+
+def _claim(lost: Lost, budget_s: float) -> str:
+    """What was seen."""
+    if not lost.all:
+        return f"none of {lost.requests} requests was lost"
+    return (
+        f"{lost.all} of {lost.requests} requests were lost, {lost.stalled} of them without an answer, sent from "
+        f"{lost.from_s:.1f} to {lost.to_s:.1f} s after the start; the budget is {budget_s:g} s, and none was lost later"
+    )

@@ -1,0 +1,64 @@
+"""Lost requests of a window where some are expected to be lost, sorted by what that means.
+
+For the checkers that allow it within bounds: `outage` (each refused at once) and `loss` (none after a while).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
+from rollproof.core.verdict import Number
+from rollproof.judge.checkers.window import Window
+
+__all__ = ["Lost"]
+
+_DECIMALS = 3
+_AFTERWARDS_NS = 1_000_000_000  # so long the load must have gone on after the end
+
+
+class Lost:
+    """The failed requests of the window, by kind."""
+
+    def __init__(self, window: Window) -> None:
+        log, self.window = window.log, window
+        self._sends = log.rows["send_ns"]
+        self._over_ns = None if window.act.over_s is None else int(window.act.over_s * 1e9)
+        blamed = window.blamed
+        after = self._sends >= self._over_ns if self._over_ns is not None else np.zeros(len(log.rows), dtype=bool)
+        silence = was_silence(log)
+        self.all = int(blamed.sum())
+        self.stalled = int((blamed & silence).sum())
+        self.wrong = int((blamed & ~silence & ~may_be_background(log)).sum())
+        self.after = int((blamed & after).sum())
+        self.requests = int((window.app & window.inside).sum())
+        times = self._sends[blamed] / 1e9 - window.act.started.start_s
+        self.from_s, self.to_s = (float(times.min()), float(times.max())) if self.all else (0.0, 0.0)
+        waits_ms = (log.rows["done_ns"] - self._sends)[blamed] / 1e6
+        self.longest_ms = float(waits_ms.max()) if self.all else 0.0
+
+    @property
+    def numbers(self) -> dict[str, Number]:
+        """The counts."""
+        return {
+            "requests": self.requests, "failures": self.all, "stalled": self.stalled, "wrong_answers": self.wrong,
+            "failures_after_recovery": self.after, "failures_while_control_failed": int(self.window.suspect.sum()),
+            "failed_from_s": round(self.from_s, _DECIMALS), "failed_to_s": round(self.to_s, _DECIMALS),
+            "failed_answer_ms_max": round(self.longest_ms, _DECIMALS),
+        }  # fmt: skip
+
+    def sick_before(self) -> str:
+        """Failures in the baseline: then the act's failures cannot be distinguished from others."""
+        window = self.window
+        failed = int(((kinds(window.log) == Kind.HARD) & window.app & window.before).sum())
+        return f"{failed} requests failed before the fault" if failed else ""
+
+    def not_known(self) -> str:
+        """Why a PASS is not possible; "" if it is."""
+        if self._over_ns is None:
+            return f"no end was seen: {self.window.act.why_not_over()}"
+        if (suspect := int(self.window.suspect.sum())) > 0:
+            return f"{suspect} requests failed while the control lane failed too: whose failures they are is not known"
+        if self.window.log.engine.end_ns < self._over_ns + _AFTERWARDS_NS:
+            return "the load ended with the fault: nobody asked afterwards"
+        return ""
