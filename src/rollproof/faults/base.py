@@ -112,8 +112,7 @@ class AnyFault(ABC):
     name: as in the plan and the target file. affects_traffic: whether users could feel it; then the production fence
     keeps it away. peers: what other chaos tools call it. kinds: the kinds of object that it changes; its undo touches
     no other. trial: of a drift, its name in `drift.trials`. journal_kind: the kind of its entries in the undo journal,
-    "" for its name. breaks_entry: it breaks the way in that the control lane goes too. in_node: it goes through
-    `clients.nodes`, by the right of the node's own machine instead of one of the Kubernetes API.
+    "" for its name. breaks_entry: it breaks the way in that the control lane goes too.
     """
 
     name: str
@@ -123,7 +122,6 @@ class AnyFault(ABC):
     trial: str = ""
     journal_kind: str = ""
     breaks_entry: bool = False
-    in_node: bool = False
 
     @property
     def subject(self) -> str:

@@ -39,7 +39,6 @@ class NodeAway(Fault):
     affects_traffic = True
     kinds = frozenset({"Node"})
     held = True
-    in_node = True
     how: ClassVar[str]
     back: ClassVar[str]
     timer: ClassVar[str]

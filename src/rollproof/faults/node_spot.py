@@ -40,7 +40,6 @@ class NodeSpot(Fault):
     affects_traffic = True
     kinds = frozenset({"Node"})
     held = True
-    in_node = True
     peers = "AWS FIS send-spot-instance-interruptions, aws-node-termination-handler with the metadata mock"
 
     def permissions(self, target: Target) -> Iterable[Permission]:
