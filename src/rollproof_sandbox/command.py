@@ -24,8 +24,8 @@ from rollproof_sandbox.host import HostTroubles, check_has_command
 from rollproof_sandbox.jitter import with_jitter
 from rollproof_sandbox.ports import parse_ports
 from rollproof_sandbox.processes import MARKER
+from rollproof_sandbox.sandbox import CancelledError, Sandbox
 from rollproof_sandbox.settings import Settings
-from rollproof_sandbox.world import CancelledError, World
 
 __all__ = ["defect_list", "run_sandbox"]
 
@@ -53,53 +53,53 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
         settings = replace(settings, ports=parse_ports(ports))
     check_has_command(settings.host, command)
     place = (folder or default_folder(os.environ)).expanduser().absolute()
-    world = World(settings, Folder(place))
-    with _signals(world.cancelled) as hand_to, world.failed.of_threads():
+    sandbox = Sandbox(settings, Folder(place))
+    with _signals(sandbox.cancelled) as hand_to, sandbox.failed.of_threads():
         try:
-            took_s = _start(world)
-            code = _around(world, command, hand_to) if command else _foreground(world, defects, took_s)
+            took_s = _start(sandbox)
+            code = _around(sandbox, command, hand_to) if command else _foreground(sandbox, defects, took_s)
         finally:
-            world.stop()
-    world.check()
+            sandbox.stop()
+    sandbox.check()
     return code
 
 
-def _start(world: World) -> float:
+def _start(sandbox: Sandbox) -> float:
     """Start; returns the seconds that it took. After Ctrl-C (git gets it too), errors count as interruption."""
     begun_s = time.monotonic()
     try:
-        world.start()
+        sandbox.start()
     except (CancelledError, InputError):
-        if world.cancelled.is_set():
+        if sandbox.cancelled.is_set():
             raise CannotJudgeError("interrupted before the sandbox was up") from None
         raise
     return time.monotonic() - begun_s
 
 
-def _foreground(world: World, defects: Sequence[str], took_s: float) -> int:
-    target = world.folder.target
+def _foreground(sandbox: Sandbox, defects: Sequence[str], took_s: float) -> int:
+    target = sandbox.folder.target
     wrong = f" with {', '.join(defects)}" if defects else ""
     drill = next((" ".join(DEFECTS[name].drill) for name in defects), "all")
     print(f"the sandbox is up{wrong} ({took_s:.1f} s); Ctrl-C ends it")
     print(f"  target file   {target}")
     print(f"  next          rollproof run {drill} --target {target}")
-    print(f"  to look       KUBECONFIG={world.folder.kubeconfig} kubectl get pods -n shop")
+    print(f"  to look       KUBECONFIG={sandbox.folder.kubeconfig} kubectl get pods -n shop")
     sys.stdout.flush()
-    world.cancelled.wait()
+    sandbox.cancelled.wait()
     return 0
 
 
-def _around(world: World, command: Sequence[str], hand_to: list[int]) -> int:
-    words = [word.replace("{target}", str(world.folder.target)) for word in command]
-    host = HostTroubles(world.settings.host, world.store, world.folder.host)
-    with world.folder.writing():
-        environ = {**os.environ, **host.environ(), MARKER: str(world.folder.path)}
+def _around(sandbox: Sandbox, command: Sequence[str], hand_to: list[int]) -> int:
+    words = [word.replace("{target}", str(sandbox.folder.target)) for word in command]
+    host = HostTroubles(sandbox.settings.host, sandbox.store, sandbox.folder.host)
+    with sandbox.folder.writing():
+        environ = {**os.environ, **host.environ(), MARKER: str(sandbox.folder.path)}
     reader, writer = os.pipe()
     guard = [sys.executable, "-S", "-E", str(_GUARD), str(reader), str(os.getpgrp())]
     process = subprocess.Popen([*guard, *words], env=environ, pass_fds=[reader], process_group=0)
     os.close(reader)
     hand_to.append(writer)
-    if world.cancelled.is_set():  # the signal came before the command was started
+    if sandbox.cancelled.is_set():  # the signal came before the command was started
         os.write(writer, bytes([signal.SIGTERM]))
     host.start(process.pid)
     try:

@@ -205,16 +205,16 @@ def _everything(kube: Kube, http: Any) -> None:
     clients = Clients(kube, Argo(kube, "argocd", "shop"), http, patient.FakeRepo())  # type: ignore[arg-type]
     order = Order(drills=("zero-downtime", "drift"))
     lock = RunLock(kube, "shop", "run-1")
-    deeds: list[Callable[[], object]] = [
+    actions: list[Callable[[], object]] = [
         lambda: look(order, wanted_target(order, target), clients, run_id="run"),
         lock.check_free, lambda: lock.check_undo(run_ended=False), lambda: registry.check_image("nodes", "x/y:z", kube),
         clients.argo.settings, clients.argo.state, lambda: clients.argo.sync_windows("default"),
         clients.argo.read, lambda: fairness.unrest(clients.argo.state(), None),
         lambda: fairness.age_s(clients.argo.state().finished_at, 1e9),
     ]  # fmt: skip
-    for deed in deeds:
+    for action in actions:
         try:
-            deed()
+            action()
         except RollproofError as error:
             if not str(error).strip():
                 raise AssertionError("an error without a message") from error
@@ -250,5 +250,5 @@ def cases(count: int, seed: int, work: Path) -> Iterator[tuple[str, Ending]]:  #
     """(name, ending) of each."""
     for number in range(count):
         chance = mutate.chance_of(seed, "answer", number)
-        what, deed = PARTS[number % len(PARTS)](chance)
-        yield f"answer {number} ({what})", call(deed)
+        what, action = PARTS[number % len(PARTS)](chance)
+        yield f"answer {number} ({what})", call(action)

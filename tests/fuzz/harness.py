@@ -58,7 +58,7 @@ def command(*words: str) -> Ending:
         crashes.append("".join(traceback.format_exception(error)))
         return "the crash log"
 
-    def deed() -> int:
+    def action() -> int:
         argv, sys.argv = sys.argv, ["rollproof", *words]
         kept, process.write_crash_log = process.write_crash_log, crash_log  # type: ignore[assignment]
         try:
@@ -70,13 +70,13 @@ def command(*words: str) -> Ending:
             process.write_crash_log = kept
         return 0
 
-    ending = call(deed)
+    ending = call(action)
     if crashes:
         return Ending(ending.exit_code, ending.output, ending.took_s, f"itself failed: {_last(crashes[-1])}")
     return ending
 
 
-def call(deed: Callable[[], Any], hang_s: float = HANG_S) -> Ending:
+def call(action: Callable[[], Any], hang_s: float = HANG_S) -> Ending:
     """Run any function; a RollproofError is a good end with its exit code, every other exception is a bug."""
     output = io.StringIO()
     stray: list[str] = []
@@ -87,7 +87,7 @@ def call(deed: Callable[[], Any], hang_s: float = HANG_S) -> Ending:
     wrong = ""
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), alarm(hang_s):
-            value = deed()
+            value = action()
             code = value if isinstance(value, int) and not isinstance(value, bool) else 0
     except RollproofError as error:
         code = error.exit_code

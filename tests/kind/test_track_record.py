@@ -103,7 +103,7 @@ class TestUndoAfterKill:
             assert kubectl(*get, wanted) == before
 
     def test_killed_right_after_the_lock(self, tool: Tool, env_repo: EnvRepo) -> None:
-        """The watches are calibrated on the Lease, so it is there then; the first deed comes seconds later."""
+        """The watches are calibrated on the Lease, so it is there then; the first change comes seconds later."""
         head = env_repo.git("rev-parse", "origin/main")
         get = ("-n", NAMESPACE, "get", "lease", "rollproof", "--ignore-not-found", "-o")
         drill = tool.start("zero-downtime")

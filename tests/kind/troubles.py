@@ -71,11 +71,11 @@ class Stage:
         settle(self.repo.git("rev-parse", "HEAD"))
         return self.tag()
 
-    def change(self, message: str, deed: Callable[[], None]) -> None:
+    def change(self, message: str, action: Callable[[], None]) -> None:
         """A colleague's commit on top of the newest; again if somebody else was first."""
         for _ in range(5):
             self.pull()
-            deed()
+            action()
             with contextlib.suppress(AssertionError):
                 self.repo.push(message)
                 return
@@ -232,8 +232,8 @@ Await = Callable[[str, str], dict[str, Any]]  # (source, what) of a fact -> the 
 
 
 @contextmanager
-def actor(stage: Stage, deed: Callable[[Await], None]) -> Iterator[None]:
-    """Somebody else at work beside the drill. What went wrong with the deed fails the test."""
+def actor(stage: Stage, action: Callable[[Await], None]) -> Iterator[None]:
+    """Somebody else at work beside the drill. What went wrong with the action fails the test."""
     failed: list[BaseException] = []
     tool, over = stage.tool, threading.Event()
 
@@ -246,7 +246,7 @@ def actor(stage: Stage, deed: Callable[[Await], None]) -> Iterator[None]:
 
     def act() -> None:
         try:
-            deed(fact)
+            action(fact)
         except BaseException as error:  # noqa: BLE001 - told to the test, which is another thread
             failed.append(error)
 
@@ -273,7 +273,7 @@ def argo_cd_looks_away(stage: Stage) -> AbstractContextManager[None]:
     def follow(revision: str) -> None:
         stage.patch_application({"spec": {"source": {"targetRevision": revision}}})
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("run", "started")
         follow(head)
         try:
@@ -281,13 +281,13 @@ def argo_cd_looks_away(stage: Stage) -> AbstractContextManager[None]:
         finally:
             follow("main")
 
-    return actor(stage, deed)
+    return actor(stage, action)
 
 
 def superseding_commit(stage: Stage) -> AbstractContextManager[None]:
     """Somebody pushes right after the harness, before Argo CD has looked."""
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("release", "started")
         stage.hold(held=True)
         try:
@@ -296,7 +296,7 @@ def superseding_commit(stage: Stage) -> AbstractContextManager[None]:
         finally:
             stage.hold(held=False)
 
-    return actor(stage, deed)
+    return actor(stage, action)
 
 
 def _readme(stage: Stage) -> None:
@@ -308,12 +308,12 @@ def _readme(stage: Stage) -> None:
 def noop_commit(stage: Stage) -> Iterator[None]:
     """Self-heal is off; after the drift a commit comes that changes nothing, and the auto-sync for it repairs all."""
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("drift", "injected")
         _readme(stage)
         stage.refresh()
 
-    with self_heal_off(stage), actor(stage, deed):
+    with self_heal_off(stage), actor(stage, action):
         yield
 
 
@@ -323,7 +323,7 @@ def healed_by_a_person(stage: Stage) -> AbstractContextManager[None]:
     where = ("angelpay-config", NAMESPACE)
     before = core.read_namespaced_config_map(*where)
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("drift", "before")
         stage.hold(held=True)
         try:
@@ -332,30 +332,30 @@ def healed_by_a_person(stage: Stage) -> AbstractContextManager[None]:
         finally:
             stage.hold(held=False)
 
-    return actor(stage, deed)
+    return actor(stage, action)
 
 
 def tag_edit(stage: Stage) -> AbstractContextManager[None]:
     """After the deploy the tag's line gets another comment: `git revert` conflicts."""
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("release", "proven")
         stage.change(
             "docs: who writes this line", lambda: _on_tag_line(stage, lambda line: f"{line.split('#')[0]}# by CI")
         )
 
-    return actor(stage, deed)
+    return actor(stage, action)
 
 
 def image_updater(stage: Stage) -> AbstractContextManager[None]:
     """A robot puts the newer tag back as soon as the revert is there."""
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         newer = fact("rollback", "started")["data"]["new_sha"]
         fact("rollback", "pushed")
         stage.change("build: automatic update", lambda: _on_tag_line(stage, lambda line: _with(line, newer)))
 
-    return actor(stage, deed)
+    return actor(stage, action)
 
 
 def _on_tag_line(stage: Stage, change: Callable[[str], str]) -> None:
@@ -374,19 +374,19 @@ def database_away(stage: Stage) -> Iterator[None]:
     """The database's Service leads nowhere from the start of the release to the end of its proof."""
     away, back = ({"spec": {"selector": {"away": value}}} for value in ("yes", None))
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("release", "started")
         with patched("service", "mariadb", "database", away, back):
             fact("run", "asked")
 
-    with actor(stage, deed):
+    with actor(stage, action):
         yield
 
 
 def engine_stopped(stage: Stage) -> AbstractContextManager[None]:
     """The load engine of the run gets no CPU for 1.5 s, in the middle of the rollout."""
 
-    def deed(fact: Await) -> None:
+    def action(fact: Await) -> None:
         fact("release", "seen")
         engine = _child(os.getpid(), "engine.py")
         os.kill(engine, signal.SIGSTOP)
@@ -395,7 +395,7 @@ def engine_stopped(stage: Stage) -> AbstractContextManager[None]:
         finally:
             os.kill(engine, signal.SIGCONT)
 
-    return actor(stage, deed)
+    return actor(stage, action)
 
 
 def _child(parent: int, script: str) -> int:

@@ -61,7 +61,7 @@ def _new_uid(record: Record) -> bool:
 
 
 def _reloaded(record: Record) -> bool:
-    told = r"^\S+ \S+ rollproof_sandbox\.world ingress: reloads; [1-9]"
+    told = r"^\S+ \S+ rollproof_sandbox\.sandbox ingress: reloads; [1-9]"
     return re.search(told, record.log, re.MULTILINE) is not None
 
 

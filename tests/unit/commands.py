@@ -28,7 +28,8 @@ def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedPro
     return done
 
 
-def stored_run(folder: Path) -> Path:
+def stored_run(folder: Path, *checkers: str) -> Path:
+    """A run of a good release in `folder`/reports, judged by these checkers (rollout and version)."""
     with RunFolder.create(folder / "reports" / "20260101T000000Z-zero-downtime", plan()) as run:
         run.drill = "zero-downtime"
         run.record("run", "drill", "started")
@@ -37,7 +38,7 @@ def stored_run(folder: Path) -> Path:
                 event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s,
                 end_s=event.end_s, data=event.data,
             )  # fmt: skip
-        run.record("run", "judge", "asked", data={"checkers": ["rollout", "version"]})
+        run.record("run", "judge", "asked", data={"checkers": checkers or ("rollout", "version")})
         run.record("run", "drill", "finished")
         write_reports(run, judge_run(run))
         return run.path

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from story import good_release, plan
+from commands import stored_run
 from targettoml import target_toml
 from website import elsewhere
 
@@ -24,9 +24,7 @@ from rollproof.cli import main
 from rollproof.clients.http import Answer, Http
 from rollproof.core.target import App
 from rollproof.errors import RollproofError
-from rollproof.judge.judging import judge_run, write_reports
 from rollproof.preflight.appchecks import check_app
-from rollproof.store.runfolder import RunFolder
 
 TARGET = target_toml()
 SECRET = "s3cret-value-9c1d"
@@ -178,18 +176,7 @@ def test_a_drill_that_the_target_does_not_allow(user: User, settings: str, words
 @pytest.fixture
 def stored(user: User) -> Path:  # noqa: ARG001 - it makes the folder that we are in
     """A whole run below reports/."""
-    with RunFolder.create(Path("reports/20260101T000000Z-zero-downtime"), plan()) as run:
-        run.drill = "zero-downtime"
-        run.record("run", "drill", "started")
-        for event in good_release().events:
-            run.record(
-                event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s,
-                end_s=event.end_s, data=event.data,
-            )  # fmt: skip
-        run.record("run", "judge", "asked", data={"checkers": ["rollout"]})
-        run.record("run", "drill", "finished")
-        write_reports(run, judge_run(run))
-        return run.path
+    return stored_run(Path(), "rollout")
 
 
 def emptied(run: Path) -> None:

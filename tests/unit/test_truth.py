@@ -122,7 +122,7 @@ def record(*said: tuple[str, dict[str, Any]], log: str = "") -> Record:
     return Record(tuple({"what": what, "data": data} for what, data in said), log)
 
 
-RELOADS = "2026-11-26 10:40:11,120 rollproof_sandbox.world ingress: reloads;"
+RELOADS = "2026-11-26 10:40:11,120 rollproof_sandbox.sandbox ingress: reloads;"
 
 
 def backed_off(attempts: int = 6, quiet_s: float = 302.0) -> Record:

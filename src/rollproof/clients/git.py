@@ -189,7 +189,7 @@ class Git:
     def _said(self, err: bytes, code: int) -> str:
         lines = [line.strip() for line in err.decode(errors="replace").splitlines()]
         text = " / ".join([line for line in lines if line and not line.startswith(_NO_NEWS)][-4:])
-        return printable(SECRETS.told(text)) or f"exit {code}"
+        return printable(SECRETS.foreign(text)) or f"exit {code}"
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from typing import Any
 from rollproof.core.attempt import Attempt, said_by_subject
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.oldfacts import found_at_the_end, own_deed_seen
+from rollproof.core.oldfacts import found_at_the_end, own_change_seen
 from rollproof.core.part import ActKind
 from rollproof.core.reasons import Found
 from rollproof.core.watched import image_tag
@@ -217,7 +217,7 @@ def _argo_state(data: Mapping[str, Any]) -> ArgoState:
 def _looked(data: Mapping[str, Any], waited: str) -> Looked:
     return Looked(
         watched_s=float(data.get(waited) or 0.0),
-        seen=own_deed_seen(data),
+        seen=own_change_seen(data),
         found=found_at_the_end(data),
         stage=str(data.get("stage", "unknown stage")),
         checked=data.get("checked") or {},

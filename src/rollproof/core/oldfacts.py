@@ -11,7 +11,7 @@ from typing import Any
 
 from rollproof.core.reasons import Found
 
-__all__ = ["found_at_the_end", "is_member", "own_deed_seen", "translated", "was_kept"]
+__all__ = ["found_at_the_end", "is_member", "own_change_seen", "translated", "was_kept"]
 
 _KEPT = "kept: "  # until run folders of November 2026 an entry that stays on purpose said so in its reason only
 
@@ -26,7 +26,7 @@ def was_kept(undo: Mapping[str, Any]) -> bool:
     return bool(undo["kept"]) if "kept" in undo else str(undo.get("reason", "")).startswith(_KEPT)
 
 
-def own_deed_seen(end: Mapping[str, Any]) -> bool:
+def own_change_seen(end: Mapping[str, Any]) -> bool:
     """Of `not-healed` and `stayed`: did the trial's own watch show the drift? Once taken for granted."""
     return end.get("seen", True) is True
 

@@ -132,4 +132,4 @@ class Child:
             return ""
         self._stderr.seek(0)
         lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
-        return SECRETS.told("its last words: " + " | ".join(lines[-3:])) if lines else ""
+        return SECRETS.foreign("its last words: " + " | ".join(lines[-3:])) if lines else ""

@@ -174,7 +174,7 @@ class Redactor:
             return text
         return _replaced(text, _found(text, index, cut=True))
 
-    def told(self, text: str) -> str:
+    def foreign(self, text: str) -> str:
         """The output of another program (git, an exec plugin): also without what only looks like a secret."""
         text = _PRIVATE_KEY.sub(REDACTED, self.text(text))
         return _TOLD.sub(rf"\1{REDACTED}", text)

@@ -1,4 +1,4 @@
-"""Facts -> one row a fault: what was done, what proved its effect, what it cost, what the drill came to, is it undone?
+"""Facts -> one row a fault: the change, the evidence of its effect, its cost, the drill's result, and its undo.
 
 Page, console and JSON show the same rows. They must not judge: every figure and result is a verdict's.
 """
@@ -100,6 +100,6 @@ def _undone(report: Report, facts: Facts, fault: Fault) -> str:
 
 
 def _number(numbers: Mapping[str, Number], key: str) -> float | None:
-    """As the checker worked it out: a report must not have an arithmetic of its own."""
+    """A number as the checker computed it: a report computes none itself."""
     value = numbers.get(key)
     return float(value) if isinstance(value, int | float) else None

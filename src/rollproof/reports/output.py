@@ -136,7 +136,7 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print it."""
         with suppress(Exception):
-            print(f"note: {one_line(SECRETS.told(record.getMessage()))}", file=sys.stderr)
+            print(f"note: {one_line(SECRETS.foreign(record.getMessage()))}", file=sys.stderr)
 
 
 @contextmanager

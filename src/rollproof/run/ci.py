@@ -1,4 +1,4 @@
-"""CI: what GitHub Actions is told at the end of a run, by the files and lines that it names itself.
+"""CI: the output for GitHub Actions at the end of a run, in the files and lines that its variables name.
 
 Written where its variables are set, from the stored run: a job summary (`GITHUB_STEP_SUMMARY`), step outputs
 (`GITHUB_OUTPUT`) and annotations on standard output. Nothing here may change an exit code: a file that cannot be
@@ -27,7 +27,7 @@ SUMMARY, OUTPUTS = "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"
 def tell_github(
     folder: Path, commands: TextIO, complain: Callable[[str], None], environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Tell it what it has asked for; outside of GitHub Actions nothing is done.
+    """Write what GitHub has asked for; outside of GitHub Actions nothing is done.
 
     commands: where workflow commands go, as they are: the console would take their force. complain: prints a sentence.
     """

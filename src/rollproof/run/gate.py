@@ -1,7 +1,7 @@
-"""Gate: the steady state that stands between two drills of one run, so that one's memory does not judge the next.
+"""Gate: the steady state between two drills of one run, so that no drill is judged by the effects of another.
 
-All pods of the Deployment serve, none is leaving, Argo CD says Synced and Healthy, and no change of a drill's is left.
-It looks and records; what a closed gate means for a verdict is said in `judge.judging`.
+All pods of the Deployment serve, none is terminating, Argo CD says Synced and Healthy, and no change of a drill is
+left. It checks and records; the meaning of a closed gate for a verdict is in `judge.judging`.
 """
 
 from __future__ import annotations

@@ -112,11 +112,11 @@ class ApiServer:
                 self._listener.start()
 
     def _end_watches(self, _: Trouble) -> None:
-        self._store.await_told()  # when a watch ends, it has sent the change that ended it
+        self._store.await_notified()  # when a watch ends, it has sent the change that ended it
         self._end_all()
 
     def _expire_watches(self, _: Trouble) -> None:
-        self._store.await_told()
+        self._store.await_notified()
         self._store.expire()
         self._end_all()
 

@@ -63,7 +63,7 @@ class Store:
         self._heard: list[Callable[[Change], None]] = []
         self._untold: deque[Change] = deque()
         self._telling = threading.Lock()
-        self.told_version = _FIRST_VERSION  # every subscriber has received all changes up to this one
+        self.notified_version = _FIRST_VERSION  # every subscriber has received all changes up to this one
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Store:
         metadata = new.setdefault("metadata", {})
         if problem := type_problem(kind, new):
             raise errors.wrong_type(kind, problem)
-        with self._told():
+        with self._notifying():
             if not metadata.get("name") and metadata.get("generateName"):
                 metadata["name"] = metadata["generateName"] + "".join(secrets.choice(_LETTERS) for _ in range(5))
             key = _key(kind, metadata)
@@ -126,7 +126,7 @@ class Store:
         """Replace; Conflict if the item's resourceVersion or uid is set and is not the current one."""
         kind = _kind(item)
         key = _key(kind, item["metadata"])
-        with self._told():
+        with self._notifying():
             old = self._objects.get(key)
             if old is None:
                 raise errors.not_found(kind, key[2])
@@ -137,7 +137,7 @@ class Store:
         subresource: str = "",
     ) -> Object | None:  # fmt: skip
         """Let `change` modify the object, and keep the result; None if there is no such object."""
-        with self._told():
+        with self._notifying():
             old = self._objects.get((kind, namespace, name))
             if old is None:
                 return None
@@ -151,7 +151,7 @@ class Store:
     ) -> Object:  # fmt: skip
         """Patch; `how` is the content type. Conflict if the body has a resourceVersion that is not the current one."""
         key = (kind, namespace, name)
-        with self._told():
+        with self._notifying():
             old = self._objects.get(key)
             if old is None:
                 raise errors.not_found(KINDS[kind], name)
@@ -168,7 +168,7 @@ class Store:
 
         None if there is no such object; Conflict if it has another uid or version. Returns the object's last state.
         """
-        with self._told():
+        with self._notifying():
             key = (kind, namespace, name)
             old = self._objects.get(key)
             if old is None:
@@ -219,11 +219,11 @@ class Store:
         with self._lock:
             return *self.list_at(kind, namespace), self.subscribe(heard)
 
-    def await_told(self) -> None:
+    def await_notified(self) -> None:
         """Return when subscribers have received everything written before. Not to be called by a subscriber."""
         with self._telling:
             pass
-        self._tell()  # a writer that found the lock taken has left it to us
+        self._notify()  # a writer that found the lock taken has left it to us
 
     def expire(self) -> None:
         """Make every version up to now unavailable: a watch from one of them gets 410."""
@@ -234,10 +234,10 @@ class Store:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _told(self) -> _Told:
-        return _Told(self._lock, self._tell)
+    def _notifying(self) -> _NotifyingLock:
+        return _NotifyingLock(self._lock, self._notify)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         """Pass new changes to subscribers; if another thread is doing that, leave it to that one."""
         while self._untold and self._telling.acquire(blocking=False):
             try:
@@ -245,7 +245,7 @@ class Store:
                     change = self._untold.popleft()
                     for heard in self._heard:
                         heard(change)
-                    self.told_version = change.version
+                    self.notified_version = change.version
             finally:
                 self._telling.release()
 
@@ -336,21 +336,21 @@ class Store:
         spec["clusterIPs"] = [spec["clusterIP"]]
 
 
-class _Told:
+class _NotifyingLock:
     """The store's lock; when the outermost holder releases it, subscribers receive the changes."""
 
-    __slots__ = ("_lock", "_tell")
+    __slots__ = ("_lock", "_notify")
 
-    def __init__(self, lock: AbstractContextManager[bool], tell: Callable[[], None]) -> None:
+    def __init__(self, lock: AbstractContextManager[bool], notify: Callable[[], None]) -> None:
         self._lock = lock
-        self._tell = tell
+        self._notify = notify
 
     def __enter__(self) -> None:
         self._lock.__enter__()
 
     def __exit__(self, *_: object) -> None:
         self._lock.__exit__(None, None, None)
-        self._tell()
+        self._notify()
 
 
 def _kind(item: Object) -> Kind:

@@ -125,7 +125,7 @@ class Watch:
 
     def _newest(self) -> int:
         """The newest version, unless changes are in the queue: a bookmark must not be ahead of them."""
-        version = self.store.told_version
+        version = self.store.notified_version
         return max(version, self._seen) if self._inbox.empty() else self._seen
 
 

@@ -124,12 +124,12 @@ def _status(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "deed",
+    "action",
     [_scale, _status, lambda served: served.roll(manager="rollproof"), lambda served: served.roll(manager="kubectl")],
 )
-def test_what_is_no_rollout(serve: Serve, deed: Callable[[Served], None]) -> None:
+def test_what_is_no_rollout(serve: Serve, action: Callable[[Served], None]) -> None:
     served = serve(on_rollout("away", for_s=60))
-    deed(served)
+    action(served)
     assert served.server._troubles._timers == set()
     served.roll("registry.local/shop:c93d4f0")
     until(lambda: is_away(served.kube), "the rollout's trouble")

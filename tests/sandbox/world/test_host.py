@@ -36,12 +36,12 @@ with (folder / "open.txt").open("w", buffering=1) as stream, (folder / "read.txt
     print("ready", flush=True)
     sys.stdin.readline()
     said = []
-    for name, deed in {
+    for name, action in {
         "open": lambda: stream.write("after\\n"), "new": lambda: (folder / "new.txt").write_text("x"),
         "temporary": lambda: (Path(tempfile.mkdtemp()) / "x").write_text("x"), "reading": lambda: reading.read(),
     }.items():
         try:
-            deed()
+            action()
             said.append(f"{name} ok")
         except OSError as error:
             said.append(f"{name} {errno.errorcode[error.errno]}")

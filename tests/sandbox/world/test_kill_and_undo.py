@@ -1,4 +1,4 @@
-"""SIGKILL right after the first deed of each kind, and `rollproof undo`: all is as before.
+"""SIGKILL right after the first change of each kind, and `rollproof undo`: all is as before.
 
 The drill is killed with all that it started, the moment that its timeline says that the deed was done: nobody was left
 to put anything back. Where Argo CD would repair it by itself, it is told not to.

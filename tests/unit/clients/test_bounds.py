@@ -41,10 +41,10 @@ def ask_the_registry(url: str, _: Path) -> str:
     return request("GET", f"{url}/v2/", {}, timeout_s=SHORT_S).error
 
 
-def of_the_api(deed: Callable[[Kube], object]) -> Callable[[str, Path], str]:
+def of_the_api(action: Callable[[Kube], object]) -> Callable[[str, Path], str]:
     def ask(url: str, folder: Path) -> str:
         try:
-            deed(Kube("fake", kubeconfig_of(url, folder), timeout_s=SHORT_S))
+            action(Kube("fake", kubeconfig_of(url, folder), timeout_s=SHORT_S))
         except (UnreachableError, OutsideDataError) as error:
             return str(error)
         return ""

@@ -91,9 +91,9 @@ ANYTHING = st.recursive(
 READERS = ["text", "integer", "count", "real", "flag", "child", "objects", "texts", "table", "time_s", "needed"]
 
 
-def complaint(deed: Callable[[], object]) -> str:
+def complaint(action: Callable[[], object]) -> str:
     try:
-        deed()
+        action()
     except RollproofError as error:
         return str(error)
     return ""

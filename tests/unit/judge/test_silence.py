@@ -1,6 +1,6 @@
 """Silence proves nothing: facts that are taken away never make a run better, over every stored history.
 
-A source that said nothing, a log without its lines, a watch that did not show our own deed: what is left may be
+A source that said nothing, a log without its lines, a watch that did not show our own change: what is left may be
 INCONCLUSIVE where it was FAIL, and nothing that was not PASS becomes PASS.
 """
 

@@ -242,10 +242,10 @@ def echoing(status: int = 200) -> Iterator[str]:
         server.server_close()
 
 
-def said_by(deed: Callable[[], object]) -> str:
-    """The error of a deed as every door would tell it."""
+def said_by(action: Callable[[], object]) -> str:
+    """The error of a call, as each output would show it."""
     with pytest.raises((RollproofError, LookupError)) as caught:
-        deed()
+        action()
     return SECRETS.text(f"{caught.value} {getattr(caught.value, 'hint', '')} {caught.value!r}")
 
 

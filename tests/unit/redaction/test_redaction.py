@@ -154,10 +154,10 @@ def test_a_password_in_a_url_and_what_looks_like_a_secret_in_a_strangers_words()
     redactor = Redactor()
     assert redactor.text("fetch https://bot:t0ken@host/x failed") == f"fetch https://bot:{REDACTED}@host/x failed"
     said = 'plugin: {"status": {"token": "abcdefgh"}} Authorization: Bearer abcdefghij password=hunter2;'
-    hidden = redactor.told(said)
+    hidden = redactor.foreign(said)
     assert not any(secret in hidden for secret in ("abcdefgh", "hunter2"))
     assert "plugin" in hidden
-    assert redactor.told("remote: Invalid username or token. Password authentication is not supported") == (
+    assert redactor.foreign("remote: Invalid username or token. Password authentication is not supported") == (
         "remote: Invalid username or token. Password authentication is not supported"
     )
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TextIO, cast
 
 import pytest
-from story import good_release, plan
+from commands import stored_run
+from story import plan
 from targettoml import target_toml
 
 from lab import output as lab_output
@@ -23,7 +24,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.plan import Touch
 from rollproof.core.verdict import Finding
 from rollproof.errors import CannotJudgeError
-from rollproof.judge.judging import judge_run, write_reports
+from rollproof.judge.judging import judge_run
 from rollproof.preflight import doctor
 from rollproof.preflight.doctor import Line
 from rollproof.redaction import SECRETS
@@ -76,18 +77,8 @@ STREAMS: dict[str, Callable[[], TextIO | None]] = {
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run, judged."""
-    with RunFolder.create(tmp_path_factory.mktemp("stored") / "run", plan()) as folder:
-        folder.drill = "zero-downtime"
-        folder.record("run", "drill", "started")
-        for event in good_release().events:
-            folder.record(
-                event.source, event.subject, event.what, outcome=event.outcome, start_s=event.start_s,
-                end_s=event.end_s, data=event.data,
-            )  # fmt: skip
-        folder.record("run", "judge", "asked", data={"checkers": ["rollout", "version"]})
-        folder.record("run", "drill", "finished")
-        write_reports(folder, judge_run(folder))
-        return folder.path
+    folder = tmp_path_factory.mktemp("stored")
+    return stored_run(folder).rename(folder / "run")
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def test_a_generator_that_lies_ends_a_drill_before_anything_is_touched(
     run = world.session(name)
     held = Run(run.begin(name), name)
     drill = next(
-        deed for word, deed in runpy.run_path(str(drill_table()[name].path)).items() if word.startswith("test_")
+        action for word, action in runpy.run_path(str(drill_table()[name].path)).items() if word.startswith("test_")
     )
     with pytest.raises(LoadError, match=r"failed its self-test.*read\.eof: 0"):
         drill(run=held, release=held.release(), traffic=held.traffic())

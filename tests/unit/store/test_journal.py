@@ -1,4 +1,4 @@
-"""The journal: durable before the deed, replayed in reverse and whole, and safe after a crash at any byte."""
+"""The journal: durable before the change, replayed in reverse and whole, and safe after a crash at any byte."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_b1_no_clock_makes_anybody_wait_for_longer_than_that(tmp_path: Path, clo
     assert clock.waited_s <= 90.0
 
 
-# -- from the deed on --------------------------------------------------------------------------------------------------
+# -- after the change --------------------------------------------------------------------------------------------------
 
 DRIFT = fault_named("drift-configmap")
 TRIAL = Trial(name="configmap", namespace="shop", object_name="c", path=("data", "k"), value="drift")
@@ -164,7 +164,7 @@ def test_b1_a_patch_that_is_held_and_comes_late_is_put_back(
 
 def test_b1_a_change_whose_connection_breaks_is_unanswered_and_a_question_is_unreachable(world: Any) -> None:
     api, kube = world
-    for deed, error in (
+    for action, error in (
         (lambda: kube.patch("ConfigMap", "shop", "c", {"data": {"k": "w"}}), UnansweredError),
         (lambda: kube.delete("ConfigMap", "shop", "c"), UnansweredError),
         (lambda: kube.create("ConfigMap", "shop", {"metadata": {"name": "d"}}), UnansweredError),
@@ -174,7 +174,7 @@ def test_b1_a_change_whose_connection_breaks_is_unanswered_and_a_question_is_unr
     ):
         api.hang_ups[""] = 1
         with pytest.raises(error):
-            deed()
+            action()
         api.hang_ups.clear()
 
 

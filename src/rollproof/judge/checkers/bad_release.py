@@ -1,7 +1,7 @@
-"""Was a release that is known to be bad called bad, for the right reason, in time?
+"""Was a known-bad release reported as bad, for the right reason, within its limit?
 
-Whether users felt it is `availability`, whether its revert brought the old version back is `rollback`. A reason counts
-that names the kind in `core.reasons.CAUSES_OF_BAD`; a version that turned out well tests nothing.
+Whether users felt it is `availability`; whether its revert brought the old version back is `rollback`. A reason counts
+if it names the kind in `core.reasons.CAUSES_OF_BAD`; a version that turned out good tests nothing.
 """
 
 from __future__ import annotations

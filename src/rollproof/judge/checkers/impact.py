@@ -1,7 +1,7 @@
-"""What one fault cost, in numbers: when the platform noticed it, when it was mended, what was lost meanwhile.
+"""The cost of one fault in numbers: when the platform noticed it, when it was repaired, what was lost meanwhile.
 
-They decide nothing: `fault` holds the limit, `availability` or `outage` the loss. Each comes from a fact, and is left
-out where that was not seen.
+They decide nothing: `fault` compares with the limit, `availability` or `outage` judge the loss. Each number comes from
+a fact, and is left out if that was not seen.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
 __all__ = ["impact"]
 
 _DECIMALS = 3
-_UNAVAILABLE = 503  # a whole answer that says honestly that the app cannot serve now
+_UNAVAILABLE = 503  # a complete answer that says that the app cannot serve now
 
 
 def impact(facts: Facts, fault: Fault) -> dict[str, Number]:
-    """The numbers of a fault that was felt; times are seconds from its start."""
+    """The numbers of a fault that had an effect; times are seconds from its start."""
     if fault.happened is None:
         return {}
     found: dict[str, float | None] = {**_times(facts, fault), "ghost_s": _ghost_s(facts, fault)}
@@ -38,7 +38,7 @@ def impact(facts: Facts, fault: Fault) -> dict[str, Number]:
 
 def _times(facts: Facts, fault: Fault) -> dict[str, float | None]:
     """detected: an address of a victim left the Service's endpoints. rescheduled: a new pod has its node. ready: it is
-    Ready. end to end: the steady state was back, of a held fault too."""
+    Ready. end to end: the steady state was back, also for a held fault."""
     start_s, victims = fault.started.start_s, fault.victims
     seen = list(pods_seen(facts))
     before = {pod.uid for pod in seen if pod.at_s < start_s or pod.initial}
@@ -58,8 +58,8 @@ def _first_s(pods: list[PodSeen]) -> float | None:
 
 
 def _left_endpoints_s(facts: Facts, addresses: set[str], start_s: float) -> float | None:
-    """When the Service's endpoints were first without one of these addresses. One drill of several sees no first list,
-    so that what was there before is not asked: a victim served, or the fault had been void."""
+    """When the Service's endpoints were first without one of these addresses. A drill that is not the first has no
+    first list, so the state before is not checked: a victim served, or the fault was void."""
     if not addresses:
         return None
     told = (event.start_s for event, ready in ready_addresses(facts) if event.start_s >= start_s and addresses - ready)
@@ -70,7 +70,7 @@ def _left_endpoints_s(facts: Facts, addresses: set[str], start_s: float) -> floa
 
 
 def _lost(facts: Facts, fault: Fault, log: RequestLog) -> dict[str, Number]:
-    """The app's requests that failed from the start until the window of the drill's act ends: how many, how, where."""
+    """The app's requests that failed from the start to the end of the drill's window: number, outcomes, lanes."""
     traffic = facts.plan.target.traffic
     start_ns = int(fault.started.start_s * 1e9)
     end_ns = log.engine.end_ns
@@ -90,7 +90,7 @@ def _lost(facts: Facts, fault: Fault, log: RequestLog) -> dict[str, Number]:
 def _budget(
     log: RequestLog, lost: NDArray[np.bool_], window_ns: tuple[int, int], budget_ms: float
 ) -> dict[str, Number]:
-    """How long the worst lane was out, at most; and which share of the budget that is, where there is one."""
+    """Upper bound of the worst lane's outages, and its share of the budget if there is one."""
     if not lost.any():
         return {"budget_spent": 0.0} if budget_ms else {}
     found = downtime_ms(log, window_ns=window_ns, failed=lost)
@@ -100,8 +100,8 @@ def _budget(
 
 
 def _ghost_s(facts: Facts, fault: Fault) -> float | None:
-    """How long after its object was gone a victim still answered: the last answer that names it. None if nobody could
-    tell: no object of theirs was seen to go, or no answer names its pod."""
+    """How long a victim still answered after its object was gone: the last answer that names it. None if unknown: no
+    deletion was seen, or no answer names its pod."""
     log = facts.requests
     if log is None or len(log.pods) < 2:
         return None

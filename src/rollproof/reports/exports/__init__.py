@@ -1,7 +1,7 @@
 """Exports: a judged run in the form that another program reads (`rollproof export RUN --format NAME`).
 
-Each form is a module with `text(report)`, pure but for its library; it is imported when it is asked for, because some
-need an extra. Nothing here decides anything: what a form says comes from the verdicts.
+Each form is a module with `text(report)`, pure except for its library; it is imported when it is requested, because
+some need an extra. Nothing here decides anything: results come from the verdicts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A run as a message for Slack (Block Kit) or Teams (Adaptive Card). It is printed: sending is the CI's.
+"""A run as a message for Slack (Block Kit) or Teams (Adaptive Card). It is printed; sending it is up to the CI.
 
-Limits that the services set: Slack 50 blocks, 150 characters of header, 3,000 of a section, and about 13,000 in all;
-Teams about 28 KB. So only what failed or could not be judged is named, at most ten of them.
+Limits of the services: Slack 50 blocks, 150 characters of header, 3,000 of a section, and about 13,000 in all; Teams
+about 28 KB. So only what failed or could not be judged is named, at most ten of them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _cut(text: str) -> str:
 
 
 def _mrkdwn(text: str) -> str:
-    """Slack's three control characters, so that outside text can make no mention and no link."""
+    """Escape Slack's three control characters, so that outside text can make no mention and no link."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,7 +1,7 @@
 """Prometheus text and OpenMetrics, from one registry: gauges of the last run. The only importer of prometheus_client.
 
-Base units, one prefix, labels of few values (the shas stand on the info metric alone), and no timestamps on samples:
-a Pushgateway refuses them and keeps what it has for ever, so how old the figures are is a gauge of its own. Source:
+Base units, one prefix, labels with few values (the shas only on the info metric), and no timestamps on samples: a
+Pushgateway refuses them, and keeps its samples for ever, so the age of the figures is a gauge of its own. Source:
 prometheus.io, "Metric and label naming", "When to use the Pushgateway".
 """
 
@@ -78,7 +78,7 @@ class _Run(Collector):
         rows: Iterable[tuple[tuple[str, ...], Result]],
         labels: tuple[str, ...] = (),
     ) -> GaugeMetricFamily:
-        """One series for each result, so that an alert on one of them has always something to read."""
+        """One series for each result, so that an alert on one of them always has a sample."""
         states = [((*values, str(one)), float(one is result)) for values, result in rows for one in Result]
         return self._gauge(name, documentation, states, (*labels, "result"))
 

@@ -41,7 +41,7 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def _cell(text: str) -> str:
-    """Nothing that a spreadsheet takes for a formula: values come from the cluster (OWASP, CSV injection)."""
+    """The text without what a spreadsheet takes for a formula: values come from the cluster (OWASP, CSV injection)."""
     shown = visible(text)
     return f"'{shown}" if shown[:1] in {"=", "+", "@"} or (shown[:1] == "-" and not _number(shown)) else shown
 

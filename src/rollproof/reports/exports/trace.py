@@ -1,7 +1,7 @@
 """Chrome trace JSON, which Perfetto's UI opens: every fact on its track, and every failed request.
 
-A process is a drill, a track (thread) one subject of one source; "X" is a stretch and "i" a moment, in microseconds
-since the run's first fact. Stretches of one track may overlap, which the format cannot draw: the later one then gets a
+A process is a drill, a track (thread) one subject of one source; "X" is an interval and "i" a moment, in microseconds
+since the run's first fact. Intervals of one track may overlap, which the format cannot draw: the later one gets a
 track of its own. Source: Google, "Trace Event Format"; Perfetto reads it as a legacy format, best effort.
 """
 

@@ -315,7 +315,7 @@ def _control(draw: st.DrawFn, subject: str) -> list[_Fact]:
 
 @st.composite
 def _error(draw: st.DrawFn, subject: str) -> list[_Fact]:
-    """Of the harness, in some trials: right after the deed, or at its end."""
+    """Of the harness, in some trials: right after the change, or at its end."""
     if not draw(_one_in(5)):
         return []
     at = draw(st.sampled_from([130.0, 141.0]))

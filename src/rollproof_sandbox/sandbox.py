@@ -1,4 +1,4 @@
-"""World: the whole sandbox: starts its parts in the order that makes it healthy soonest, and stops them.
+"""Sandbox: starts all parts in the order that makes it healthy soonest, and stops them.
 
 What could be wrong with the request is checked first, before anything is started. `stop` may be called at any
 time, also during a start that failed. Must not know what a drill is.
@@ -37,7 +37,7 @@ from rollproof_sandbox.settings import Ports, Settings
 from rollproof_sandbox.targetfile import APP_HOST, CONTROL_HOST, target_text
 from rollproof_sandbox.workloads import Controllers
 
-__all__ = ["CancelledError", "World"]
+__all__ = ["CancelledError", "Sandbox"]
 
 GIT_USERNAME = "pipeline"
 _HEALTHY_S = 20.0
@@ -51,7 +51,7 @@ class CancelledError(Exception):
 
 
 @dataclass(slots=True)
-class World:
+class Sandbox:
     """One sandbox. `ports` are the real ones after `start`; `cancelled` ends a start that is in progress.
 
     `failed` collects unexpected errors of its parts.

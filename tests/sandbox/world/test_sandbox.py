@@ -1,4 +1,4 @@
-"""The world: healthy when `start` returns, whole as the contract says, and gone after `stop`."""
+"""The whole sandbox: healthy when `start` returns, complete as the contract says, and gone after `stop`."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from rollproof.clients.kube import Kube
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.target import file as targetfile
 from rollproof_sandbox import actors, command
-from rollproof_sandbox import world as world_module
+from rollproof_sandbox import sandbox as sandbox_module
 from rollproof_sandbox.api.handler import Handler
 from rollproof_sandbox.argocd import Controller
 from rollproof_sandbox.folder import Folder
 from rollproof_sandbox.gitserver import GitServer
+from rollproof_sandbox.sandbox import CancelledError, Sandbox
 from rollproof_sandbox.settings import Actors as ActorSettings
 from rollproof_sandbox.settings import App, ArgoCd, Ports, Settings, Workload
-from rollproof_sandbox.world import CancelledError, World
 
 ANY = Ports(api=0, ingress=0, git=0)
 
 
-def made(folder: Path, **settings: Any) -> World:
-    return World(Settings(ports=ANY, **settings), Folder(folder))
+def made(folder: Path, **settings: Any) -> Sandbox:
+    return Sandbox(Settings(ports=ANY, **settings), Folder(folder))
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     one = made(tmp_path_factory.mktemp("sandbox"))
     one.start()
     yield one
     one.stop()
 
 
-def get(world: World, path: str, host: str = "shop.sandbox") -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", world.ports.ingress, timeout=5)
+def get(sandbox: Sandbox, path: str, host: str = "shop.sandbox") -> tuple[int, http.client.HTTPMessage, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.ports.ingress, timeout=5)
     connection.request("GET", path, headers={"Host": host})
     answer = connection.getresponse()
     body = answer.read()
@@ -50,43 +50,43 @@ def get(world: World, path: str, host: str = "shop.sandbox") -> tuple[int, http.
     return answer.status, answer.headers, body
 
 
-def test_it_is_healthy_when_start_returns(world: World) -> None:
-    application = (world.store.get("Application", "argocd", "shop") or {})["status"]
+def test_it_is_healthy_when_start_returns(sandbox: Sandbox) -> None:
+    application = (sandbox.store.get("Application", "argocd", "shop") or {})["status"]
     assert (application["sync"]["status"], application["health"]["status"]) == ("Synced", "Healthy")
     assert application["operationState"]["phase"] == "Succeeded"
-    pods = world.store.list("Pod", "shop", labels={"app": "shop"})
+    pods = sandbox.store.list("Pod", "shop", labels={"app": "shop"})
     assert [pod["spec"]["containers"][0]["image"] for pod in pods] == ["registry.local/shop:5f1c0de"] * 2
-    assert world.failures() == []
+    assert sandbox.failures() == []
 
 
-def test_the_app_answers_through_the_ingress(world: World) -> None:
-    status, headers, body = get(world, "/health")
+def test_the_app_answers_through_the_ingress(sandbox: Sandbox) -> None:
+    status, headers, body = get(sandbox, "/health")
     assert (status, headers["X-App-Version"]) == (200, "5f1c0de")
     assert b"5f1c0de" in body
-    assert headers["X-Served-By"] in {pod["metadata"]["name"] for pod in world.store.list("Pod", "shop")}
-    assert get(world, "/", host="control.sandbox")[0] == 200
+    assert headers["X-Served-By"] in {pod["metadata"]["name"] for pod in sandbox.store.list("Pod", "shop")}
+    assert get(sandbox, "/", host="control.sandbox")[0] == 200
 
 
-def test_the_target_file_and_the_clients_fit(world: World) -> None:
-    target = targetfile.load(world.folder.target).target
+def test_the_target_file_and_the_clients_fit(sandbox: Sandbox) -> None:
+    target = targetfile.load(sandbox.folder.target).target
     kube = Kube(target.cluster.context, target.cluster.kubeconfig)
     assert kube.version() == "v1.34.4+sandbox"
     assert kube.get("Deployment", target.cluster.namespace, target.cluster.deployment)["status"]["readyReplicas"] == 2
     (ingress,) = kube.list("Pod", target.ingress.namespace, labels=target.ingress.selector)["items"]
-    get(world, "/health")
+    get(sandbox, "/health")
     log = kube.pod_log(target.ingress.namespace, ingress["metadata"]["name"], target.ingress.container, since_s=60)
     assert '"uri":"/health"' in log
 
 
-def test_what_an_operator_would_have_put_there(world: World) -> None:
-    names = {item["metadata"]["name"] for item in world.store.list("ConfigMap")}
+def test_what_an_operator_would_have_put_there(sandbox: Sandbox) -> None:
+    names = {item["metadata"]["name"] for item in sandbox.store.list("ConfigMap")}
     assert names == {"argocd-cm", "argocd-cmd-params-cm", "shop-config", "shop-features"}
-    (node,) = world.store.list("Node")
+    (node,) = sandbox.store.list("Node")
     assert node["status"]["images"][0]["names"] == ["registry.local/shop:5f1c0de"]
-    (controller,) = world.store.list("StatefulSet")
+    (controller,) = sandbox.store.list("StatefulSet")
     assert controller["spec"]["template"]["spec"]["containers"][0]["image"] == "quay.io/argoproj/argocd:v3.2.6"
-    application = world.store.get("Application", "argocd", "shop") or {}
-    assert application["spec"]["source"]["repoURL"] == f"http://127.0.0.1:{world.ports.git}/env.git"
+    application = sandbox.store.get("Application", "argocd", "shop") or {}
+    assert application["spec"]["source"]["repoURL"] == f"http://127.0.0.1:{sandbox.ports.git}/env.git"
 
 
 def test_settings_reach_the_cluster(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_a_start_that_is_cancelled_says_so(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"lock", "logs"}
 
 
-def test_a_world_that_cannot_get_healthy_says_what_was_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world_module, "_HEALTHY_S", 1.0)
+def test_a_sandbox_that_cannot_get_healthy_says_what_was_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_module, "_HEALTHY_S", 1.0)
     one = made(tmp_path, app=App(never_ready=True))
     with pytest.raises(CannotJudgeError, match=r"did not get healthy within 1 s: the Application is Synced and Progr"):
         one.start()
@@ -138,10 +138,10 @@ def test_a_world_that_cannot_get_healthy_says_what_was_seen(tmp_path: Path, monk
 def test_a_port_that_was_taken_since_it_was_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(world_module, "check_ports", lambda _: None)
+    monkeypatch.setattr(sandbox_module, "check_ports", lambda _: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        one = World(Settings(ports=replace(ANY, **{name: number})), Folder(tmp_path))
+        one = Sandbox(Settings(ports=replace(ANY, **{name: number})), Folder(tmp_path))
         who = {"api": "API server", "ingress": "ingress", "git": "git server"}[name]
         message = f"port {number} is not available for the sandbox's {who}: Address already in use"
         with pytest.raises(InputError, match=message) as error:
@@ -154,7 +154,7 @@ def test_a_port_that_was_taken_since_it_was_looked_at(
 def test_an_ingress_that_breaks_at_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "proxy.py"
     script.write_text("import sys\nsys.exit(7)\n")
-    monkeypatch.setattr(world_module, "_PROXY", script)
+    monkeypatch.setattr(sandbox_module, "_PROXY", script)
     one = made(tmp_path / "sandbox")
     with pytest.raises(CannotJudgeError, match="the sandbox's ingress ended with 7 before it listened"):
         one.start()
@@ -231,7 +231,7 @@ def test_a_process_that_cries_is_a_bug(tmp_path: Path) -> None:
 
 
 def test_a_bug_of_the_sandbox_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(World, "failures", lambda _: ["KeyError: 'spec'"])
+    monkeypatch.setattr(Sandbox, "failures", lambda _: ["KeyError: 'spec'"])
     monkeypatch.setattr(command, "Settings", lambda **values: replace(Settings(), ports=ANY, **values))
     with pytest.raises(CannotJudgeError, match="the sandbox itself failed: KeyError"):
         command.run_sandbox((), tmp_path, "", 0, ["true"])
