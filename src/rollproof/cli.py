@@ -273,6 +273,40 @@ def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = Fal
     sys.exit(code)
 
 
+@app.command(
+    short_help="The least Kubernetes rights, as YAML.",
+    epilog=epilog(
+        "rollproof rbac all --target targets/staging.toml | kubectl apply -f -",
+        "rollproof rbac pod-delete drift --name rollproof-chaos --namespace tools --target targets/staging.toml",
+    ),
+)
+def rbac(
+    drills: Annotated[
+        list[str], typer.Argument(help=f"Of {_NAMES}.", metavar="DRILL...", autocompletion=completion.drills)
+    ],
+    target: Target = _TARGET,
+    sha: Sha = "",
+    name: Annotated[str, typer.Option(help="Of account, roles and bindings (default: rollproof-<target>).")] = "",
+    namespace: Annotated[str, typer.Option(help="Of the ServiceAccount (default: the app's).")] = "",
+    cluster: Annotated[str, typer.Option(help="'app' or 'argocd', where these are two clusters.")] = "",
+    production: Production = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print ServiceAccount, Roles and bindings with exactly what these drills need. Asks no cluster."""
+    with _answer("rbac", as_json=as_json):
+        from rollproof.preflight.roles import Wanted, order_of, roles_for  # noqa: PLC0415
+        from rollproof.target.file import load  # noqa: PLC0415
+
+        wanted, loaded = Wanted(name=name, namespace=namespace, cluster=cluster), load(target)
+        roles = roles_for(order_of(drills, loaded.target, sha, production), loaded.target, wanted)
+    if as_json:
+        from rollproof.reports.documents import rbac_document  # noqa: PLC0415
+
+        _tell(rbac_document(roles.target.name, roles.drills, roles.objects, roles.rules))
+        return
+    _console().say(roles.yaml)
+
+
 @app.command(short_help="A real cluster on this machine.", epilog=epilog("rollproof lab up", "rollproof lab status"))
 def lab(
     action: Annotated[str, typer.Argument(help="up, down or status.")],

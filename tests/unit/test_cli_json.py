@@ -107,6 +107,23 @@ def test_f5_doctor_answers_in_json_and_quietly(
     assert "answers" not in said
 
 
+def test_f5_rbac_answers_in_json_with_a_list_that_can_be_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.toml"
+    path.write_text(TARGET)
+    code, said, _ = told(monkeypatch, capsys, "rbac", "pod-delete", "drift", "--target", str(path), "--json")
+    document = answered(said)
+    assert document.keys() == documented("rbac")
+    assert (code, document["drills"], document["manifest"]["kind"]) == (0, ["pod-delete", "drift"], "List")
+    assert document["rules"][0].keys() == set(re.findall(r'"(\w+)"', rules_row()))
+
+
+def rules_row() -> str:
+    (row,) = (line for line in DOCUMENTED.read_text().splitlines() if line.startswith("| `rules`"))
+    return row
+
+
 @pytest.mark.parametrize("words", [["run", "sideways"], ["plan", "sideways"], ["judge", "nowhere"], ["doctor"]])
 def test_f5_an_error_is_an_answer_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]

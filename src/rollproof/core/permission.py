@@ -14,7 +14,8 @@ READING = frozenset({"get", "list", "watch"})
 class Permission:
     """One verb on one resource. Without an optional permission (`required` False) a run can see or claim less: `why`.
 
-    `argocd` says that it is asked where Argo CD lives, which may be another cluster.
+    `argocd` says that it is asked where Argo CD lives, which may be another cluster. `fallback`: it is used only where
+    another one is not granted, so that nobody has to grant both.
     """
 
     verb: str
@@ -26,6 +27,7 @@ class Permission:
     name: str = ""  # only this object is needed: a Role may use resourceNames
     required: bool = True
     argocd: bool = False
+    fallback: bool = False
 
     def __str__(self) -> str:
         return f"{self.verb} {self.place}"

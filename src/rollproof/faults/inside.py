@@ -47,9 +47,9 @@ class InOneContainer(Fault, ABC):
 
 
 def exec_permissions(namespace: str, why: str) -> Iterator[Permission]:
-    """pods/exec: by WebSocket it is a GET; from Kubernetes 1.35 on that needs create too."""
-    warning = "with it the container's environment can be read, secrets too"
-    return each_verb("get create", "pods", namespace, f"{why}; {warning}", subresource="exec")
+    """pods/exec: by WebSocket it is a GET; from Kubernetes 1.35 on that needs create too. And to read the one pod."""
+    yield from each_verb("get", "pods", namespace, "to see when its container ended last")
+    yield from each_verb("get create", "pods", namespace, why, subresource="exec")
 
 
 def container_named(context: Context, deployment: Object) -> str:

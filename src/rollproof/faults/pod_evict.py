@@ -30,8 +30,9 @@ class PodEvict(PodsLeave):
     peers = "kubectl drain, chaosk8s drain_nodes, Karpenter's and the cluster autoscaler's evictions"
 
     def permissions(self, target: Target) -> Iterable[Permission]:
-        """To look at pods is every run's."""
+        """To list pods is every run's."""
         namespace = target.cluster.namespace
+        yield from each_verb("get", "pods", namespace, "to see which budgets select the pod")
         yield from each_verb("list", "poddisruptionbudgets", namespace, "to say which budget forbids", group="policy")
         yield from each_verb("create", "pods", namespace, "to evict one pod, dry run first", subresource="eviction")
 

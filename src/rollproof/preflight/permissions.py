@@ -13,9 +13,10 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.faults.registry import fault_named, faults_of, is_kept_away
+from rollproof.preflight.lock import LEASE_NAME
 from rollproof.suites import Drill
 
-__all__ = ["is_granted", "needed_permissions"]
+__all__ = ["is_granted", "needed_permissions", "possible_permissions"]
 
 
 def needed_permissions(
@@ -26,15 +27,36 @@ def needed_permissions(
     Without a plan: what any run needs, and what must be read to make its plan. With one, and the names of the `faults`
     that it really injects (not of those that it skips): what the drills write too.
     """
+    return tuple(dict.fromkeys(_each_reason(target, tuple(drills), plan, faults)))
+
+
+def possible_permissions(target: Target, drills: Iterable[Drill], sha: str = "") -> tuple[Permission, ...]:
+    """Every permission that these drills may use on this target, once for each reason; no cluster is asked.
+
+    With each fault that the production fence lets pass. A restart is possible where there is but one sha to release.
+    """
     wanted = tuple(drills)
-    permissions = [*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target)]
-    if any(drill.deploys or drill.faults for drill in wanted):
-        permissions.extend(_proving(target))
+    names = dict.fromkeys(name for drill in wanted for name in faults_of(drill, target))
+    faults = [name for name in names if not is_kept_away(fault_named(name), target)]
+    permissions = [*_each_reason(target, wanted, None, faults)]
+    if target.release.mode == "push" and any(drill.deploys for drill in wanted):
+        one = bool(sha) or len(set(target.release.shas)) < 2
+        again = "to restart the rollout where the sha to release runs already" if one else ""
+        permissions += _deploying(target, again=again, needs_image=True)
+    return tuple(permissions)
+
+
+def _each_reason(
+    target: Target, drills: tuple[Drill, ...], plan: Plan | None, faults: Iterable[str]
+) -> Iterator[Permission]:
+    yield from (*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target))
+    if any(drill.deploys or drill.faults for drill in drills):
+        yield from _proving(target)
     if plan is not None:
-        permissions.extend(_deploying(plan))
-    permissions.extend(_planning_faults(target, wanted))
-    permissions.extend(needed for name in faults for needed in fault_named(name).permissions(target))
-    return tuple(dict.fromkeys(permissions))
+        again = f"to restart the rollout: {plan.new_sha} runs already" if plan.restart else ""
+        yield from _deploying(target, again=again, needs_image=plan.needs_image)
+    yield from _planning_faults(target, drills)
+    yield from (needed for name in faults for needed in fault_named(name).permissions(target))
 
 
 def is_granted(permission: Permission, kube: Kube, argo_kube: Kube) -> bool:
@@ -52,7 +74,7 @@ def is_granted(permission: Permission, kube: Kube, argo_kube: Kube) -> bool:
 
 def _watching(target: Target) -> Iterator[Permission]:
     namespace, why = target.cluster.namespace, "to see what happens"
-    yield from each_verb("get list watch", "deployments", namespace, why, group="apps")
+    yield from each_verb("get list watch", "deployments", namespace, why, group="apps", name=target.cluster.deployment)
     yield from each_verb("list watch", "replicasets", namespace, why, group="apps")
     yield from each_verb("list watch", "pods", namespace, why)
     yield from each_verb("list watch", "endpointslices", namespace, why, group="discovery.k8s.io")
@@ -65,10 +87,10 @@ def _watching(target: Target) -> Iterator[Permission]:
 
 
 def _locking(target: Target) -> Iterator[Permission]:
-    why = "the lock that keeps two runs apart"
-    yield from each_verb(
-        "get create update patch delete watch", "leases", target.cluster.namespace, why, group="coordination.k8s.io"
-    )
+    namespace, group = target.cluster.namespace, "coordination.k8s.io"
+    why = "the lock that keeps two runs apart, and the measure of how late watches are"
+    yield from each_verb("get update patch delete watch", "leases", namespace, why, group=group, name=LEASE_NAME)
+    yield from each_verb("create", "leases", namespace, why, group=group)  # what is not there yet has no name
 
 
 def _reading_argocd(target: Target) -> Iterator[Permission]:
@@ -105,15 +127,15 @@ def _proving(target: Target) -> Iterator[Permission]:
     yield from each_verb("get", "pods", namespace, why, subresource="proxy", required=False)
     why = "to ask single pods where pods/proxy is not granted"
     # By websocket it is a GET; from Kubernetes 1.35 on that needs create too.
-    yield from each_verb("get create", "pods", namespace, why, subresource="portforward", required=False)
+    yield from each_verb("get create", "pods", namespace, why, subresource="portforward", required=False, fallback=True)
 
 
-def _deploying(plan: Plan) -> Iterator[Permission]:
-    cluster = plan.target.cluster
-    if plan.restart:
-        why = f"to restart the rollout: {plan.new_sha} runs already"
-        yield from each_verb("patch", "deployments", cluster.namespace, why, group="apps", name=cluster.deployment)
-    if plan.needs_image and plan.target.release.image_check == "nodes":
+def _deploying(target: Target, *, again: str, needs_image: bool) -> Iterator[Permission]:
+    """`again`: why the sha that runs already is rolled out once more; "" if it is not."""
+    cluster = target.cluster
+    if again:
+        yield from each_verb("patch", "deployments", cluster.namespace, again, group="apps", name=cluster.deployment)
+    if needs_image and target.release.image_check == "nodes":
         yield from each_verb("list", "nodes", "", 'release.image_check = "nodes"')
 
 

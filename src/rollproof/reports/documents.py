@@ -22,7 +22,7 @@ from rollproof.store.folderfiles import read_whole
 if TYPE_CHECKING:
     from rollproof.core.plan import Plan
 
-__all__ = ["as_text", "doctor_document", "error_document", "plan_document", "run_document"]
+__all__ = ["as_text", "doctor_document", "error_document", "plan_document", "rbac_document", "run_document"]
 
 SCHEMA = 1
 _OF_PLAN = ("drills", "old_sha", "new_sha")
@@ -93,6 +93,15 @@ def doctor_document(target: str, lines: Iterable[Check], summary: str, exit_code
     return {
         "schema": SCHEMA, "command": "doctor", "exit_code": exit_code, "target": target, "summary": summary,
         "checks": checks, "error": None,
+    }  # fmt: skip
+
+
+def rbac_document(target: str, drills: Iterable[str], objects: Iterable[Any], rules: Iterable[Any]) -> dict[str, Any]:
+    """Of `rbac`: the objects as a List that `kubectl apply` takes, and each rule with its reasons and warnings."""
+    manifest = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+    return {
+        "schema": SCHEMA, "command": "rbac", "exit_code": 0, "target": target, "drills": list(drills),
+        "manifest": manifest, "rules": [asdict(rule) for rule in rules], "error": None,
     }  # fmt: skip
 
 

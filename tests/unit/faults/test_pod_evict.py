@@ -139,4 +139,7 @@ def test_a_pod_that_is_not_replaced_is_no_recovery(stage: Stage) -> None:
 
 def test_what_only_asks_is_needed_for_the_plan(stage: Stage) -> None:
     needed = {str(one): one.verb in READING for one in FAULT.permissions(stage.target)}
-    assert needed == {"list poddisruptionbudgets.policy in shop": True, "create pods/eviction in shop": False}
+    assert needed == {
+        "get pods in shop": True, "list poddisruptionbudgets.policy in shop": True,
+        "create pods/eviction in shop": False,
+    }  # fmt: skip
