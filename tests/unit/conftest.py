@@ -1,11 +1,14 @@
-"""No test knows the secrets of another: the register belongs to the process."""
+"""No test knows the secrets of another: the register belongs to the process. What several folders' tests start."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import examples  # noqa: F401 - Hypothesis' profile
 import pytest
+from forked import forked_script
 
 from rollproof.redaction import SECRETS
 
@@ -15,3 +18,10 @@ def _no_secrets_known() -> Iterator[None]:
     SECRETS.clear()
     yield
     SECRETS.clear()
+
+
+@pytest.fixture
+def forked_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generator and its fault server are forked from a process that has imported locust, instead of started."""
+    names = {"Popen": forked_script, "PIPE": subprocess.PIPE, "TimeoutExpired": subprocess.TimeoutExpired}
+    monkeypatch.setattr("rollproof.loadgen.child.subprocess", SimpleNamespace(**names))

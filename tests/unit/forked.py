@@ -7,12 +7,14 @@ codes, Ctrl-C and what is said last are as in a fresh process. What Python reads
 
 from __future__ import annotations
 
+import array
 import atexit
 import contextlib
 import gc
 import importlib
 import json
 import os
+import posix
 import runpy
 import signal
 import socket
@@ -22,11 +24,14 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from select import POLLIN, poll, select  # these, too, before locust replaces them by its own
+from typing import IO, Any
 
-__all__ = ["run_module"]
+__all__ = ["Forked", "forked_script", "run_module"]
 
 TIMEOUT_S = 60.0
 _MESSAGE_MAX = 1 << 20
+_ROOT = Path(__file__).resolve().parents[2]
 # What the modules that tests run would import. Not rollproof.plugin: pytest rewrites its asserts as it loads it.
 _IMPORTED = {
     "rollproof": (
@@ -35,42 +40,103 @@ _IMPORTED = {
     ),
     "pytest": ("allure_commons", "jinja2", "kubernetes.client", "numpy", "pydantic", "rich.console",
                "rollproof.preflight.planning", "rollproof.run.process", "rollproof.run.signals"),
+    "locust": ("locust", "locust.main", "load.client", "load.dispatcher", "load.lanes", "load.locustfile"),
+    "faultserver.py": ("argparse", "asyncio", "random", "ssl", "load.failuremodes"),
 }  # fmt: skip
+
+
+class Forked:
+    """A running child: of subprocess.Popen's methods those that are used of it, with the same meaning."""
+
+    def __init__(
+        self, imported: str, run: str, *words: str, stdin: int, stdout: int, stderr: int, cwd: Path,
+        environ: Mapping[str, str], umask: int = -1,
+    ) -> None:  # fmt: skip
+        """`run` is a module's name or a script's path; `imported` is the key of what has been imported before."""
+        self.args = [run, *words]
+        self.returncode: int | None = None
+        self.stdin: IO[str] | None = None
+        self.stdout: IO[str] | None = None
+        self._status, theirs = os.pipe()
+        asked = {"words": self.args, "cwd": str(cwd), "environ": dict(environ), "umask": umask}
+        door = _server(imported)
+        socket.send_fds(door, [json.dumps(asked).encode()], [stdin, stdout, stderr, theirs])
+        os.close(theirs)
+        content, (self._handle, *_), _, _ = socket.recv_fds(door, _MESSAGE_MAX, 1)
+        self.pid = int(content)
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code once it has ended; subprocess.TimeoutExpired if it has not in time."""
+        if self.returncode is None:
+            if not select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = os.waitstatus_to_exitcode(int(os.read(self._status, 100)))
+            os.close(self._status)
+            os.close(self._handle)
+        return self.returncode
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, number)
 
 
 def run_module(
     module: str, *words: str, cwd: Path, environ: Mapping[str, str], timeout_s: float = TIMEOUT_S
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m module words` in that directory and environment; `pytest` and `rollproof` are the modules known.
+    """`python -m module words` in that directory and environment; the modules of `_IMPORTED` are known.
 
     Raises subprocess.TimeoutExpired if it has not ended in time; it is killed then.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
-        asked = {"words": [module, *words], "cwd": str(cwd), "environ": dict(environ)}
-        door = _server(module)
-        socket.send_fds(door, [json.dumps(asked).encode()], [nothing.fileno(), out.fileno(), err.fileno()])
-        pid = int(door.recv(_MESSAGE_MAX))
-        door.settimeout(timeout_s)
+        process = Forked(
+            module, module, *words, stdin=nothing.fileno(), stdout=out.fileno(), stderr=err.fileno(), cwd=cwd,
+            environ=environ,
+        )  # fmt: skip
         try:
-            status = int(door.recv(_MESSAGE_MAX))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)  # the server has not waited for it yet, so the number is still its own
-            door.settimeout(None)
-            door.recv(_MESSAGE_MAX)
-            raise subprocess.TimeoutExpired([module, *words], timeout_s) from None
-        finally:
-            door.settimeout(None)
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
         said = [(stream.seek(0), stream.read().decode(errors="replace"))[1] for stream in (out, err)]
-    return subprocess.CompletedProcess([module, *words], os.waitstatus_to_exitcode(status), *said)
+    return subprocess.CompletedProcess([module, *words], code, *said)
+
+
+def forked_script(argv: list[str], *, stderr: IO[bytes], umask: int, **_: Any) -> Forked:
+    """In the place of the subprocess.Popen by which rollproof.loadgen.child starts a script of the generator's."""
+    script, *words = argv[argv.index("-P") + 1 :]
+    (read_in, write_in), (read_out, write_out) = os.pipe(), os.pipe()
+    name = Path(script).name
+    process = Forked(
+        name if name in _IMPORTED else "locust", script, *words, stdin=read_in, stdout=write_out,
+        stderr=stderr.fileno(), cwd=Path.cwd(), environ=os.environ, umask=umask,
+    )  # fmt: skip
+    os.close(read_in)
+    os.close(write_out)
+    process.stdin, process.stdout = os.fdopen(write_in, "w", 1), os.fdopen(read_out)
+    return process
 
 
 @cache
-def _server(module: str) -> socket.socket:
-    """The process that has imported what this module needs; it ends with this one, whose end of the socket closes."""
+def _server(imported: str) -> socket.socket:
+    """The process that has imported what is needed; it ends with this one, whose end of the socket closes."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
     server = subprocess.Popen(
-        [sys.executable, "-P", __file__, module, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environ
+        [sys.executable, "-P", __file__, imported, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environ
     )
     theirs.close()
 
@@ -82,46 +148,72 @@ def _server(module: str) -> socket.socket:
     return ours
 
 
-def _serve(door: socket.socket) -> dict[str, object]:
-    """In the server: never returns. In each child: what it is asked to run."""
+def _serve(door: socket.socket) -> dict[str, Any]:
+    """In the server: never returns. In each child: what it is asked to run.
+
+    By `posix`: locust replaces os.fork, os.waitpid and os.close by what wants an event loop, which the child makes.
+    """
+    running: dict[int, tuple[int, int]] = {}
+    news = poll()
+    news.register(door, POLLIN)
     while True:
-        content, fds, _, _ = socket.recv_fds(door, _MESSAGE_MAX, 3)
-        if not content:
-            os._exit(0)
-        pid = os.fork()
-        if not pid:
-            for number, fd in enumerate(fds):
-                os.dup2(fd, number)
-                os.close(fd)
-            door.close()
-            asked: dict[str, object] = json.loads(content)
-            return asked
-        for fd in fds:
-            os.close(fd)
-        door.send(str(pid).encode())
-        door.send(str(os.waitpid(pid, 0)[1]).encode())
+        for fd, _ in news.poll():
+            if fd in running:
+                pid, status = running.pop(fd)
+                news.unregister(fd)
+                os.write(status, str(posix.waitpid(pid, 0)[1]).encode())
+                posix.close(status)
+                posix.close(fd)
+                continue
+            content, fds, _, _ = socket.recv_fds(door, _MESSAGE_MAX, 4)
+            if not content:
+                os._exit(0)
+            pid = posix.fork()
+            if not pid:
+                for number, given in enumerate(fds[:3]):
+                    os.dup2(given, number)
+                for other in (*fds, *running, *(status for _, status in running.values())):
+                    posix.close(other)
+                door.close()
+                asked: dict[str, Any] = json.loads(content)
+                return asked
+            handle = os.pidfd_open(pid)
+            running[handle] = pid, fds.pop()
+            news.register(handle, POLLIN)
+            for given in fds:
+                posix.close(given)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle]))
+            door.sendmsg([str(pid).encode()], [rights])
 
 
-def _main(module: str, door: int) -> None:
-    for name in _IMPORTED[module]:
+def _main(imported: str, door: socket.socket) -> None:
+    sys.path.append(str(_ROOT))  # last, as the generator's scripts do it
+    for name in _IMPORTED[imported]:
         importlib.import_module(name)
-    if module == "pytest":
+    if imported == "pytest":
         config = importlib.import_module("_pytest.config")
         for name in config.default_plugins:
             importlib.import_module(f"_pytest.{name}")
+    sys.path.remove(str(_ROOT))
     gc.freeze()
-    asked = _serve(socket.socket(fileno=door))
-    os.chdir(str(asked["cwd"]))
+    asked = _serve(door)
+    os.chdir(asked["cwd"])
     os.environ.clear()
-    os.environ.update(asked["environ"])  # type: ignore[call-overload]
-    sys.argv = list(asked["words"])  # type: ignore[call-overload]
+    os.environ.update(asked["environ"])
+    if asked["umask"] >= 0:
+        os.umask(asked["umask"])
+    run, *_ = sys.argv = list(asked["words"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
     tempfile.tempdir = None  # of the new environment
-    sys.path.insert(0, str(asked["cwd"]))
+    if run.endswith(".py"):
+        runpy.run_path(run, run_name="__main__")
+        return
+    sys.path.insert(0, asked["cwd"])
     with contextlib.suppress(KeyError):
         sys.path[1:1] = os.environ["PYTHONPATH"].split(os.pathsep)
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    runpy.run_module(run, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]))
+    # The socket before locust is imported, which makes sockets wait by an event loop.
+    _main(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

@@ -93,6 +93,7 @@ def test_a_single_question_without_either_is_refused(gate: App) -> None:
     assert "certificate required" in nobody.error.lower()
 
 
+@pytest.mark.usefixtures("forked_scripts")
 @pytest.mark.parametrize("shown", [True, False])
 def test_the_load_shows_it_too(gate: App, tmp_path: Path, shown: bool) -> None:
     app = gate if shown else replace(gate, client_cert_file="", client_key_file="")

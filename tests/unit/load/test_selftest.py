@@ -1,11 +1,18 @@
-"""The self-test's comparison: truth beside findings, without any process."""
+"""The self-test as every run starts it, and its comparison of truth and findings without any process."""
 
 from __future__ import annotations
 
 import pytest
 from builders import Requests
 
-from rollproof.loadgen.selftest import _window_missed
+from rollproof.loadgen.selftest import _window_missed, self_test
+
+
+def test_the_self_test_passes_with_exactly_k_of_each_class() -> None:
+    result = self_test()
+    assert result.passed, result.why
+    assert len(result.classes) >= 16
+    assert all(done == reported > 0 for done, reported in result.classes.values())
 
 
 @pytest.mark.parametrize(
