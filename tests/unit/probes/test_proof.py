@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Outcome
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings
-from rollproof.probes import proof
+from rollproof.probes import proof, ways
 from rollproof.probes.proof import Prover
 from rollproof.probes.ways import PodWays
 
@@ -62,9 +63,10 @@ def recorder() -> ListRecorder:
 
 @pytest.fixture
 def prove(kube: Kube, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    clock = [0.0]
-    monkeypatch.setattr(proof.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(proof.time, "sleep", lambda s: clock.__setitem__(0, clock[0] + s))
+    clock = [0.0]  # of these two modules: on the process's own, threads that other tests left asleep would turn it
+    own = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda s: clock.__setitem__(0, clock[0] + s))
+    for module in (proof, ways):
+        monkeypatch.setattr(module, "time", own)
 
     def run(ingress: Ingress | None = None, *, cause: StageCause | None = None) -> str:
         target = story.target(release=ReleaseSettings(proof_count=3))
