@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries of a property: all of them in `make fuzz`, a quarter in `make test`."""
+"""How many examples Hypothesis tries of a property: all of them in `make fuzz`, an eighth in `make test`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import settings
 __all__ = ["examples"]
 
 DEEP = bool(os.environ.get("ROLLPROOF_DEEP"))
-_DEFAULT, _SHARE, _LEAST = 100, 4, 15
+_DEFAULT, _SHARE, _LEAST = 100, 8, 10
 
 
 def examples(count: int = _DEFAULT) -> settings:

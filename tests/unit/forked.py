@@ -40,7 +40,7 @@ _IMPORTED = {
     ),
     "pytest": ("allure_commons", "jinja2", "kubernetes.client", "numpy", "pydantic", "rich.console",
                "rollproof.preflight.planning", "rollproof.run.process", "rollproof.run.signals"),
-    "locust": ("locust", "locust.main", "load.client", "load.dispatcher", "load.lanes", "load.locustfile"),
+    "locust": ("locust", "load.client", "load.dispatcher", "load.lanes", "load.locustfile"),
     "faultserver.py": ("argparse", "asyncio", "random", "ssl", "load.failuremodes"),
 }  # fmt: skip
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from forked import run_module
 
 from load.failuremodes import GOOD
 from rollproof.core.event import Event, Outcome
@@ -392,10 +391,11 @@ def test_a_stall_of_the_generator_is_its_own_and_is_recorded(server: Child, tmp_
 
 def test_the_locustfile_works_by_itself(server: Child) -> None:
     url = f"http://127.0.0.1:{server.newest('ready')}"
-    ended = run_module(
-        "locust", "-f", str(script("locustfile.py")), "--headless", "-t", "2s", "--host", url, "--rate-per-s", "100",
-        "--post-path", "/echo", "--only-summary", cwd=Path.cwd(), environ=os.environ,
-    )  # fmt: skip
+    command = [
+        sys.executable, "-m", "locust", "-f", str(script("locustfile.py")), "--headless", "-t", "2s", "--host", url,
+        "--rate-per-s", "100", "--post-path", "/echo", "--only-summary",
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert "keepalive-post" in ended.stderr
 

@@ -189,8 +189,14 @@ def a_run(folder: Path, said: list[str], ending: str) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("ending", ["passes", "fails", "crashes"])
-@pytest.mark.parametrize("kind", KINDS)
+# Signs that escapes begin with, and letters beyond ASCII, are written otherwise behind each door; of plain words each
+# comes through one ending.
+ENDINGS = ["passes", "fails", "crashes"]
+PLAIN = {"kubeconfig": "passes", "token file": "fails", "exec plugin's answer": "crashes", "Secret": "fails"}
+CASES = [*((kind, ending) for kind in KINDS if kind not in PLAIN for ending in ENDINGS), *PLAIN.items()]
+
+
+@pytest.mark.parametrize(("kind", "ending"), CASES)
 def test_c4_no_canary_leaves_a_run(tmp_path: Path, kind: str, ending: str) -> None:
     secrets = KINDS[kind](tmp_path)
     said = [text for secret in secrets for text in echoes(secret)]

@@ -116,12 +116,12 @@ def test_d2_a_day_between_two_facts_is_drawn_with_few_ticks(tmp_path: Path) -> N
     assert len(html_page(judge_run(RunFolder.open(run)))) < 1_000_000
 
 
-@pytest.mark.parametrize("source", ["watch", "proof", "run"])
-def test_d2_a_page_of_many_facts_is_of_a_bounded_size_and_says_what_it_leaves_out(tmp_path: Path, source: str) -> None:
+def test_d2_a_page_of_many_facts_is_of_a_bounded_size(tmp_path: Path) -> None:
     run = run_of(tmp_path)
     path = run / "timeline.jsonl"
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    some = [event for event in events if event["source"] == source and event["drill"] == "release"]
-    many = [*events, *(some * (15_000 // len(some) + 1))[:15_000]]
+    many = [json.loads(line) for line in path.read_text().splitlines()]
+    for source in ("watch", "proof", "run"):
+        some = [event for event in many if event["source"] == source and event["drill"] == "release"]
+        many += (some * (5_000 // len(some) + 1))[:5_000]
     path.write_text("".join(json.dumps({**event, "seq": seq}) + "\n" for seq, event in enumerate(many, 1)))
     assert len(html_page(judge_run(RunFolder.open(run)))) < 4_000_000
