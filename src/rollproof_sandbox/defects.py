@@ -84,7 +84,7 @@ def _late_in_new_pods(kind: str, for_s: float = 0.3) -> Change:
 
 
 def _bad(kind: str, **app: Any) -> Change:
-    """The second release is known to be bad, of that kind, and is made so by these settings of the app."""
+    """The second release is known to be bad, of that kind, by these settings of the app."""
     return {"next_app": app, "target": {"release.bad": {kind: SECOND, "image_missing": ""}}}
 
 

@@ -240,7 +240,7 @@ class ObjectHistory:
         since_s = self._watch.away_since_s
         return self._blind_s + (time.monotonic() - since_s if since_s is not None else 0.0)
 
-    # -- called by its watch ---- -----------------------------------------------------------------------------------
+    # -- called by its watch -------------------------------------------------------------------------------------
 
     def listed(self, items: list[Object], *, initial: bool) -> bool:
         """A list shows at most the one object."""

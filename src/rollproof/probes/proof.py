@@ -23,7 +23,7 @@ from rollproof.probes.ways import PodWays
 __all__ = ["NotProven", "Prover"]
 
 _PAUSE_S = 0.2  # between two questions when the first got no answer
-_LATE_S = 1.0  # that a question is left open beyond the time in which it should be answered
+_LATE_S = 1.0  # how much longer than the time limit of an answer a request waits
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
 
 
@@ -64,8 +64,9 @@ class Prover:
         """State of each pod's database, by pod: OK, FAIL (not available), or UNKNOWN if the pod did not say; versions
         are recorded.
 
-        Asked once: a 503 is an answer here, and how long it took is recorded. Where the version came, the database is
-        asked for by the same way, for 1 s longer than it may take. A pod that nobody may ask is left out.
+        Asked once: a 503 is an answer here, and its duration is recorded. If the version was answered, the database is
+        asked for by the same way, for 1 s longer than its limit. A pod that may not be asked (no permission) is left
+        out.
         """
         said: dict[str, Outcome] = {}
         app, patience_s = self._target.app, self._target.faults.ready_answer_s + _LATE_S
@@ -145,7 +146,7 @@ class Prover:
 
 
 def _took(since_s: float | None) -> Mapping[str, float]:
-    """How long a question took that was asked since then, whether an answer came or not."""
+    """The duration of a request that was sent at that time, whether there was an answer or not (s)."""
     return {} if since_s is None else {"took_s": round(time.monotonic() - since_s, 3)}
 
 

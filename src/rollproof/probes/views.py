@@ -251,7 +251,7 @@ class EndpointSliceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """A node. `ready` is its condition's word: True, False, or Unknown (its kubelet has not been heard for a while).
+    """A node. `ready` is its condition's word: True, False, or Unknown (no status from its kubelet for a while).
 
     taints: each as `key=value:effect`, in their order.
     """

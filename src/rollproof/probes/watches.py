@@ -175,7 +175,7 @@ class Watches:
 
     @contextmanager
     def node_beside(self, kube: Kube, name: str) -> Iterator[None]:
-        """Watch one node of the cluster as well, inside of the block; `node` tells of it."""
+        """Watch one node of the cluster as well, inside of the block; `node` returns it."""
         with self._also(f"Node/{name}", "Node", kube, "", NodeView.of, fields=f"metadata.name={name}"):
             yield
 

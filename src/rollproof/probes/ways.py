@@ -55,7 +55,7 @@ class PodWays:
     names: list[str] = field(default_factory=lambda: [PROXY, FORWARD])
 
     def ask_once(self, pod: str, path: str, way: str, *, timeout_s: float) -> Answer:
-        """One question by a way that has just worked: that no answer comes by it says something about the pod."""
+        """One request by a way that has just worked: if there is no answer, that is a fact about the pod."""
         return self._try(way, pod, path, timeout_s)[0]
 
     def ask(self, pod: str, path: str, *, tries: int = _TRIES) -> tuple[Answer, str]:

@@ -112,9 +112,9 @@ class Release:
         return self._follow(rollout, waits, push)
 
     def revert(self, deployed: Rollout) -> Rollout:
-        """Take a deploy back by `git revert`, as the runbook says: a new commit with the old tree.
+        """Take a deploy back by `git revert`: a new commit with the tree from before.
 
-        CannotJudgeError if nothing was pushed that could be reverted.
+        CannotJudgeError if no commit was pushed that could be reverted.
         """
         if not deployed.revision:
             raise CannotJudgeError("there is no release to take back: the deploy was not pushed")
@@ -153,7 +153,7 @@ class Release:
 
     def _begin(self, source: str, from_sha: str, to_sha: str, data: Mapping[str, Any] | None = None) -> Rollout:
         pods = {name: pod for name, pod in self._view.pods().items() if not pod.terminating}
-        if source == "rollback":  # pods of the version that comes back are none to be replaced: a bad release left them
+        if source == "rollback":  # pods of the old version, left by a bad release, need no replacement
             pods = {name: pod for name, pod in pods.items() if image_tag(pod.image) != to_sha}
         deployment = self._view.deployment()
         subject = f"{'Release' if source == 'release' else 'Rollback'}/{to_sha}"

@@ -46,7 +46,7 @@ class Outlet(io.TextIOBase):
 
     @property
     def lossy(self) -> bool:
-        """Whether something that was written did not come out."""
+        """Whether some output could not be written."""
         return self._lost
 
     @property
@@ -124,7 +124,7 @@ class Outlet(io.TextIOBase):
 
 
 def print_all(text: str) -> None:
-    """Print what a command was asked for; CannotJudgeError if standard output did not take all of it."""
+    """Print the output of a command; CannotJudgeError if not all of it could be written."""
     print(text, end="", flush=True)
     if isinstance(sys.stdout, Outlet) and sys.stdout.lossy:
         raise CannotJudgeError("standard output did not take all of it")

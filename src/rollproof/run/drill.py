@@ -38,7 +38,7 @@ __all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
 _SETTLE_S = 120.0
-_LOOK_S = 5.0  # where it was waited for in vain already: does the next drill find it?
+_LOOK_S = 5.0  # if it was waited for without success before: time for one more check by the next drill
 
 
 class Run:
@@ -60,20 +60,20 @@ class Run:
 
     @property
     def injections(self) -> tuple[Injection, ...]:
-        """The faults that this drill was planned to inject; drifts have a runner, and rules of rest, of their own."""
+        """The planned faults of this drill, without drifts, which have a runner and rules of rest of their own."""
         planned = (one for one in self.plan.injections if one.drill == self.drill)
         return tuple(one for one in planned if isinstance(fault_named(one.fault), Fault))
 
     @property
     def skipped(self) -> str:
-        """Why nothing of this drill can be done to the target; "" if something can."""
+        """Why no planned fault of this drill is possible; "" if one is."""
         skips = [
             one for one in self.plan.skips if one.drill == self.drill and isinstance(fault_named(one.fault), Fault)
         ]
         return "" if self.injections else "; ".join(skip.reason for skip in skips)
 
     def enter(self) -> None:
-        """The steady state must be there before faults of one of several drills. CannotJudgeError if it is not."""
+        """Require the steady state before the faults of one of several drills. CannotJudgeError if it is missing."""
         if not self.injections or not self._is_one_of_several:
             return
         self._context.status("the steady state, before the drill")
@@ -83,14 +83,14 @@ class Run:
             raise CannotJudgeError(f"the steady state was not there before the drill: {missing}")
 
     def leave(self) -> None:
-        """The steady state must be back after them, and stay: what watches show late belongs to this drill."""
+        """Require the steady state after them, for some time: what watches report late belongs to this drill."""
         if not self.injections or not self._is_one_of_several:
             return
         self._context.status("the steady state, after the drill")
         lingers_s = [fault.lingers_s for one in self.injections if isinstance(fault := fault_named(one.fault), Fault)]
         held_s = max(self.target.faults.rest_s, *lingers_s)
         within_s = _SETTLE_S if self._context.steady else _LOOK_S
-        with suppress(UnwritableError):  # then nothing is claimed of this run at all
+        with suppress(UnwritableError):  # then nothing is claimed about this run
             self._pass(GateWord.AFTER, within_s=within_s, held_s=held_s)
 
     def _pass(self, word: GateWord, *, within_s: float, held_s: float) -> str:

@@ -83,7 +83,7 @@ class Session:
         self._context: RunContext | None = None
         self._drill = ""
         self._lock_lost = False
-        self.interrupted = False  # somebody wants it to end: what is only good for further drills is not waited for
+        self.interrupted = False  # the end was requested: no waits that only later drills need
         self._said = ""  # why the last drill ended, which its caller has told the person
         self._closed = False
 

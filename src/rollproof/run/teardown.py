@@ -101,7 +101,7 @@ def replay_all(
 
     handlers = {kind: patient(kind, handler) for kind, handler in undo.items()}
     ended = [undone for _, undone in replay(journal, handlers, later=frozenset({LEASE_KIND, DEAD_MAN}), late=late)]
-    if all(undone.how != "failed" for undone in ended):  # else a dead-man may be the only one who puts it back
+    if all(undone.how != "failed" for undone in ended):  # else a dead-man may be the only undo left
         ended += [undone for _, undone in replay(journal, handlers, entries=journal.open_entries(DEAD_MAN), late=late)]
     look(ended)
     others = journal.kinds() - {LEASE_KIND}  # what failed was retried for long enough

@@ -24,8 +24,8 @@ __all__ = [
 ]  # fmt: skip
 
 OPTIONS = ("trial", "on-fail", "under-load", "bad")  # options of `rollproof run` that are for some drills only
-# What a fault is done to, in the order in which a set of drills is safe: what heals by itself comes first, and last
-# what every other drill needs to be seen at all. A drill whose marker names no group comes after all that do.
+# What faults are done to, in an order in which a set of drills is safe: first what heals by itself, last what every
+# other drill needs for its observations. Drills whose marker names no group come after all others.
 GROUPS = (
     "read-only", "pod", "process", "config", "load", "bad-release", "database-refused", "database-dropped",
     "database-silent", "node", "gitops", "edge",
@@ -42,8 +42,8 @@ class Drill:
     `all`: its place in what the word `all` runs, from 1; 0 where it is not part of that.
     `load`: it always sends requests, so that the load generator must be installed.
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
-    `faults`: the faults that it injects, by their names in `rollproof.faults`; such drills are what `chaos` runs.
-    `group`: what its faults are done to, of GROUPS: its place in what `chaos` runs.
+    `faults`: the faults that it injects, by their names in `rollproof.faults`; `chaos` runs such drills.
+    `group`: what its faults are done to, of GROUPS: it orders the drills of `chaos`.
     `options`: the options of the command line that are for this drill and few others, of OPTIONS.
     """
 
@@ -66,7 +66,7 @@ class Drill:
 
     @property
     def releases_bad(self) -> bool:
-        """Does it release a version that is known to be bad, one of `release.bad`?"""
+        """Whether it releases a known-bad version, one of `release.bad`."""
         return "bad" in self.options
 
     @property
@@ -106,7 +106,7 @@ def expand(word: str) -> tuple[str, ...]:
 
 
 def chaos_drills(chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """The drills that inject faults, or those of them that are chosen by name, in the order of their groups.
+    """The drills that inject faults, or those chosen by name, in the order of their groups.
 
     Not those that deploy: a run brings one version, so that each of them has a run of its own.
 

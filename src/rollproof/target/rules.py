@@ -33,7 +33,7 @@ _SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # the characters of an 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
 _NO_BRANCH = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-check-ref-format(1)
-_ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # what needs no quoting within '' of SQL, and in a shell
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # needs no quoting inside of '' in SQL, nor in a shell
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
@@ -214,7 +214,7 @@ def _repo_names(repo: EnvRepo) -> Iterator[Mistake]:
 
 
 def _database_names(database: Database) -> Iterator[Mistake]:
-    """What becomes part of a statement, and of a command in the database's container."""
+    """Values that become part of an SQL statement, and of a command in the database's container."""
     for name in ("admin", "account", "account_host"):
         if (value := getattr(database, name)) and not _ACCOUNT.fullmatch(value):
             text = f"may have letters, digits and _ . % : / - only, found {_shown(value)}"

@@ -1,4 +1,4 @@
-"""While a dependency was away: did each pod stay alive, keep its version, and say honestly and soon that it was away?
+"""While a dependency was away: did each pod stay alive, keep its version, and report in time that it was away?
 
 Judged is the time from the evidence of the effect until the fault was undone, by requests to each single pod: with no
 pod ready the ingress answers 503 for every path, which says nothing about the app. Restarts count from the start until
@@ -114,10 +114,10 @@ def _dishonest(facts: Facts, honest: list[Answer]) -> _Found | None:
 
 
 def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | None:
-    """A readiness path that says it too late, or says nothing for as long, of a pod that answers the other path.
+    """A readiness path that reports it too late, or does not answer for as long, while the health path answers.
 
-    What the health path took just before, asked the same way, is not the readiness path's; that no answer came counts
-    only where the health path has answered before and after.
+    Subtracted is the time that the health path took just before, asked in the same way. A missing answer counts only
+    if the health path has answered before and after.
     """
     app, limit_s = facts.plan.target.app, facts.plan.target.faults.ready_answer_s
     for one in honest:

@@ -33,7 +33,7 @@ _NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # for a process that its super
         "nothing noticed: let the supervisor start it again whatever its exit code, end when it gives up, or probe it",
     ),
 }
-_CAUSES: Mapping[str, tuple[str, str]] = {  # of a target that did not come back
+_CAUSES: Mapping[str, tuple[str, str]] = {  # for a target that did not recover
     NotBack.CONNECTIONS_HELD: (
         "CONNECTIONS_HELD",
         "delete these pods now; then give connections to it a read time-out: a server that is lost ends none of them",
@@ -126,7 +126,7 @@ def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
 
 
 def _numbers(facts: Facts, fault: Fault) -> dict[str, Number]:
-    """Seconds since the start, with the limit, and what it cost; what was not seen has no number."""
+    """Seconds since the start, with the limit, and the cost; events that were not seen have no number."""
     found = {"effect_s": fault.effect_s, "recovery_s": fault.recovery_s, "limit_s": fault.limit_s}
     found["margin_s"] = fault.margin_s
     return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None} | impact(facts, fault)
