@@ -14,7 +14,8 @@ PASS, FAIL, INCONCLUSIVE = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
 DEPENDENCY = {
     "alive and honest": PASS, "a restart of somebody else's": PASS, "a restart before": PASS,
     "the health path fails too": FAIL, "another version answers": FAIL, "away with status 200": FAIL, "a restart": FAIL,
-    "skipped": Result.SKIPPED,
+    "skipped": Result.SKIPPED, "said in time": PASS, "said late, but the way was as slow": PASS, "said late": FAIL,
+    "no answer, and alive": FAIL, "no answer on either path": PASS,
 }  # fmt: skip
 OUTAGE = {
     "nothing was lost": PASS, "refused at once while it lasted": PASS,
