@@ -96,9 +96,9 @@ def drain_args(context: Context, taken: Taken) -> dict[str, Any]:
     return {**args, "kind": "Node", "name": taken.name, "uid": taken.uid, "mark": secrets.token_hex(8)}
 
 
-def take_drainable(context: Context) -> tuple[Taken | None, str]:
-    """A node that may be taken and whose pods may leave now, and ""; else None, and why."""
-    taken, reason = take_node(context)
+def take_drainable(context: Context, *, with_all: bool = False) -> tuple[Taken | None, str]:
+    """A node that may be taken (`take_node`) and whose pods may leave now, and ""; else None, and why."""
+    taken, reason = take_node(context, with_all=with_all)
     if taken is None:
         return None, reason
     namespace = context.target.cluster.namespace

@@ -22,7 +22,7 @@ from rollproof.faults.deadman import held_for_s
 from rollproof.faults.leaving import not_serving, serving, too_few
 from rollproof.faults.node_away import GRACE_S, check_limit, is_away
 from rollproof.faults.node_drain import drain_args, drain_permissions, take_drainable
-from rollproof.faults.nodes import not_back
+from rollproof.faults.nodes import carried, not_back
 from rollproof.faults.packets import drop_all, let_through, why_no_firewall
 from rollproof.store.journal import Undone
 
@@ -43,15 +43,15 @@ class NodeSpot(Fault):
     peers = "AWS FIS send-spot-instance-interruptions, aws-node-termination-handler with the metadata mock"
 
     def permissions(self, target: Target) -> Iterable[Permission]:
-        """Those of a drain, with a taint beside the cordon."""
+        """Those of a drain; the taint is set with the cordon."""
         yield from drain_permissions(target)
-        yield from each_verb("patch", "nodes", "", "to taint one node, and to take the taint off")
+        yield from each_verb("list", "pods", "", "to say what else runs on the node")
 
     def available(self, context: Context) -> Injection | Skip:
         """A node that can be drained and then be lost."""
         settings = context.target.faults
         check_limit(self.name, context.target, _BACK_S)
-        taken, reason = take_drainable(context)
+        taken, reason = take_drainable(context, with_all=True)
         if taken is None:
             return context.skip(self, reason)
         shell = NodeShell(context.target.nodes, context.kube)
@@ -59,11 +59,13 @@ class NodeSpot(Fault):
             return context.skip(self, reason)
         notice_s = _NOTICE_S * settings.spot_factor
         at_most_s = held_for_s(settings, effect_after_s=GRACE_S)
+        others = carried(context, taken.name)
         return context.injection(
             self, f"Node/{taken.name}",
             args={**drain_args(context, taken), "notice_s": notice_s, "at_most_s": at_most_s},
             change=f"cordoned, tainted and its pods {', '.join(taken.pods)} evicted ({len(taken.pods)} of "
-            f"{taken.members}); {notice_s:g} s later (EC2 gives {_NOTICE_S:g} s) all its packets are dropped",
+            f"{taken.members}); {notice_s:g} s later (EC2 gives {_NOTICE_S:g} s) all its packets are dropped"
+            + (f"; it carries other pods too: {others}" if others else ""),
             undo="the rules are taken away, then taint and cordon; the pods stay where they went",
             dead_man=f"after {at_most_s:g} s a timer in the node lets packets pass; taint and cordon: none possible",
             effect_after_s=GRACE_S,

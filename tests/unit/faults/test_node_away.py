@@ -61,13 +61,18 @@ def test_nobody_felt_it(stage: Stage, shell: type[FakeShell]) -> None:
 
 
 @pytest.mark.usefixtures("shell")
-def test_unknown_is_not_enough_while_its_pods_are_in_the_service(stage: Stage) -> None:
+def test_unknown_alone_and_out_of_the_service_alone_are_no_effect(stage: Stage) -> None:
     injection, seen = stage.injection(), stage.live.watches
     stage.api.put("nodes", node("a", ready="Unknown"))
     with seen.node_beside(stage.live.kube, "a"):
         assert seen.node("a") is not None
         assert stage.fault.evidence(injection, stage.live) is None
+        stage.api.put("nodes", node("a"))
         stage.api.put("endpointslices", endpoints("10.0.0.2"))
+        assert seen.poll(lambda: ((view := seen.node("a")) and view.ready == "True") or None, timeout_s=5)
+        assert seen.poll(lambda: len(seen.endpoints()) == 1 or None, timeout_s=5)
+        assert stage.fault.evidence(injection, stage.live) is None, "out of the Service for another reason"
+        stage.api.put("nodes", node("a", ready="Unknown"))
         assert seen.poll(lambda: stage.fault.evidence(injection, stage.live), timeout_s=5)
 
 
