@@ -297,7 +297,7 @@ DATABASE: dict[str, tuple[str, Change, dict[str, list[str]]]] = {  # name -> the
     "inconclusive/fault-database-not-missed": ("database-refused", database_not_missed, NOT_MISSED),
     **{
         f"inconclusive/fault-database-{way}-not-missed": (f"database-{way}", database_not_missed, NOT_MISSED)
-        for way in ("credentials", "connections", "dropped", "silent", "lost")
+        for way in ("dropped", "silent")
     },
 }  # fmt: skip
 RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
