@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -82,7 +83,7 @@ Only = Annotated[
 Bad = Annotated[
     str, typer.Option(metavar="KIND", help="Bad-release drill: which of release.bad (default: the first there).")
 ]
-Production = Annotated[bool, typer.Option("--i-mean-production", help="Open the production fence for this run.")]
+Production = Annotated[str, typer.Option("--i-mean-production", metavar="NAME", help="The production target meant.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout (docs/json.md); the rest on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="One line if all is well; all that matters if not.")]
 
@@ -134,7 +135,7 @@ def run(
     only: Only = None,
     bad: Bad = "",
     reports: Reports = REPORTS,
-    production: Production = False,
+    production: Production = "",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -148,7 +149,7 @@ def run(
         order = _order(drill, only, sha, on_fail, trial, production, under_load, bad)
         loaded = load(target)
         order = replace(order, drills=named_drills(drill, only or (), loaded.target))
-        check_order(order, wanted_target(order, loaded.target))
+        check_order(order, wanted_target(order, loaded.target), datetime.now(UTC))
         folder = reports / new_run_id((drill,), wall_s=time.time())
         files = [chosen.path for chosen in order.chosen]
         out = sys.stderr if as_json else None
@@ -177,19 +178,19 @@ def plan(
     under_load: UnderLoad = False,
     only: Only = None,
     bad: Bad = "",
-    production: Production = False,
+    production: Production = "",
     as_json: AsJson = False,
 ) -> None:
     """Print every object that a run would change and the exact change. Writes nothing to the cluster."""
     with _answer("plan", as_json=as_json):
-        from rollproof.preflight.planning import closed_fence, named_drills  # noqa: PLC0415
+        from rollproof.preflight.planning import named_drills, refusal_of  # noqa: PLC0415
         from rollproof.run.session import preview  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
         order = _order(drill, only, sha, on_fail, trial, production, under_load, bad)
         loaded = load(target)
         order = replace(order, drills=named_drills(drill, only or (), loaded.target))
-        planned, refusal = preview(order, loaded), closed_fence(order, loaded.target)
+        planned, refusal = preview(order, loaded), refusal_of(order, loaded.target, datetime.now(UTC))
     if as_json:
         from rollproof.reports.documents import plan_document  # noqa: PLC0415
 
@@ -198,7 +199,7 @@ def plan(
     with _console() as console:
         console.plan(planned)
     if refusal:
-        _console().say(f"`run` will need --i-mean-production: {refusal}")
+        _console().say(refusal)
 
 
 @app.command(
@@ -289,7 +290,7 @@ def rbac(
     name: Annotated[str, typer.Option(help="Of account, roles and bindings (default: rollproof-<target>).")] = "",
     namespace: Annotated[str, typer.Option(help="Of the ServiceAccount (default: the app's).")] = "",
     cluster: Annotated[str, typer.Option(help="'app' or 'argocd', where these are two clusters.")] = "",
-    production: Production = False,
+    production: Production = "",
     as_json: AsJson = False,
 ) -> None:
     """Print ServiceAccount, Roles and bindings with exactly what these drills need. Asks no cluster."""
@@ -416,7 +417,7 @@ def _tell(document: Mapping[str, Any]) -> None:
 
 
 def _order(
-    drill: str, only: list[str] | None, sha: str, on_fail: str, trial: list[str] | None, production: bool,
+    drill: str, only: list[str] | None, sha: str, on_fail: str, trial: list[str] | None, production: str,
     under_load: bool, bad: str,
 ) -> Order:  # fmt: skip
     from rollproof.preflight.planning import Order, named_drills  # noqa: PLC0415

@@ -53,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rollproof-bad", default="", help="bad-release drill: which kind of release.bad")
     group.addoption("--rollproof-reports", default="reports", metavar="DIR", help="where run folders are made")
     group.addoption("--rollproof-run", default="", metavar="DIR", help="the run folder to make (set by the CLI)")
-    group.addoption("--rollproof-production", action="store_true", help="open the production fence for this run")
+    group.addoption("--rollproof-production", default="", metavar="NAME", help="the production target that is meant")
     group.addoption("--rollproof-quiet", action="store_true", help="one line if all is well")
 
 

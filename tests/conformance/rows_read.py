@@ -77,6 +77,20 @@ READ = (
         watched=None,
     ),
     row(
+        "Namespace",
+        "get",
+        get(
+            whole_path=f"/api/v1/namespaces/{NAMESPACE}",
+            holds={
+                "/kind": "Namespace",
+                "/apiVersion": "v1",
+                "/metadata/labels/kubernetes.io~1metadata.name": NAMESPACE,
+            },
+        ),
+        seeded=False,
+        watched=None,
+    ),
+    row(
         "SelfSubjectAccessReview",
         "may",
         post(

@@ -77,6 +77,8 @@ class FakeKube:
         return f"{verb} {place}" not in self.refused
 
     def find(self, kind: str, namespace: str, name: str) -> Object | None:  # noqa: ARG002
+        if f"get {kind}" in self.refused:
+            raise ApiError(f"{kind} {name} is forbidden", status=403)
         return self.objects.get((kind, name))
 
     def get(self, kind: str, namespace: str, name: str) -> Object:

@@ -66,7 +66,7 @@ def test_production_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "noted"), [(("all",), True), (("drift",), False), (("all", "--i-mean-production"), False)]
+    ("words", "noted"), [(("all",), True), (("drift",), False), (("all", "--i-mean-production", "shop"), False)]
 )
 def test_a_plan_of_production_says_that_run_needs_the_flag(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...],
@@ -79,7 +79,7 @@ def test_a_plan_of_production_says_that_run_needs_the_flag(
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
-    assert ("`run` will need --i-mean-production: target 'shop' is marked" in capsys.readouterr().out) is noted
+    assert ("`run` will need --i-mean-production shop: target 'shop' is marked" in capsys.readouterr().out) is noted
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

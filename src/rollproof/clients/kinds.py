@@ -32,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("Service", "services"),
         Kind("ConfigMap", "configmaps"),
         Kind("Node", "nodes"),
+        Kind("Namespace", "namespaces"),
         Kind("Event", "events"),
         Kind("Deployment", "deployments", "apps"),
         Kind("ReplicaSet", "replicasets", "apps"),

@@ -301,6 +301,13 @@ class Fences:
     production: bool = False  # deploys and faults are refused; in the plan of a run that was meant: False
     load_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")  # load goes nowhere else
     rate_per_s_max: Annotated[float, above(0, 10_000)] = 2000.0
+    opt_in_label: str = ""  # "key=value" that the namespace, or the app's Deployment, must carry; empty: none
+    hours: str = ""  # when faults that traffic can feel are allowed, "Mon-Fri 09:00-17:00"; empty: always
+    timezone: str = ""  # whose clock the hours are on, by its IANA name: "Europe/Berlin"
+    # of one fault: how many pods and nodes it may take away at once, and for how long; a fault beyond it is skipped
+    pods_max: Annotated[int | None, between(1, 10_000)] = None
+    nodes_max: Annotated[int | None, between(0, 1_000)] = None
+    fault_s_max: Annotated[float | None, above(0, 86_400)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
+from rollproof.core.blast import Blast
 from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.permission import READING, Permission
@@ -112,7 +113,8 @@ class AnyFault(ABC):
     name: as in the plan and the target file. affects_traffic: whether users could feel it; then the production fence
     keeps it away. peers: what other chaos tools call it. kinds: the kinds of object that it changes; its undo touches
     no other. trial: of a drift, its name in `drift.trials`. journal_kind: the kind of its entries in the undo journal,
-    "" for its name. breaks_entry: it breaks the way in that the control lane goes too.
+    "" for its name. breaks_entry: it breaks the way in that the control lane goes too. starts_container: a container of
+    the app must start and be ready again before it is recovered from.
     """
 
     name: str
@@ -122,6 +124,7 @@ class AnyFault(ABC):
     trial: str = ""
     journal_kind: str = ""
     breaks_entry: bool = False
+    starts_container: bool = False
 
     @property
     def subject(self) -> str:
@@ -139,6 +142,12 @@ class AnyFault(ABC):
     @abstractmethod
     def available(self, context: Context) -> Injection | Skip:
         """What would be done to this target now. Reads only; what is wrong for other reasons is raised."""
+
+    def blast(self, injection: Injection, target: Target) -> Blast:  # noqa: ARG002 - the settings of some decide it
+        """How much it can take away at once: the pods that its args name, or else all of the app's."""
+        args = injection.args
+        pods = len(args["pods"]) if "pods" in args else 1 if args.get("kind") == "Pod" else None
+        return Blast(pods=pods, nodes=1 if injection.subject.startswith("Node/") else 0)
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:  # noqa: ARG002 - there is nothing to look at
         """Put it back, from what the journal has: any number of times, never over what somebody else changed since."""
@@ -163,6 +172,11 @@ class Fault(AnyFault):
     held: ClassVar[bool] = False
     outage_by_design: ClassVar[bool] = False
     lingers_s: ClassVar[float] = 0.0
+
+    def blast(self, injection: Injection, target: Target) -> Blast:
+        """One that is held lasts until it is undone: until its effect was seen, and then for `faults.hold_s`."""
+        lasts_s = injection.effect_within_s + target.faults.hold_s if self.held else 0.0
+        return replace(super().blast(injection, target), lasts_s=lasts_s)
 
     @abstractmethod
     def outdated(self, injection: Injection, live: LiveContext) -> str:

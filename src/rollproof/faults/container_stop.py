@@ -32,6 +32,7 @@ class ContainerStop(InOneContainer):
     """`kill -TERM 1` by pods/exec: SIGKILL has no effect on process 1 from inside."""
 
     name = "container-stop"
+    starts_container = True
     peers = "Krkn container scenarios, Litmus container-kill and Chaos Mesh container-kill (from the node)"
 
     def permissions(self, target: Target) -> Iterable[Permission]:

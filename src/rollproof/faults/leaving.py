@@ -29,6 +29,7 @@ class PodsLeave(Fault, ABC):
     """A fault that makes pods leave. Its args: {"kind", "namespace", "pods": {name: uid}, "members": who serves}."""
 
     affects_traffic = True
+    starts_container = True
     kinds = frozenset({"Pod"})
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:

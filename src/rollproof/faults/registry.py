@@ -29,7 +29,7 @@ __all__ = [
     "undo_handlers",
 ]
 
-_FENCED = "traffic could feel it, and the target is marked as production: --i-mean-production allows it"
+_FENCED = "traffic could feel it, and the target is marked as production: --i-mean-production NAME allows it"
 
 
 @cache

@@ -12,34 +12,34 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from rollproof.clients.application import check_spec
-from rollproof.clients.argo import ApplicationState, Argo, application_state
+from rollproof.clients.argo import Argo, application_state
 from rollproof.clients.http import Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.injection import Injection, Skip
-from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.faults.base import Context
-from rollproof.faults.registry import check_names, fault_named, faults_of, is_kept_away, plan_faults
+from rollproof.faults.registry import check_names, fault_named, faults_of, is_kept_away
 from rollproof.preflight.appchecks import check_app, check_control
-from rollproof.preflight.fences import check_load_fence, check_namespace_fence
+from rollproof.preflight.clocks import check_clocks
+from rollproof.preflight.faultplans import plan_fault
+from rollproof.preflight.fences import check_load_fence, check_namespace_fence, check_opt_in
 from rollproof.preflight.lock import RunLock
 from rollproof.preflight.permissions import is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
-from rollproof.probes.views import DeploymentView, app_container, image_tag
+from rollproof.preflight.rest import check_application, check_deployment
+from rollproof.probes.views import DeploymentView, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.suites import Drill
 from rollproof.target.file import LoadedTarget
 
 __all__ = [
-    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "look", "plan_fault",
-    "see_permissions",
+    "QUESTIONS_OF_A_DRILL", "QUESTIONS_OF_A_TARGET", "Clients", "Look", "Question", "look", "see_permissions",
 ]  # fmt: skip
 
 
@@ -222,6 +222,12 @@ def _see_deployment(seen: Look) -> str:
     return f"{view.available} of {view.spec_replicas} replicas available, {view.image}"
 
 
+def _see_opt_in(seen: Look) -> str:
+    cluster, kube = seen.target.cluster, seen.clients.kube
+    deployment = kube.find("Deployment", cluster.namespace, cluster.deployment)
+    return check_opt_in(seen.target, kube, cluster.namespace, deployment)
+
+
 def _see_env_repo(seen: Look) -> str:
     repo, wanted = seen.clients.repo, seen.target.env_repo
     seen.head, seen.tag = repo.head(), repo.tag()
@@ -312,14 +318,6 @@ def _look_at_faults(seen: Look) -> Iterable[Injection | Skip]:
                 yield context.skip(fault_named(name), f"{error}; {error.hint}")
 
 
-def plan_fault(name: str, context: Context) -> Injection | Skip:
-    """What would be done to the target now, inside of its fences; FenceError if it were outside."""
-    (found,) = plan_faults((name,), context)
-    if isinstance(found, Injection) and (namespace := found.args.get("namespace")):
-        check_namespace_fence(context.target, namespace)
-    return found
-
-
 def see_permissions(seen: Look) -> tuple[Permission, ...]:
     """Every permission that the drills of the look use, as far as it is known what they will do."""
     faults = [one.fault for one in seen.plan.injections] if seen.plan else ()
@@ -329,6 +327,12 @@ def see_permissions(seen: Look) -> tuple[Permission, ...]:
 def _see_permissions(seen: Look) -> str:
     _refuse(seen.missing(see_permissions(seen)))
     return "all permissions are granted"
+
+
+def _see_clocks(seen: Look) -> str:
+    cluster = seen.target.cluster
+    deployment = seen.clients.kube.get("Deployment", cluster.namespace, cluster.deployment)
+    return check_clocks(seen.order, _made(seen.plan), deployment)
 
 
 def _see_commit(seen: Look) -> str:
@@ -371,6 +375,7 @@ QUESTIONS_OF_A_TARGET = (
     Question("permissions to look", _see_permissions_to_look, ("API of Argo CD",)),
     Question("lock", _see_lock, ("Kubernetes API",)),
     Question("Deployment", _see_deployment, ("Kubernetes API",)),
+    Question("opt-in", _see_opt_in, ("Deployment",)),
     Question("env repo", _see_env_repo),
     Question("Application", _see_application, ("API of Argo CD",)),
     Question("overlay", _see_overlay, ("Deployment", "env repo")),
@@ -381,69 +386,8 @@ QUESTIONS_OF_A_TARGET = (
 )
 QUESTIONS_OF_A_DRILL = (
     Question("plan", _see_plan, ("Deployment", "env repo", "Application")),
+    Question("clocks", _see_clocks, ("Deployment",)),
     Question("permissions", _see_permissions, ("API of Argo CD",)),
     Question("commit", _see_commit, ("env repo",)),
     Question("image", _see_image),
 )
-
-
-def check_deployment(target: Target, kube: Kube) -> DeploymentView:
-    """The Deployment, if it is there, whole and at rest."""
-    cluster = target.cluster
-    found = kube.find("Deployment", cluster.namespace, cluster.deployment)
-    where = f"namespace {cluster.namespace!r} of context {cluster.context!r}"
-    if found is None:
-        raise InputError(
-            f"there is no Deployment {cluster.deployment!r} in {where}", "see [cluster] in the target file"
-        )
-    if kube.find("Service", cluster.namespace, cluster.service) is None:
-        raise InputError(f"there is no Service {cluster.service!r} in {where}", "see [cluster] in the target file")
-    containers = [str(one["name"]) for one in found["spec"]["template"]["spec"]["containers"]]
-    if cluster.container and cluster.container not in containers:
-        raise InputError(f"Deployment {cluster.deployment!r} has no container {cluster.container!r}, only {containers}")
-    template = Outside.of(found["spec"]["template"]["spec"], f"the pod template of Deployment {cluster.deployment!r}")
-    if not app_container(template, cluster.container, target.env_repo.image).text("name"):
-        message = f"the pods of {cluster.deployment!r} have several containers: {', '.join(containers)}"
-        raise InputError(message, "say which is the app: cluster.container")
-    view = DeploymentView.of(found, cluster.container, target.env_repo.image)
-    if view.paused:
-        raise CannotJudgeError(f"Deployment {cluster.deployment!r} is paused: no rollout would happen", "resume it")
-    if not view.spec_replicas:
-        raise CannotJudgeError(f"Deployment {cluster.deployment!r} is scaled to 0: nothing runs that could be judged")
-    if (
-        view.updated != view.spec_replicas
-        or view.available != view.spec_replicas
-        or view.replicas != view.spec_replicas
-    ):
-        seen = f"{view.updated} updated and {view.available} available of {view.spec_replicas} ({view.replicas} in all)"
-        message = f"Deployment {cluster.deployment!r} is not at rest: {seen}"
-        raise CannotJudgeError(
-            message, f"kubectl -n {cluster.namespace} rollout status deployment/{cluster.deployment}"
-        )
-    return view
-
-
-def check_application(target: Target, argo: Argo, *, moving: bool = False) -> Object:
-    """The Application, if it is there, is the one of this target, and is at rest; or on its way, if it may be."""
-    settings = target.argocd
-    name = f"Application {settings.application!r} in namespace {settings.namespace!r}"
-    found = argo.kube.find("Application", settings.namespace, settings.application)
-    if found is None:
-        raise InputError(f"there is no {name}", "see [argocd] in the target file")
-    check_spec(target, found, name)
-    state = application_state(found)
-    hint = f"kubectl -n {settings.namespace} get application {settings.application}"
-    if not moving and (state.operation_pending or state.phase == "Running"):
-        raise CannotJudgeError(f"{name} is in the middle of a sync", f"wait for its end: {hint}")
-    if not moving and state.sync_status != "Synced":
-        raise CannotJudgeError(f"{name} is {state.sync_status or 'not compared yet'}, not Synced{_said(state)}", hint)
-    if state.health not in ({"Healthy", "Progressing"} if moving else {"Healthy"}):
-        raise CannotJudgeError(f"{name} is {state.health or 'of unknown health'}, not Healthy{_said(state)}", hint)
-    errors = [condition for condition in state.conditions if condition.split(":")[0].endswith("Error")]
-    if errors:
-        raise CannotJudgeError(f"{name} has an error: {errors[0]}", hint)
-    return found
-
-
-def _said(state: ApplicationState) -> str:
-    return f": {state.conditions[0]}" if state.conditions else ""

@@ -151,7 +151,7 @@ def _of_drill(drill: str) -> Callable[[_Patient], Iterator[Line]]:
         seen = replace(patient.seen, order=Order(drills=(drill,)))
         patient.of_drills.append(seen)
         try:
-            check_order(seen.order, seen.target)
+            check_order(seen.order, seen.target, datetime.now(UTC))
         except InputError as refusal:
             yield Line(f"{_RUN}{drill}", None, str(refusal), refusal.hint)
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rollproof.clients.kube import Kube
-from rollproof.core.permission import Permission, each_verb
+from rollproof.core.permission import READING, Permission, each_verb
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.faults.registry import fault_named, faults_of, is_kept_away
@@ -56,7 +56,9 @@ def _each_reason(
         again = f"to restart the rollout: {plan.new_sha} runs already" if plan.restart else ""
         yield from _deploying(target, again=again, needs_image=plan.needs_image)
     yield from _planning_faults(target, drills)
-    yield from (needed for name in faults for needed in fault_named(name).permissions(target))
+    of_faults = [needed for name in faults for needed in fault_named(name).permissions(target)]
+    yield from of_faults
+    yield from _opting_in(target, of_faults)
 
 
 def is_granted(permission: Permission, kube: Kube, argo_kube: Kube) -> bool:
@@ -84,6 +86,16 @@ def _watching(target: Target) -> Iterator[Permission]:
         place = target.ingress.namespace
         yield from each_verb("list", "pods", place, why, required=False)
         yield from each_verb("get", "pods", place, why, subresource="log", required=False)
+
+
+def _opting_in(target: Target, of_faults: Iterable[Permission]) -> Iterator[Permission]:
+    """A Role may grant to read the Namespace that it is in. In the app's the Deployment's own label may do instead."""
+    if not target.fences.opt_in_label:
+        return
+    why = f"to see whether it carries {target.fences.opt_in_label} (fences.opt_in_label)"
+    beside = {one.namespace: one.argocd for one in of_faults if one.verb not in READING and one.namespace}
+    for namespace, argocd in {**beside, target.cluster.namespace: False}.items():
+        yield from each_verb("get", "namespaces", namespace, why, name=namespace, required=False, argocd=argocd)
 
 
 def _locking(target: Target) -> Iterator[Permission]:

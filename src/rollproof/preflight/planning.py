@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import SCHEMA, Plan, Touch
@@ -14,11 +15,15 @@ from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
-from rollproof.faults.registry import fault_named
+from rollproof.faults.registry import fault_named, faults_of, is_kept_away
+from rollproof.preflight.fences import outside_hours
 from rollproof.suites import Drill, chaos_drills, drill_table, expand
 from rollproof.target.rules import broken_rules, sha_mistake
 
-__all__ = ["Found", "Order", "check_order", "closed_fence", "make_plan", "named_drills", "wanted_target"]
+__all__ = [
+    "Found", "Order", "check_hours", "check_meant", "check_order", "closed_fence", "closed_hours", "make_plan",
+    "named_drills", "refusal_of", "wanted_target",
+]  # fmt: skip
 
 _KEEPS = {"restore": "on-pass", "keep": "always"}  # of the release drill, by --on-fail; every other drill restores
 
@@ -31,7 +36,7 @@ class Order:
     sha: str = ""
     on_fail: str = "restore"
     trials: tuple[str, ...] = ()
-    mean_production: bool = False
+    mean_production: str = ""  # the name of the target that is marked as production, and is meant
     under_load: bool = False
     bad: str = ""
     table: Mapping[str, Drill] = field(default_factory=drill_table, compare=False, repr=False)
@@ -97,7 +102,7 @@ class Found:
 
 def wanted_target(order: Order, target: Target) -> Target:
     """The target with what the command line overrides, checked like the file itself. A fence that is meant is open."""
-    if order.mean_production:
+    if order.mean_production == target.name:
         target = replace(target, fences=replace(target.fences, production=False))
     if not order.trials:
         return target
@@ -113,7 +118,7 @@ def closed_fence(order: Order, target: Target) -> str:
 
     Drift alone may come through: then its trials that traffic could feel are skipped, unless one was named.
     """
-    if not target.fences.production or order.mean_production:
+    if not target.fences.production or order.mean_production == target.name:
         return ""
     marked = f"target {target.name!r} is marked as production"
     if any(_is_felt(drill) for drill in order.chosen):
@@ -124,6 +129,13 @@ def closed_fence(order: Order, target: Target) -> str:
     return f"{marked}, and traffic could feel drift {', '.join(unsafe)}" if unsafe else ""
 
 
+def _felt_faults(order: Order, target: Target) -> tuple[str, ...]:
+    """The faults of this order that traffic could feel, by name; those that the production fence keeps away are not."""
+    names = dict.fromkeys(name for drill in order.chosen for name in faults_of(drill, target))
+    faults = [fault_named(name) for name in names]
+    return tuple(one.name for one in faults if one.affects_traffic and not is_kept_away(one, target))
+
+
 def _is_felt(drill: Drill) -> bool:
     """Could traffic feel the drill whatever is skipped of it? Of drift only the trials decide, one by one."""
     if drill.drifts:
@@ -132,10 +144,44 @@ def _is_felt(drill: Drill) -> bool:
     return drill.deploys or drill.load or not known or any(fault_named(one).affects_traffic for one in drill.faults)
 
 
-def check_order(order: Order, target: Target) -> None:
-    """Refuse what is wrong by itself or what the fences forbid, before anything is asked of the cluster."""
+def closed_hours(order: Order, target: Target, now: datetime) -> str:
+    """Why this order may not begin at this time of the week; "" if it may. Faults that traffic could feel count."""
+    felt = _felt_faults(order, target)
+    outside = outside_hours(target, now) if felt else ""
+    return f"{outside}; traffic could feel {', '.join(felt)}" if outside else ""
+
+
+def check_hours(order: Order, target: Target, now: datetime) -> None:
+    """FenceError outside of the hours."""
+    if refusal := closed_hours(order, target, now):
+        raise FenceError(refusal, "wait for the hours, or name a drill that no user can feel")
+
+
+def refusal_of(order: Order, target: Target, now: datetime) -> str:
+    """Why `run` would not do what is planned, and what it would need, in one sentence; "" if it would."""
+    if marked := closed_fence(order, target):
+        return f"`run` will need --i-mean-production {target.name}: {marked}"
+    outside = closed_hours(order, target, now)
+    return f"`run` would be refused now: {outside}" if outside else ""
+
+
+def check_meant(order: Order, target: Target) -> None:
+    """InputError if another target is meant than this one."""
+    if order.mean_production not in ("", target.name):
+        message = f"--i-mean-production says {order.mean_production!r}, and the name of this target is {target.name!r}"
+        raise InputError(message, "is it the target file that you mean? `name` at its top is what is expected")
+
+
+def check_order(order: Order, target: Target, now: datetime | None = None) -> None:
+    """Refuse what is wrong by itself or what the fences forbid, before anything is asked of the cluster.
+
+    now: when it would begin; None where it is only planned, which may be done at any time.
+    """
+    check_meant(order, target)
     if refusal := closed_fence(order, target):
-        raise FenceError(refusal, "say --i-mean-production for this one run, if you do")
+        raise FenceError(refusal, f"say --i-mean-production {target.name} for this one run, if you do")
+    if now is not None:
+        check_hours(order, target, now)
     if order.releases_bad:
         _bad_release(order, target)
     if order.sha and (mistake := sha_mistake(order.sha)):

@@ -19,7 +19,7 @@ from rollproof.core.strongrights import strong_word
 from rollproof.core.target import Target
 from rollproof.errors import InputError
 from rollproof.preflight.permissions import possible_permissions
-from rollproof.preflight.planning import Order, closed_fence, named_drills, wanted_target
+from rollproof.preflight.planning import Order, check_meant, closed_fence, named_drills, wanted_target
 
 __all__ = ["Account", "Roles", "Rule", "Wanted", "order_of", "roles_for"]
 
@@ -111,7 +111,7 @@ class Roles:
             yield f"STRONG marks what a rule allows beyond what it is needed for; {strong} of {len(self.rules)} do."
 
 
-def order_of(words: Iterable[str], target: Target, sha: str, mean_production: bool) -> Order:
+def order_of(words: Iterable[str], target: Target, sha: str, mean_production: str) -> Order:
     """The order of all drills that these words name, each once."""
     names = chain(*(named_drills(word, target=target) for word in words))
     return Order(drills=tuple(dict.fromkeys(names)), sha=sha, mean_production=mean_production)
@@ -122,8 +122,9 @@ def roles_for(order: Order, target: Target, wanted: Wanted) -> Roles:
 
     InputError if the names cannot be names, or if it is not said which of two clusters.
     """
+    check_meant(order, target)
     if closed_fence(order, target):
-        order = replace(order, mean_production=True)
+        order = replace(order, mean_production=target.name)
     target = wanted_target(order, target)
     cluster = _cluster(target, wanted.cluster)
     permissions = possible_permissions(target, order.chosen, order.sha)
@@ -249,4 +250,6 @@ def _rule(rule: Rule) -> str:
 def _comment(text: str, indent: str = "") -> str:
     """One comment, on as many lines as it needs."""
     begin = f"{indent}# "
-    return textwrap.fill(text, _WIDTH, initial_indent=begin, subsequent_indent=begin, break_long_words=False)
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=begin, subsequent_indent=begin, break_long_words=False, break_on_hyphens=False
+    )

@@ -24,7 +24,7 @@ from rollproof.faults.selfheal.runner import DriftRunner
 from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
-from rollproof.preflight.checks import plan_fault
+from rollproof.preflight.faultplans import plan_fault
 from rollproof.probes.ingresslog import record_retries
 from rollproof.probes.proof import Prover
 from rollproof.release import Release, Rollout

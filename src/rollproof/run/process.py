@@ -59,7 +59,7 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
     words += ["--rollproof-on-fail", order.on_fail]
     words += [word for trial in order.trials for word in ("--rollproof-trial", trial)]
     words += ["--rollproof-sha", order.sha] if order.sha else []
-    words += ["--rollproof-production"] if order.mean_production else []
+    words += ["--rollproof-production", order.mean_production] if order.mean_production else []
     words += ["--rollproof-under-load"] if order.under_load else []
     words += ["--rollproof-bad", order.bad] if order.bad else []
     words += ["--rollproof-quiet"] if quiet else []

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -24,7 +25,7 @@ from rollproof.errors import CannotJudgeError, LockedError, RollproofError, Unan
 from rollproof.judge.judging import judge_drill, judge_run, write_reports
 from rollproof.preflight.checks import Clients, look
 from rollproof.preflight.lock import LEASE_NAME, RunLock, lease_release
-from rollproof.preflight.planning import Order, closed_fence, wanted_target
+from rollproof.preflight.planning import Order, check_hours, check_meant, closed_fence, wanted_target
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release
 from rollproof.reports.console import LiveConsole
@@ -53,8 +54,9 @@ T = TypeVar("T")
 
 def preview(order: Order, loaded: LoadedTarget) -> Plan:
     """The plan of a run that will not happen. Reads only, so that the production fence does not apply."""
+    check_meant(order, loaded.target)
     if closed_fence(order, loaded.target):
-        order = replace(order, mean_production=True)  # the option that such a run would need
+        order = replace(order, mean_production=loaded.target.name)  # the option that such a run would need
     target = wanted_target(order, loaded.target)
     with Clients.of(loaded) as clients:
         return look(order, target, clients, run_id=new_run_id(order.drills, wall_s=time.time()))
@@ -96,6 +98,7 @@ class Session:
         self.loaded = load(self._target_path)
         target = wanted_target(self._order, self.loaded.target)
         self.status("preflight")
+        check_hours(self._order, target, datetime.now(UTC))
         self._clients = Clients.of(self.loaded)
         self.plan = look(self._order, target, self._clients, run_id=self._path.name)
         environment = gather(self._clients) | {
@@ -173,6 +176,7 @@ class Session:
         self._drill = self.folder.drill = drill
         self.folder.record("run", "drill", "started", data={"sha": self.context.running_sha()})
         self.folder.record("run", "clock", "read", data=clock_pair())
+        check_hours(replace(self._order, drills=(drill,)), self.plan.target, datetime.now(UTC))  # a run may take long
         return self.context
 
     def end(self, what: str, reason: str = "") -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 from urllib.parse import SplitResult, parse_qsl, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
-from rollproof.core.target import Database, EnvRepo, Target
+from rollproof.core.hours import parsed_hours
+from rollproof.core.target import Database, EnvRepo, Fences, Target
 from rollproof.core.trials import TRIALS
 
 __all__ = ["Mistake", "broken_rules", "sha_mistake"]
@@ -37,6 +39,9 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # needs no quoting inside of
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
+_LABEL = re.compile(
+    r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?"
+)
 _REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
 
 
@@ -257,9 +262,31 @@ def _fences(target: Target) -> Iterator[Mistake]:
         if parts is not None and parts.hostname and parts.hostname not in fences.load_hosts:
             allowed = ", ".join(fences.load_hosts)
             yield Mistake(place, f"host {parts.hostname!r} is outside of fences.load_hosts ({allowed})")
+    yield from _hours(fences)
+    if fences.opt_in_label and not _LABEL.fullmatch(fences.opt_in_label):
+        text = f'must be a label with its value, "rollproof/allowed=true", found {fences.opt_in_label!r}'
+        yield Mistake("fences.opt_in_label", text)
     if target.traffic.rate_per_s > fences.rate_per_s_max:
         rate, limit = target.traffic.rate_per_s, fences.rate_per_s_max
         yield Mistake("traffic.rate_per_s", f"{rate:g} is above fences.rate_per_s_max ({limit:g})")
+
+
+def _hours(fences: Fences) -> Iterator[Mistake]:
+    """The zone's name is looked up in the tz database that this machine has, or else in that of the package tzdata."""
+    try:
+        windows = parsed_hours(fences.hours)
+    except ValueError as error:
+        yield Mistake("fences.hours", str(error))
+        windows = ()
+    if windows and not fences.timezone:
+        yield Mistake("fences.timezone", 'must say whose clock fences.hours are on, by its IANA name: "Europe/Berlin"')
+    if fences.timezone:
+        try:
+            ZoneInfo(fences.timezone)
+        except (ValueError, OSError, LookupError):
+            near = difflib.get_close_matches(fences.timezone, available_timezones(), n=1, cutoff=0.5)
+            guess = f"; did you mean {near[0]!r}?" if near else ""
+            yield Mistake("fences.timezone", f"{fences.timezone!r} is no time zone{guess}")
 
 
 def _pairs(target: Target) -> Iterator[Mistake]:

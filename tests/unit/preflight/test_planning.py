@@ -97,7 +97,7 @@ def test_production_refuses_what_traffic_could_feel(drill: Drill, felt: bool) ->
     on = target(fences=Fences(namespaces=("shop",), production=True))
     order = Order(drills=("x",), table={"x": drill})
     assert bool(closed_fence(order, on)) is felt
-    assert not closed_fence(replace(order, mean_production=True), on)
+    assert not closed_fence(replace(order, mean_production="story"), on)
 
 
 def application_changes(plan: Plan) -> list[str]:
@@ -187,8 +187,8 @@ def test_production_is_refused_unless_meant() -> None:
     with pytest.raises(FenceError, match="production") as caught:
         check_order(Order(drills=("zero-downtime",)), production)
     assert "--i-mean-production" in caught.value.hint
-    check_order(Order(drills=("zero-downtime",), mean_production=True), production)
-    meant = wanted_target(Order(drills=("zero-downtime",), mean_production=True), production)
+    check_order(Order(drills=("zero-downtime",), mean_production="story"), production)
+    meant = wanted_target(Order(drills=("zero-downtime",), mean_production="story"), production)
     assert (production.fences.production, meant.fences.production) == (True, False)
 
 
@@ -240,7 +240,7 @@ def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_i
     production = target(fences=Fences(namespaces=("shop",), production=True))
     with pytest.raises(FenceError, match="--under-load would put load on it"):
         check_order(Order(drills=("drift",), under_load=True), production)
-    check_order(Order(drills=("drift",), under_load=True, mean_production=True), production)
+    check_order(Order(drills=("drift",), under_load=True, mean_production="story"), production)
 
 
 class TestWhichDrills:

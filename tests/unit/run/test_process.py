@@ -59,12 +59,12 @@ def test_e16_nothing_is_imported_from_the_current_directory(tmp_path: Path, door
 
 
 def test_everything_that_was_ordered_reaches_the_child() -> None:
-    order = Order(drills=("drift",), sha="abc1234", trials=("env", "image"), mean_production=True, under_load=True)
+    order = Order(drills=("drift",), sha="abc1234", trials=("env", "image"), mean_production="shop", under_load=True)
     words = pytest_words(order, [Path("a.py")], target=Path("t.toml"), folder=Path("run"))
     for wanted in (
         "--rollproof-sha abc1234",
         "--rollproof-trial env --rollproof-trial image",
-        "--rollproof-production",
+        "--rollproof-production shop",
         "--rollproof-under-load",
     ):
         assert wanted in " ".join(words)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rollproof.clients.kube import Kube, Object
+from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
@@ -71,6 +72,12 @@ class Drift(AnyFault):
         return context.injection(
             self, trial.target, change=trial.change, undo=trial.undo, args=trial.args, dead_man=dead_man
         )
+
+    def blast(self, injection: Injection, target: Target) -> Blast:  # noqa: ARG002 - all drifts last as long
+        """It lasts until it is healed, or until that is given up and it is put back."""
+        settings, control = target.drift, TRIALS[self.trial].control
+        lasts_s = settings.negative_watch_s if control else settings.deadline_s + settings.backoff_wait_max_s
+        return Blast(pods=None if self.affects_traffic else 0, lasts_s=lasts_s)
 
     def resolved(self, context: Context) -> Trial:
         """The trial as it would be made now. NotHereError if it cannot be."""
