@@ -51,6 +51,12 @@ _WORDS: Mapping[tuple[str, frozenset[str]], str] = {
     ("applications.argoproj.io", _CHANGING): (
         "an Application says what Argo CD deploys, from where and to where: within its project that is Argo CD's right"
     ),
+    ("appprojects.argoproj.io", _CHANGING): (
+        "an AppProject says what all of its Applications may deploy, from where and to where, and when"
+    ),
+    ("jobs.batch", frozenset({"delete"})): "it ends the Jobs of this namespace, those of others too",
+    ("deployments.apps", frozenset({"delete"})): "it takes the workload away, with all of its pods",
+    ("statefulsets.apps", frozenset({"delete"})): "it takes the workload away, with all of its pods",
     ("roles.rbac.authorization.k8s.io", _CHANGING): "it hands on the rights that it has",
     ("rolebindings.rbac.authorization.k8s.io", _CHANGING): "it hands on the rights that it has",
 }
