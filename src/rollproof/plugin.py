@@ -167,9 +167,8 @@ def rollproof_run(request: pytest.FixtureRequest, _rollproof_session: Session) -
     drill = _drill_of(request.node)
     request.config.stash[_BEGUN].add(drill)
     run = Run(_rollproof_session.begin(drill), drill)
-    if run.skipped:
-        pytest.skip(run.skipped)
-    run.enter()
+    if reason := run.skipped or run.enter():
+        pytest.skip(reason)
     yield run
     if not _rollproof_session.interrupted:
         run.leave()

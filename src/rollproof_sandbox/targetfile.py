@@ -62,7 +62,7 @@ def _tables(folder: str, ports: Ports, pod_port: int) -> dict[str, dict[str, Any
             "trials": ["replicas", "configmap"], "configmap": "shop-config", "env_name": "LOG_LEVEL",
             "reset": "wait", "negative_watch_s": 3.0, "deadline_s": 20.0,
         },
-        "faults": {"rest_s": 3.0},
+        "faults": {"rest_s": 1.0},
         "rollback": {"limit_s": 30.0, "deadline_s": 60.0},
         "ingress": {"namespace": "ingress", "selector": "app=ingress", "container": "nginx"},
         "fences": {"namespaces": ["shop"]},

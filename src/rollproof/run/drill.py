@@ -16,7 +16,7 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
-from rollproof.errors import AbortedError, CannotJudgeError, Inconclusive, LockedError, RollproofFailure
+from rollproof.errors import AbortedError, CannotJudgeError, Inconclusive, LockedError, RollproofError, RollproofFailure
 from rollproof.faults.base import Context, Fault, LiveContext
 from rollproof.faults.registry import fault_named
 from rollproof.faults.runner import FaultRunner
@@ -27,10 +27,11 @@ from rollproof.loadgen import LoadSession
 from rollproof.preflight.faultplans import plan_fault
 from rollproof.probes.ingresslog import record_retries
 from rollproof.probes.proof import Prover
-from rollproof.release import Release, Rollout
+from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
 from rollproof.run.abort import AbortProbe
 from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
+from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
 
 __all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
@@ -47,6 +48,7 @@ class Run:
     def __init__(self, context: RunContext, drill: str) -> None:
         self._context = context
         self.drill = drill
+        self._open_before: set[int] = set()  # releases of drills before this one
 
     @property
     def plan(self) -> Plan:
@@ -72,15 +74,23 @@ class Run:
         ]
         return "" if self.injections else "; ".join(skip.reason for skip in skips)
 
-    def enter(self) -> None:
-        """Require the steady state before the faults of one of several drills. CannotJudgeError if it is missing."""
+    def enter(self) -> str:
+        """Require the steady state before the faults of one of several drills. CannotJudgeError if it is missing.
+
+        Why the drill is to be skipped now, before there is load: drills before it may have changed what can be done.
+        """
+        self._open_before = {entry.number for entry in self._context.journal.open_entries(TAG_KIND)}
         if not self.injections or not self._is_one_of_several:
-            return
+            return ""
         self._context.status("the steady state, before the drill")
         within_s = _SETTLE_S if self._context.steady else _LOOK_S
         missing = self._pass(GateWord.BEFORE, within_s=within_s, held_s=0.0)
         if missing:
             raise CannotJudgeError(f"the steady state was not there before the drill: {missing}")
+        clients = self._context.clients
+        context = Context(drill=self.drill, target=self.target, kube=clients.kube, argo=clients.argo)
+        found = [plan_fault(one.fault, context) for one in self.injections]
+        return "; ".join(one.reason for one in found if isinstance(one, Skip)) if _all_skipped(found) else ""
 
     def leave(self) -> None:
         """Require the steady state after them, for some time: what watches report late belongs to this drill."""
@@ -88,10 +98,28 @@ class Run:
             return
         self._context.status("the steady state, after the drill")
         lingers_s = [fault.lingers_s for one in self.injections if isinstance(fault := fault_named(one.fault), Fault)]
-        held_s = max(self.target.faults.rest_s, *lingers_s)
+        last = self.drill == self.plan.drills[-1]  # then nobody is left whom a memory could mislead
+        held_s = 0.0 if last else max(self.target.faults.rest_s, *lingers_s)
         within_s = _SETTLE_S if self._context.steady else _LOOK_S
         with suppress(UnwritableError):  # then nothing is claimed about this run
+            self._take_back()
             self._pass(GateWord.AFTER, within_s=within_s, held_s=held_s)
+
+    def _take_back(self) -> None:
+        """Restore the version that ran before, where this drill has deployed another: the next one begins from there.
+
+        What could not be restored stays in the journal for the end of the run; the steady state says what is missing.
+        """
+        context = self._context
+        ours = [one for one in context.journal.open_entries(TAG_KIND) if one.number not in self._open_before]
+        if not ours:
+            return
+        context.status("the release of the drill to be taken back")
+        undo = {TAG_KIND: lambda args: restore_tag(context.clients.repo, self.plan.run_id, args)}
+        with suppress(RollproofError):
+            replay(context.journal, undo, entries=ours)
+            context.deployed = None
+            self.settle()
 
     def _pass(self, word: GateWord, *, within_s: float, held_s: float) -> str:
         context = self._context
@@ -174,6 +202,10 @@ class Run:
         if result is Result.FAIL:
             raise RollproofFailure(said)
         raise Inconclusive(said or "nothing was judged")
+
+
+def _all_skipped(found: list[Injection | Skip]) -> bool:
+    return all(isinstance(one, Skip) for one in found)
 
 
 class Traffic:

@@ -28,7 +28,7 @@ OPTIONS = ("trial", "on-fail", "under-load", "bad")  # options of `rollproof run
 # other drill needs for its observations. Drills whose marker names no group come after all others.
 GROUPS = (
     "read-only", "pod", "process", "config", "load", "bad-release", "database-refused", "database-dropped",
-    "database-silent", "node", "gitops", "edge",
+    "database-silent", "node", "gitops", "edge", "database-lost",
 )  # fmt: skip
 _FOLDERS = ("e2e", "load", "chaos")
 _PACKAGED = Path(__file__).parent

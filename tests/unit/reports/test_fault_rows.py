@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.injection import Skip
 from rollproof.core.journal import Entry, Record
 from rollproof.core.verdict import Result, Verdict
+from rollproof.reports.console import LiveConsole
 from rollproof.reports.fault_rows import FaultRow, fault_rows
 from rollproof.reports.html import html_page
 from rollproof.reports.model import Report
@@ -70,3 +73,20 @@ def test_a_drift_has_a_table_of_its_own() -> None:
 def test_what_the_last_undo_made_of_it(state: str, undone: str) -> None:
     entries = (Entry(2, DRILL, "Pod/shop/old-1", {}, state=state),) if state else ()
     assert only(report(Story(DRILL).fault(until="effect"), journal=Record(entries))).undone == undone
+
+
+def test_several_faults_end_with_a_table_on_the_console() -> None:
+    told = Story(DRILL).fault("pod-delete").fault("process-kill", at=200, until="effect")
+    own = verdict("fault", Result.FAIL, "Fault/pod-delete", recovery_s=20.04, lost=1234)
+    out = io.StringIO()
+    LiveConsole(out).verdicts(report(told, own), folder=Path("run"))
+    lines = out.getvalue().splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("fault "))
+    assert lines[head].split() == ["fault", "evidence", "recovery", "lost", "verdict", "undone"]
+    assert lines[head + 1].split() == [
+        "pod-delete", "Pod/shop/old-1", "is", "deleted", "20.0", "s", "1,234", "FAIL", "platform",
+    ]  # fmt: skip
+    assert lines[head + 2].startswith("process-kill")
+    out = io.StringIO()
+    LiveConsole(out).verdicts(report(Story(DRILL).fault(), own), folder=Path("run"))
+    assert "undone\n" not in out.getvalue(), "one fault is told by its verdict"

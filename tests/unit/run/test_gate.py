@@ -7,13 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import story
 from recorder import ListRecorder
 
 from rollproof.core.event import Outcome
 from rollproof.core.gate import GateWord
 from rollproof.errors import CannotJudgeError
 from rollproof.probes.waiting import Changes
-from rollproof.run import gate
+from rollproof.run import drill, gate
+from rollproof.run.drill import Run
 from rollproof.run.gate import pass_gate, steady_state_missing
 from rollproof.store.journal import FolderStore, Journal, Undone
 
@@ -106,3 +108,35 @@ def test_the_lock_of_the_run_is_no_change_of_a_drill(journal: Journal) -> None:
     journal.write("lease-release", "Lease/shop/rollproof", {})
     cluster: Any = Cluster()
     assert steady_state_missing(cluster, journal) == ""
+
+
+class TestTheReleaseOfADrill:
+    """A drill of several that has deployed is taken back before the next one begins."""
+
+    @staticmethod
+    def run_of(journal: Journal, monkeypatch: pytest.MonkeyPatch, restored: list[str]) -> Run:
+        def restore(_: object, __: str, args: Any) -> Undone:
+            restored.append(args["to"])
+            return Undone("done")
+
+        monkeypatch.setattr(drill, "restore_tag", restore)
+        context: Any = SimpleNamespace(
+            journal=journal, status=lambda _: None, clients=SimpleNamespace(repo=None), deployed="it",
+            plan=story.plan(drills=("a", "b")),
+        )  # fmt: skip
+        run = Run(context, "b")
+        monkeypatch.setattr(run, "settle", lambda: restored.append("settled"))
+        return run
+
+    def test_only_its_own(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+        restored: list[str] = []
+        run = self.run_of(journal, monkeypatch, restored)
+        journal.made(journal.write("env-repo-tag", "a", {"to": "of a drill before"}))
+        assert run.enter() == ""
+        run._take_back()
+        assert restored == []
+        journal.made(journal.write("env-repo-tag", "b", {"to": "of this one"}))
+        run._take_back()
+        assert restored == ["of this one", "settled"]
+        assert [entry.subject for entry in journal.open_entries()] == ["a"]
+        assert run._context.deployed is None

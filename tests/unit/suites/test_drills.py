@@ -65,9 +65,9 @@ def test_the_table_is_what_pytest_collects(tmp_path: Path) -> None:
 
 
 def test_what_all_runs_and_in_which_order() -> None:
-    assert expand("all") == ("zero-downtime", "drift", "rollback")
+    assert expand("all") == ("zero-downtime", "pod-delete", "drift", "rollback")
     assert expand("release") == ("release",)
-    assert drill_names()[:3] == expand("all")
+    assert drill_names()[:4] == expand("all")
 
 
 @pytest.mark.parametrize("drill", drill_table().values(), ids=lambda drill: drill.name)
