@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 import typer.core
 
-from rollproof.errors import CannotJudgeError, InputError, RollproofError, RunFolderError
+from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.reports.output import guarded
 from rollproof.run import completion
 from rollproof.run.helptexts import drills_text, epilog
 from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
-from rollproof.suites import drill_names, drill_table
+from rollproof.suites import drill_names
 
 if TYPE_CHECKING:
-    from rollproof.preflight.planning import Order
     from rollproof.reports.console import LiveConsole
+    from rollproof.target.file import LoadedTarget
 
 __all__ = ["main"]
 
@@ -143,11 +143,13 @@ def run(
     with _answer("run", as_json=as_json):
         from rollproof.preflight.planning import check_order, named_drills, wanted_target  # noqa: PLC0415
         from rollproof.run import process  # noqa: PLC0415
+        from rollproof.run.ordering import order_of  # noqa: PLC0415
         from rollproof.store.runfolder import new_run_id  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, only, sha, on_fail, trial, production, under_load, bad)
+        order = order_of(drill, only, sha, on_fail, trial, production, under_load, bad)
         loaded = load(target)
+        _tell_leftovers(loaded, reports)
         order = replace(order, drills=named_drills(drill, only or (), loaded.target))
         check_order(order, wanted_target(order, loaded.target), datetime.now(UTC))
         folder = reports / new_run_id((drill,), wall_s=time.time())
@@ -178,17 +180,20 @@ def plan(
     under_load: UnderLoad = False,
     only: Only = None,
     bad: Bad = "",
+    reports: Reports = REPORTS,
     production: Production = "",
     as_json: AsJson = False,
 ) -> None:
     """Print every object that a run would change and the exact change. Writes nothing to the cluster."""
     with _answer("plan", as_json=as_json):
         from rollproof.preflight.planning import named_drills, refusal_of  # noqa: PLC0415
+        from rollproof.run.ordering import order_of  # noqa: PLC0415
         from rollproof.run.session import preview  # noqa: PLC0415
         from rollproof.target.file import load  # noqa: PLC0415
 
-        order = _order(drill, only, sha, on_fail, trial, production, under_load, bad)
+        order = order_of(drill, only, sha, on_fail, trial, production, under_load, bad)
         loaded = load(target)
+        _tell_leftovers(loaded, reports)
         order = replace(order, drills=named_drills(drill, only or (), loaded.target))
         planned, refusal = preview(order, loaded), refusal_of(order, loaded.target, datetime.now(UTC))
     if as_json:
@@ -230,29 +235,38 @@ def judge(
 
 @app.command(
     short_help="Put back what a run left changed.",
-    epilog=epilog("rollproof undo --last", "rollproof undo reports/20260101T000000Z-rollback"),
+    epilog=epilog("rollproof undo --last", "rollproof undo --all --target targets/staging.toml"),
 )
 def undo(
     run_folder: Annotated[Path | None, RUN] = None,
     last: Annotated[bool, typer.Option("--last", help="The newest run below --reports.")] = False,
-    target: Annotated[Path | None, typer.Option(help="The target file, if its secrets moved since the run.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All unfinished runs: below --reports, and in the cluster of --target.")
+    ] = False,
+    target: Annotated[
+        Path | None, typer.Option(help="The target file: of a folder from elsewhere, and of --all.")
+    ] = None,
     reports: Reports = REPORTS,
 ) -> None:
     """Undo what a run left changed, for example after kill -9. Never overwrites what somebody changed since."""
-    from rollproof.run.teardown import undo_stored  # noqa: PLC0415
+    from rollproof.run.undoing import undo_runs  # noqa: PLC0415
 
-    if (run_folder is None) == (not last):
-        raise InputError("name a run folder, or say --last", "`ls reports/` shows the runs")
-    path = _newest(reports) if run_folder is None else found(run_folder, reports)
+    run = found(run_folder, reports) if run_folder is not None else None
     with _console() as console:
-        sys.exit(undo_stored(path, console, target_path=target))
+        sys.exit(undo_runs(console, run, reports, last=last, every=every, target=target))
 
 
 @app.command(
     short_help="Look whether a drill could run.",
     epilog=epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor pod-delete --json -q"),
 )
-def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = False, quiet: Quiet = False) -> None:
+def doctor(
+    drill: Drill = "all",
+    target: Target = _TARGET,
+    reports: Reports = REPORTS,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """Look whether drills could run: reach, permissions, settings, app, generator. Changes nothing."""
     with _answer("doctor", as_json=as_json):
         from rollproof.preflight.doctor import examine, summary  # noqa: PLC0415
@@ -261,6 +275,7 @@ def doctor(drill: Drill = "all", target: Target = _TARGET, as_json: AsJson = Fal
 
         named_drills(drill)  # a word that is none is wrong, whatever the file says
         loaded = load(target)
+        _tell_leftovers(loaded, reports)
         lines = examine(loaded, named_drills(drill, target=loaded.target))
     code = CannotJudgeError.exit_code if any(line.ok is False for line in lines) else 0
     if as_json:
@@ -416,32 +431,8 @@ def _tell(document: Mapping[str, Any]) -> None:
         print(as_text(document), flush=True)
 
 
-def _order(
-    drill: str, only: list[str] | None, sha: str, on_fail: str, trial: list[str] | None, production: str,
-    under_load: bool, bad: str,
-) -> Order:  # fmt: skip
-    from rollproof.preflight.planning import Order, named_drills  # noqa: PLC0415
+def _tell_leftovers(loaded: LoadedTarget, reports: Path) -> None:
+    """What unfinished runs have left, first of all and on standard error: it changes no answer."""
+    from rollproof.run.leftovers import tell_leftovers  # noqa: PLC0415
 
-    drills = named_drills(drill, only or ())
-    given = {"trial": bool(trial), "on-fail": on_fail != "restore", "under-load": under_load, "bad": bool(bad)}
-    table = drill_table()
-    for option in (option for option, is_given in given.items() if is_given):
-        if not any(option in table[name].options for name in drills):
-            takers = ", ".join(name for name, one in table.items() if option in one.options)
-            raise InputError(f"--{option} is for the {takers} drill, not for {drill}")
-    return Order(
-        drills=drills,
-        sha=sha,
-        on_fail=on_fail,
-        trials=tuple(trial or ()),
-        mean_production=production,
-        under_load=under_load,
-        bad=bad,
-    )
-
-
-def _newest(reports: Path) -> Path:
-    runs = [path for path in reports.iterdir() if (path / "plan.json").is_file()] if reports.is_dir() else []
-    if not runs:
-        raise RunFolderError(f"there is no run in {reports}")
-    return max(runs, key=lambda path: path.name)
+    tell_leftovers(loaded, reports, _console(sys.stderr).say)

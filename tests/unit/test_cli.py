@@ -35,7 +35,7 @@ from rollproof.store.runfolder import RunFolder
         (["rbac", "pod-delete", "nothing"], "there is no drill 'nothing'"),
         (["rbac", "drift", "--name", "Not A Name"], "--name 'Not A Name' cannot be the name"),
         (["judge", "reports/nothing"], "does not exist"),
-        (["undo"], "name a run folder, or say --last"),
+        (["undo"], "name a run folder, or say --last or --all"),
         (["undo", "--last"], "there is no run in reports"),
         (["lab", "sideways"], "up, down and status"),
         (["doctor", "--target", "nothing.toml"], "does not exist"),

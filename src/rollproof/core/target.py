@@ -15,8 +15,8 @@ from rollproof.core.reasons import BadKind
 
 __all__ = [
     "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
-    "Fences", "Ingress", "Nodes", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings",
-    "Workload",
+    "Fences", "Ingress", "JournalSettings", "Nodes", "ReleaseSettings", "RollbackSettings", "Target", "Traffic",
+    "UndoSettings", "Workload",
 ]  # fmt: skip
 
 
@@ -322,6 +322,13 @@ class UndoSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """Where the undo journal lives beside the run folder: "cluster" is a ConfigMap a run in the app's namespace."""
+
+    store: Annotated[str, one_of("folder", "cluster")] = "folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The whole target file."""
 
@@ -342,6 +349,7 @@ class Target:
     ingress: Ingress = field(default_factory=Ingress)
     nodes: Nodes = field(default_factory=Nodes)
     undo: UndoSettings = field(default_factory=UndoSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
 
     def control_beside(self, *, entry_breaks: bool) -> Control | None:
         """The control lane of a drill: off the app's entry where the drill breaks that, if such a one is named."""

@@ -17,34 +17,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.labels import MANAGED_BY, OURS, labels_of
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import FaultSettings
 from rollproof.errors import CannotJudgeError
 from rollproof.store.journal import Undone
 
 __all__ = [
-    "MANAGED_BY", "NO_IMAGE", "ActingJob", "Owner", "OwnerJob", "armed", "end_job", "held_for_s", "labels_of",
+    "NO_IMAGE", "ActingJob", "Owner", "OwnerJob", "armed", "end_job", "held_for_s",
 ]  # fmt: skip
 
-MANAGED_BY = ("app.kubernetes.io/managed-by", "rollproof")  # the label of whatever a fault creates
-RUN_LABEL = "rollproof.io/run"
 NO_IMAGE = "none possible: no faults.dead_man_image"
 _MARGIN_S = 60.0  # an undo of ours is tried for a minute when the API is away (run/teardown.py)
 _READY_S = 60.0  # for the pod of an acting Job: its image is on the node, or is pulled
 _POLL_S = 0.25
 _PATIENCE_S = 600.0  # how long an acting Job tries, if the API is away at its time
-_LABEL_MAX = 63
+_NAME_MAX = 63
 _RBAC = "rbac.authorization.k8s.io"
 
 
 def held_for_s(limits: FaultSettings, *, effect_after_s: float = 0.0) -> float:
     """How long a held fault may last, in seconds: until it is felt, for its hold, and a margin for our own undo."""
     return effect_after_s + limits.effect_within_s + limits.hold_s + _MARGIN_S
-
-
-def labels_of(run_id: str) -> dict[str, str]:
-    """The labels of all that a run creates in the cluster, so that a person and `rollproof` find it."""
-    return {MANAGED_BY[0]: MANAGED_BY[1], RUN_LABEL: run_id[:_LABEL_MAX].strip("-_.")}
 
 
 def armed(undo: str, after_s: float, fault: str) -> list[str]:
@@ -102,7 +96,7 @@ class OwnerJob:
 
     def new_name(self, fault: str) -> str:
         """A name that no other Job has."""
-        return f"rollproof-{fault}-{uuid.uuid4().hex[:8]}"[-_LABEL_MAX:]
+        return f"rollproof-{fault}-{uuid.uuid4().hex[:8]}"[-_NAME_MAX:]
 
     def args(self, name: str) -> dict[str, Any]:
         """What `end_job` needs, for the journal: it must be there before the Job is."""
@@ -270,9 +264,8 @@ def end_job(kube: Kube, args: Mapping[str, Any]) -> Undone:
     found = kube.find("Job", namespace, name)
     if found is None:
         return Undone("not-needed", reason="the dead-man is not there: it has ended, or was never made")
-    label, value = MANAGED_BY
-    if (found["metadata"].get("labels") or {}).get(label) != value:
-        return Undone("left", reason=f"Job {name} is not ours: it has no label {label}={value}", expected=value)
+    if (found["metadata"].get("labels") or {}).get(MANAGED_BY) != OURS:
+        return Undone("left", reason=f"Job {name} is not ours: it has no label {MANAGED_BY}={OURS}", expected=OURS)
     try:
         kube.delete("Job", namespace, name, uid=found["metadata"]["uid"])
     except ApiError as error:

@@ -50,6 +50,7 @@ def _each_reason(
     target: Target, drills: tuple[Drill, ...], plan: Plan | None, faults: Iterable[str]
 ) -> Iterator[Permission]:
     yield from (*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target))
+    yield from _journaling(target)
     if any(drill.deploys or drill.faults for drill in drills):
         yield from _proving(target)
     if plan is not None:
@@ -103,6 +104,12 @@ def _locking(target: Target) -> Iterator[Permission]:
     why = "the lock that keeps two runs apart, and the measure of how late watches are"
     yield from each_verb("get update patch delete watch", "leases", namespace, why, group=group, name=LEASE_NAME)
     yield from each_verb("create", "leases", namespace, why, group=group)  # what is not there yet has no name
+
+
+def _journaling(target: Target) -> Iterator[Permission]:
+    if target.journal.store == "cluster":
+        why = 'journal.store = "cluster": the undo journal, a ConfigMap a run'
+        yield from each_verb("get list create update delete", "configmaps", target.cluster.namespace, why)
 
 
 def _reading_argocd(target: Target) -> Iterator[Permission]:

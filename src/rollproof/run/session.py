@@ -35,6 +35,7 @@ from rollproof.run.signals import Interrupts
 from rollproof.run.teardown import (
     LEASE_KIND,
     connect,
+    forget_stored,
     handlers,
     look_whether_as_before,
     may_look,
@@ -42,8 +43,9 @@ from rollproof.run.teardown import (
     sha_before,
 )
 from rollproof.store import manifest
-from rollproof.store.journal import Entry, FolderStore, Journal, Late, Undone
-from rollproof.store.runfolder import JOURNAL, UNDO, RunFolder, UnwritableError, new_run_id
+from rollproof.store.clusterjournal import BothStores, journal_store
+from rollproof.store.journal import Entry, Journal, JournalStore, Late, Undone
+from rollproof.store.runfolder import UNDO, RunFolder, UnwritableError, new_run_id
 from rollproof.target.file import LoadedTarget, load, secret_values
 from rollproof.target.lines import noted
 
@@ -79,6 +81,7 @@ class Session:
         self._interrupts = Interrupts(self._busy)
         self._folder: RunFolder | None = None
         self._lock: RunLock | None = None
+        self._store: JournalStore | None = None
         self._watches: Watches | None = None
         self._clients: Clients | None = None
         self._release: Release | None = None
@@ -108,7 +111,8 @@ class Session:
         self._folder = RunFolder.create(
             self._path, self.plan, secrets=secret_values(self.loaded), listener=self.console.follow
         )
-        self.journal = Journal(FolderStore(self._path / JOURNAL), self._folder, allowed=self.check_lock)
+        self._store = journal_store(self._path, self.plan, self._clients.kube)
+        self.journal = Journal(self._store, self._folder, allowed=self.check_lock)
         self._folder.journal = lambda: self.journal.record
         self._folder.write_environment(environment)
         self.console.plan(self.plan)
@@ -147,6 +151,9 @@ class Session:
     def _forget_folder(self) -> None:
         """Another run holds the lock: this one has changed nothing, and its folder is removed."""
         folder, self._folder = self.folder, None
+        if isinstance(self._store, BothStores):
+            with suppress(RollproofError):
+                self._store.cluster.delete()
         folder.close()
         shutil.rmtree(folder.path, ignore_errors=True)
 
@@ -241,6 +248,7 @@ class Session:
         undo = handlers(self.plan, self.clients, self._give_lock_back)
         late = Late(self.plan.target.undo.late_s, quiet_s=time.time(), status=self.status)
         replay_all(self.journal, undo, look=lambda ended: self._look(ended, look), late=late, status=self.status)
+        forget_stored(self._store, self.journal)
         self.folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
 
     def _keep(self) -> bool:

@@ -7,7 +7,7 @@ after us is left alone and reported. The lock is released last, so that no other
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from rollproof.core.event import Recorder
 from rollproof.core.journal import CHECK
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import StageCause
+from rollproof.core.target import Target
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result
 from rollproof.errors import InputError, RollproofError
 from rollproof.faults.registry import changed_kinds, undo_handlers
@@ -33,13 +34,15 @@ from rollproof.release import TAG_KIND, Release, restore_tag
 from rollproof.release.wait import StageFailedError
 from rollproof.reports.console import LiveConsole
 from rollproof.store import manifest
-from rollproof.store.journal import DEAD_MAN, Entry, FolderStore, Handler, Journal, Late, Undone, replay
-from rollproof.store.runfolder import JOURNAL, UNDO, RunFolder
+from rollproof.store.clusterjournal import BothStores, journal_store
+from rollproof.store.journal import DEAD_MAN, Entry, Handler, Journal, JournalStore, Late, Undone, replay
+from rollproof.store.reading import read_plan
+from rollproof.store.runfolder import UNDO, RunFolder
 from rollproof.target.file import LoadedTarget, load, secret_values
 
 __all__ = [
-    "LEASE_KIND", "connect", "handlers", "look_whether_as_before", "may_look", "replay_all", "sha_before",
-    "undo_stored",
+    "LEASE_KIND", "connect", "forget_stored", "handlers", "is_of_target", "look_whether_as_before", "may_look",
+    "replay_all", "sha_before", "undo_stored",
 ]  # fmt: skip
 
 LEASE_KIND = "lease-release"
@@ -176,17 +179,26 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
         folder.redact(secret_values(loaded))
         folder.drill = UNDO
         begun_s = time.monotonic()
-        journal = Journal(FolderStore(folder.path / JOURNAL), folder)
-        folder.journal = lambda: journal.record
-        damage = journal.tell_missing(folder.events())
         with Clients.of(loaded) as clients:
+            store = journal_store(folder.path, folder.plan, clients.kube)
+            journal = Journal(store, folder)
+            folder.journal = lambda: journal.record
+            damage = journal.tell_missing(folder.events())
             ended = _undo_stored(folder, journal, clients, console)
+            forget_stored(store, journal)
         folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
         with suppress(RollproofError, OSError):  # a damaged timeline cannot be judged any more
             judged = RunFolder.open(path)
             write_reports(judged, judge_run(judged))
             manifest.seal(path)
     return _tell(ended, damage, console)
+
+
+def forget_stored(store: JournalStore | None, journal: Journal) -> None:
+    """Take the journal out of the cluster when nothing of it is left to undo; one that stays does no harm."""
+    if isinstance(store, BothStores) and not journal.open_entries():
+        with suppress(RollproofError):
+            store.cluster.delete()
 
 
 def _trusted(folder: RunFolder, target_path: Path | None) -> LoadedTarget:
@@ -202,12 +214,23 @@ def _trusted(folder: RunFolder, target_path: Path | None) -> LoadedTarget:
         hint = f"if it is yours, name its target: `rollproof undo {folder.path} --target targets/<name>.toml`"
         raise InputError(f"{message}: the target in it is not trusted", hint)
     loaded = load(target_path)
-    for section, name in _SAME:
-        there, here = (getattr(getattr(target, section), name) for target in (stored, loaded.target))
-        if there != here:
-            message = f"the run was made on another target than {target_path}: {section}.{name} is {there!r} in the run"
-            raise InputError(f"{message} and {here!r} in the file", "name the target file of that run")
+    for place, there, here in _differences(stored, loaded.target):
+        message = f"the run was made on another target than {target_path}: {place} is {there!r} in the run"
+        raise InputError(f"{message} and {here!r} in the file", "name the target file of that run")
     return loaded
+
+
+def is_of_target(folder: Path, target: Target) -> bool:
+    """Whether the run in the folder was made on that target. RunFolderError if its plan cannot be read."""
+    return not any(_differences(read_plan(folder).target, target))
+
+
+def _differences(one: Target, other: Target) -> Iterator[tuple[str, Any, Any]]:
+    """In what two targets are not the same one: the setting, and its values."""
+    for section, name in _SAME:
+        values = [getattr(getattr(target, section), name) for target in (one, other)]
+        if values[0] != values[1]:
+            yield f"{section}.{name}", values[0], values[1]
 
 
 def _undo_stored(folder: RunFolder, journal: Journal, clients: Clients, console: LiveConsole) -> list[Undone]:

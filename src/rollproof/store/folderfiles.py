@@ -21,7 +21,17 @@ from typing import Any, BinaryIO, Self
 
 from rollproof.errors import CannotJudgeError, LockedError, RunFolderError
 
-__all__ = ["OWNER", "FolderLock", "make_folder", "open_append", "open_regular", "private", "read_whole", "write_whole"]
+__all__ = [
+    "OWNER",
+    "FolderLock",
+    "is_owned",
+    "make_folder",
+    "open_append",
+    "open_regular",
+    "private",
+    "read_whole",
+    "write_whole",
+]
 
 OWNER = "owner.lock"  # the name of the file that is locked; it says by whom
 _MIB = 1 << 20
@@ -152,6 +162,24 @@ class FolderLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def is_owned(folder: Path) -> bool:
+    """Whether somebody is at work in the folder now. It asks, and leaves no trace. OSError if it cannot be asked."""
+    try:
+        descriptor = os.open(folder / OWNER, os.O_RDONLY | _SAFE)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _lock(descriptor: int, folder: Path) -> None:

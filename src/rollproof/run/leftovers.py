@@ -1,0 +1,70 @@
+"""Leftovers: what unfinished runs have left, in the reports folder and in the cluster; one line each, to say first.
+
+It reads, decides nothing and never fails: what cannot be looked at is not mentioned. A run that holds the target is
+refused by the lock (`preflight/lock.py`), and by nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from rollproof.clients.kube import Kube
+from rollproof.core.counts import many
+from rollproof.core.journal import CHECK, read_journal
+from rollproof.core.labels import MANAGED_BY, OURS, RUN_LABEL
+from rollproof.core.target import Target
+from rollproof.errors import RollproofError
+from rollproof.store import folderfiles
+from rollproof.store.clusterjournal import stored_journals
+from rollproof.store.reading import JOURNAL, PLAN
+from rollproof.target.file import LoadedTarget
+
+__all__ = ["tell_leftovers", "unfinished_folders"]
+
+_JOURNAL_MAX = 64 << 20
+_LOOK_S = 5.0  # for one request: who only wants to be told must not wait for an API server that is away
+
+
+def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[str], None]) -> None:
+    """Say what there is: of the reports folder, and of the target's cluster if one is named."""
+    told = {path.name for path, _ in unfinished_folders(reports)}
+    for path, number in unfinished_folders(reports):
+        say(f"unfinished run {path.name}: {many(number, 'change')} not undone: `rollproof undo {path}`")
+    if loaded is not None:
+        with suppress(RollproofError):
+            target = loaded.target
+            kube = Kube(target.cluster.context, target.cluster.kubeconfig, timeout_s=_LOOK_S)
+            for line in _in_cluster(target, kube, loaded.path, told):
+                say(line)
+
+
+def unfinished_folders(reports: Path) -> Iterator[tuple[Path, int]]:
+    """Run folders with open entries, oldest first, and how many. One that somebody is at work in is none."""
+    for path in sorted(reports.iterdir()) if reports.is_dir() else ():
+        with suppress(RollproofError, OSError):
+            if not (path / PLAN).is_file() or folderfiles.is_owned(path):
+                continue
+            record = read_journal(folderfiles.read_whole(path / JOURNAL, size_max=_JOURNAL_MAX))
+            number = sum(1 for entry in record.entries if entry.state == "open" and entry.kind != CHECK)
+            if number:
+                yield path, number
+
+
+def _in_cluster(target: Target, kube: Kube, file: Path, told: set[str]) -> Iterator[str]:
+    """Journals and dead-men that are there; what a folder's line has said already is left out."""
+    undo_all = f"`rollproof undo --all --target {file}`"
+    if target.journal.store == "cluster":
+        for stored in stored_journals(kube, target.cluster.namespace):
+            if stored.run_id not in told:
+                yield f"journal of run {stored.run_id} in {target.cluster.namespace}: unfinished or at work: {undo_all}"
+    for namespace in target.fences.namespaces:
+        with suppress(RollproofError):  # without the right to list Jobs there
+            for job in kube.list("Job", namespace, labels=f"{MANAGED_BY}={OURS}")["items"]:
+                metadata = job["metadata"]
+                run = str((metadata.get("labels") or {}).get(RUN_LABEL, ""))
+                if run not in told:
+                    name = str(metadata["name"])
+                    what = f"dead-man Job/{namespace}/{name} of run {run or 'unknown'}: it acts and ends by itself"
+                    yield f"{what}; to undo now: {undo_all}, where its journal is"

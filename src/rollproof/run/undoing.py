@@ -1,0 +1,70 @@
+"""Undoing: the command `undo`: which runs are meant, in folders and in the cluster's journals, and one exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from rollproof.clients.kube import Kube
+from rollproof.core.verdict import EXIT_UNDO_FAILED
+from rollproof.errors import InputError, RollproofError, RunFolderError
+from rollproof.reports.console import LiveConsole
+from rollproof.run.leftovers import tell_leftovers, unfinished_folders
+from rollproof.run.teardown import is_of_target, undo_stored
+from rollproof.store.clusterjournal import fetch, stored_journals
+from rollproof.target.file import LoadedTarget, load
+
+__all__ = ["undo_runs"]
+
+
+def undo_runs(
+    console: LiveConsole, run: Path | None, reports: Path, *, last: bool, every: bool, target: Path | None
+) -> int:
+    """Undo the named run, the newest one, or all that are unfinished; the exit code is the worst of them.
+
+    every: all below `reports`, with a target file only those of that target, and those whose journal is in its cluster.
+    InputError unless exactly one of the three is asked for.
+    """
+    if (run is not None) + last + every != 1:
+        raise InputError("name a run folder, or say --last or --all", "`ls reports/` shows the runs")
+    loaded = load(target) if target is not None else None
+    tell_leftovers(loaded, reports, console.say)
+    if not every:
+        return undo_stored(_newest(reports) if run is None else run, console, target_path=target)
+    codes = [_undo_one(path, console, target) for path in _all(reports, loaded)]
+    if not codes:
+        console.status("nothing was left to undo")
+    return EXIT_UNDO_FAILED if EXIT_UNDO_FAILED in codes else max(codes, default=0)
+
+
+def _undo_one(path: Path, console: LiveConsole, target: Path | None) -> int:
+    """One of several: what is wrong with it must not keep the others from being undone."""
+    console.status(f"the undo of {path.name}")
+    try:
+        return undo_stored(path, console, target_path=target)
+    except RollproofError as error:
+        console.problem(f"{path.name}: {error}", error.hint)
+        return error.exit_code
+
+
+def _all(reports: Path, loaded: LoadedTarget | None) -> Iterator[Path]:
+    """Newest first, as entries are undone; a journal of the cluster without a folder here gets one."""
+    paths = [path for path, _ in unfinished_folders(reports)]
+    if loaded is not None:
+        paths = [path for path in paths if is_of_target(path, loaded.target)]
+        cluster = loaded.target.cluster
+        kube = Kube(cluster.context, cluster.kubeconfig)
+        if loaded.target.journal.store == "cluster":
+            stored = stored_journals(kube, cluster.namespace)
+            paths += [fetch(one, reports) for one in stored if not (reports / one.run_id).exists()]
+    yield from sorted(paths, key=lambda path: path.name, reverse=True)
+
+
+def _newest(reports: Path) -> Path:
+    runs: list[Path] = []
+    with suppress(OSError):
+        runs = [path for path in reports.iterdir() if (path / "plan.json").is_file()]
+    if not runs:
+        raise RunFolderError(f"there is no run in {reports}")
+    return max(runs, key=lambda path: path.name)
