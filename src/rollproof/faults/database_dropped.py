@@ -11,12 +11,13 @@ from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.injection import Injection, Skip
+from rollproof.core.labels import MANAGED_BY, OURS
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
 from rollproof.faults.database_away import RESOURCES, DatabaseAway, app_members, database_of, workload_args
-from rollproof.faults.deadman import MANAGED_BY, OwnerJob, held_for_s
+from rollproof.faults.deadman import OwnerJob, held_for_s
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DatabaseDropped"]
@@ -99,10 +100,9 @@ class DatabaseDropped(DatabaseAway):
         found = kube.find(_KIND, args["namespace"], args["name"])
         if found is None:
             return Undone("not-needed", reason="it is not there")
-        label, value = MANAGED_BY
         whole = Outside.of(found, f"{_KIND} {args['name']}")
-        if whole.child("metadata").table("labels").get(label) != value:
-            return Undone("left", reason=f"it has no label {label}={value}: it is somebody else's", expected=None)
+        if whole.child("metadata").table("labels").get(MANAGED_BY) != OURS:
+            return Undone("left", reason=f"it has no label {MANAGED_BY}={OURS}: it is somebody else's", expected=None)
         spec = whole.child("spec")
         if spec.child("podSelector").table("matchLabels") != dict(args["labels"]) or spec.objects("ingress"):
             return Undone("left", reason="somebody else has changed it since", expected="no ingress", found="another")
