@@ -17,7 +17,7 @@ from story import plan
 
 from rollproof.cli import app, main
 from rollproof.preflight import doctor
-from rollproof.run import process, session, teardown
+from rollproof.run import process, session, undoing
 from rollproof.store.runfolder import RunFolder
 
 
@@ -273,7 +273,7 @@ def test_f5_no_end_from_outside_has_an_exit_code_of_typers_own(
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    for module, name in ((doctor, "examine"), (session, "preview"), (teardown, "undo_stored"), (subprocess, "run")):
+    for module, name in ((doctor, "examine"), (session, "preview"), (undoing, "undo_stored"), (subprocess, "run")):
         monkeypatch.setattr(module, name, fails)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
