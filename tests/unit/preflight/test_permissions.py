@@ -12,7 +12,7 @@ import story
 from patient import FakeKube, Patient, well
 
 from rollproof.clients.argo import Argo
-from rollproof.core.target import DriftSettings, Ingress, ReleaseSettings
+from rollproof.core.target import DriftSettings, Ingress, JournalSettings, ReleaseSettings
 from rollproof.core.trials import TRIALS
 from rollproof.preflight import checks
 from rollproof.preflight.checks import Look
@@ -142,6 +142,7 @@ def _asked() -> set[tuple[str, str, str, bool]]:
         ingress=Ingress(namespace="ingress", selector="app=ingress"),
         release=ReleaseSettings(shas=(story.OLD, story.NEW), image_check="nodes"),
         drift=DriftSettings(trials=tuple(TRIALS)),
+        journal=JournalSettings(store="cluster"),
     )
     plans = [story.plan(target=target, restart=restart) for restart in (True, False)]
     permissions = [
