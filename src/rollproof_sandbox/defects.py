@@ -17,9 +17,10 @@ from rollproof_sandbox.settings import SHAS, App, Settings, Trouble
 __all__ = ["DEFECTS", "GROUPS", "Defect", "with_defects"]
 
 FIRST, SECOND, _ = SHAS
-GROUPS = ("release", "traffic", "drift", "rollback", "bad release", "readiness", "harness", "sound")
+GROUPS = ("release", "traffic", "drift", "deny window", "rollback", "bad release", "readiness", "harness", "sound")
 
 RELEASE, LOAD, ROLLBACK, BAD = ("release",), ("zero-downtime",), ("rollback",), ("bad-release",)
+DENY = ("deny-window",)
 CONFIGMAP = ("drift", "--trial", "configmap")
 
 Change = Mapping[str, Any]
@@ -81,6 +82,13 @@ def _patient(after_old_gone_s: float = 3.5, **more: Any) -> Change:
 def _late_in_new_pods(kind: str, for_s: float = 0.3) -> Change:
     """Trouble of the new version long after its pods were ready: not a readiness problem."""
     return {"next_app": {"on_ready": _once(kind, 3.4, for_s)}, **_patient()}
+
+
+_ARGOCD_OPEN: Change = {
+    "target": {
+        "fences": {"namespaces": ["shop", "argocd"]}, "release": {"deadline_s": 12}, "traffic": {"rate_per_s": 60},
+    },
+}  # fmt: skip
 
 
 def _bad(kind: str, **app: Any) -> Change:
@@ -223,6 +231,13 @@ _DEFECTS = (
          _fail("drift", "only in part"), {"argocd": {"restores_partly": True}}),
     ),
     *_of(
+        "deny window",
+        ("deny-window-unseen", "a sync window denies a commit that Argo CD never sees", DENY,
+         _open("fault", "no effect was seen"), {**_ARGOCD_OPEN, "argocd": {"sees_new_commits": False}}),
+        ("deny-window-sync-fails", "the commit cannot be synced when the window has ended", DENY, _fail("fault"),
+         {**_ARGOCD_OPEN, "argocd": {"sync_fails": "one or more objects failed to apply, reason: denied"}}),
+    ),
+    *_of(
         "rollback",
         ("revert-conflict", "the tag's line was edited after the deploy, so the revert conflicts", ROLLBACK,
          _pass("rollback", "forward commit"), {"actors": {"names": ("tag-edit",)}}),
@@ -291,6 +306,7 @@ _DEFECTS = (
         ("sound-release", "nothing is wrong", RELEASE, _pass(), {}),
         ("sound-load", "nothing is wrong", LOAD, _pass(), {}),
         ("sound-drift", "nothing is wrong", CONFIGMAP, _pass(), {}),
+        ("deny-window-ends", "a sync window denies the new commit for a while", DENY, _pass("fault"), _ARGOCD_OPEN),
         ("sound-rollback", "nothing is wrong", ROLLBACK, _pass(), {}),
         ("back-off-at-attempt-6", "six heals before: the back-off is waited out and not judged", CONFIGMAP,
          _pass("drift"), {"argocd": {"attempts": 6, "finished_ago_s": 291.0}}),
