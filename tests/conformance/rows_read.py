@@ -1,4 +1,4 @@
-"""Rows about kinds that the harness only reads, and that may have no objects: the requests that it uses."""
+"""Rows about kinds that the harness only reads, or that the sandbox only stores: the requests that it uses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ _LISTED = {  # kind -> apiVersion
     "NetworkPolicy": "networking.k8s.io/v1",
     "AppProject": "argoproj.io/v1alpha1",
     "Event": "v1",
+    "Job": "batch/v1",
+    "ServiceAccount": "v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
 }
 _WINDOW = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
 

@@ -142,6 +142,11 @@ KINDS: Mapping[str, Kind] = {
             "PodDisruptionBudget", "poddisruptionbudgets", "policy", schema=_OTHER, status_apart=True, generation="spec"
         ),
         Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io", schema=_OTHER, generation="spec"),
+        # Stored, and nothing acts on them: a dead-man is made on the lab (docs/undo.md).
+        Kind("Job", "jobs", "batch", schema=_OTHER, status_apart=True, generation="spec"),
+        Kind("ServiceAccount", "serviceaccounts", schema=_OTHER),
+        Kind("Role", "roles", "rbac.authorization.k8s.io", schema=_OTHER),
+        Kind("RoleBinding", "rolebindings", "rbac.authorization.k8s.io", schema=_OTHER),
         Kind("Application", "applications", "argoproj.io", "v1alpha1", schema=_CUSTOM, generation="all", custom=True),
         Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1", schema=_CUSTOM, generation="all", custom=True),
     )

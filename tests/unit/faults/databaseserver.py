@@ -6,8 +6,10 @@ Its server is a folder: `locked` (the account is), `max` (max_connections), `hol
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +87,22 @@ class FakeServer:
     def holders(self) -> list[int]:
         """Who still runs of those that hold a connection."""
         pids = [int(one.name) for one in (self.folder / "holders").iterdir()]
-        return [pid for pid in pids if Path(f"/proc/{pid}/stat").exists() and _state(pid) != "Z"]
+        return [pid for pid in pids if _state(pid) != "Z"]
+
+    def await_released(self) -> None:
+        """Until nobody holds a connection: a process that was sent a signal takes a moment to end."""
+        for pid in self.holders():
+            with suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(pid)
+                try:
+                    ended, _, _ = select.select([descriptor], [], [], 30.0)
+                    assert ended, f"{pid} still holds a connection"
+                finally:
+                    os.close(descriptor)
 
 
 def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"  # it ended between two looks

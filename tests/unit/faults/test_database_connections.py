@@ -34,6 +34,7 @@ def test_connections_that_are_taken_and_given_back(stage: DatabaseStage, server:
     assert "10 connections held, and global max_connections: 151 -> 10" in injection.change
     assert injection.args["original"] == "151"
     assert stage.run(injection) == ["planned", "injecting", "injected", "effect", "undone", "recovered"]
+    server.await_released()
     assert (server.limit, server.holders()) == (151, [])
     assert (server.folder / "killed").read_text() == "KILL 7;\n", "those that the app had are ended"
     assert stage.journal.open_entries() == []
@@ -42,6 +43,7 @@ def test_connections_that_are_taken_and_given_back(stage: DatabaseStage, server:
 def test_an_app_that_feels_nothing_is_no_effect(stage: DatabaseStage, server: FakeServer) -> None:
     stage.api.away = lambda: False
     assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]
+    server.await_released()
     assert (server.limit, server.holders()) == (151, [])
 
 
@@ -49,6 +51,7 @@ def test_an_app_that_does_not_come_back_is_no_recovery(stage: DatabaseStage, ser
     ever: list[bool] = []
     stage.api.away = lambda: bool(ever) or (server.limit == 10 and not ever.append(True))
     assert stage.run()[-2:] == ["undone", "not-recovered"]
+    server.await_released()
     assert (server.limit, server.holders()) == (151, [])
 
 
@@ -66,6 +69,7 @@ def test_undone_twice_and_never_over_what_somebody_else_set(stage: DatabaseStage
     server.set_limit(300)
     undone = FAULT.undo(stage.kube, args)
     assert (undone.how, undone.expected, undone.found) == ("left", "10", "300")
+    server.await_released()
     assert (server.limit, server.holders()) == (300, []), "what we hold is given back all the same"
     server.set_limit(10)
     assert (FAULT.undo(stage.kube, args).how, server.limit) == ("done", 151)

@@ -26,11 +26,9 @@ from rollproof.faults.base import LiveContext
 from rollproof.faults.registry import fault_named
 from rollproof.faults.replaced_pod import ReplacedPod
 from rollproof.faults.runner import FaultRunner
-from rollproof.preflight.planning import Order, wanted_target
 from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import FolderStore, Journal
-from rollproof.suites import Drill
 
 PLACES = {
     "ingress-restart": ("ingress", {"app": "ingress"}),
@@ -218,7 +216,6 @@ def test_the_entry_is_broken_only_with_a_control_lane_beside_it(stages: Callable
 @pytest.mark.parametrize(("fault", "url"), [("ingress-restart", "http://127.0.0.1:2/"), ("pod-delete", CONTROL.url)])
 def test_the_control_lane_goes_beside_the_entry_where_a_drill_breaks_it(fault: str, url: str) -> None:
     target = story.target(control=CONTROL, app=App(base_url="http://127.0.0.1:1"))
-    order = Order(drills=("one",), table={"one": Drill(name="one", load=True, faults=(fault,))})
-    control = wanted_target(order, target).control
+    control = target.control_beside(entry_breaks=fault_named(fault).breaks_entry)
     assert control is not None
     assert control.url == url
