@@ -43,12 +43,8 @@ class DatabaseFrozen(DatabaseAway, ABC):
     done: str  # what is done, in words
     undone: str  # and how it is undone
 
-    def more_fault(self, args: Mapping[str, Any]) -> str:  # noqa: ARG002 - of most of them nothing
-        """A shell command in the node after the process was stopped, or "true"."""
-        return "true"
-
     def more_undo(self, args: Mapping[str, Any]) -> str:  # noqa: ARG002
-        """A shell command in the node that takes that back, any number of times."""
+        """A shell command in the node that takes back what `finish` does there, any number of times."""
         return "true"
 
     def more_there(self, shell: NodeShell, args: Mapping[str, Any]) -> bool:  # noqa: ARG002
@@ -98,8 +94,7 @@ class DatabaseFrozen(DatabaseAway, ABC):
         """One command in the node, which arms the dead-man first; bound to the process by its start time."""
         args = injection.args
         shell = NodeShell(live.target.nodes, live.kube)
-        fault = f"( {kill_script('STOP', args['pid'], args['started'])} ) && {self.more_fault(args)}"
-        command = armed(self._back(args), args["dead_man_s"], fault)
+        command = armed(self._back(args), args["dead_man_s"], kill_script("STOP", args["pid"], args["started"]))
         ran = shell.run(args["node"], ("env", mark_of(self.name, args["uid"]), *command))
         if ran.code == NOT_THERE:
             return Void(f"the main process of pod {args['name']} was gone when it was to be stopped")

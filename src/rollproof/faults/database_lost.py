@@ -1,7 +1,7 @@
 """Database lost: silent, then gone without a word, and another one in its place, as after the loss of its node.
 
-Its process is stopped and its packets are dropped in its node, so that nobody is told when its pod is replaced. An app
-without a read time-out waits on its old connections for ever. To be run last.
+Its process is stopped; then its packets are dropped in its node, so that nobody is told when its pod is replaced. An
+app without a read time-out waits on the connections that it made meanwhile for ever. To be run last.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class DatabaseLost(DatabaseFrozen):
 
     name = "database-lost"
     peers = "none; Krkn and Litmus stop its instance, which tells everybody"
-    done = "its main process stopped by SIGSTOP and its packets dropped"
+    done = "its main process stopped by SIGSTOP, then its packets dropped and the pod replaced"
     undone = "the rules deleted; the pod is replaced before that, or goes on by SIGCONT if rollproof is killed"
 
     def permissions(self, target: Target) -> Iterable[Permission]:
@@ -47,10 +47,6 @@ class DatabaseLost(DatabaseFrozen):
     def watched(self, injection: Injection) -> Iterable[Watching]:
         """The database's pods: the next one must be seen to be ready."""
         return (Watching(injection.args["namespace"], injection.args["labels"]),)
-
-    def more_fault(self, args: Mapping[str, Any]) -> str:
-        """Nothing reaches the pod, and nothing leaves it."""
-        return " && ".join(f"{program} -w 5 -I FORWARD 1 {rule}" for program, rule in _rules(args))
 
     def more_undo(self, args: Mapping[str, Any]) -> str:
         """Each rule as often as it is there."""
@@ -65,8 +61,18 @@ class DatabaseLost(DatabaseFrozen):
         return shell.run(args["node"], ("sh", "-c", checks)).code == 0
 
     def finish(self, injection: Injection, live: LiveContext) -> None:
-        """The pod is replaced while its packets are dropped: the end of its connections is told to nobody."""
+        """The pod is replaced while its packets are dropped: the end of its connections is told to nobody.
+
+        Dropped only now: were they from the start, no connection would be made that anybody could wait on.
+        """
         args = injection.args
+        added = " && ".join(f"{program} -w 5 -I FORWARD 1 {rule}" for program, rule in _rules(args))
+        ran = NodeShell(live.target.nodes, live.kube).run(args["node"], ("sh", "-c", added))
+        if ran.code != 0:
+            raise CannotJudgeError(
+                f"the packets of pod {args['name']} could not be dropped in node {args['node']}: exit code {ran.code}, "
+                f"it said {ran.err.strip()}", "the database is let go on as it was",
+            )  # fmt: skip
         try:
             live.kube.delete("Pod", args["namespace"], args["name"], uid=args["uid"], grace_s=_GRACE_S)
         except ApiError as error:
