@@ -86,9 +86,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if drills and not config.getoption("--rollproof-target"):
         raise pytest.UsageError("drills need --rollproof-target FILE, for example --rollproof-target targets/lab.toml")
     try:
-        config.stash[_TABLE] = {drill.name: drill for drill in map(_described, drills)}
+        table = {drill.name: drill for drill in map(_described, drills)}
     except InputError as error:
         raise pytest.UsageError(f"{error}; {error.hint}") from error
+    left_out = {name for name, drill in table.items() if drill.alone} if len(table) > 1 else set()
+    if left_out:  # a whole folder was named: the other drills are run, and this one by itself
+        config.hook.pytest_deselected(items=[item for item in drills if _drill_of(item) in left_out])
+        drills = [item for item in drills if _drill_of(item) not in left_out]
+        items[:] = [item for item in items if _drill_of(item) not in left_out]
+    config.stash[_TABLE] = {name: drill for name, drill in table.items() if name not in left_out}
     for item in drills:
         if config.pluginmanager.hasplugin("timeout"):
             item.add_marker(pytest.mark.timeout(_BACKSTOP_S))

@@ -135,6 +135,18 @@ def test_no_bad_end_is_green_and_none_is_a_traceback(pytester: pytest.Pytester, 
     assert "test_it(rollproof_run)" not in result.stdout.str()
 
 
+def test_a_drill_with_a_run_of_its_own_is_left_out_of_a_folder_and_runs_by_itself(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(SESSION)
+    own = DRILL.format(body="pass").replace('"drift"', '"bad-release", alone=True')
+    pytester.makepyfile(test_one=DRILL.format(body="pass"), test_own=own)
+    result = in_a_process(pytester, "-p", "rollproof.plugin", "-s", *TARGET)
+    result.stdout.fnmatch_lines(["*made: ('drift',)*", "*1 deselected*"])
+    assert "bad-release" not in result.stdout.str()
+    assert result.ret == 0
+    result = in_a_process(pytester, "-p", "rollproof.plugin", "-s", *TARGET, "test_own.py")
+    result.stdout.fnmatch_lines(["*made: ('bad-release',)*"])
+
+
 def test_ctrl_c_is_told_and_the_run_is_closed(pytester: pytest.Pytester) -> None:
     result = run(pytester, "import os, signal; os.kill(os.getpid(), signal.SIGINT)", *TARGET)
     result.stdout.fnmatch_lines(["*end: interrupted*", "*close*"])
