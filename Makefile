@@ -49,7 +49,7 @@ test: lint ## Lint and unit tests: no cluster, no root, about a minute
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
 	$(BIN)/python -m tests.fuzz $(ARGS)
-	ROLLPROOF_DEEP=1 $(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) -m hypothesis tests/unit
+	ROLLPROOF_DEEP=1 $(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) -m "hypothesis or deep" tests/unit
 
 mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module): docs/mutation.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutation]'

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import settings
 
-__all__ = ["examples"]
+__all__ = ["DEEP", "examples"]
 
 DEEP = bool(os.environ.get("ROLLPROOF_DEEP"))
 _DEFAULT, _SHARE, _LEAST = 100, 8, 10
