@@ -1,6 +1,8 @@
-"""`python -m tests.crash`: kill a run at every entry of its journal and at many times; all must be restored.
+"""`python -m tests.crash`: a failure at every write of a run's journal, and kills at many times; all must be restored.
 
-At each point: SIGKILL, `rollproof undo` (exit 0), the cluster and the env repo as they were before the run,
+The matrix: every drill below, every write of its journal (counted in a whole run), and SIGKILL, API server gone, git
+server gone or disk full; then the times. `--short` takes a seeded choice of it. At each point: the
+failure, which ends with the run, `rollproof undo` (exit 0), the cluster and the env repo as they were before the run,
 `rollproof judge` (any verdict, but no failed undo), `rollproof undo` again (exit 0). Exit code 1 if any point failed.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import queue
+import random
 import shutil
 import sys
 import tempfile
@@ -20,19 +23,23 @@ from pathlib import Path
 
 from .person import Drill, Person
 
-DRIFT, RELEASE, ROLLBACK, FAULT = ("drift",), ("zero-downtime",), ("rollback",), ("pod-delete",)
+DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
+DELETE, EVICT = ("pod-delete",), ("pod-evict",)
+FAILURES = ("api", "git", "disk")  # beside SIGKILL; without a push nobody notices the git server
+SHORT_POINTS = 10  # of the matrix, in CI
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a run is killed: at a write of its journal (`at`, as "3:after"), or after `after_s` seconds."""
+    """Where a run fails: at a write of its journal (`at`, as "3:after"; `how`), or killed after `after_s` seconds."""
 
     drill: Drill
     at: str = ""
+    how: str = "kill"
     after_s: float = 0.0
 
     def __str__(self) -> str:
-        where = f"append {self.at}" if self.at else f"{self.after_s:.1f} s"
+        where = f"append {self.at} ({self.how})" if self.at else f"{self.after_s:.1f} s"
         return f"{' '.join(self.drill)} at {where}"
 
 
@@ -59,7 +66,8 @@ def main() -> int:
 
 def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
     """First a whole run of each drill: it shows the number of journal entries, and the duration."""
-    drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK, FAULT)
+    drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK, DELETE, EVICT)
+    matrix: list[Point] = []
     took_s: dict[Drill, float] = {}
     for drill in drills:
         began_s = time.monotonic()
@@ -69,11 +77,13 @@ def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
             raise SystemExit(f"{' '.join(drill)} does not work: {(person.folder / 'drill.log').read_text()[-2000:]}")
         appends = len((folder / "undo.jsonl").read_text().splitlines())
         print(f"{' '.join(drill)}: {appends} appends, {took_s[drill]:.0f} s", flush=True)
-        if drill == ROLLBACK:
-            continue  # its entries are those of the release
         for number in range(1, appends + 1):
             whens = ("before", "after") if number % 4 else ("before", "torn", "after")
-            yield from (Point(drill, at=f"{number}:{when}") for when in whens if not options.short or number % 4 == 2)
+            matrix += [Point(drill, at=f"{number}:{when}") for when in whens]
+            hows = [how for how in FAILURES if how != "git" or drill in (RELEASE, ROLLBACK)]
+            matrix += [Point(drill, at=f"{number}:after", how=how) for how in hows]
+    chance = random.Random(options.seed)  # noqa: S311 - which points, not secrets
+    yield from chance.sample(matrix, SHORT_POINTS) if options.short else matrix
     count = 6 if options.short else options.moments
     for number in range(count):
         drill = drills[number % len(drills)]
@@ -119,7 +129,7 @@ def _all(points: list[Point], people: list[Person]) -> list[Point]:
 
 def _killed(person: Person, point: Point) -> str:
     """Kill the run there, and undo it; returns what is wrong after that, "" if nothing."""
-    folder = person.drill(point.drill, at=point.at, after_s=point.after_s)
+    folder = person.drill(point.drill, at=point.at, how=point.how, after_s=point.after_s)
     if folder is None or not (folder / "plan.json").is_file():
         return person.difference()  # it had not begun
     code, said = person.does("undo", str(folder))

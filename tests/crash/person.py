@@ -95,13 +95,16 @@ class Person:
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def drill(self, drill: Drill, *, at: str = "", after_s: float = 0.0) -> Path | None:
-        """Run a drill that is killed at a write of its journal, or after some time; its folder if there is one."""
+    def drill(self, drill: Drill, *, at: str = "", how: str = "kill", after_s: float = 0.0) -> Path | None:
+        """Run a drill that fails at a write of its journal, or is killed after some time; its folder if there is one.
+
+        `how`: kill, api, git or disk (hook/sitecustomize.py).
+        """
         shutil.rmtree(self.reports, ignore_errors=True)
         environ = dict(os.environ)
         if at:
             path = os.pathsep.join((str(HOOK), *filter(None, [os.environ.get("PYTHONPATH", "")])))
-            environ |= {"ROLLPROOF_CRASH_AT": at, "PYTHONPATH": path}
+            environ |= {"ROLLPROOF_CRASH_AT": at, "ROLLPROOF_CRASH_HOW": how, "PYTHONPATH": path}
         words = [*PYTHON, "run", *drill, "--target", str(self.target), "--reports", str(self.reports)]
         with (self.folder / "drill.log").open("wb") as output:
             process = subprocess.Popen(
