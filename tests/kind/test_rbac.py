@@ -188,7 +188,7 @@ def test_a_whole_drill_runs_under_its_role_alone(tool: Tool, tmp_path: Path, dri
     assert ended.exit_code in (0, 3), ended.output  # 3: this machine may be too busy for the load generator
     facts = [json.loads(line) for line in (ended.folder / "timeline.jsonl").read_text().splitlines()]
     assert not [fact for fact in facts if "orbidden" in json.dumps(fact)]
-    assert any(fact["what"] in ("effect", "healed") for fact in facts)
+    assert any(fact["what"] in ("effect", "restored") for fact in facts)
     assert json.loads((ended.folder / "verdicts.json").read_text())["undo"] in ("clean", "")
 
 
