@@ -59,6 +59,7 @@ def test_the_table_is_what_pytest_collects(tmp_path: Path) -> None:
     read = {
         name: (drill, drill.path, drill.path.read_text().splitlines()[drill.line - 1].partition("(")[0] + "(")
         for name, drill in drill_table().items()
+        if not drill.alone  # left out where a whole folder is named
     }
     assert read == collected
     assert len(collected) == int(count), "a test in a folder of drills that is no drill"
