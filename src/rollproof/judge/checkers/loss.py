@@ -7,13 +7,13 @@ file (`faults.node_loss_budget_s`), held against the time at which the last of t
 
 from __future__ import annotations
 
-from rollproof.core.act import find_act
+from dataclasses import replace
+
 from rollproof.core.facts import Facts
 from rollproof.core.fault import find_faults
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.core.watched import pods_seen
-from rollproof.judge.checkers.lost import Lost
-from rollproof.judge.checkers.window import baseline_event, open_window
+from rollproof.judge.checkers.lost import Lost, judged
 
 __all__ = ["check"]
 
@@ -26,40 +26,22 @@ _CLOCKS = (
 
 def check(facts: Facts) -> Verdict:
     """FAIL on a request that was lost later than the budget allows, or got a wrong answer; PASS if none was."""
-    subject = facts.plan.target.app.base_url
-    act, log = find_act(facts), facts.requests
-    if act is None or act.happened is None:
-        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no fault had an effect on the target")
-    if log is None or not len(log.rows):
-        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
-    lost = Lost(open_window(facts, log, act))
     budget_s = facts.plan.target.faults.node_loss_budget_s
-    evidence = [event for event in (*act.events, baseline_event(facts, act)) if event is not None]
-    findings: tuple[Finding, ...] = ()
-    if why := lost.sick_before():
-        result = Result.INCONCLUSIVE
-    elif broken := _broken(lost, budget_s):
-        result, why, findings = Result.FAIL, broken.text, (broken,)
-    elif why := lost.not_known():
-        result = Result.INCONCLUSIVE
-    else:
-        result, why = Result.PASS, _claim(lost, budget_s)
-    if result is not Result.INCONCLUSIVE:
-        findings += _fellows(facts)
-    return Verdict(
-        _NAME, subject, result, why, numbers={**lost.numbers, "budget_s": budget_s}, findings=findings,
-        evidence=tuple(sorted({event.seq for event in evidence})),
+    verdict = judged(
+        facts, _NAME, broken=lambda lost: _broken(lost, budget_s), claim=lambda lost: _claim(lost, budget_s)
+    )  # fmt: skip
+    if not verdict.numbers:  # nothing was measured
+        return verdict
+    fellows = () if verdict.result is Result.INCONCLUSIVE else _fellows(facts)
+    return replace(
+        verdict, numbers={**verdict.numbers, "budget_s": budget_s}, findings=(*verdict.findings, *fellows)
     )  # fmt: skip
 
 
 def _broken(lost: Lost, budget_s: float) -> Finding | None:
     """The first promise that was broken."""
-    if lost.wrong:
-        text = f"{lost.wrong} of {lost.requests} answers were wrong"
-        return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
-    if lost.after:
-        text = f"{lost.after} requests were lost after all had been seen to be well again"
-        return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
+    if broken := lost.wrong_or_afterwards():
+        return broken
     if lost.to_s > budget_s:
         text = (
             f"{lost.all} of {lost.requests} requests were lost, the last {lost.to_s:.1f} s after the start; "

@@ -5,13 +5,17 @@ For the checkers that allow it within bounds: `outage` (each refused at once) an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from rollproof.core.act import find_act
+from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
-from rollproof.core.verdict import Number
-from rollproof.judge.checkers.window import Window
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.window import Window, baseline_event, open_window
 
-__all__ = ["Lost"]
+__all__ = ["Lost", "judged"]
 
 _DECIMALS = 3
 _AFTERWARDS_NS = 1_000_000_000  # so long the load must have gone on after the end
@@ -62,3 +66,43 @@ class Lost:
         if self.window.log.engine.end_ns < self._over_ns + _AFTERWARDS_NS:
             return "the load ended with the fault: nobody asked afterwards"
         return ""
+
+    def wrong_or_afterwards(self) -> Finding | None:
+        """What no such checker allows: a wrong answer, or a request that was lost after the recovery."""
+        if self.wrong:
+            text = f"{self.wrong} of {self.requests} answers were wrong"
+            return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
+        if self.after:
+            text = f"{self.after} requests were lost after all had been seen to be well again"
+            return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
+        return None
+
+
+def judged(
+    facts: Facts, checker: str, *, broken: Callable[[Lost], Finding | None], claim: Callable[[Lost], str]
+) -> Verdict:
+    """The verdict of a checker that allows losses within bounds.
+
+    broken: the first promise that was broken, which is FAIL. claim: the sentence of a PASS.
+    """
+    subject = facts.plan.target.app.base_url
+    act, log = find_act(facts), facts.requests
+    if act is None or act.happened is None:
+        return Verdict(checker, subject, Result.INCONCLUSIVE, "no fault had an effect on the target")
+    if log is None or not len(log.rows):
+        return Verdict(checker, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
+    lost = Lost(open_window(facts, log, act))
+    evidence = [event for event in (*act.events, baseline_event(facts, act)) if event is not None]
+    findings: tuple[Finding, ...] = ()
+    if why := lost.sick_before():
+        result = Result.INCONCLUSIVE
+    elif finding := broken(lost):
+        result, why, findings = Result.FAIL, finding.text, (finding,)
+    elif why := lost.not_known():
+        result = Result.INCONCLUSIVE
+    else:
+        result, why = Result.PASS, claim(lost)
+    return Verdict(
+        checker, subject, result, why, numbers=lost.numbers, findings=findings,
+        evidence=tuple(sorted({event.seq for event in evidence})),
+    )  # fmt: skip

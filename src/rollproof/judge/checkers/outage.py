@@ -7,11 +7,9 @@ recovery nothing is lost.
 
 from __future__ import annotations
 
-from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
-from rollproof.core.verdict import Finding, Result, Verdict
-from rollproof.judge.checkers.lost import Lost
-from rollproof.judge.checkers.window import baseline_event, open_window
+from rollproof.core.verdict import Finding, Verdict
+from rollproof.judge.checkers.lost import Lost, judged
 
 __all__ = ["check"]
 
@@ -20,28 +18,7 @@ _NAME = "outage"
 
 def check(facts: Facts) -> Verdict:
     """FAIL on a request that got no answer or a wrong one, or was lost after the recovery; PASS if none was."""
-    subject = facts.plan.target.app.base_url
-    act, log = find_act(facts), facts.requests
-    if act is None or act.happened is None:
-        why = "no fault had an effect on the target"
-        return Verdict(_NAME, subject, Result.INCONCLUSIVE, why)
-    if log is None or not len(log.rows):
-        return Verdict(_NAME, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
-    lost = Lost(open_window(facts, log, act))
-    evidence = [event for event in (*act.events, baseline_event(facts, act)) if event is not None]
-    findings: tuple[Finding, ...] = ()
-    if why := lost.sick_before():
-        result = Result.INCONCLUSIVE
-    elif broken := _broken(lost):
-        result, why, findings = Result.FAIL, broken.text, (broken,)
-    elif why := lost.not_known():
-        result = Result.INCONCLUSIVE
-    else:
-        result, why = Result.PASS, _claim(lost)
-    return Verdict(
-        _NAME, subject, result, why, numbers=lost.numbers, findings=findings,
-        evidence=tuple(sorted({event.seq for event in evidence})),
-    )  # fmt: skip
+    return judged(facts, _NAME, broken=_broken, claim=_claim)
 
 
 def _broken(lost: Lost) -> Finding | None:
@@ -49,13 +26,7 @@ def _broken(lost: Lost) -> Finding | None:
     if lost.stalled:
         text = f"{lost.stalled} of {lost.requests} requests were given up without an answer"
         return Finding("STALLED", text, "who waits for a dependency must give up before its callers do")
-    if lost.wrong:
-        text = f"{lost.wrong} of {lost.requests} answers were wrong"
-        return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
-    if lost.after:
-        text = f"{lost.after} requests were lost after all had been seen to be well again"
-        return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
-    return None
+    return lost.wrong_or_afterwards()
 
 
 def _claim(lost: Lost) -> str:
