@@ -13,8 +13,6 @@ def test_the_release_waits_for_the_end_of_the_window(
     run: Run, release: Release, faults: FaultDrill, traffic: Traffic
 ) -> None:
     """Push, deny, hold: the commit stays outside. Take the window away: it is synced, rolled out and proven."""
-    if run.skipped:
-        pytest.skip(run.skipped)
     with traffic.steady(), run.phase("act"):
         run.keep(release.deploy(after_push=faults.inject))
     run.judge("fault", "release", "rollout", "version", "readiness", "availability", "load_soundness", "watches")

@@ -11,8 +11,6 @@ from rollproof.run.drill import FaultDrill, Run, Traffic
 @pytest.mark.drill("git-away", group="gitops", load=True, deploys=True, faults=("git-away",))
 def test_the_release_arrives_when_it_is_back(run: Run, release: Release, faults: FaultDrill, traffic: Traffic) -> None:
     """Push, take it away, hold, give it back: without a refresh of ours the release is synced, and is proven."""
-    if run.skipped:
-        pytest.skip(run.skipped)
     with traffic.steady(), run.phase("act"):
         run.keep(release.deploy(after_push=faults.inject))
     run.judge("fault", "release", "rollout", "version", "readiness", "availability", "load_soundness", "watches")

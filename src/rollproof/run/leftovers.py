@@ -29,8 +29,9 @@ _LOOK_S = 5.0  # for one request: who only wants to be told must not wait for an
 
 def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[str], None]) -> None:
     """Say what there is: of the reports folder, and of the target's cluster if one is named."""
-    told = {path.name for path, _ in unfinished_folders(reports)}
+    told: set[str] = set()
     for path, number in unfinished_folders(reports):
+        told.add(path.name)
         say(f"unfinished run {path.name}: {many(number, 'change')} not undone: `rollproof undo {path}`")
     if loaded is not None:
         with suppress(RollproofError):
