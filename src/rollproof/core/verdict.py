@@ -14,6 +14,7 @@ __all__ = [
     "EXIT_CODES",
     "EXIT_UNDO_FAILED",
     "EXIT_USAGE",
+    "WORST_FIRST",
     "Finding",
     "Interval",
     "Number",
@@ -39,6 +40,7 @@ class Result(StrEnum):
 
 EXIT_CODES: Mapping[Result, int] = {Result.PASS: 0, Result.FAIL: 1, Result.INCONCLUSIVE: 3, Result.SKIPPED: 3}
 
+WORST_FIRST: Mapping[Result, int] = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
 _SEVERITY = {Result.PASS: 0, Result.INCONCLUSIVE: 1, Result.FAIL: 2}
 
 

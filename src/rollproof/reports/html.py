@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.verdict import Result, Verdict
+from rollproof.core.verdict import WORST_FIRST, Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
@@ -33,7 +33,6 @@ __all__ = ["html_page", "write_html"]
 _EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
 _CLASSES = {Result.PASS: "within", Result.FAIL: "over", Result.INCONCLUSIVE: "", Result.SKIPPED: ""}
-_ORDER = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
 
 
 def write_html(path: Path, report: Report) -> None:
@@ -58,7 +57,7 @@ def html_page(report: Report) -> str:
             undo=undo_sentence(report.undo),
             cards=_cards(report),
             blind=tables.blind_spots(report),
-            verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: _ORDER[v.result])],
+            verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: WORST_FIRST[v.result])],
             stages=tables.stage_tables(report),
             drift=tables.drift_rows(report),
             faults=fault_rows(report),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rollproof.errors import InputError
 from rollproof.judge.judging import judge_run
-from rollproof.reports.exports import FORMS, export
+from rollproof.reports.exports import exporter
 from rollproof.reports.files import write_whole
 from rollproof.reports.output import print_all
 from rollproof.store.runfolder import RunFolder
@@ -19,10 +19,9 @@ def export_run(path: Path, form: str, out: Path | None) -> None:
 
     InputError: an unknown form, a missing extra, or a file that cannot be written. RunFolderError: no run is there.
     """
-    if form not in FORMS:
-        raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
+    write = exporter(form)  # before a million requests are judged for nothing
     with RunFolder.open(path) as folder:
-        text = export(judge_run(folder), form)
+        text = write(judge_run(folder))
     if out is None:
         print_all(text)
         return

@@ -7,7 +7,7 @@ some need an extra. Nothing here decides anything: results come from the verdict
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from rollproof.redaction import SECRETS
 if TYPE_CHECKING:  # the command line's help names the forms, and must not import numpy for it
     from rollproof.reports.model import Report
 
-__all__ = ["FORMS", "export"]
+__all__ = ["FORMS", "export", "exporter"]
 
 FORMS: Mapping[str, str] = MappingProxyType({  # name -> "module.function" below this package
     "csv": "table.text",
@@ -33,7 +33,12 @@ _EXTRAS = {"prometheus_client": "metrics"}
 
 
 def export(report: Report, form: str) -> str:
-    """The run in that form, secrets hidden. InputError: there is no such form, or its extra is not installed."""
+    """The run in that form, secrets hidden. Raises what `exporter` does."""
+    return exporter(form)(report)
+
+
+def exporter(form: str) -> Callable[[Report], str]:
+    """Who writes a run in that form. InputError: there is no such form, or its extra is not installed."""
     if form not in FORMS:
         raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
     module, _, function = FORMS[form].partition(".")
@@ -44,4 +49,4 @@ def export(report: Report, form: str) -> str:
         if extra is None:
             raise
         raise InputError(f"--format {form} needs {error.name}", f"pip install 'rollproof[{extra}]'") from error
-    return SECRETS.text(str(getattr(found, function)(report)))
+    return lambda report: SECRETS.text(str(getattr(found, function)(report)))

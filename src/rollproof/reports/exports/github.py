@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rollproof.core.verdict import Result, Verdict
+from rollproof.core.verdict import WORST_FIRST, Result, Verdict
 from rollproof.core.visible import printable
 from rollproof.reports.cases import Case, Place, cases
 from rollproof.reports.model import Report
@@ -24,7 +24,6 @@ BYTES_MAX = 60_000
 _ANNOTATIONS_MAX = 10
 _ROWS_MAX, _SPOTS_MAX, _WHY_MAX = 200, 20, 400
 _MARKS = {Result.PASS: "✅", Result.FAIL: "❌", Result.INCONCLUSIVE: "❔", Result.SKIPPED: "⏩"}
-_WORST_FIRST = {Result.FAIL: 0, Result.INCONCLUSIVE: 1, Result.PASS: 2, Result.SKIPPED: 3}
 
 
 def text(report: Report) -> str:
@@ -89,7 +88,7 @@ def _cause(report: Report) -> Iterator[str]:
 def _verdicts(report: Report) -> Iterator[str]:
     yield "| | drill | check | why |"
     yield "|---|---|---|---|"
-    ordered = sorted(cases(report), key=lambda case: _WORST_FIRST[case.verdict.result])
+    ordered = sorted(cases(report), key=lambda case: WORST_FIRST[case.verdict.result])
     for case in ordered[:_ROWS_MAX]:
         verdict = case.verdict
         why = _safe(verdict.why, _WHY_MAX)
@@ -149,7 +148,7 @@ def _page(report: Report) -> Iterator[str]:
 
 
 def _ordered(report: Report) -> list[Verdict]:
-    return sorted(report.verdicts, key=lambda verdict: _WORST_FIRST[verdict.result])
+    return sorted(report.verdicts, key=lambda verdict: WORST_FIRST[verdict.result])
 
 
 def _annotated(report: Report, place: Place | None, there: Callable[[str], bool]) -> Place | None:
