@@ -14,6 +14,7 @@ from rollproof.core.outside import Outside
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import LiveContext
 from rollproof.faults.budgets import budgets_of_pod
+from rollproof.faults.nodes import node_of_plan
 from rollproof.store.journal import Undone
 
 __all__ = ["MARK", "Evictions", "cordon", "evict_all", "forbidding", "uncordon"]
@@ -30,8 +31,8 @@ def cordon(kube: Kube, args: Mapping[str, Any], *, taint: Mapping[str, str] | No
     ApiError if the API says no for another reason than a change in between.
     """
     for _ in range(_TRIES):
-        item = kube.find("Node", "", args["name"])
-        if item is None or item["metadata"]["uid"] != args["uid"]:
+        item = node_of_plan(kube, args)
+        if item is None:
             return f"node {args['name']} with uid {args['uid']} was gone when it was to be cordoned"
         if _spec(item).flag("unschedulable"):
             return f"node {args['name']} was cordoned by somebody else"
@@ -45,8 +46,8 @@ def uncordon(kube: Kube, args: Mapping[str, Any], *, taint: Mapping[str, str] | 
     """Take cordon, mark and taint away, if the mark says that they are ours."""
     name = args["name"]
     for _ in range(_TRIES):
-        item = kube.find("Node", "", name)
-        if item is None or item["metadata"]["uid"] != args["uid"]:
+        item = node_of_plan(kube, args)
+        if item is None:
             return Undone("not-needed", reason=f"node {name} is gone")
         found = Outside.of(item, f"node {name}").child("metadata").child("annotations").text(MARK)
         if found != args["mark"]:

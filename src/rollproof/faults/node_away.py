@@ -21,7 +21,7 @@ from rollproof.errors import InputError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
 from rollproof.faults.deadman import held_for_s
 from rollproof.faults.leaving import not_serving, pods_args, serving, too_few
-from rollproof.faults.nodes import carried, node_permissions, not_back, take_node
+from rollproof.faults.nodes import carried, node_of_plan, node_permissions, not_back, take_node
 from rollproof.store.journal import Undone
 
 __all__ = ["GRACE_S", "NodeAway", "away_permissions", "check_limit", "is_away"]
@@ -73,11 +73,10 @@ class NodeAway(Fault):
         at_most_s = held_for_s(context.target.faults, effect_after_s=GRACE_S)
         args = pods_args(context.target.cluster.namespace, taken.pods, taken.members)
         args |= {"kind": "Node", "name": taken.name, "uid": taken.uid, "mark": secrets.token_hex(8)}
-        others = carried(context, taken.name)
         return context.injection(
             self, f"Node/{taken.name}", args={**args, "at_most_s": at_most_s, **more},
             change=f"{self.how}, with {', '.join(taken.pods)} ({len(taken.pods)} of {taken.members})"
-            + (f"; it carries other pods too: {others}" if others else ""),
+            f"{carried(context, taken.name)}",
             undo=self.back, dead_man=f"a timer {self.timer} does the same after {at_most_s:g} s",
             effect_after_s=GRACE_S,
         )  # fmt: skip
@@ -108,8 +107,7 @@ class NodeAway(Fault):
 
     def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Take it away, if it is there still."""
-        item = kube.find("Node", "", args["name"])
-        if item is None or item["metadata"]["uid"] != args["uid"]:
+        if node_of_plan(kube, args) is None:
             return Undone("not-needed", reason=f"node {args['name']} is gone")
         if self.end(NodeShell(target.nodes, kube), args):
             return Undone("done")

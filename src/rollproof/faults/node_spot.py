@@ -22,7 +22,7 @@ from rollproof.faults.deadman import held_for_s
 from rollproof.faults.leaving import not_serving, serving, too_few
 from rollproof.faults.node_away import GRACE_S, check_limit, is_away
 from rollproof.faults.node_drain import drain_args, drain_permissions, take_drainable
-from rollproof.faults.nodes import carried, not_back
+from rollproof.faults.nodes import carried, node_of_plan, not_back
 from rollproof.faults.packets import drop_all, let_through, why_no_firewall
 from rollproof.store.journal import Undone
 
@@ -59,13 +59,12 @@ class NodeSpot(Fault):
             return context.skip(self, reason)
         notice_s = _NOTICE_S * settings.spot_factor
         at_most_s = held_for_s(settings, effect_after_s=GRACE_S)
-        others = carried(context, taken.name)
         return context.injection(
             self, f"Node/{taken.name}",
             args={**drain_args(context, taken), "notice_s": notice_s, "at_most_s": at_most_s},
             change=f"cordoned, tainted and its pods {', '.join(taken.pods)} evicted ({len(taken.pods)} of "
             f"{taken.members}); {notice_s:g} s later (EC2 gives {_NOTICE_S:g} s) all its packets are dropped"
-            + (f"; it carries other pods too: {others}" if others else ""),
+            f"{carried(context, taken.name)}",
             undo="the rules are taken away, then taint and cordon; the pods stay where they went",
             dead_man=f"after {at_most_s:g} s a timer in the node lets packets pass; taint and cordon: none possible",
             effect_after_s=GRACE_S,
@@ -111,8 +110,7 @@ class NodeSpot(Fault):
 
     def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """The rules first, so that the kubelet comes back; then taint and cordon, if they are ours."""
-        item = kube.find("Node", "", args["name"])
-        if item is None or item["metadata"]["uid"] != args["uid"]:
+        if node_of_plan(kube, args) is None:
             return Undone("not-needed", reason=f"node {args['name']} is gone")
         passed = let_through(NodeShell(target.nodes, kube), args["name"], args["mark"])
         undone = uncordon(kube, args, taint=_TAINT)

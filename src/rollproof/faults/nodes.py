@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from rollproof.clients.kube import Object
+from rollproof.clients.kube import Kube, Object
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
@@ -18,7 +19,7 @@ from rollproof.faults.base import Context, LiveContext
 from rollproof.faults.leaving import deployment_of, takeable_pods
 from rollproof.probes.views import NodeView, PodView
 
-__all__ = ["Taken", "carried", "node_permissions", "not_back", "take_node"]
+__all__ = ["Taken", "carried", "node_of_plan", "node_permissions", "not_back", "take_node"]
 
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _LOST = ("node.kubernetes.io/unreachable=", "node.kubernetes.io/not-ready=")  # taints of the node's life cycle
@@ -74,9 +75,16 @@ def take_node(context: Context, *, with_all: bool = False) -> tuple[Taken | None
     return Taken(name, NodeView.of(allowed[name]).uid, by_node[name], len(ready)), ""
 
 
+def node_of_plan(kube: Kube, args: Mapping[str, Any]) -> Object | None:
+    """The node that the plan names, None if it is gone or its name is another node's now."""
+    item = kube.find("Node", "", args["name"])
+    return item if item is not None and item["metadata"]["uid"] == args["uid"] else None
+
+
 def carried(context: Context, node: str) -> str:
-    """What else runs on the node, by namespace, for the plan."""
-    return ", ".join(f"{count} of {namespace}" for namespace, count in sorted(_others(context, node).items()))
+    """What else runs on the node, by namespace, as the end of the change's words; "" if nothing does."""
+    others = ", ".join(f"{count} of {namespace}" for namespace, count in sorted(_others(context, node).items()))
+    return f"; it carries other pods too: {others}" if others else ""
 
 
 def _others(context: Context, node: str) -> Counter[str]:
