@@ -7,21 +7,22 @@ back by itself. It is asked by itself, for with no pod ready the entry answers f
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.event import Outcome
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
+from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Database
 from rollproof.faults.base import Context, Effect, Fault, LiveContext
 from rollproof.faults.scaling import RESOURCES
 from rollproof.probes.views import PodView, app_container, label_selector
 
 __all__ = [
-    "RESOURCES", "DatabaseAway", "DatabasePod", "app_members", "database_of", "only_pod", "probed_within_s",
-    "serving_pods", "workload_args",
+    "RESOURCES", "DatabaseAway", "DatabasePod", "app_members", "database_of", "only_pod", "pod_permissions",
+    "probed_within_s", "serving_pods", "workload_args",
 ]  # fmt: skip
 
 
@@ -125,6 +126,13 @@ def app_members(context: Context) -> int:
 def _deployment(context: Context) -> Object:
     cluster = context.target.cluster
     return context.kube.get("Deployment", cluster.namespace, cluster.deployment)
+
+
+def pod_permissions(database: Database, verbs: str) -> Iterator[Permission]:
+    """To find the database's pod; verbs: what is asked of pods."""
+    why, namespace = "to find the database's pod", database.namespace
+    yield from each_verb("get", RESOURCES[database.kind], namespace, why, group="apps", name=database.name)
+    yield from each_verb(verbs, "pods", namespace, why)
 
 
 def only_pod(kube: Kube, args: Mapping[str, str]) -> DatabasePod | str:

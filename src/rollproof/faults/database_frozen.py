@@ -17,11 +17,11 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
 from rollproof.faults.database_away import (
-    RESOURCES,
     DatabaseAway,
     app_members,
     database_of,
     only_pod,
+    pod_permissions,
     probed_within_s,
     workload_args,
 )
@@ -56,9 +56,7 @@ class DatabaseFrozen(DatabaseAway, ABC):
         database = target.faults.database
         if database is None:
             return
-        why, namespace = "to find the database's pod", database.namespace
-        yield from each_verb("get", RESOURCES[database.kind], namespace, why, group="apps", name=database.name)
-        yield from each_verb("list watch", "pods", namespace, why)
+        yield from pod_permissions(database, "list watch")
         yield from each_verb("get", "nodes", "", "to prove that the node is the cluster's own")
 
     def available(self, context: Context) -> Injection | Skip:

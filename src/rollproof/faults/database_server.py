@@ -13,7 +13,7 @@ from typing import Any
 from rollproof.clients.execute import Executed
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.injection import Injection, Skip
-from rollproof.core.permission import Permission, each_verb
+from rollproof.core.permission import Permission
 from rollproof.core.target import Database, Target
 from rollproof.errors import RollproofError
 from rollproof.faults.base import Context, Injected, LiveContext, Void
@@ -24,6 +24,7 @@ from rollproof.faults.database_away import (
     app_members,
     database_of,
     only_pod,
+    pod_permissions,
     workload_args,
 )
 from rollproof.faults.deadman import armed, held_for_s
@@ -68,10 +69,8 @@ class OnDatabaseServer(DatabaseAway, ABC):
         database = target.faults.database
         if database is None:
             return
-        why, namespace = "to find the database's pod", database.namespace
-        yield from each_verb("get", RESOURCES[database.kind], namespace, why, group="apps", name=database.name)
-        yield from each_verb("list", "pods", namespace, why)
-        yield from exec_permissions(namespace, "to run the database's client in its container")
+        yield from pod_permissions(database, "list")
+        yield from exec_permissions(database.namespace, "to run the database's client in its container")
 
     def available(self, context: Context) -> Injection | Skip:
         """The database's only pod, if its client works there and its state is not the fault's already."""
