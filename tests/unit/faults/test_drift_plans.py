@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakecluster import NAMESPACE, REVISION, FakeCluster, operation_state, stamp
 from faults.drifting import Drill
+from owntime import own_time
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError
@@ -19,6 +20,7 @@ from rollproof.core.plan import Touch
 from rollproof.core.target import Fences
 from rollproof.core.trials import TRIALS
 from rollproof.faults.registry import all_faults
+from rollproof.faults.selfheal import runner
 
 
 def test_replicas_of_an_autoscaler_are_skipped_with_the_reason(tmp_path: Path) -> None:
@@ -150,10 +152,10 @@ def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
     cluster.put(app)
 
     def commit(_: float) -> None:
-        monkeypatch.setattr("rollproof.faults.selfheal.runner.time.sleep", lambda _: None)
+        own_time(monkeypatch, runner, sleep=lambda _: None)
         moving = cluster.get("Application", "argocd", "shop")
         cluster.put({**moving, "status": {**moving["status"], "sync": {"status": "OutOfSync", "revision": REVISION}}})
         threading.Timer(0.1, cluster.put, args=(moving,)).start()
 
-    monkeypatch.setattr("rollproof.faults.selfheal.runner.time.sleep", commit)
+    own_time(monkeypatch, runner, sleep=commit)
     assert "restored" in Drill(tmp_path, "configmap", cluster=cluster).run().words()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from builders import Requests
+from owntime import own_time
 from recorder import ListRecorder
 
 from rollproof.clients.kube import ApiError
@@ -69,7 +70,7 @@ Look = Callable[..., tuple[str, Outcome, Mapping[str, Any]]]
 
 @pytest.fixture
 def look(monkeypatch: pytest.MonkeyPatch) -> Look:
-    monkeypatch.setattr(ingresslog.time, "sleep", lambda _: None)
+    own_time(monkeypatch, ingresslog, sleep=lambda _: None)
 
     def looked(*texts: str, log: RequestLog = LOAD) -> tuple[str, Outcome, Mapping[str, Any]]:
         recorder = ListRecorder()

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import story
 from fakeapi import FakeApi
+from owntime import own_time
 from recorder import ListRecorder
 
 from rollproof.clients.http import Answer
@@ -63,10 +63,10 @@ def recorder() -> ListRecorder:
 
 @pytest.fixture
 def prove(kube: Kube, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    clock = [0.0]  # of these two modules: on the process's own, threads that other tests left asleep would turn it
-    own = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda s: clock.__setitem__(0, clock[0] + s))
-    for module in (proof, ways):
-        monkeypatch.setattr(module, "time", own)
+    clock = [0.0]
+    own_time(
+        monkeypatch, proof, ways, monotonic=lambda: clock[0], sleep=lambda s: clock.__setitem__(0, clock[0] + s)
+    )  # fmt: skip
 
     def run(ingress: Ingress | None = None, *, cause: StageCause | None = None) -> str:
         target = story.target(release=ReleaseSettings(proof_count=3))

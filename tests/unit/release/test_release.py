@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from owntime import own_time
 from story import NEW, OLD, plan, target
 
 from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError, PushUnansweredError
@@ -37,7 +38,7 @@ from .scripted import (
 @pytest.fixture(autouse=True)
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
-    monkeypatch.setattr(deploy.time, "sleep", pauses.append)
+    own_time(monkeypatch, deploy, sleep=pauses.append)
     return pauses
 
 

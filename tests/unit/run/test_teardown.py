@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from owntime import own_time
 from recorder import ListRecorder
 
+from rollproof.clients import retry
 from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.clients.repo import GitError, PushRefusedError
 from rollproof.errors import RollproofError
@@ -22,7 +24,7 @@ REFUSED = (ApiError("no right", status=403), PushRefusedError("a hook"), Rollpro
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollproof.clients.retry.time.sleep", lambda _: None)
+    own_time(monkeypatch, retry, sleep=lambda _: None)
 
 
 class Undo:

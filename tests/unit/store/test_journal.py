@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from owntime import own_time
 from recorder import ListRecorder
 
 from rollproof.core.event import Outcome
 from rollproof.errors import CannotJudgeError, RunFolderError
+from rollproof.store import journal as journal_module
 from rollproof.store.journal import FolderStore, Journal, Late, Undone, replay
 
 
@@ -143,9 +145,7 @@ def test_an_entry_held_since_before_it_was_made_is_not_taken_for_unanswered(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The drift drill holds the entry as it was written; only the journal's own copy knows that an answer came."""
-    monkeypatch.setattr(
-        "rollproof.store.journal.time.sleep", lambda _: pytest.fail("waited for what cannot come any more")
-    )
+    own_time(monkeypatch, journal_module, sleep=lambda _: pytest.fail("waited for what cannot come any more"))
     journal = Journal(FolderStore(path), ListRecorder())
     entry = journal.write("field-restore", "Deployment/shop", {})
     journal.made(entry)

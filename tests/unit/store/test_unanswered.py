@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import story
 from fakeapi import FakeApi
+from owntime import own_time
 from recorder import ListRecorder
 
 from rollproof.clients.kube import ApiError, Kube, Object, UnreachableError
@@ -16,6 +17,7 @@ from rollproof.errors import RollproofError, UnansweredError
 from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.selfheal.injecting import inject
 from rollproof.faults.selfheal.trial import Trial
+from rollproof.store import journal as journal_module
 from rollproof.store.journal import FolderStore, Journal, Late, Undone, replay
 
 LATE = Late(90.0)
@@ -27,8 +29,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s, self.waited_s = 1000.0, 0.0
         self.then: Any = lambda: None
-        monkeypatch.setattr("rollproof.store.journal.time.time", lambda: self.now_s)
-        monkeypatch.setattr("rollproof.store.journal.time.sleep", self.sleep)
+        own_time(monkeypatch, journal_module, time=lambda: self.now_s, sleep=self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.then()
