@@ -274,9 +274,8 @@ class Session:
     def _begin_look(self, *, kept: bool) -> Entry | None:
         """The journal entry of the verification, or None if only the lock was taken.
 
-        Then there is nothing to verify (the env repo may not answer: nothing was pushed, so that is no effect of this
-        run).
-        asked now is no change of ours).
+        Then there is nothing to verify: nothing was pushed, so that an env repo that does not answer is no effect of
+        this run.
         """
         changed = bool(self.journal.kinds() - {LEASE_KIND}) or self.plan.restart
         if self._release is None or not changed:

@@ -1,20 +1,32 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first ends the drill, and no later one may interrupt the undo.
 
 A signal that arrives while an event is being written is sent again a moment later, so that no record is incomplete.
+So is one that arrives in code that may drop the exception: an exception raised in a destructor is lost without a word
+(CPython's `iobase_finalize` asks urllib3's response whether it is `closed`, and clears what that raises).
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sysconfig
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 __all__ = ["Interrupts", "ending_signals"]
 
 _AGAIN_S = 0.02
+_ANYWHERE_S = 2.0  # a signal that found no such place for that long is raised wherever the main thread is
+_OURS = f"{Path(__file__).parents[1]}{os.sep}"
+_STANDARD_LIBRARY = f"{sysconfig.get_path('stdlib')}{os.sep}"
+_LIBRARIES = (_STANDARD_LIBRARY, "<frozen ", f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_WAITING = tuple(
+    f"{_STANDARD_LIBRARY}{name}.py" for name in ("queue", "selectors", "socket", "ssl", "subprocess", "threading")
+)
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
@@ -30,6 +42,7 @@ class Interrupts:
         self._busy = busy
         self._before: dict[int, Any] = {}
         self._came = False
+        self._first_s: float | None = None  # when a signal came that was not raised yet, on the monotonic clock
         self._held: Callable[[], None] | None = None
 
     def catch(self) -> None:
@@ -47,8 +60,8 @@ class Interrupts:
             signal.signal(number, signal.SIG_IGN if self._came else handler)
         self._before = {}
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
-        if self._busy(threading.main_thread().ident):
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self._busy(threading.main_thread().ident) or not (self._held or self._came or self._is_kept(frame)):
             again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()
@@ -57,3 +70,11 @@ class Interrupts:
         elif not self._came:  # it comes twice from a terminal: directly, and forwarded by the command line
             self._came = True
             raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def _is_kept(self, frame: FrameType | None) -> bool:
+        """Whether an exception raised in that frame arrives: not in a library, but where it waits."""
+        if self._first_s is None:
+            self._first_s = time.monotonic()
+        where = frame.f_code.co_filename if frame else ""
+        kept = where.startswith((_OURS, *_WAITING)) or not any(folder in where for folder in _LIBRARIES)
+        return kept or time.monotonic() > self._first_s + _ANYWHERE_S

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rollproof.run import signals
 from rollproof.run.signals import Interrupts, ending_signals
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -29,6 +34,35 @@ def test_the_first_signal_ends_the_drill_and_the_second_of_two_nothing(
     with pytest.raises(KeyboardInterrupt, match=number.name):
         os.kill(os.getpid(), number)
     os.kill(os.getpid(), signal.SIGTERM)  # as the command line hands it on
+
+
+def library(folder: Path, code: str) -> dict[str, Any]:
+    """The names of a module that is installed in site-packages."""
+    names: dict[str, Any] = {"os": os, "time": time}
+    exec(compile(code, str(folder / "site-packages" / "library.py"), "exec"), names)  # noqa: S102 - the file name is what is tested
+    return names
+
+
+def test_one_that_comes_in_a_library_is_raised_where_it_is_not_dropped(interrupts: Interrupts, tmp_path: Path) -> None:
+    """`closed` is asked for as the memory of a response is freed, and what is raised there is dropped."""
+    code = "def closed(number):\n  try:\n    os.kill(os.getpid(), number)\n  except BaseException:\n    pass\n"
+    closed = library(tmp_path, code)["closed"]
+    interrupts.catch()
+    closed(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="SIGINT"):
+        threading.Event().wait(60)
+
+
+def test_in_a_library_that_does_not_end_it_is_raised_in_the_end(
+    interrupts: Interrupts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "_ANYWHERE_S", 0.1)
+    code = "def spin(end_s):\n  while time.monotonic() < end_s:\n    pass\n"
+    spin = library(tmp_path, code)["spin"]
+    interrupts.catch()
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt, match="SIGINT"):
+        spin(time.monotonic() + 60)
 
 
 @pytest.mark.parametrize("number", ENDING)
