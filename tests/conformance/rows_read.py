@@ -9,6 +9,7 @@ _LISTED = {  # kind -> apiVersion
     "StatefulSet": "apps/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "PodDisruptionBudget": "policy/v1",
+    "Ingress": "networking.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "AppProject": "argoproj.io/v1alpha1",
     "Event": "v1",

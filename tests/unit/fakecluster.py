@@ -20,11 +20,12 @@ NAMESPACE, REVISION = "shop", "c" * 40
 def deployment() -> Object:
     container = {
         "name": "web", "image": "ghcr.io/shop/web:aaaaaaa", "env": [{"name": "LEVEL", "value": "info"}],
-        "resources": {"limits": {"memory": "256Mi"}},
+        "resources": {"limits": {"memory": "256Mi"}}, "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}},
     }  # fmt: skip
+    template = {"spec": {"containers": [container], "imagePullSecrets": [{"name": "pull"}]}}
     spec = {
         "replicas": 2, "revisionHistoryLimit": 5, "selector": {"matchLabels": {"app": "web"}},
-        "template": {"spec": {"containers": [container]}},
+        "template": template,
     }  # fmt: skip
     status = {
         "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2,
@@ -40,8 +41,26 @@ def configmap() -> Object:
     return _item("ConfigMap", "config", data={"ZONE": "UTC"})
 
 
+def ingress() -> Object:
+    backend = {"service": {"name": "web", "port": {"name": "http"}}}
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    return _item("Ingress", "web", spec={"rules": [{"host": "shop.example", "http": {"paths": paths}}]})
+
+
+def autoscaler() -> Object:
+    reference = {"kind": "Deployment", "name": "another"}  # of `web` git declares the replicas
+    return _item("HorizontalPodAutoscaler", "web", spec={"scaleTargetRef": reference, "maxReplicas": 4})
+
+
+def networkpolicy() -> Object:
+    return _item("NetworkPolicy", "web", spec={"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]})
+
+
 def application() -> Object:
-    tracked = [("Deployment", "web"), ("Service", "web"), ("ConfigMap", "config")]
+    tracked = [
+        ("Deployment", "web"), ("Service", "web"), ("ConfigMap", "config"), ("Ingress", "web"),
+        ("HorizontalPodAutoscaler", "web"), ("NetworkPolicy", "web"),
+    ]  # fmt: skip
     past = stamp(datetime.now(UTC) - timedelta(minutes=1))
     return {
         "kind": "Application",
@@ -108,7 +127,9 @@ class FakeCluster:
         self._watches: list[tuple[str, str, FakeWatch]] = []
         self._lock = threading.RLock()
         self._version = 100
-        for item in (deployment(), service(), configmap(), application()):
+        for item in (
+            deployment(), service(), configmap(), ingress(), autoscaler(), networkpolicy(), application()
+        ):  # fmt: skip
             self.put(item)
         self.git = {key: copy.deepcopy(item) for key, item in self.objects.items() if key[0] != "Application"}
 
@@ -218,7 +239,7 @@ class FakeCluster:
 
 def merged(old: Any, patch: Any) -> Any:
     """A strategic merge as far as it is used here: lists of named items are merged by name, null removes."""
-    if isinstance(old, list) and isinstance(patch, list):
+    if isinstance(old, list) and isinstance(patch, list) and all("name" in one for one in [*old, *patch]):
         changes = {one["name"]: one for one in patch}
         return [merged(one, changes[one["name"]]) if one["name"] in changes else one for one in old]
     if not isinstance(old, dict) or not isinstance(patch, dict):

@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
         Kind("Lease", "leases", "coordination.k8s.io"),
         Kind("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2"),
+        Kind("Ingress", "ingresses", "networking.k8s.io"),
         Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io"),
         Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy"),
         Kind("Application", "applications", "argoproj.io", "v1alpha1"),

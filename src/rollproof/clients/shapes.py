@@ -25,6 +25,9 @@ containers:objects containers[].name:text! containers[].image:text containers[].
 containers[].env[].name:text!
 containers[].env[].value:text containers[].resources:child containers[].resources.limits:child
 containers[].resources.requests:child
+containers[].readinessProbe:child containers[].readinessProbe.httpGet:child
+containers[].readinessProbe.httpGet.path:text containers[].livenessProbe:child containers[].livenessProbe.httpGet:child
+containers[].livenessProbe.httpGet.path:text
 """
 _TEMPLATE = (
     "spec:child! spec.template:child! spec.template.spec:child! spec.template.spec.containers:objects! "
@@ -44,7 +47,7 @@ _SHAPES: Mapping[str, str] = {
     "ConfigMap": "data:table",
     "Node": "status:child status.images:objects status.images[].names:texts",
     "Deployment": f"metadata.resourceVersion:digits {_TEMPLATE} spec.replicas:count spec.paused:flag "
-    "spec.selector:child! "
+    "spec.template.spec.imagePullSecrets:objects spec.selector:child! "
     "spec.selector.matchLabels:table status:child",
     "ReplicaSet": "spec:child status:child",
     "StatefulSet": f"{_TEMPLATE} spec.replicas:count status:child status.readyReplicas:count status.replicas:count",
@@ -52,9 +55,13 @@ _SHAPES: Mapping[str, str] = {
     "Lease": "spec:child spec.holderIdentity:text spec.leaseDurationSeconds:seconds spec.renewTime:time "
     "spec.acquireTime:time",
     "Job": "spec:child status:child status.ready:count status.active:count",
-    "HorizontalPodAutoscaler": "spec:child! spec.scaleTargetRef:child! spec.scaleTargetRef.kind:text! "
-    "spec.scaleTargetRef.name:text!",
-    "NetworkPolicy": "spec:child! spec.podSelector:child spec.podSelector.matchLabels:table spec.ingress:objects",
+    "HorizontalPodAutoscaler": "metadata.resourceVersion:digits spec:child! spec.scaleTargetRef:child! "
+    "spec.scaleTargetRef.kind:text! spec.scaleTargetRef.name:text! spec.maxReplicas:count",
+    "Ingress": "metadata.resourceVersion:digits spec:child! spec.rules:objects spec.rules[].http:child "
+    "spec.rules[].http.paths:objects spec.rules[].http.paths[].backend:child "
+    "spec.rules[].http.paths[].backend.service:child spec.rules[].http.paths[].backend.service.name:text",
+    "NetworkPolicy": "metadata.resourceVersion:digits spec:child! spec.podSelector:child "
+    "spec.podSelector.matchLabels:table spec.ingress:objects spec.egress:objects",
     "PodDisruptionBudget": "spec:child spec.selector:child spec.selector.matchLabels:table "
     "spec.selector.matchExpressions:objects spec.selector.matchExpressions[].key:text! "
     "spec.selector.matchExpressions[].operator:text! spec.selector.matchExpressions[].values:texts status:child "

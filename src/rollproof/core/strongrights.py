@@ -45,6 +45,9 @@ _WORDS: Mapping[tuple[str, frozenset[str]], str] = {
     ("services", _CHANGING | {"delete"}): "it sends the traffic of this namespace elsewhere, or nowhere",
     ("ingresses.networking.k8s.io", _CHANGING | {"delete"}): "it sends the app's traffic elsewhere, or nowhere",
     ("networkpolicies.networking.k8s.io", _CHANGING | {"delete"}): "it opens or closes the ways between pods",
+    ("horizontalpodautoscalers.autoscaling", _CHANGING | {"delete"}): (
+        "it scales the workloads of this namespace that have one, within bounds of its own"
+    ),
     ("configmaps", _CHANGING | {"delete"}): "it changes what the app is configured with",
     ("deployments.apps/scale", _CHANGING): "it scales that workload to 0, or up without end",
     ("statefulsets.apps/scale", _CHANGING): "it scales that workload to 0, or up without end",

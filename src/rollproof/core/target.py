@@ -187,6 +187,13 @@ class DriftSettings:
     env_name: str = ""  # a declared env variable of the container; empty: the first with a literal value
     configmap: str = ""  # a declared ConfigMap; empty: the first that the Application tracks
     configmap_key: str = ""
+    ingress: str = ""  # a declared Ingress of the app; empty: the first that the Application tracks
+    autoscaler: str = ""  # the same of HorizontalPodAutoscalers
+    network_policy: str = ""  # the same of NetworkPolicies
+    # these trials only run where this is said: what they delete is gone for users until self-heal has created it again
+    delete_ingress: bool = False
+    delete_hpa: bool = False
+    delete_deployment: bool = False
     drift_image_tag: str = ""  # tag for the image drift; empty: another of release.shas
     # wait out the back-off up to this; above it reset the count by a sync, if allowed
     backoff_wait_max_s: Annotated[float, between(0, 3_600)] = 20.0

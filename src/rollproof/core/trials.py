@@ -18,13 +18,15 @@ class TrialKind:
     """What is known of a trial before a cluster is looked at.
 
     `deletes`: the whole object goes. `control`: it must not be healed, and shows that the drill can tell.
-    `affects_traffic`: users could feel it, at least until it is healed.
+    `affects_traffic`: users could feel it, at least until it is healed. `flag`: the setting of [drift] that must be
+    true for it, because users have nothing until self-heal has worked.
     """
 
     kind: str
     deletes: bool = False
     control: bool = False
     affects_traffic: bool = True
+    flag: str = ""
 
 
 TRIALS: Mapping[str, TrialKind] = {
@@ -33,10 +35,18 @@ TRIALS: Mapping[str, TrialKind] = {
     "env": TrialKind(kind="Deployment"),
     "resources": TrialKind(kind="Deployment"),
     "revision-history": TrialKind(kind="Deployment", affects_traffic=False),
+    "probe-path": TrialKind(kind="Deployment"),
+    "pull-secret": TrialKind(kind="Deployment"),
     "configmap": TrialKind(kind="ConfigMap"),
     "service-selector": TrialKind(kind="Service"),
+    "ingress-rule": TrialKind(kind="Ingress"),
+    "hpa-max": TrialKind(kind="HorizontalPodAutoscaler"),
+    "network-policy": TrialKind(kind="NetworkPolicy", affects_traffic=False),
     "delete-service": TrialKind(kind="Service", deletes=True),
     "delete-configmap": TrialKind(kind="ConfigMap", deletes=True),
+    "delete-ingress": TrialKind(kind="Ingress", deletes=True, flag="delete_ingress"),
+    "delete-hpa": TrialKind(kind="HorizontalPodAutoscaler", deletes=True, flag="delete_hpa"),
+    "delete-deployment": TrialKind(kind="Deployment", deletes=True, flag="delete_deployment"),
     "undeclared-annotation": TrialKind(kind="Service", control=True, affects_traffic=False),
     "void-patch": TrialKind(kind="Service", control=True, affects_traffic=False),
 }

@@ -5,6 +5,7 @@ Putting back is compare-and-set: a value that is neither ours nor the original b
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,8 +16,9 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS
 from rollproof.faults.base import Context
+from rollproof.faults.leaving import deployment_of
 from rollproof.faults.objects import declared, field_name, field_patch, read_field
-from rollproof.faults.selfheal.drift import Drift, NotHereError, configmap, service
+from rollproof.faults.selfheal.drift import Drift, NotHereError, service, tracked
 from rollproof.faults.selfheal.trial import Trial
 from rollproof.probes.objectwatch import Arrival
 from rollproof.probes.views import app_container, image_tag
@@ -26,6 +28,7 @@ __all__ = ["FAULTS", "FieldDrift"]
 
 _ANNOTATION = "rollproof/drift-control"
 _DRIFTED = "rollproof-drift"
+_NOBODY = "192.0.2.1/32"  # of the network for documentation (RFC 5737): no packet ever comes from there
 _TRIES = 5  # a status update between read and write is a conflict; five in a row are somebody at work
 
 
@@ -108,10 +111,6 @@ class FieldDrift(Drift):
 # -- which field of which object ------------------------------------------------------------------------------------
 
 
-def _deployment(context: Context) -> Object:
-    return context.kube.get("Deployment", context.target.cluster.namespace, context.target.cluster.deployment)
-
-
 def _scalers(context: Context) -> list[Object]:
     try:
         return list(context.kube.list("HorizontalPodAutoscaler", context.target.cluster.namespace)["items"])
@@ -132,11 +131,12 @@ def _container(context: Context, deployment: Object) -> Object:
     raise NotHereError(f"the Deployment has no container {wanted or f'with image {image}'!r}, or several")
 
 
-def _trial(name: str, item: Object, path: tuple[str, ...] = (), value: Any = None) -> Trial:
-    if path and not TRIALS[name].control and declared(item, path) is False:
+def _trial(name: str, item: Object, path: tuple[str, ...], value: Any, said: str = "") -> Trial:
+    if not TRIALS[name].control and declared(item, path) is False:
         raise NotHereError(f"git does not declare {field_name(path)}, so Argo CD would leave it as it is")
     metadata = item["metadata"]
-    return Trial(name=name, namespace=metadata["namespace"], object_name=metadata["name"], path=path, value=value)
+    namespace, object_name = metadata["namespace"], metadata["name"]
+    return Trial(name=name, namespace=namespace, object_name=object_name, path=path, value=value, said=said)
 
 
 def _in_container(container: Object, *path: str) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def _in_container(container: Object, *path: str) -> tuple[str, ...]:
 
 
 def _image(context: Context) -> Trial:
-    deployment = _deployment(context)
+    deployment = deployment_of(context)
     container = _container(context, deployment)
     image, tag = container["image"], image_tag(container["image"])
     settings, shas = context.target.drift, context.target.release.shas
@@ -156,7 +156,7 @@ def _image(context: Context) -> Trial:
 
 
 def _replicas(context: Context) -> Trial:
-    deployment = _deployment(context)
+    deployment = deployment_of(context)
     for scaler in _scalers(context):
         reference = scaler["spec"]["scaleTargetRef"]
         if (reference["kind"], reference["name"]) == ("Deployment", deployment["metadata"]["name"]):
@@ -167,7 +167,7 @@ def _replicas(context: Context) -> Trial:
 
 
 def _env(context: Context) -> Trial:
-    deployment = _deployment(context)
+    deployment = deployment_of(context)
     container, wanted = _container(context, deployment), context.target.drift.env_name
     literal = [one for one in container.get("env") or () if not one.get("valueFrom")]
     chosen = next((one for one in literal if not wanted or one["name"] == wanted), None)
@@ -178,7 +178,7 @@ def _env(context: Context) -> Trial:
 
 
 def _resources(context: Context) -> Trial:
-    deployment = _deployment(context)
+    deployment = deployment_of(context)
     container = _container(context, deployment)
     limits: Mapping[str, Any] = (container.get("resources") or {}).get("limits") or {}
     for resource in ("memory", "cpu"):
@@ -191,14 +191,65 @@ def _resources(context: Context) -> Trial:
 
 def _history(context: Context) -> Trial:
     # One more than declared: no pod is touched, and no ReplicaSet goes that would not have gone anyway.
-    deployment, path = _deployment(context), ("spec", "revisionHistoryLimit")
+    deployment, path = deployment_of(context), ("spec", "revisionHistoryLimit")
     if declared(deployment, path) is None:  # the API server fills in a default, so that it is always there
         raise NotHereError("nobody can tell whether git declares spec.revisionHistoryLimit")
     return _trial("revision-history", deployment, path, int(read_field(deployment, path) or 0) + 1)
 
 
+def _probe_path(context: Context) -> Trial:
+    # Readiness first: a new pod that is not ready takes nobody's place, one that is not alive is restarted too.
+    deployment = deployment_of(context)
+    container = _container(context, deployment)
+    for probe in ("readinessProbe", "livenessProbe"):
+        path = read_field(container, (probe, "httpGet", "path"))
+        if path:
+            field = _in_container(container, probe, "httpGet", "path")
+            return _trial("probe-path", deployment, field, f"{path.rstrip('/')}/{_DRIFTED}")
+    raise NotHereError("the container has no readiness or liveness probe that asks a path by HTTP")
+
+
+def _pull_secret(context: Context) -> Trial:
+    # Taken away, not exchanged: Argo CD merges this list by name, and would leave a second reference where it is.
+    deployment, path = deployment_of(context), ("spec", "template", "spec", "imagePullSecrets")
+    names = [one.get("name", "") for one in read_field(deployment, path) or ()]
+    if not names:
+        raise NotHereError("the Deployment names no pull secret (its ServiceAccount may)")
+    return _trial("pull-secret", deployment, path, None, f"without {', '.join(names)}")
+
+
+def _ingress_rule(context: Context) -> Trial:
+    item, ours = tracked(context, "Ingress"), context.target.cluster.service
+    rules = copy.deepcopy(item["spec"].get("rules") or [])
+    paths = [path for rule in rules for path in (rule.get("http") or {}).get("paths") or ()]
+    for path in paths:
+        if read_field(path, ("backend", "service", "name")) == ours:
+            path["backend"]["service"]["name"] = _DRIFTED
+            said = f"{path.get('path', 'a rule')} goes to Service {_DRIFTED}, which is not there, instead of {ours}"
+            return _trial("ingress-rule", item, ("spec", "rules"), rules, said)
+    raise NotHereError(f"no rule of Ingress {item['metadata']['name']} goes to Service {ours}: see drift.ingress")
+
+
+def _hpa_max(context: Context) -> Trial:
+    item = tracked(context, "HorizontalPodAutoscaler")
+    path = ("spec", "maxReplicas")
+    return _trial("hpa-max", item, path, int(read_field(item, path) or 0) + 1)
+
+
+def _network_policy(context: Context) -> Trial:
+    item = tracked(context, "NetworkPolicy")
+    for way, peers in (("ingress", "from"), ("egress", "to")):
+        rules = item["spec"].get(way)
+        if rules:
+            more = [*rules, {peers: [{"ipBlock": {"cidr": _NOBODY}}]}]
+            return _trial(
+                "network-policy", item, ("spec", way), more, f"a rule more: {peers} {_NOBODY}, where nobody is"
+            )
+    raise NotHereError(f"NetworkPolicy {item['metadata']['name']} has no rule")
+
+
 def _configmap(context: Context) -> Trial:
-    item, key = configmap(context), context.target.drift.configmap_key
+    item, key = tracked(context, "ConfigMap"), context.target.drift.configmap_key
     data = item.get("data") or {}
     chosen = key or next(iter(sorted(data)), "")
     if chosen not in data:
@@ -233,8 +284,13 @@ _FOUND_BY = {
     "env": _env,
     "resources": _resources,
     "revision-history": _history,
+    "probe-path": _probe_path,
+    "pull-secret": _pull_secret,
     "configmap": _configmap,
     "service-selector": _selector,
+    "ingress-rule": _ingress_rule,
+    "hpa-max": _hpa_max,
+    "network-policy": _network_policy,
     "undeclared-annotation": _annotation,
     "void-patch": _void,
 }

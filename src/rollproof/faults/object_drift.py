@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target
 from rollproof.faults.base import Context
+from rollproof.faults.leaving import deployment_of
 from rollproof.faults.objects import saved
-from rollproof.faults.selfheal.drift import Drift, configmap, service
+from rollproof.faults.selfheal.drift import Drift, service, tracked
 from rollproof.faults.selfheal.trial import GONE, THERE, Trial
 from rollproof.probes.objectwatch import Arrival
 from rollproof.store.journal import Undone
@@ -90,4 +92,10 @@ def _whole(trial: str, read: Callable[[Context], Object]) -> ObjectDrift:
     return ObjectDrift(trial, find)
 
 
-FAULTS = (_whole("delete-service", service), _whole("delete-configmap", configmap))
+FAULTS = (
+    _whole("delete-service", service),
+    _whole("delete-configmap", partial(tracked, kind="ConfigMap")),
+    _whole("delete-ingress", partial(tracked, kind="Ingress")),
+    _whole("delete-hpa", partial(tracked, kind="HorizontalPodAutoscaler")),
+    _whole("delete-deployment", deployment_of),
+)

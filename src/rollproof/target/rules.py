@@ -118,6 +118,9 @@ def _trials(target: Target) -> Iterator[Mistake]:
     for trial in target.drift.trials:
         if trial not in TRIALS:
             yield Mistake("drift.trials", _not_a_word(trial, tuple(TRIALS)))
+        elif (flag := TRIALS[trial].flag) and not getattr(target.drift, flag):
+            lasts = "what it deletes is gone for users until self-heal has created it again"
+            yield Mistake("drift.trials", f"{trial!r} needs drift.{flag} = true: {lasts}")
 
 
 def _not_a_word(said: str, words: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Touch
 from rollproof.core.target import Fences
 from rollproof.core.trials import TRIALS
+from rollproof.errors import InputError
 from rollproof.faults.registry import all_faults
 from rollproof.faults.selfheal import runner
 
@@ -60,7 +61,7 @@ def test_the_production_fence_skips_what_traffic_could_feel(tmp_path: Path) -> N
     fences = Fences(namespaces=("shop",), production=True)
     drill.target = replace(drill.target, fences=fences)
     planned = {one.args["trial"] for one in drill.plan() if isinstance(one, Injection)}
-    assert planned == {"revision-history", "undeclared-annotation", "void-patch"}
+    assert planned == {"revision-history", "network-policy", "undeclared-annotation", "void-patch"}
     drill.target = replace(drill.target, drift=replace(drill.target.drift, trials=("env",)))
     assert drill.run().words() == ["skipped"]
     assert "--i-mean-production" in drill.said("skipped")["reason"]
@@ -84,6 +85,74 @@ def test_what_git_does_not_declare_is_skipped(tmp_path: Path, name: str) -> None
     (trial,) = Drill(tmp_path, name, cluster=cluster).plan()
     assert isinstance(trial, Skip)
     assert "does not declare" in trial.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "trial", "reason"),
+    [
+        ("Ingress", {"rules": []}, "ingress-rule", "no rule of Ingress web goes to Service web"),
+        ("Ingress", {"defaultBackend": {}}, "ingress-rule", "see drift.ingress"),
+        ("NetworkPolicy", {"podSelector": {}}, "network-policy", "NetworkPolicy web has no rule"),
+    ],
+)
+def test_an_object_without_what_the_trial_changes_is_a_reason_to_skip(
+    tmp_path: Path, kind: str, spec: dict[str, Any], trial: str, reason: str
+) -> None:
+    cluster = FakeCluster()
+    cluster.put({**cluster.get(kind, NAMESPACE, "web"), "spec": spec})
+    (skip,) = Drill(tmp_path, trial, cluster=cluster).plan()
+    assert isinstance(skip, Skip)
+    assert reason in skip.reason
+
+
+@pytest.mark.parametrize(
+    ("trial", "reason"),
+    [("probe-path", "no readiness or liveness probe that asks a path"), ("pull-secret", "names no pull secret")],
+)
+def test_a_deployment_without_what_the_trial_changes_is_a_reason_to_skip(
+    tmp_path: Path, trial: str, reason: str
+) -> None:
+    cluster = FakeCluster()
+    item = cluster.get("Deployment", NAMESPACE, "web")
+    template = item["spec"]["template"]["spec"]
+    del template["imagePullSecrets"], template["containers"][0]["readinessProbe"]
+    cluster.put(item)
+    (skip,) = Drill(tmp_path, trial, cluster=cluster).plan()
+    assert isinstance(skip, Skip)
+    assert reason in skip.reason
+
+
+@pytest.mark.parametrize(
+    ("trial", "kind"),
+    [
+        ("ingress-rule", "Ingress"), ("delete-ingress", "Ingress"), ("hpa-max", "HorizontalPodAutoscaler"),
+        ("delete-hpa", "HorizontalPodAutoscaler"), ("network-policy", "NetworkPolicy"),
+    ],
+)  # fmt: skip
+def test_what_the_application_does_not_track_is_skipped_and_what_is_named_and_missing_is_said(
+    tmp_path: Path, trial: str, kind: str
+) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    app["status"]["resources"] = [one for one in app["status"]["resources"] if one["kind"] != kind]
+    cluster.put(app)
+    (skip,) = Drill(tmp_path, trial, cluster=cluster).plan()
+    assert isinstance(skip, Skip)
+    assert skip.reason == f"the Application shop tracks no {kind}"
+    setting = {"HorizontalPodAutoscaler": "autoscaler", "NetworkPolicy": "network_policy"}.get(kind, "ingress")
+    with pytest.raises(InputError, match="there is no") as raised:
+        Drill(tmp_path, trial, cluster=cluster, **{setting: "other"}).plan()
+    assert f"drift.{setting}" in raised.value.hint
+
+
+def test_a_change_that_is_too_long_for_a_line_is_said_in_words(tmp_path: Path) -> None:
+    planned = Drill(tmp_path, "ingress-rule", "pull-secret", "network-policy", "probe-path").plan()
+    assert [one.change for one in planned if isinstance(one, Injection)] == [
+        "spec.rules: / goes to Service rollproof-drift, which is not there, instead of web",
+        "spec.template.spec.imagePullSecrets: without pull",
+        "spec.ingress: a rule more: from 192.0.2.1/32, where nobody is",
+        "spec.template.spec.containers.web.readinessProbe.httpGet.path = '/ready/rollproof-drift'",
+    ]
 
 
 def test_no_other_image_tag_is_a_reason_to_skip(tmp_path: Path) -> None:

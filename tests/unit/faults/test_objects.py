@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import story
-from fakecluster import NAMESPACE, FakeCluster, configmap, deployment, merged, service
+from fakecluster import NAMESPACE, FakeCluster, configmap, deployment, merged
 
 from rollproof.faults.objects import declared, field_name, field_patch, manager_of, read_field, saved
 from rollproof.faults.registry import undo_handlers
@@ -93,6 +93,29 @@ def test_a_write_in_between_is_read_again_and_a_field_that_was_not_there_is_remo
     assert "rollproof/x" not in cluster.get("ConfigMap", NAMESPACE, "config")["metadata"]["annotations"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "path", "ours", "theirs"),
+    [
+        ("Deployment", ("spec", "template", "spec", "imagePullSecrets"), None, [{"name": "another"}]),
+        ("Ingress", ("spec", "rules"), [{"host": "ours.example"}], [{"host": "theirs.example"}]),
+        ("NetworkPolicy", ("spec", "ingress"), [{}], [{"ports": []}]),
+    ],
+)
+def test_a_list_is_put_back_as_a_whole_and_what_somebody_else_made_of_it_is_left(
+    kind: str, path: tuple[str, ...], ours: Any, theirs: Any
+) -> None:
+    cluster = FakeCluster(heals=False)
+    item = cluster.get(kind, NAMESPACE, "web")
+    args = _field_args(kind=kind, name="web", path=list(path), original=read_field(item, path), ours=ours)
+    cluster.patch(kind, NAMESPACE, "web", field_patch(path, ours))
+    assert [_undo(cluster, "field-restore", args) for _ in range(2)] == ["done", "not-needed"]
+    assert cluster.get(kind, NAMESPACE, "web")["spec"] == item["spec"]
+    for value in (None, theirs):
+        cluster.patch(kind, NAMESPACE, "web", field_patch(path, value))
+    assert _undo(cluster, "field-restore", args) == "left"
+    assert read_field(cluster.get(kind, NAMESPACE, "web"), path) == theirs
+
+
 def test_endless_conflicts_are_a_failure_and_not_a_loop() -> None:
     cluster = FakeCluster(heals=False)
     cluster.patch("ConfigMap", NAMESPACE, "config", {"data": {"ZONE": "UTC-drift"}})
@@ -100,12 +123,13 @@ def test_endless_conflicts_are_a_failure_and_not_a_loop() -> None:
     assert _undo(cluster, "field-restore", _field_args()) == "failed"
 
 
-def test_a_deleted_object_is_created_again_only_if_nobody_did() -> None:
+@pytest.mark.parametrize("kind", ["Service", "Ingress", "HorizontalPodAutoscaler", "Deployment"])
+def test_a_deleted_object_is_created_again_only_if_nobody_did(kind: str) -> None:
     cluster = FakeCluster(heals=False)
-    item = cluster.get("Service", NAMESPACE, "web")
+    item = cluster.get(kind, NAMESPACE, "web")
     args = {"object": saved(item), "uid": item["metadata"]["uid"]}
     assert _undo(cluster, "object-restore", args) == "not-needed"
-    cluster.delete("Service", NAMESPACE, "web", uid="", resource_version="")
+    cluster.delete(kind, NAMESPACE, "web", uid="", resource_version="")
     assert _undo(cluster, "object-restore", args) == "done"
-    assert cluster.get("Service", NAMESPACE, "web")["spec"] == service()["spec"]
+    assert cluster.get(kind, NAMESPACE, "web")["spec"] == item["spec"]
     assert _undo(cluster, "object-restore", args) == "not-needed"

@@ -228,6 +228,14 @@ def test_trials_from_the_command_line_are_checked() -> None:
         wanted_target(Order(drills=("drift",), trials=("imgae",)), target())
 
 
+def test_a_trial_that_takes_everything_away_needs_its_own_setting() -> None:
+    order = Order(drills=("drift",), trials=("delete-deployment",))
+    with pytest.raises(InputError, match=r"needs drift\.delete_deployment = true"):
+        wanted_target(order, replace(target(), drift=DriftSettings(delete_ingress=True, delete_hpa=True)))
+    allowed = replace(target(), drift=DriftSettings(delete_deployment=True))
+    assert wanted_target(order, allowed).drift.trials == ("delete-deployment",)
+
+
 def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_in_production() -> None:
     on = target()
     plan = make("drift", on=on, under_load=True)

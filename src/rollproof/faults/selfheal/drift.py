@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from rollproof.clients.kube import Kube, Object
+from rollproof.clients.kube import KINDS, Kube, Object
 from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
@@ -22,7 +22,12 @@ from rollproof.faults.base import AnyFault, Context
 from rollproof.faults.selfheal.trial import Trial, subject_of_trial
 from rollproof.probes.objectwatch import Arrival
 
-__all__ = ["Drift", "NotHereError", "configmap", "service"]
+__all__ = ["Drift", "NotHereError", "service", "tracked"]
+
+_NAMED_BY = {  # kind -> the setting of [drift] that names the object
+    "ConfigMap": "configmap", "Ingress": "ingress", "HorizontalPodAutoscaler": "autoscaler",
+    "NetworkPolicy": "network_policy",
+}  # fmt: skip
 
 
 class NotHereError(Exception):
@@ -85,15 +90,11 @@ class Drift(AnyFault):
 
     def on_object(self, target: Target, verbs: str, why: str) -> Iterator[Permission]:
         """On the object that is changed; `create` has no name to be restricted to."""
-        cluster = target.cluster
-        resource, group, name = {
-            "Deployment": ("deployments", "apps", cluster.deployment),
-            "Service": ("services", "", cluster.service),
-            "ConfigMap": ("configmaps", "", target.drift.configmap),
-        }[TRIALS[self.trial].kind]
+        kind, cluster = KINDS[TRIALS[self.trial].kind], target.cluster
+        name = {"Deployment": cluster.deployment, "Service": cluster.service}.get(kind.name) or named(target, kind.name)
         for verb in verbs.split():
-            named = "" if verb == "create" else name
-            yield from each_verb(verb, resource, cluster.namespace, why, group=group, name=named)
+            only = "" if verb == "create" else name
+            yield from each_verb(verb, kind.plural, cluster.namespace, why, group=kind.group, name=only)
 
     # -- for the runner -----------------------------------------------------------------------------------------
 
@@ -137,20 +138,25 @@ def service(context: Context) -> Object:
     return context.kube.get("Service", context.target.cluster.namespace, context.target.cluster.service)
 
 
-def configmap(context: Context) -> Object:
-    """The ConfigMap that may be drifted: the one of the target file, else the first that the Application tracks."""
-    named, namespace = context.target.drift.configmap, context.target.cluster.namespace
-    found = context.kube.find("ConfigMap", namespace, named or _tracked(context, "ConfigMap"))
-    if found is None and named:
-        message = f"there is no ConfigMap {named!r} in namespace {namespace!r}"
-        raise InputError(message, "see drift.configmap in the target file")
+def tracked(context: Context, kind: str) -> Object:
+    """The object of that kind that may be drifted: the one of the target file, else the first that Argo CD tracks."""
+    name, namespace = named(context.target, kind), context.target.cluster.namespace
+    found = context.kube.find(kind, namespace, name or _first_tracked(context, kind))
+    if found is None and name:
+        message = f"there is no {kind} {name!r} in namespace {namespace!r}"
+        raise InputError(message, f"see drift.{_NAMED_BY[kind]} in the target file")
     if found is None:
-        message = f"a ConfigMap of {context.argo.application} is missing"
+        message = f"a {kind} of {context.argo.application} is missing"
         raise CannotJudgeError(message, "is the Application synced?")
     return found
 
 
-def _tracked(context: Context, kind: str) -> str:
+def named(target: Target, kind: str) -> str:
+    """The name that the target file gives the object of that kind; "" if none."""
+    return str(getattr(target.drift, _NAMED_BY[kind]))
+
+
+def _first_tracked(context: Context, kind: str) -> str:
     resources = (context.argo.read().get("status") or {}).get("resources") or ()
     for one in resources:
         if one.get("kind") == kind and one.get("namespace") == context.target.cluster.namespace:

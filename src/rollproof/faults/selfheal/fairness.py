@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollproof.clients.argo import ApplicationState, automation
-from rollproof.clients.kube import Object
+from rollproof.clients.kube import KINDS, Object
 from rollproof.core.outside import without_nulls
 from rollproof.core.reasons import HealCause, Unrest
 from rollproof.faults.selfheal.trial import Trial
@@ -19,7 +19,6 @@ from rollproof.probes.views import DeploymentView
 
 __all__ = ["age_s", "causes", "covered_by_ignore", "known_beforehand", "rolled_out", "unrest"]
 
-_GROUPS = {"Deployment": "apps"}
 _SKIP_RECONCILE = "argocd.argoproj.io/skip-reconcile"
 _BY_CHOICE = (
     HealCause.AUTOMATED_OFF, HealCause.SELF_HEAL_OFF, HealCause.SKIP_RECONCILE, HealCause.DELETING,
@@ -76,7 +75,7 @@ def covered_by_ignore(application: Object, trial: Trial) -> bool:
     pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in trial.path)
     for rule in (application.get("spec") or {}).get("ignoreDifferences") or ():
         wanted = {
-            "group": _GROUPS.get(trial.kind, ""), "kind": trial.kind, "name": trial.object_name,
+            "group": KINDS[trial.kind].group, "kind": trial.kind, "name": trial.object_name,
             "namespace": trial.namespace,
         }  # fmt: skip
         if not all(_matches(rule.get(key), value) for key, value in wanted.items()):

@@ -21,13 +21,16 @@ def subject_of_trial(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One drift of `core.trials`. Without a `path` the object is deleted; `value` is what the field is set to."""
+    """One drift of `core.trials`. Without a `path` the object is deleted; `value` is what the field is set to, None
+    takes it away. `said`: the change in words, where the value is too long for a line of the plan.
+    """
 
     name: str
     namespace: str
     object_name: str
     path: tuple[str, ...] = ()
     value: Any = None
+    said: str = ""
 
     @property
     def kind(self) -> str:
@@ -52,7 +55,9 @@ class Trial:
     @property
     def change(self) -> str:
         """The change in words."""
-        return "deleted" if self.deletes else f"{field_name(self.path)} = {self.value!r}"
+        if self.deletes:
+            return "deleted"
+        return f"{field_name(self.path)}: {self.said}" if self.said else f"{field_name(self.path)} = {self.value!r}"
 
     @property
     def undo(self) -> str:
