@@ -43,7 +43,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Rollout:
-    """One deploy or revert. `stages`: events of the stages that ended well; `failed`, `stop`: what ended it, why."""
+    """One deploy or revert. `stages`: events of the stages that ended well; `failed`: what ended it, and why.
+
+    `reverted`: of a deploy, that a commit which takes it back was pushed since.
+    """
 
     source: str  # "release" or "rollback"
     subject: str
@@ -55,6 +58,7 @@ class Rollout:
     template: str = ""
     stages: dict[str, Event] = field(default_factory=dict)
     failed: Event | None = None
+    reverted: bool = False
 
     @property
     def proven(self) -> bool:
@@ -126,7 +130,9 @@ class Release:
         def make() -> Commit:
             return self._repo.revert(deployed.revision, message=message)
 
-        return self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
+        self._follow(rollout, waits, lambda: self._commit_and_push(rollout, waits, make))
+        deployed.reverted = bool(rollout.revision)
+        return rollout
 
     def settle(self, sha: str, *, deadline_s: float) -> None:
         """Wait until the branch's newest revision is synced and only `sha` runs. StageFailedError if it does not."""

@@ -57,8 +57,11 @@ class RunContext:
     def running_sha(self) -> str:
         """The version that should be running now: the deployed one if a release is open, else the one from before.
 
-        A release that was only observed is not undone: after its commit was seen, its version is what should run.
+        A release that was only observed is not undone: after its commit was seen, its version is what should run. One
+        that a drill has reverted is not open, although its journal entry is.
         """
+        if self.deployed is not None and self.deployed.reverted:
+            return self.plan.old_sha
         observed = self.target.release.mode == "observe" and self.deployed is not None and self.deployed.revision
         ours = bool(self.journal.open_entries(TAG_KIND))
         return self.plan.new_sha if ours or observed else self.plan.old_sha

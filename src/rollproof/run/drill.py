@@ -102,24 +102,26 @@ class Run:
         held_s = 0.0 if last else max(self.target.faults.rest_s, *lingers_s)
         within_s = _SETTLE_S if self._context.steady else _LOOK_S
         with suppress(UnwritableError):  # then nothing is claimed about this run
-            self._take_back()
+            if self.take_back():
+                with suppress(RollproofError):
+                    self.settle()
             self._pass(GateWord.AFTER, within_s=within_s, held_s=held_s)
 
-    def _take_back(self) -> None:
-        """Restore the version that ran before, where this drill has deployed another: the next one begins from there.
+    def take_back(self) -> bool:
+        """Restore the tag from before, where this drill has deployed another. Whether it has.
 
-        What could not be restored stays in the journal for the end of the run; the steady state says what is missing.
+        What could not be restored stays in the journal for the end of the run, and is looked for again there.
         """
         context = self._context
         ours = [one for one in context.journal.open_entries(TAG_KIND) if one.number not in self._open_before]
-        if not ours:
-            return
+        if not ours or self.plan.keep == "always":
+            return False
         context.status("the release of the drill to be taken back")
         undo = {TAG_KIND: lambda args: restore_tag(context.clients.repo, self.plan.run_id, args)}
         with suppress(RollproofError):
             replay(context.journal, undo, entries=ours)
             context.deployed = None
-            self.settle()
+        return True
 
     def _pass(self, word: GateWord, *, within_s: float, held_s: float) -> str:
         context = self._context
@@ -169,8 +171,9 @@ class Run:
             self._context.release.settle(self._context.running_sha(), deadline_s=_SETTLE_S)
 
     def deployed(self) -> Rollout:
-        """The release that is open in this run; made now if no drill before has made one."""
-        if self._context.deployed is None or not self._context.deployed.revision:
+        """The release that is open in this run; made now if no drill before has made one, or one has reverted it."""
+        made = self._context.deployed
+        if made is None or not made.revision or made.reverted:
             self.settle()  # also: nothing is pushed while Argo CD cannot compare
             with self.phase("settle"):
                 self.keep(self._context.release.deploy())
@@ -253,6 +256,8 @@ class Traffic:
                 except AbortedError:
                     context.status("the drill ends at once")  # a fact says why; what was lost until then is judged
                 finally:
+                    if probe.fired:  # nobody waits for the end of the run while users are without an answer
+                        self._run.take_back()
                     context.status("the last answers")
                     log = generator.stop()
         since_s = time.monotonic() - begun_s

@@ -64,6 +64,9 @@ class Run:
     def settle(self) -> None:
         self.phases.append(("settle", 0.0))
 
+    def take_back(self) -> None:
+        self.phases.append(("taken back", 0.0))
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         begun_s = time.monotonic()
@@ -124,6 +127,7 @@ def test_an_abort_ends_the_load_and_the_drill_goes_on_to_be_judged(
             load._probe.look()
         raise AbortedError("whoever waited was interrupted")
     assert generator.said[-3:] == ["stopped", "closed", "log"]
+    assert run.phases[-1][0] == "taken back", "at once, and not when the run ends"
     assert not [name for name, _ in run.phases if name in ("recovery", "steady")]
 
 
@@ -133,4 +137,5 @@ def test_after_an_abort_nothing_is_measured_on(made: tuple[Traffic, Any, Run]) -
     with traffic.steady() as load:
         load._probe.fired = True
     assert "stopped" in generator.said
+    assert [name for name, _ in run.phases].count("taken back") == 1
     assert not [name for name, _ in run.phases if name in ("recovery", "steady")]

@@ -133,10 +133,10 @@ class TestTheReleaseOfADrill:
         run = self.run_of(journal, monkeypatch, restored)
         journal.made(journal.write("env-repo-tag", "a", {"to": "of a drill before"}))
         assert run.enter() == ""
-        run._take_back()
+        assert not run.take_back()
         assert restored == []
         journal.made(journal.write("env-repo-tag", "b", {"to": "of this one"}))
-        run._take_back()
-        assert restored == ["of this one", "settled"]
+        assert run.take_back()
+        assert restored == ["of this one"]
         assert [entry.subject for entry in journal.open_entries()] == ["a"]
         assert run._context.deployed is None

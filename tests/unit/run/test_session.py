@@ -62,6 +62,23 @@ def test_each_drill_says_which_version_should_be_running_at_its_start(world: Wor
     ]  # fmt: skip
 
 
+def test_after_a_rollback_the_version_from_before_should_be_running(world: World) -> None:
+    run = world.session("rollback", "drift")
+    first = Run(run.begin("rollback"), "rollback")
+    deployed = first.deployed()
+    assert run.context.running_sha() == story.NEW
+    run.context.release.revert(deployed)
+    run.end("finished")
+    second = Run(run.begin("drift"), "drift")
+    assert run.context.running_sha() == story.OLD
+    second.settle()
+    assert second.deployed() is not deployed, "a drill that needs a release makes one"
+    run.close()
+    assert (world.platform.tag(), world.verdicts()["undo"]) == (story.OLD, "clean")
+    started = [event.data["sha"] for event in told(run, "started") if event.subject == "drill"]
+    assert started == [story.OLD, story.OLD]
+
+
 @pytest.mark.parametrize(("why", "kept"), [(None, True), (SILENT, False)], ids=["proven", "silent"])
 def test_a_release_is_kept_only_if_it_passed(world: World, why: NotProven | None, kept: bool) -> None:
     Prover.why = why
