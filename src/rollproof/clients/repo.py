@@ -114,15 +114,19 @@ class EnvRepo:
 
     def who_changed(self) -> str:
         """The newest commit that touched the overlay's kustomization, for people: revision, author, subject."""
-        path = self._overlay(self._remote).path
-        for deeper in (False, True):
-            if deeper and not self._deepen():
-                break
-            said = self._git.text("log", "-1", "--format=%H %h by %an: %s", self._remote, "--", path)
-            revision, _, shown = said.partition(" ")
-            if revision not in self._edge():  # where the clone begins every file looks new
-                return printable(shown)
-        return f"that is older than the newest {_DEEPER}"
+        _, shown = self._last_change()
+        return printable(shown) or f"that is older than the newest {_DEEPER}"
+
+    def who_set(self, sha: str) -> str:
+        """The revision of the newest commit that wrote `sha` into the overlay's kustomization.
+
+        GitError if that is older than the history that is fetched for it.
+        """
+        self._fetch()
+        revision, _ = self._last_change(f"-S{sha}")
+        if not revision:
+            raise GitError(f"no commit that sets {sha} is among the newest {_DEEPER} of {self._target.branch!r}")
+        return revision
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
@@ -173,12 +177,14 @@ class EnvRepo:
             else:
                 return
 
-    def set_tag(self, sha: str, *, expected: str, message: str) -> Commit:
+    def set_tag(self, sha: str, *, expected: str, message: str, stale: bool = False) -> Commit:
         """Commit `sha` as the overlay's image tag, on top of the branch's newest commit. Not pushed yet.
 
+        `stale`: on top of the newest that was fetched before, as somebody does whose clone is old.
         OtherTagError if the newest has another tag than `expected`, which is to be replaced.
         """
-        self._fetch()
+        if not stale:
+            self._fetch()
         return self._with_tag(self._newest(expected), sha, message=message)
 
     def revert(self, revision: str, *, message: str) -> Commit:
@@ -241,6 +247,18 @@ class EnvRepo:
         """The commit of this push that is in the branch, although we never heard that it was accepted."""
         head = self.head()
         return next((commit for commit in self._tried if self.is_ancestor(commit.revision, head)), None)
+
+    def _last_change(self, *only: str) -> tuple[str, str]:
+        """(revision, words) of the newest such commit to the overlay's kustomization; "" if it lies too far back."""
+        path = self._overlay(self._remote).path
+        for deeper in (False, True):
+            if deeper and not self._deepen():
+                break
+            said = self._git.text("log", "-1", "--format=%H %h by %an: %s", *only, self._remote, "--", path)
+            revision, _, shown = said.partition(" ")
+            if revision and revision not in self._edge():  # where the clone begins every file looks new
+                return revision, shown
+        return "", ""
 
     def _newest(self, expected: str) -> _File:
         """The overlay of the newest commit that was fetched, if it has that tag."""

@@ -124,8 +124,8 @@ def find_act(facts: Facts) -> Act | None:
         return None
     parts.sort(key=_order)
     before, after = _shas(facts, rollout, inside=inside is not None, at_s=parts[0].started.start_s)
-    drifted = {one.version for one in drifts} - {""}
-    return Act(tuple(parts), before, after, frozenset({before, after, *drifted}), inside)
+    brought = {one.version for one in tried} - {""}
+    return Act(tuple(parts), before, after, frozenset({before, after, *brought}), inside)
 
 
 def _order(part: Part) -> tuple[float, str]:

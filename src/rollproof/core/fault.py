@@ -107,6 +107,12 @@ class Fault(Attempt):
         return self._planned_s("effect_within_s")
 
     @property
+    def version(self) -> str:
+        """The app version that it brought, which may answer until it is taken away; "" for none."""
+        planned = self.said.get(FaultWord.PLANNED)
+        return str(planned.data.get("version") or "") if planned is not None and self.begun else ""
+
+    @property
     def effect_s(self) -> float | None:
         """Seconds from the start to the evidence of the effect."""
         return self._since_started_s(self.happened)

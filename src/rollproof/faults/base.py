@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import Kube
+from rollproof.clients.repo import EnvRepo
 from rollproof.core.blast import Blast
 from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
@@ -24,7 +25,7 @@ from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import Undone
 
-__all__ = ["AnyFault", "Context", "Effect", "Fault", "Injected", "LiveContext", "Void", "Watching"]
+__all__ = ["AnyFault", "Context", "Effect", "Fault", "Injected", "LiveContext", "Void", "Watching", "Ways"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,14 @@ class Context:
     target: Target
     kube: Kube
     argo: Argo
+    repo: EnvRepo | None = None
+
+    @property
+    def env_repo(self) -> EnvRepo:
+        """The env repo, for faults that push to it."""
+        if self.repo is None:
+            raise RuntimeError("there is no env repo in this context")
+        return self.repo
 
     def injection(
         self, fault: AnyFault, subject: str, *, change: str, undo: str, args: Mapping[str, Any],
@@ -83,6 +92,15 @@ class Watching:
     labels: str = ""
     argocd: bool = False  # where Argo CD lives, which may be another cluster
     node: str = ""  # the name of one node instead
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways to the target that an undo may need: of a process that may have nothing else of the run."""
+
+    target: Target
+    kube: Kube
+    repo: EnvRepo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +175,10 @@ class AnyFault(ABC):
         """The same, for a fault whose undo needs a way that the target file names (into a node)."""
         return self.undo(kube, args)
 
+    def undo_by(self, ways: Ways, args: Mapping[str, Any]) -> Undone:
+        """The same, for a fault whose undo needs the env repo."""
+        return self.undo_on(ways.target, ways.kube, args)
+
 
 class Fault(AnyFault):
     """One way to break something, as the runner injects it. Its module is named like it, with "_" for "-".
@@ -177,6 +199,10 @@ class Fault(AnyFault):
         """One that is held lasts until it is undone: until its effect was seen, and then for `faults.hold_s`."""
         lasts_s = injection.effect_within_s + target.faults.hold_s if self.held else 0.0
         return replace(super().blast(injection, target), lasts_s=lasts_s)
+
+    def brings(self, injection: Injection) -> str:  # noqa: ARG002 - most bring none
+        """The version of the app that it brings, which may answer until it is taken away; "" for none."""
+        return ""
 
     @abstractmethod
     def outdated(self, injection: Injection, live: LiveContext) -> str:

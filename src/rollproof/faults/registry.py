@@ -10,10 +10,11 @@ from functools import cache, partial
 from types import MappingProxyType
 
 from rollproof.clients.kube import Kube
+from rollproof.clients.repo import EnvRepo
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import Target
 from rollproof.errors import InputError
-from rollproof.faults.base import AnyFault, Context
+from rollproof.faults.base import AnyFault, Context, Ways
 from rollproof.faults.deadman import end_job
 from rollproof.store.journal import DEAD_MAN, Handler
 from rollproof.suites import Drill
@@ -81,9 +82,10 @@ def faults_of(drill: Drill, target: Target) -> tuple[str, ...]:
     return (*drill.faults, *(names[trial] for trial in target.drift.trials if drill.drifts))
 
 
-def undo_handlers(kube: Kube, target: Target) -> Mapping[str, Handler]:
+def undo_handlers(kube: Kube, target: Target, repo: EnvRepo | None = None) -> Mapping[str, Handler]:
     """Who undoes the entries of the journal, by their kind. Ways and settings are the target's, never the journal's."""
-    undo = {fault.journal_kind or name: partial(fault.undo_on, target, kube) for name, fault in all_faults().items()}
+    ways = Ways(target, kube, repo)
+    undo = {fault.journal_kind or name: partial(fault.undo_by, ways) for name, fault in all_faults().items()}
     return {**undo, DEAD_MAN: partial(end_job, kube)}
 
 

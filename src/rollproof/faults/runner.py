@@ -23,7 +23,7 @@ from rollproof.faults.base import Fault, LiveContext, Void
 from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.sending import sending
 from rollproof.probes.scheduling import quick
-from rollproof.store.journal import DEAD_MAN, Entry, Journal, Undone, replay
+from rollproof.store.journal import DEAD_MAN, Entry, Handler, Journal, Undone, replay
 
 __all__ = ["FaultRunner"]
 
@@ -35,6 +35,12 @@ def _outage_s(fault: Fault, injection: Injection, hold_s: float) -> float:
     if not fault.outage_by_design:
         return 0.0
     return injection.effect_within_s + injection.limit_s + (hold_s if fault.held else 0.0)
+
+
+def _brought(fault: Fault, injection: Injection) -> dict[str, str]:
+    """For the fact `planned`, only where it brings one."""
+    version = fault.brings(injection)
+    return {"version": version} if version else {}
 
 
 class FaultRunner:
@@ -89,7 +95,7 @@ class FaultRunner:
         planned = {
             "object": injection.subject, "change": injection.change, "undo": injection.undo,
             "affects_traffic": injection.affects_traffic, "limit_s": injection.limit_s,
-            "effect_within_s": injection.effect_within_s, "held": fault.held,
+            "effect_within_s": injection.effect_within_s, "held": fault.held, **_brought(fault, injection),
         }  # fmt: skip
         try:
             self._journal.allow()
@@ -165,7 +171,7 @@ class FaultRunner:
                 open_one = [
                     one for one in self._journal.open_entries(DEAD_MAN) if one.number == entry.number and one.made
                 ]
-                replay(self._journal, undo_handlers(self._live.kube, self._live.target), entries=open_one)
+                replay(self._journal, self._handlers(), entries=open_one)
 
     def _hold(self, fault: Fault, injection: Injection) -> bool:
         """Leave it in place, and ask meanwhile what must be true. Whether its effect lasted for so long."""
@@ -216,7 +222,7 @@ class FaultRunner:
         `by` is who has repaired it, if that was seen; it stands where nothing was left to put back.
         """
         told: Event | None = None
-        handlers = undo_handlers(self._live.kube, self._live.target)
+        handlers = self._handlers()
         for entry, undone in replay(self._journal, handlers, entries=entries):
             if undone.how == "done":
                 again = handlers[entry.kind](entry.args)
@@ -226,6 +232,9 @@ class FaultRunner:
             elif undone.how == "not-needed" and by is not None:
                 told = self._tell(fault.name, FaultWord.UNDONE, {"by": by})
         return told
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        return undo_handlers(self._live.kube, self._live.target, self._live.repo)
 
     @staticmethod
     def _since_s(begun: Event) -> float:

@@ -305,7 +305,9 @@ def _short(fault: str) -> str:
 def _look_at_faults(seen: Look) -> Iterable[Injection | Skip]:
     clients = seen.clients
     for drill in seen.order.chosen:
-        context = Context(drill=drill.name, target=seen.target, kube=clients.kube, argo=clients.argo)
+        context = Context(
+            drill=drill.name, target=seen.target, kube=clients.kube, argo=clients.argo, repo=clients.repo
+        )  # fmt: skip
         for name in faults_of(drill, seen.target):
             if seen.order.is_set and name in drill.faults and (lacking := seen.refused(name)):
                 yield context.skip(fault_named(name), f"permissions are missing: {lacking}")

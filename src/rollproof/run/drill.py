@@ -88,7 +88,9 @@ class Run:
         if missing:
             raise CannotJudgeError(f"the steady state was not there before the drill: {missing}")
         clients = self._context.clients
-        context = Context(drill=self.drill, target=self.target, kube=clients.kube, argo=clients.argo)
+        context = Context(
+            drill=self.drill, target=self.target, kube=clients.kube, argo=clients.argo, repo=clients.repo
+        )  # fmt: skip
         found = [plan_fault(one.fault, context) for one in self.injections]
         return "; ".join(one.reason for one in found if isinstance(one, Skip)) if _all_skipped(found) else ""
 
@@ -356,7 +358,7 @@ class FaultDrill:
         context, clients = self._context, self._context.clients
         prover = Prover(self._run.target, clients.kube, clients.http, context.folder, clients.ways)
         live = LiveContext(
-            drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo,
+            drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo, repo=clients.repo,
             watches=context.watches, prover=prover, sha=context.running_sha(),
         )  # fmt: skip
         FaultRunner(
@@ -369,7 +371,7 @@ class FaultDrill:
         """Where a drill before this one may have replaced what the plan names: pods, a count of replicas."""
         if self._run.drill == self._run.plan.drills[0]:
             return None
-        context = Context(drill=live.drill, target=live.target, kube=live.kube, argo=live.argo)
+        context = Context(drill=live.drill, target=live.target, kube=live.kube, argo=live.argo, repo=live.repo)
         return lambda name: plan_fault(name, context)
 
 

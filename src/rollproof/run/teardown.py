@@ -71,7 +71,7 @@ def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Hand
         return undone
 
     return {
-        **{kind: fenced(handler) for kind, handler in undo_handlers(clients.kube, plan.target).items()},
+        **{kind: fenced(handler) for kind, handler in undo_handlers(clients.kube, plan.target, clients.repo).items()},
         TAG_KIND: lambda args: restore_tag(clients.repo, plan.run_id, args),
         LEASE_KIND: fenced(give_back),
     }

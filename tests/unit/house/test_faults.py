@@ -53,7 +53,8 @@ def test_its_page_names_what_it_may_change_and_what_it_needs(name: str) -> None:
         row = f"| {permission.place.split()[0]} |"
         assert [line for line in page.splitlines() if row in line and permission.verb in line], f"{row} {permission}"
     changes = any(one.verb not in READING for one in FAULTS[name].permissions(TARGET))
-    assert changes or "`[nodes]`" in page, "it changes nothing, neither by the API nor in a node?"
+    otherwise = "`[nodes]`" in page or "`[env_repo]`" in page
+    assert changes or otherwise, "it changes nothing, neither by the API nor in a node nor in git?"
 
 
 def test_every_fault_of_a_drill_exists() -> None:
