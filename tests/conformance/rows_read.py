@@ -11,6 +11,7 @@ _LISTED = {  # kind -> apiVersion
     "PodDisruptionBudget": "policy/v1",
     "Ingress": "networking.k8s.io/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "ResourceQuota": "v1",
     "AppProject": "argoproj.io/v1alpha1",
     "Event": "v1",
     "Job": "batch/v1",

@@ -45,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("Lease", "leases", "coordination.k8s.io"),
         Kind("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2"),
         Kind("Ingress", "ingresses", "networking.k8s.io"),
+        Kind("ResourceQuota", "resourcequotas"),
         Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io"),
         Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy"),
         Kind("Application", "applications", "argoproj.io", "v1alpha1"),

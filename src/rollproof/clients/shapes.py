@@ -49,7 +49,7 @@ _SHAPES: Mapping[str, str] = {
     "Deployment": f"metadata.resourceVersion:digits {_TEMPLATE} spec.replicas:count spec.paused:flag "
     "spec.template.spec.imagePullSecrets:objects spec.selector:child! "
     "spec.selector.matchLabels:table status:child",
-    "ReplicaSet": "spec:child status:child",
+    "ReplicaSet": "spec:child spec.replicas:count status:child status.replicas:count",
     "StatefulSet": f"{_TEMPLATE} spec.replicas:count status:child status.readyReplicas:count status.replicas:count",
     "EndpointSlice": "endpoints:objects",
     "Lease": "spec:child spec.holderIdentity:text spec.leaseDurationSeconds:seconds spec.renewTime:time "
@@ -62,6 +62,7 @@ _SHAPES: Mapping[str, str] = {
     "spec.rules[].http.paths[].backend.service:child spec.rules[].http.paths[].backend.service.name:text",
     "NetworkPolicy": "metadata.resourceVersion:digits spec:child! spec.podSelector:child "
     "spec.podSelector.matchLabels:table spec.ingress:objects spec.egress:objects",
+    "ResourceQuota": "spec:child spec.hard:child status:child",
     "PodDisruptionBudget": "spec:child spec.selector:child spec.selector.matchLabels:table "
     "spec.selector.matchExpressions:objects spec.selector.matchExpressions[].key:text! "
     "spec.selector.matchExpressions[].operator:text! spec.selector.matchExpressions[].values:texts status:child "

@@ -26,7 +26,8 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("run", "clock", "calibrated"): "reals:watch_delay_ms real:median_ms",
     ("watch", "Pod", ""): "text:uid,replicaset,template_hash,image,image_id,phase,ready_since,node,ip,reason "
     "int:restarts flag:ready,terminating,initial",
-    ("watch", "ReplicaSet", ""): "text:uid,template_hash,image int:revision,replicas,ready,available flag:initial",
+    ("watch", "ReplicaSet", ""): "text:uid,template_hash,image,failure "
+    "int:revision,replicas,ready,available flag:initial",
     ("watch", "Deployment", ""): "text:uid,image,resource_version,template_hash flag:paused,deadline_exceeded,initial "
     "int:generation,observed_generation,spec_replicas,replicas,updated,available,ready",
     ("watch", "EndpointSlice", ""): "text:service texts:ready,serving,terminating flag:initial",

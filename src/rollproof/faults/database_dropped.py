@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.kube import Kube, Object
 from rollproof.core.injection import Injection, Skip
-from rollproof.core.labels import MANAGED_BY, OURS
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
+from rollproof.faults.created import create_owned, delete_ours
 from rollproof.faults.database_away import RESOURCES, DatabaseAway, app_members, database_of, workload_args
 from rollproof.faults.deadman import OwnerJob, held_for_s
 from rollproof.store.journal import Undone
@@ -79,39 +79,18 @@ class DatabaseDropped(DatabaseAway):
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One creation; 409 is a policy of that name that was there before."""
-        args, owner = injection.args, live.owner
-        if owner is None:
-            raise RuntimeError("the dead-man of a policy must be there before it")
-        body = {
-            "apiVersion": f"{_GROUP}/v1", "kind": _KIND, "metadata": owner.metadata(args["name"]),
-            "spec": {"podSelector": {"matchLabels": dict(args["labels"])}, "policyTypes": ["Ingress"], "ingress": []},
-        }  # fmt: skip
-        try:
-            made = live.kube.create(_KIND, args["namespace"], body)
-        except ApiError as error:
-            if error.status == 409:
-                return Void(f"{injection.subject} was there before: an earlier run's, or somebody else's")
-            raise
-        metadata = made["metadata"]
-        return Injected({"uid": metadata["uid"], "resource_version": str(metadata["resourceVersion"])})
+        chosen = {"matchLabels": dict(injection.args["labels"])}
+        spec = {"podSelector": chosen, "policyTypes": ["Ingress"], "ingress": []}
+        return create_owned(injection, live, f"{_GROUP}/v1", spec)
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Delete it, if it is ours and as we made it."""
-        found = kube.find(_KIND, args["namespace"], args["name"])
-        if found is None:
-            return Undone("not-needed", reason="it is not there")
-        whole = Outside.of(found, f"{_KIND} {args['name']}")
-        if whole.child("metadata").table("labels").get(MANAGED_BY) != OURS:
-            return Undone("left", reason=f"it has no label {MANAGED_BY}={OURS}: it is somebody else's", expected=None)
-        spec = whole.child("spec")
-        if spec.child("podSelector").table("matchLabels") != dict(args["labels"]) or spec.objects("ingress"):
-            return Undone("left", reason="somebody else has changed it since", expected="no ingress", found="another")
-        try:
-            kube.delete(_KIND, args["namespace"], args["name"], uid=found["metadata"]["uid"])
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-        return Undone("done")
+
+        def is_as_made(spec: Outside) -> bool:
+            chosen = spec.child("podSelector").table("matchLabels")
+            return chosen == dict(args["labels"]) and not spec.objects("ingress")
+
+        return delete_ours(kube, args, is_as_made)
 
 
 def _letting_in(policies: Iterable[Object], labels: Mapping[str, str]) -> list[str]:

@@ -148,7 +148,10 @@ def _stuck(statuses: list[Outside]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaSetView:
-    """A ReplicaSet; `revision` is the Deployment's number for it: the highest is the current one."""
+    """A ReplicaSet; `revision` is the Deployment's number for it: the highest is the current one.
+
+    failure: why pods could not be made or deleted, by its condition ReplicaFailure (FailedCreate, FailedDelete).
+    """
 
     uid: str
     template_hash: str
@@ -158,6 +161,7 @@ class ReplicaSetView:
     ready: int
     available: int
     owner_uid: str = ""  # of the Deployment that controls it
+    failure: str = ""
 
     @classmethod
     def of(cls, replicaset: Object, container: str = "", image: str = "") -> ReplicaSetView:
@@ -168,6 +172,8 @@ class ReplicaSetView:
         revision = annotations.text(_REVISION, "0")
         if not (revision.isascii() and revision.isdecimal() and len(revision) < 19):
             annotations.refuse(_REVISION, "a whole number")
+        failed = (one for one in status.objects("conditions") if one.text("type") == "ReplicaFailure")
+        failures = (one.text("reason") for one in failed if one.text("status") == "True")
         return cls(
             uid=metadata.text("uid"),
             template_hash=metadata.table("labels").get("pod-template-hash", ""),
@@ -177,6 +183,7 @@ class ReplicaSetView:
             ready=status.count("readyReplicas"),
             available=status.count("availableReplicas"),
             owner_uid=_controller(metadata).text("uid"),
+            failure=next(failures, ""),
         )
 
 

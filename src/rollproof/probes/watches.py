@@ -23,7 +23,7 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.members import Members
 from rollproof.probes.objectwatch import ObjectWatch
-from rollproof.probes.views import DeploymentView, EndpointSliceView, NodeView, PodView, label_selector
+from rollproof.probes.views import DeploymentView, EndpointSliceView, NodeView, PodView, ReplicaSetView, label_selector
 from rollproof.probes.waiting import Changes
 from rollproof.store.runfolder import UnwritableError
 
@@ -149,6 +149,12 @@ class Watches:
     def deployment(self) -> DeploymentView | None:
         """The Deployment, or None while it does not exist."""
         return self._known("Deployment").get(self._target.cluster.deployment)
+
+    def replicaset(self, deployment_uid: str) -> ReplicaSetView | None:
+        """The newest ReplicaSet of that Deployment, by its revision; None while there is none."""
+        known: dict[str, ReplicaSetView] = self._known("ReplicaSet")
+        owned = [one for one in known.values() if one.owner_uid == deployment_uid]
+        return max(owned, key=lambda one: one.revision, default=None)
 
     def endpoints(self) -> frozenset[str]:
         """The addresses that receive new connections of the Service: those that its EndpointSlices call ready."""

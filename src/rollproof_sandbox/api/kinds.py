@@ -142,7 +142,8 @@ KINDS: Mapping[str, Kind] = {
             "PodDisruptionBudget", "poddisruptionbudgets", "policy", schema=_OTHER, status_apart=True, generation="spec"
         ),
         Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io", schema=_OTHER, generation="spec"),
-        # Stored, and nothing acts on them: a dead-man is made on the lab (docs/undo.md).
+        # Stored, and nothing acts on them: a dead-man is made on the lab (docs/undo.md), a quota is enforced there.
+        Kind("ResourceQuota", "resourcequotas", schema=_OTHER, status_apart=True),
         Kind("Job", "jobs", "batch", schema=_OTHER, status_apart=True, generation="spec"),
         Kind("ServiceAccount", "serviceaccounts", schema=_OTHER),
         Kind("Role", "roles", "rbac.authorization.k8s.io", schema=_OTHER),

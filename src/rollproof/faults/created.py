@@ -1,0 +1,52 @@
+"""Created: an object that a fault makes, which belongs to its dead-man, and is deleted again if it is still as made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.injection import Injection
+from rollproof.core.labels import MANAGED_BY, OURS
+from rollproof.core.outside import Outside
+from rollproof.faults.base import Injected, LiveContext, Void
+from rollproof.store.journal import Undone
+
+__all__ = ["create_owned", "delete_ours"]
+
+
+def create_owned(injection: Injection, live: LiveContext, api_version: str, spec: Mapping[str, Any]) -> Injected | Void:
+    """One creation of the object that the injection's args name (kind, namespace, name), owned by the dead-man Job.
+
+    Void if one of that name was there before. ApiError for another refusal, LostAnswerError if it may have been made.
+    """
+    args, owner = injection.args, live.owner
+    if owner is None:
+        raise RuntimeError(f"the dead-man of {injection.subject} must be there before it")
+    metadata = owner.metadata(args["name"])
+    body: Object = {"apiVersion": api_version, "kind": args["kind"], "metadata": metadata, "spec": dict(spec)}
+    try:
+        made = live.kube.create(args["kind"], args["namespace"], body)["metadata"]
+    except ApiError as error:
+        if error.status == 409:
+            return Void(f"{injection.subject} was there before: an earlier run's, or somebody else's")
+        raise
+    return Injected({"uid": made["uid"], "resource_version": str(made["resourceVersion"])})
+
+
+def delete_ours(kube: Kube, args: Mapping[str, Any], is_as_made: Callable[[Outside], bool]) -> Undone:
+    """Delete the object that the args name, if it has our label and `is_as_made` says so of its spec; else it stays."""
+    found = kube.find(args["kind"], args["namespace"], args["name"])
+    if found is None:
+        return Undone("not-needed", reason="it is not there")
+    whole = Outside.of(found, f"{args['kind']} {args['name']}")
+    if whole.child("metadata").table("labels").get(MANAGED_BY) != OURS:
+        return Undone("left", reason=f"it has no label {MANAGED_BY}={OURS}: it is somebody else's", expected=None)
+    if not is_as_made(whole.child("spec")):
+        return Undone("left", reason="somebody else has changed it since", expected="as it was made", found="another")
+    try:
+        kube.delete(args["kind"], args["namespace"], args["name"], uid=found["metadata"]["uid"])
+    except ApiError as error:
+        if error.status not in (404, 409):
+            raise
+    return Undone("done")
