@@ -31,6 +31,7 @@ _KIND, _QUOTA = "ResourceQuota", "rollproof-quota-full"
 _REFUSED = "FailedCreate"  # the reason of a ReplicaSet's condition ReplicaFailure
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"  # what `kubectl rollout restart` sets in the pod template
 _TOUCHED = "rollproof.io/quota-lifted"
+_ANOTHER = (404, 409, 422)  # gone, or another uid: a patch may not change it
 _TRIES = 5  # the admission may know the quota for some ms after its deletion, and refuse once more
 _TRIED_S, _LOOK_S = 2.0, 0.2
 
@@ -126,7 +127,7 @@ class QuotaFull(Fault):
             undone = self.undo(live.kube, args)
             if undone.how == "failed":
                 raise CannotJudgeError(f"{injection.subject} could not be deleted: {undone.reason}") from error
-            if error.status in (404, 409):
+            if error.status in _ANOTHER:
                 return Void(f"Deployment {args['deployment']} with uid {args['uid']} was gone when it was to restart")
             raise
         return made
@@ -216,7 +217,7 @@ def _wake(kube: Kube, args: Mapping[str, Any]) -> bool:
         try:
             kube.patch("ReplicaSet", namespace, newest["metadata"]["name"], body, how=MERGE)
         except ApiError as error:
-            if error.status not in (404, 409):
+            if error.status not in _ANOTHER:
                 raise
             continue
         touched = True
