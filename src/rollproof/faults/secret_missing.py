@@ -77,8 +77,8 @@ class SecretMissing(Fault):
         hold_s = context.target.faults.hold_s
         return context.injection(
             self, f"{_KIND}/{namespace}/{_COPY}", args=args,
-            change=f"created: one pod of the app's image that asks for a Secret that is not there, for {hold_s:g} s after "
-            "that was said", undo="deleted", dead_man=str(self.dead_man(args, context.target)),
+            change=f"created: one pod of the app's image, asking for a Secret that is not there, for {hold_s:g} s "
+            "after that was said", undo="deleted", dead_man=str(self.dead_man(args, context.target)),
         )  # fmt: skip
 
     def watched(self, injection: Injection) -> Iterable[Watching]:
