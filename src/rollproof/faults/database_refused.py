@@ -15,8 +15,8 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Injected, LiveContext, Void
 from rollproof.faults.database_away import DatabaseAway, app_members, database_of, workload_args
-from rollproof.faults.deadman import NO_IMAGE, ActingJob, held_for_s
-from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_path, scale_to_zero
+from rollproof.faults.deadman import NO_IMAGE, ActingJob
+from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_dead_man, scale_to_zero
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DatabaseRefused"]
@@ -45,17 +45,7 @@ class DatabaseRefused(DatabaseAway):
 
     def dead_man(self, args: Mapping[str, Any], target: Target) -> ActingJob | None:
         """A Job that may scale this one workload, and scales it up again if it still has 0."""
-        if not target.faults.dead_man_image:
-            return None
-        right = Permission(
-            verb="patch", resource=RESOURCES[args["kind"]], namespace=args["namespace"], why=_TO_SCALE, group="apps",
-            subresource="scale", name=args["name"],
-        )  # fmt: skip
-        return ActingJob(
-            namespace=args["namespace"], after_s=held_for_s(target.faults), image=target.faults.dead_man_image,
-            right=right, path=scale_path(args), uid=args["uid"], pointer="/spec/replicas",
-            ours=None, before=args["original"],  # of a scale to 0 the API leaves the number out
-        )  # fmt: skip
+        return scale_dead_man(target, args)
 
     def available(self, context: Context) -> Injection | Skip:
         """The workload that the target file names, if it runs and nobody would scale it up again."""

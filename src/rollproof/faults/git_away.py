@@ -8,9 +8,9 @@ from typing import Any
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context
-from rollproof.faults.deadman import NO_IMAGE, ActingJob, held_for_s
+from rollproof.faults.deadman import NO_IMAGE, ActingJob
 from rollproof.faults.delivery import DeliveryAway
-from rollproof.faults.scaling import RESOURCES, scale_path
+from rollproof.faults.scaling import RESOURCES, scale_dead_man
 from rollproof.probes.views import label_selector
 
 __all__ = ["FAULT", "GitAway"]
@@ -26,18 +26,7 @@ class GitAway(DeliveryAway):
 
     def dead_man(self, args: Mapping[str, Any], target: Target) -> ActingJob | None:
         """A Job that may scale this one workload, and scales it up again if it still has 0."""
-        if not target.faults.dead_man_image:
-            return None
-        namespace, one = args["namespace"], args["workloads"][0]
-        right = Permission(
-            verb="patch", resource=RESOURCES[one["kind"]], namespace=namespace, why="to scale the git server back",
-            group="apps", subresource="scale", name=one["name"],
-        )  # fmt: skip
-        return ActingJob(
-            namespace=namespace, after_s=held_for_s(target.faults), image=target.faults.dead_man_image, right=right,
-            path=scale_path({**one, "namespace": namespace}), uid=one["uid"], pointer="/spec/replicas",
-            ours=None, before=one["original"],  # of a scale to 0 the API leaves the number out
-        )  # fmt: skip
+        return scale_dead_man(target, {**args["workloads"][0], "namespace": args["namespace"]})
 
     def workloads(self, target: Target) -> Iterable[tuple[str, str, str]]:
         """That one."""

@@ -10,10 +10,13 @@ from typing import Any
 
 from rollproof.clients.kube import KINDS, MERGE, ApiError, Kube, Object
 from rollproof.core.outside import Outside
+from rollproof.core.permission import Permission
+from rollproof.core.target import Target
 from rollproof.faults.base import Void
+from rollproof.faults.deadman import ActingJob, held_for_s
 from rollproof.store.journal import Undone
 
-__all__ = ["RESOURCES", "find_scale", "replicas_of", "scale_back", "scale_path", "scale_to_zero"]
+__all__ = ["RESOURCES", "find_scale", "replicas_of", "scale_back", "scale_dead_man", "scale_to_zero"]
 
 RESOURCES: Mapping[str, str] = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 _GONE = 0  # the replicas that we set
@@ -23,7 +26,7 @@ _TRIES = 5  # a status update between read and write is a conflict; five in a ro
 def find_scale(kube: Kube, args: Mapping[str, Any]) -> Object | None:
     """The scale as the API has it; None if there is no such workload."""
     try:
-        return kube.request("GET", scale_path(args))
+        return kube.request("GET", _path(args))
     except ApiError as error:
         if error.status == 404:
             return None
@@ -73,7 +76,25 @@ def scale_back(kube: Kube, args: Mapping[str, Any]) -> Undone:
     return Undone("failed", reason=f"{who} changed {_TRIES} times while it was being scaled up")
 
 
-def scale_path(args: Mapping[str, Any]) -> str:
+def scale_dead_man(target: Target, args: Mapping[str, Any], *, effect_after_s: float = 0.0) -> ActingJob | None:
+    """A Job that may scale this one workload, and scales it up again if it still has 0; None without an image for it.
+
+    effect_after_s: how long the fault may take until it is felt, beyond `faults.effect_within_s`.
+    """
+    if not target.faults.dead_man_image:
+        return None
+    right = Permission(
+        verb="patch", resource=RESOURCES[args["kind"]], namespace=args["namespace"], why="to scale it to 0 and back",
+        group="apps", subresource="scale", name=args["name"],
+    )  # fmt: skip
+    return ActingJob(
+        namespace=args["namespace"], after_s=held_for_s(target.faults, effect_after_s=effect_after_s),
+        image=target.faults.dead_man_image, right=right, path=_path(args), uid=args["uid"], pointer="/spec/replicas",
+        ours=None, before=args["original"],  # of a scale to 0 the API leaves the number out
+    )  # fmt: skip
+
+
+def _path(args: Mapping[str, Any]) -> str:
     """Of the scale subresource in the API."""
     return f"{KINDS[args['kind']].path(args['namespace'], args['name'])}/scale"
 
@@ -81,4 +102,4 @@ def scale_path(args: Mapping[str, Any]) -> str:
 def _set_replicas(kube: Kube, args: Mapping[str, Any], scale: Object, replicas: int) -> Object:
     """409 if anything of the object was changed since `scale` was read."""
     body = {"metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]}, "spec": {"replicas": replicas}}
-    return kube.request("PATCH", scale_path(args), body=body, content_type=MERGE)
+    return kube.request("PATCH", _path(args), body=body, content_type=MERGE)
