@@ -90,9 +90,9 @@ class Http:
             raise InputError(message, "both must be PEM files that this user may read") from None
         return context
 
-    def get(self, path: str) -> Answer:
-        """One GET of `path` below the base URL."""
-        return self.ask(f"{self._base_url}{path}", self._headers)
+    def get(self, path: str, *, host: str = "") -> Answer:
+        """One GET of `path` below the base URL; host: in the Host header, instead of the app's."""
+        return self.ask(f"{self._base_url}{path}", {**self._headers, "Host": host} if host else self._headers)
 
     def post(self, path: str) -> Answer:
         """One POST of an empty JSON object to `path` below the base URL, as the load's POST lane sends it."""

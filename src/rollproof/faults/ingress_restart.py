@@ -9,6 +9,7 @@ from __future__ import annotations
 from rollproof.core.injection import Injection
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, LiveContext
+from rollproof.faults.entry import no_lane_beside
 from rollproof.faults.replaced_pod import ReplacedPod
 from rollproof.probes.views import PodView
 
@@ -33,13 +34,7 @@ class IngressRestart(ReplacedPod):
         target = context.target
         if not target.ingress.namespace:
             return "the target file does not say where the ingress is: [ingress] namespace and selector"
-        if target.control_off_entry is None:
-            named = f"{target.control.url} goes through it" if target.control else "none is named"
-            return (
-                f"an act on the ingress needs a control lane off that path, and {named}: "
-                "[control] off_entry_url must name something else that answers"
-            )
-        return ""
+        return no_lane_beside(target)
 
     def more(self, target: Target) -> str:
         """Which way the control lane goes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from rollproof.clients.http import Answer, Http, pointed
@@ -90,6 +91,10 @@ class Prover:
         version = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
         database = self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
         return version.outcome is Outcome.OK and database.outcome is Outcome.OK
+
+    def answers_as(self, host: str) -> bool:
+        """Whether the ingress answers for another host as it does for the app; says nothing of the app: no fact."""
+        return self._http.get(self._target.app.health_path, host=host).status == HTTPStatus.OK
 
     def ask_unready(self, pod: str, expected: str) -> None:
         """Record what a pod that does not get ready answers: the same facts, needed for the reason and not as proof."""

@@ -11,7 +11,7 @@ import pytest
 
 from rollproof.clients.nodes import NodeAccessError, NodeShell, Ran
 from rollproof.errors import InputError
-from rollproof.faults.packets import drop_all, let_through, why_no_firewall
+from rollproof.faults.packets import count_dropped, drop_all, drop_some, let_some_through, let_through, why_no_firewall
 
 MARK = "0123456789abcdef"
 FIREWALL = """#!/bin/sh
@@ -91,3 +91,35 @@ def test_a_firewall_that_says_no(node: Node) -> None:
 def test_a_mark_from_a_journal_is_no_script(node: Node) -> None:
     with pytest.raises(InputError):
         let_through(shell(node), "a", 'x" -j ACCEPT; reboot; "')
+
+
+def test_a_share_is_dropped_of_one_address_and_only_our_rules_are_taken_away(node: Node) -> None:
+    before = node.rules
+    drop_some(shell(node), "a", MARK, "10.0.0.1", percent=10, for_at_most_s=30.0)
+    drop_some(shell(node), "a", "f" * 16, "fd00::1", percent=25, for_at_most_s=30.0)
+    random = "-m statistic --mode random --probability"
+    ours = [
+        f"iptables FORWARD {way} 10.0.0.1 {random} 0.1 -m comment --comment rollproof {MARK} -j DROP"
+        for way in ("-d", "-s")
+    ]
+    assert [rule for rule in node.rules if MARK in rule] == ours
+    assert [rule.split()[0] for rule in node.rules if "f" * 16 in rule] == ["ip6tables"] * 2
+    assert let_some_through(shell(node), "a", MARK, "10.0.0.1", percent=10)
+    assert let_some_through(shell(node), "a", "f" * 16, "fd00::1", percent=25)
+    assert node.rules == before
+    assert not let_some_through(shell(node), "a", MARK, "10.0.0.1", percent=10)
+
+
+def test_a_share_that_cannot_be_dropped_leaves_nothing(node: Node) -> None:
+    before = node.rules
+    node.refuses("iptables")
+    with pytest.raises(NodeAccessError, match="could not be dropped: no chain by that name"):
+        drop_some(shell(node), "a", MARK, "10.0.0.1", percent=10, for_at_most_s=30.0)
+    assert node.rules == before
+
+
+def test_an_address_that_is_none_never_becomes_a_part_of_a_script(node: Node) -> None:
+    with pytest.raises(InputError, match="is no address"):
+        drop_some(shell(node), "a", MARK, "$(reboot)", percent=10, for_at_most_s=30.0)
+    with pytest.raises(InputError, match="is no address"):
+        count_dropped(shell(node), "a", MARK, "10.0.0.1 -j ACCEPT")

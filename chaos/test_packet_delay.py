@@ -1,0 +1,15 @@
+"""Drill: each packet of one pod is late. It costs time, and no request."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.run.drill import FaultDrill, Run, Traffic
+
+
+@pytest.mark.drill("packet-delay", load=True, group="node", faults=("packet-delay",))
+def test_a_bad_line_costs_no_request(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
+    """Hold it, take it away, under load: no request is lost, and the pod serves as before."""
+    with traffic.steady():
+        faults.run()
+    run.judge("fault", "availability", "load_soundness", "readiness", "version", "watches")
