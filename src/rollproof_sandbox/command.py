@@ -7,13 +7,10 @@ the sandbox ends after it, with its exit code. No process of the command is left
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,12 +21,12 @@ from rollproof_sandbox.host import HostTroubles, check_has_command
 from rollproof_sandbox.jitter import with_jitter
 from rollproof_sandbox.ports import parse_ports
 from rollproof_sandbox.processes import MARKER
+from rollproof_sandbox.relay import Relay
 from rollproof_sandbox.sandbox import CancelledError, Sandbox
 from rollproof_sandbox.settings import Settings
 
 __all__ = ["defect_list", "run_sandbox"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GUARD = Path(__file__).parent / "guard.py"
 
 
@@ -54,10 +51,10 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
     check_has_command(settings.host, command)
     place = (folder or default_folder(os.environ)).expanduser().absolute()
     sandbox = Sandbox(settings, Folder(place))
-    with _signals(sandbox.cancelled) as hand_to, sandbox.failed.of_threads():
+    with Relay(sandbox.cancelled) as relay, sandbox.failed.of_threads():
         try:
             took_s = _start(sandbox)
-            code = _around(sandbox, command, hand_to) if command else _foreground(sandbox, defects, took_s)
+            code = _around(sandbox, command, relay) if command else _foreground(sandbox, defects, took_s)
         finally:
             sandbox.stop()
     sandbox.check()
@@ -89,7 +86,7 @@ def _foreground(sandbox: Sandbox, defects: Sequence[str], took_s: float) -> int:
     return 0
 
 
-def _around(sandbox: Sandbox, command: Sequence[str], hand_to: list[int]) -> int:
+def _around(sandbox: Sandbox, command: Sequence[str], relay: Relay) -> int:
     words = [word.replace("{target}", str(sandbox.folder.target)) for word in command]
     host = HostTroubles(sandbox.settings.host, sandbox.store, sandbox.folder.host)
     with sandbox.folder.writing():
@@ -98,35 +95,10 @@ def _around(sandbox: Sandbox, command: Sequence[str], hand_to: list[int]) -> int
     guard = [sys.executable, "-S", "-E", str(_GUARD), str(reader), str(os.getpgrp())]
     process = subprocess.Popen([*guard, *words], env=environ, pass_fds=[reader], process_group=0)
     os.close(reader)
-    hand_to.append(writer)
-    if sandbox.cancelled.is_set():  # the signal came before the command was started
-        os.write(writer, bytes([signal.SIGTERM]))
+    relay.begin(writer)
     host.start(process.pid)
     try:
         return process.wait()
     finally:
-        hand_to.clear()
         host.stop()
-        os.close(writer)
-
-
-@contextmanager
-def _signals(cancelled: threading.Event) -> Iterator[list[int]]:
-    """The first signal ends a start or the foreground; with a command, every signal is passed on through its pipe.
-
-    After one, later signals are ignored until the process ends.
-    """
-    hand_to: list[int] = []
-
-    def take(number: int, _frame: object) -> None:
-        cancelled.set()
-        for pipe in hand_to:
-            with suppress(BrokenPipeError):  # the command has just ended
-                os.write(pipe, bytes([signal.SIGTERM if number == signal.SIGHUP else number]))
-
-    before = {number: signal.signal(number, take) for number in _SIGNALS}
-    try:
-        yield hand_to
-    finally:
-        for number, handler in before.items():  # one more Ctrl-C must not interrupt the exit of Python
-            signal.signal(number, signal.SIG_IGN if cancelled.is_set() else handler)
+        relay.end()
