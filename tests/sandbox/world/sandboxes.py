@@ -13,7 +13,7 @@ from pathlib import Path
 from rollproof_sandbox.processes import MARKER
 
 PYTHON = [sys.executable, "-m", "rollproof"]
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0  # nothing waits that long but on a machine that is busy with other work
 
 
 class Sandbox:
