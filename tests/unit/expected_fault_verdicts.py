@@ -33,6 +33,7 @@ def faults() -> Told:
     yield "not recovered", unrecovered()
     yield "a process that nobody started again", unrecovered(by="nobody")
     yield "pods that wait on connections to a server that is gone", unrecovered(cause="connections-held")
+    yield "a process that nobody started again, and readiness noticed", unrecovered(by="nobody", cause="not-restarted")
     yield "a process that came back with a new container", unrecovered(by="kubelet")
     yield "not recovered, and nobody noted what was seen", unrecovered(last_seen="")
     late = say(unrecovered(), FaultWord.RECOVERED, at=170.0)

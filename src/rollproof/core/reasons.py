@@ -138,6 +138,7 @@ class NotBack(StrEnum):
     """Why the app was not well again after a fault."""
 
     CONNECTIONS_HELD = "connections-held"  # it waits on connections to a server that is gone
+    NOT_RESTARTED = "not-restarted"  # a process is gone, readiness has noticed, and nobody starts it again
 
 
 class UndoneBy(StrEnum):

@@ -249,8 +249,9 @@ class FaultSettings:
     recovery_limit_s: Annotated[float, above(0, 3_600)] = 60.0  # from its start until the steady state is back
     # of single faults, by their name
     recovery_limits_s: Annotated[dict[str, float], above(0, 3_600)] = field(default_factory=dict)
-    process: str = ""  # process-kill: its name in /proc/PID/stat, of at most 15 characters: nginx, php-fpm8.2, cron
-    process_signal: Annotated[str, one_of("KILL", "TERM")] = "KILL"
+    # process-kill, process-terminate: its name in /proc/PID/stat, of at most 15 characters: nginx, php-fpm8.2, cron
+    process: str = ""
+    frozen_process: str = ""  # process-freeze: the same; empty: `process`
     # how long a fault that lasts until it is undone is left in place once it was felt
     hold_s: Annotated[float, between(1, 600)] = 10.0
     # for how long requests may be lost when a node is lost: 50 s until it is noticed, 5 s between two looks, the entry

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import time
 from abc import ABC
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from rollproof.clients.execute import Executed
 from rollproof.clients.kube import ApiError, Kube, LostAnswerError, Object
 from rollproof.core.injection import Injection
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
+from rollproof.errors import RollproofError
 from rollproof.faults.base import Context, Fault, LiveContext
-from rollproof.faults.leaving import serving, too_few
-from rollproof.probes.views import app_container
+from rollproof.faults.leaving import deployment_of, serving, takeable_pods, too_few
+from rollproof.faults.processes import LOOK, Process, parse, supervised
+from rollproof.probes.views import PodView, app_container
 
-__all__ = ["EXEC_S", "InOneContainer", "container_named", "exec_permissions", "execute", "no_exec", "restarted_lately"]
+__all__ = [
+    "EXEC_S", "Chosen", "InOneContainer", "chosen_process", "container_named", "exec_permissions", "execute",
+    "first_rested", "look", "no_exec", "not_one", "restarted_lately", "said_of", "seen",
+]  # fmt: skip
 
 EXEC_S = 10.0  # for one command, from the connection to its end
 _BACK_OFF_S = 600.0  # the kubelet forgets a container's restarts after ten quiet minutes
@@ -91,13 +98,14 @@ def restarted_lately(kube: Kube, namespace: str, name: str, container: str) -> s
     if pod is None:
         return ""
     statuses = Outside.of(pod, f"pod {name}").child("status").objects("containerStatuses")
-    ended = [
-        one.child("lastState").child("terminated").time_s("finishedAt")
-        for one in statuses
-        if one.text("name") == container
-    ]
-    ago_s = time.time() - ended[0] if ended and ended[0] else _BACK_OFF_S
-    return f"container {container} of {name} ended {ago_s:.0f} s ago" if ago_s < _BACK_OFF_S else ""
+    for one in statuses:
+        if one.text("name") == container and one.count("restartCount"):
+            # A pod whose sandbox was made anew (its node was away) has no last state: then when it began to run tells.
+            ended_s = one.child("lastState").child("terminated").time_s("finishedAt")
+            ended_s = max(ended_s or 0.0, one.child("state").child("running").time_s("startedAt") or 0.0)
+            ago_s = time.time() - ended_s
+            return f"container {container} of {name} was restarted {ago_s:.0f} s ago" if ago_s < _BACK_OFF_S else ""
+    return ""
 
 
 def first_rested(context: Context, names: Sequence[str], container: str) -> tuple[str, str]:
@@ -112,3 +120,64 @@ def first_rested(context: Context, names: Sequence[str], container: str) -> tupl
         "",
         f"{why}: the kubelet's back-off would be timed, not the app; it is forgotten after {_BACK_OFF_S / 60:g} min",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The one process of a name that process 1 runs in a container, and which pod's: the first that has rested."""
+
+    pod: str
+    view: PodView
+    container: str
+    process: Process
+    processes: tuple[Process, ...]  # all of the container
+    args: Mapping[str, Any]  # of the injection: pod, container and process
+
+    @property
+    def words(self) -> str:
+        """Which it is, for the plan."""
+        return f"{self.process.name} (pid {self.process.pid}) in container {self.container}, uid {self.view.uid}"
+
+
+def chosen_process(context: Context, name: str) -> Chosen | str:
+    """The process of that name below process 1, in the first ready pod by name that has rested; or why none is."""
+    deployment, namespace = deployment_of(context), context.target.cluster.namespace
+    ready, reason = takeable_pods(context, deployment)
+    if reason:
+        return reason
+    if not (container := container_named(context, deployment)):
+        return "cluster.container must say which container"
+    pod, reason = first_rested(context, tuple(ready), container)
+    if reason := reason or no_exec(context, pod, container):
+        return reason
+    processes = look(context.kube, namespace, pod, container) or ()
+    found = supervised(processes, name)
+    if len(found) != 1:
+        return not_one(pod, name, found)
+    (one,), view = found, ready[pod]
+    args = {
+        "kind": "Pod", "namespace": namespace, "name": pod, "uid": view.uid, "container": container,
+        "restarts": view.restarts, "members": len(ready), "process": one.name, "pid": one.pid, "started": one.started,
+    }  # fmt: skip
+    return Chosen(pod=pod, view=view, container=container, process=one, processes=processes, args=args)
+
+
+def look(kube: Kube, namespace: str, pod: str, container: str) -> tuple[Process, ...] | None:
+    """The container's processes now; None if they could not be listed."""
+    done = execute(kube, namespace, pod, container, LOOK)
+    return parse(done.output) or None if done.code == 0 else None
+
+
+def seen(kube: Kube, args: Mapping[str, Any]) -> tuple[Process, ...] | None:
+    """The same of an injection's container; None also while nobody answers, as while it starts again."""
+    try:
+        return look(kube, args["namespace"], args["name"], args["container"])
+    except RollproofError:
+        return None
+
+
+def not_one(pod: str, name: str, found: tuple[Process, ...]) -> str:
+    """Why these processes are not the one that is looked for."""
+    if not found:
+        return f"no process {name} runs below process 1 in pod {pod}"
+    return f"{len(found)} processes {name} run below process 1 in pod {pod}: orphans of one that was killed serve on"

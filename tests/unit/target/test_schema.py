@@ -33,7 +33,7 @@ def test_every_target_of_ours_is_valid(path: Path) -> None:
         ("traffic", "rate_per_s", "fast"),
         ("traffic", "rate_per_s", 0),
         ("traffic", "ratee_per_s", 5.0),
-        ("faults", "process_signal", "HUP"),
+        ("faults", "process", 7),
         ("cluster", "context", ""),
         ("app", "health_path", "health"),
         ("faults", "recovery_limits_s", {"pod-delete": -1}),

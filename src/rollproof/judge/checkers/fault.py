@@ -34,6 +34,10 @@ _NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # for a process that its super
     ),
 }
 _CAUSES: Mapping[str, tuple[str, str]] = {  # for a target that did not recover
+    NotBack.NOT_RESTARTED: (
+        "NOT_RESTARTED",
+        "readiness noticed, nobody acts: let the supervisor start it again (autorestart=true), or let liveness fail",
+    ),
     NotBack.CONNECTIONS_HELD: (
         "CONNECTIONS_HELD",
         "delete these pods now; then give connections to it a read time-out: a server that is lost ends none of them",

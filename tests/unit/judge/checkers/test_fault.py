@@ -19,6 +19,7 @@ MUST = {
     Result.FAIL: {
         "too late", "not recovered", "not recovered, and nobody noted what was seen",
         "not recovered, and then after all", "a process that nobody started again",
+        "a process that nobody started again, and readiness noticed",
         "a process that came back with a new container", "pods that wait on connections to a server that is gone",
     },
     Result.SKIPPED: {"skipped", "skipped without a word"},
