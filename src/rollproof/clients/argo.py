@@ -180,6 +180,10 @@ class Argo:
             readable=readable,
         )
 
+    def project(self, name: str) -> Object:
+        """An AppProject, from where Argo CD itself lives."""
+        return self.kube.get("AppProject", self._home(), name)
+
     def sync_windows(self, project: str) -> list[Mapping[str, Any]] | None:
         """The project's sync windows; None if they are unknown: it may not be read, or is not where it should be."""
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rollproof.core.event import Event
 from rollproof.core.outside import Outside
+from rollproof.core.posturefacts import SOURCE, VIEWS, PostureWord, view_of
 from rollproof.errors import RollproofError
 
 __all__ = ["check_fact"]
@@ -51,6 +52,7 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("undo", "", ""): "text:object,reason,version object:args",
     ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked texts:retried_ids ints:upstreams",
     ("ingress", "", "log-unreadable"): "text:reason",
+    ("posture", "", "unread"): "text:cause,reason",
 }  # fmt: skip
 _NEEDED: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("drift", "Drift", "model"): ("rule", "start_s", "factor", "cap_s", "cooldown_s", "fixed_delay_s"),
@@ -72,6 +74,8 @@ def check_fact(event: Event, who: str, *, error: type[RollproofError]) -> None:
         for name in _NEEDED.get(key, ()):
             if data.value.get(name) is None:
                 data.refuse(name, "there")
+    if (source, event.what) == (SOURCE, PostureWord.READ) and kind in VIEWS:
+        view_of(kind, data)
 
 
 def _fields(key: tuple[str, str, str]) -> tuple[tuple[Callable[[Outside, str], Any], tuple[str, ...]], ...]:

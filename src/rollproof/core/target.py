@@ -15,8 +15,8 @@ from rollproof.core.reasons import BadKind
 
 __all__ = [
     "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
-    "Fences", "Ingress", "JournalSettings", "Nodes", "ReleaseSettings", "RollbackSettings", "Target", "Traffic",
-    "UndoSettings", "Workload",
+    "Fences", "Ingress", "JournalSettings", "Nodes", "PostureSettings", "ReleaseSettings", "RollbackSettings",
+    "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 
@@ -268,6 +268,19 @@ class FaultSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PostureSettings:
+    """What `rollproof run posture` holds live objects against. `must` and `skip` name checks (docs/posture.md)."""
+
+    must: tuple[str, ...] = ()  # promised: what is not as advised is a FAIL, else a finding
+    skip: tuple[str, ...] = ()  # not judged here
+    replicas_min: Annotated[int, between(1, 1_000)] = 2
+    # how long a pod that ends still gets requests: endpoints, kube-proxy (1 s between syncs), ingress (3.3 s between
+    # syncs of ingress-nginx); assumed, `run zero-downtime` measures it
+    endpoint_lag_s: Annotated[float, between(0, 600)] = 5.0
+    restarts_within_s: Annotated[float, between(0, 2_592_000)] = 3_600.0  # a restart that is older says nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackSettings:
     """The rollback runbook's promise: from the push of the revert to the old version proven."""
 
@@ -354,6 +367,7 @@ class Target:
     drift: DriftSettings = field(default_factory=DriftSettings)
     rollback: RollbackSettings = field(default_factory=RollbackSettings)
     faults: FaultSettings = field(default_factory=FaultSettings)
+    posture: PostureSettings = field(default_factory=PostureSettings)
     ingress: Ingress = field(default_factory=Ingress)
     nodes: Nodes = field(default_factory=Nodes)
     undo: UndoSettings = field(default_factory=UndoSettings)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from rollproof.core import abort, gate
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
+from rollproof.core.posturefacts import SOURCE as POSTURE
+from rollproof.core.posturefacts import PostureWord, Topic
 
 __all__ = ["WORDS", "is_known"]
 
@@ -48,6 +50,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     (SOURCE, "Fault"): frozenset(FaultWord),
     ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),
     ("ingress", "Ingress"): frozenset({"log", "log-unreadable"}),
+    **{(POSTURE, topic.value): frozenset(PostureWord) for topic in Topic},
 }  # fmt: skip
 
 

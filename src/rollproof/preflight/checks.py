@@ -25,6 +25,7 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.faults.base import Context
 from rollproof.faults.registry import check_names, fault_named, faults_of, is_kept_away
+from rollproof.judge.checkers.posture.table import check_names as check_posture_names
 from rollproof.preflight.appchecks import check_app, check_control
 from rollproof.preflight.clocks import check_clocks
 from rollproof.preflight.faultplans import plan_fault
@@ -179,6 +180,7 @@ def _see_fences(seen: Look) -> str:
 
 def _see_limits(seen: Look) -> str:
     check_names(seen.target)
+    check_posture_names(seen.target)
     limits = seen.target.faults
     single = "".join(f", {name} {limit_s:g} s" for name, limit_s in limits.recovery_limits_s.items())
     return f"recovery within {limits.recovery_limit_s:g} s{single}"

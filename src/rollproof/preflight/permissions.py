@@ -49,8 +49,11 @@ def possible_permissions(target: Target, drills: Iterable[Drill], sha: str = "")
 def _each_reason(
     target: Target, drills: tuple[Drill, ...], plan: Plan | None, faults: Iterable[str]
 ) -> Iterator[Permission]:
-    yield from (*_watching(target), *_locking(target), *_reading_argocd(target), *_refreshing(target))
-    yield from _journaling(target)
+    yield from (*_watching(target), *_reading_argocd(target))
+    if any(not drill.read_only for drill in drills) or not drills:
+        yield from (*_locking(target), *_refreshing(target), *_journaling(target))
+    if any(drill.read_only for drill in drills):
+        yield from _looking(target)
     if any(drill.deploys or drill.faults for drill in drills):
         yield from _proving(target)
     if plan is not None:
@@ -87,6 +90,25 @@ def _watching(target: Target) -> Iterator[Permission]:
         place = target.ingress.namespace
         yield from each_verb("list", "pods", place, why, required=False)
         yield from each_verb("get", "pods", place, why, subresource="log", required=False)
+
+
+def _looking(target: Target) -> Iterator[Permission]:
+    """What posture reads beyond what every run does; a check without its right is INCONCLUSIVE."""
+    namespace, why = target.cluster.namespace, "posture: what may not be read is not judged"
+    group = "coordination.k8s.io"
+    yield from each_verb("get", "leases", namespace, "to see whether a run is at work", group=group, name=LEASE_NAME)
+    for resource, of in (
+        ("horizontalpodautoscalers", "autoscaling"), ("poddisruptionbudgets", "policy"),
+        ("networkpolicies", "networking.k8s.io"), ("events", ""),
+    ):  # fmt: skip
+        yield from each_verb("list", resource, namespace, why, group=of, required=False)
+    for resource in ("configmaps", "serviceaccounts"):
+        yield from each_verb("get", resource, namespace, why, required=False)
+    yield from each_verb("list", "nodes", "", why, required=False)
+    if target.faults.database is not None:
+        yield from each_verb("list", "pods", target.faults.database.namespace, why, required=False)
+    why = "posture: a dry run of an eviction; without it the budget's own count has to do"
+    yield from each_verb("create", "pods", namespace, why, subresource="eviction", required=False)
 
 
 def _opting_in(target: Target, of_faults: Iterable[Permission]) -> Iterator[Permission]:

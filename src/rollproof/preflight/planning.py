@@ -72,6 +72,11 @@ class Order:
         return any(drill.releases_bad for drill in self.chosen)
 
     @property
+    def read_only(self) -> bool:
+        """Does none of the drills change anything?"""
+        return bool(self.drills) and all(drill.read_only for drill in self.chosen) and not self.under_load
+
+    @property
     def drifts(self) -> bool:
         """Does any of the drills inject the trials of `drift.trials`?"""
         return any(drill.drifts for drill in self.chosen)
@@ -140,7 +145,7 @@ def _is_felt(drill: Drill) -> bool:
     """Could traffic feel the drill whatever is skipped of it? Of drift only the trials decide, one by one."""
     if drill.drifts:
         return False
-    known = bool(drill.faults)  # else nobody knows what it does
+    known = bool(drill.faults) or drill.read_only  # else nobody knows what it does
     return drill.deploys or drill.load or not known or any(fault_named(one).affects_traffic for one in drill.faults)
 
 
@@ -253,7 +258,7 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
 def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
     cluster = plan.target.cluster
     deployed = False
-    for drill in order.chosen:
+    for drill in () if order.read_only else order.chosen:
         yield Touch(
             drill=drill.name, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
             undo="deleted",

@@ -29,6 +29,7 @@ from rollproof.redaction import SECRETS
 from rollproof.reports.fault_rows import FaultRow, fault_rows
 from rollproof.reports.model import Report
 from rollproof.reports.output import Outlet, one_line
+from rollproof.reports.posture_rows import CHECKER, FINDING, PostureRow, posture_rows
 from rollproof.reports.sentences import headline, sentence, short_sha
 from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, traffic_rules, undo_sentence
 
@@ -58,6 +59,24 @@ def _fault_table(rows: Iterable[FaultRow]) -> Table:
         lost = "-" if row.lost is None else f"{row.lost:,}"
         verdict = Text(row.drill_result, style=_STYLES[row.drill_result])
         table.add_row(Text(_safe(row.fault)), Text(_safe(evidence)), recovery, lost, verdict, Text(row.undone))
+    return table
+
+
+def _posture_table(rows: Iterable[PostureRow]) -> Table:
+    """What is not as advised or not known, a block each; then the rest, by name."""
+    table = Table("level", "check", "found, advised, why", box=None, pad_edge=False, header_style="bold")
+    for row in (one for one in rows if one.told):
+        said = Text(_safe(row.why))
+        if row.object:
+            said.append(f"\nadvised: {_safe(row.advised)}\n{_safe(row.reason)}")
+        said.append(f"\n→ {_safe(row.hint)}", style="dim")
+        style = "yellow" if row.level == FINDING else _STYLES[row.result]
+        table.add_row(Text(row.level, style=style), Text(_safe(row.check)), said)
+    sound = [row.check for row in rows if row.result is Result.PASS and not row.told]
+    if sound:
+        table.add_row(Text("as advised", style="green"), str(len(sound)), Text(_safe(", ".join(sound))))
+    for row in (one for one in rows if one.result is Result.SKIPPED):
+        table.add_row(Text("not judged", style="dim"), Text(_safe(row.check)), Text(_safe(row.why), style="dim"))
     return table
 
 
@@ -201,7 +220,10 @@ class LiveConsole:
                 self._console.print(line, soft_wrap=True)
             return
         table = Table("result", "drill", "checker", "subject", "why", box=None, pad_edge=False, header_style="bold")
+        looked = posture_rows(report.verdicts)
         for verdict in report.verdicts:
+            if verdict.checker == CHECKER and looked:
+                continue  # they have a table of their own
             why = Text(_safe(verdict.why))
             for finding in verdict.findings:
                 why.append(f"\n{_safe(finding_line(finding))}", style="dim")
@@ -211,6 +233,9 @@ class LiveConsole:
         with self._lock:
             self._console.print(table)
             self._console.print()
+            if looked:
+                self._console.print(_posture_table(looked))
+                self._console.print()
             if len(faults := fault_rows(report)) > 1:
                 self._console.print(_fault_table(faults))
                 self._console.print()

@@ -23,6 +23,7 @@ from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.files import write_whole
 from rollproof.reports.model import Report
+from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic
@@ -57,7 +58,8 @@ def html_page(report: Report) -> str:
             undo=undo_sentence(report.undo),
             cards=_cards(report),
             blind=tables.blind_spots(report),
-            verdicts=[(v, _evidence(v, shown)) for v in sorted(report.verdicts, key=lambda v: WORST_FIRST[v.result])],
+            verdicts=[(v, _evidence(v, shown)) for v in _listed(report)],
+            posture=posture_rows(report.verdicts),
             stages=tables.stage_tables(report),
             drift=tables.drift_rows(report),
             faults=fault_rows(report),
@@ -191,6 +193,12 @@ def _judged_requests(report: Report) -> str:
         return "none of them judged"
     judged, failed = (sum(int(str(one.get(word, 0))) for one in said) for word in ("requests", "failures"))
     return f"{failed:,} of {judged:,} judged ones failed"
+
+
+def _listed(report: Report) -> list[Verdict]:
+    """The verdicts of the first table, worst first; those of posture have a table of their own."""
+    listed = [one for one in report.verdicts if one.checker != CHECKER]
+    return sorted(listed, key=lambda verdict: WORST_FIRST[verdict.result])
 
 
 def _evidence(verdict: Verdict, shown: list[Event]) -> list[tuple[int, bool]]:

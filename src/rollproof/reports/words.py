@@ -8,6 +8,7 @@ from rollproof.core.counts import many
 from rollproof.core.target import Traffic
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
+from rollproof.reports.posture_rows import posture_sentence
 
 __all__ = [
     "bottom_line",
@@ -32,7 +33,11 @@ _UNDO: Mapping[str, str] = {
     "left": "Something was left alone, because somebody else changed it after us.",
     "failed": "Not everything could be put back: run `rollproof undo`.",
 }
-_NAMED = {("drift", "Drift"), ("fault", "Fault")}  # checkers with a verdict a trial or fault, and their subjects
+_NAMED = {
+    ("drift", "Drift"),
+    ("fault", "Fault"),
+    ("posture", "Check"),
+}  # checkers with several verdicts, and their subjects
 _BLAME = (Result.FAIL, Result.INCONCLUSIVE)  # the first of these that occurs decides the run
 
 
@@ -98,6 +103,8 @@ def bottom_line(report: Report) -> str:
     passed = [verdict for verdict in report.verdicts if verdict.result is Result.PASS]
     if not passed:
         return "Nothing was judged, so nothing is claimed."
+    if looked := posture_sentence(report.verdicts):
+        return _sentence(looked)
     strongest = next((verdict for verdict in passed if verdict.checker == "availability"), None)
     proven = strongest.why if strongest else _slowest_repair(passed) or passed[0].why
     return f"{_all_hold(len(passed))} {_sentence(proven)}"

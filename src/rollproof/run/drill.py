@@ -26,6 +26,7 @@ from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
 from rollproof.preflight.faultplans import plan_fault
 from rollproof.probes.ingresslog import record_retries
+from rollproof.probes.posture import look_at_posture
 from rollproof.probes.proof import Prover
 from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
 from rollproof.run.abort import AbortProbe
@@ -148,6 +149,13 @@ class Run:
     def drift(self) -> DriftDrill:
         """Drifts, one at a time."""
         return DriftDrill(self._context, self)
+
+    def look(self) -> None:
+        """Read the live objects that decide how the app takes a release and a fault (`probes.posture`)."""
+        clients = self._context.clients
+        with self.phase("act"):
+            self._context.status("what live objects say")
+            look_at_posture(self.target, clients.kube, clients.argo, self._context.folder)
 
     def faults(self) -> FaultDrill:
         """The faults that the plan has for this drill."""

@@ -116,11 +116,13 @@ class Session:
         self._folder.journal = lambda: self.journal.record
         self._folder.write_environment(environment)
         self.console.plan(self.plan)
-        self._take_lock(target)
+        if not self._order.read_only:
+            self._take_lock(target)
         self._watches = Watches(target, self._clients.kube, self._clients.argo, self._folder)
         self._watches.start()
-        self.status("how late the watches are")
-        self._watches.calibrate(lease=LEASE_NAME)
+        if not self._order.read_only:
+            self.status("how late the watches are")
+            self._watches.calibrate(lease=LEASE_NAME)
         self._release = connect(self.plan, self._clients, self._watches, self._folder, self.journal, self.status)
         self._context = RunContext(
             plan=self.plan, environ=self.loaded.environ, folder=self._folder, journal=self.journal,

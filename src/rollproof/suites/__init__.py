@@ -44,6 +44,7 @@ class Drill:
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
     `faults`: the faults that it injects, by their names in `rollproof.faults`; `chaos` runs such drills.
     `group`: what its faults are done to, of GROUPS: it orders the drills of `chaos`.
+    `read_only`: it changes nothing, so that it takes no lock and asks Argo CD for nothing.
     `alone`: it has a run of its own; where pytest is given a whole folder, it is left out.
     `options`: the options of the command line that are for this drill and few others, of OPTIONS.
     """
@@ -54,6 +55,7 @@ class Drill:
     deploys: bool = False
     reverts: bool = False
     alone: bool = False
+    read_only: bool = False
     faults: tuple[str, ...] = ()
     group: str = ""
     options: tuple[str, ...] = ()
@@ -179,8 +181,8 @@ def drill_of_marker(
     if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
         raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
     kinds: dict[str, type] = {
-        "all": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "faults": tuple, "options": tuple,
-        "group": str,
+        "all": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "read_only": bool, "faults": tuple,
+        "options": tuple, "group": str,
     }  # fmt: skip
     for name, value in settings.items():
         if name not in kinds:

@@ -1,0 +1,106 @@
+"""Checks of Argo CD's settings for this Application: self-heal, prune, retry, windows, what it ignores."""
+
+from __future__ import annotations
+
+from rollproof.core.posture import ApplicationSeen, IgnoreSeen, ProjectSeen
+from rollproof.core.posturefacts import Posture
+from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound
+
+_DOCS = "https://argo-cd.readthedocs.io/en/stable"
+_REPLICAS = ("/spec/replicas", ".spec.replicas")
+_RESPECTS = "RespectIgnoreDifferences=true"
+_IN_A_GROUP = {
+    "Deployment": "apps", "StatefulSet": "apps", "DaemonSet": "apps", "ReplicaSet": "apps",
+    "Ingress": "networking.k8s.io", "NetworkPolicy": "networking.k8s.io", "HorizontalPodAutoscaler": "autoscaling",
+    "CronJob": "batch", "Job": "batch", "PodDisruptionBudget": "policy",
+}  # fmt: skip
+
+
+@check(
+    "self-heal", asks="does Argo CD undo a change by hand?", advised="syncPolicy.automated.selfHeal true",
+    why="a change by hand stays until the next commit, and git is not what runs",
+    source=f"{_DOCS}/user-guide/auto_sync/#automatic-self-healing", drill="drift",
+    promised=lambda target: target.drift.must_heal,
+)  # fmt: skip
+def self_heal(seen: Posture) -> Said:
+    """`drift.must_heal` of the target file promises it."""
+    place, one = seen.subject(ApplicationSeen), seen.view(ApplicationSeen)
+    value = "true" if one.self_heal else "false" if one.automated else "false: no automated sync"
+    return (sound if one.self_heal else finding)(place, "spec.syncPolicy.automated.selfHeal", value)
+
+
+@check(
+    "prune", asks="does Argo CD remove what git does not have any more?", advised="syncPolicy.automated.prune true",
+    why="an object that was taken out of git goes on running, such as a second CronJob or an old Ingress",
+    source=f"{_DOCS}/user-guide/auto_sync/#automatic-pruning",
+)  # fmt: skip
+def prune(seen: Posture) -> Said:
+    """Of automated syncs."""
+    place, one = seen.subject(ApplicationSeen), seen.view(ApplicationSeen)
+    return (sound if one.prune else finding)(place, "spec.syncPolicy.automated.prune", str(one.prune).lower())
+
+
+@check(
+    "sync-retry", asks="is a sync that failed tried again?",
+    advised="syncPolicy.retry with a limit of 1 or more, or -1",
+    why="automated sync tries a revision once: after a moment's error of a webhook or the API nothing more happens",
+    source=f"{_DOCS}/user-guide/auto_sync/#automated-sync-semantics", drill="git-away",
+)  # fmt: skip
+def sync_retry(seen: Posture) -> Said:
+    """A limit of 0 retries nothing, a negative one has no end."""
+    place, one = seen.subject(ApplicationSeen), seen.view(ApplicationSeen)
+    value = "none" if one.retries is None else f"limit {one.retries}"
+    return (sound if one.retries else finding)(place, "spec.syncPolicy.retry", value)
+
+
+@check(
+    "sync-windows", asks="may Argo CD sync at any time?", advised="no window, or one that everybody on call knows of",
+    why="outside of an allow window and inside of a deny window neither a deploy, a rollback nor self-heal happens",
+    source=f"{_DOCS}/user-guide/sync_windows/", drill="deny-window",
+)  # fmt: skip
+def sync_windows(seen: Posture) -> Said:
+    """Those of the AppProject that choose this Application."""
+    place, found = seen.subject(ProjectSeen), seen.view(ProjectSeen).windows
+    if not found:
+        return sound(place, "spec.syncWindows", "none for this Application")
+    words = [
+        f"{one.kind} {one.schedule} for {one.duration}{'' if one.manual else ', manual syncs too'}" for one in found
+    ]
+    return finding(place, "spec.syncWindows", "; ".join(words))
+
+
+@check(
+    "ignored-fields", asks="does every entry of ignoreDifferences do what it looks like?",
+    advised=f"the object's group in each entry, and syncOptions {_RESPECTS}",
+    why="an entry without its group matches nothing, and one without that option hides a change that each sync undoes",
+    source="https://github.com/argoproj/argo-cd/issues/28590", drill="drift",
+)  # fmt: skip
+def ignored_fields(seen: Posture) -> Said:
+    """Nothing to judge where nothing is ignored."""
+    place, one = seen.subject(ApplicationSeen), seen.view(ApplicationSeen)
+    if not one.ignored:
+        return nothing(place, "spec.ignoreDifferences", "nothing is ignored")
+    lost = [f"{entry.kind} without group {_IN_A_GROUP[entry.kind]}" for entry in one.ignored if _misses_group(entry)]
+    if lost:
+        return finding(place, "spec.ignoreDifferences", "; ".join(lost))
+    if _RESPECTS not in one.options:
+        kinds = ", ".join(sorted({entry.kind for entry in one.ignored}))
+        return finding(place, "spec.syncPolicy.syncOptions", f"without {_RESPECTS}", f"ignored: fields of {kinds}")
+    return sound(place, "spec.ignoreDifferences", f"{len(one.ignored)}, with {_RESPECTS}")
+
+
+def _misses_group(entry: IgnoreSeen) -> bool:
+    return entry.kind in _IN_A_GROUP and entry.group == ""
+
+
+def leaves_replicas(one: ApplicationSeen) -> bool:
+    """Whether a sync of this Application leaves a Deployment's number of replicas alone."""
+    rules = [
+        entry for entry in one.ignored
+        if entry.group in ("apps", "*") and entry.kind in ("Deployment", "*")
+        and (set(entry.fields) & set(_REPLICAS) or "kube-controller-manager" in entry.managers)
+    ]  # fmt: skip
+    return bool(rules) and _RESPECTS in one.options
+
+
+CHECKS = (self_heal, prune, sync_retry, sync_windows, ignored_fields)
