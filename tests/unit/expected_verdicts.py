@@ -11,6 +11,7 @@ from expected_bad_release_verdicts import bad_releases
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
 from expected_outage_verdicts import dependencies, losses, outages
+from expected_posture_verdicts import postures
 from expected_traffic_verdicts import availabilities, generators
 from story import NEW, OLD, Story, good_release
 
@@ -304,6 +305,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "load_soundness": generators,
     "loss": losses,
     "outage": outages,
+    "posture": postures,
     "readiness": readinesses,
     "release": releases,
     "rollback": rollbacks,

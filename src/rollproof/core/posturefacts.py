@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
 from enum import StrEnum
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -83,9 +84,9 @@ T = TypeVar("T")
 class UnreadError(Exception):
     """A question without an answer: `cause` says why, the message in words."""
 
-    def __init__(self, topic: Topic, cause: Unread, reason: str, seq: int | None = None) -> None:
+    def __init__(self, topic: Topic, cause: Unread, reason: str) -> None:
         super().__init__(f"{topic}: {reason}")
-        self.topic, self.cause, self.reason, self.seq = topic, cause, reason, seq
+        self.topic, self.cause, self.reason = topic, cause, reason
 
 
 class Posture:
@@ -105,8 +106,9 @@ class Posture:
             raise UnreadError(topic, Unread.NO_ANSWER, "nobody has asked")
         self.used.append(event.seq)
         if event.what != PostureWord.READ:
-            cause, reason = Unread(event.data.get("cause") or Unread.NO_ANSWER), str(event.data.get("reason") or "")
-            raise UnreadError(topic, cause, reason or "no reason was noted", event.seq)
+            word, reason = str(event.data.get("cause") or ""), str(event.data.get("reason") or "")
+            cause = Unread(word) if word in {*Unread} else Unread.NO_ANSWER  # of another version: not known
+            raise UnreadError(topic, cause, reason or "no reason was noted")
         return _typed(cls, Outside.of(event.data, event.subject))
 
     def subject(self, cls: type) -> str:
@@ -129,7 +131,7 @@ def view_of(topic: str, data: Outside) -> Any:
 def _typed(cls: type[T], data: Outside) -> T:
     """A view from JSON: absent, null and empty are one thing; a name, a number or a word that is needed is refused."""
     made = {}
-    for name, hint, has_default in _fields(cls):
+    for name, hint, has_default in _fields(cls.__name__):
         if data.value.get(name) is not None or get_origin(hint) in (dict, tuple):
             made[name] = _field(data, name, hint)
         elif not has_default:
@@ -137,7 +139,9 @@ def _typed(cls: type[T], data: Outside) -> T:
     return cls(**made)
 
 
-def _fields(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
+@cache
+def _fields(name: str) -> tuple[tuple[str, Any, bool], ...]:
+    cls = getattr(posture, name)
     hints = get_type_hints(cls)
     return tuple((one.name, hints[one.name], one.default is not MISSING) for one in fields(cls))
 

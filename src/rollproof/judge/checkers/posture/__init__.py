@@ -40,7 +40,7 @@ def _judged(seen: Posture, one: Check) -> Verdict:
         return _verdict(one, _RESULTS[said.level], text, said, evidence=evidence)
     advised = said.advised or one.advised
     promise = _promise(one, seen.target)
-    hint = f"see it with `rollproof run {one.drill}`; {one.source}" if one.drill else one.source
+    hint = f"see it with `{one.drill}`; {one.source}" if one.drill else one.source
     found = Finding(one.code, f"advised: {advised}; {one.why}", hint)
     why = f"{text}, and {promise} promises: {advised}" if promise else text
     return _verdict(one, Result.FAIL if promise else Result.PASS, why, said, evidence=evidence, findings=(found,))

@@ -19,7 +19,7 @@ _IN_A_GROUP = {
 @check(
     "self-heal", asks="does Argo CD undo a change by hand?", advised="syncPolicy.automated.selfHeal true",
     why="a change by hand stays until the next commit, and git is not what runs",
-    source=f"{_DOCS}/user-guide/auto_sync/#automatic-self-healing", drill="drift",
+    source=f"{_DOCS}/user-guide/auto_sync/#automatic-self-healing", drill="rollproof run drift",
     promised=lambda target: target.drift.must_heal,
 )  # fmt: skip
 def self_heal(seen: Posture) -> Said:
@@ -44,7 +44,7 @@ def prune(seen: Posture) -> Said:
     "sync-retry", asks="is a sync that failed tried again?",
     advised="syncPolicy.retry with a limit of 1 or more, or -1",
     why="automated sync tries a revision once: after a moment's error of a webhook or the API nothing more happens",
-    source=f"{_DOCS}/user-guide/auto_sync/#automated-sync-semantics", drill="git-away",
+    source=f"{_DOCS}/user-guide/auto_sync/#automated-sync-semantics", drill="rollproof run git-away",
 )  # fmt: skip
 def sync_retry(seen: Posture) -> Said:
     """A limit of 0 retries nothing, a negative one has no end."""
@@ -56,7 +56,7 @@ def sync_retry(seen: Posture) -> Said:
 @check(
     "sync-windows", asks="may Argo CD sync at any time?", advised="no window, or one that everybody on call knows of",
     why="outside of an allow window and inside of a deny window neither a deploy, a rollback nor self-heal happens",
-    source=f"{_DOCS}/user-guide/sync_windows/", drill="deny-window",
+    source=f"{_DOCS}/user-guide/sync_windows/", drill="rollproof run deny-window",
 )  # fmt: skip
 def sync_windows(seen: Posture) -> Said:
     """Those of the AppProject that choose this Application."""
@@ -73,7 +73,7 @@ def sync_windows(seen: Posture) -> Said:
     "ignored-fields", asks="does every entry of ignoreDifferences do what it looks like?",
     advised=f"the object's group in each entry, and syncOptions {_RESPECTS}",
     why="an entry without its group matches nothing, and one without that option hides a change that each sync undoes",
-    source="https://github.com/argoproj/argo-cd/issues/28590", drill="drift",
+    source="https://github.com/argoproj/argo-cd/issues/28590", drill="rollproof run drift",
 )  # fmt: skip
 def ignored_fields(seen: Posture) -> Said:
     """Nothing to judge where nothing is ignored."""

@@ -30,7 +30,7 @@ _WOULD, _NOT_NOW = 201, 429
 @check(
     "restarts", asks="has a container of the app ended lately?", advised="no restart within posture.restarts_within_s",
     why="a container that ends by itself takes its requests with it, and what is measured now is not the app at rest",
-    source=f"{_K8S}/concepts/workloads/pods/pod-lifecycle/#restart-policy", drill="container-stop",
+    source=f"{_K8S}/concepts/workloads/pods/pod-lifecycle/#restart-policy", drill="rollproof run container-stop",
 )  # fmt: skip
 def restarts(seen: Posture) -> Said:
     """By when the last one ended: a count alone may be months old."""
@@ -48,7 +48,7 @@ def restarts(seen: Posture) -> Said:
 @check(
     "service-endpoints", asks="can the Service answer while one pod is away?", advised="2 ready endpoints or more",
     why="one endpoint leaves the ingress nothing to retry on; an unready one that is published gets requests",
-    source=f"{_K8S}/concepts/services-networking/endpoint-slices/#conditions", drill="pod-delete-now",
+    source=f"{_K8S}/concepts/services-networking/endpoint-slices/#conditions", drill="rollproof run pod-delete-now",
 )  # fmt: skip
 def service_endpoints(seen: Posture) -> Said:
     """Those that its EndpointSlices call ready now."""
@@ -64,7 +64,7 @@ def service_endpoints(seen: Posture) -> Said:
     "entry-one-node", asks="does the entry survive the loss of one node?",
     advised="ready pods of the ingress on 2 nodes or more, behind a balancer",
     why="the loss or drain of that node is an outage that no setting of the app can prevent",
-    source=f"{_K8S}/concepts/services-networking/ingress/#ingress-controllers", drill="ingress-restart",
+    source=f"{_K8S}/concepts/services-networking/ingress/#ingress-controllers", drill="rollproof run ingress-restart",
 )  # fmt: skip
 def entry_one_node(seen: Posture) -> Said:
     """Of the pods that the target file's ingress section selects."""
@@ -81,7 +81,7 @@ def entry_one_node(seen: Posture) -> Said:
     "pull-secret", asks="can a node pull the image with the secret that is named?",
     advised="imagePullSecrets that the kubelet can read",
     why="a new node has no image in its cache: without the secret its pods never start, and nothing shows it before",
-    source="https://github.com/kubernetes/enhancements/issues/2535", drill="",
+    source="https://github.com/kubernetes/enhancements/issues/2535",
 )  # fmt: skip
 def pull_secret(seen: Posture) -> Said:
     """That it is named, and that no kubelet has said it cannot read it. Whether it opens the registry is not tried."""
@@ -130,7 +130,7 @@ def autoscaler(seen: Posture) -> Said:
     "autoscaler-and-git", asks="does git leave the number of replicas to the autoscaler?",
     advised="no spec.replicas in git, or ignoreDifferences of it with RespectIgnoreDifferences=true",
     why="every sync sets the number of git again, under load too, until the autoscaler has noticed",
-    source="https://github.com/argoproj/argo-cd/issues/5105", drill="drift",
+    source="https://github.com/argoproj/argo-cd/issues/5105", drill="rollproof run drift",
 )  # fmt: skip
 def autoscaler_and_git(seen: Posture) -> Said:
     """By what was applied last."""
@@ -153,7 +153,7 @@ def autoscaler_and_git(seen: Posture) -> Said:
     "disruption-budget", asks="does a drain take the pods one by one, and can it at all?",
     advised="one PodDisruptionBudget that allows one eviction now (maxUnavailable 1)",
     why="without a budget a drain evicts all pods at once; with one that allows none it hangs",
-    source=f"{_K8S}/tasks/run-application/configure-pdb/", drill="node-drain",
+    source=f"{_K8S}/tasks/run-application/configure-pdb/", drill="rollproof run node-drain",
 )  # fmt: skip
 def disruption_budget(seen: Posture) -> Said:
     """Its own count, and what the API server answers to the dry run of an eviction."""

@@ -39,7 +39,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check. drill: the one that proves the harm, "" for none; promised: by which setting a target promises it."""
+    """One check. drill: the command that shows the harm, "" for none; promised: whether a setting promises it."""
 
     id: str
     asks: str

@@ -16,7 +16,6 @@ _HASHED = re.compile(r".*-[2456789bcdfghkmt]{10}")  # the alphabet of kustomize'
     advised="a name with a hash (kustomize configMapGenerator), or a checksum annotation of the template",
     why="a variable keeps its old value until the next release, and a file changes under the app within 60 to 90 s",
     source="https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically",
-    drill="drift",
 )  # fmt: skip
 def config_rollout(seen: Posture) -> Said:
     """By the names of the ConfigMaps that the pods use; an immutable one cannot change."""
@@ -37,7 +36,7 @@ def config_rollout(seen: Posture) -> Said:
     "supervisor-autorestart", asks="does Supervisor start a program again that has ended with 0?",
     advised="autorestart=true for each program",
     why="nginx and PHP-FPM exit with 0 on SIGTERM: with the default (unexpected) they stay dead until liveness acts",
-    source="https://supervisord.org/configuration.html#program-x-section-values", drill="process-kill",
+    source="https://supervisord.org/configuration.html#program-x-section-values", drill="rollproof run process-kill",
 )  # fmt: skip
 def supervisor_autorestart(seen: Posture) -> Said:
     """Only where a ConfigMap holds the configuration; one that is in the image is not seen here."""
@@ -57,7 +56,8 @@ def supervisor_autorestart(seen: Posture) -> Said:
 @check(
     "config-missing", asks="is every ConfigMap there that the pods name?", advised="each of them exists",
     why="running pods go on without it; the next one does not start (CreateContainerConfigError)",
-    source="https://kubernetes.io/docs/concepts/configuration/configmap/#using-configmaps", drill="bad-release",
+    source="https://kubernetes.io/docs/concepts/configuration/configmap/#using-configmaps",
+    drill="rollproof run bad-release",
 )  # fmt: skip
 def config_missing(seen: Posture) -> Said:
     """One that is optional may be missing: it cannot be told apart here."""

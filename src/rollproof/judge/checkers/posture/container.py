@@ -30,7 +30,7 @@ def _words(probe: ProbeSeen) -> str:
     "readiness-probe", asks="is there a readiness probe, on the path that asks the database?",
     advised="httpGet of app.ready_path",
     why="without it a pod gets traffic as soon as its process runs, and keeps it when it cannot serve",
-    source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/", drill="zero-downtime",
+    source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/", drill="rollproof run zero-downtime",
 )  # fmt: skip
 def readiness_probe(seen: Posture) -> Said:
     """Another path than the one that the target file calls ready is a finding too."""
@@ -48,7 +48,8 @@ def _bare(path: str) -> str:
 @check(
     "liveness-probe", asks="is there a liveness probe?", advised="a probe of a path that needs nothing but the app",
     why="a process manager that stays up hides a dead web server: only a liveness probe ends that container",
-    source=f"{_K8S}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/", drill="process-kill",
+    source=f"{_K8S}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/",
+    drill="rollproof run process-kill",
 )  # fmt: skip
 def liveness_probe(seen: Posture) -> Said:
     """Its path is another check."""
@@ -61,7 +62,7 @@ def liveness_probe(seen: Posture) -> Said:
     advised="another path than the readiness probe's and app.ready_path",
     why="where liveness asks the database, a database that is away restarts every pod: an outage of its own",
     source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/",
-    drill="database-refused",
+    drill="rollproof run database-refused",
 )  # fmt: skip
 def liveness_path(seen: Posture) -> Said:
     """By its path: only the drill can see what is behind it."""
@@ -79,7 +80,8 @@ def liveness_path(seen: Posture) -> Said:
     "startup", asks="may a start take its time?",
     advised=f"a startupProbe, or a liveness probe that allows {_START_S} s or more",
     why="a start that takes longer than that is killed, again and again: CrashLoopBackOff without a defect in the app",
-    source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/#startup-probe", drill="release",
+    source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/#startup-probe",
+    drill="rollproof run release",
 )  # fmt: skip
 def startup(seen: Posture) -> Said:
     """The time until the first probe, and as many failures as it allows."""
@@ -125,7 +127,7 @@ def memory_limit(seen: Posture) -> Said:
     "image-tag", asks="does the image's name always mean the same image?",
     advised="a tag that is never moved (the git sha), or a digest",
     why="two pods of one ReplicaSet may run two versions, and a revert brings back a name, not an image",
-    source=f"{_K8S}/concepts/containers/images/#image-names", drill="rollback",
+    source=f"{_K8S}/concepts/containers/images/#image-names", drill="rollproof run rollback",
 )  # fmt: skip
 def image_tag(seen: Posture) -> Said:
     """By its name. That nobody moves a tag of another name is for the registry to say."""
@@ -144,7 +146,7 @@ def image_tag(seen: Posture) -> Said:
     "image-platform", asks="does the image fit every node that the pods may come to?",
     advised="nodes of one processor, or a nodeSelector of kubernetes.io/arch, or proof by a pod that runs on each",
     why="on a node of another processor the container never starts (exec format error, or no matching manifest)",
-    source="https://github.com/opencontainers/image-spec/blob/main/image-index.md", drill="bad-release",
+    source="https://github.com/opencontainers/image-spec/blob/main/image-index.md", drill="rollproof run bad-release",
 )  # fmt: skip
 def image_platform(seen: Posture) -> Said:
     """A ready pod proves its node's processor; nothing else here says for which ones an image was built."""
@@ -164,7 +166,7 @@ def image_platform(seen: Posture) -> Said:
     advised="preStop sleep of posture.endpoint_lag_s (5 s) or more",
     why="endpoints, kube-proxy and ingress learn after the SIGTERM that the pod is leaving: those requests are lost",
     source=f"{_K8S}/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow and kubernetes/enhancements#3960",
-    drill="zero-downtime",
+    drill="rollproof run zero-downtime",
 )  # fmt: skip
 def pre_stop(seen: Posture) -> Said:
     """Against the lag that the target file assumes; zero-downtime measures it."""
@@ -185,7 +187,8 @@ def pre_stop(seen: Posture) -> Said:
     "grace-period", asks="is a pod's grace longer than its preStop and its longest request?",
     advised="terminationGracePeriodSeconds above preStop + traffic.timeout_s",
     why="the preStop counts inside of the grace: at its end requests under way are cut by SIGKILL",
-    source=f"{_K8S}/concepts/containers/container-lifecycle-hooks/#hook-handler-execution", drill="zero-downtime",
+    source=f"{_K8S}/concepts/containers/container-lifecycle-hooks/#hook-handler-execution",
+    drill="rollproof run zero-downtime",
 )  # fmt: skip
 def grace_period(seen: Posture) -> Said:
     """The longest request is what the target file gives one."""

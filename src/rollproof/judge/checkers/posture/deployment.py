@@ -26,7 +26,7 @@ def _share(value: str, of: int, *, up: bool) -> int:
 @check(
     "replicas", asks="are there enough pods?", advised="posture.replicas_min (2) or more",
     why="with one pod every deletion, eviction, crash and node loss is an outage",
-    source="https://kubernetes.io/docs/concepts/workloads/pods/disruptions/", drill="pod-delete-now",
+    source="https://kubernetes.io/docs/concepts/workloads/pods/disruptions/", drill="rollproof run pod-delete-now",
 )  # fmt: skip
 def replicas(seen: Posture) -> Said:
     """Declared and ready ones."""
@@ -43,7 +43,7 @@ def replicas(seen: Posture) -> Said:
     advised="RollingUpdate with maxUnavailable 0 and maxSurge 1 or more",
     why="a rollout takes serving pods away before their replacements serve",
     source="https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#max-unavailable",
-    drill="zero-downtime",
+    drill="rollproof run zero-downtime",
 )  # fmt: skip
 def rollout_strategy(seen: Posture) -> Said:
     """As rounded for the declared number of replicas."""
@@ -63,7 +63,7 @@ def rollout_strategy(seen: Posture) -> Said:
     advised="minReadySeconds of at least one readiness period",
     why="a pod that is ready once and fails right after counts as available, and the rollout goes on",
     source="https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#min-ready-seconds",
-    drill="zero-downtime",
+    drill="rollproof run zero-downtime",
 )  # fmt: skip
 def min_ready(seen: Posture) -> Said:
     """Against the readiness probe's period."""
@@ -80,7 +80,7 @@ def min_ready(seen: Posture) -> Said:
     advised="progressDeadlineSeconds below the target file's release.deadline_s",
     why="a version that never gets ready is called failed only then; until that Argo CD says Progressing",
     source="https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds",
-    drill="bad-release",
+    drill="rollproof run bad-release",
 )  # fmt: skip
 def progress_deadline(seen: Posture) -> Said:
     """Against how long a release may take."""
@@ -96,7 +96,7 @@ def progress_deadline(seen: Posture) -> Said:
     advised="revisionHistoryLimit 1 or more",
     why="with 0 `kubectl rollout undo` has nothing to go back to while git is away",
     source="https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#revision-history-limit",
-    drill="rollback",
+    drill="rollproof run rollback",
 )  # fmt: skip
 def revision_history(seen: Posture) -> Said:
     """None kept is the only harm; the default is 10."""
@@ -109,7 +109,8 @@ def revision_history(seen: Posture) -> Said:
     "node-spread", asks="are the pods on several nodes, and told to be?",
     advised="a topologySpreadConstraint or anti-affinity by kubernetes.io/hostname, and pods on 2 nodes or more",
     why="the loss or drain of one node takes all pods; without a rule it is luck where they are",
-    source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/", drill="node-lost",
+    source="https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/",
+    drill="rollproof run node-lost",
 )  # fmt: skip
 def node_spread(seen: Posture) -> Said:
     """What is so first, then what is declared."""
@@ -131,7 +132,7 @@ def _by_node(pods: tuple[PodSeen, ...]) -> Counter[str]:
     "zone-spread", asks="where nodes are in several zones, are the pods?",
     advised="a topologySpreadConstraint by topology.kubernetes.io/zone, and pods in 2 zones or more",
     why="spot capacity and networks fail by zone",
-    source="https://kubernetes.io/docs/setup/best-practices/multiple-zones/", drill="node-spot",
+    source="https://kubernetes.io/docs/setup/best-practices/multiple-zones/", drill="rollproof run node-spot",
 )  # fmt: skip
 def zone_spread(seen: Posture) -> Said:
     """Nothing to judge in a cluster of one zone."""
@@ -153,7 +154,7 @@ def zone_spread(seen: Posture) -> Said:
     advised="the database's or the ingress's only pod on another node than the app's",
     why="one node takes the app's pod and what all other pods need, at the same time",
     source="https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity",
-    drill="node-drain",
+    drill="rollproof run node-drain",
 )  # fmt: skip
 def node_neighbours(seen: Posture) -> Said:
     """Of the two that the target file names."""
