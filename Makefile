@@ -67,8 +67,13 @@ else
 	$(BIN)/python -m tests.truth $(ARGS)
 endif
 
-crash: $(READY) ## Kill runs at every journal entry and at 42 moments: does undo put all of it back? (ARGS=--short: a few)
+crash: $(READY) ## Kill runs at every journal entry and at 42 moments: does undo put all of it back? (ARGS=--short: a few; LAB=kind: each fault once)
+ifeq ($(LAB),kind)
+	$(LAB_UP)
+	$(BIN)/python -m tests.crash --lab $(ARGS)
+else
 	$(BIN)/python -m tests.crash $(ARGS)
+endif
 
 test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider tests/conformance --against lab

@@ -4,6 +4,9 @@ The matrix: every drill below, every write of its journal (counted in a whole ru
 server gone or disk full; then the times. `--short` takes a seeded choice of it. At each point: the
 failure, which ends with the run, `rollproof undo` (exit 0), the cluster and the env repo as they were before the run,
 `rollproof judge` (any verdict, but no failed undo), `rollproof undo` again (exit 0). Exit code 1 if any point failed.
+
+`--lab [NAME...]`: on the lab each chaos drill once, killed with SIGKILL as soon as its fault is injected, before the
+journal says that it was.
 """
 
 from __future__ import annotations
@@ -21,17 +24,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollproof.suites import chaos_drills
+
+from .lab import LabPerson
 from .person import Drill, Person
+from .sandbox import SandboxPerson
 
 DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
 DELETE, EVICT = ("pod-delete",), ("pod-evict",)
 FAILURES = ("api", "git", "disk")  # beside SIGKILL; without a push nobody notices the git server
 SHORT_POINTS = 10  # of the matrix, in CI
+_NOT_KILLED = "it ended by itself: skipped, or it changes nothing that an undo puts back"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a run fails: at a write of its journal (`at`, as "3:after"; `how`), or killed after `after_s` seconds."""
+    """Where a run fails: at a write of its journal (`at`, as "3:after"; `how`), or killed after `after_s` seconds.
+
+    `at` is "fault:made" for the first write that says that a change other than the lock was made.
+    """
 
     drill: Drill
     at: str = ""
@@ -47,10 +58,15 @@ def main() -> int:
     options = _options()
     work = Path(tempfile.mkdtemp(prefix="rollproof-crash-"))
     began_s = time.monotonic()
-    people = [Person(work / f"{number}", options.seed + number) for number in range(options.jobs)]
+    people: list[Person] = []
     try:
-        points = list(_points(people[0], options))
-        print(f"{len(points)} points, {options.jobs} sandboxes side by side", flush=True)
+        if options.lab is None:
+            people += [SandboxPerson(work / f"{number}", options.seed + number) for number in range(options.jobs)]
+            points = list(_points(people[0], options))
+        else:
+            people.append(LabPerson(work / "lab"))
+            points = [Point((name,), at="fault:made") for name in chaos_drills(options.lab)]
+        print(f"{len(points)} points, {len(people)} side by side", flush=True)
         failed = _all(points, people)
     finally:
         for person in people:
@@ -111,10 +127,10 @@ def _all(points: list[Point], people: list[Person]) -> list[Point]:
             except Exception as error:  # noqa: BLE001 - whatever it is, this point did not come back
                 wrong = f"{type(error).__name__}: {error}"
             done.append(point)
-            word = "NOT AS BEFORE" if wrong else "ok"
+            word = "not killed" if wrong == _NOT_KILLED else "NOT AS BEFORE" if wrong else "ok"
             took_s = time.monotonic() - began_s
             print(f"{len(done):>3}/{len(points)}  {word:<13} {took_s:5.1f} s  {point}  {wrong}", flush=True)
-            if wrong:
+            if wrong and wrong != _NOT_KILLED:
                 failed.append(point)
                 return  # its sandbox cannot be used for another run
 
@@ -132,6 +148,8 @@ def _killed(person: Person, point: Point) -> str:
     folder = person.drill(point.drill, at=point.at, how=point.how, after_s=point.after_s)
     if folder is None or not (folder / "plan.json").is_file():
         return person.difference()  # it had not begun
+    if point.at and (folder / "verdicts.json").is_file() and point.how == "kill":
+        return person.difference() or _NOT_KILLED
     code, said = person.does("undo", str(folder))
     if code != 0:
         return f"undo ended with {code}: {said[-600:]}"
@@ -153,6 +171,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a few points, for CI (under two minutes)")
     parser.add_argument("--moments", type=int, default=42, help="points in time, beside the entries (default 42)")
     parser.add_argument("--jobs", type=int, default=2, help="sandboxes side by side")
+    parser.add_argument("--lab", nargs="*", metavar="NAME", help="on the lab, chaos drills; without a name: all")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

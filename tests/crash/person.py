@@ -1,4 +1,7 @@
-"""A sandbox for crash tests: starts a drill that is killed, undoes it, and compares the state with that before."""
+"""A person for crash tests: starts a drill that is killed, undoes it, and compares the state with that before.
+
+Where the drills run is said by `sandbox.py` and `lab.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,66 +20,58 @@ from typing import Any
 from rollproof.clients.kube import Kube
 from rollproof.errors import RollproofError
 
-__all__ = ["Drill", "Person"]
+__all__ = ["PYTHON", "ROOT", "Drill", "Person", "until"]
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOK = Path(__file__).parent / "hook"
 PYTHON = (sys.executable, "-m", "rollproof")
-NAMESPACE, KINDS = "shop", ("ConfigMap", "Deployment", "Lease", "Service")
-_UP_S, _COMMAND_S, _SAME_S = 60.0, 240.0, 30.0
+_UP_S = 60.0
 _CHANGES_BY_ITSELF = ("revision", "restartedAt", "refresh")  # parts of annotations that others count up or remove
-_SHORT = {
-    "baseline_s = 3.0": "baseline_s = 1.0", "after_old_gone_s = 2.0": "after_old_gone_s = 0.5",
-    "tail_s = 1.0": "tail_s = 0.3", 'trials = ["replicas", "configmap"]': 'trials = ["configmap", "delete-service"]',
-}  # fmt: skip
-_UNDO = "\n[undo]\nlate_s = 3.0\n"  # the sandbox's API server and git server answer or drop a request within this time
 
 Drill = tuple[str, ...]
 
 
-class Person:
-    """One sandbox with many runs: each has to leave it as it was, so that the next can begin."""
+class Person(ABC):
+    """One cluster with many runs: each has to leave it as it was, so that the next can begin.
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder = folder
-        self.reports, self.target = folder / "reports", folder / "target.toml"
-        self._output = folder / "sandbox.log"
-        folder.mkdir(parents=True)
-        words = ["sandbox", "--folder", str(folder / "sandbox"), "--ports", "auto", "--seed", str(seed)]
-        with self._output.open("wb") as output:
-            self._sandbox = subprocess.Popen(
-                [*PYTHON, *words], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
-            )
-        _until(lambda: "the sandbox is up" in " ".join(self._output.read_text().split()), _UP_S, "the sandbox")
-        text = (folder / "sandbox" / "target.toml").read_text()
-        for before, after in _SHORT.items():
-            if before not in text:
-                raise AssertionError(f"the sandbox's target file says no longer {before!r}")
-            text = text.replace(before, after)
-        self.target.write_text(text + _UNDO)
-        self._kube = Kube("sandbox", str(folder / "sandbox" / "kubeconfig"))
+    `watched`: the kinds that are compared, by namespace ("": of the cluster); `pods_of`: the namespace of the app.
+    """
+
+    watched: Mapping[str, tuple[str, ...]]
+    pods_of: str
+    same_s = 30.0  # after an undo, until all is as before
+    command_s = 240.0
+
+    def __init__(self, folder: Path, target: Path, kube: Kube) -> None:
+        self.folder, self.target = folder, target
+        self.reports = folder / "reports"
+        self._kube = kube
         self.before = self.snapshot()
 
+    @abstractmethod
+    def tree(self) -> str:
+        """The id of the env repo's tree."""
+
+    @abstractmethod
     def close(self) -> None:
-        """End the sandbox."""
-        self._sandbox.terminate()
-        self._sandbox.wait(_UP_S)
+        """End what was started."""
 
     # -- state ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
         """What a run may change: the objects without generated fields, and the tree of the env repo."""
-        found: dict[str, Any] = {"git": self._tree()}
-        for kind in KINDS:
-            for item in self._kube.list(kind, NAMESPACE)["items"]:
-                found[f"{kind}/{item['metadata']['name']}"] = _as_written(item)
-        pods = self._kube.list("Pod", NAMESPACE)["items"]
+        found: dict[str, Any] = {"git": self.tree()}
+        for namespace, kinds in self.watched.items():
+            for kind in kinds:
+                for item in self._kube.list(kind, namespace)["items"]:
+                    found[f"{kind}/{namespace}/{item['metadata']['name']}"] = _as_written(item)
+        pods = self._kube.list("Pod", self.pods_of)["items"]
         found["running"] = sorted({pod["spec"]["containers"][0]["image"] for pod in pods})
         return found
 
     def difference(self) -> str:
         """What differs from the state before, "" if nothing; waits a moment for the cluster."""
-        end_s = time.monotonic() + _SAME_S
+        end_s = time.monotonic() + self.same_s
         while True:
             try:
                 now = self.snapshot()
@@ -88,10 +84,6 @@ class Person:
                 one = wrong[0]
                 return f"{', '.join(wrong)} not as before: {one} was {self.before.get(one)}, is {now.get(one)}"
             time.sleep(0.2)
-
-    def _tree(self) -> str:
-        words = ["git", "--git-dir", str(self.folder / "sandbox" / "repos" / "env.git"), "rev-parse", "main^{tree}"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -112,11 +104,11 @@ class Person:
                 start_new_session=True,
             )  # fmt: skip
         try:
-            process.wait(after_s or _COMMAND_S)
+            process.wait(after_s or self.command_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # the group that was started here, and nothing else
             process.wait()
-        _until(lambda: not _group(process.pid), _UP_S, "the end of all that the run started")
+        until(lambda: not _group(process.pid), _UP_S, "the end of all that the run started")
         folders = list(self.reports.iterdir()) if self.reports.is_dir() else []
         return folders[0] if folders else None
 
@@ -124,7 +116,7 @@ class Person:
         """Run `rollproof`; returns its exit code and output."""
         done = subprocess.run(
             [*PYTHON, *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=_COMMAND_S, check=False,
+            text=True, timeout=self.command_s, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout
 
@@ -140,7 +132,7 @@ def _as_written(item: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(content, sort_keys=True)))
 
 
-def _until(is_so: Callable[[], object], patience_s: float, what: str) -> None:
+def until(is_so: Callable[[], object], patience_s: float, what: str) -> None:
     end_s = time.monotonic() + patience_s
     while not is_so():
         if time.monotonic() > end_s:

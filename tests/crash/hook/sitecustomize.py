@@ -1,9 +1,10 @@
 """Loaded by Python at its start where `tests.crash` put this folder first: makes trouble at a write of its journal.
 
 ROLLPROOF_CRASH_AT="N:WHEN": at the Nth append, `before` it, in the middle of it (`torn`), or `after` it (before the
-deed). ROLLPROOF_CRASH_HOW says what happens there: `kill` (SIGKILL), or from then on for as long as the process lives
-`api` (the API server answers nobody), `git` (nor does the git server), `disk` (the disk takes nothing more). Only the
-process that runs the drills has it; nothing else of it is changed, but that it is less patient with who is away.
+change). "fault:made": before the first append that says that a change was made which is not the lock.
+ROLLPROOF_CRASH_HOW says what happens there: `kill` (SIGKILL), or from then on for as long as the process lives `api`
+(the API server answers nobody), `git` (nor does the git server), `disk` (the disk takes nothing more). Only the process
+that runs the drills has it; nothing else of it is changed, but that it is less patient with who is away.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,15 +77,29 @@ def _impatient() -> None:
 _TROUBLES = {"kill": _kill, "api": _api_gone, "git": _git_gone, "disk": _disk_full}
 
 
-def _crash_at(number: int, when: str) -> None:
+def _is_it(at: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Tells of each append in its turn whether it is the one."""
+    seen: list[Mapping[str, Any]] = []
+
+    def nth(line: Mapping[str, Any]) -> bool:
+        seen.append(line)
+        return len(seen) == int(at)
+
+    def made(line: Mapping[str, Any]) -> bool:
+        seen.append(line)
+        kinds = {one["number"]: one["kind"] for one in seen if "kind" in one}
+        return bool(line.get("made")) and kinds.get(line["number"]) != "lease-release"
+
+    return made if at == "fault" else nth
+
+
+def _crash_at(at: str, when: str) -> None:
     from rollproof.store.journal import FolderStore
 
-    real, seen = FolderStore.append, 0
+    real, is_it = FolderStore.append, _is_it(at)
 
     def append(store: FolderStore, line: Mapping[str, Any]) -> None:
-        nonlocal seen
-        seen += 1
-        if seen != number:
+        if not is_it(line):
             return real(store, line)
         if when == "after":
             real(store, line)
@@ -99,4 +114,4 @@ def _crash_at(number: int, when: str) -> None:
 
 
 if _AT and "rollproof.plugin" in sys.orig_argv:
-    _crash_at(int(_AT.partition(":")[0]), _AT.partition(":")[2])
+    _crash_at(_AT.partition(":")[0], _AT.partition(":")[2])
