@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.reports.console import LiveConsole
     from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
+    from rollproof.run.jobs import JobsDrill
     from rollproof.run.session import Session
     from rollproof.store.runfolder import RunFolder
 
@@ -202,6 +203,15 @@ def rollproof_drift(rollproof_run: Run) -> DriftDrill:
 def rollproof_faults(rollproof_run: Run) -> FaultDrill:
     """The faults that the plan has for this drill."""
     return rollproof_run.faults()
+
+
+@pytest.fixture
+def rollproof_jobs(rollproof_run: Run) -> JobsDrill:
+    """The app's job report. Without one the drill is skipped."""
+    jobs = rollproof_run.jobs()
+    if jobs.skipped:
+        pytest.skip(jobs.skipped)
+    return jobs
 
 
 def pytest_exception_interact(

@@ -17,10 +17,22 @@ from rollproof_sandbox.settings import SHAS, App, Settings, Trouble
 __all__ = ["DEFECTS", "GROUPS", "Defect", "with_defects"]
 
 FIRST, SECOND, _ = SHAS
-GROUPS = ("release", "traffic", "drift", "deny window", "rollback", "bad release", "readiness", "harness", "sound")
+GROUPS = (
+    "release",
+    "traffic",
+    "drift",
+    "deny window",
+    "rollback",
+    "bad release",
+    "readiness",
+    "jobs",
+    "harness",
+    "sound",
+)
 
 RELEASE, LOAD, ROLLBACK, BAD = ("release",), ("zero-downtime",), ("rollback",), ("bad-release",)
 DENY = ("deny-window",)
+JOBS, JOBS_ROLLOUT, JOBS_POD_DELETE = ("jobs",), ("jobs-rollout",), ("jobs-pod-delete",)
 CONFIGMAP = ("drift", "--trial", "configmap")
 
 Change = Mapping[str, Any]
@@ -280,6 +292,19 @@ _DEFECTS = (
          _open("readiness", "no answer with that field"), {"next_app": {"database_field": False}}),
     ),
     *_of(
+        "jobs",
+        ("jobs-twice", "each replica looks for the row of the period, works, and writes it then", JOBS,
+         _fail("jobs", "RUN_TWICE"), {"app": {"jobs": "read-then-write"}}),
+        ("jobs-without-cron", "no replica runs cron any more", JOBS_ROLLOUT,
+         _fail("jobs", "RUN_MISSED"), {"next_app": {"jobs": "off"}}),
+        ("jobs-twice-after-rollout", "the new version's lock is wrong: read, then write", JOBS_ROLLOUT,
+         _fail("jobs", "RUN_TWICE"), {"next_app": {"jobs": "read-then-write"}}),
+        ("jobs-one-replica", "one replica only: nothing could run twice", JOBS,
+         _open("jobs", "only one replica"), {"workload": {"replicas": 1}}),
+        ("jobs-clocks-apart", "the app's clock is a minute ahead", JOBS,
+         _open("jobs", "the clocks are apart"), {"app": {"clock_ahead_s": 60.0}}),
+    ),
+    *_of(
         "harness",
         ("generator-stalled", "the load generator is stopped for 1.5 s", LOAD,
          _open("load_soundness", "it stood still"), {"host": {"on_rollout": _once("stop-generator", 0.5, 1.5)}}),
@@ -307,6 +332,9 @@ _DEFECTS = (
         ("sound-load", "nothing is wrong", LOAD, _pass(), {}),
         ("sound-drift", "nothing is wrong", CONFIGMAP, _pass(), {}),
         ("deny-window-ends", "a sync window denies the new commit for a while", DENY, _pass("fault"), _ARGOCD_OPEN),
+        ("sound-jobs", "nothing is wrong", JOBS, _pass("jobs"), {}),
+        ("sound-jobs-rollout", "nothing is wrong", JOBS_ROLLOUT, _pass("jobs"), {}),
+        ("sound-jobs-pod-delete", "nothing is wrong", JOBS_POD_DELETE, _pass("jobs"), {}),
         ("sound-rollback", "nothing is wrong", ROLLBACK, _pass(), {}),
         ("back-off-at-attempt-6", "six heals before: the back-off is waited out and not judged", CONFIGMAP,
          _pass("drift"), {"argocd": {"attempts": 6, "finished_ago_s": 291.0}}),

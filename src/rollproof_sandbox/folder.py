@@ -21,7 +21,14 @@ from rollproof_sandbox.git import GitFailedError
 
 __all__ = ["Folder", "default_folder"]
 
-_MADE = ("kubeconfig", "credentials.env", "target.toml", "repos", "host")  # created and removed, nothing else is
+_MADE = (
+    "kubeconfig",
+    "credentials.env",
+    "target.toml",
+    "repos",
+    "host",
+    "table",
+)  # created and removed, nothing else is
 _LOGS = ("ingress.log", "children.log", "sandbox.log")
 
 
@@ -62,6 +69,11 @@ class Folder:
     def host(self) -> Path:
         """Files for the troubles of the host."""
         return self.path / "host"
+
+    @property
+    def table(self) -> Path:
+        """The folder that stands for the app's database: the runs of its jobs."""
+        return self.path / "table"
 
     @property
     def ingress_log(self) -> Path:

@@ -174,7 +174,17 @@ class Sandbox:
         def routes(endpoints: list[str], rollout: bool) -> None:
             ingress.tell({"endpoints": endpoints, "rollout": rollout})
 
-        pods = Controllers(self.store, self.settings, processes, addresses, routes, failed=self.failed.add)
+        with self.folder.writing():
+            self.folder.table.mkdir()
+        pods = Controllers(
+            self.store,
+            self.settings,
+            processes,
+            addresses,
+            routes,
+            failed=self.failed.add,
+            table=str(self.folder.table),
+        )
         self._stack.callback(pods.stop)
         pods.start()
         controller = Controller(self.store, self.settings.argocd, repo.path, git=repo.git, failed=self.failed.add)

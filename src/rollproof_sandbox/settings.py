@@ -64,6 +64,9 @@ class App:
     at_sigterm: str = (
         "drain"  # or "exit" (at once), "cut" (stops listening, lets requests run on until the kill), "ignore"
     )
+    jobs: str = "once"  # how its scheduled jobs are kept apart: "once", "read-then-write", or "off" (`app/cron.py`)
+    jobs_period_s: float = 2.0
+    clock_ahead_s: float = 0.0  # of the Date of its answers
     on_ready: tuple[Trouble, ...] = ()
     on_term: tuple[Trouble, ...] = ()
 

@@ -10,6 +10,7 @@ from builders import Requests
 from expected_bad_release_verdicts import bad_releases
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
+from expected_job_verdicts import job_runs
 from expected_outage_verdicts import dependencies, losses, outages
 from expected_posture_verdicts import postures
 from expected_traffic_verdicts import availabilities, generators
@@ -302,6 +303,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "dependency": dependencies,
     "drift": drifts,
     "fault": faults,
+    "jobs": job_runs,
     "load_soundness": generators,
     "loss": losses,
     "outage": outages,

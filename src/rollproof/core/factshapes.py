@@ -50,6 +50,7 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("fault", "", ""): "text:object,change,undo,reason,uid,resource_version,watched,by,last_seen,cause,version "
     "texts:pods flag:affects_traffic,held real:limit_s,effect_within_s,waited_s",
     ("undo", "", ""): "text:object,reason,version object:args",
+    ("jobs", "Jobs", "read"): "real:wall_s,oldest_s,settled,booked reals:clock_s int:replicas runs:runs",
     ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked texts:retried_ids ints:upstreams",
     ("ingress", "", "log-unreadable"): "text:reason",
     ("posture", "", "unread"): "text:cause,reason",
@@ -58,7 +59,9 @@ _NEEDED: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("drift", "Drift", "model"): ("rule", "start_s", "factor", "cap_s", "cooldown_s", "fixed_delay_s"),
     ("fault", "Fault", "planned"): ("limit_s", "effect_within_s", "affects_traffic"),
     ("run", "clock", "read"): ("monotonic_s", "wall_s"),
+    ("jobs", "Jobs", "read"): ("wall_s",),
 }
+_RUN = ("job", "pod", "period_s", "started_s")
 _SAME_AS = {"rollback": "release"}  # the same stages
 
 
@@ -119,6 +122,20 @@ def _pods(data: Outside, name: str) -> None:
             pod.text(key)
 
 
+def _runs(data: Outside, name: str) -> None:
+    """Of a job report; a row with a field that we do not know, or without one that we need, is refused."""
+    for run in data.objects(name):
+        if unknown := run.value.keys() - {*_RUN, "finished_s", "version"}:
+            run.refuse(min(unknown), "a field of a run")
+        for key in ("job", "pod", "version"):
+            run.text(key)
+        for key in ("period_s", "started_s", "finished_s"):
+            run.real(key)
+        for key in _RUN:
+            if run.value.get(key) is None:
+                run.refuse(key, "there")
+
+
 def _elements(data: Outside, name: str) -> list[Any]:
     found = data.value.get(name)
     if found is not None and not isinstance(found, list):
@@ -129,7 +146,7 @@ def _elements(data: Outside, name: str) -> list[Any]:
 _READERS: Mapping[str, Callable[[Outside, str], Any]] = {
     "text": Outside.text, "int": Outside.integer, "real": Outside.real, "flag": Outside.flag, "texts": Outside.texts,
     "object": Outside.child, "scalar": _scalar, "reals": _reals, "flags": _flags, "ints": _ints, "classes": _classes,
-    "pods": _pods,
+    "pods": _pods, "runs": _runs,
 }  # fmt: skip
 _PARSED = {
     key: tuple(

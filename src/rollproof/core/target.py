@@ -15,8 +15,8 @@ from rollproof.core.reasons import BadKind
 
 __all__ = [
     "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
-    "Fences", "Ingress", "JournalSettings", "Nodes", "PostureSettings", "ReleaseSettings", "RollbackSettings",
-    "Target", "Traffic", "UndoSettings", "Workload",
+    "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PostureSettings", "ReleaseSettings",
+    "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 
@@ -350,6 +350,25 @@ class JournalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """The app's scheduled jobs, and where it reports their runs (docs/jobs.md). Without a path the drills are skipped.
+
+    `settled_pointer` and `booked_pointer` name two numbers of the report: the amount that is settled, and the sum of
+    what all runs say that they settled. They differ as soon as something was settled twice.
+    """
+
+    report_path: Annotated[str, UrlPath()] = ""  # GET; the runs of the jobs as JSON
+    runs_pointer: Annotated[str, Pointer()] = "/runs"  # their list in it, empty: the report itself is the list
+    names: tuple[str, ...] = ()  # the jobs that must run in each period; empty: those that the report names
+    period_s: Annotated[float, between(1, 86_400)] = 60.0  # periods begin at whole multiples of it since 1970 (UTC)
+    periods: Annotated[int, between(1, 1_440)] = 5  # how many whole ones are watched
+    periods_min: Annotated[int, between(3, 1_440)] = 3  # with fewer no PASS
+    reported_within_s: Annotated[float, between(0, 3_600)] = 20.0  # after a period's end its runs must be in the report
+    settled_pointer: Annotated[str, Pointer()] = ""
+    booked_pointer: Annotated[str, Pointer()] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The whole target file."""
 
@@ -370,6 +389,7 @@ class Target:
     posture: PostureSettings = field(default_factory=PostureSettings)
     ingress: Ingress = field(default_factory=Ingress)
     nodes: Nodes = field(default_factory=Nodes)
+    jobs: JobSettings = field(default_factory=JobSettings)
     undo: UndoSettings = field(default_factory=UndoSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
 

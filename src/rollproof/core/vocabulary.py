@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import abort, gate
+from rollproof.core import abort, gate, jobs
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 from rollproof.core.posturefacts import SOURCE as POSTURE
@@ -48,6 +48,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
         "healthy", "after", "stayed", "not-healed", "refreshed", "undone", "error",
     }),
     (SOURCE, "Fault"): frozenset(FaultWord),
+    (jobs.SOURCE, jobs.SUBJECT): frozenset(jobs.JobWord),
     ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),
     ("ingress", "Ingress"): frozenset({"log", "log-unreadable"}),
     **{(POSTURE, topic.value): frozenset(PostureWord) for topic in Topic},

@@ -33,6 +33,7 @@ from rollproof.preflight.fences import check_load_fence, check_namespace_fence, 
 from rollproof.preflight.lock import RunLock
 from rollproof.preflight.permissions import is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
+from rollproof.preflight.readings import READINGS
 from rollproof.preflight.rest import check_application, check_deployment
 from rollproof.probes.views import DeploymentView, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
@@ -278,6 +279,12 @@ def _see_pods(seen: Look) -> str:
     return look_at_pods(target, kube, seen.clients.ways or PodWays(kube, target.cluster.namespace, target.app.pod_port))
 
 
+def _see_readings(seen: Look) -> str:
+    wanted = [READINGS[name] for name in dict.fromkeys(name for drill in seen.order.chosen for name in drill.reads)]
+    said = [one.skipped(seen.target) or one.check(seen.target, seen.clients.http) for one in wanted]
+    return "; ".join(said) or "nothing beside what every run reads"
+
+
 def _see_control(seen: Look) -> str:
     breaks = {any(fault_named(name).breaks_entry for name in drill.faults) for drill in seen.order.chosen}
     lanes = dict.fromkeys(seen.target.control_beside(entry_breaks=one) for one in sorted(breaks))
@@ -390,6 +397,7 @@ QUESTIONS_OF_A_TARGET = (
 )
 QUESTIONS_OF_A_DRILL = (
     Question("plan", _see_plan, ("Deployment", "env repo", "Application")),
+    Question("readings", _see_readings, ("app",)),
     Question("clocks", _see_clocks, ("Deployment",)),
     Question("permissions", _see_permissions, ("API of Argo CD",)),
     Question("commit", _see_commit, ("env repo",)),

@@ -14,6 +14,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.faults.registry import fault_named, faults_of, is_kept_away
 from rollproof.preflight.lock import LEASE_NAME
+from rollproof.preflight.readings import READINGS
 from rollproof.suites import Drill
 
 __all__ = ["is_granted", "needed_permissions", "possible_permissions"]
@@ -56,6 +57,9 @@ def _each_reason(
         yield from _looking(target)
     if any(drill.deploys or drill.faults for drill in drills):
         yield from _proving(target)
+    for name in dict.fromkeys(name for drill in drills for name in drill.reads):
+        if not READINGS[name].skipped(target):
+            yield from READINGS[name].permissions(target)
     if plan is not None:
         again = f"to restart the rollout: {plan.new_sha} runs already" if plan.restart else ""
         yield from _deploying(target, again=again, needs_image=plan.needs_image)

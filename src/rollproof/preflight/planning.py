@@ -17,6 +17,7 @@ from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.faults.registry import fault_named, faults_of, is_kept_away
 from rollproof.preflight.fences import outside_hours
+from rollproof.preflight.readings import READINGS
 from rollproof.suites import Drill, chaos_drills, drill_table, expand
 from rollproof.target.rules import broken_rules, sha_mistake
 
@@ -145,7 +146,7 @@ def _is_felt(drill: Drill) -> bool:
     """Could traffic feel the drill whatever is skipped of it? Of drift only the trials decide, one by one."""
     if drill.drifts:
         return False
-    known = bool(drill.faults) or drill.read_only  # else nobody knows what it does
+    known = bool(drill.faults or drill.reads) or drill.read_only  # else nobody knows what it does
     return drill.deploys or drill.load or not known or any(fault_named(one).affects_traffic for one in drill.faults)
 
 
@@ -270,7 +271,17 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
         if order.under_load and "under-load" in drill.options:
             change = f"{plan.target.traffic.rate_per_s:g} requests/s while the drill runs (--under-load)"
             yield Touch(drill=drill.name, subject=plan.target.app.base_url, change=change, undo="none needed")
+        yield from _reading_touches(plan.target, drill)
         yield from _fault_touches(found.faults, drill)
+
+
+def _reading_touches(target: Target, drill: Drill) -> Iterable[Touch]:
+    for reading in (READINGS[name] for name in drill.reads):
+        if reason := reading.skipped(target):
+            yield Touch(drill=drill.name, subject=reading.name, change=f"skipped: {reason}", undo="none needed")
+            continue
+        for subject, what in reading.reads(target):
+            yield Touch(drill=drill.name, subject=subject, change=f"nothing: {what}", undo="none needed")
 
 
 def _fault_touches(faults: Iterable[Injection | Skip], drill: Drill) -> Iterable[Touch]:

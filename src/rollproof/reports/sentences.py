@@ -125,6 +125,8 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("fault", "undone"): "undone by {by}",
     ("undo", "unknown"): "not known yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
+    ("jobs", "read"): "report read, {replicas:pod} ready; runs since the drill began: {runs}",
+    ("jobs", "unreadable"): "the report cannot be read: {reason}",
     ("ingress", "log"): (
         "ingress log: {lines:line}, {matched} of ours, of which {readable} say how often they were tried: "
         "{retried} retried, {masked} masked"

@@ -32,6 +32,7 @@ from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
 from rollproof.run.abort import AbortProbe
 from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
+from rollproof.run.jobs import JobsDrill
 from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
 
@@ -156,6 +157,10 @@ class Run:
         with self.phase("act"):
             self._context.status("what live objects say")
             look_at_posture(self.target, clients.kube, clients.argo, self._context.folder)
+
+    def jobs(self) -> JobsDrill:
+        """The app's job report, read around what the drill does."""
+        return JobsDrill(self._context, self.phase)
 
     def faults(self) -> FaultDrill:
         """The faults that the plan has for this drill."""

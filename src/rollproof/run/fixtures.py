@@ -1,7 +1,7 @@
 """Short names for the parts of a run, for the conftest of a suite of drills and for nothing else.
 
 The plugin is loaded in every project that has rollproof installed, so its own fixtures carry a prefix. A conftest that
-imports these gives drills short names: `run`, `release`, `traffic`, `drift`, `faults`.
+imports these gives drills short names: `run`, `release`, `traffic`, `drift`, `faults`, `jobs`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
+    from rollproof.run.jobs import JobsDrill
 
-__all__ = ["drift", "faults", "release", "run", "traffic"]
+__all__ = ["drift", "faults", "jobs", "release", "run", "traffic"]
 
 
 @pytest.fixture
@@ -45,3 +46,9 @@ def drift(rollproof_drift: DriftDrill) -> DriftDrill:
 def faults(rollproof_faults: FaultDrill) -> FaultDrill:
     """The faults that the plan has for this drill."""
     return rollproof_faults
+
+
+@pytest.fixture
+def jobs(rollproof_jobs: JobsDrill) -> JobsDrill:
+    """The app's job report."""
+    return rollproof_jobs

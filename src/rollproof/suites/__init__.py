@@ -42,6 +42,8 @@ class Drill:
     `all`: its place in what the word `all` runs, from 1; 0 where it is not part of that.
     `load`: it always sends requests, so that the load generator must be installed.
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
+    `reads`: what it reads beside what every run does, by names in `preflight.readings`. A drill that does nothing else
+    changes nothing that anybody could feel.
     `faults`: the faults that it injects, by their names in `rollproof.faults`; `chaos` runs such drills.
     `group`: what its faults are done to, of GROUPS: it orders the drills of `chaos`.
     `read_only`: it changes nothing, so that it takes no lock and asks Argo CD for nothing.
@@ -56,6 +58,7 @@ class Drill:
     reverts: bool = False
     alone: bool = False
     read_only: bool = False
+    reads: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     group: str = ""
     options: tuple[str, ...] = ()
@@ -112,11 +115,11 @@ def expand(word: str) -> tuple[str, ...]:
 def chaos_drills(chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The drills that inject faults, or those chosen by name, in the order of their groups.
 
-    Not those that deploy: a run brings one version, so that each of them has a run of its own.
+    Not those that deploy: a run brings one version, so that each of them has a run of its own, as others that say so.
 
     InputError, with the nearest name, if a chosen one is none of them.
     """
-    known = [drill for drill in drill_table().values() if drill.faults and not drill.deploys]
+    known = [drill for drill in drill_table().values() if drill.faults and not drill.deploys and not drill.alone]
     names = [drill.name for drill in sorted(known, key=lambda drill: (_place(drill), drill.name))]
     for name in chosen:
         if name not in names:
@@ -181,8 +184,8 @@ def drill_of_marker(
     if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
         raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
     kinds: dict[str, type] = {
-        "all": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "read_only": bool, "faults": tuple,
-        "options": tuple, "group": str,
+        "all": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "read_only": bool, "reads": tuple,
+        "faults": tuple, "options": tuple, "group": str,
     }  # fmt: skip
     for name, value in settings.items():
         if name not in kinds:

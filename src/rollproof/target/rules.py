@@ -304,6 +304,8 @@ def _pairs(target: Target) -> Iterator[Mistake]:
         yield Mistake(
             "ingress.selector", "namespace and selector go together; leave both out if the log cannot be read"
         )
+    if bool(target.jobs.settled_pointer) != bool(target.jobs.booked_pointer):
+        yield Mistake("jobs.settled_pointer", "settled_pointer and booked_pointer go together")
     traffic = target.traffic
     if traffic.outages_max is not None and not traffic.downtime_budget_ms:
         yield Mistake(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+
+from rollproof_sandbox.app.cron import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +42,9 @@ class Answers:
         self._old_version: str = told["old_sha"] or told["sha"]
         self._pod: str = told["pod"]
         self._every: int = app["old_version_every"]
+        self._table: str = told["table"]
         self._count = 0
+        self._second, self._dated = 0, b""
 
     def to(self, request: Request, path: bytes, hit: dict[str, float], *, last: bool) -> tuple[int, bytes]:
         """Status and bytes of the response; `hit` are the troubles that apply to it."""
@@ -74,6 +79,8 @@ class Answers:
             if (seconds := slow_s(request.target)) is None:
                 return 400, _JSON, b'{"error":"ms must be a whole number of milliseconds"}\n'
             return 200, _JSON, self._json({"version": version, "slept_ms": round(seconds * 1000)})
+        if path == b"/jobs" and self._table:
+            return 200, _JSON, self._json({"version": version, **report(self._table)})
         return 404, _JSON, b'{"error":"no such path"}\n'
 
     def _ready(self, version: str) -> tuple[int, bytes, bytes]:
@@ -92,9 +99,17 @@ class Answers:
     def _json(self, body: dict[str, Any]) -> bytes:
         return json.dumps({**body, "pod": self._pod}, separators=(",", ":")).encode() + b"\n"
 
+    def _date(self) -> bytes:
+        """The pod's time, as HTTP spells it; made once a second."""
+        second = int(time.time() + self._app["clock_ahead_s"])
+        if second != self._second:
+            self._second = second
+            self._dated = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(second)).encode()
+        return self._dated
+
     def _message(self, status: int, kind: bytes, body: bytes, version: str, *, last: bool, bare: bool) -> bytes:
-        head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Served-By: %s\r\n" % (
-            status, _WORDS[status], kind, len(body), self._pod.encode(),
+        head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nX-Served-By: %s\r\nDate: %s\r\n" % (
+            status, _WORDS[status], kind, len(body), self._pod.encode(), self._date(),
         )  # fmt: skip
         if version:
             head += b"X-App-Version: %s\r\n" % version.encode()

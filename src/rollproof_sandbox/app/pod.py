@@ -1,6 +1,7 @@
 """One pod's process: listens on the pod's address, answers, and acts at SIGTERM as its settings say.
 
-stdin: {"app": settings.App as JSON, "sha", "old_sha", "pod", "ip", "port"}; its end ends the process at once.
+stdin: {"app": settings.App as JSON, "sha", "old_sha", "pod", "ip", "port", "table": the
+folder of the jobs' runs, "" for none}; its end ends the process at once.
 stdout: {"listening": true} once.
 """
 
@@ -12,6 +13,7 @@ import time
 
 from rollproof_sandbox.app.answers import Answers
 from rollproof_sandbox.app.client import Client
+from rollproof_sandbox.app.cron import Cron
 from rollproof_sandbox.app.troubles import Troubles
 from rollproof_sandbox.wire.loop import Loop, become_quick, first_line, now, say
 from rollproof_sandbox.wire.stream import Listener
@@ -42,6 +44,7 @@ class Pod:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.loop = Loop()
+        self._told = told
         self.settings: dict[str, Any] = told["app"]
         self.answers = Answers(told)
         self.troubles = Troubles(self.loop)
@@ -56,6 +59,7 @@ class Pod:
         self.loop.on_signal(signal.SIGTERM, self._terminate)
         self.loop.on_stdin(lambda _: None, rest)
         self._listener.open()
+        Cron(self.loop, self._told).start()
         if (crash_s := self.settings["crash_after_s"]) is not None:
             self.loop.later(crash_s, lambda: os._exit(1))
         say({"listening": True})

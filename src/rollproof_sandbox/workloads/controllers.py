@@ -37,13 +37,14 @@ class Controllers:
     """Deployment, ReplicaSet and EndpointSlice controllers, the scheduler, the kubelet and the ingress controller.
 
     `routes` is called with the ready addresses ("ip:port") and whether a first rollout has begun, at each change.
-    `failed` collects unexpected errors.
+    `failed` collects unexpected errors. `table`: the folder of the jobs' runs, "" for none.
     """
 
     def __init__(
         self, store: Store, settings: Settings, processes: Processes, addresses: AddressBook,
         routes: Callable[[list[str], bool], None] = lambda _addresses, _rolled_out: None, *,
         failed: Callable[[BaseException], None] = lambda _: None, app_server: Path = APP_SERVER,
+        table: str = "",
     ) -> None:  # fmt: skip
         self._fail = failed
         self._store = store
@@ -56,7 +57,7 @@ class Controllers:
         self._deployments = Deployments(store, self._later)
         self._replicasets = ReplicaSets(store, self._later, seed=settings.seed, orphan_old_pod=cluster.orphan_old_pod)
         self._node = Node(
-            store, processes, addresses, Images(settings), app_server, stuck_s=cluster.stuck_terminating_s,
+            store, processes, addresses, Images(settings), app_server, table=table, stuck_s=cluster.stuck_terminating_s,
             rolled_out=self.has_rolled_out,
         )  # fmt: skip
         self._kubelet = Kubelet(self._node, self._fail)

@@ -50,7 +50,10 @@ class AddressBook(Protocol):
 
 @dataclass(slots=True)
 class Node:
-    """What all pods of the node share. `stuck_s`: extra time for which the next ready old pod stays Terminating."""
+    """What all pods of the node share. `table`: the folder of their jobs' runs.
+
+    `stuck_s`: extra time for which the next ready old pod stays Terminating.
+    """
 
     store: Store
     processes: Processes
@@ -58,6 +61,7 @@ class Node:
     images: Images
     script: Path
     graves: Graves = field(default_factory=Graves)
+    table: str = ""
     stuck_s: float = 0.0
     rolled_out: Callable[[], bool] = lambda: False
 
@@ -155,7 +159,7 @@ class PodLife:
         app = node.images.app_for(image, controller_of(self._pod).get("uid", ""), self._metadata["uid"])
         first = {
             "app": asdict(app), "sha": tag_of(image), "old_sha": node.images.note_running(image),
-            "pod": self._metadata["name"], "ip": self._ip, "port": self._port,
+            "pod": self._metadata["name"], "ip": self._ip, "port": self._port, "table": node.table,
         }  # fmt: skip
         self._child = node.processes.start(script_words(node.script), name=self._metadata["name"], first=first)
         self._life.run()

@@ -76,8 +76,13 @@ class Started:
 class Pod(Started):
     """A running pod; `get` uses a new connection each time."""
 
-    def __init__(self, processes: Processes, ip: str, port: int, app: App, name: str = "pod-1") -> None:
-        first = {"app": asdict(app), "sha": "b7a2e11", "old_sha": "5f1c0de", "pod": name, "ip": ip, "port": port}
+    def __init__(
+        self, processes: Processes, ip: str, port: int, app: App, name: str = "pod-1", table: str = ""
+    ) -> None:
+        first = {
+            "app": asdict(app), "sha": "b7a2e11", "old_sha": "5f1c0de", "pod": name, "ip": ip, "port": port,
+            "table": table,
+        }  # fmt: skip
         super().__init__(processes, script_words(FOLDER / "app" / "server.py"), name, first)
         self.ip, self.port, self.name = ip, port, name
 
@@ -109,8 +114,8 @@ def pods() -> Iterator[Callable[..., Pod]]:
     processes, addresses = Processes(), Addresses()
     names = itertools.count(1)
     try:
-        yield lambda app=App(start_s=0.0): Pod(  # noqa: B008 - frozen
-            processes, addresses.take(), addresses.port, app, f"pod-{next(names)}"
+        yield lambda app=App(start_s=0.0), table="": Pod(  # noqa: B008 - frozen
+            processes, addresses.take(), addresses.port, app, f"pod-{next(names)}", table
         )
     finally:
         processes.end_all()
