@@ -17,7 +17,10 @@ import yaml
 
 from rollproof.errors import InputError
 
-__all__ = ["SIZE_MAX", "ImageEntry", "decoded", "find_entry", "is_override", "is_text", "overriding", "with_tag"]
+__all__ = [
+    "SIZE_MAX", "ImageEntry", "data_value", "decoded", "find_entry", "is_override", "is_text", "overriding",
+    "with_data", "with_tag", "without_data",
+]  # fmt: skip
 
 SIZE_MAX = 512 * 1024  # bytes of a kustomization
 _DEPTH_MAX = 64
@@ -132,6 +135,35 @@ def overriding(path: str, text: str, image: str) -> str:
     return next((entry for item in items if is_override(entry := _text(item), image)), "")
 
 
+def data_value(path: str, text: str, key: str) -> str | None:
+    """What a ConfigMap's manifest has for a key of its `data`; None for nothing. InputError if it has no `data`."""
+    found = _value(_data(path, text), key, path)
+    return found.real.value if found is not None else None
+
+
+def with_data(path: str, text: str, key: str, value: str) -> str:
+    """The text with a line more, first under `data`. InputError if none can be added there, or the key is there."""
+    first = _data(path, text).items[0]
+    begin = text.rfind("\n", 0, first.start) + 1
+    indent = text[begin : first.start]
+    if indent.strip() or data_value(path, text, key) is not None:
+        where = f"{path}: line {first.line + 1}: no key {key} can be added under `data:`"
+        raise InputError(where, "it takes one line for each key, and none with that name")
+    changed = f'{text[:begin]}{indent}{key}: "{value}"\n{text[begin:]}'
+    if data_value(path, changed, key) != value:
+        raise InputError(f"{path}: line {first.line + 1}: what was added under `data:` is read as something else")
+    return changed
+
+
+def without_data(path: str, text: str, key: str, value: str) -> str:
+    """The text without the line that `with_data` added. InputError if it is written in another way by now."""
+    lines = text.splitlines(keepends=True)
+    changed = "".join(line for line in lines if line.strip() != f'{key}: "{value}"')
+    if data_value(path, text, key) != value or data_value(path, changed, key) is not None:
+        raise InputError(f"{path}: the line of key {key} is not as it was written", "take it out by hand")
+    return changed
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +266,16 @@ def _value(node: _Node, key: str, path: str, merges: int = 0) -> _Node | None:
 
 def _has(node: _Node, key: str) -> bool:
     return any(name.value == key for name, _ in _pairs(node.real))
+
+
+def _data(path: str, text: str) -> _Node:
+    """The map under `data` of a manifest, with at least one key."""
+    data = _value(_document(path, text), "data", path)
+    if data is None or data.kind != "map" or not data.items:
+        raise InputError(
+            f"{path} has no `data:` with a key in it", "it must be the manifest of a ConfigMap, or a patch"
+        )
+    return data
 
 
 def _items(images: _Node | None, path: str) -> list[_Node]:

@@ -204,6 +204,20 @@ class EnvRepo:
         subject = self._git.text("log", "-1", "--format=%s", revision)
         return self._commit(newest, merged, f'Revert "{subject}"\n\nThis reverts commit {revision}.')
 
+    def text(self, name: str) -> str:
+        """A file of the overlay's folder, as the newest commit has it, fetched now. InputError if it is not there."""
+        self._fetch()
+        return self._file(name).text
+
+    def change(self, name: str, edit: Callable[[str], str], *, message: str) -> Commit:
+        """Commit another text of a file of the overlay's folder, on top of the newest commit. Not pushed yet."""
+        self._fetch()
+        file = self._file(name)
+        text = edit(file.text)
+        pairs = zip(file.text, text, strict=False)
+        at = next((at for at, (one, other) in enumerate(pairs) if one != other), len(text))
+        return self._commit(file, text, message, at)
+
     def push(self, make: Callable[[], Commit], made: Commit) -> Commit:
         """Push `made`; when somebody else was first, `make` it again on top and try again. Never forces.
 
@@ -272,8 +286,11 @@ class EnvRepo:
             raise InputError(f"{file.path} has {sha} already: there is nothing to commit")
         return self._commit(file, with_tag(file.path, file.text, self._target.image, sha), message)
 
-    def _commit(self, file: _File, text: str, message: str) -> Commit:
-        """A commit on top of the newest that was fetched, in which one file has another text."""
+    def _commit(self, file: _File, text: str, message: str, at: int | None = None) -> Commit:
+        """A commit on top of the newest that was fetched, in which one file has another text.
+
+        at: where the line is that it changes, as an offset; None: where the overlay's tag is.
+        """
         parent = self._head()
         blob = self._git.text("hash-object", "-w", "--no-filters", "--stdin", stdin=text.encode())
         index = {"GIT_INDEX_FILE": str(self._folder / "rollproof-index")}
@@ -284,9 +301,9 @@ class EnvRepo:
         changed = self._git.text("diff-tree", "-r", "-z", "--name-status", parent, revision)
         if changed != f"M\0{file.path}\0":
             raise GitError(f"the commit would change more than {file.path}: {printable(changed)}")
-        entry = self._entry(replace(file, text=text))
-        line = text[text.rfind("\n", 0, entry.start) + 1 :].split("\n", 1)[0].strip()
-        return Commit(revision, parent, file.path, line, line_number=entry.line + 1)
+        at = self._entry(replace(file, text=text)).start if at is None else at
+        line = text[text.rfind("\n", 0, at) + 1 :].split("\n", 1)[0].strip()
+        return Commit(revision, parent, file.path, line, line_number=text.count("\n", 0, at) + 1)
 
     def _merged(self, newest: str, theirs: str, before: str) -> str | None:
         """The newest text without what one commit did, by git's three-way merge; None if that is a conflict."""
@@ -306,6 +323,14 @@ class EnvRepo:
         found = self._first(revision, _NAMES)
         if found is None:
             raise self._no_overlay(revision)
+        return found
+
+    def _file(self, name: str) -> _File:
+        """Of the overlay's own folder: what lies beside it may be another environment's too."""
+        found = self._first(self._remote, [name]) if "/" not in name else None
+        if found is None:
+            message = f"{self._target.overlay} has no file {name!r} in branch {self._target.branch!r}"
+            raise InputError(message, "name a file of the overlay's own folder: others may belong to more than it")
         return found
 
     def _first(self, revision: str, names: Sequence[str]) -> _File | None:

@@ -20,6 +20,7 @@ __all__ = [
     "NotBack",
     "RepairedBy",
     "StageCause",
+    "TakenIn",
     "UndoneBy",
     "Unrest",
 ]  # fmt: skip
@@ -132,6 +133,14 @@ class RepairedBy(StrEnum):
     SUPERVISOR = "supervisor"  # in the same container
     KUBELET = "kubelet"  # by a new container, because a probe noticed
     NOBODY = "nobody"  # it stays away: a silent loss
+
+
+class TakenIn(StrEnum):
+    """How the pods came to a setting that was changed in git."""
+
+    FILE = "mounted-file"  # those that run: the kubelet writes it into the volume
+    ROLLOUT = "new-pods"  # something rolled the Deployment out
+    NEVER = "no-running-pod"  # it is in the cluster, and those that run have the old one until they are replaced
 
 
 class NotBack(StrEnum):

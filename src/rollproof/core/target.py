@@ -214,6 +214,14 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigMapInGit:
+    """A ConfigMap of the app, by its name in the cluster, and the file of the overlay's folder that has its `data`."""
+
+    name: Annotated[str, Needed()]
+    file: Annotated[str, Needed()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Database(Workload):
     """The app's database. What follows the three names is for the faults that ask its server to do something.
 
@@ -263,6 +271,7 @@ class FaultSettings:
     ready_answer_s: Annotated[float, above(0, 60)] = 2.0
     git: Workload | None = None  # the git server of the env repo, if it may be scaled to 0
     database: Database | None = None  # the app's database, if it may be taken away
+    configmap: ConfigMapInGit | None = None  # one that a commit may give one key more
     # has a shell, and curl or python3: a pod of it undoes what lasts if we never come back; "": nobody does
     dead_man_image: str = ""
 

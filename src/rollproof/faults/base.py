@@ -18,7 +18,7 @@ from rollproof.core.blast import Blast
 from rollproof.core.fault import subject_of
 from rollproof.core.injection import NO_DEAD_MAN, Injection, Skip
 from rollproof.core.permission import READING, Permission
-from rollproof.core.reasons import NotBack, RepairedBy
+from rollproof.core.reasons import NotBack, RepairedBy, TakenIn
 from rollproof.core.target import Target
 from rollproof.faults.deadman import Owner, OwnerJob
 from rollproof.probes.proof import Prover
@@ -239,6 +239,6 @@ class Fault(AnyFault):
         """Why there was no recovery, where positive evidence says so; asked once."""
         return None
 
-    def repaired_by(self, injection: Injection, live: LiveContext) -> RepairedBy | None:  # noqa: ARG002 - most ask nobody
-        """Who has repaired it, where that decides; asked once, at the end of the wait for the recovery."""
+    def repaired_by(self, injection: Injection, live: LiveContext) -> RepairedBy | TakenIn | None:  # noqa: ARG002
+        """Who has repaired it, or how it was taken in, where that decides; asked once, at the end of the recovery."""
         return None

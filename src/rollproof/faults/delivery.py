@@ -21,7 +21,7 @@ from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_b
 from rollproof.probes.views import PodView
 from rollproof.store.journal import Undone
 
-__all__ = ["DeliveryAway", "poll_s"]
+__all__ = ["DeliveryAway", "asked_within_s", "look_at_git", "poll_s"]
 
 _POLL_S, _JITTER_S = 120.0, 60.0  # Argo CD's defaults of timeout.reconciliation and timeout.reconciliation.jitter
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -35,6 +35,20 @@ def poll_s(reconciliation: str) -> float:
     """
     said = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(reconciliation))
     return (said or _POLL_S) + _JITTER_S
+
+
+def asked_within_s(context: Context) -> float:
+    """How long Argo CD may take to look at git by itself, where we may not ask for it (s)."""
+    if context.target.argocd.profile == "refresh":
+        return 0.0
+    return poll_s(context.argo.settings().reconciliation)
+
+
+def look_at_git(live: LiveContext) -> None:
+    """Ask Argo CD to compare with git now, where we may, and it is not at it."""
+    state = live.watches.application()
+    if live.target.argocd.profile == "refresh" and not state.refresh_pending and state.phase != "Running":
+        live.argo.refresh()
 
 
 class DeliveryAway(Fault):

@@ -16,7 +16,7 @@ from rollproof.core.permission import Permission
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Ways
-from rollproof.faults.delivery import poll_s
+from rollproof.faults.delivery import asked_within_s, look_at_git
 from rollproof.probes.views import image_tag
 from rollproof.store.journal import Undone
 
@@ -49,7 +49,7 @@ class DeployRace(Fault):
         others = [sha for sha in release.shas if sha != running]
         if len(others) < 2:
             return context.skip(self, f"release.shas names {len(others)} versions beside {running}, and two must race")
-        rival, polled_s = others[-1], self._polled_s(context)
+        rival, polled_s = others[-1], asked_within_s(context)
         when = "when Argo CD syncs the first" if self.in_sync else "at once"
         return context.injection(
             self, f"Deployment/{cluster.namespace}/{cluster.deployment}",
@@ -99,7 +99,7 @@ class DeployRace(Fault):
         deployment = live.watches.deployment()
         if deployment is not None and image_tag(deployment.image) == injection.args["to"]:
             return Effect(f"{injection.subject} is declared with {injection.args['to']}, pushed after {live.sha}")
-        self._look(live)
+        look_at_git(live)
         return None
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
@@ -145,23 +145,11 @@ class DeployRace(Fault):
             deployment = live.watches.deployment()
             if deployment is not None and image_tag(deployment.image) == live.sha:
                 return True
-            self._look(live)
+            look_at_git(live)
             return None
 
-        within_s = live.target.faults.effect_within_s + self._polled_s(live)
+        within_s = live.target.faults.effect_within_s + asked_within_s(live)
         return live.watches.poll(look, timeout_s=within_s) is not None
-
-    @staticmethod
-    def _polled_s(context: Context) -> float:
-        """How long Argo CD may take to look at git by itself, where we may not ask for it (s)."""
-        asked = context.target.argocd.profile == "refresh"
-        return 0.0 if asked else poll_s(context.argo.settings().reconciliation)
-
-    @staticmethod
-    def _look(live: LiveContext) -> None:
-        state = live.watches.application()
-        if live.target.argocd.profile == "refresh" and not state.refresh_pending and state.phase != "Running":
-            live.argo.refresh()
 
 
 FAULT = DeployRace()

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from rollproof.clients.overlay import decoded, find_entry, is_text, with_tag
+from rollproof.clients.overlay import data_value, decoded, find_entry, is_text, with_data, with_tag, without_data
 from rollproof.errors import InputError
 
 PATH, IMAGE = "overlays/dev/kustomization.yaml", "ghcr.io/shop/web"
@@ -196,3 +196,30 @@ def test_d5_no_text_is_more_than_a_clear_message(content: str) -> None:
         except InputError:
             continue
         assert find_entry(PATH, written, IMAGE).tag == "bbb"
+
+
+DATA = "kind: ConfigMap\ndata:  # of dev\n  # its zone\n  ZONE: UTC\n  MORE: |\n    a\n"
+
+
+def test_a_key_is_added_first_under_data_and_taken_out_again() -> None:
+    changed = with_data("c.yaml", DATA, "MARK", "12")
+    assert changed == DATA.replace("  ZONE", '  MARK: "12"\n  ZONE')
+    assert data_value("c.yaml", changed, "MARK") == "12"
+    assert without_data("c.yaml", changed, "MARK", "12") == DATA
+    with pytest.raises(InputError, match="not as it was written"):
+        without_data("c.yaml", changed.replace('"12"', "'12'"), "MARK", "12")
+    with pytest.raises(InputError, match="no key MARK can be added"):
+        with_data("c.yaml", changed, "MARK", "13")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data: {ZONE: UTC}\n", "no key MARK can be added"),
+        ("data:\n", "no `data:`"),
+        ("binaryData: {}\n", "no `data:`"),
+    ],
+)
+def test_a_manifest_that_takes_no_key_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        with_data("c.yaml", text, "MARK", "12")

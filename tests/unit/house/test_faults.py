@@ -10,7 +10,7 @@ import story
 
 import rollproof
 from rollproof.core.permission import READING
-from rollproof.core.target import Database, FaultSettings, Ingress, Workload
+from rollproof.core.target import ConfigMapInGit, Database, FaultSettings, Ingress, Workload
 from rollproof.faults.base import Fault
 from rollproof.faults.registry import all_faults
 from rollproof.suites import drill_table
@@ -22,6 +22,7 @@ TARGET = story.target(
     faults=FaultSettings(
         database=Database(kind="Deployment", namespace="database", name="db"),
         git=Workload(kind="Deployment", namespace="git", name="git"),
+        configmap=ConfigMapInGit(name="config", file="configmap.yaml"),
     ),
     ingress=Ingress(namespace="ingress", selector="app=ingress"),
 )

@@ -14,7 +14,7 @@ from typing import Any
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
-from rollproof.core.reasons import NotBack, RepairedBy
+from rollproof.core.reasons import NotBack, RepairedBy, TakenIn
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.impact import impact
@@ -31,6 +31,13 @@ _NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # for a process that its super
     RepairedBy.NOBODY: (
         "SILENT_LOSS",
         "nothing noticed: let the supervisor start it again whatever its exit code, end when it gives up, or probe it",
+    ),
+}
+_TAKEN_IN: Mapping[str, Finding] = {  # for a target that did recover
+    TakenIn.NEVER: Finding(
+        "CONFIG_NOT_ROLLED",
+        "the changed setting is in the cluster, and no running pod has it",
+        "let it roll out: a hash in the ConfigMap's name (configMapGenerator), or its checksum in the pod template",
     ),
 }
 _CAUSES: Mapping[str, tuple[str, str]] = {  # for a target that did not recover
@@ -107,7 +114,8 @@ def _judge_recovery(fault: Fault) -> Verdict:
     after = f"{recovery_s:.1f} s{since}" if fault.held else f"after {recovery_s:.1f} s"
     if recovery_s <= limit_s:
         why = f"{felt} and recovered {after}; limit {limit_s:g} s"
-        return _verdict(fault.subject, Result.PASS, why)
+        found = _TAKEN_IN.get(fault.repaired_by)
+        return _verdict(fault.subject, Result.PASS, why, findings=(found,) if found else ())
     why = f"{felt} and recovered {after}, later than the limit of {limit_s:g} s"
     return _verdict(fault.subject, Result.FAIL, why)
 
