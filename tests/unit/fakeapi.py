@@ -275,7 +275,8 @@ def _asked_for(item: Object, plural: str, path: str, query: dict[str, str]) -> b
     if not _is_in(item, path):
         return False
     field, _, value = query.get("fieldSelector", "").partition("=")
-    if field and value != (metadata["name"] if field == "metadata.name" else item["spec"].get("nodeName", "")):
+    known = {"metadata.name": metadata["name"], "reason": item.get("reason", "")}
+    if field and value != (known[field] if field in known else item["spec"].get("nodeName", "")):
         return False
     key, _, wanted = query.get("labelSelector", "").partition("=") if plural == "nodes" else ("", "", "")
     labels = metadata.get("labels", {})

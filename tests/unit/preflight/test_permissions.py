@@ -12,6 +12,7 @@ import story
 from patient import FakeKube, Patient, well
 
 from rollproof.clients.argo import Argo
+from rollproof.core.permission import READING
 from rollproof.core.target import DriftSettings, Ingress, JournalSettings, ReleaseSettings
 from rollproof.core.trials import TRIALS
 from rollproof.preflight import checks
@@ -169,3 +170,13 @@ def test_the_page_about_eks_names_exactly_these_rights() -> None:
     asked, told = _asked(), _on_the_page()
     assert asked - told == set(), "asked for, and not on the page"
     assert told - asked == set(), "on the page, and never asked for"
+
+
+def test_a_drill_that_only_reads_needs_no_right_to_write() -> None:
+    needed = needed_permissions(story.target(), named("posture"))
+    writes = {str(one) for one in needed if one.verb not in READING}
+    assert writes == {"create pods/eviction in shop"}  # with dryRun=All
+    assert all(not one.required for one in needed if one.verb not in READING)
+    assert any(str(one) == "list poddisruptionbudgets.policy in shop" and not one.required for one in needed)
+    both = {str(one) for one in needed_permissions(story.target(), named("posture", "release"))}
+    assert {"create leases.coordination.k8s.io in shop", "list networkpolicies.networking.k8s.io in shop"} <= both

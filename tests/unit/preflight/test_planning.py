@@ -267,3 +267,17 @@ class TestWhichDrills:
         assert "did you mean 'pod-delete'?" in caught.value.hint
         with pytest.raises(InputError, match="--only is for chaos, not for drift"):
             named_drills("drift", ["pod-delete"])
+
+
+def test_a_drill_that_only_reads_touches_nothing_not_even_the_lock() -> None:
+    assert make("posture").touches == ()
+    both = {
+        touch.drill for touch in make("posture", "release").touches
+    }  # a run with a lock has it for all of its drills
+    assert both == {"posture", "release"}
+
+
+def test_a_drill_that_only_reads_may_run_on_production() -> None:
+    production = target(fences=Fences(namespaces=("shop",), production=True))
+    assert closed_fence(Order(drills=("posture",)), production) == ""
+    assert closed_fence(Order(drills=("posture", "release")), production)

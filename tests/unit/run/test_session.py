@@ -38,6 +38,17 @@ def test_a_release_is_judged_and_undone_and_the_lock_is_given_back_last(world: W
     assert run.close() == 0  # again: nothing
 
 
+def test_a_drill_that_only_looks_takes_no_lock_and_changes_nothing(world: World) -> None:
+    run = world.session("posture")
+    drill = Run(run.begin("posture"), "posture")
+    drill.look()
+    judged(drill, "posture")
+    assert run.close() == 0
+    assert {query.get("dryRun", "") for method, _, query in world.api.asked if method != "GET"} <= {"All"}
+    assert ("leases", LEASE_NAME) not in world.api.objects
+    assert (world.verdicts()["undo"], world.results()["undo"]) == ("clean", "PASS")
+
+
 def test_the_undo_comes_after_an_error_in_the_drill_too(world: World) -> None:
     run = world.session()
     run.begin("release")

@@ -145,7 +145,7 @@ def _with(**changes: Any) -> Any:
         ("autoscaler", (ScalersSeen(scalers=(SCALER, SCALER)),), PASS, "AUTOSCALER"),
         ("autoscaler", (_with(requests={}, limits={"memory": "1Gi"}),), PASS, "AUTOSCALER"),
         ("autoscaler-and-git", (replace(DEPLOYMENT, replicas_declared=True),), PASS, ""),  # ignored, and respected
-        ("autoscaler-and-git", (replace(DEPLOYMENT, replicas_declared=None),), UNKNOWN, ""),
+        ("autoscaler-and-git", (replace(DEPLOYMENT, replicas_declared=None),), UNKNOWN, "UNREAD"),
         ("disruption-budget", (BudgetsSeen(budgets=(BUDGET, BUDGET)),), PASS, "DISRUPTION_BUDGET"),
         ("network-policy", (PoliciesSeen(policies=(replace(POLICY, ingress=False),)),), PASS, "NETWORK_POLICY"),
         ("network-policy", (PoliciesSeen(policies=(replace(POLICY, anybody=True),)),), PASS, "NETWORK_POLICY"),

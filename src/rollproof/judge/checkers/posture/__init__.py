@@ -16,7 +16,7 @@ from rollproof.judge.checkers.posture.table import CHECKS
 
 __all__ = ["check"]
 
-_RESULTS = {Level.SOUND: Result.PASS, Level.NOTHING: Result.SKIPPED, Level.UNCLEAR: Result.INCONCLUSIVE}
+_RESULTS = {Level.SOUND: Result.PASS, Level.NOTHING: Result.SKIPPED}
 _NOT_HERE = (Unread.ABSENT, Unread.NOT_NAMED)
 
 
@@ -36,6 +36,10 @@ def _judged(seen: Posture, one: Check) -> Verdict:
         return _unread(one, error, tuple(seen.used))
     evidence = tuple(dict.fromkeys(seen.used))
     text = f"{said.place} {said.field}: {said.value}" + (f" ({said.note})" if said.note else "")
+    if said.level is Level.UNCLEAR:
+        hint = f"`{one.drill}` shows it; {one.source}" if one.drill else one.source
+        found = Finding("UNREAD", said.note, hint)
+        return _verdict(one, Result.INCONCLUSIVE, text, said, evidence=evidence, findings=(found,))
     if said.level is not Level.FINDING:
         return _verdict(one, _RESULTS[said.level], text, said, evidence=evidence)
     advised = said.advised or one.advised

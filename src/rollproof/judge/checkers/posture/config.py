@@ -36,7 +36,8 @@ def config_rollout(seen: Posture) -> Said:
     "supervisor-autorestart", asks="does Supervisor start a program again that has ended with 0?",
     advised="autorestart=true for each program",
     why="nginx and PHP-FPM exit with 0 on SIGTERM: with the default (unexpected) they stay dead until liveness acts",
-    source="https://supervisord.org/configuration.html#program-x-section-values", drill="rollproof run process-kill",
+    source="https://supervisord.org/configuration.html#program-x-section-values",
+    drill="rollproof run process-terminate",
 )  # fmt: skip
 def supervisor_autorestart(seen: Posture) -> Said:
     """Only where a ConfigMap holds the configuration; one that is in the image is not seen here."""
@@ -57,7 +58,7 @@ def supervisor_autorestart(seen: Posture) -> Said:
     "config-missing", asks="is every ConfigMap there that the pods name?", advised="each of them exists",
     why="running pods go on without it; the next one does not start (CreateContainerConfigError)",
     source="https://kubernetes.io/docs/concepts/configuration/configmap/#using-configmaps",
-    drill="rollproof run bad-release",
+    drill="rollproof run secret-missing",
 )  # fmt: skip
 def config_missing(seen: Posture) -> Said:
     """One that is optional may be missing: it cannot be told apart here."""

@@ -6,7 +6,7 @@ import re
 
 from rollproof.core.posture import AccountSeen, ContainerSeen, DeploymentSeen, NodesSeen, PodsSeen, ProbeSeen
 from rollproof.core.posturefacts import Posture, Topic, Unread, UnreadError
-from rollproof.judge.checkers.posture.base import Said, check, finding, sound, unclear
+from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound, unclear
 
 _START_S = 30  # a cold node and a throttled CPU easily take this long
 _MOVING = re.compile(r"latest|main|master|dev|develop|test|staging|stable|prod|production|release|edge|nightly|current")
@@ -49,7 +49,7 @@ def _bare(path: str) -> str:
     "liveness-probe", asks="is there a liveness probe?", advised="a probe of a path that needs nothing but the app",
     why="a process manager that stays up hides a dead web server: only a liveness probe ends that container",
     source=f"{_K8S}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/",
-    drill="rollproof run process-kill",
+    drill="rollproof run process-terminate",
 )  # fmt: skip
 def liveness_probe(seen: Posture) -> Said:
     """Its path is another check."""
@@ -156,8 +156,12 @@ def image_platform(seen: Posture) -> Said:
     by_node = {one.name: one.architecture for one in nodes}
     proven = {by_node.get(pod.node, "") for pod in seen.view(PodsSeen).pods if pod.ready} - {""}
     value = f"nodes {', '.join(sorted(may)) or 'none open'}; ready pods on {', '.join(sorted(proven)) or 'none'}"
+    if not any(by_node.values()):
+        return nothing(place, "image's platform", "no node says what its processor is")
     if not proven:
-        return unclear(place, "image's platform", value, "no pod is ready, so that no node's processor is proven")
+        return unclear(
+            place, "image's platform", value, "no ready pod proves a processor: look again when one is ready"
+        )
     return (finding if may - proven else sound)(place, "image's platform", value)
 
 
