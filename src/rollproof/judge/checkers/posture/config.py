@@ -16,6 +16,7 @@ _HASHED = re.compile(r".*-[2456789bcdfghkmt]{10}")  # the alphabet of kustomize'
     advised="a name with a hash (kustomize configMapGenerator), or a checksum annotation of the template",
     why="a variable keeps its old value until the next release, and a file changes under the app within 60 to 90 s",
     source="https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically",
+    drill="rollproof run configmap-key",
 )  # fmt: skip
 def config_rollout(seen: Posture) -> Said:
     """By the names of the ConfigMaps that the pods use; an immutable one cannot change."""
