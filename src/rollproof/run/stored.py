@@ -1,4 +1,4 @@
-"""Commands that only read what is stored, or what is installed: export, history, compare, schema."""
+"""Commands beside runs: of what is stored (export, history, compare), and of target files (schema, init)."""
 
 from __future__ import annotations
 
@@ -92,3 +92,33 @@ def schema() -> None:
     from rollproof.target.schema import schema_text  # noqa: PLC0415
 
     print_all(schema_text())
+
+
+@_command(
+    short_help="A target file from what a cluster says.",
+    epilog=epilog(
+        "rollproof init --context staging", "rollproof init --context staging --application argocd/shop --out shop.toml"
+    ),
+)
+def init(
+    context: Annotated[str, typer.Option(help="The context of your kubeconfig; the current one is never used.")],
+    application: Annotated[str, typer.Option(help="The Argo CD Application, as NAME or NAMESPACE/NAME.")] = "",
+    deployment: Annotated[str, typer.Option(help="Needed where the Application has several.")] = "",
+    kubeconfig: Annotated[str, typer.Option(help="Default: KUBECONFIG, then ~/.kube/config.")] = "",
+    base_url: Annotated[str, typer.Option(help="How the app is reached from here (default: its Ingress's host).")] = "",
+    repo_url: Annotated[str, typer.Option(help="How the env repo is reached from here (default: Argo CD's URL).")] = "",
+    env_file: Annotated[str, typer.Option(help="A file with the variables that the target file names.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The file to write (default: targets/APPLICATION.toml).")] = None,
+) -> None:
+    """Ask a cluster and its Argo CD, and write a commented target file. Nothing in the cluster is changed."""
+    from rollproof.reports.console import LiveConsole  # noqa: PLC0415
+    from rollproof.run.init import write_target  # noqa: PLC0415
+    from rollproof.target.draft import Given  # noqa: PLC0415
+
+    given = Given(context=context, kubeconfig=kubeconfig, base_url=base_url, repo_url=repo_url, env_file=env_file)
+    path, notes = write_target(given, application, deployment, out)
+    console = LiveConsole()
+    console.say(f"{path} is written.")
+    for note in notes:
+        console.say(f"to be looked at: {note}")
+    console.say(f"next: rollproof doctor --target {path}")

@@ -1,0 +1,80 @@
+"""The drafted target file: it loads whatever the names are, fences itself, and says what a person has to look at."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rollproof.core.survey import Survey
+from rollproof.errors import InputError
+from rollproof.run import init
+from rollproof.target.draft import Given, draft
+from rollproof.target.file import load
+
+FOUND = Survey(
+    argocd_namespace="argocd", application="shop", project="web", repo_url="https://git.example.com/env.git",
+    branch="main", overlay="overlays/dev", namespace="store", deployment="web", service="web",
+    image="registry.example.com/shop/web", tags=("1a2b3c4", "0000002"), port=8080, host="shop.example.com", tls=True,
+    live_path="/live", ready_path="/ready", ingress_namespace="ingress-nginx", ingress_selector="app=ingress",
+    notes=("the Application follows HEAD",),
+)  # fmt: skip
+
+
+def test_it_loads_and_fences_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_USERNAME", "somebody")
+    monkeypatch.setenv("GIT_PASSWORD", "a-long-pass-phrase")
+    path = tmp_path / "shop.toml"
+    path.write_text(draft(FOUND, Given(context="staging")))
+    target = load(path).target
+    assert target.fences.production
+    assert target.fences.namespaces == ("store",)
+    assert target.fences.load_hosts == ("shop.example.com",)
+    assert target.app.base_url == "https://shop.example.com"
+    assert (target.app.health_path, target.app.ready_path, target.app.pod_port) == ("/live", "/ready", 8080)
+    assert target.release.shas == ("1a2b3c4", "0000002")
+    assert "To be looked at: the Application follows HEAD" in path.read_text()
+
+
+def test_what_the_person_says_goes_before_what_the_cluster_says() -> None:
+    given = Given(
+        context="staging", base_url="http://127.0.0.1:8080", repo_url="git@example.com:env.git", env_file="a.env"
+    )
+    document = tomllib.loads(draft(FOUND, given))
+    assert document["app"]["base_url"] == "http://127.0.0.1:8080"
+    assert document["app"]["host"] == "shop.example.com"
+    assert document["env_file"] == "a.env"
+    assert "password_env" not in document["env_repo"], "ssh finds its own key"
+
+
+@pytest.mark.parametrize(("live", "ready", "health"), [("", "/ready", "/health"), ("/up", "/up", "/health")])
+def test_a_liveness_path_that_is_that_of_readiness_is_not_taken_for_the_version(
+    live: str, ready: str, health: str
+) -> None:
+    found = replace(FOUND, live_path=live, ready_path=ready)
+    assert tomllib.loads(draft(found, Given(context="x")))["app"]["health_path"] == health
+
+
+@given(st.text(max_size=20), st.lists(st.text(max_size=12), max_size=3))
+@settings(max_examples=40)
+def test_any_name_is_quoted_so_that_it_is_read_back(name: str, notes: list[str]) -> None:
+    text = name.encode("utf-8", "ignore").decode()  # TOML holds no lone surrogates, and no API object does
+    lines = tuple(note.encode("utf-8", "ignore").decode() for note in notes)
+    document = tomllib.loads(draft(replace(FOUND, deployment=text, notes=lines), Given(context=text)))
+    assert document["cluster"]["deployment"] == text
+    assert document["cluster"]["context"] == text
+
+
+def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(init, "Kube", lambda *_: None)
+    monkeypatch.setattr(init, "ask", lambda *_: FOUND)
+    path = tmp_path / "targets" / "shop.toml"
+    assert init.write_target(Given(context="x"), "", "", path) == (path, FOUND.notes)
+    before = path.read_text()
+    with pytest.raises(InputError, match="is there already"):
+        init.write_target(Given(context="y"), "", "", path)
+    assert path.read_text() == before
