@@ -13,7 +13,7 @@ __all__ = ["FAULT", "PacketDelay"]
 
 _DELAY_MS = 100  # one way; far below a readiness probe's time-out of 1 s, which passes the same device
 _TRIED = ("unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
-_OURS = "qdisc netem"
+_NONE, _OURS = "noqueue", "netem"  # of the disciplines that tc names
 _SHOWN = 200
 
 
@@ -36,7 +36,7 @@ class PacketDelay(PodPackets):
             there = _tc(shell, args, "show")
         except NodeAccessError as error:
             return str(error)
-        if there.code != 0 or not there.out.startswith("qdisc noqueue"):
+        if there.code != 0 or _discipline(there) != _NONE:
             said = " ".join((there.out or there.err).split())[:_SHOWN]
             return f"eth0 of pod {args['name']} has a queueing discipline already, which would be lost: {said!r}"
         return ""
@@ -50,13 +50,14 @@ class PacketDelay(PodPackets):
 
     def met(self, shell: NodeShell, args: Mapping[str, Any]) -> int:
         """As the discipline counts them: `Sent N bytes M pkt`."""
-        words = _tc(shell, args, "show", "-s").out.split()
-        return int(words[words.index("pkt") - 1]) if _OURS in " ".join(words) and "pkt" in words else 0
+        ran = _tc(shell, args, "show", "-s")
+        words = ran.out.split()
+        return int(words[words.index("pkt") - 1]) if _discipline(ran) == _OURS and "pkt" in words else 0
 
     def end(self, shell: NodeShell, args: Mapping[str, Any]) -> bool:
         """A pod that is gone has taken it along."""
         try:
-            there = _tc(shell, args, "show").out.startswith(_OURS)
+            there = _discipline(_tc(shell, args, "show")) == _OURS
             ran = _tc(shell, args, "del") if there else None
         except NodeAccessError:
             if shell.why_not(args["node"]):
@@ -71,6 +72,12 @@ def _tc(shell: NodeShell, args: Mapping[str, Any], verb: str, *options: str) -> 
     more = ("root", "netem") if verb == "del" else ()
     inside = ("nsenter", "-t", str(_pid(shell, args)), "-n")
     return shell.run(args["node"], (*inside, "tc", *options, "qdisc", verb, "dev", "eth0", *more))
+
+
+def _discipline(shown: Ran) -> str:
+    """The kind of the device's root discipline, from tc's line `qdisc KIND HANDLE: ...`; "" where there is none."""
+    first = shown.out.split(maxsplit=2)
+    return first[1] if len(first) > 1 else ""
 
 
 def _pid(shell: NodeShell, args: Mapping[str, Any]) -> int:
