@@ -1,4 +1,4 @@
-"""Drill: a process that stands still costs time and no request, and goes on when it is let go."""
+"""Drill: a process that stands still costs what readiness needs to notice, no more, and goes on when it is let go."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
 @pytest.mark.drill("process-freeze", load=True, group="process", faults=("process-freeze",))
-def test_a_process_that_stands_still_loses_nothing(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
-    """Stop one supervised process, under load: readiness takes its pod out, requests wait, and all goes on after."""
+def test_a_process_that_stands_still_costs_no_more_than_its_budget(
+    run: Run, faults: FaultDrill, traffic: Traffic
+) -> None:
+    """Stop one supervised process, under load: losses end within their budget, and all goes on when it is let go."""
     with traffic.steady():
         faults.run()
-    run.judge("fault", "availability", "load_soundness", "readiness", "watches")
+    run.judge("fault", "loss", "load_soundness", "readiness", "watches")

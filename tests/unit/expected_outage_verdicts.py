@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builders import Requests
-from story import OLD, Story
+from story import OLD, Story, plan, target
 
 from rollproof.core.event import Outcome
 from rollproof.core.fault import FaultWord, subject_of
+from rollproof.core.plan import Plan
+from rollproof.core.target import FaultSettings
 
 __all__ = ["dependencies", "held", "losses", "outages"]
 
@@ -17,9 +19,9 @@ NAME = subject_of("database-refused")
 Told = Iterator[tuple[str, Story]]
 
 
-def held(*, until: str = "recovered", recovered: float = 5.0) -> Story:
+def held(*, until: str = "recovered", recovered: float = 5.0, by_plan: Plan | None = None) -> Story:
     """The database is away from 100 s on, felt after 1 s, back at 112 s; all is well `recovered` s after that."""
-    told = Story()
+    told = Story(plan=by_plan)
     planned = {"object": "Deployment/db/db", "change": "away", "limit_s": 60.0, "effect_within_s": 10.0, "held": True}
     words: list[tuple[FaultWord, float, dict[str, object]]] = [
         (FaultWord.PLANNED, 99.0, planned), (FaultWord.INJECTING, 100.0, {}), (FaultWord.INJECTED, 100.2, {}),
@@ -134,6 +136,10 @@ def losses() -> Told:
     yield "a pod elsewhere got unready too", _loaded(fellow, _load().fail(at=108, until=112, outcome="http.503"))
     late = _load(seconds=130).fail(at=101, until=163, outcome="connect.timeout", took_ms=5000)
     yield "lost for too long", _loaded(held(recovered=70.0), late)
+    own = plan(target=target(faults=FaultSettings(loss_budgets_s={"database-refused": 9.0, "another": 1.0})))
+    short, long = (_load().fail(at=101, until=end_s, outcome="http.502") for end_s in (108, 110))
+    yield "within this fault's own budget", _loaded(held(by_plan=own), short)
+    yield "longer than its own budget", _loaded(held(by_plan=own), long)
     yield "a wrong answer", _loaded(held(), _load().fail(at=105, outcome="body.wrong"))
     yield "lost after the recovery", _loaded(held(), _load().fail(at=120, outcome="http.503"))
     yield "sick before", _loaded(held(), _load().fail(at=95, outcome="http.503"))

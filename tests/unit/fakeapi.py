@@ -270,17 +270,20 @@ def _is_in(item: Object, path: str) -> bool:
 
 
 def _asked_for(item: Object, plural: str, path: str, query: dict[str, str]) -> bool:
-    """By namespace; by one field; labels only of nodes, as `key=value` or `!key`."""
+    """By namespace; by one field, of events by all; labels only of nodes, as `key=value` or `!key`."""
     metadata = item["metadata"]
     if not _is_in(item, path):
         return False
+    if plural == "events":
+        wanted = dict(one.split("=") for one in query["fieldSelector"].split(","))
+        return wanted == {"involvedObject.name": item["involvedObject"]["name"], "reason": item["reason"]}
     field, _, value = query.get("fieldSelector", "").partition("=")
     known = {"metadata.name": metadata["name"], "reason": item.get("reason", "")}
     if field and value != (known[field] if field in known else item["spec"].get("nodeName", "")):
         return False
-    key, _, wanted = query.get("labelSelector", "").partition("=") if plural == "nodes" else ("", "", "")
+    key, _, label = query.get("labelSelector", "").partition("=") if plural == "nodes" else ("", "", "")
     labels = metadata.get("labels", {})
-    return key[1:] not in labels if key.startswith("!") else not key or labels.get(key) == wanted
+    return key[1:] not in labels if key.startswith("!") else not key or labels.get(key) == label
 
 
 def _merged(old: Any, patch: Any) -> Any:

@@ -264,6 +264,8 @@ class FaultSettings:
     hold_s: Annotated[float, between(1, 600)] = 10.0
     # for how long requests may be lost when a node is lost: 50 s until it is noticed, 5 s between two looks, the entry
     node_loss_budget_s: Annotated[float, between(0, 3_600)] = 60.0
+    # the same of single faults whose losses nobody can prevent (a process that stands still), by their name
+    loss_budgets_s: Annotated[dict[str, float], between(0, 3_600)] = field(default_factory=dict)
     # node-spot: the share of the two minutes between the notice and the loss
     spot_factor: Annotated[float, between(0.1, 1)] = 0.25
     # within what time the readiness path must say that the database is away: an app's connect time-out of 1 s (a

@@ -24,7 +24,7 @@ from rollproof.probes.views import PodView, app_container
 
 __all__ = [
     "EXEC_S", "Chosen", "InOneContainer", "chosen_process", "container_named", "exec_permissions", "execute",
-    "first_rested", "look", "no_exec", "not_one", "restarted_lately", "said_of", "seen",
+    "first_rested", "look", "no_exec", "not_one", "restart_begun", "restarted_lately", "said_of", "seen",
 ]  # fmt: skip
 
 EXEC_S = 10.0  # for one command, from the connection to its end
@@ -106,6 +106,27 @@ def restarted_lately(kube: Kube, namespace: str, name: str, container: str) -> s
             ago_s = time.time() - ended_s
             return f"container {container} of {name} was restarted {ago_s:.0f} s ago" if ago_s < _BACK_OFF_S else ""
     return ""
+
+
+def restart_begun(kube: Kube, namespace: str, name: str, container: str) -> str:
+    """Whether the kubelet is about to restart a container that still runs (its liveness failed), in words; "" if not.
+
+    Until the grace period is over only an event says so. Both times are that kubelet's. Without the right: "".
+    """
+    pod = kube.find("Pod", namespace, name)
+    statuses = Outside.of(pod or {}, f"pod {name}").child("status").objects("containerStatuses")
+    began = [
+        one.child("state").child("running").time_s("startedAt") for one in statuses if one.text("name") == container
+    ]
+    try:
+        events = kube.list("Event", namespace, fields=f"involvedObject.name={name},reason=Killing")["items"]
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return ""
+    said = [Outside.of(one, f"an event of pod {name}").time_s("lastTimestamp") or 0.0 for one in events]
+    begun = began and began[0] and max(said, default=0.0) > began[0]
+    return f"the kubelet is restarting container {container}: its liveness failed" if begun else ""
 
 
 def first_rested(context: Context, names: Sequence[str], container: str) -> tuple[str, str]:

@@ -12,13 +12,22 @@ from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.injection import Injection, Skip
-from rollproof.core.permission import Permission
+from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.database_away import probed_within_s
 from rollproof.faults.deadman import armed, held_for_s
-from rollproof.faults.inside import InOneContainer, chosen_process, exec_permissions, execute, look, said_of, seen
+from rollproof.faults.inside import (
+    InOneContainer,
+    chosen_process,
+    exec_permissions,
+    execute,
+    look,
+    restart_begun,
+    said_of,
+    seen,
+)
 from rollproof.faults.leaving import serving, too_few
 from rollproof.faults.processes import NOT_THERE, Process, end_timers, kill_script
 from rollproof.store.journal import Undone
@@ -38,7 +47,10 @@ class ProcessFreeze(InOneContainer):
     def permissions(self, target: Target) -> Iterable[Permission]:
         """To look at pods is every run's."""
         why = "to look at the container's processes, to stop one and to let it go on"
-        return exec_permissions(target.cluster.namespace, why)
+        namespace = target.cluster.namespace
+        yield from exec_permissions(namespace, why)
+        why = "without it a restart that liveness has begun is seen late, and what it costs is taken for new"
+        yield from each_verb("list", "events", namespace, why, required=False)
 
     def available(self, context: Context) -> Injection | Skip:
         """The one process of that name below process 1, in the first ready pod by name that has rested."""
@@ -109,8 +121,10 @@ class ProcessFreeze(InOneContainer):
         found = seen(live.kube, args)
         if found is None:
             return f"the processes of container {args['container']} cannot be listed"
-        still = _stopped(found, args)
-        return f"process {still[0].pid} stands still" if still else too_few(serve, args["members"])
+        if still := _stopped(found, args):
+            return f"process {still[0].pid} stands still"
+        place = (args["namespace"], args["name"], args["container"])
+        return restart_begun(live.kube, *place) or too_few(serve, args["members"])
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Let it go on, and end the timer. A container that was restarted, or a pod that is gone, needs nothing."""

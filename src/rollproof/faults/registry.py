@@ -54,12 +54,15 @@ def fault_named(name: str) -> AnyFault:
 
 
 def check_names(target: Target) -> None:
-    """InputError if the target file has a limit for a fault that does not exist."""
-    for name in target.faults.recovery_limits_s:
+    """InputError if the target file has a limit or a budget for a fault that does not exist."""
+    limits = {
+        "recovery_limits_s": target.faults.recovery_limits_s, "loss_budgets_s": target.faults.loss_budgets_s
+    }  # fmt: skip
+    for setting, name in ((setting, name) for setting, named in limits.items() for name in named):
         try:
             fault_named(name)
         except InputError as error:
-            raise InputError(f"faults.recovery_limits_s: {error}", error.hint) from None
+            raise InputError(f"faults.{setting}: {error}", error.hint) from None
 
 
 def plan_faults(names: Iterable[str], context: Context) -> tuple[Injection | Skip, ...]:

@@ -110,6 +110,31 @@ def test_a_container_that_liveness_restarts_is_recovered_from(stage: Stage, cont
     assert "liveness had its container restarted" in stage.said("effect").data["watched"]
 
 
+def killing(stage: Stage, at: str) -> None:
+    event = {"metadata": {"name": "web-1.killing"}, "reason": "Killing", "lastTimestamp": at}
+    stage.api.put("events", {**event, "involvedObject": {"name": "web-1"}})
+
+
+@pytest.mark.parametrize(
+    ("at", "ends"), [("2026-01-01T00:00:05Z", "not-recovered"), ("2026-01-01T00:00:00Z", "recovered")]
+)
+def test_a_restart_that_liveness_has_begun_is_waited_for(stage: Stage, container: Frozen, at: str, ends: str) -> None:
+    """The pod looks well until its container ends; an event from before it began is of the one before it."""
+
+    def play(script: str) -> None:
+        container.play(script)
+        item = stage.api.objects["pods", "web-1"]
+        running = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+        item["status"]["containerStatuses"] = [{"name": "web", "restartCount": 0, "state": running}]
+        stage.api.put("pods", item)
+        killing(stage, at)
+
+    container.signalled = play
+    assert stage.run()[-1] == ends
+    if ends == "not-recovered":
+        assert "is restarting container web" in stage.said(ends).data["last_seen"]
+
+
 def test_one_that_somebody_else_lets_go_on_is_void(stage: Stage, container: Frozen) -> None:
     seen: list[str] = []
 

@@ -1,8 +1,9 @@
 """Where a part of the target is lost without a warning: for how long were requests lost, and none after that?
 
-For faults that nobody can be told of beforehand (a node that is gone). Until the platform notices, some requests must
-be lost: what was open hangs, and what is new is sent there still. For how long that may be is a promise of the target
-file (`faults.node_loss_budget_s`), held against the time at which the last of them was sent.
+For faults that nobody can be told of beforehand (a node that is gone, a process that stands still). Until the platform
+notices, some requests must be lost: what was open hangs, and what is new is sent there still. For how long that may be
+is a promise of the target file (`faults.loss_budgets_s`, else `faults.node_loss_budget_s`), held against the time at
+which the last of them was sent.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ __all__ = ["check"]
 
 _NAME = "loss"
 _CLOCKS = (
-    "what decides: node-monitor-grace-period (50 s; 40 s before Kubernetes 1.32) and its check each 5 s, then the "
-    "entry's connect and read time-outs"
+    "what decides: of a node node-monitor-grace-period (50 s; 40 s before Kubernetes 1.32) and its check each 5 s, of "
+    "a process the readiness probe's period, failures and time-out; then the entry's connect and read time-outs"
 )
 
 
 def check(facts: Facts) -> Verdict:
     """FAIL on a request that was lost later than the budget allows, or got a wrong answer; PASS if none was."""
-    budget_s = facts.plan.target.faults.node_loss_budget_s
+    limits = facts.plan.target.faults
+    budgets_s = [limits.loss_budgets_s.get(one.short_name, limits.node_loss_budget_s) for one in find_faults(facts)]
+    budget_s = min(budgets_s, default=limits.node_loss_budget_s)
     verdict = judged(
         facts, _NAME, broken=lambda lost: _broken(lost, budget_s), claim=lambda lost: _claim(lost, budget_s)
     )  # fmt: skip
