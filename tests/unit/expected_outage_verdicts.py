@@ -136,6 +136,8 @@ def losses() -> Told:
     yield "a pod elsewhere got unready too", _loaded(fellow, _load().fail(at=108, until=112, outcome="http.503"))
     late = _load(seconds=130).fail(at=101, until=163, outcome="connect.timeout", took_ms=5000)
     yield "lost for too long", _loaded(held(recovered=70.0), late)
+    stalled = _load().fail(at=99.9, until=101, outcome="read.timeout", took_ms=5000)
+    yield "one that was in flight as it began", _loaded(held(), stalled)
     own = plan(target=target(faults=FaultSettings(loss_budgets_s={"database-refused": 9.0, "another": 1.0})))
     short, long = (_load().fail(at=101, until=end_s, outcome="http.502") for end_s in (108, 110))
     yield "within this fault's own budget", _loaded(held(by_plan=own), short)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rollproof.core.act import find_act
+from rollproof.core.counts import many
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
 from rollproof.core.verdict import Finding, Number, Result, Verdict
@@ -52,10 +53,14 @@ class Lost:
         }  # fmt: skip
 
     def sick_before(self) -> str:
-        """Failures in the baseline: then the act's failures cannot be distinguished from others."""
+        """Failures in the baseline: then the act's failures cannot be distinguished from others.
+
+        A request that was in flight as the act began is none: the act may have stalled it.
+        """
         window = self.window
-        failed = int(((kinds(window.log) == Kind.HARD) & window.app & window.before).sum())
-        return f"{failed} requests failed before the fault" if failed else ""
+        ended = window.log.rows["done_ns"] < int(window.act.started.start_s * 1e9)
+        failed = int(((kinds(window.log) == Kind.HARD) & window.app & window.before & ended).sum())
+        return f"{many(failed, 'request')} failed before the fault" if failed else ""
 
     def not_known(self) -> str:
         """Why a PASS is not possible; "" if it is."""
