@@ -21,13 +21,12 @@ import tenacity
 from rollproof.clients.git import Done, Git, GitError, GitTimeoutError
 from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push, hint_of
 from rollproof.clients.overlay import SIZE_MAX, ImageEntry, decoded, find_entry, overriding, with_tag
+from rollproof.clients.ownbranch import OwnBranch
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.core.visible import printable
 from rollproof.errors import CannotJudgeError, InputError
 
-__all__ = [
-    "Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError",
-]  # fmt: skip
+__all__ = ["Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError"]
 
 _PUSH_ATTEMPTS = 5
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -118,15 +117,21 @@ class EnvRepo:
         return printable(shown) or f"that is older than the newest {_DEEPER}"
 
     def who_set(self, sha: str) -> str:
-        """The revision of the newest commit that wrote `sha` into the overlay's kustomization.
-
-        GitError if that is older than the history that is fetched for it.
-        """
+        """The newest commit that wrote `sha` into the overlay's kustomization. GitError if that is long ago."""
         self._fetch()
         revision, _ = self._last_change(f"-S{sha}")
         if not revision:
             raise GitError(f"no commit that sets {sha} is among the newest {_DEEPER} of {self._target.branch!r}")
         return revision
+
+    def own_branch(self, name: str) -> OwnBranch:
+        """A throw-away branch beside the one that is followed. InputError where it would be that one."""
+        if name == self._target.branch:
+            raise InputError(
+                f"{name!r} is the branch that Argo CD follows", "a drill rewrites only branches of its own"
+            )
+        self._fetch_once()
+        return OwnBranch(self._git, self._target.url, name)
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""

@@ -17,7 +17,7 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Ways
 from rollproof.faults.delivery import asked_within_s, look_at_git
-from rollproof.probes.views import image_tag
+from rollproof.faults.rolledout import declares, only_version
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DeployRace"]
@@ -96,29 +96,14 @@ class DeployRace(Fault):
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
         """The Deployment is declared with the second version."""
-        deployment = live.watches.deployment()
-        if deployment is not None and image_tag(deployment.image) == injection.args["to"]:
+        if declares(live, injection.args["to"]):
             return Effect(f"{injection.subject} is declared with {injection.args['to']}, pushed after {live.sha}")
         look_at_git(live)
         return None
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """Every pod runs the second version and is ready; none of another version is left, also not terminating."""
-        rival, deployment = injection.args["to"], live.watches.deployment()
-        pods = live.watches.pods()
-        others = {name: image_tag(pod.image) for name, pod in pods.items() if image_tag(pod.image) != rival}
-        if deployment is None or image_tag(deployment.image) != rival:
-            return f"{injection.subject} is not declared with {rival} any more"
-        if others:
-            name = min(others)
-            return f"{len(others)} pods of another version than {rival} are there: {name} has {others[name]}"
-        ready = sum(pod.ready and not pod.terminating for pod in pods.values())
-        if ready < deployment.spec_replicas or len(pods) > deployment.spec_replicas:
-            return f"{ready} of {deployment.spec_replicas} pods are ready, {len(pods)} are there"
-        state = live.watches.application()
-        if state.sync_status != "Synced" or state.phase == "Running":
-            return f"Argo CD is at {state.sync_revision[:12]}, {state.sync_status}, its last sync {state.phase}"
-        return ""
+        return only_version(live, injection.args["to"])
 
     def undo_by(self, ways: Ways, args: Mapping[str, Any]) -> Undone:
         """A revert of that one commit, on top of the newest. Another tag by now is nobody's to replace."""
@@ -142,8 +127,7 @@ class DeployRace(Fault):
         """Whether a sync has brought the first version to the Deployment; waited for."""
 
         def look() -> bool | None:
-            deployment = live.watches.deployment()
-            if deployment is not None and image_tag(deployment.image) == live.sha:
+            if declares(live, live.sha):
                 return True
             look_at_git(live)
             return None
