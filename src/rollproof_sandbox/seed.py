@@ -34,6 +34,8 @@ def seed(store: Store, settings: Settings, addresses: Addresses, application: st
     for item in _argocd(settings):
         store.create(item, manager=_OPERATOR)
     _controller(store)
+    if settings.cluster.budget_allows is not None:
+        _budget(store, settings.cluster.budget_allows, settings.workload.replicas)
     store.create(YAML(typ="safe").load(io.StringIO(application)), manager=_OPERATOR)
 
 
@@ -78,6 +80,17 @@ def _ingress_pod(store: Store, addresses: Addresses) -> None:
         ],
     }  # fmt: skip
     _with_status(store, {**item, "spec": {"nodeName": NODE, "containers": [container]}}, status, "kubelet")
+
+
+def _budget(store: Store, allowed: int, replicas: int) -> None:
+    """Nothing keeps its status up to date, so that it allows the same for ever."""
+    item = _object("policy/v1", "PodDisruptionBudget", SHOP, "shop")
+    item["spec"] = {"maxUnavailable": allowed, "selector": {"matchLabels": {"app": "shop"}}}
+    status = {
+        "disruptionsAllowed": allowed, "currentHealthy": replicas, "desiredHealthy": replicas - allowed,
+        "expectedPods": replicas, "observedGeneration": 1,
+    }  # fmt: skip
+    _with_status(store, item, status, "kube-controller-manager")
 
 
 def _argocd(settings: Settings) -> list[Object]:

@@ -94,6 +94,7 @@ class Cluster:
     gone_after_first_use: tuple[str, ...] = ()  # shas whose image is gone from the registry as soon as another one runs
     endpoint_lag_s: float = 0.05  # from a pod's change to the EndpointSlice
     orphan_old_pod: bool = False  # at the first rollout one old pod loses its owner and stays
+    budget_allows: int | None = None  # a PodDisruptionBudget selects the pods, and allows so many to leave; None: none
     stuck_terminating_s: float = 0.0  # the first old pod stays Terminating that long, still answering
 
 
@@ -141,6 +142,7 @@ class ApiServer:
     """
 
     voids_patches: bool = False  # an admission webhook undoes what a patch by rollproof changes: it has no effect
+    voids_deletions: bool = False  # the same of its deletions and evictions of pods
     on_rollout: tuple[Trouble, ...] = ()
 
 

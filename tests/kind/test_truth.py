@@ -16,10 +16,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import edits
 import pytest
 import troubles as t
 from lab_user import ROOT, TARGET, Ended, Tool
-from troubles import Beside, Edit, Stage
+from troubles import Beside, Stage
 
 from rollproof_sandbox.defects import DEFECTS, Defect
 from tests.truth.case import Outcome, judged, worst
@@ -39,7 +40,7 @@ class Case:
     """How the lab shows a defect. `words` follow the defect's own drill; {name} is the sha of a release."""
 
     words: tuple[str, ...] = ()
-    before: tuple[Edit, ...] = ()
+    before: tuple[edits.Edit, ...] = ()
     beside: Beside = t.nothing
     target: Target = field(default_factory=dict)
 
@@ -48,10 +49,10 @@ CASES = {
     "image-not-pullable": Case(words=("--sha", "0badbad"), target={"release": {"image_check": '"none"'}}),
     "crash-loop": Case(words=("--sha", "{crashes}")),
     "wrong-version": Case(words=("--sha", "{wrong-version}")),
-    "never-ready": Case(words=("--sha", "{never-ready}"), before=(t.soon_exceeded,)),
+    "never-ready": Case(words=("--sha", "{never-ready}"), before=(edits.soon_exceeded,)),
     "sync-retry": Case(beside=t.images_frozen, target={"release": {"deadline_s": 14}}),
     "stale-synced": Case(beside=t.argo_cd_looks_away, target={"release": {"deadline_s": 12}}),
-    "rollout-replaces-nothing": Case(before=(t.pinned_by_a_second_entry,)),
+    "rollout-replaces-nothing": Case(before=(edits.pinned_by_a_second_entry,)),
     "superseding-commit": Case(beside=t.superseding_commit),
     "self-heal-off": Case(beside=t.self_heal_off),
     "noop-commit": Case(beside=t.noop_commit),
@@ -65,16 +66,71 @@ CASES = {
     "revert-conflict": Case(beside=t.tag_edit),
     "image-updater": Case(beside=t.image_updater),
     "rollback-too-slow": Case(target={"rollback": {"limit_s": 4}}),
-    "rollback-loses-requests": Case(words=("--sha", "{exits-at-sigterm}"), before=(t.no_prestop,)),
-    "exit-at-sigterm": Case(words=("--sha", "{second}"), before=(t.runs("exits-at-sigterm"), t.no_prestop)),
-    "prestop-too-short": Case(words=("--sha", "{second}"), before=(t.runs("exits-at-sigterm"), t.short_prestop)),
-    "database-down": Case(before=(t.ready_without_database,), beside=t.database_away),
-}
+    "rollback-loses-requests": Case(words=("--sha", "{exits-at-sigterm}"), before=(edits.no_prestop,)),
+    "exit-at-sigterm": Case(words=("--sha", "{second}"), before=(edits.runs("exits-at-sigterm"), edits.no_prestop)),
+    "prestop-too-short": Case(
+        words=("--sha", "{second}"), before=(edits.runs("exits-at-sigterm"), edits.short_prestop)
+    ),
+    "database-down": Case(before=(edits.ready_without_database,), beside=t.database_away),
+    "heals-late": Case(beside=t.heals_late, target={"drift": {"deadline_s": 6}}),
+    "env-not-healed": Case(beside=t.self_heal_off),
+    "deletion-not-healed": Case(beside=t.self_heal_off),
+    "bad-crash-loop": Case(words=("--bad", "crash-loop")),
+    "bad-never-ready": Case(words=("--bad", "never-ready"), before=(edits.soon_exceeded,)),
+    "bad-wrong-version": Case(words=("--bad", "wrong-version")),
+    "deny-window-ends": Case(),
+    "deny-window-loses-requests": Case(
+        words=("--sha", "{second}"), before=(edits.runs("exits-at-sigterm"), edits.no_prestop)
+    ),
+    "sound-race": Case(),
+    "sound-race-in-sync": Case(),
+    "race-loses-requests": Case(before=(edits.runs("exits-at-sigterm"), edits.no_prestop)),
+    "race-last-not-pullable": Case(
+        target={
+            "release": {"shas": '["{second}", "0badbad"]', "image_check": '"none"'}, "faults": {"recovery_limit_s": 20},
+        },
+    ),
+    "race-not-synced": Case(beside=t.images_frozen, target={"release": {"deadline_s": 14}}),
+    "sound-delete": Case(),
+    "sound-evict": Case(),
+    "delete-without-prestop": Case(before=(edits.runs("exits-at-sigterm"), edits.no_prestop)),
+    "evict-prestop-too-short": Case(before=(edits.runs("exits-at-sigterm"), edits.short_prestop)),
+    "replacement-late": Case(target={"faults": {"recovery_limit_s": 3}}),
+    "budget-blocks-for-ever": Case(beside=t.budget_of_none),
+    "budget-allows-one": Case(beside=t.budget_of_one),
+    "one-replica": Case(before=(edits.one_replica,)),
+    "no-second-node": Case(before=(edits.on_one_node,)),
+    "process-never-returns": Case(target={"faults": {"process": '"nginx"', "process_signal": '"KILL"'}}),
+    "sound-process-kill": Case(),
+    "readiness-ignores-database": Case(before=(edits.ready_without_database,)),
+    "liveness-needs-database": Case(before=(edits.alive_with_database,), target={"faults": {"hold_s": 40}}),
+    "sound-force-push": Case(),
+}  # fmt: skip
 # What only the lab can show: the sandbox's kubelet always asks the path that needs the database.
 OURS = {
     "database-down": Defect(
         name="database-down", group="readiness", text="the database is away and no probe asks for it",
         drill=("release",), result="FAIL", checker="readiness", cause="down", change={},
+    ),
+    "process-never-returns": Defect(
+        name="process-never-returns", group="pod fault", text="nobody starts a supervised process again",
+        drill=("process-kill",), result="FAIL", checker="fault", cause="SILENT_LOSS", change={},
+    ),
+    "readiness-ignores-database": Defect(
+        name="readiness-ignores-database", group="readiness", text="the readiness probe does not need the database",
+        drill=("database-refused",), result="FAIL", checker="outage", change={},
+    ),
+    "liveness-needs-database": Defect(
+        name="liveness-needs-database", group="readiness", text="the liveness probe needs the database",
+        drill=("database-refused",), result="FAIL", checker="dependency", cause="restarted", change={},
+    ),
+    "sound-process-kill": Defect(
+        name="sound-process-kill", group="sound", text="the supervisor starts a process again",
+        drill=("process-kill",), result="PASS", checker="fault", change={},
+    ),
+    "sound-force-push": Defect(
+        name="sound-force-push", group="sound", text="Argo CD follows a rewritten history backwards",
+        drill=("branch-force-pushed",), result="PASS", checker="fault", change={},
     ),
 }  # fmt: skip
 
@@ -103,7 +159,7 @@ def test_a_defect_is_caught_and_named(name: str, stage: Stage, outcomes: list[Ou
     case, defect = CASES[name], {**DEFECTS, **OURS}[name]
     began_s = time.monotonic()
     tag = stage.prepare(*case.before)
-    stage.tool = _tool(name, tmp_path, case.target)
+    stage.tool = _tool(name, tmp_path, case.target, stage.releases)
     words = [word.format_map(stage.releases) for word in (*defect.drill, *case.words)]
     with case.beside(stage):
         ended = stage.tool.drill(*words)
@@ -116,7 +172,7 @@ def test_a_defect_is_caught_and_named(name: str, stage: Stage, outcomes: list[Ou
         assert stage.tag() == tag, "the run has taken its release back"
 
 
-def _tool(name: str, folder: Path, target: Target) -> Tool:
+def _tool(name: str, folder: Path, target: Target, releases: Mapping[str, str]) -> Tool:
     kept = os.environ.get("ROLLPROOF_KEEP_REPORTS")
     reports = Path(kept) / name if kept else folder / "reports"
     shutil.rmtree(reports, ignore_errors=True)
@@ -126,7 +182,7 @@ def _tool(name: str, folder: Path, target: Target) -> Tool:
     text = TARGET.read_text()
     for section in {**SHORT, **target}:
         for key, value in {**SHORT.get(section, {}), **target.get(section, {})}.items():
-            text = _with(text, section, key, value)
+            text = _with(text, section, key, value.format_map(releases) if isinstance(value, str) else value)
     tool.target.write_text(text)
     return tool
 

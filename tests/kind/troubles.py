@@ -1,7 +1,7 @@
-"""Ways of making the lab wrong: what git says before a drill, and what happens beside it.
+"""Ways of making the lab wrong beside a drill; what git says before it is in edits.py.
 
-Before: edits of the overlay, pushed and rolled out. Beside: context managers that patch an object, or an actor that
-waits for a fact of the run and then acts as somebody else would. All of it is mended when the block ends.
+Context managers that patch an object, or an actor that waits for a fact of the run and then acts as somebody else
+would. All of it is mended when the block ends.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes
+from edits import Edit
 from lab_user import APP, CONTEXT, NAMESPACE, STATE, EnvRepo, Tool, kubectl, patched, settle
 
 OVERLAY = "overlays/dev/kustomization.yaml"
-IMAGE = "ghcr.io/angelpay/angelpay"
 SKIP = "argocd.argoproj.io/skip-reconcile"
 PERSON = "kubectl-edit"
 
-Edit = Callable[[str, Mapping[str, str]], str]  # the overlay's text and the releases -> its text
 Beside = Callable[["Stage"], AbstractContextManager[None]]
 
 
@@ -102,48 +101,6 @@ class Stage:
         self.patch_application({"metadata": {"annotations": {SKIP: "true" if held else None}}})
 
 
-# -- before: edits of the overlay -----------------------------------------------------------------------------------
-
-
-def runs(release: str) -> Edit:
-    """This release of the app runs."""
-
-    def edit(text: str, releases: Mapping[str, str]) -> str:
-        current = next(line for line in text.splitlines() if "newTag:" in line)
-        return text.replace(current, f'{current.split("newTag:")[0]}newTag: "{releases[release]}"')
-
-    return edit
-
-
-def pinned_by_a_second_entry(text: str, releases: Mapping[str, str]) -> str:
-    """A second entry for the same image wins, so that the tag that a pipeline writes changes nothing.
-
-    Its name is a pattern that fits (kustomize's IsImageMatched): the same name twice is refused before anything.
-    """
-    return f'{text.rstrip()}\n  - name: {IMAGE[:-1]}[{IMAGE[-1]}]\n    newTag: "{releases["first"]}"\n'
-
-
-def deployment(*operations: dict[str, Any]) -> Edit:
-    """JSON-patch operations on the Deployment."""
-
-    def edit(text: str, _: Mapping[str, str]) -> str:
-        patch = f"  - target: {{kind: Deployment, name: angelpay}}\n    patch: '{json.dumps(operations)}'\n"
-        return text.replace("patches:\n", f"patches:\n{patch}", 1)
-
-    return edit
-
-
-CONTAINER = "/spec/template/spec/containers/0"
-no_prestop = deployment({"op": "remove", "path": f"{CONTAINER}/lifecycle"})
-short_prestop = deployment(
-    {"op": "replace", "path": f"{CONTAINER}/lifecycle/preStop", "value": {"exec": {"command": ["sleep", "1.4"]}}}
-)
-soon_exceeded = deployment({"op": "replace", "path": "/spec/progressDeadlineSeconds", "value": 10})
-ready_without_database = deployment(
-    {"op": "replace", "path": f"{CONTAINER}/readinessProbe/httpGet/path", "value": "/health"}
-)
-
-
 # -- beside: objects that are otherwise for the time of the drill ---------------------------------------------------
 
 
@@ -164,6 +121,32 @@ def ignored_field(_: Stage) -> AbstractContextManager[None]:
     rule = {"kind": "ConfigMap", "name": "angelpay-config", "jsonPointers": ["/data"]}
     rules = {"spec": {"ignoreDifferences": [rule]}}
     return patched("application", APP, "argocd", rules, {"spec": {"ignoreDifferences": None}})
+
+
+def budget_of_none(_: Stage) -> AbstractContextManager[None]:
+    """A PodDisruptionBudget that lets no pod go, now or ever."""
+    return _budget(0)
+
+
+def budget_of_one(_: Stage) -> AbstractContextManager[None]:
+    """A PodDisruptionBudget that lets one pod go."""
+    return _budget(1)
+
+
+@contextmanager
+def _budget(allowed: int) -> Iterator[None]:
+    """Of our own, beside what Argo CD has made, until its controller has counted."""
+    name = "rollproof-test-budget"
+    spec = {"maxUnavailable": allowed, "selector": {"matchLabels": {"app": "angelpay"}}}
+    body = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name}, "spec": spec}
+    text = json.dumps(body)
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=text)
+    try:
+        counted = "jsonpath={.status.expectedPods}=2"
+        kubectl("-n", NAMESPACE, "wait", f"pdb/{name}", f"--for={counted}", "--timeout=60s")
+        yield
+    finally:
+        kubectl("-n", NAMESPACE, "delete", "-f", "-", stdin=text)
 
 
 def sync_window_closed(_: Stage) -> AbstractContextManager[None]:
@@ -329,6 +312,21 @@ def healed_by_a_person(stage: Stage) -> AbstractContextManager[None]:
         try:
             fact("drift", "injected")
             core.patch_namespaced_config_map(*where, {"data": before.data}, field_manager=PERSON)
+        finally:
+            stage.hold(held=False)
+
+    return actor(stage, action)
+
+
+def heals_late(stage: Stage) -> AbstractContextManager[None]:
+    """Argo CD looks away from the drift on, for longer than the promise."""
+
+    def action(fact: Await) -> None:
+        fact("drift", "before")
+        stage.hold(held=True)
+        try:
+            fact("drift", "injected")
+            time.sleep(12)
         finally:
             stage.hold(held=False)
 

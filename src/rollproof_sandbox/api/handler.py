@@ -42,6 +42,7 @@ class Serving:
     token: str
     log_of: LogOf
     voids_patches: bool
+    voids_deletions: bool
     watching: Callable[[Watch], None]
     watched: Callable[[Watch], None]
     is_blind: Callable[[str], bool]
@@ -199,7 +200,8 @@ class Handler(BaseHTTPRequestHandler):
         dry = options.get("dryRun") == ["All"] if sent else _is_dry(query)  # with a body the query does not count
         gone = self._serving.store.delete(
             place.kind.name, place.namespace, place.name, uid=wanted.get("uid", ""),
-            resource_version=wanted.get("resourceVersion", ""), manager=self._manager(query), dry_run=dry,
+            resource_version=wanted.get("resourceVersion", ""), manager=self._manager(query),
+            dry_run=dry or self._is_void(place, query),
             grace_s=options.get("gracePeriodSeconds"),
         )  # fmt: skip
         if gone is None:
@@ -208,6 +210,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _manager(self, query: Mapping[str, str]) -> str:
         return query.get("fieldManager") or self.headers.get("User-Agent", "unknown").partition("/")[0]
+
+    def _is_void(self, place: Place, query: Mapping[str, str]) -> bool:
+        """Whether this deletion of a pod is answered, and not made."""
+        return self._serving.voids_deletions and place.kind.name == "Pod" and self._manager(query) == HARNESS
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
@@ -226,7 +232,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _evict(self, place: Place, query: Mapping[str, str], sent: bytes) -> None:
         options = _body(sent).get("deleteOptions") or {}
-        dry = _is_dry(query) or options.get("dryRun") == ["All"]
+        dry = _is_dry(query) or options.get("dryRun") == ["All"] or self._is_void(place, query)
         evict(self._serving.store, place.namespace, place.name, options, manager=self._manager(query), dry_run=dry)
         self._json(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 

@@ -49,8 +49,8 @@ class ApiServer:
             end={"away": lambda _: self._back(), "blind-watches": self._see_again},
         )  # fmt: skip
         self._serving = Serving(
-            store, token, log_of, settings.voids_patches, self._watching, self._watched, self._blind.__contains__,
-            failed,
+            store, token, log_of, settings.voids_patches, settings.voids_deletions, self._watching, self._watched,
+            self._blind.__contains__, failed,
         )  # fmt: skip
         self._listener = Listener(port, self._serve)
         self._unsubscribe: Callable[[], None] = lambda: None

@@ -156,6 +156,17 @@ def test_a_webhook_voids_patches_by_rollproof(serve: Serve) -> None:
     assert served.kube.patch("Application", "argocd", "shop", note)["metadata"]["annotations"] == {"note": "1"}
 
 
+def test_a_pod_that_rollproof_deletes_or_evicts_stays(serve: Serve) -> None:
+    served = serve(ApiServer(voids_deletions=True))
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-1", "namespace": "shop"}, "spec": {}}
+    uid = served.store.create(pod, manager="test")["metadata"]["uid"]
+    served.kube.delete("Pod", "shop", "web-1", uid=uid)
+    served.kube.evict("shop", "web-1", uid=uid)
+    with pytest.raises(ApiError, match="Conflict"):
+        served.kube.delete("Pod", "shop", "web-1", uid="another")
+    assert "deletionTimestamp" not in served.kube.get("Pod", "shop", "web-1")["metadata"]
+
+
 def test_an_unknown_trouble_is_a_mistake(serve: Serve) -> None:
     with pytest.raises(ValueError, match="gremlins"):
         serve(on_rollout("gremlins"))

@@ -73,7 +73,7 @@ def test_the_checker_says_nothing_of_what_it_did_not_see() -> None:
 
 def test_the_defect_is_a_change_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     row = eval(example("A defect"), vars(defects))  # noqa: S307 - a page of this repository
-    [defect] = defects._of("release", row)
+    [defect] = defects.of_group("release", row)
     monkeypatch.setattr(defects, "DEFECTS", {**defects.DEFECTS, defect.name: defect})
     assert defects.with_defects([defect.name], Settings()) != Settings()
     assert defect.group in defects.GROUPS
