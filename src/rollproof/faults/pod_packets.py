@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from rollproof.clients.kube import Kube
 from rollproof.clients.nodes import NodeShell
+from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
@@ -100,7 +101,7 @@ class PodPackets(Fault, ABC):
         if gone := _gone(injection, live):
             return Void(gone)
         met = self.met(NodeShell(live.target.nodes, live.kube), args)
-        return Effect(f"{met} packets of {injection.subject} were {self.what}", (args["uid"],)) if met else None
+        return Effect(f"{many(met, 'packet')} of {injection.subject} {self.what}", (args["uid"],)) if met else None
 
     def observe(self, injection: Injection, live: LiveContext) -> Void | None:
         """The pod must stay: whether it is ready meanwhile is its own affair."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from rollproof.clients.kube import MERGE, STRATEGIC, ApiError, Kube, LostAnswerError, Object, UnreachableError
 from rollproof.core.blast import Blast
+from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
@@ -185,7 +186,8 @@ def _takes_first(deployment: Object) -> str:
     first = int(share) if share == str(said) else replicas * int(share) // 100
     if not first:
         return ""
-    return f"its rollout takes {first} pods away first (maxUnavailable {said}), and that makes room in a full quota"
+    gone = many(first, "pod")
+    return f"its rollout takes {gone} away first (maxUnavailable {said}), and that makes room in a full quota"
 
 
 def _pods(kube: Kube, namespace: str) -> int:

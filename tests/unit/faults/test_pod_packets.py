@@ -101,7 +101,7 @@ def test_a_bad_line_is_held_and_taken_away(stage: Stage, shell: type[FakeShell])
     assert injection.dead_man == "a timer in the node, after 60.4 s"
     assert stage.fault.blast(injection, stage.target).pods == 1
     assert stage.run(injection) == [*FELT, "undone", "recovered"]
-    assert stage.said("effect").data["watched"].startswith("7 packets of Pod/shop/web-1 were d")
+    assert stage.said("effect").data["watched"].startswith("7 packets of Pod/shop/web-1 d")
     assert stage.verdict() is Result.PASS
     assert not shell.there
     (begun,) = [words for words in shell.ran if " -I FORWARD" in words or "qdisc add dev eth0" in words]

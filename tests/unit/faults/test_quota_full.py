@@ -205,7 +205,7 @@ def test_what_cannot_be_done_is_skipped_with_its_reason(stage: Stage) -> None:
         world(stage).strategy({"rollingUpdate": {"maxUnavailable": maximum}})
         assert not isinstance(stage.available(), Skip)
     world(stage).strategy({"rollingUpdate": {"maxUnavailable": "50%"}})
-    assert "takes 1 pods away first (maxUnavailable 50%)" in reason()
+    assert "takes 1 pod away first (maxUnavailable 50%)" in reason()
     world(stage).strategy({"type": "Recreate"})
     assert "Recreate" in reason()
     world(stage).strategy(ROLLING)
