@@ -38,6 +38,8 @@ from rollproof.core.posture import (
     ProjectSeen,
     ScalerSeen,
     ScalersSeen,
+    ScanEntry,
+    ScanSeen,
     ServiceSeen,
     SpreadSeen,
     WindowSeen,
@@ -100,6 +102,7 @@ SOUND: Mapping[Topic, Any] = {
     Topic.EVENTS: EventsSeen(),
     Topic.APPLICATION: APPLICATION,
     Topic.PROJECT: ProjectSeen(name="default"),
+    Topic.SCAN: ScanSeen(tool="trivy", image="ghcr.io/shop/web:aaaaaaa"),
 }
 _TOPICS = {view: topic for topic, view in VIEWS.items()}
 Gaps = Mapping[Topic, tuple[Unread, str]]
@@ -109,7 +112,7 @@ def looked(*views: Any, unread: Gaps | None = None, **settings: Any) -> Story:
     """A look at a sound app, with these views in place of its own; `settings` are those of the target's posture."""
     seen = {**SOUND, **{_TOPICS[type(view)]: view for view in views}}
     gaps = unread or {}
-    wanted = target(posture=PostureSettings(**settings))
+    wanted = target(posture=PostureSettings(scan_file="/trivy.json", **settings))
     told = Story("posture", plan=plan(drills=("posture",), target=wanted))
     for number, topic in enumerate(Topic):
         if topic in gaps:
@@ -229,6 +232,10 @@ CASES: Mapping[str, Case] = {
     "ignored-fields": Case(
         found=(replace(APPLICATION, ignored=(IgnoreSeen(kind="Deployment", fields=("/spec/replicas",)),)),),
         not_judged=(replace(APPLICATION, ignored=()),), unread=Topic.APPLICATION,
+    ),
+    "scan-file": Case(
+        found=(ScanSeen(tool="trivy", total=2, grave=1, entries=(ScanEntry(name="CVE-1", level="high"),)),),
+        not_judged=(ScanSeen(tool="trivy", image="ghcr.io/shop/web:bbbbbbb", total=1, grave=1),), unread=Topic.SCAN,
     ),
     "config-missing": Case(found=(), not_judged=(ConfigsSeen(missing=("web-config",)),), unread=Topic.CONFIGS),
 }  # fmt: skip

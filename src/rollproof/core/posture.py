@@ -12,7 +12,8 @@ __all__ = [
     "AccountSeen", "ApplicationSeen", "BudgetSeen", "BudgetsSeen", "ConfigSeen", "ConfigsSeen", "ContainerSeen",
     "DatabaseSeen", "DeploymentSeen", "EndpointSeen", "EndpointsSeen", "EntrySeen", "EventsSeen", "EvictionSeen",
     "EvictionsSeen", "IgnoreSeen", "MetricSeen", "NodeSeen", "NodesSeen", "PodSeen", "PodsSeen", "PoliciesSeen",
-    "PolicySeen", "ProbeSeen", "ProgramSeen", "ProjectSeen", "ScalerSeen", "ScalersSeen", "ServiceSeen", "SpreadSeen",
+    "PolicySeen", "ProbeSeen", "ProgramSeen", "ProjectSeen", "ScalerSeen", "ScalersSeen", "ScanEntry",
+    "ScanSeen", "ServiceSeen", "SpreadSeen",
     "WindowSeen",
 ]  # fmt: skip
 
@@ -336,3 +337,25 @@ class ProjectSeen:
 
     name: str
     windows: tuple[WindowSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanEntry:
+    """One result of a scanner. level: its own word in small letters; place: the object, package or file."""
+
+    name: str  # of the rule
+    level: str
+    place: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSeen:
+    """A scanner's file. image: which one it is of, "" if it does not say; total: also those that are not kept."""
+
+    tool: str
+    image: str = ""
+    scanned: bool = True  # False: it does not say that anything was scanned
+    total: int = 0
+    grave: int = 0  # of level error, high or critical
+    entries: tuple[ScanEntry, ...] = ()

@@ -57,6 +57,7 @@ class Topic(StrEnum):
     EVENTS = "Events"
     APPLICATION = "Application"
     PROJECT = "AppProject"
+    SCAN = "ScanFile"
 
 
 VIEWS: Mapping[Topic, type] = {
@@ -76,6 +77,7 @@ VIEWS: Mapping[Topic, type] = {
     Topic.EVENTS: posture.EventsSeen,
     Topic.APPLICATION: posture.ApplicationSeen,
     Topic.PROJECT: posture.ProjectSeen,
+    Topic.SCAN: posture.ScanSeen,
 }
 
 T = TypeVar("T")

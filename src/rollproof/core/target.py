@@ -288,6 +288,8 @@ class PostureSettings:
     # how long a pod that ends still gets requests: endpoints, kube-proxy (1 s between syncs), ingress (3.3 s between
     # syncs of ingress-nginx); assumed, `run zero-downtime` measures it
     endpoint_lag_s: Annotated[float, between(0, 600)] = 5.0
+    # of kube-linter (JSON), Trivy (JSON) or any scanner (SARIF), read beside the checks; empty: none
+    scan_file: str = ""
     restarts_within_s: Annotated[float, between(0, 2_592_000)] = 3_600.0  # a restart that is older says nothing
 
 

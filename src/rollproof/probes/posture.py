@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from rollproof.clients.argo import Argo
@@ -33,12 +34,14 @@ from rollproof.core.posture import (
     PoliciesSeen,
     ProjectSeen,
     ScalersSeen,
+    ScanSeen,
     ServiceSeen,
 )
 from rollproof.core.posturefacts import SOURCE, PostureWord, Topic, Unread, stored
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
 from rollproof.probes import postureviews as views
+from rollproof.probes.scanfile import read_scan
 from rollproof.probes.views import label_selector
 
 __all__ = ["look_at_posture"]
@@ -92,6 +95,7 @@ class _Look:
         argocd = self._target.argocd
         self._ask(Topic.APPLICATION, f"{argocd.namespace}/{argocd.application}", self._read_application)
         self._ask(Topic.PROJECT, f"{argocd.namespace}/{argocd.project}", self._read_project)
+        self._ask(Topic.SCAN, "", self._read_scan)
 
     def _ask(self, topic: Topic, place: str, read: Callable[[], Any]) -> None:
         begun_s = time.monotonic()
@@ -253,6 +257,11 @@ class _Look:
         argocd = self._target.argocd
         item = self._argo.project(argocd.project)
         return views.project_seen(item, argocd.application, self._namespace)
+
+    def _read_scan(self) -> ScanSeen:
+        if not self._target.posture.scan_file:
+            raise _NoAnswerError(Unread.NOT_NAMED, "posture.scan_file of the target file is not set")
+        return read_scan(Path(self._target.posture.scan_file))
 
 
 def _cause(error: RollproofError) -> Unread:

@@ -58,6 +58,7 @@ max_unavailable maximum metrics min_available min_ready_s minimum networkpolicie
 non_root not-named options period_s policies posture pre_stop pre_stop_s privileged programs progress_deadline_s
 prune pull_policy pull_secrets replicas_declared restart_age_s retries scalers schedule serviceaccount sound spread
 startup strategy tcpsocket timeout_s tries unclear unread unready_too wide windows without_secret zone
+entries grave level place scan_file scanfile scanned text tool total
 """
 OWN_WORDS = frozenset(_OWN.split())
 

@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 from rollproof.core.target import Target
 from rollproof.errors import InputError
-from rollproof.judge.checkers.posture import argocd, around, config, container, deployment
+from rollproof.judge.checkers.posture import argocd, around, config, container, deployment, scan
 from rollproof.judge.checkers.posture.base import Check
 
 __all__ = ["CHECKS", "check_names"]
 
-_MODULES = (deployment, container, around, config, argocd)
+_MODULES = (deployment, container, around, config, argocd, scan)
 
 
 def _by_id(checks: Iterable[Check]) -> Mapping[str, Check]:
