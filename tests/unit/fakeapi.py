@@ -276,10 +276,10 @@ def _asked_for(item: Object, plural: str, path: str, query: dict[str, str]) -> b
         return False
     if plural == "events":
         wanted = dict(one.split("=") for one in query["fieldSelector"].split(","))
-        return wanted == {"involvedObject.name": item["involvedObject"]["name"], "reason": item["reason"]}
+        said = {"involvedObject.name": item["involvedObject"]["name"], "reason": item["reason"]}
+        return wanted.items() <= said.items()
     field, _, value = query.get("fieldSelector", "").partition("=")
-    known = {"metadata.name": metadata["name"], "reason": item.get("reason", "")}
-    if field and value != (known[field] if field in known else item["spec"].get("nodeName", "")):
+    if field and value != (metadata["name"] if field == "metadata.name" else item["spec"].get("nodeName", "")):
         return False
     key, _, label = query.get("labelSelector", "").partition("=") if plural == "nodes" else ("", "", "")
     labels = metadata.get("labels", {})
