@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rollproof.reports.console import LiveConsole
     from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.jobs import JobsDrill
+    from rollproof.run.secrets import SecretsDrill
     from rollproof.run.session import Session
     from rollproof.store.runfolder import RunFolder
 
@@ -212,6 +213,15 @@ def rollproof_jobs(rollproof_run: Run) -> JobsDrill:
     if jobs.skipped:
         pytest.skip(jobs.skipped)
     return jobs
+
+
+@pytest.fixture
+def rollproof_secrets(rollproof_run: Run) -> SecretsDrill:
+    """The search for secrets. Where there is nothing to look for the drill is skipped."""
+    secrets = rollproof_run.secrets()
+    if secrets.skipped:
+        pytest.skip(secrets.skipped)
+    return secrets
 
 
 def pytest_exception_interact(

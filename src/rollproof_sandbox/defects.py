@@ -20,10 +20,11 @@ __all__ = ["DEFECTS", "GROUPS", "Defect", "with_defects"]
 FIRST, SECOND, _ = SHAS
 GROUPS = (
     "release", "traffic", "drift", "deny window", "deploy race", "pod fault", "rollback", "bad release", "readiness",
-    "jobs", "harness", "sound",
+    "jobs", "secrets", "harness", "sound",
 )  # fmt: skip
 
 RELEASE, LOAD, ROLLBACK, BAD = ("release",), ("zero-downtime",), ("rollback",), ("bad-release",)
+SECRETS = ("secrets",)
 JOBS, JOBS_ROLLOUT, JOBS_POD_DELETE = ("jobs",), ("jobs-rollout",), ("jobs-pod-delete",)
 CONFIGMAP = ("drift", "--trial", "configmap")
 
@@ -243,6 +244,17 @@ _DEFECTS = (
          undecided("jobs", "the clocks are apart"), {"app": {"clock_ahead_s": 60.0}}),
     ),
     *of_group(
+        "secrets",
+        ("secret-in-history", "the password was in git once, and a later commit took it out", SECRETS,
+         fails("secrets", "SECRET_FOUND"), {"workload": {"leak": "git"}}),
+        ("secret-in-configmap", "a ConfigMap has a URL with the password, percent-encoded", SECRETS,
+         fails("secrets", "SECRET_FOUND"), {"workload": {"leak": "configmap"}}),
+        ("secret-in-env", "the pod template has the password as a literal", SECRETS,
+         fails("secrets", "SECRET_FOUND"), {"workload": {"leak": "env"}}),
+        ("secret-not-searchable", "the wanted value is too short to be looked for", SECRETS,
+         undecided("secrets", "fewer than 6 characters"), {"target": {"secrets": {"names": ["shop-secret/DB_USER"]}}}),
+    ),
+    *of_group(
         "harness",
         ("generator-stalled", "the load generator is stopped for 1.5 s", LOAD,
          undecided("load_soundness", "it stood still"), {"host": {"on_rollout": once("stop-generator", 0.5, 1.5)}}),
@@ -273,6 +285,7 @@ _DEFECTS = (
         ("sound-jobs", "nothing is wrong", JOBS, passes("jobs"), {}),
         ("sound-jobs-rollout", "nothing is wrong", JOBS_ROLLOUT, passes("jobs"), {}),
         ("sound-jobs-pod-delete", "nothing is wrong", JOBS_POD_DELETE, passes("jobs"), {}),
+        ("sound-secrets", "nothing is wrong", SECRETS, passes("secrets"), {}),
         ("sound-rollback", "nothing is wrong", ROLLBACK, passes(), {}),
         ("back-off-at-attempt-6", "six heals before: the back-off is waited out and not judged", CONFIGMAP,
          passes("drift"), {"argocd": {"attempts": 6, "finished_ago_s": 291.0}}),

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rollproof_sandbox.git import Git, GitFailedError
-from rollproof_sandbox.settings import Settings
+from rollproof_sandbox.settings import PASSWORD, Settings
 
 __all__ = ["APPLICATION", "BRANCH", "IMAGE", "OVERLAY", "EnvRepo", "GitFailedError", "files"]
 
@@ -43,6 +44,11 @@ def files(settings: Settings, *, repo_url: str, pod_port: int) -> dict[str, str]
         "GRACE_S": str(load.grace_s),
         "IMAGE": f"{_OTHER_IMAGE}:{load.overlay_tag}" if load.image_mismatch else IMAGE,
         "POD_PORT": str(pod_port),
+        "PLACEHOLDER": PASSWORD if load.leak == "git" and load.overlay_tag == _BEFORE else "<password>",
+        "LEAK_DATA": f"  DATABASE_URL: mysql://shop:{quote(PASSWORD, safe='')}@database/shop"
+        if load.leak == "configmap"
+        else "",
+        "LEAK_ENV": f"            - {{name: DB_PASS, value: {json.dumps(PASSWORD)}}}" if load.leak == "env" else "",
         "PRESTOP": _prestop(load.prestop_s),
         "READINESS_PERIOD_S": str(load.readiness_period_s),
         "REPLICAS": str(load.replicas),

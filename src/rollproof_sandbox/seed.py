@@ -5,6 +5,7 @@ The objects of the app itself come from the env repo, through Argo CD.
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import Any
 
@@ -13,7 +14,7 @@ from ruamel.yaml import YAML
 from rollproof_sandbox.addresses import Addresses
 from rollproof_sandbox.api.store import Object, Store
 from rollproof_sandbox.envrepo import IMAGE
-from rollproof_sandbox.settings import SHAS, Settings
+from rollproof_sandbox.settings import PASSWORD, SHAS, Settings
 
 __all__ = ["ARGOCD", "CONTROLLER_VERSION", "INGRESS", "NAMESPACES", "NODE", "seed"]
 
@@ -33,6 +34,7 @@ def seed(store: Store, settings: Settings, addresses: Addresses, application: st
     _ingress_pod(store, addresses)
     for item in _argocd(settings):
         store.create(item, manager=_OPERATOR)
+    store.create(_secret(), manager=_OPERATOR)
     _controller(store)
     if settings.cluster.budget_allows is not None:
         _budget(store, settings.cluster.budget_allows, settings.workload.replicas)
@@ -109,6 +111,12 @@ def _argocd(settings: Settings) -> list[Object]:
     prefix = "controller.self.heal.backoff"
     parameters["data"] = {f"{prefix}.timeout.seconds": "2", f"{prefix}.factor": "3", f"{prefix}.cap.seconds": "300"}
     return [project, general, parameters]
+
+
+def _secret() -> Object:
+    item = _object("v1", "Secret", SHOP, "shop-secret")
+    values = {"DB_USER": "shop", "DB_PASS": PASSWORD}
+    return {**item, "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}}
 
 
 def _controller(store: Store) -> None:

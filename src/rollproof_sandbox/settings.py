@@ -25,6 +25,7 @@ __all__ = [
 
 SHAS = ("5f1c0de", "b7a2e11", "c93d4f0")  # the app's releases: first, second, third
 FIRST = SHAS[0]
+PASSWORD = "kN4-vw9-Tq2/x7"  # noqa: S105 - of a database that does not exist: DB_PASS of the Secret "shop-secret"
 MISSING = "0d0e000"  # a release without an image
 
 
@@ -83,6 +84,7 @@ class Workload:
     progress_deadline_s: int = 10
     readiness_period_s: int = 1
     image_mismatch: bool = False  # the overlay's image name is not the base's: a new tag changes nothing
+    leak: str = ""  # where the Secret's password also is: "git" (its history alone), "configmap", "env"; "": nowhere
     overlay_tag: str = FIRST  # the overlay's tag before the drill
 
 

@@ -67,6 +67,7 @@ def _tables(folder: str, ports: Ports, pod_port: int) -> dict[str, dict[str, Any
             "report_path": "/jobs", "names": ["order-statistics", "settlement"], "period_s": 2.0, "periods": 4,
             "reported_within_s": 1.0, "settled_pointer": "/settled_cents", "booked_pointer": "/booked_cents",
         },
+        "secrets": {"names": ["shop-secret/DB_PASS"], "placeholders": "base/secret.yaml"},
         "rollback": {"limit_s": 30.0, "deadline_s": 60.0},
         "ingress": {"namespace": "ingress", "selector": "app=ingress", "container": "nginx"},
         "fences": {"namespaces": ["shop"]},

@@ -17,6 +17,7 @@ _LISTED = {  # kind -> apiVersion
     "Job": "batch/v1",
     "ServiceAccount": "v1",
     "Role": "rbac.authorization.k8s.io/v1",
+    "Secret": "v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
 }
 _WINDOW = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}

@@ -13,6 +13,7 @@ from expected_fault_verdicts import faults
 from expected_job_verdicts import job_runs
 from expected_outage_verdicts import dependencies, losses, outages
 from expected_posture_verdicts import postures
+from expected_secret_verdicts import searches
 from expected_traffic_verdicts import availabilities, generators
 from story import NEW, OLD, Story, good_release
 
@@ -312,6 +313,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "release": releases,
     "rollback": rollbacks,
     "rollout": rollouts,
+    "secrets": searches,
     "undo": undos,
     "version": versions,
     "watches": watches,

@@ -31,6 +31,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("Pod", "pods"),
         Kind("Service", "services"),
         Kind("ConfigMap", "configmaps"),
+        Kind("Secret", "secrets"),
         Kind("Node", "nodes"),
         Kind("Namespace", "namespaces"),
         Kind("Event", "events"),

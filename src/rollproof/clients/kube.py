@@ -242,6 +242,12 @@ class Kube:
         path = f"{KINDS['Pod'].path(namespace, pod)}/log"
         return self.text(path, query={"container": container, "sinceSeconds": str(since_s)}, timeout_s=60)
 
+    def pod_log_end(self, namespace: str, pod: str, container: str, *, lines: int, previous: bool) -> str:
+        """The newest lines of a container's log; `previous`: of the one before its last restart."""
+        path = f"{KINDS['Pod'].path(namespace, pod)}/log"
+        query = {"container": container, "tailLines": str(lines), "previous": "true" if previous else ""}
+        return self.text(path, query=query, timeout_s=60)
+
     def pod_proxy(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
         """GET through the API server's pod proxy: (status, body) as the pod gave them, or the API server's refusal.
 

@@ -51,6 +51,8 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     "texts:pods flag:affects_traffic,held real:limit_s,effect_within_s,waited_s",
     ("undo", "", ""): "text:object,reason,version object:args",
     ("jobs", "Jobs", "read"): "real:wall_s,oldest_s,settled,booked reals:clock_s int:replicas runs:runs",
+    ("secrets", "", ""): "texts:names,hits object:unsearchable text:cut,reason "
+    "int:texts,size_bytes,found,planted,planted_found,checked",
     ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked texts:retried_ids ints:upstreams",
     ("ingress", "", "log-unreadable"): "text:reason",
     ("posture", "", "unread"): "text:cause,reason",

@@ -382,6 +382,20 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSettings:
+    """Which values must be nowhere but in their Secret (docs/secrets.md). Without any the drill is skipped.
+
+    `values_env` is for those who may not read Secrets: a canary that was put into one, or a value itself.
+    """
+
+    names: tuple[str, ...] = ()  # Secrets of the app's namespace, "name" or "name/key"; these alone are read
+    values_env: tuple[str, ...] = ()  # variables that hold values to look for
+    placeholders: str = ""  # the form for the Secret in the env repo ("base/secret.yaml"): must not have live values
+    git_mib_max: Annotated[int, between(1, 4_096)] = 64  # of the env repo's objects; beyond it no PASS
+    git_s_max: Annotated[float, between(1, 3_600)] = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The whole target file."""
 
@@ -403,6 +417,7 @@ class Target:
     ingress: Ingress = field(default_factory=Ingress)
     nodes: Nodes = field(default_factory=Nodes)
     jobs: JobSettings = field(default_factory=JobSettings)
+    secrets: SecretSettings = field(default_factory=SecretSettings)
     undo: UndoSettings = field(default_factory=UndoSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rollproof.clients.http import Http
-from rollproof.core.permission import Permission
+from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.jobreport import read_runs
@@ -56,8 +56,42 @@ def _check_report(target: Target, http: Http) -> str:
     return f"{place}: {len(runs)} runs of {', '.join(sorted({run.job for run in runs})) or 'no job'}"
 
 
+def _no_values(target: Target) -> str:
+    named = target.secrets.names or target.secrets.values_env
+    return "" if named else "the target file names no values to look for (secrets.names, or secrets.values_env)"
+
+
+def _secrets(target: Target) -> Iterable[tuple[str, str]]:
+    namespace, git = target.cluster.namespace, target.secrets
+    for name in dict.fromkeys(one.partition("/")[0] for one in git.names):
+        yield f"Secret/{namespace}/{name}", "its values are read, to be looked for"
+    size = f"up to {git.git_mib_max} MiB in {git.git_s_max:g} s"
+    yield target.env_repo.url, f"every object of every ref is read, in a private clone ({size})"
+    yield f"namespace {namespace}", "its workloads, Services, ConfigMaps, Ingresses, events and the app's logs are read"
+    yield f"Application/{target.argocd.namespace}/{target.argocd.application}", "it is read"
+
+
+def _may_read(target: Target) -> Iterable[Permission]:
+    namespace, why = target.cluster.namespace, "a place where a secret is looked for"
+    known = "to know the values that are looked for; without it name variables: secrets.values_env"
+    for name in dict.fromkeys(one.partition("/")[0] for one in target.secrets.names):
+        yield from each_verb("get", "secrets", namespace, known, name=name)
+    for resource in ("configmaps", "events", "services"):
+        yield from each_verb("list", resource, namespace, why, required=False)
+    yield from each_verb("list", "deployments", namespace, why, group="apps", required=False)
+    yield from each_verb("list", "ingresses", namespace, why, group="networking.k8s.io", required=False)
+    yield from each_verb("get", "pods", namespace, why, subresource="log", required=False)
+
+
+def _check_values(target: Target, _: Http) -> str:
+    return f"{len(target.secrets.names)} Secrets and {len(target.secrets.values_env)} variables are named"
+
+
 READINGS: Mapping[str, Reading] = {
     "jobs": Reading(
         name="jobs", skipped=_no_report, reads=_job_report, permissions=lambda _: (), check=_check_report
-    )
+    ),
+    "secrets": Reading(
+        name="secrets", skipped=_no_values, reads=_secrets, permissions=_may_read, check=_check_values
+    ),
 }  # fmt: skip

@@ -59,6 +59,8 @@ non_root not-named options period_s policies posture pre_stop pre_stop_s privile
 prune pull_policy pull_secrets replicas_declared restart_age_s retries scalers schedule serviceaccount sound spread
 startup strategy tcpsocket timeout_s tries unclear unread unready_too wide windows without_secret zone
 entries grave level place scan_file scanfile scanned text tool total
+jobs runs job period_s finished_s started_s oldest_s clock_s booked settled unreadable
+secrets searched compared placeholders texts names hits unsearchable cut size_bytes planted planted_found checked
 """
 OWN_WORDS = frozenset(_OWN.split())
 

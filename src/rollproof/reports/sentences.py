@@ -127,6 +127,10 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("jobs", "read"): "report read, {replicas:pod} ready; runs since the drill began: {runs}",
     ("jobs", "unreadable"): "the report cannot be read: {reason}",
+    ("secrets", "known"): "to be looked for: {names}",
+    ("secrets", "searched"): "{texts:text} searched, {found} found, {planted_found} of {planted} canaries found",
+    ("secrets", "unreadable"): "it cannot be read: {reason}",
+    ("secrets", "compared"): "{checked:placeholder} compared, {found} the live value",
     ("ingress", "log"): (
         "ingress log: {lines:line}, {matched} of ours, of which {readable} say how often they were tried: "
         "{retried} retried, {masked} masked"

@@ -33,6 +33,7 @@ from rollproof.run.abort import AbortProbe
 from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
 from rollproof.run.jobs import JobsDrill
+from rollproof.run.secrets import SecretsDrill
 from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
 
@@ -161,6 +162,10 @@ class Run:
     def jobs(self) -> JobsDrill:
         """The app's job report, read around what the drill does."""
         return JobsDrill(self._context, self.phase)
+
+    def secrets(self) -> SecretsDrill:
+        """The search for secrets where they must not be."""
+        return SecretsDrill(self._context)
 
     def faults(self) -> FaultDrill:
         """The faults that the plan has for this drill."""

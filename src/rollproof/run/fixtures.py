@@ -1,7 +1,7 @@
 """Short names for the parts of a run, for the conftest of a suite of drills and for nothing else.
 
 The plugin is loaded in every project that has rollproof installed, so its own fixtures carry a prefix. A conftest that
-imports these gives drills short names: `run`, `release`, `traffic`, `drift`, `faults`, `jobs`.
+imports these gives drills short names: `run`, `release`, `traffic`, `drift`, `faults`, `jobs`, `secrets`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.jobs import JobsDrill
+    from rollproof.run.secrets import SecretsDrill
 
-__all__ = ["drift", "faults", "jobs", "release", "run", "traffic"]
+__all__ = ["drift", "faults", "jobs", "release", "run", "secrets", "traffic"]
 
 
 @pytest.fixture
@@ -52,3 +53,9 @@ def faults(rollproof_faults: FaultDrill) -> FaultDrill:
 def jobs(rollproof_jobs: JobsDrill) -> JobsDrill:
     """The app's job report."""
     return rollproof_jobs
+
+
+@pytest.fixture
+def secrets(rollproof_secrets: SecretsDrill) -> SecretsDrill:
+    """The search for secrets."""
+    return rollproof_secrets

@@ -130,6 +130,7 @@ def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
     named = [("env_repo.username_env", repo.username_env), ("env_repo.password_env", repo.password_env)]
     named += [(f"app.headers_env.{header}", name) for header, name in app.headers_env.items()]
     named += [("app.basic_auth_env", name) for name in app.basic_auth_env]
+    named += [("secrets.values_env", name) for name in target.secrets.values_env]
     return tuple((place, name) for place, name in named if name)
 
 

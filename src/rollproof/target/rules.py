@@ -38,6 +38,7 @@ _NO_BRANCH = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-c
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # needs no quoting inside of '' in SQL, nor in a shell
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
+_SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9._-]{1,253})?")  # Kubernetes' names
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
 _LABEL = re.compile(
     r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?"
@@ -202,6 +203,9 @@ def _names(target: Target) -> Iterator[Mistake]:
     for kind, sha in target.release.bad.named.items():
         if text := sha_mistake(sha):
             yield Mistake(f"release.bad.{kind}", text)
+    for name in target.secrets.names:
+        if not _SECRET.fullmatch(name):  # may be a value: never shown
+            yield Mistake("secrets.names", 'must be names of Secrets, "name" or "name/key"')
     yield from _variables(target)
     yield from _repo_names(target.env_repo)
     if target.faults.database is not None:
@@ -244,6 +248,7 @@ def _variables(target: Target) -> Iterator[Mistake]:
         (f"app.headers_env.{header}", name) for header, name in app.headers_env.items() if _HEADER.fullmatch(header)
     ]
     variables += [("app.basic_auth_env", name) for name in app.basic_auth_env]
+    variables += [("secrets.values_env", name) for name in target.secrets.values_env]
     for place, name in variables:
         if name and not _VARIABLE.fullmatch(name):  # probably the secret itself: never shown
             yield Mistake(place, "must be the name of an environment variable, not a value")

@@ -1,0 +1,92 @@
+"""Is a secret's value somewhere where it must not be? One verdict a place, and one for the placeholders in git.
+
+A value that was found is FAIL, whatever else is unknown. "Not found" needs a search that was whole, and that has found
+the canaries which were put into our own copy of the place (docs/secrets.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rollproof.core.counts import many
+from rollproof.core.facts import Facts
+from rollproof.core.secretsearch import Place, Search, known_values, search_of
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+
+__all__ = ["check"]
+
+_SHOWN = 3
+_HINTS = {
+    Place.GIT: "change the value where it comes from: git remembers it, in every clone",
+    Place.OBJECTS: "take it from the Secret by secretKeyRef, and change the value: whoever may read the object knew it",
+    Place.EVENTS: "events end after an hour; find who writes it, and change the value",
+    Place.APPLICATION: "Argo CD shows this to everybody who may see the Application: change the value",
+    Place.LOGS: "logs are kept and sent on: mask it in the app, and change the value",
+}
+
+
+def check(facts: Facts) -> tuple[Verdict, ...]:
+    """A verdict for each place; one alone where there was nothing to look for."""
+    event, names, unsearchable = known_values(facts)
+    evidence = (event.seq,) if event is not None else ()
+    if not names:
+        lacking = "; ".join(f"{name} {why}" for name, why in unsearchable.items())
+        why = f"no value could be looked for{f': {lacking}' if lacking else ''}"
+        return (Verdict("secrets", "Secrets", Result.INCONCLUSIVE, why, evidence=evidence),)
+    found = [_judge(place, search_of(facts, place), len(names)) for place in Place]
+    if unsearchable:
+        said = "; ".join(f"{name} {why}" for name, why in unsearchable.items())
+        why = f"{many(len(unsearchable), 'value')} could not be looked for: {said}"
+        found.append(Verdict("secrets", "Secrets/values", Result.INCONCLUSIVE, why, evidence=evidence))
+    return (*found, *_placeholders(search_of(facts, "placeholders")))
+
+
+def _judge(place: Place, search: Search | None, values: int) -> Verdict:
+    subject = f"Secrets/{place}"
+    if search is None:
+        return Verdict("secrets", subject, Result.INCONCLUSIVE, "it was not searched")
+    evidence = (search.event.seq,)
+    numbers: dict[str, Number] = {"texts": search.texts, "size_bytes": search.size_bytes, "found": search.found}
+    if search.hits:
+        more = f" and {search.found - _SHOWN} more" if search.found > _SHOWN else ""
+        why = f"found {many(search.found, 'time')}: {'; '.join(search.hits[:_SHOWN])}{more}"
+        finding = Finding("SECRET_FOUND", why, _HINTS[place])
+        return Verdict(
+            "secrets", subject, Result.FAIL, why, numbers=numbers, evidence=evidence, findings=(finding,)
+        )  # fmt: skip
+    if why := _why_not_searched(place, search):
+        return Verdict("secrets", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    why = f"{many(values, 'value')} in none of {many(search.texts, 'text')} ({search.size_bytes:,} bytes)"
+    why += f"; {search.planted_found} of {many(search.planted, 'planted canary')} found"
+    return Verdict("secrets", subject, Result.PASS, why, numbers=numbers, evidence=evidence)
+
+
+def _why_not_searched(place: Place, search: Search) -> str:
+    """Why a value that was not found may be there all the same; "" if it cannot."""
+    if not search.readable:
+        return f"it could not be read: {search.reason}"
+    if not search.planted or search.planted_found < search.planted:
+        return f"the search found {search.planted_found} of {many(search.planted, 'planted canary')}: it proves nothing"
+    if not search.texts and place is not Place.EVENTS:  # that there are no events now is nothing strange
+        return "there was nothing to search"
+    return f"not all of it was searched: {search.cut}" if search.cut else ""
+
+
+def _placeholders(search: Search | None) -> Iterator[Verdict]:
+    """Of the form for the Secret that is in git: none of its values may be a live one, however short."""
+    if search is None:
+        return
+    evidence, subject = (search.event.seq,), "Secrets/placeholders"
+    if not search.compared:
+        why = f"the placeholders could not be compared: {search.reason}"
+        yield Verdict("secrets", subject, Result.INCONCLUSIVE, why, evidence=evidence)
+    elif search.hits:
+        why = f"placeholders in git are the live values: {'; '.join(search.hits)}"
+        finding = Finding("PLACEHOLDER_IS_LIVE", why, "put a placeholder there, and change the value")
+        yield Verdict("secrets", subject, Result.FAIL, why, evidence=evidence, findings=(finding,))
+    elif not search.checked:
+        why = "no key of the placeholders is one of the Secrets that were read"
+        yield Verdict("secrets", subject, Result.INCONCLUSIVE, why, evidence=evidence)
+    else:
+        why = f"{many(search.checked, 'placeholder')} in git, none of them the live value"
+        yield Verdict("secrets", subject, Result.PASS, why, evidence=evidence)
