@@ -28,6 +28,7 @@ class PostureRow:
     object: str
     field: str
     value: str
+    note: str
     advised: str
     reason: str
     source: str
@@ -49,7 +50,9 @@ def posture_rows(verdicts: Iterable[Verdict]) -> list[PostureRow]:
 
 
 def _row(verdict: Verdict) -> PostureRow:
-    said = {key: str(verdict.numbers.get(key) or "") for key in ("object", "field", "value", "advised", "source")}
+    said = {
+        key: str(verdict.numbers.get(key) or "") for key in ("object", "field", "value", "note", "advised", "source")
+    }
     found = verdict.result is Result.PASS and bool(verdict.findings)
     return PostureRow(
         check=verdict.subject.partition("/")[2],

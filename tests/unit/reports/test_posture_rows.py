@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from expected_posture_verdicts import APPLICATION, DEPLOYMENT, looked
+from expected_posture_verdicts import A_SCRIPT, APPLICATION, DEPLOYMENT, looked
 from story import Story
 
 from rollproof.core.posturefacts import Topic, Unread
@@ -63,6 +63,12 @@ def test_each_line_says_what_to_do(say: object) -> None:
         "min-ready", "minReadySeconds", "nothing is ignored",
     ):  # fmt: skip
         assert wanted in text
+
+
+def test_the_page_has_the_note_beside_the_value() -> None:
+    text = html_page(report(looked(A_SCRIPT)))
+    assert "how long the preStop hook waits is not in it" in text
+    assert "whether the network enforces it was not tried" in text
 
 
 def test_the_console_names_the_sound_ones_once_and_in_one_place() -> None:

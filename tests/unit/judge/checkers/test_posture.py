@@ -188,7 +188,7 @@ def test_a_drain_that_would_wait_for_ever() -> None:
     refused = EvictionsSeen(tries=(EvictionSeen(pod="web-1", status=429), EvictionSeen(pod="web-2", status=429)))
     one = said("disruption-budget", looked(refused))
     assert "0 of 2 dry runs would evict" in one.why
-    assert one.findings
+    assert (one.result, [found.code for found in one.findings]) == (PASS, ["DISRUPTION_BUDGET"])
 
 
 def test_the_account_decides_where_the_pod_says_nothing() -> None:

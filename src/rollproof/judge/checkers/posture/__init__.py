@@ -75,7 +75,8 @@ def _verdict(
     level = said.level if said else Level.UNCLEAR if result is Result.INCONCLUSIVE else Level.NOTHING
     numbers: dict[str, Number] = {
         "level": str(level), "object": said.place if said else "", "field": said.field if said else "",
-        "value": said.value if said else "", "advised": (said.advised if said else "") or one.advised,
+        "value": said.value if said else "", "note": said.note if said else "",
+        "advised": (said.advised if said else "") or one.advised,
         "reason": one.why, "source": one.source, "drill": one.drill,
     }  # fmt: skip
     return Verdict("posture", f"Check/{one.id}", result, why, numbers=numbers, evidence=evidence, findings=findings)
