@@ -162,5 +162,7 @@ def _line(values: NDArray[np.float64], step_ms: int) -> str:
 
 
 def _steps(values: NDArray[np.float64], at: range, step_ms: int, edge: int) -> str:
-    """To each value's height, then along to its bucket's right (1) or left (0) edge."""
-    return "".join(f"V{round(float(values[index]), 1):g}H{(index + edge) * step_ms}" for index in at)
+    """To each value's height, then along to its bucket's right (1) or left (0) edge; equal neighbours are one line."""
+    heights = (f"{round(float(values[index]), 1):g}" for index in at)
+    along_ms = step_ms if edge else -step_ms
+    return "".join(f"V{height}h{along_ms * len([*same])}" for height, same in itertools.groupby(heights))

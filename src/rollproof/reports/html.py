@@ -6,6 +6,8 @@ Every value goes through the template's escaping: answers of the target and of A
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,9 +16,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rollproof.core.event import Event
+from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.verdict import WORST_FIRST, Result, Verdict
+from rollproof.core.verdict import WORST_FIRST, Finding, Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
@@ -27,12 +29,13 @@ from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic
-from rollproof.reports.words import bottom_line, exit_meaning, undo_sentence
+from rollproof.reports.words import bottom_line, exit_meaning, stable_name, undo_sentence
 
 __all__ = ["html_page", "write_html"]
 
 _EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 _CLASSES = {Result.PASS: "within", Result.FAIL: "over", Result.INCONCLUSIVE: "", Result.SKIPPED: ""}
 
 
@@ -44,6 +47,12 @@ def write_html(path: Path, report: Report) -> None:
 def html_page(report: Report) -> str:
     """The page as text; a pure function of the report."""
     shown, left_out = _shown_events(report)
+    stages, drift, faults = tables.stage_tables(report), tables.drift_rows(report), fault_rows(report)
+    linked = {row.seq for table in stages for row in table.rows} | {row.seqs[0] for row in drift}
+    linked |= {row.seq for row in faults if row.seq is not None}
+    in_html, as_data = _split(report, shown, linked)
+    drills = [_drill(drill, facts, report) for drill, facts in report.drills()]
+    first, others = _first_timeline(drills, report)
     begin_s = min((event.start_s for event in report.events()), default=0.0)
     return (
         _templates()
@@ -58,14 +67,19 @@ def html_page(report: Report) -> str:
             undo=undo_sentence(report.undo),
             cards=_cards(report),
             blind=tables.blind_spots(report),
-            verdicts=[(v, _evidence(v, shown)) for v in _listed(report)],
+            cause=_cause(report),
+            verdicts=_verdict_rows(report, shown),
+            result_counts=_result_counts(report),
+            verdict_drills=list(dict.fromkeys(verdict.drill for verdict in _listed(report) if verdict.drill)),
             posture=posture_rows(report.verdicts),
-            stages=tables.stage_tables(report),
-            drift=tables.drift_rows(report),
-            faults=fault_rows(report),
+            stages=stages,
+            drift=drift,
+            faults=faults,
             gaps=tables.heal_gaps(report),
-            drills=[_drill(drill, facts, report) for drill, facts in report.drills()],
-            events=[_event_row(event, begin_s) for event in shown],
+            first=first,
+            others=others,
+            events=[_event_row(event, begin_s) for event in in_html],
+            more_events=[_event_data(event, begin_s) for event in as_data],
             begin_s=begin_s,
             left_out=left_out,
             sources=sorted({event.source for event in shown}),
@@ -201,10 +215,48 @@ def _listed(report: Report) -> list[Verdict]:
     return sorted(listed, key=lambda verdict: WORST_FIRST[verdict.result])
 
 
-def _evidence(verdict: Verdict, shown: list[Event]) -> list[tuple[int, bool]]:
-    """Each event that is evidence, and whether its row is on this page."""
+def _verdict_rows(report: Report, shown: list[Event]) -> list[tuple[Verdict, list[tuple[int, bool]], str]]:
+    """Each verdict with its evidence (is the event's row on this page?) and its anchor, the same in every run."""
     there = {event.seq for event in shown}
-    return [(seq, seq in there) for seq in verdict.evidence]
+    taken: Counter[str] = Counter()
+    rows = []
+    for verdict in _listed(report):
+        name = _NO_WORD.sub("-", f"{verdict.drill} {stable_name(verdict)}".lower()).strip("-")
+        taken[name] += 1
+        anchor = f"verdict-{name}" + (f"-{taken[name]}" if taken[name] > 1 else "")
+        rows.append((verdict, [(seq, seq in there) for seq in verdict.evidence], anchor))
+    return rows
+
+
+def _result_counts(report: Report) -> list[tuple[Result, int]]:
+    """How many verdicts of each result are listed, worst first."""
+    counts = Counter(verdict.result for verdict in _listed(report))
+    return sorted(counts.items(), key=lambda one: WORST_FIRST[one[0]])
+
+
+def _cause(report: Report) -> Finding | None:
+    """The first cause of the worst verdicts, where the run did not pass."""
+    blamed = [verdict for verdict in _listed(report) if verdict.result is report.result]
+    if report.result is Result.PASS:
+        return None
+    return next((finding for verdict in blamed for finding in verdict.findings), None)
+
+
+def _first_timeline(drills: list[_Drill], report: Report) -> tuple[list[_Drill], list[_Drill]]:
+    """The drill whose verdict is the worst comes before the verdicts, with its timeline; then the others."""
+    drawn = [drill for drill in drills if drill.axis]
+    order = [verdict.drill for verdict in _listed(report)]
+    place = {name: number for number, name in reversed([*enumerate(order)])}
+    worst = sorted(drawn, key=lambda drill: place.get(drill.name, len(order)))[:1]
+    return worst, [drill for drill in drawn if drill not in worst]
+
+
+def _split(report: Report, shown: list[Event], linked: set[int]) -> tuple[list[Event], list[Event]]:
+    """What is read without JavaScript (evidence, what else a link leads to, and what is not ok), and what is data."""
+    cited = linked | {seq for verdict in report.verdicts for seq in verdict.evidence}
+    in_html = [event for event in shown if event.seq in cited or event.outcome is not Outcome.OK]
+    kept = {event.seq for event in in_html}
+    return in_html, [event for event in shown if event.seq not in kept]
 
 
 def _shown_events(report: Report) -> tuple[list[Event], int]:
@@ -223,7 +275,7 @@ def _event_row(event: Event, begin_s: float) -> dict[str, object]:
         "seq": event.seq,
         "at": f"{event.start_s - begin_s:.3f}",  # one axis for the whole run, so that the table is in order
         "took": f"{took_s:.3f}" if took_s > 0 else "",
-        "wall": event.wall,
+        "wall": f"{event.wall[11:23]} UTC",  # the day is on a card at the top
         "drill": event.drill,
         "source": event.source,
         "what": event.what,
@@ -231,6 +283,12 @@ def _event_row(event: Event, begin_s: float) -> dict[str, object]:
         "sentence": sentence(event),
         "data": data_text(event.data),
     }
+
+
+def _event_data(event: Event, begin_s: float) -> list[object]:
+    """The same as a list, for the script: its values do not pass the template's own filter of signs."""
+    row = _event_row(event, begin_s)
+    return [visible(value) if isinstance(value, str) else value for value in row.values()]
 
 
 def _plain(target: object) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def test_a_step_path_draws_each_value_at_its_place(counts: list[int]) -> None:
 
 def test_shares_fill_the_height() -> None:
     lower, upper = stack_paths(np.array([[1, 0, 0], [3, 2, 0]]), 100, 8)
-    assert lower == "M0 8V6H100V8H0Z"
-    assert upper == "M0 6V0H100V0H200V8H100V6H0Z"
+    assert lower == "M0 8V6h100V8h-100Z"
+    assert upper == "M0 6V0h200V8h-100V6h-100Z"
 
 
 def test_the_latency_axis_covers_what_was_measured(log: RequestLog, axis: Axis) -> None:

@@ -150,7 +150,8 @@ def test_too_many_events_keep_the_evidence(report: Report) -> None:
     )
     page = html_page(noisy)
     assert 'id="e11999"' in page
-    assert page.count('<tr id="e') == 4000
+    (data,) = re.findall(r'id="more-events">(.*?)</script>', page)
+    assert page.count('<tr id="e') + len(json.loads(data)) == 4000
     assert "events are left out" in page
 
 
@@ -173,3 +174,43 @@ def test_a_pod_of_an_earlier_drill_is_drawn_in_the_next(text: str) -> None:
     rollback = text.partition('id="timeline-rollback"')[2].partition("</section>")[0]
     names = re.findall(r'class="name pod"[^>]*><b>([^<]+)</b>', rollback)
     assert names == ["shop-7d4b-ccccc", "shop-7d4b-ddddd", "shop-6f9c-aaaaa2", "shop-6f9c-bbbbb2"]
+
+
+def test_the_first_cause_and_what_to_change_stand_at_the_top_of_a_failed_run(text: str, passed: Report) -> None:
+    top = Page(text.partition('id="verdicts"')[0]).text
+    assert "PRESTOP_TOO_SHORT" in top
+    assert "preStop sleep of at least 6 s" in top
+    assert 'class="cause"' not in html_page(passed)
+
+
+def test_verdicts_that_need_reading_are_open_and_the_others_are_one_line(text: str) -> None:
+    rows = re.findall(r'<details class="verdict (\w+)"[^>]*?(open)?>', text)
+    assert {result for result, is_open in rows if is_open} >= {"FAIL", "INCONCLUSIVE"}
+    assert ("PASS", "") in rows
+
+
+def test_the_anchor_of_a_verdict_is_the_same_for_another_release(report: Report) -> None:
+    verdict = Verdict("rollout", "Deployment/shop/shop", Result.PASS, "why", "zero-downtime")
+    pages = [
+        html_page(replace(report, verdicts=(replace(verdict, subject=subject),)))
+        for subject in ("Release/1", "Release/2")
+    ]
+    anchors = [re.findall(r'id="(verdict-[^"]+)"', page) for page in pages]
+    assert anchors == [["verdict-zero-downtime-rollout"]] * 2
+
+
+def test_without_javascript_the_evidence_is_read_and_the_rest_is_data(text: str, report: Report) -> None:
+    rows = {int(seq) for seq in re.findall(r'<tr id="e(\d+)"', text)}
+    data = json.loads(re.findall(r'id="more-events">(.*?)</script>', text)[0])
+    drawn = {row[0] for row in data}
+    assert {seq for verdict in report.verdicts for seq in verdict.evidence} <= rows
+    assert rows & drawn == set()
+    assert rows | drawn == {event.seq for event in report.events()}
+    assert [row[0] for row in data] == sorted(drawn), "the script puts them between the others"
+
+
+def test_the_timeline_before_the_verdicts_is_that_of_the_worst_drill(report: Report) -> None:
+    order = [one for one in report.verdicts if one.drill == "rollback"]
+    blamed = tuple(replace(one, result=Result.FAIL) for one in order)
+    page = html_page(replace(report, verdicts=blamed, result=Result.FAIL))
+    assert page.index('id="timeline-rollback"') < page.index('id="verdicts"') < page.index('id="timeline-drift"')
