@@ -172,6 +172,8 @@ def _template(event: Event) -> str | None:
         return _KINDS.get(event.subject.split("/", 1)[0])
     if source == "rollback" and (source, event.what) not in _TEMPLATES:
         source = "release"  # a rollback has the same stages
+    if (source, event.what) == ("drift", "injected") and event.data.get("deleted") is True:
+        return "drift injected: the whole object was deleted"
     return _TEMPLATES.get((source, event.what))
 
 
