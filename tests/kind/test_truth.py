@@ -100,7 +100,7 @@ CASES = {
     "budget-allows-one": Case(beside=t.budget_of_one),
     "one-replica": Case(before=(edits.one_replica,)),
     "no-second-node": Case(before=(edits.on_one_node,)),
-    "process-never-returns": Case(target={"faults": {"process": '"nginx"', "process_signal": '"KILL"'}}),
+    "process-never-returns": Case(target={"faults": {"process": '"nginx"'}}),
     "sound-process-kill": Case(),
     "readiness-ignores-database": Case(before=(edits.ready_without_database,)),
     "liveness-needs-database": Case(before=(edits.alive_with_database,), target={"faults": {"hold_s": 40}}),

@@ -90,3 +90,9 @@ def test_the_bottom_line_blames_fail_before_inconclusive(report: Report, passed:
 def test_an_undo_says_how_it_ended_and_of_what(what: str, data: dict[str, object], said: str) -> None:
     event = Event(1, 0.0, 0.0, "", "", "undo", "Undo/1", what, Outcome.OK, data)
     assert sentence(event) == f"Undo/1: {said}"
+
+
+def test_a_deleted_object_is_said_to_be_deleted() -> None:
+    data = {"field": "", "from": "there", "to": "deleted", "deleted": True}
+    event = Event(1, 0.0, 0.0, "", "", "drift", "Drift/delete-ingress", "injected", Outcome.OK, data)
+    assert sentence(event) == "Drift/delete-ingress: drift injected: the whole object was deleted"
