@@ -283,7 +283,7 @@ def _see_pods(seen: Look) -> str:
 
 def _see_readings(seen: Look) -> str:
     wanted = [READINGS[name] for name in dict.fromkeys(name for drill in seen.order.chosen for name in drill.reads)]
-    said = [one.skipped(seen.target) or one.check(seen.target, seen.clients.http) for one in wanted]
+    said = [one.skipped(seen.target) or one.check(seen.target, seen.clients.http, seen.clients.kube) for one in wanted]
     return "; ".join(said) or "nothing beside what every run reads"
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from rollproof.clients.http import Http
+from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.jobreport import read_runs
+from rollproof.probes.secretvalues import live_values, secret_names
 
 __all__ = ["READINGS", "Reading"]
 
@@ -30,7 +32,7 @@ class Reading:
     skipped: Callable[[Target], str]
     reads: Callable[[Target], Iterable[tuple[str, str]]]
     permissions: Callable[[Target], Iterable[Permission]]
-    check: Callable[[Target, Http], str]
+    check: Callable[[Target, Http, Kube], str]
 
 
 def _no_report(target: Target) -> str:
@@ -43,7 +45,7 @@ def _job_report(target: Target) -> Iterable[tuple[str, str]]:
     yield f"{target.app.base_url}{jobs.report_path}", what
 
 
-def _check_report(target: Target, http: Http) -> str:
+def _check_report(target: Target, http: Http, _: Kube) -> str:
     jobs = target.jobs
     answer = http.get(jobs.report_path)
     place = f"{target.app.base_url}{jobs.report_path}"
@@ -63,7 +65,7 @@ def _no_values(target: Target) -> str:
 
 def _secrets(target: Target) -> Iterable[tuple[str, str]]:
     namespace, git = target.cluster.namespace, target.secrets
-    for name in dict.fromkeys(one.partition("/")[0] for one in git.names):
+    for name in secret_names(git):
         yield f"Secret/{namespace}/{name}", "its values are read, to be looked for"
     size = f"up to {git.git_mib_max} MiB in {git.git_s_max:g} s"
     yield target.env_repo.url, f"every object of every ref is read, in a private clone ({size})"
@@ -74,7 +76,7 @@ def _secrets(target: Target) -> Iterable[tuple[str, str]]:
 def _may_read(target: Target) -> Iterable[Permission]:
     namespace, why = target.cluster.namespace, "a place where a secret is looked for"
     known = "to know the values that are looked for; without it name variables: secrets.values_env"
-    for name in dict.fromkeys(one.partition("/")[0] for one in target.secrets.names):
+    for name in secret_names(target.secrets):
         yield from each_verb("get", "secrets", namespace, known, name=name)
     for resource in ("configmaps", "events", "services"):
         yield from each_verb("list", resource, namespace, why, required=False)
@@ -83,8 +85,18 @@ def _may_read(target: Target) -> Iterable[Permission]:
     yield from each_verb("get", "pods", namespace, why, subresource="log", required=False)
 
 
-def _check_values(target: Target, _: Http) -> str:
-    return f"{len(target.secrets.names)} Secrets and {len(target.secrets.values_env)} variables are named"
+def _check_values(target: Target, _: Http, kube: Kube) -> str:
+    """The Secrets are there, with the keys that are named; a run could read them, which a right alone does not say."""
+    settings, namespace = target.secrets, target.cluster.namespace
+    try:
+        live = live_values(settings, kube, namespace)
+    except ApiError as error:
+        if error.status not in (401, 403):
+            raise
+        message = f"the Secrets of secrets.names may not be read: {error}"
+        hint = "grant it (`rollproof rbac secrets`), or name variables: secrets.values_env"
+        raise CannotJudgeError(message, hint) from None
+    return f"{len(live)} values in {len(secret_names(settings))} Secrets, {len(settings.values_env)} in variables"
 
 
 READINGS: Mapping[str, Reading] = {

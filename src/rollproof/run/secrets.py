@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Mapping
 
 from rollproof.clients.gitobjects import GitObjects, planted_files
 from rollproof.clients.kube import ApiError, Object
 from rollproof.clients.secretform import placeholders
-from rollproof.core.outside import Outside, parsed
+from rollproof.core.outside import Outside
 from rollproof.core.secretsearch import Place
-from rollproof.errors import OutsideDataError, RollproofError
+from rollproof.errors import RollproofError
 from rollproof.preflight.readings import READINGS
 from rollproof.probes.secretsearch import SecretSearch, canary_objects, texts_of_objects
+from rollproof.probes.secretvalues import live_values, wanted_values
 from rollproof.run.context import RunContext
 
 __all__ = ["SecretsDrill"]
 
 _KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap", "Ingress")
 _LOG_LINES = 5000
-_OF_A_LOGIN = ("password", "auth", "identitytoken")
 _MIB = 1024 * 1024
 
 
@@ -41,8 +40,9 @@ class SecretsDrill:
 
     def search_all(self) -> None:
         """Read the values, then search each place. One that cannot be read is told, and the others are searched."""
-        live = self._live()
-        search = SecretSearch(self._wanted(live), self._context.folder)
+        live = live_values(self._settings, self._context.clients.kube, self._namespace)
+        wanted = wanted_values(self._settings, live, self._context.environ)
+        search = SecretSearch(wanted, self._context.folder)
         searches: Mapping[Place, Callable[[SecretSearch], None]] = {
             Place.GIT: self._git, Place.OBJECTS: self._objects, Place.EVENTS: self._events,
             Place.APPLICATION: self._application, Place.LOGS: self._logs,
@@ -57,25 +57,6 @@ class SecretsDrill:
                 search.tell(cut=self._git_cut if place is Place.GIT else "")
         if self._settings.placeholders and live:
             search.compare(live, self._form, self._no_form)
-
-    def _live(self) -> dict[str, str]:
-        """`Secret/key` → value, of every key of the Secrets that are named."""
-        found: dict[str, str] = {}
-        for name in dict.fromkeys(one.partition("/")[0] for one in self._settings.names):
-            item = self._context.clients.kube.get("Secret", self._namespace, name)
-            for key, value in Outside.of(item, f"Secret {name}").table("data").items():
-                found[f"{name}/{key}"] = _decoded(value)
-        return found
-
-    def _wanted(self, live: Mapping[str, str]) -> dict[str, str]:
-        """Of those the wanted ones, and what the variables hold."""
-        whole = {one for one in self._settings.names if "/" not in one}
-        wanted = {
-            part: text for name, value in live.items()
-            if name in self._settings.names or name.partition("/")[0] in whole
-            for part, text in _parts(name, value)
-        }  # fmt: skip
-        return wanted | {name: self._context.environ[name] for name in self._settings.values_env}
 
     def _git(self, search: SecretSearch) -> None:
         settings, self._git_cut = self._settings, ""
@@ -145,24 +126,3 @@ class SecretsDrill:
             if previous and error.status in (400, 404):  # the container before was removed: there is no log of it
                 return None
             raise
-
-
-def _decoded(value: str) -> str:
-    """What the base64 stands for; bytes that are no text stay as they are written."""
-    try:
-        return base64.b64decode(value).decode()
-    except ValueError:
-        return value
-
-
-def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
-    """The value; of a login to registries (dockerconfigjson) what is secret in it, which is never copied as a whole."""
-    try:
-        logins = Outside.of(parsed(value, name), name).child("auths")
-        found = {
-            f"{name}:{host}.{key}": text for host in logins.value for key in _OF_A_LOGIN
-            if (text := logins.child(host).text(key))
-        }  # fmt: skip
-    except OutsideDataError:
-        found = {}
-    yield from found.items() if found else [(name, value)]

@@ -117,6 +117,9 @@ class TestPreflight:
     def target(self, **settings: Any) -> Target:
         return story.target(jobs=JobSettings(**{"report_path": "/jobs", **settings}))
 
+    def check(self, http: Http) -> str:
+        return self.reading.check(self.target(), http, None)  # type: ignore[arg-type]
+
     def test_without_a_report_the_drills_are_skipped(self) -> None:
         assert "jobs.report_path" in self.reading.skipped(self.target(report_path=""))
         assert self.reading.skipped(self.target()) == ""
@@ -128,19 +131,19 @@ class TestPreflight:
         assert list(self.reading.permissions(self.target())) == []
 
     def test_a_report_that_can_be_read(self) -> None:
-        assert "2 runs of settlement" in self.reading.check(self.target(), Http(body(ROW, ROW)))  # type: ignore[arg-type]
+        assert "2 runs of settlement" in self.check(Http(body(ROW, ROW)))
 
     @pytest.mark.parametrize("name", ["no JSON", "no list", "no job", "no time"])
     def test_one_that_cannot_is_a_mistake_in_the_target_file(self, name: str) -> None:
         with pytest.raises(InputError, match=UNREADABLE[name][1]) as caught:
-            self.reading.check(self.target(), Http(UNREADABLE[name][0]))  # type: ignore[arg-type]
+            self.check(Http(UNREADABLE[name][0]))
         assert "jobs.report_path" in caught.value.hint
 
     def test_a_path_that_is_not_there(self) -> None:
         with pytest.raises(InputError, match="/jobs answered 404"):
-            self.reading.check(self.target(), Http(Answer(404)))  # type: ignore[arg-type]
+            self.check(Http(Answer(404)))
 
     @pytest.mark.parametrize("name", ["no answer", "an error"])
     def test_one_that_does_not_come_now(self, name: str) -> None:
         with pytest.raises(CannotJudgeError, match="the job report"):
-            self.reading.check(self.target(), Http(UNREADABLE[name][0]))  # type: ignore[arg-type]
+            self.check(Http(UNREADABLE[name][0]))

@@ -18,6 +18,7 @@ from rollproof.clients.kube import ApiError
 from rollproof.core.event import Event
 from rollproof.core.secretsearch import Place
 from rollproof.core.target import EnvRepo, SecretSettings
+from rollproof.errors import CannotJudgeError, InputError
 from rollproof.preflight.readings import READINGS
 from rollproof.run.secrets import SecretsDrill
 
@@ -46,9 +47,12 @@ class Kube:
         self.refused: tuple[str, ...] = ()
         self.read: list[tuple[str, bool]] = []
 
+    def find(self, kind: str, _namespace: str, name: str) -> dict[str, Any] | None:
+        if kind in self.refused:
+            raise ApiError(f"get {kind}: 403 Forbidden", status=403)
+        return {"kind": kind, "data": self.secrets[name]} if name in self.secrets else None
+
     def get(self, kind: str, _namespace: str, name: str) -> dict[str, Any]:
-        if kind == "Secret":
-            return {"kind": kind, "data": self.secrets[name]}
         return {"kind": kind, "metadata": {"name": name}, "status": {"sync": {"status": "Synced"}}}
 
     def list(self, kind: str, _namespace: str) -> dict[str, Any]:
@@ -201,3 +205,24 @@ class TestPreflight:
         assert [place for place, _ in self.reading.reads(target)] == [
             "Secret/shop/a", "file:///nowhere", "namespace shop", "Application/argocd/shop"
         ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [(("nope",), "no Secret 'nope' in namespace 'shop'"), (("pull", "shop-secret/NOPE"), "has no key 'NOPE'")],
+    )
+    def test_a_name_of_nothing_is_a_mistake(self, names: tuple[str, ...], said: str) -> None:
+        with pytest.raises(InputError, match=said):
+            self.check(Kube(), *names)
+
+    def test_what_may_not_be_read_names_the_way_out(self) -> None:
+        kube = Kube()
+        kube.refused = ("Secret",)
+        with pytest.raises(CannotJudgeError, match="403") as caught:
+            self.check(kube, "pull")
+        assert "secrets.values_env" in caught.value.hint
+
+    def test_what_is_there(self) -> None:
+        assert self.check(Kube(), "shop-secret/DB_PASS", "pull") == "4 values in 2 Secrets, 0 in variables"
+
+    def check(self, kube: Kube, *names: str) -> str:
+        return self.reading.check(story.target(secrets=SecretSettings(names=names)), None, kube)  # type: ignore[arg-type]
