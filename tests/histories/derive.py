@@ -52,26 +52,11 @@ def lossy_watch(events: list[Event]) -> list[Event]:
     return [event for old in events for event in ((old, gap) if old is first else (old,))]
 
 
-def no_right_to_read_budgets(events: list[Event]) -> list[Event]:
-    """Neither disruption budgets nor dry runs of an eviction were allowed to the one who looked."""
-    for event in events:
-        if event["subject"].partition("/")[0] in ("DisruptionBudgets", "Evictions"):
-            said = {"cause": "forbidden", "reason": "403 Forbidden"}
-            event.update(what="unread", outcome="unknown", data=said)
-    return events
-
-
 CASES: dict[str, tuple[str, tuple[str, ...], Callable[[list[Event]], list[Event]], dict[str, list[str]]]] = {
     "rollback-not-followed": ("good/all", ("rollback",), only_rollback, {"rollback": ["INCONCLUSIVE"]}),
     "somebody-else-changed": ("good/drift", ("drift",), somebody_else_changed, {"undo": ["INCONCLUSIVE"]}),
     "auto-sync-not-self-heal": ("good/drift", ("drift",), plain_auto_sync, {"drift": ["INCONCLUSIVE"]}),
     "watch-lost-facts": ("good/drift", ("drift",), lossy_watch, {"watches": ["INCONCLUSIVE"]}),
-    "posture-no-right": (
-        "good/posture",
-        ("posture",),
-        no_right_to_read_budgets,
-        {"posture": ["PASS", "INCONCLUSIVE"]},
-    ),
 }
 
 

@@ -103,10 +103,11 @@ class _Look:
         try:
             view = read()
         except RollproofError as error:
-            data = {"cause": _cause(error), "reason": str(error)}
+            cause = _cause(error)
+            known = cause in (Unread.ABSENT, Unread.NOT_NAMED)  # that there is none is an answer
             self._recorder.record(
-                SOURCE, subject, PostureWord.UNREAD, outcome=Outcome.UNKNOWN, start_s=begun_s,
-                end_s=time.monotonic(), data=data,
+                SOURCE, subject, PostureWord.UNREAD, outcome=Outcome.OK if known else Outcome.UNKNOWN,
+                start_s=begun_s, end_s=time.monotonic(), data={"cause": cause, "reason": str(error)},
             )  # fmt: skip
             return
         self._recorder.record(

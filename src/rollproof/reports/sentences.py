@@ -123,6 +123,8 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("fault", "recovered"): "recovered after {took}",
     ("fault", "not-recovered"): "not recovered within {waited_s} s; last seen: {last_seen}",
     ("fault", "undone"): "undone by {by}",
+    ("posture", "read"): "read",
+    ("posture", "unread"): "could not be read ({cause}): {reason}",
     ("undo", "unknown"): "not known yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
     ("jobs", "read"): "report read, {replicas:pod} ready; runs since the drill began: {runs}",
