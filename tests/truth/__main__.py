@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
+import random
 import shlex
 import shutil
 import sys
@@ -88,7 +90,9 @@ def _cases(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
         return
     if not options.sound_only:
         names = [name for name in DEFECTS if name not in SOUND]
-        yield from ((name, options.seed) for name in names)
+        chance = random.Random(options.seed)  # noqa: S311 - which defects, not secrets
+        chosen = set(chance.sample(names, math.ceil(len(names) / options.share)))
+        yield from ((name, options.seed) for name in names if name in chosen)
     for i, name in enumerate(itertools.islice(itertools.cycle(SOUND), options.sound)):
         yield name, options.seed + i
 
@@ -124,6 +128,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=1, help="with --only: as often, with growing seeds")
     parser.add_argument("--sound", type=int, default=10, metavar="N", help="sound runs (default 10)")
     parser.add_argument("--sound-only", action="store_true", help="no defects")
+    parser.add_argument("--share", type=int, default=1, metavar="N", help="one in N of the defects, by the seed")
     parser.add_argument("--seed", type=int, default=0, help="the first (default: of the day, as 20261231)")
     parser.add_argument("--jobs", type=int, default=1, help="sandboxes side by side (they disturb each other)")
     parser.add_argument("--keep", action="store_true", help="keep all run folders")
@@ -131,8 +136,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all outcomes")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    if options.write and (options.only or options.sound_only):
-        parser.error("--write replaces the whole page, so it needs the whole record: no --only, no --sound-only")
+    if options.share < 1:
+        parser.error("--share is a whole number from 1")
+    if options.write and (options.only or options.sound_only or options.share > 1):
+        parser.error("--write replaces the whole page: no --only, no --sound-only, no --share")
     options.seed = options.seed or int(f"{datetime.now(UTC):%Y%m%d}")
     return options
 
