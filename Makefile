@@ -75,9 +75,9 @@ else
 	$(BIN)/python -m tests.crash $(ARGS)
 endif
 
-test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab
+test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab (ARGS="--share 3": a third of the many cases)
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider tests/conformance --against lab
-	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind $(ARGS)
 
 sandbox: $(READY) ## The embedded target in the foreground: no Docker, no root (DEFECT=NAME: with something wrong)
 	$(BIN)/rollproof sandbox $(addprefix --defect ,$(DEFECT))
