@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import story
@@ -13,8 +14,10 @@ from patient import Patient, well
 
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
-from rollproof.core.target import DriftSettings, Fences, ReleaseSettings
+from rollproof.core.target import DriftSettings, Fences, PostureSettings, ReleaseSettings
 from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.preflight import checks
+from rollproof.preflight.checks import Clients, Look
 from rollproof.preflight.planning import Order
 from rollproof.run.session import preview
 from rollproof.target.file import LoadedTarget
@@ -150,3 +153,23 @@ class TestOneOfSeveral:
         assert {skip.fault: skip.reason for skip in plan.skips}["pod-evict"] == (
             "permissions are missing: create pods/eviction in shop"
         )
+
+
+def test_a_scanner_s_file_is_read_before_anything_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "scan.json"
+    named = story.target(posture=PostureSettings(scan_file=str(path)))
+    seen = Look(order=Order(drills=("posture",)), target=named, clients=cast(Clients, None))
+    with pytest.raises(InputError, match=r"posture\.scan_file"):
+        checks._see_scan_file(seen)
+    path.write_text('{"runs": [{"results": []}]}')
+    assert "0 results of a scanner" in checks._see_scan_file(seen)
+    seen.order = Order(drills=("release",))
+    path.write_text("{")
+    assert checks._see_scan_file(seen) == "no scanner's file is read"
+
+
+def test_a_check_of_posture_that_does_not_exist_is_refused() -> None:
+    named = story.target(posture=PostureSettings(must=("replica",)))
+    seen = Look(order=Order(drills=("release",)), target=named, clients=cast(Clients, None))
+    with pytest.raises(InputError, match=r"posture\.must"):
+        checks._see_limits(seen)
