@@ -11,7 +11,7 @@ from typing import Any
 from rollproof.clients.kube import Object
 from rollproof.core.outside import parsed, without_nulls
 
-__all__ = ["declared", "field_name", "field_patch", "manager_of", "read_field", "saved"]
+__all__ = ["declared", "field_name", "field_patch", "is_whole", "manager_of", "read_field", "saved"]
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _ARGO_MANAGER = "argocd-controller"
@@ -52,6 +52,39 @@ def declared(item: Object, path: Sequence[str]) -> bool | None:
         return read_field(parsed(applied, f"the annotation {_LAST_APPLIED}"), path) is not None
     entries = [one for one in metadata.get("managedFields") or () if one.get("manager") == _ARGO_MANAGER]
     return any(_owns(one, path) for one in entries) if entries else None
+
+
+def is_whole(item: Object, before: Object) -> bool:
+    """Has it all that git declares of the object, as that was before?
+
+    By what Argo CD applied last, where the object tells: nobody brings back what git does not know, such as the note of
+    a restart in a Deployment's template. Else by all that it had.
+    """
+    wanted, found = _content(before), _content(item)
+    applied = ((without_nulls(before).get("metadata") or {}).get("annotations") or {}).get(_LAST_APPLIED)
+    if applied:
+        known = _content(parsed(applied, f"the annotation {_LAST_APPLIED}"))
+        wanted, found = _part(wanted, known), _part(found, known)
+    return bool(wanted == found)
+
+
+def _content(item: Object) -> Mapping[str, Any]:
+    """What a person would call the object: without bookkeeping, status, and the address that the cluster gives."""
+    skipped = ("metadata", "status", "apiVersion", "kind")
+    content = {key: value for key, value in item.items() if key not in skipped}
+    if isinstance(content.get("spec"), Mapping):
+        spec = dict(content["spec"])
+        content["spec"] = {key: value for key, value in spec.items() if key not in ("clusterIP", "clusterIPs")}
+    return content
+
+
+def _part(value: Any, known: Any) -> Any:
+    """What `known` has too of the value, by its keys; lists of another length are kept whole."""
+    if isinstance(value, Mapping) and isinstance(known, Mapping):
+        return {key: _part(value.get(key), known[key]) for key in known}
+    if isinstance(value, list) and isinstance(known, list) and len(value) == len(known):
+        return [_part(one, other) for one, other in zip(value, known, strict=True)]
+    return value
 
 
 def manager_of(item: Object, path: Sequence[str]) -> str:

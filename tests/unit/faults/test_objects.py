@@ -6,7 +6,7 @@ import pytest
 import story
 from fakecluster import NAMESPACE, FakeCluster, configmap, deployment, merged
 
-from rollproof.faults.objects import declared, field_name, field_patch, manager_of, read_field, saved
+from rollproof.faults.objects import declared, field_name, field_patch, is_whole, manager_of, read_field, saved
 from rollproof.faults.registry import undo_handlers
 
 ENV = ("spec", "template", "spec", "containers", "name=web", "env", "name=LEVEL", "value")
@@ -58,6 +58,17 @@ def test_a_saved_object_has_nothing_that_only_the_server_may_set() -> None:
     kept = saved(item)
     assert "status" not in kept
     assert not {"uid", "resourceVersion", "managedFields", "generation"} & kept["metadata"].keys()
+
+
+def test_what_git_does_not_know_need_not_come_back() -> None:
+    item = deployment()
+    before = merged(item, {"spec": {"template": {"metadata": {"annotations": {"restartedAt": "now"}}}}})
+    assert is_whole(item, before)
+    assert not is_whole(merged(item, {"spec": {"replicas": 3}}), before)
+    assert not is_whole(merged(item, field_patch(ENV, "debug")), before)
+    assert not is_whole(merged(item, field_patch(("spec", "template", "spec", "imagePullSecrets"), None)), before)
+    before["metadata"]["annotations"] = {}
+    assert not is_whole(item, before), "nobody tells what git knows: all of it counts"
 
 
 def _field_args(**changes: Any) -> dict[str, Any]:

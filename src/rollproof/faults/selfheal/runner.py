@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollproof.clients.argo import ApplicationState, application_state, automation
-from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.injection import Injection
@@ -22,7 +22,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.reasons import Found, HealCause, HealStage, UndoneBy, Unrest
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.faults.base import Context
-from rollproof.faults.objects import manager_of
+from rollproof.faults.objects import is_whole, manager_of
 from rollproof.faults.registry import all_faults, fault_named, undo_handlers
 from rollproof.faults.selfheal.drift import Drift, NotHereError
 from rollproof.faults.selfheal.fairness import (
@@ -334,7 +334,7 @@ class DriftRunner:
             "uid": arrival.item["metadata"]["uid"],
             "manager": manager_of(arrival.item, trial.path),
             "value": done.value(arrival.item),
-            "complete": _content(arrival.item) == _content(done.before),
+            "complete": is_whole(arrival.item, done.before),
         }
         self._tell(trial.name, "restored", data, start_s=done.at_s, end_s=max(arrival.at_s, done.at_s))
 
@@ -432,13 +432,3 @@ def _arrived_s(watched: Watched) -> float:
     """When the newest of what a wait looks at arrived."""
     newest = [one for one in (watched.application.newest(), watched.deployment.newest()) if one is not None]
     return max((one.at_s for one in newest), default=0.0)
-
-
-def _content(item: Object) -> Mapping[str, Any]:
-    """What a person would call the object: without bookkeeping, status, and the address that the cluster gives."""
-    skipped = ("metadata", "status", "apiVersion", "kind")
-    content = {key: value for key, value in item.items() if key not in skipped}
-    if isinstance(content.get("spec"), Mapping):
-        spec = dict(content["spec"])
-        content["spec"] = {key: value for key, value in spec.items() if key not in ("clusterIP", "clusterIPs")}
-    return content
