@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.verdict import WORST_FIRST, Finding, Result, Verdict
+from rollproof.core.verdict import EXIT_UNDO_FAILED, WORST_FIRST, Finding, Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
@@ -29,7 +29,7 @@ from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic
-from rollproof.reports.words import bottom_line, exit_meaning, stable_name, undo_sentence
+from rollproof.reports.words import bottom_line, broken_line, exit_meaning, stable_name, undo_sentence
 
 __all__ = ["html_page", "write_html"]
 
@@ -67,6 +67,7 @@ def html_page(report: Report) -> str:
             undo=undo_sentence(report.undo),
             cards=_cards(report),
             blind=tables.blind_spots(report),
+            broken=broken_line(report) if report.exit_code == EXIT_UNDO_FAILED else "",
             cause=_cause(report),
             verdicts=_verdict_rows(report, shown),
             result_counts=_result_counts(report),
@@ -239,6 +240,8 @@ def _cause(report: Report) -> Finding | None:
     blamed = [verdict for verdict in _listed(report) if verdict.result is report.result]
     if report.result is Result.PASS:
         return None
+    if report.exit_code == EXIT_UNDO_FAILED:  # what is still changed comes before all else
+        blamed = [verdict for verdict in blamed if verdict.checker == "undo"]
     return next((finding for verdict in blamed for finding in verdict.findings), None)
 
 

@@ -12,6 +12,7 @@ from rollproof.reports.posture_rows import posture_sentence
 
 __all__ = [
     "bottom_line",
+    "broken_line",
     "exit_meaning",
     "finding_line",
     "stable_name",
@@ -96,10 +97,8 @@ def bottom_line(report: Report) -> str:
     """The run in one sentence: the check that decided, or what was proven."""
     if report.exit_code == EXIT_UNDO_FAILED:
         return _UNDO["failed"]
-    for result in _BLAME:
-        blamed = [verdict for verdict in report.verdicts if verdict.result is result]
-        if blamed:
-            return _blame(blamed)
+    if broken := broken_line(report):
+        return broken
     passed = [verdict for verdict in report.verdicts if verdict.result is Result.PASS]
     if not passed:
         return "Nothing was judged, so nothing is claimed."
@@ -108,6 +107,22 @@ def bottom_line(report: Report) -> str:
     strongest = next((verdict for verdict in passed if verdict.checker == "availability"), None)
     proven = strongest.why if strongest else _slowest_repair(passed) or passed[0].why
     return f"{_all_hold(len(passed))} {_sentence(proven)}"
+
+
+def broken_line(report: Report) -> str:
+    """The check that decided, in one sentence, or "" if all of them passed. A failed undo is said beside it."""
+    judged = [
+        verdict for verdict in report.verdicts if not (report.exit_code == EXIT_UNDO_FAILED and _is_undo(verdict))
+    ]
+    for result in _BLAME:
+        blamed = [verdict for verdict in judged if verdict.result is result]
+        if blamed:
+            return _blame(blamed)
+    return ""
+
+
+def _is_undo(verdict: Verdict) -> bool:
+    return verdict.checker == "undo"
 
 
 def _all_hold(count: int) -> str:

@@ -214,3 +214,18 @@ def test_the_timeline_before_the_verdicts_is_that_of_the_worst_drill(report: Rep
     blamed = tuple(replace(one, result=Result.FAIL) for one in order)
     page = html_page(replace(report, verdicts=blamed, result=Result.FAIL))
     assert page.index('id="timeline-rollback"') < page.index('id="verdicts"') < page.index('id="timeline-drift"')
+
+
+def test_where_the_undo_failed_what_is_still_changed_comes_first_and_what_broke_is_said_too(report: Report) -> None:
+    hint = "run `rollproof undo 20261124T090000Z-all`, then look at Deployment/shop/shop"
+    undo = Verdict(
+        "undo",
+        "Undo",
+        Result.FAIL,
+        "2-drift could not be undone",
+        "",
+        findings=(Finding("UNDO_FAILED", "2-drift", hint),),
+    )
+    failed = replace(report, verdicts=(*report.verdicts, undo), result=Result.FAIL, exit_code=4, undo="failed")
+    top = Page(html_page(failed).partition('class="cards"')[0]).text
+    assert top.index("Not everything could be put back") < top.index(hint) < top.index("53 of 12,000 requests failed")
