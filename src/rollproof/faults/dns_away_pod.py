@@ -6,6 +6,7 @@ and a restarted container finds it as it was left.
 
 from __future__ import annotations
 
+import secrets
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,7 +33,7 @@ _SIZE_MAX = 4096  # bytes of it that a plan keeps
 
 
 class DnsAwayPod(InOneContainer):
-    """Held. Its args: those of `InOneContainer`, the file as it was (`original`), and `at_most_s` of the timer."""
+    """Held. Its args: those of `InOneContainer`, the file before (`original`) and with the fault (`ours`), `at_most_s`."""
 
     name = "dns-away-pod"
     held = True
@@ -54,12 +55,13 @@ class DnsAwayPod(InOneContainer):
         if reason := no_exec(context, name, container, _MAY_WRITE):
             return context.skip(self, reason)
         original = execute(context.kube, namespace, name, container, _LOOK).output
-        if "nameserver" not in original or len(original) > _SIZE_MAX or original.startswith(_NOBODY):
+        if "nameserver" not in original or len(original) > _SIZE_MAX or _NOBODY in original:
             return context.skip(self, f"{_FILE} of pod {name} is not what was expected, it begins {original[:60]!r}")
         limits, after_s = context.target.faults, probed_within_s(context)
         args = {
             "kind": "Pod", "namespace": namespace, "name": name, "uid": pod.uid, "container": container,
             "restarts": pod.restarts, "members": len(ready), "original": original,
+            "ours": f"# rollproof {secrets.token_hex(8)}\n{_NOBODY}",  # no timer of an earlier run takes it for its own
             "at_most_s": held_for_s(limits, effect_after_s=after_s),
         }  # fmt: skip
         return context.injection(
@@ -72,7 +74,7 @@ class DnsAwayPod(InOneContainer):
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One command, which looks at the file once more and arms its undo before it writes."""
         args = injection.args
-        command = armed(_swap(_NOBODY, args["original"]), args["at_most_s"], _swap(args["original"], _NOBODY))
+        command = armed(_swap(args["ours"], args["original"]), args["at_most_s"], _swap(args["original"], args["ours"]))
         try:
             done = live.kube.pod_exec(args["namespace"], args["name"], args["container"], command, timeout_s=EXEC_S)
         except ApiError as error:
@@ -114,11 +116,11 @@ class DnsAwayPod(InOneContainer):
         found = _ran(kube, args, _LOOK).output
         if _same(found, args["original"]):
             return Undone("not-needed", reason="it is as before")
-        if not _same(found, _NOBODY):
+        if not _same(found, args["ours"]):
             return Undone(
-                "left", reason="somebody else has changed it since", expected=_NOBODY, found=found[:_SIZE_MAX]
+                "left", reason="somebody else has changed it since", expected=args["ours"], found=found[:_SIZE_MAX]
             )
-        _ran(kube, args, _swap(_NOBODY, args["original"]))
+        _ran(kube, args, _swap(args["ours"], args["original"]))
         return Undone("done")
 
 

@@ -40,7 +40,7 @@ class Shell:
         self.scripts.append(command[-1])
         script = script.replace("sleep ", "exit; sleep ")  # a timer that outlives the test would be no use
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=10, check=False)
-        away = self.file.read_text() == NOBODY
+        away = NOBODY in self.file.read_text()
         if self.feels and (away or self.returns):
             self.stage.api.put("pods", pod("web-1", "10.0.0.1", ready=not away))
             self.stage.api.put("endpointslices", endpoints(*(() if away else ("10.0.0.1",)), "10.0.0.2"))
@@ -91,11 +91,15 @@ def test_the_timer_is_armed_before_and_puts_the_file_back(stage: Stage, shell: S
     (script,) = [one for one in shell.scripts if "sleep" in one]
     timer, _, deed = script.partition(" & ")
     assert "sleep 61; [" in timer
-    assert deed.endswith("printf \"%s\\n\" 'nameserver 192.0.2.1' >/etc/resolv.conf")
+    assert deed.endswith("\nnameserver 192.0.2.1' >/etc/resolv.conf")
+    ours = deed.rpartition("'# ")[2].partition("'")[0]
     undo = timer.partition("sleep 61; ")[2].partition(") </dev/null")[0]
-    shell.file.write_text(NOBODY)
+    shell.file.write_text(f"# {ours}\n")
     shell.run(["sh", "-c", undo])
     assert shell.file.read_text() == BEFORE
+    shell.file.write_text(f"# rollproof of a later run\n{NOBODY}")
+    shell.run(["sh", "-c", undo])
+    assert NOBODY in shell.file.read_text(), "it is another run's to take away"
     shell.file.write_text("nameserver 10.0.0.1\n")
     shell.run(["sh", "-c", undo])
     assert shell.file.read_text() == "nameserver 10.0.0.1\n", "what somebody else wrote stays"
@@ -137,7 +141,7 @@ def test_a_pod_that_is_gone_is_void(stage: Stage, shell: Shell) -> None:
 def test_undone_twice_and_never_what_is_somebody_elses(stage: Stage, shell: Shell) -> None:
     args = stage.injection().args
     assert FAULT.undo(stage.live.kube, args).how == "not-needed"
-    shell.file.write_text(NOBODY)
+    shell.file.write_text(args["ours"])
     assert FAULT.undo(stage.live.kube, args).how == "done"
     assert FAULT.undo(stage.live.kube, args).how == "not-needed"
     shell.file.write_text("nameserver 10.0.0.1\n")
