@@ -33,7 +33,7 @@ _SIZE_MAX = 4096  # bytes of it that a plan keeps
 
 
 class DnsAwayPod(InOneContainer):
-    """Held. Its args: those of `InOneContainer`, the file before (`original`) and with the fault (`ours`), `at_most_s`."""
+    """Held. Its args: those of `InOneContainer`, the file before (`original`) and with the fault (`ours`)."""
 
     name = "dns-away-pod"
     held = True
