@@ -19,8 +19,8 @@ __all__ = ["DEFECTS", "GROUPS", "Defect", "with_defects"]
 
 FIRST, SECOND, _ = SHAS
 GROUPS = (
-    "release", "traffic", "drift", "deny window", "deploy race", "pod fault", "rollback", "bad release", "readiness",
-    "jobs", "secrets", "harness", "sound",
+    "release", "traffic", "drift", "deny window", "deploy race", "force push", "pod fault", "rollback", "bad release",
+    "readiness", "jobs", "secrets", "harness", "sound",
 )  # fmt: skip
 
 RELEASE, LOAD, ROLLBACK, BAD = ("release",), ("zero-downtime",), ("rollback",), ("bad-release",)

@@ -9,6 +9,7 @@ __all__ = ["FAULTS"]
 
 _, _, THIRD = SHAS
 DENY, RACE, IN_SYNC = ("deny-window",), ("deploy-race",), ("deploy-race-in-sync",)
+FORCE = ("branch-force-pushed",)
 DELETE, NOW, EVICT = ("pod-delete",), ("pod-delete-now",), ("pod-evict",)
 
 _ARGOCD_OPEN: Change = {
@@ -54,10 +55,17 @@ FAULTS = (
          undecided("fault", "has not begun to sync"), {"argocd": {"sees_new_commits": False}, **_SOON}),
     ),
     *of_group(
-        "pod fault",
-        ("delete-without-prestop", "a deleted pod exits at SIGTERM, and there is no preStop", DELETE,
+        "force push",
+        ("force-push-loses-requests", "the pods of both rollouts exit at SIGTERM", FORCE,
          fails("availability", "PRESTOP_MISSING"),
-         {"app": _EXITS, "workload": {"prestop_s": 0.0}, "ingress": {"lag_s": 0.4}}),
+         {"app": _EXITS, "next_app": _EXITS, "workload": {"prestop_s": 0.0}, "ingress": {"lag_s": 0.4},
+          "target": {"fences": {"namespaces": ["shop", "argocd"]}, "faults": {"force_push": True}}}),
+        ("force-push-not-allowed", "nobody says that the git server takes it", FORCE,
+         undecided("harness", "faults.force_push is not set"),
+         {"target": {"fences": {"namespaces": ["shop", "argocd"]}}}),
+    ),
+    *of_group(
+        "pod fault",
         ("evict-prestop-too-short", "the preStop sleep of an evicted pod ends before the ingress has noticed", EVICT,
          fails("availability", "PRESTOP_TOO_SHORT"),
          {"app": _EXITS, "workload": {"prestop_s": 1.2}, "ingress": {"lag_s": 2.5}}),
@@ -96,6 +104,8 @@ FAULTS = (
         ("sound-race-in-sync", "the same in the middle of a sync", IN_SYNC, passes("fault"), {}),
         ("race-first-never-seen", "Argo CD sees only the last of two commits", RACE,
          passes("release", "SUPERSEDED"), {"argocd": {"sees_new_commits": False}}),
+        ("sound-force-push", "a history is rewritten on a branch of our own, and followed backwards", FORCE,
+         passes("fault"), {"target": {"fences": {"namespaces": ["shop", "argocd"]}, "faults": {"force_push": True}}}),
         ("sound-delete", "a pod is deleted", DELETE, passes("fault"), {}),
         ("sound-delete-now", "a pod is deleted at once, and what it had is lost within the budget", NOW,
          passes("fault"), {"target": {"traffic": {"downtime_budget_ms": 3000}}}),

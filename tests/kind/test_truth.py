@@ -93,7 +93,6 @@ CASES = {
     "race-not-synced": Case(beside=t.images_frozen, target={"release": {"deadline_s": 14}}),
     "sound-delete": Case(),
     "sound-evict": Case(),
-    "delete-without-prestop": Case(before=(edits.runs("exits-at-sigterm"), edits.no_prestop)),
     "evict-prestop-too-short": Case(before=(edits.runs("exits-at-sigterm"), edits.short_prestop)),
     "replacement-late": Case(target={"faults": {"recovery_limit_s": 3}}),
     "budget-blocks-for-ever": Case(beside=t.budget_of_none),
@@ -104,7 +103,7 @@ CASES = {
     "sound-process-kill": Case(),
     "readiness-ignores-database": Case(before=(edits.ready_without_database,)),
     "liveness-needs-database": Case(before=(edits.alive_with_database,), target={"faults": {"hold_s": 40}}),
-    "sound-force-push": Case(),
+    "force-push-not-allowed": Case(),  # its git server takes no force
 }  # fmt: skip
 # What only the lab can show: the sandbox's kubelet always asks the path that needs the database.
 OURS = {
@@ -127,10 +126,6 @@ OURS = {
     "sound-process-kill": Defect(
         name="sound-process-kill", group="sound", text="the supervisor starts a process again",
         drill=("process-kill",), result="PASS", checker="fault", change={},
-    ),
-    "sound-force-push": Defect(
-        name="sound-force-push", group="sound", text="Argo CD follows a rewritten history backwards",
-        drill=("branch-force-pushed",), result="PASS", checker="fault", change={},
     ),
 }  # fmt: skip
 

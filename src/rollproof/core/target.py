@@ -276,6 +276,8 @@ class FaultSettings:
     configmap: ConfigMapInGit | None = None  # one that a commit may give one key more
     # has a shell, and curl or python3: a pod of it undoes what lasts if we never come back; "": nobody does
     dead_man_image: str = ""
+    # branch-force-pushed: whether the env repo's server lets us rewrite and delete a branch of our own
+    force_push: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rollproof.clients.kinds import KINDS
 from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.repo import PushRefusedError
 from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
@@ -55,6 +56,11 @@ class BranchForcePushed(Fault):
         """The Application, if it is nobody else's and follows the branch of the target file; and another version."""
         argocd, release = context.target.argocd, context.target.release
         application = context.argo.read()
+        if not context.target.faults.force_push:
+            return context.skip(
+                self,
+                "faults.force_push is not set: the env repo's server must let us rewrite and delete our own branch",
+            )
         if reason := _why_not(context.target, application):
             return context.skip(self, reason)
         running = context.env_repo.tag()
@@ -150,7 +156,10 @@ class BranchForcePushed(Fault):
             return pointed
         if theirs := branch.others(repo.head(), frozenset({_message(args)})):
             return Undone("left", reason=f"branch {args['branch']} has commits of others: {theirs[0]}", found=tip)
-        branch.delete(expected=tip)
+        try:
+            branch.delete(expected=tip)
+        except PushRefusedError as error:
+            return Undone("left", reason=f"targetRevision is {args['before']}, the branch stays: {error}", found=tip)
         return Undone("done", reason=f"branch {args['branch']} is deleted, and targetRevision is {args['before']}")
 
     def _void(self, live: LiveContext, args: Mapping[str, Any], reason: str) -> Void:

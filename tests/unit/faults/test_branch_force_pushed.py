@@ -55,8 +55,9 @@ class Following(Platform):
         threading.Thread(target=super().on_patch, args=(plural, item)).start()
 
     def _application(self, *args: Any, **more: Any) -> None:
-        super()._application(*args, **more)
-        self.point(self.followed)
+        with self.api.changed:  # nobody sees it without its branch
+            super()._application(*args, **more)
+            self.point(self.followed)
 
     def point(self, branch: str, **spec: Any) -> None:
         item = self.api.objects["applications", "shop"]
@@ -76,7 +77,7 @@ class Stage:
         )
         self.target: Target = story.target(
             release=ReleaseSettings(shas=(OLD, "bbbbbbb", OTHER)), undo=UndoSettings(late_s=0.0),
-            faults=FaultSettings(effect_within_s=2.0, recovery_limit_s=3.0),
+            faults=FaultSettings(effect_within_s=2.0, recovery_limit_s=3.0, force_push=True),
             fences=Fences(namespaces=("shop", "argocd")),
         )  # fmt: skip
         watches = stack.enter_context(Watches(self.target, kube, argo, self.recorder))
@@ -127,6 +128,18 @@ def test_argo_cd_goes_back_and_all_is_as_before(stage: Stage, forbids: bool) -> 
     assert f"went back to {stage.main[:12]}, without {OTHER}" in stage.said("effect").data["watched"]
     assert stage.is_as_before()
     assert stage.undo(injection) == "not-needed", "twice"
+
+
+def test_a_server_that_refuses_both_keeps_the_branch_and_the_application_is_as_before(stage: Stage) -> None:
+    """As the lab's: what `force_push` says is not true there."""
+    for rule in ("denyNonFastForwards", "denyDeletes"):
+        git(stage.platform.bare, "config", f"receive.{rule}", "true")
+    injection = stage.injection()
+    assert stage.run(injection) == ["planned", "injecting", "error"]
+    assert "deletion prohibited" in stage.said("error").data["reason"]
+    assert stage.undo(injection) == "left"
+    assert stage.platform.followed == "main"
+    assert stage.undo(injection) == "left", "twice"
 
 
 def test_an_argo_cd_that_does_not_look_is_void_and_all_is_taken_back(stage: Stage) -> None:
@@ -186,6 +199,7 @@ def test_the_teams_branch_is_never_ours(stage: Stage) -> None:
         ({"argocd": ArgoCd(application="shop", profile="read-only")}, "allows no patch"),
         ({"release": ReleaseSettings(mode="observe", shas=(OLD, OTHER))}, "release.mode is not push"),
         ({"release": ReleaseSettings(shas=(OLD,))}, "no version beside aaaaaaa"),
+        ({"faults": FaultSettings()}, "faults.force_push is not set"),
     ],
 )
 def test_a_target_that_cannot_have_it_is_skipped(stage: Stage, changed: dict[str, Any], reason: str) -> None:
