@@ -62,6 +62,7 @@ _WORDS: Mapping[tuple[str, frozenset[str]], str] = {
     ("jobs.batch", frozenset({"delete"})): "it ends the Jobs of this namespace, those of others too",
     ("deployments.apps", frozenset({"delete"})): "it takes the workload away, with all of its pods",
     ("statefulsets.apps", frozenset({"delete"})): "it takes the workload away, with all of its pods",
+    ("serviceaccounts", _CHANGING): "a RoleBinding of anybody's that names it gives it rights",
     ("roles.rbac.authorization.k8s.io", _CHANGING): "it hands on the rights that it has",
     ("rolebindings.rbac.authorization.k8s.io", _CHANGING): "it hands on the rights that it has",
 }

@@ -92,6 +92,10 @@ def undo_handlers(kube: Kube, target: Target, repo: EnvRepo | None = None) -> Ma
     return {**undo, DEAD_MAN: partial(end_job, kube)}
 
 
-def changed_kinds() -> frozenset[str]:
-    """The kinds of object that faults change, and of their dead-men; an entry about another kind is none of ours."""
-    return frozenset({"Job"}).union(*(fault.kinds for fault in all_faults().values()))
+def changed_kinds() -> Mapping[str, frozenset[str]]:
+    """By the kind of a journal's entry the kinds of object that its undo changes; one about another is none of ours."""
+    found = {DEAD_MAN: frozenset({"Job"})}
+    for name, fault in all_faults().items():
+        entry = fault.journal_kind or name
+        found[entry] = found.get(entry, frozenset()) | fault.kinds
+    return found

@@ -33,9 +33,9 @@ rollproof route rule run run_id sandbox scheduling schema seen selector self-hea
 serving service service-selector services sessionaffinity settle shas skip_reconcile source spec spec_replicas stage
 start_ns start_s started started_at status stayed steady stopped subject succeeded superseded sync sync_revision
 sync_status sync_window synced tags target target_kind targetport template template_hash terminating theirs there
-timeline touches type uid uids undeclared-annotation undo undo-check undone unfinished updated upstreams url value
-verdict verdicts version versions via void void-patch wait waited_s wall wall_s watch watch_delay_ms watched_s watches
-what unknown why why_unfair window_denied written zero-downtime
+timeline touches type uid uids undeclared-annotation unfair undo undo-check undone unfinished updated upstreams url
+value verdict verdicts version versions via void void-patch wait waited_s wall wall_s watch watch_delay_ms watched_s
+watches what unknown why why_unfair window_denied written zero-downtime
 argocd argocd-controller connect connect.timeout dns tls read.timeout body.wrong client.stalled keepalive-get
 keepalive-post new-get slow kubectl-edit kubectl-patch cluster containercreating containerstatusunknown
 crashloopbackoff deadlineexceeded degraded errimagepull imagepullbackoff missing nothingchanged notcompared orphaned

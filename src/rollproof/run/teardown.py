@@ -59,11 +59,13 @@ _SLICE_S = 15.0  # between two reads of the repository while the cluster is stil
 def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Handler]:
     """The handler for each kind of entry. Nothing outside of the fences is changed, whatever the journal says."""
 
-    def fenced(handler: Handler) -> Handler:
+    changed = changed_kinds()
+
+    def fenced(entry: str, handler: Handler) -> Handler:
         def undone(args: Mapping[str, Any]) -> Undone:
             item = args.get("object") or {}
-            kind = item.get("kind") or args.get("kind") or "Lease"
-            if kind not in changed_kinds() | {"Lease"}:
+            kind = item.get("kind") or args.get("kind") or ""
+            if kind and kind not in changed.get(entry, ()):
                 return Undone("failed", reason=f"no run of ours changes a {kind}: it is left as it is")
             check_namespace_fence(plan.target, (item.get("metadata") or args)["namespace"])
             return handler(args)
@@ -71,9 +73,12 @@ def handlers(plan: Plan, clients: Clients, give_back: Handler) -> dict[str, Hand
         return undone
 
     return {
-        **{kind: fenced(handler) for kind, handler in undo_handlers(clients.kube, plan.target, clients.repo).items()},
+        **{
+            entry: fenced(entry, handler)
+            for entry, handler in undo_handlers(clients.kube, plan.target, clients.repo).items()
+        },
         TAG_KIND: lambda args: restore_tag(clients.repo, plan.run_id, args),
-        LEASE_KIND: fenced(give_back),
+        LEASE_KIND: fenced(LEASE_KIND, give_back),
     }
 
 

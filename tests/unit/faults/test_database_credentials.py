@@ -54,7 +54,7 @@ def test_the_timer_unlocks_it_if_nobody_comes_back(stage: DatabaseStage, server:
     injection = stage.injection()
     soon = replace(injection, args={**injection.args, "dead_man_s": 0})
     FAULT.inject(soon, stage.live)
-    stage.live.watches.poll(lambda: None if server.locked else True, timeout_s=10)
+    stage.live.watches.poll(lambda: None if server.locked else True, timeout_s=60)
     assert not server.locked
     assert FAULT.undo(stage.kube, injection.args).how == "not-needed"
 
