@@ -81,7 +81,7 @@ def test_the_timer_lets_it_go_on_if_nobody_comes_back(stage: DatabaseStage, node
     injection = stage.injection()
     FAULT.inject(replace(injection, args={**injection.args, "dead_man_s": 1}), stage.live)
     assert node.stopped
-    stage.live.watches.poll(lambda: None if node.stopped else True, timeout_s=10)
+    stage.live.watches.poll(lambda: None if node.stopped else True, timeout_s=60)
     assert not node.stopped
 
 
