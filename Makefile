@@ -75,7 +75,7 @@ else
 	$(BIN)/python -m tests.crash $(ARGS)
 endif
 
-test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab (ARGS="--share 3": a third of the many cases)
+test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab (ARGS="--share 3 --which 0": a third of the many cases)
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider tests/conformance --against lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind $(ARGS)
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from zlib import crc32
 
@@ -15,15 +14,15 @@ from lab_user import STATE, TARGET, EnvRepo, Tool, branch_head, settle
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--share", type=int, default=1, metavar="N", help="one in N of the cases, others each day")
+    parser.addoption("--share", type=int, default=1, metavar="N", help="one in N of the many cases")
+    parser.addoption("--which", type=int, default=0, metavar="K", help="which of them, from 0 on")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.kind)
-    share = config.getoption("--share")
-    day = datetime.now(UTC).toordinal()
-    left_out = [item for item in items if _is_one_of_many(item) and (day + crc32(item.name.encode())) % share]
+    share, which = config.getoption("--share"), config.getoption("--which")
+    left_out = [item for item in items if _is_one_of_many(item) and crc32(item.name.encode()) % share != which % share]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

@@ -212,6 +212,21 @@ def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> No
     assert "sync window" in drill.said("before")["why_unfair"]
 
 
+def test_a_sync_window_that_forbids_is_not_met_with_a_sync_that_it_would_hold_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    app["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 6
+    cluster.put(app)
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    cluster.put({"kind": "AppProject", "metadata": {"name": "default"}, "spec": {"syncWindows": [window]}})
+    monkeypatch.setattr(Argo, "sync_to_reset", lambda *_: pytest.fail("it would not end"))
+    drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
+    assert drill.words() == ["planned", "before"]
+    assert "sync window" in drill.said("before")["why_unfair"]
+
+
 def test_a_commit_that_comes_while_the_back_off_runs_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

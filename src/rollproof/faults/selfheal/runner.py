@@ -176,8 +176,8 @@ class DriftRunner:
     def _out_of_backoff(self, watched: Watched, rules: BackOff) -> None:
         state = self._argo.state()
         quiet_s = age_s(state.finished_at, time.time())
-        if quiet_s is None:
-            return
+        if quiet_s is None or self._window_denied():
+            return  # while a window forbids it nothing is healed, and our own sync would wait for its end as well
         left_s = rules.remaining_s(finished_at_s=-quiet_s, attempts=state.attempts, now_s=_GRAIN_S * -1)
         stale = state.operation_revision != state.sync_revision
         may_reset = self._settings.reset == "sync" and self._target.argocd.profile == "refresh"
