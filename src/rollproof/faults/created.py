@@ -1,4 +1,7 @@
-"""Created: an object that a fault makes, which belongs to its dead-man, and is deleted again if it is still as made."""
+"""Created: an object that a fault makes, which belongs to its dead-man, and is deleted again if it is still as made.
+
+`Creates` is what the faults have in common that make an object of their own, and take no pod of the app away.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,30 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection
 from rollproof.core.labels import MANAGED_BY, OURS
 from rollproof.core.outside import Outside
-from rollproof.faults.base import Injected, LiveContext, Void
+from rollproof.core.target import Target
+from rollproof.faults.base import Fault, Injected, LiveContext, Void
+from rollproof.faults.deadman import OwnerJob, held_for_s
 from rollproof.store.journal import Undone
 
-__all__ = ["create_owned", "delete_ours"]
+__all__ = ["Creates", "create_owned", "delete_ours"]
+
+
+class Creates(Fault):
+    """Held: the object stays until the undo deletes it, or its owner's deadline."""
+
+    held = True
+
+    def dead_man(self, args: Mapping[str, Any], target: Target) -> OwnerJob:
+        """A Job without a pod, which owns the object."""
+        return OwnerJob(namespace=args["namespace"], after_s=held_for_s(target.faults))
+
+    def blast(self, injection: Injection, target: Target) -> Blast:
+        """No pod of the app, for as long as it is held."""
+        return Blast(pods=0, lasts_s=super().blast(injection, target).lasts_s)
 
 
 def create_owned(injection: Injection, live: LiveContext, api_version: str, spec: Mapping[str, Any]) -> Injected | Void:

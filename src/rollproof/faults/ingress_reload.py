@@ -12,14 +12,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rollproof.clients.kube import MERGE, ApiError, Kube, Object
-from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
-from rollproof.faults.created import create_owned, delete_ours
-from rollproof.faults.deadman import OwnerJob, held_for_s
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
+from rollproof.faults.created import Creates, create_owned, delete_ours
+from rollproof.faults.deadman import OwnerJob
 from rollproof.faults.entry import no_lane_beside
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
 from rollproof.store.journal import Undone
@@ -31,13 +30,12 @@ _EACH_S = 2.0  # between two changes; ingress-nginx takes in at most one in 3.3 
 _COSTLY = ("alb", "gce", "gce-internal", "azure-application-gateway")  # classes that make a load balancer of each one
 
 
-class IngressReload(Fault):
+class IngressReload(Creates):
     """Held. Its args: the Ingress with its `host`, class, and the app's `backend`; `members`."""
 
     name = "ingress-reload"
     affects_traffic = True
     breaks_entry = True  # the control lane must not go through what is reloaded
-    held = True
     peers = "none of Chaos Mesh, Litmus and Krkn"
     kinds = frozenset({_KIND})
 
@@ -47,14 +45,6 @@ class IngressReload(Fault):
         why = "an Ingress of a host of its own, to change it and to end it"
         yield from each_verb("get list create patch delete", "ingresses", namespace, why, group=_GROUP)
         yield from OwnerJob.permissions(namespace)
-
-    def dead_man(self, args: Mapping[str, Any], target: Target) -> OwnerJob:
-        """A Job without a pod, which owns the Ingress."""
-        return OwnerJob(namespace=args["namespace"], after_s=held_for_s(target.faults))
-
-    def blast(self, injection: Injection, target: Target) -> Blast:
-        """No pod of the app."""
-        return Blast(pods=0, lasts_s=super().blast(injection, target).lasts_s)
 
     def available(self, context: Context) -> Injection | Skip:
         """With the class and the backend of the app's own Ingress."""

@@ -12,16 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rollproof.clients.kube import MERGE, STRATEGIC, ApiError, Kube, LostAnswerError, Object, UnreachableError
-from rollproof.core.blast import Blast
 from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
-from rollproof.faults.created import create_owned, delete_ours
-from rollproof.faults.deadman import OwnerJob, held_for_s
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
+from rollproof.faults.created import Creates, create_owned, delete_ours
+from rollproof.faults.deadman import OwnerJob
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
 from rollproof.probes.views import PodView, ReplicaSetView
 from rollproof.store.journal import Undone
@@ -37,13 +36,12 @@ _TRIES = 5  # the admission may know the quota for some ms after its deletion, a
 _TRIED_S, _LOOK_S = 2.0, 0.2
 
 
-class QuotaFull(Fault):
+class QuotaFull(Creates):
     """Its args: the quota with its `hard` number of pods, the Deployment with its uid and ReplicaSet, `members`."""
 
     name = "quota-full"
     affects_traffic = True
     starts_container = True
-    held = True
     peers = "none of Chaos Mesh, Litmus and Krkn; by hand, kubectl create quota"
     kinds = frozenset({_KIND})
 
@@ -59,14 +57,6 @@ class QuotaFull(Fault):
         why = "to have the newest one looked at again, after the quota"
         yield from each_verb("list get patch", "replicasets", namespace, why, group="apps")
         yield from OwnerJob.permissions(namespace)
-
-    def dead_man(self, args: Mapping[str, Any], target: Target) -> OwnerJob:
-        """A Job without a pod, which owns the quota."""
-        return OwnerJob(namespace=args["namespace"], after_s=held_for_s(target.faults))
-
-    def blast(self, injection: Injection, target: Target) -> Blast:
-        """No pod: `available` wants a rollout that takes none away before another one is ready."""
-        return Blast(pods=0, lasts_s=super().blast(injection, target).lasts_s)
 
     def available(self, context: Context) -> Injection | Skip:
         """All pods of the Deployment, if its rollout makes a pod before it takes one away."""

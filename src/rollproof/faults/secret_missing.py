@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rollproof.clients.kube import Kube, Object
-from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
-from rollproof.faults.created import create_owned, delete_ours
-from rollproof.faults.deadman import OwnerJob, held_for_s
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void, Watching
+from rollproof.faults.created import Creates, create_owned, delete_ours
+from rollproof.faults.deadman import OwnerJob
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
 from rollproof.probes.views import app_container
 from rollproof.store.journal import Undone
@@ -35,12 +34,11 @@ _OF_POD = (
 _OF_CONTAINER = ("image", "imagePullPolicy", "env", "envFrom", "resources", "securityContext")
 
 
-class SecretMissing(Fault):
+class SecretMissing(Creates):
     """Its args: the copy's kind, namespace and name, the name of the Secret that is missing, and `members`."""
 
     name = "secret-missing"
     affects_traffic = False
-    held = True
     peers = "none of Chaos Mesh, Litmus and Krkn"
     kinds = frozenset({_KIND})
 
@@ -51,14 +49,6 @@ class SecretMissing(Fault):
         yield from each_verb("get create delete", "deployments", namespace, why, group="apps")
         yield from each_verb("list watch", "pods", namespace, "to see what is said of the copy's pod")
         yield from OwnerJob.permissions(namespace)
-
-    def dead_man(self, args: Mapping[str, Any], target: Target) -> OwnerJob:
-        """A Job without a pod, which owns the copy."""
-        return OwnerJob(namespace=args["namespace"], after_s=held_for_s(target.faults))
-
-    def blast(self, injection: Injection, target: Target) -> Blast:
-        """No pod of the app."""
-        return Blast(pods=0, lasts_s=super().blast(injection, target).lasts_s)
 
     def available(self, context: Context) -> Injection | Skip:
         """The app's container as it is declared now, without what comes before or beside it."""

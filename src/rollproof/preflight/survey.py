@@ -13,6 +13,7 @@ from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.outside import Outside
 from rollproof.core.survey import Survey
 from rollproof.errors import InputError
+from rollproof.probes.views import image_name, image_tag
 
 __all__ = ["ask"]
 
@@ -43,7 +44,7 @@ def ask(kube: Kube, application: str = "", deployment: str = "") -> Survey:
     if not rule.host:
         notes.append("no Ingress rule with a host leads to the Service: app.base_url is a guess")
     container = _container(workload, notes)
-    image, tag = _image(container.text("image"))
+    image = container.text("image")
     replica_sets = [one for one in _list(kube, "ReplicaSet", namespace) if _owner(one) == _uid(workload)]
     autoscalers = _list(kube, "HorizontalPodAutoscaler", namespace, notes)
     ingress_namespace, ingress_selector = _controller(kube, notes)
@@ -59,8 +60,8 @@ def ask(kube: Kube, application: str = "", deployment: str = "") -> Survey:
         deployment=_name(workload),
         container=container.text("name") if several else "",
         service=service,
-        image=image,
-        tags=_tags(replica_sets, container.text("name"), tag),
+        image=image_name(image),
+        tags=_tags(replica_sets, container.text("name"), image_tag(image)),
         port=_port(services, service, container),
         host=rule.host,
         tls=rule.tls,
@@ -202,13 +203,6 @@ def _container(workload: Outside, notes: list[str]) -> Outside:
     return chosen
 
 
-def _image(text: str) -> tuple[str, str]:
-    """Name and tag; a digest is neither."""
-    name = text.partition("@")[0]
-    path, colon, tag = name.rpartition(":")
-    return (path, tag) if colon and "/" not in tag else (name, "")
-
-
 def _tags(replica_sets: Sequence[Outside], container: str, running: str) -> tuple[str, ...]:
     """The tags that the Deployment has had, the running one first, then by revision."""
 
@@ -219,7 +213,7 @@ def _tags(replica_sets: Sequence[Outside], container: str, running: str) -> tupl
     found = [running] if running else []
     for one in sorted(replica_sets, key=revision, reverse=True):
         images = [each.text("image") for each in _containers(one) if each.text("name") == container]
-        found += [tag for _, tag in map(_image, images) if tag and tag not in found]
+        found += [tag for tag in map(image_tag, images) if tag and tag not in found]
     return tuple(found[:_TAGS])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -51,8 +52,8 @@ def html_page(report: Report) -> str:
     linked = {row.seq for table in stages for row in table.rows} | {row.seqs[0] for row in drift}
     linked |= {row.seq for row in faults if row.seq is not None}
     in_html, as_data = _split(report, shown, linked)
-    drills = [_drill(drill, facts, report) for drill, facts in report.drills()]
-    first, others = _first_timeline(drills, report)
+    listed = _listed(report)
+    first, others = _first_timeline([_drill(drill, facts, report) for drill, facts in report.drills()], listed)
     begin_s = min((event.start_s for event in report.events()), default=0.0)
     return (
         _templates()
@@ -65,13 +66,13 @@ def html_page(report: Report) -> str:
             bottom_line=bottom_line(report),
             exit_meaning=exit_meaning(report.exit_code),
             undo=undo_sentence(report.undo),
-            cards=_cards(report),
+            cards=_cards(report, stages),
             blind=tables.blind_spots(report),
             broken=broken_line(report) if report.exit_code == EXIT_UNDO_FAILED else "",
-            cause=_cause(report),
-            verdicts=_verdict_rows(report, shown),
-            result_counts=_result_counts(report),
-            verdict_drills=list(dict.fromkeys(verdict.drill for verdict in _listed(report) if verdict.drill)),
+            cause=_cause(report, listed),
+            verdicts=_verdict_rows(listed, shown),
+            result_counts=_result_counts(listed),
+            verdict_drills=list(dict.fromkeys(verdict.drill for verdict in listed if verdict.drill)),
             posture=posture_rows(report.verdicts),
             stages=stages,
             drift=drift,
@@ -175,7 +176,7 @@ def _zooms(facts: Facts, axis: Axis, sections: list[Section]) -> tuple[tuple[str
     return tuple(out)
 
 
-def _cards(report: Report) -> list[tuple[str, str, str]]:
+def _cards(report: Report, stages: Sequence[tables.StageTable]) -> list[tuple[str, str, str]]:
     """(title, figure, note): the summary at the top."""
     plan = report.plan
     events = report.events()
@@ -194,7 +195,7 @@ def _cards(report: Report) -> list[tuple[str, str, str]]:
     ]
     if logs:
         cards.append(("Requests", f"{sum(len(log.rows) for log in logs):,}", _judged_requests(report)))
-    for table in tables.stage_tables(report):
+    for table in stages:
         limit = f"limit {table.limit_s:g} s" if table.limit_s is not None else "from push to proof"
         figure = _seconds(table.total_s) if table.total_s is not None else "not reached"
         cards.append(("Rollback" if table.limit_s is not None else "Rollout", figure, limit))
@@ -216,12 +217,12 @@ def _listed(report: Report) -> list[Verdict]:
     return sorted(listed, key=lambda verdict: WORST_FIRST[verdict.result])
 
 
-def _verdict_rows(report: Report, shown: list[Event]) -> list[tuple[Verdict, list[tuple[int, bool]], str]]:
+def _verdict_rows(listed: list[Verdict], shown: list[Event]) -> list[tuple[Verdict, list[tuple[int, bool]], str]]:
     """Each verdict with its evidence (is the event's row on this page?) and its anchor, the same in every run."""
     there = {event.seq for event in shown}
     taken: Counter[str] = Counter()
     rows = []
-    for verdict in _listed(report):
+    for verdict in listed:
         name = _NO_WORD.sub("-", f"{verdict.drill} {stable_name(verdict)}".lower()).strip("-")
         taken[name] += 1
         anchor = f"verdict-{name}" + (f"-{taken[name]}" if taken[name] > 1 else "")
@@ -229,28 +230,27 @@ def _verdict_rows(report: Report, shown: list[Event]) -> list[tuple[Verdict, lis
     return rows
 
 
-def _result_counts(report: Report) -> list[tuple[Result, int]]:
+def _result_counts(listed: list[Verdict]) -> list[tuple[Result, int]]:
     """How many verdicts of each result are listed, worst first."""
-    counts = Counter(verdict.result for verdict in _listed(report))
+    counts = Counter(verdict.result for verdict in listed)
     return sorted(counts.items(), key=lambda one: WORST_FIRST[one[0]])
 
 
-def _cause(report: Report) -> Finding | None:
+def _cause(report: Report, listed: list[Verdict]) -> Finding | None:
     """The first cause of the worst verdicts, where the run did not pass."""
-    blamed = [verdict for verdict in _listed(report) if verdict.result is report.result]
     if report.result is Result.PASS:
         return None
+    blamed = [verdict for verdict in listed if verdict.result is report.result]
     if report.exit_code == EXIT_UNDO_FAILED:  # what is still changed comes before all else
         blamed = [verdict for verdict in blamed if verdict.checker == "undo"]
     return next((finding for verdict in blamed for finding in verdict.findings), None)
 
 
-def _first_timeline(drills: list[_Drill], report: Report) -> tuple[list[_Drill], list[_Drill]]:
+def _first_timeline(drills: list[_Drill], listed: list[Verdict]) -> tuple[list[_Drill], list[_Drill]]:
     """The drill whose verdict is the worst comes before the verdicts, with its timeline; then the others."""
     drawn = [drill for drill in drills if drill.axis]
-    order = [verdict.drill for verdict in _listed(report)]
-    place = {name: number for number, name in reversed([*enumerate(order)])}
-    worst = sorted(drawn, key=lambda drill: place.get(drill.name, len(order)))[:1]
+    order = [*dict.fromkeys(verdict.drill for verdict in listed), *(drill.name for drill in drawn)]
+    worst = sorted(drawn, key=lambda drill: order.index(drill.name))[:1]
     return worst, [drill for drill in drawn if drill not in worst]
 
 
