@@ -178,13 +178,25 @@ def test_the_plan_names_object_change_and_undo_and_changes_nothing(tmp_path: Pat
     assert drill.cluster.deeds == []
 
 
-def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def healed_often() -> FakeCluster:
+    """Six heals on this revision: the back-off is above the bound."""
     cluster = FakeCluster()
     app = cluster.get("Application", "argocd", "shop")
     app["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 6
     cluster.put(app)
+    return cluster
+
+
+def close_window(cluster: FakeCluster) -> None:
+    """A deny window that is open now, for every Application."""
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    cluster.put({"kind": "AppProject", "metadata": {"name": "default"}, "spec": {"syncWindows": [window]}})
+
+
+def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = healed_often()
     asked = []
 
     def sync(_: Argo, revision: str) -> int:
@@ -204,8 +216,7 @@ def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
 
 def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> None:
     cluster = FakeCluster()
-    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
-    cluster.put({"kind": "AppProject", "metadata": {"name": "default"}, "spec": {"syncWindows": [window]}})
+    close_window(cluster)
     drill = Drill(tmp_path, "configmap", cluster=cluster).run()
     assert drill.words() == ["planned", "before"]
     assert drill.said("before")["window_denied"] is True
@@ -215,12 +226,8 @@ def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> No
 def test_a_sync_window_that_forbids_is_not_met_with_a_sync_that_it_would_hold_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = FakeCluster()
-    app = cluster.get("Application", "argocd", "shop")
-    app["status"]["operationState"]["operation"]["sync"]["autoHealAttemptsCount"] = 6
-    cluster.put(app)
-    window = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
-    cluster.put({"kind": "AppProject", "metadata": {"name": "default"}, "spec": {"syncWindows": [window]}})
+    cluster = healed_often()
+    close_window(cluster)
     monkeypatch.setattr(Argo, "sync_to_reset", lambda *_: pytest.fail("it would not end"))
     drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
     assert drill.words() == ["planned", "before"]
