@@ -18,7 +18,7 @@ LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test fuzz mutation test-sandbox truth crash test-kind sandbox lab lab-down lab-status drill chaos plan doctor bench clean
+.PHONY: help venv format lint test fuzz mutation test-sandbox truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,15 @@ ifeq ($(TARGET),targets/sandbox.toml)
 else
 	@if [ "$(TARGET)" = targets/lab.toml ]; then $(LAB_UP); fi
 	$(BIN)/rollproof run $(DRILL) --target $(TARGET)
+endif
+
+# lab-prod: of the lab's two overlays the one that has an autoscaler.
+smoke: $(READY) ## The app as it is set up and as it works, in one run, with a table at the end; LAB=kind: on the real lab
+ifeq ($(TARGET),targets/sandbox.toml)
+	$(BIN)/rollproof sandbox --ports auto -- $(BIN)/rollproof run smoke --target {target}
+else
+	@if [ "$(TARGET)" = targets/lab.toml ]; then $(LAB_UP); fi
+	$(BIN)/rollproof run smoke --target $(if $(filter targets/lab.toml,$(TARGET)),targets/lab-prod.toml,$(TARGET))
 endif
 
 chaos: $(READY) ## Every fault that the target can have, in the safe order, with a table at the end; LAB=kind: on the real lab (ARGS="--only pod-delete": one)

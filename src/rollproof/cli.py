@@ -25,7 +25,7 @@ from rollproof.reports.output import guarded
 from rollproof.run import completion
 from rollproof.run.helptexts import drills_text, epilog
 from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
-from rollproof.suites import drill_names
+from rollproof.suites import SETS, drill_names
 
 if TYPE_CHECKING:
     from rollproof.reports.console import LiveConsole
@@ -64,7 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_NAMES = ", ".join([*drill_names(), "all", "chaos"])
+_NAMES = ", ".join([*drill_names(), *SETS])
 Drill = Annotated[str, typer.Argument(help=f"One of {_NAMES}.", metavar="DRILL", autocompletion=completion.drills)]
 Target = Annotated[Path, typer.Option(help="The target file: the system under test.", envvar="ROLLPROOF_TARGET")]
 Sha = Annotated[str, typer.Option(help="App version to release (default: the first of release.shas not running).")]

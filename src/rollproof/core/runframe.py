@@ -13,7 +13,8 @@ from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 
 __all__ = [
-    "Answer", "IngressLog", "SelfTest", "answers", "asked_checkers", "clocks_ahead_s", "ingress_log", "median_delay_ms",
+    "Answer", "IngressLog", "SelfTest", "answers", "asked_checkers", "clocks_ahead_s", "drill_took_s", "ingress_log",
+    "median_delay_ms",
     "reason", "self_test", "sha_at_start", "unreadable_log", "watch_delays_ms",
 ]  # fmt: skip
 
@@ -30,6 +31,14 @@ def sha_at_start(facts: Facts) -> str:
     return next(
         (str(event.data.get("sha", "")) for event in facts.find(source="run", subject="drill", what="started")), ""
     )
+
+
+def drill_took_s(facts: Facts) -> float | None:
+    """From the drill's begin to its end, whatever the end was; None where one of the two was not recorded."""
+    told = [event for event in facts.find(source="run", subject="drill") if event.drill == facts.drill]
+    begun = [event.start_s for event in told if event.what == "started"]
+    ended = [event.end_s for event in told if event.what != "started"]
+    return ended[-1] - begun[0] if begun and ended else None
 
 
 def asked_checkers(asked: Event) -> list[str]:

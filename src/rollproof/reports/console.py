@@ -26,6 +26,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
 from rollproof.redaction import SECRETS
+from rollproof.reports.drill_rows import DrillRow, drill_rows
 from rollproof.reports.fault_rows import FaultRow, fault_rows
 from rollproof.reports.model import Report
 from rollproof.reports.output import Outlet, one_line
@@ -59,6 +60,15 @@ def _fault_table(rows: Iterable[FaultRow]) -> Table:
         lost = "-" if row.lost is None else f"{row.lost:,}"
         verdict = Text(row.drill_result, style=_STYLES[row.drill_result])
         table.add_row(Text(_safe(row.fault)), Text(_safe(evidence)), recovery, lost, verdict, Text(row.undone))
+    return table
+
+
+def _drill_table(rows: Iterable[DrillRow]) -> Table:
+    """The end of a run of several drills: one row each."""
+    table = Table("drill", "verdict", "took", "why", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        took = "-" if row.took_s is None else f"{row.took_s:.0f} s"
+        table.add_row(Text(_safe(row.drill)), Text(row.result, style=_STYLES[row.result]), took, Text(_safe(row.why)))
     return table
 
 
@@ -238,6 +248,9 @@ class LiveConsole:
                 self._console.print()
             if len(faults := fault_rows(report)) > 1:
                 self._console.print(_fault_table(faults))
+                self._console.print()
+            elif len(report.plan.drills) > 1:
+                self._console.print(_drill_table(drill_rows(report)))
                 self._console.print()
             self._console.print(Text(_safe(target_line(report))), soft_wrap=True)
             bottom = f"  {_safe(bottom_line(report))}"

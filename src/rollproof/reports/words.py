@@ -103,7 +103,7 @@ def bottom_line(report: Report) -> str:
     if not passed:
         return "Nothing was judged, so nothing is claimed."
     if looked := posture_sentence(report.verdicts):
-        return _sentence(looked)
+        return _sentence(looked if len(report.plan.drills) == 1 else f"{_all_hold(len(passed))} {looked}")
     strongest = next((verdict for verdict in passed if verdict.checker == "availability"), None)
     proven = strongest.why if strongest else _slowest_repair(passed) or passed[0].why
     return f"{_all_hold(len(passed))} {_sentence(proven)}"

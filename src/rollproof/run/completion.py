@@ -7,14 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from rollproof.reports.exports import FORMS
-from rollproof.suites import drill_names
+from rollproof.suites import SETS, drill_names
 
 __all__ = ["drills", "fitting", "forms", "runs", "trials"]
 
 
 def drills(incomplete: str) -> list[str]:
     """Names of drills."""
-    return fitting([*drill_names(), "all", "chaos"], incomplete)
+    return fitting([*drill_names(), *SETS], incomplete)
 
 
 def trials(incomplete: str) -> list[str]:

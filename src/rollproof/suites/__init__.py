@@ -19,7 +19,7 @@ from typing import Any
 from rollproof.errors import InputError
 
 __all__ = [
-    "GROUPS", "OPTIONS", "Drill", "chaos_drills", "drill_names", "drill_of_marker", "drill_table", "expand",
+    "GROUPS", "OPTIONS", "SETS", "Drill", "chaos_drills", "drill_names", "drill_of_marker", "drill_table", "expand",
     "read_drill",
 ]  # fmt: skip
 
@@ -30,6 +30,7 @@ GROUPS = (
     "read-only", "pod", "process", "config", "load", "bad-release", "database-refused", "database-dropped",
     "database-silent", "node", "gitops", "edge", "database-lost",
 )  # fmt: skip
+SETS = ("all", "smoke", "chaos")  # the words that name several drills, in their order
 _FOLDERS = ("e2e", "load", "chaos")
 _PACKAGED = Path(__file__).parent
 _EXAMPLE = 'for example @pytest.mark.drill("pod-delete", load=True, faults=("pod-delete",))'
@@ -39,7 +40,7 @@ _EXAMPLE = 'for example @pytest.mark.drill("pod-delete", load=True, faults=("pod
 class Drill:
     """One drill, as its marker and its test say. All but `name` may be left out of the marker.
 
-    `all`: its place in what the word `all` runs, from 1; 0 where it is not part of that.
+    `all`, `smoke`: its place in what the word `all`, or `smoke`, runs, from 1; 0 where it is not part of that.
     `load`: it always sends requests, so that the load generator must be installed.
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
     `reads`: what it reads beside what every run does, by names in `preflight.readings`. A drill that does nothing else
@@ -53,6 +54,7 @@ class Drill:
 
     name: str
     all: int = 0
+    smoke: int = 0
     load: bool = False
     deploys: bool = False
     reverts: bool = False
@@ -101,14 +103,17 @@ def drill_names() -> tuple[str, ...]:
 
 
 def expand(word: str) -> tuple[str, ...]:
-    """The drills that a word names: itself, or those of `all` or `chaos`, in their order."""
+    """The drills that a word names: itself, or those of a word of SETS, in their order."""
     table = drill_table()
     if word == "all":
         return tuple(drill.name for drill in table.values() if drill.all)
+    if word == "smoke":
+        chosen = sorted((drill for drill in table.values() if drill.smoke), key=lambda drill: (drill.smoke, drill.name))
+        return tuple(drill.name for drill in chosen)
     if word == "chaos":
         return chaos_drills()
     if word not in table:
-        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*table, 'all', 'chaos'])}")
+        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*table, *SETS])}")
     return (word,)
 
 
@@ -184,8 +189,8 @@ def drill_of_marker(
     if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
         raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
     kinds: dict[str, type] = {
-        "all": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "read_only": bool, "reads": tuple,
-        "faults": tuple, "options": tuple, "group": str,
+        "all": int, "smoke": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "read_only": bool,
+        "reads": tuple, "faults": tuple, "options": tuple, "group": str,
     }  # fmt: skip
     for name, value in settings.items():
         if name not in kinds:
@@ -199,4 +204,7 @@ def drill_of_marker(
         raise InputError(f"{where}: there is no option {unknown[0]!r} for a drill", f"known: {', '.join(OPTIONS)}")
     if (group := settings.get("group", "")) and group not in GROUPS:
         raise InputError(f"{where}: there is no group {group!r} of drills", f"known: {', '.join(GROUPS)}")
+    if settings.get("alone") and (settings.get("all") or settings.get("smoke")):
+        message = f"{where}: a drill that is `alone` has a run of its own, so that it is no part of `all` or `smoke`"
+        raise InputError(message, "take `alone` or the place away")
     return Drill(name=words[0], path=path, line=line, summary=doc.strip().partition("\n")[0], **settings)

@@ -71,6 +71,12 @@ def test_what_all_runs_and_in_which_order() -> None:
     assert drill_names()[:4] == expand("all")
 
 
+def test_what_smoke_runs_and_in_which_order() -> None:
+    chosen = expand("smoke")
+    assert chosen[:3] == ("posture", "secrets", "jobs"), "what reads only comes first"
+    assert sum(drill_table()[name].deploys for name in chosen) <= 1, "a run brings one version"
+
+
 @pytest.mark.parametrize("drill", drill_table().values(), ids=lambda drill: drill.name)
 def test_a_marker_says_what_the_test_asks_for(drill: Drill) -> None:
     (test,) = (node for node in ast.parse(drill.path.read_text()).body if isinstance(node, ast.FunctionDef))
@@ -100,6 +106,7 @@ def test_a_new_drill_is_one_new_file(folder: Path) -> None:
         ('"pod-delete", load', "NAME, load", "takes literals only"),
         ("load=True", "loads=True", "knows no 'loads'"),
         ("load=True", "load=1", "load of the marker `drill` must be of type bool, and is 1"),
+        ("load=True", "alone=True, smoke=1", "is no part of `all` or `smoke`"),
         ("load=True", "**MORE", "takes literals only"),
         ("load=True", "all=True", "all of the marker `drill` must be of type int"),
         ('("pod-delete",))', '("pod-delete"))', "faults of the marker `drill` must be a tuple of strings"),
