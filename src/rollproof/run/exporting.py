@@ -6,12 +6,12 @@ from pathlib import Path
 
 from rollproof.errors import InputError
 from rollproof.judge.judging import judge_run
-from rollproof.reports.exports import exporter
+from rollproof.reports.exports import exporter, sender
 from rollproof.reports.files import write_whole
 from rollproof.reports.output import print_all
 from rollproof.store.runfolder import RunFolder
 
-__all__ = ["export_run"]
+__all__ = ["export_run", "send_run"]
 
 
 def export_run(path: Path, form: str, out: Path | None) -> None:
@@ -29,3 +29,10 @@ def export_run(path: Path, form: str, out: Path | None) -> None:
         write_whole(out, text)
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
+
+
+def send_run(path: Path, form: str, endpoint: str) -> None:
+    """Send the run in that form to an endpoint that somebody named. Raises what `export_run` does, and the sender."""
+    deliver = sender(form)
+    with RunFolder.open(path) as folder:
+        print_all(deliver(judge_run(folder), endpoint) + "\n")

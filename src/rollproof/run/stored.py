@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rollproof.errors import InputError
 from rollproof.reports.exports import FORMS
 from rollproof.run import completion
 from rollproof.run.helptexts import epilog
@@ -51,12 +52,18 @@ def export(
     run_folder: Annotated[Path, RUN],
     form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMS)}.", autocompletion=completion.forms)],
     out: Annotated[Path | None, typer.Option(help="Write this file, whole or not at all (default: print).")] = None,
+    endpoint: Annotated[str, typer.Option(help="Send it there (otlp only); without this, nothing is sent.")] = "",
     reports: Reports = REPORTS,
 ) -> None:
     """Print a stored run in the form that another program reads; the facts are judged again, nothing is changed."""
-    from rollproof.run.exporting import export_run  # noqa: PLC0415
+    from rollproof.run.exporting import export_run, send_run  # noqa: PLC0415
 
-    export_run(found(run_folder, reports), form, out)
+    if endpoint and out is not None:
+        raise InputError("--out and --endpoint exclude each other", "a run is written or sent")
+    if endpoint:
+        send_run(found(run_folder, reports), form, endpoint)
+    else:
+        export_run(found(run_folder, reports), form, out)
 
 
 @_command(

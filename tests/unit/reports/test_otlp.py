@@ -1,0 +1,184 @@
+"""OTLP: a run is one trace that a collector can read, and nothing is sent unless somebody named an endpoint."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import Parse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from rollproof.core.event import Event
+from rollproof.core.verdict import Result, Verdict
+from rollproof.errors import CannotJudgeError, InputError
+from rollproof.redaction import SECRETS
+from rollproof.reports.exports import export, exporter, sender
+from rollproof.reports.model import Report
+
+DRILLS = {"zero-downtime", "drift", "rollback"}
+
+
+def spans(text: str) -> list[dict[str, Any]]:
+    (resource,) = json.loads(text)["resourceSpans"]
+    (scope,) = resource["scopeSpans"]
+    return list(scope["spans"])
+
+
+def attributes(one: dict[str, Any]) -> dict[str, Any]:
+    return {item["key"]: next(iter(item["value"].values())) for item in one.get("attributes", [])}
+
+
+def events_of(report: Report, source: str) -> list[Event]:
+    return [event for event in report.events() if event.source == source]
+
+
+def test_a_run_is_one_trace_whose_tasks_are_its_drills(report: Report) -> None:
+    found = spans(export(report, "otlp"))
+    assert len({one["traceId"] for one in found}) == 1
+    assert len({one["spanId"] for one in found}) == len(found)
+    assert all(len(one["traceId"]) == 32 and len(one["spanId"]) == 16 for one in found)
+    (run,) = [one for one in found if "parentSpanId" not in one]
+    said = attributes(run)
+    assert run["name"] == "RUN lab"
+    assert (said["cicd.pipeline.name"], said["cicd.pipeline.run.id"]) == ("lab", report.plan.run_id)
+    assert (said["cicd.pipeline.result"], run["status"]["code"]) == ("failure", 2)
+    tasks = [one for one in found if one.get("parentSpanId") == run["spanId"]]
+    assert {one["name"] for one in tasks} == DRILLS
+    results = {one["name"]: attributes(one)["cicd.pipeline.task.run.result"] for one in tasks}
+    assert results == {"zero-downtime": "failure", "drift": "error", "rollback": "success"}
+    assert attributes(next(one for one in tasks if one["name"] == "zero-downtime"))["error.type"] == "PRESTOP_TOO_SHORT"
+    assert {one["parentSpanId"] for one in found if one is not run} <= {one["spanId"] for one in (run, *tasks)}
+
+
+def test_every_verdict_is_an_event_of_its_drill(report: Report) -> None:
+    found = spans(export(report, "otlp"))
+    told = [(one["name"], attributes(event)) for one in found for event in one.get("events", [])
+            if event["name"] == "verdict"]  # fmt: skip
+    assert len(told) == len(report.verdicts)
+    for drill, said in told:
+        assert said["test.suite.name"] == drill
+        assert said["rollproof.result"] in set(Result)
+        assert ("test.case.result.status" in said) == (said["rollproof.result"] in {"PASS", "FAIL"})
+    (lost,) = [said for drill, said in told if (drill, said["test.case.name"]) == ("zero-downtime", "availability")]
+    assert lost["rollproof.number.failures"] == "53"
+
+
+def test_stages_drifts_and_outages_are_spans_with_the_times_of_their_facts(report: Report) -> None:
+    found = {one["name"]: one for one in spans(export(report, "otlp"))}
+    assert {"phase baseline", "release pushed", "rollback proven", "drift image", "outage"} <= set(found)
+    assert "drift replicas" not in found, "it was skipped: nothing was done"
+    first, pushed = report.events()[0], next(e for e in events_of(report, "release") if e.what == "pushed")
+    run, span = found["RUN lab"], found["release pushed"]
+    begun_s = (int(span["startTimeUnixNano"]) - int(run["startTimeUnixNano"])) / 1e9
+    assert begun_s == pytest.approx(pushed.start_s - first.start_s, abs=1e-3)
+    assert int(span["startTimeUnixNano"]) < int(span["endTimeUnixNano"])
+    words = [event["name"] for event in found["drift image"]["events"]]
+    assert words[:1] == ["before"]
+    assert "restored" in words
+
+
+def test_protobuf_reads_it_back_but_for_the_ids_which_are_hexadecimal(report: Report) -> None:
+    text = export(report, "otlp")
+    assert text.count("\n") == 1, "one document a line, for the collector's file receiver"
+    read = Parse(text, ExportTraceServiceRequest())
+    assert len(read.resource_spans[0].scope_spans[0].spans) == len(spans(text))
+
+
+def test_exported_twice_it_is_the_same_trace_and_of_another_run_another(report: Report) -> None:
+    assert export(report, "otlp") == export(report, "otlp")
+    other = replace(report, plan=replace(report.plan, run_id="20261125T090000Z-all"))
+    assert spans(export(other, "otlp"))[0]["traceId"] != spans(export(report, "otlp"))[0]["traceId"]
+
+
+def test_no_variable_of_opentelemetry_changes_it(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = export(report, "otlp")
+    for name, value in (
+        ("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_SAMPLER", "always_off"), ("OTEL_SPAN_EVENT_COUNT_LIMIT", "1"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=x"), ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    assert export(report, "otlp") == plain
+
+
+def test_without_the_extra_a_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("opentelemetry.", "rollproof.reports.exports.otlp"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    for ask in (exporter, sender):
+        with pytest.raises(InputError) as told:
+            ask("otlp")
+        assert told.value.exit_code == 2
+        assert "rollproof[otlp]" in told.value.hint
+
+
+@contextmanager
+def collector(status: int) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    got: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", got
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_it_is_sent_where_an_endpoint_was_named(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    with collector(200) as (url, got):
+        said = sender("otlp")(report, url)
+    ((path, body),) = got
+    assert path == "/v1/traces"
+    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    sent = resource.scope_spans[0].spans
+    exported = spans(export(report, "otlp"))
+    assert [one.span_id.hex() for one in sent] == [one["spanId"] for one in exported]
+    assert said.startswith(f"{len(exported)} spans of the trace {exported[0]['traceId']} were sent to {url}/v1/traces")
+
+
+def test_what_is_not_accepted_is_no_success(report: Report) -> None:
+    with collector(400) as (url, got), pytest.raises(CannotJudgeError, match="did not accept") as told:
+        sender("otlp")(report, url.replace("http://", "http://me:hidden@"))
+    assert len(got) == 1
+    assert "hidden" not in str(told.value)
+
+
+@pytest.mark.parametrize("endpoint", ["collector", "ftp://x", "http://", "http://[", "http://x:99999"])
+def test_an_endpoint_that_is_none_is_refused_before_anything_is_sent(report: Report, endpoint: str) -> None:
+    with pytest.raises(InputError, match="--endpoint"):
+        sender("otlp")(report, endpoint)
+
+
+def test_only_otlp_can_be_sent() -> None:
+    with pytest.raises(InputError) as told:
+        sender("csv")
+    assert "otlp" in told.value.hint
+
+
+def test_secrets_are_hidden_in_what_is_sent_and_in_what_is_written(report: Report) -> None:
+    SECRETS.add(["correct-horse-battery"])
+    told = replace(report, verdicts=(Verdict("version", "Ingress", Result.FAIL, "saw correct-horse-battery", "drift"),))
+    with collector(200) as (url, got):
+        sender("otlp")(told, url)
+    assert b"correct-horse" not in got[0][1]
+    assert "correct-horse" not in export(told, "otlp")
