@@ -7,7 +7,9 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("argocd-controller-restart", load=True, group="gitops", faults=("argocd-controller-restart",))
+@pytest.mark.drill(
+    "argocd-controller-restart", rows=(14,), load=True, group="gitops", faults=("argocd-controller-restart",)
+)
 def test_the_app_does_not_feel_it(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Delete its pod gracefully, under load: no request is lost, and the next refresh is answered."""
     with traffic.steady():

@@ -7,7 +7,9 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("argocd-repo-server-restart", load=True, group="gitops", faults=("argocd-repo-server-restart",))
+@pytest.mark.drill(
+    "argocd-repo-server-restart", rows=(14,), load=True, group="gitops", faults=("argocd-repo-server-restart",)
+)
 def test_the_app_does_not_feel_it(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Delete one pod of the repo-server gracefully, under load: nothing is lost, and the next refresh is answered."""
     with traffic.steady():

@@ -7,7 +7,9 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("database-credentials", load=True, group="database-refused", faults=("database-credentials",))
+@pytest.mark.drill(
+    "database-credentials", rows=(13,), load=True, group="database-refused", faults=("database-credentials",)
+)
 def test_the_app_bears_that_its_database_turns_it_away_at_the_login(
     run: Run, faults: FaultDrill, traffic: Traffic
 ) -> None:

@@ -8,7 +8,7 @@ from rollproof.release import Release
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("deny-window", group="gitops", load=True, deploys=True, faults=("deny-window",))
+@pytest.mark.drill("deny-window", rows=(14,), group="gitops", load=True, deploys=True, faults=("deny-window",))
 def test_the_release_waits_for_the_end_of_the_window(
     run: Run, release: Release, faults: FaultDrill, traffic: Traffic
 ) -> None:

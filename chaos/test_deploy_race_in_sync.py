@@ -8,7 +8,9 @@ from rollproof.release import Release
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("deploy-race-in-sync", group="gitops", load=True, deploys=True, faults=("deploy-race-in-sync",))
+@pytest.mark.drill(
+    "deploy-race-in-sync", rows=(14,), group="gitops", load=True, deploys=True, faults=("deploy-race-in-sync",)
+)
 def test_the_last_of_two_deploys_wins_in_the_middle_of_a_sync(
     run: Run, release: Release, faults: FaultDrill, traffic: Traffic
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("dns-away-cluster", load=True, group="edge", faults=("dns-away-cluster",))
+@pytest.mark.drill("dns-away-cluster", rows=(14,), load=True, group="edge", faults=("dns-away-cluster",))
 def test_the_app_bears_that_names_cannot_be_resolved(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Scale CoreDNS to 0, hold, scale it back, under load: alive, honest, quick about it; well again soon."""
     with traffic.steady():

@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import DriftDrill, Run, Traffic
 
 
-@pytest.mark.drill("drift", all=3, options=("trial", "under-load"))
+@pytest.mark.drill("drift", rows=(9,), all=3, options=("trial", "under-load"))
 def test_self_heal_restores_what_git_declares(run: Run, drift: DriftDrill, traffic: Traffic) -> None:
     """Patch or delete one declared thing after another; each comes back within the limit, and undeclared ones stay."""
     if run.plan.under_load:  # then it is also measured what the users feel of it

@@ -8,7 +8,7 @@ from rollproof.release import Release
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("git-away", group="gitops", load=True, deploys=True, faults=("git-away",))
+@pytest.mark.drill("git-away", rows=(14,), group="gitops", load=True, deploys=True, faults=("git-away",))
 def test_the_release_arrives_when_it_is_back(run: Run, release: Release, faults: FaultDrill, traffic: Traffic) -> None:
     """Push, take it away, hold, give it back: without a refresh of ours the release is synced, and is proven."""
     with traffic.steady(), run.phase("act"):

@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("ingress-restart", load=True, group="edge", faults=("ingress-restart",))
+@pytest.mark.drill("ingress-restart", rows=(14,), load=True, group="edge", faults=("ingress-restart",))
 def test_the_entry_comes_back(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Delete one pod of the ingress controller gracefully, under load; the control lane goes another way."""
     with traffic.steady():

@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("node-lost", load=True, group="node", faults=("node-lost",))
+@pytest.mark.drill("node-lost", rows=(12,), load=True, group="node", faults=("node-lost",))
 def test_a_lost_node_costs_no_more_than_its_budget(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Drop all packets of a node, under load: losses end within their budget, and all is well when it is back."""
     with traffic.steady():

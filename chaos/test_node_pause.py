@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("node-pause", load=True, group="node", faults=("node-pause",))
+@pytest.mark.drill("node-pause", rows=(12,), load=True, group="node", faults=("node-pause",))
 def test_a_node_that_hangs_costs_no_more_than_its_budget(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Pause all processes of a node, under load: losses end within their budget, and all is well when it is back."""
     with traffic.steady():

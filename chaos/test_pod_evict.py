@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("pod-evict", load=True, group="pod", faults=("pod-evict",))
+@pytest.mark.drill("pod-evict", rows=(11, 12), load=True, group="pod", faults=("pod-evict",))
 def test_an_evicted_pod_takes_no_request_with_it(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Evict one ready pod, under load: no request is lost, and its replacement serves within the limit."""
     with traffic.steady():

@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("process-freeze", load=True, group="process", faults=("process-freeze",))
+@pytest.mark.drill("process-freeze", rows=(11,), load=True, group="process", faults=("process-freeze",))
 def test_a_process_that_stands_still_costs_no_more_than_its_budget(
     run: Run, faults: FaultDrill, traffic: Traffic
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
-@pytest.mark.drill("process-kill", load=True, group="process", faults=("process-kill",))
+@pytest.mark.drill("process-kill", rows=(11,), load=True, group="process", faults=("process-kill",))
 def test_a_process_that_ends_is_started_again(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """End one supervised process, under load: its supervisor starts it again in time, in the same container."""
     with traffic.steady():

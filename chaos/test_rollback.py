@@ -8,7 +8,7 @@ from rollproof.release import Release
 from rollproof.run.drill import Run, Traffic
 
 
-@pytest.mark.drill("rollback", all=4, load=True, deploys=True, reverts=True)
+@pytest.mark.drill("rollback", rows=(10,), all=4, load=True, deploys=True, reverts=True)
 def test_a_revert_brings_the_old_version_back(run: Run, release: Release, traffic: Traffic) -> None:
     """Revert the deploy in git, under load, and push: the old sha answers everywhere within the limit."""
     traffic.self_test()  # before the deploy, which is none of what is judged here

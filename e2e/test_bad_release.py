@@ -8,7 +8,7 @@ from rollproof.release import Release
 from rollproof.run.drill import Run, Traffic
 
 
-@pytest.mark.drill("bad-release", load=True, deploys=True, reverts=True, alone=True, options=("bad",))
+@pytest.mark.drill("bad-release", rows=(10,), load=True, deploys=True, reverts=True, alone=True, options=("bad",))
 def test_users_do_not_feel_a_bad_release(run: Run, release: Release, traffic: Traffic) -> None:
     """Push it, under load, until it is said what is wrong; then revert it. One kind of `release.bad` a run."""
     with traffic.steady() as load:

@@ -9,7 +9,7 @@ from rollproof.run.drill import Run
 from rollproof.run.jobs import JobsDrill
 
 
-@pytest.mark.drill("jobs-rollout", deploys=True, alone=True, reads=("jobs",))
+@pytest.mark.drill("jobs-rollout", rows=(5,), deploys=True, alone=True, reads=("jobs",))
 def test_each_job_runs_once_a_period_over_a_rollout(run: Run, jobs: JobsDrill, release: Release) -> None:
     """Deploy in the middle of the watched periods: more pods than declared start the jobs, and old ones end."""
     run.settle()

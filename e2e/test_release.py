@@ -8,7 +8,7 @@ from rollproof.release import Release
 from rollproof.run.drill import Run
 
 
-@pytest.mark.drill("release", deploys=True, options=("on-fail",))
+@pytest.mark.drill("release", rows=(1, 2), deploys=True, options=("on-fail",))
 def test_a_release_arrives_and_is_proven(run: Run, release: Release) -> None:
     """Commit, push, sync, roll out; then every pod and the ingress answer with the sha, and the database with ok."""
     run.settle()

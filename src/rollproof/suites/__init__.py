@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rollproof.errors import InputError
+from rollproof.suites.rows import ROWS
 
 __all__ = [
     "GROUPS", "OPTIONS", "SETS", "Drill", "chaos_drills", "drill_names", "drill_of_marker", "drill_table", "expand",
@@ -33,6 +34,13 @@ GROUPS = (
 SETS = ("all", "smoke", "chaos")  # the words that name several drills, in their order
 _FOLDERS = ("e2e", "load", "chaos")
 _PACKAGED = Path(__file__).parent
+_NUMBER, _FLAG, _TEXT = (int, None, "of type int"), (bool, None, "of type bool"), (str, None, "of type str")
+_NUMBERS, _TEXTS = (tuple, int, "a tuple of numbers"), (tuple, str, "a tuple of strings")
+# What a marker may set: its type, that of its parts, and both in words.
+_SETTINGS: Mapping[str, tuple[type[Any], type[Any] | None, str]] = {
+    "all": _NUMBER, "smoke": _NUMBER, "rows": _NUMBERS, "load": _FLAG, "deploys": _FLAG, "reverts": _FLAG,
+    "alone": _FLAG, "read_only": _FLAG, "reads": _TEXTS, "faults": _TEXTS, "options": _TEXTS, "group": _TEXT,
+}  # fmt: skip
 _EXAMPLE = 'for example @pytest.mark.drill("pod-delete", load=True, faults=("pod-delete",))'
 
 
@@ -41,6 +49,7 @@ class Drill:
     """One drill, as its marker and its test say. All but `name` may be left out of the marker.
 
     `all`, `smoke`: its place in what the word `all`, or `smoke`, runs, from 1; 0 where it is not part of that.
+    `rows`: what it proves, by numbers of `suites.rows.ROWS`; docs/rows.md says where each was proven last.
     `load`: it always sends requests, so that the load generator must be installed.
     `deploys`: it brings a version; `reverts`: it takes the version that was brought back, with a git revert.
     `reads`: what it reads beside what every run does, by names in `preflight.readings`. A drill that does nothing else
@@ -55,6 +64,7 @@ class Drill:
     name: str
     all: int = 0
     smoke: int = 0
+    rows: tuple[int, ...] = ()
     load: bool = False
     deploys: bool = False
     reverts: bool = False
@@ -188,20 +198,17 @@ def drill_of_marker(
     """The drill that a marker describes by its arguments; `where` is the place that an InputError names."""
     if len(words) != 1 or not isinstance(words[0], str) or not words[0]:
         raise InputError(f"{where}: the marker `drill` takes one name", _EXAMPLE)
-    kinds: dict[str, type] = {
-        "all": int, "smoke": int, "load": bool, "deploys": bool, "reverts": bool, "alone": bool, "read_only": bool,
-        "reads": tuple, "faults": tuple, "options": tuple, "group": str,
-    }  # fmt: skip
     for name, value in settings.items():
-        if name not in kinds:
-            raise InputError(f"{where}: the marker `drill` knows no {name!r}", f"it knows {', '.join(kinds)}")
-        texts = not isinstance(value, tuple) or all(isinstance(part, str) for part in value)
-        if type(value) is not kinds[name] or not texts:
-            wanted = "a tuple of strings" if kinds[name] is tuple else f"of type {kinds[name].__name__}"
+        if name not in _SETTINGS:
+            raise InputError(f"{where}: the marker `drill` knows no {name!r}", f"it knows {', '.join(_SETTINGS)}")
+        kind, part, wanted = _SETTINGS[name]
+        if type(value) is not kind or (part and not all(type(one) is part for one in value)):
             raise InputError(f"{where}: {name} of the marker `drill` must be {wanted}, and is {value!r}", _EXAMPLE)
     unknown = [option for option in settings.get("options", ()) if option not in OPTIONS]
     if unknown:
         raise InputError(f"{where}: there is no option {unknown[0]!r} for a drill", f"known: {', '.join(OPTIONS)}")
+    if strange := set(settings.get("rows", ())) - set(ROWS):
+        raise InputError(f"{where}: there is no row {min(strange)}", "src/rollproof/suites/rows.py has them")
     if (group := settings.get("group", "")) and group not in GROUPS:
         raise InputError(f"{where}: there is no group {group!r} of drills", f"known: {', '.join(GROUPS)}")
     if settings.get("alone") and (settings.get("all") or settings.get("smoke")):

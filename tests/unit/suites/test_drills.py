@@ -106,6 +106,8 @@ def test_a_new_drill_is_one_new_file(folder: Path) -> None:
         ('"pod-delete", load', "NAME, load", "takes literals only"),
         ("load=True", "loads=True", "knows no 'loads'"),
         ("load=True", "load=1", "load of the marker `drill` must be of type bool, and is 1"),
+        ("load=True", 'rows=("5",)', "rows of the marker `drill` must be a tuple of numbers"),
+        ("load=True", "rows=(5, 18)", "there is no row 18"),
         ("load=True", "alone=True, smoke=1", "is no part of `all` or `smoke`"),
         ("load=True", "**MORE", "takes literals only"),
         ("load=True", "all=True", "all of the marker `drill` must be of type int"),
