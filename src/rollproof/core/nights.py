@@ -20,6 +20,9 @@ FIGURES: Mapping[str, str] = {
 }  # fmt: skip
 
 
+_LIMITS: Mapping[str, str] = {"outage_ms_upper": "budget_ms"}  # figure -> its limit among the numbers, if not limit_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One verdict of a night. name: stable over the nights. figure: the name of the number that is followed, or ""."""
@@ -31,6 +34,17 @@ class Check:
     figure: str = ""
     value: float | None = None
     numbers: Mapping[str, Number] | None = None
+
+    @property
+    def limit(self) -> float | None:
+        """What the figure was compared with in that night, in its unit; None if with nothing."""
+        found = (self.numbers or {}).get(_LIMITS.get(self.figure, "limit_s"))
+        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+    @property
+    def sound(self) -> bool:
+        """PASS or FAIL: it says something about the app."""
+        return self.result in (Result.PASS, Result.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +73,12 @@ class Group:
     @property
     def figures(self) -> Sequence[float]:
         """The figure of each sound night (PASS or FAIL) that has one."""
-        return [check.value for _, check in self.nights if check.value is not None and _sound(check)]
+        return [check.value for _, check in self.nights if check.value is not None and check.sound]
 
     @property
     def failed(self) -> Sequence[bool]:
         """Of each sound night, whether it failed."""
-        return [check.result is Result.FAIL for _, check in self.nights if _sound(check)]
-
-
-def _sound(check: Check) -> bool:
-    return check.result in (Result.PASS, Result.FAIL)
+        return [check.result is Result.FAIL for _, check in self.nights if check.sound]
 
 
 def group(nights: Iterable[Night]) -> Iterator[Group]:

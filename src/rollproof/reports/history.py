@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import median
 
 from rollproof.core.counts import many
@@ -17,12 +18,31 @@ from rollproof.core.trends import NIGHTS_MIN, Rank, RateChange, bad_share_bounds
 from rollproof.core.verdict import Result
 from rollproof.core.visible import visible
 
-__all__ = ["Row", "compared", "csv_text", "rows", "statements"]
+__all__ = ["Row", "Said", "Statement", "compared", "csv_text", "rows", "said", "statements"]
 
 _MARKS = {Result.PASS: ".", Result.FAIL: "F", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
 _SHOWN = 30  # nights of a row
 _ALARM = 3  # INCONCLUSIVE nights in a row: the harness is ill, whatever the app is
 _MET = 0.02  # a number that differs by less than this share is the same, for `compare`
+
+
+class Said(StrEnum):
+    """What a statement is about."""
+
+    ALARM = "alarm"
+    ODD = "odd"
+    WORSE = "worse"
+    TOO_FEW = "too-few"
+    BOUND = "bound"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence with its test, p, N and assumption."""
+
+    kind: Said
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +72,32 @@ def _row(one: Group) -> Row:
     marks = "".join(_MARKS[check.result] for check in checks[-_SHOWN:])
     figures = one.figures
     newest = checks[-1].value
-    sound = newest is not None and checks[-1].result in (Result.PASS, Result.FAIL)
+    sound = newest is not None and checks[-1].sound
     before = figures[:-1] if sound else figures
     rank = rank_of(newest, before) if sound and newest is not None and before else None
     return Row(one, marks, newest, median(before) if before else None, rank, rate_change(one.failed))
 
 
 def statements(nights: Sequence[Night]) -> Iterator[str]:
+    """The sentences of `said`."""
+    return (one.text for one in said(nights))
+
+
+def said(nights: Sequence[Night]) -> Iterator[Statement]:
     """What is out of the ordinary, what cannot be said yet, and what the clean nights bound."""
     found = rows(nights)
     tested = [row for row in found if row.rank is not None and row.rank.enough]
-    yield from (_odd(row, row.rank, len(tested)) for row in tested if row.rank and row.rank.odd)
-    yield from (_worse(row, row.change) for row in found if row.change and row.change.worse)
+    for row in tested:
+        if row.rank and row.rank.odd:
+            yield Statement(Said.ODD, _odd(row, row.rank, len(tested)))
+    for row in found:
+        if row.change and row.change.worse:
+            yield Statement(Said.WORSE, _worse(row, row.change))
     few = [row.rank.nights for row in found if row.rank is not None and not row.rank.enough]
     if few:
         text = f"too few nights to call a figure odd: {min(few)} to {max(few)} of {NIGHTS_MIN}"
-        yield f"{text} ({many(len(few), 'check')}; the rank test's smallest p is 1/(N+1))"
+        why = f"{text} ({many(len(few), 'check')}; the rank test's smallest p is 1/(N+1))"
+        yield Statement(Said.TOO_FEW, why)
     yield from _bounds(nights)
     yield from _harness(nights)
 
@@ -90,27 +120,30 @@ def _worse(row: Row, change: RateChange) -> str:
     )
 
 
-def _bounds(nights: Sequence[Night]) -> Iterator[str]:
+def _bounds(nights: Sequence[Night]) -> Iterator[Statement]:
     for target in dict.fromkeys(night.target for night in nights):
         own = [night for night in nights if night.target == target]
         sound = [night for night in own if night.result in (Result.PASS, Result.FAIL)]
         if sound:
             failures = sum(night.result is Result.FAIL for night in sound)
             low, high = bad_share_bounds(failures, len(sound))
-            yield (
+            yield Statement(
+                Said.BOUND,
                 f"{target}: {failures} of {many(len(sound), 'sound night')} failed: the share of bad ones is between "
-                f"{low:.1%} and {high:.1%} (Clopper and Pearson, each end 95 %, nights taken as independent)"
+                f"{low:.1%} and {high:.1%} (Clopper and Pearson, each end 95 %, nights taken as independent)",
             )
 
 
-def _harness(nights: Sequence[Night]) -> Iterator[str]:
+def _harness(nights: Sequence[Night]) -> Iterator[Statement]:
     for target in dict.fromkeys(night.target for night in nights):
         own = [night for night in nights if night.target == target]
         blind = sum(night.result is Result.INCONCLUSIVE for night in own)
         if blind:
-            yield f"{target}: {blind} of {many(len(own), 'night')} were INCONCLUSIVE, and say nothing about the app"
+            text = f"{target}: {blind} of {many(len(own), 'night')} were INCONCLUSIVE, and say nothing about the app"
+            yield Statement(Said.BLIND, text)
         if (row := inconclusive_in_a_row(own)) >= _ALARM:
-            yield f"ALARM {target}: the last {row} nights were all INCONCLUSIVE: look at the harness, not at the app"
+            text = f"ALARM {target}: the last {row} nights were all INCONCLUSIVE: look at the harness, not at the app"
+            yield Statement(Said.ALARM, text)
 
 
 def csv_text(nights: Iterable[Night]) -> str:

@@ -32,7 +32,7 @@ from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic
 from rollproof.reports.words import bottom_line, broken_line, exit_meaning, stable_name, undo_sentence
 
-__all__ = ["html_page", "write_html"]
+__all__ = ["html_page", "templates", "write_html"]
 
 _EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
@@ -56,7 +56,7 @@ def html_page(report: Report) -> str:
     first, others = _first_timeline([_drill(drill, facts, report) for drill, facts in report.drills()], listed)
     begin_s = min((event.start_s for event in report.events()), default=0.0)
     return (
-        _templates()
+        templates()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -92,7 +92,7 @@ def html_page(report: Report) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
     """Created once: it keeps compiled templates, and compiling takes longer than a page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rollproof.errors import InputError
 from rollproof.judge.judging import judge_run
 from rollproof.reports.exports import exporter, sender
-from rollproof.reports.files import write_whole
+from rollproof.reports.files import deliver
 from rollproof.reports.output import print_all
 from rollproof.store.runfolder import RunFolder
 
@@ -22,13 +21,7 @@ def export_run(path: Path, form: str, out: Path | None) -> None:
     write = exporter(form)  # before a million requests are judged for nothing
     with RunFolder.open(path) as folder:
         text = write(judge_run(folder))
-    if out is None:
-        print_all(text)
-        return
-    try:
-        write_whole(out, text)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
+    deliver(text, out)
 
 
 def send_run(path: Path, form: str, endpoint: str) -> None:

@@ -8,44 +8,63 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rollproof.core.counts import many
+from rollproof.core.nights import Night
 from rollproof.errors import InputError, RunFolderError
 from rollproof.reports.console import LiveConsole
+from rollproof.reports.files import deliver
 from rollproof.reports.history import compared, csv_text, rows, statements
 from rollproof.reports.nights import read_night, read_nights
-from rollproof.reports.output import print_all
+from rollproof.reports.nights_page import nights_page
 
 __all__ = ["FORMS", "show_comparison", "show_history"]
 
-FORMS = ("table", "json", "csv")
+FORMS = ("table", "html", "json", "csv")
 
 
-def show_history(roots: Sequence[Path], form: str, target: str, console: LiveConsole) -> None:
-    """The nights below these folders, of one target if it is named; in one of FORMS."""
+def show_history(
+    roots: Sequence[Path], form: str, target: str, console: LiveConsole, out: Path | None = None
+) -> None:  # fmt: skip
+    """The nights below these folders, of one target if it is named; in one of FORMS, printed, or written to `out`."""
     if form not in FORMS:
         raise InputError(f"there is no format {form!r}", f"known: {', '.join(FORMS)}")
     found, left_out = read_nights(roots)
     nights = [night for night in found if night.target == target] if target else found
+    if out is not None and form == "table":
+        raise InputError("--out needs a format for programs or a browser", "--format html, json or csv")
     if not nights:
         known = ", ".join(sorted({night.target for night in found}))
         hint = f"targets with runs: {known}" if known else "`rollproof run` makes one"
         raise RunFolderError(f"there is no judged run in {', '.join(map(str, roots))}", hint)
-    if form == "csv":
-        print_all(csv_text(nights))
+    if form == "table":
+        _show_table(nights, left_out, console)
         return
-    table, said = rows(nights), list(statements(nights))
-    if form == "json":
-        checks = [
-            {
-                "target": row.group.target, "platform": row.group.platform, "drill": row.group.drill,
-                "check": row.group.name, "marks": row.marks, "newest": row.newest, "median": row.middle,
-                "rank": None if row.rank is None else {**asdict(row.rank), "p": row.rank.p, "odd": row.rank.odd},
-                "rate": None if row.change is None else {**asdict(row.change), "worse": row.change.worse},
-            }
-            for row in table
-        ]  # fmt: skip
-        document = {"schema": 1, "nights": len(nights), "checks": checks, "statements": said, "left_out": left_out}
-        print_all(json.dumps(document, indent=1, ensure_ascii=True) + "\n")
-        return
+    write = {"html": nights_page, "json": _json, "csv": _csv}[form]
+    deliver(write(nights, left_out), out)
+
+
+def _csv(nights: Sequence[Night], _: Sequence[str]) -> str:
+    return csv_text(nights)
+
+
+def _json(nights: Sequence[Night], left_out: Sequence[str]) -> str:
+    checks = [
+        {
+            "target": row.group.target, "platform": row.group.platform, "drill": row.group.drill,
+            "check": row.group.name, "marks": row.marks, "newest": row.newest, "median": row.middle,
+            "rank": None if row.rank is None else {**asdict(row.rank), "p": row.rank.p, "odd": row.rank.odd},
+            "rate": None if row.change is None else {**asdict(row.change), "worse": row.change.worse},
+        }
+        for row in rows(nights)
+    ]  # fmt: skip
+    document = {
+        "schema": 1, "nights": len(nights), "checks": checks, "statements": list(statements(nights)),
+        "left_out": list(left_out),
+    }  # fmt: skip
+    return json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+
+
+def _show_table(nights: Sequence[Night], left_out: Sequence[str], console: LiveConsole) -> None:
+    table = rows(nights)
     several = len({(row.group.target, row.group.platform) for row in table}) > 1
     shown = [
         (
@@ -56,7 +75,8 @@ def show_history(roots: Sequence[Path], form: str, target: str, console: LiveCon
         for row in table
     ]
     console.table(("check", "nights, newest last", "newest", "median before"), shown)
-    console.say("\n".join(["", f"{many(len(nights), 'night')}, {nights[0].run} to {nights[-1].run}", *said]))
+    span = f"{many(len(nights), 'night')}, {nights[0].run} to {nights[-1].run}"
+    console.say("\n".join(["", span, *statements(nights)]))
     for line in left_out:
         console.say(f"left out: {line}")
 

@@ -68,19 +68,25 @@ def export(
 
 @_command(
     short_help="Stored runs beside each other: what is odd?",
-    epilog=epilog("rollproof history", "rollproof history reports ci-artifacts --target-name staging --format json"),
+    epilog=epilog(
+        "rollproof history",
+        "rollproof history reports ci-artifacts --target-name staging --format html --out nights.html",
+    ),
 )
 def history(
     roots: Annotated[list[Path] | None, typer.Argument(metavar="REPORTS...", help="Folders of runs.")] = None,
-    form: Annotated[str, typer.Option("--format", help="table, json or csv (for change-point tools).")] = "table",
+    form: Annotated[
+        str, typer.Option("--format", help="table, html (a page), json or csv (for change-point tools).")
+    ] = "table",
     target_name: Annotated[str, typer.Option(help="Only runs of this target.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write this file, whole or not at all (default: print).")] = None,
     reports: Reports = REPORTS,
 ) -> None:
     """Show stored runs night by night: is the newest out of the ordinary, did the rate of failures change?"""
     from rollproof.reports.console import LiveConsole  # noqa: PLC0415
     from rollproof.run.history import show_history  # noqa: PLC0415
 
-    show_history(roots or [reports], form, target_name, LiveConsole())
+    show_history(roots or [reports], form, target_name, LiveConsole(), out)
 
 
 @_command(short_help="What differs between two runs.", epilog=epilog("rollproof compare RUN RUN"))
