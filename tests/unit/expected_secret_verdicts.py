@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from story import Story
@@ -18,12 +19,15 @@ Told = Iterator[tuple[str, Story]]
 
 def known(*names: str, **unsearchable: str) -> Story:
     told = {name.replace("_", "/", 1): why for name, why in unsearchable.items()}
-    return Story("secrets").tell("secrets", "Secrets/values", "known", at=100, names=list(names), unsearchable=told)
+    return Story("secrets").tell(
+        "secrets", "Secrets/values", "known", at=100, names=list(names), unsearchable=told, places=[*Place]
+    )  # fmt: skip
 
 
 def search(story: Story, place: str, **more: Any) -> Story:
     """One sound search; `more` are fields of its fact that are not."""
     sound = {"texts": 12, "size_bytes": 3456, "found": 0, "hits": [], "planted": 2, "planted_found": 2, "cut": ""}
+    sound |= {"alike": 0, "alike_hits": [], "alike_planted_found": 1}
     return story.tell("secrets", f"Secrets/{place}", "searched", at=101, **{**sound, **more})
 
 
@@ -71,11 +75,34 @@ def searches() -> Told:
     yield "not all was searched", searched(git={"cut": "the objects have more than 64 bytes"})
     yield "nothing to search", searched(logs={"texts": 0}, events={"texts": 0})
     yield "a place that may not be read", unreadable(searched(), "events", "list events: 403 Forbidden")
+    yield "what looks like a secret is a finding", searched(git=ALIKE)
+    yield "what looks like a secret is FAIL where that is promised", _promised(searched(git=ALIKE))
+    yield "both a named value and what looks like a secret", searched(logs={**ALIKE, "found": 1, "hits": found["hits"]})
+    yield "the patterns did not find the canary", searched(objects={"alike_planted_found": 0})
+    yield "a run from before there were patterns", _old()
     yield "a place that was left out", search(known(NAME), "git")
     yield "placeholders are none of the live values", compared(searched())
     yield "a placeholder is the live value", compared(searched(), "shop-secret/DB_PASS")
     yield "placeholders of other Secrets", compared(searched(), checked=0)
     yield "placeholders that cannot be read", compared(searched(), checked=0, reason="base/secret.yaml is no YAML")
+
+
+ALIKE = {"alike": 5, "alike_hits": [f"Private Key#0{number}23abcd in blob 0a1b2c3d4e key.pem" for number in range(5)]}
+
+
+def _promised(story: Story) -> Story:
+    settings = replace(story.plan.target.secrets, patterns="must")
+    story.plan = replace(story.plan, target=replace(story.plan.target, secrets=settings))
+    return story
+
+
+def _old() -> Story:
+    """Its facts name no places and no patterns: it had five places."""
+    story = Story("secrets").tell("secrets", "Secrets/values", "known", at=100, names=[NAME], unsearchable={})
+    for place in ("git", "objects", "events", "application", "logs"):
+        sound = {"texts": 12, "size_bytes": 3456, "found": 0, "hits": [], "planted": 2, "planted_found": 2, "cut": ""}
+        story.tell("secrets", f"Secrets/{place}", "searched", at=101, **sound)
+    return story
 
 
 def _partly() -> Story:

@@ -16,7 +16,18 @@ from typing import Any
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 
-__all__ = ["LEAST", "SOURCE", "Place", "Search", "SearchWord", "hash_of", "known_values", "search_of", "subject_of"]
+__all__ = [
+    "LEAST",
+    "SOURCE",
+    "Place",
+    "Search",
+    "SearchWord",
+    "hash_of",
+    "known_values",
+    "search_of",
+    "searched_places",
+    "subject_of",
+]
 
 SOURCE = "secrets"
 LEAST = 6  # characters: a shorter value is found everywhere
@@ -31,6 +42,8 @@ class Place(StrEnum):
     EVENTS = "events"
     APPLICATION = "application"  # what Argo CD says of it
     LOGS = "logs"  # of the app's containers, and of those before them
+    CI_LOG = "ci-log"  # the file that the target names, if it names one
+    RUN = "run"  # what this run has written so far
 
 
 class SearchWord(StrEnum):
@@ -113,6 +126,22 @@ class Search:
         return int(self.event.data.get("found") or 0)
 
     @property
+    def alike(self) -> int:
+        """How many values look like a secret, whatever they are."""
+        return int(self.event.data.get("alike") or 0)
+
+    @property
+    def alike_hits(self) -> Sequence[str]:
+        """The first of them: kind, hash and place, in words."""
+        return tuple(self.event.data.get("alike_hits") or ())
+
+    @property
+    def alike_planted_found(self) -> int | None:
+        """Canaries that were found to look like a secret; None where patterns were not looked for."""
+        found = self.event.data.get("alike_planted_found")
+        return None if found is None else int(found)
+
+    @property
     def checked(self) -> int:
         """Of the placeholders: how many were compared."""
         return int(self.event.data.get("checked") or 0)
@@ -122,6 +151,13 @@ def search_of(facts: Facts, what: str) -> Search | None:
     """The last search of a place; None if there was none."""
     event = facts.last(source=SOURCE, subject=subject_of(what))
     return Search(event) if event is not None else None
+
+
+def searched_places(facts: Facts) -> tuple[Place, ...]:
+    """The places that the drill set out to search. Runs of before that was told had the first five."""
+    event, _, _ = known_values(facts)
+    told = event.data.get("places") if event is not None else None
+    return tuple(place for place in Place if place in told) if told else tuple(Place)[:5]
 
 
 def known_values(facts: Facts) -> tuple[Event | None, Sequence[str], Mapping[str, Any]]:

@@ -392,6 +392,8 @@ class SecretSettings:
 
     names: tuple[str, ...] = ()  # Secrets of the app's namespace, "name" or "name/key"; these alone are read
     values_env: tuple[str, ...] = ()  # variables that hold values to look for
+    patterns: Annotated[str, one_of("find", "must", "off")] = "find"  # what looks like a secret: a finding, or FAIL
+    ci_log_file: str = ""  # a log of CI, as it lies there; empty: none is searched
     placeholders: str = ""  # the form for the Secret in the env repo ("base/secret.yaml"): must not have live values
     git_mib_max: Annotated[int, between(1, 4_096)] = 64  # of the env repo's objects; beyond it no PASS
     git_s_max: Annotated[float, between(1, 3_600)] = 60.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -36,7 +35,6 @@ from rollproof.preflight.permissions import is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
 from rollproof.preflight.readings import READINGS
 from rollproof.preflight.rest import check_application, check_deployment
-from rollproof.probes.scanfile import read_scan
 from rollproof.probes.views import DeploymentView, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.suites import Drill
@@ -368,15 +366,6 @@ def _see_image(seen: Look) -> str:
     return f"{image} exists"
 
 
-def _see_scan_file(seen: Look) -> str:
-    """A file that cannot be used is refused before anything is looked at."""
-    path = seen.target.posture.scan_file
-    if not path or not any(drill.read_only for drill in seen.order.chosen):
-        return "no scanner's file is read"
-    found = read_scan(Path(path))
-    return f"{found.total} results of {found.tool} in {path}"
-
-
 def _see_no_image(seen: Look, sha: str) -> str:
     """An image that must not be there, or its release is no bad one. CannotJudgeError if it is."""
     how, image = seen.target.release.image_check, f"{seen.image or seen.target.env_repo.image}:{sha}"
@@ -413,5 +402,4 @@ QUESTIONS_OF_A_DRILL = (
     Question("permissions", _see_permissions, ("API of Argo CD",)),
     Question("commit", _see_commit, ("env repo",)),
     Question("image", _see_image),
-    Question("scan file", _see_scan_file),
 )

@@ -53,8 +53,8 @@ def _each_reason(
     yield from (*_watching(target), *_reading_argocd(target))
     if any(not drill.read_only for drill in drills) or not drills:
         yield from (*_locking(target), *_refreshing(target), *_journaling(target))
-    if any(drill.read_only for drill in drills):
-        yield from _looking(target)
+    else:
+        yield from _seeing_the_lock(target)
     if any(drill.deploys or drill.faults for drill in drills):
         yield from _proving(target)
     for name in dict.fromkeys(name for drill in drills for name in drill.reads):
@@ -96,25 +96,6 @@ def _watching(target: Target) -> Iterator[Permission]:
         yield from each_verb("get", "pods", place, why, subresource="log", required=False)
 
 
-def _looking(target: Target) -> Iterator[Permission]:
-    """What posture reads beyond what every run does; a check without its right is INCONCLUSIVE."""
-    namespace, why = target.cluster.namespace, "posture: what may not be read is not judged"
-    group = "coordination.k8s.io"
-    yield from each_verb("get", "leases", namespace, "to see whether a run is at work", group=group, name=LEASE_NAME)
-    for resource, of in (
-        ("horizontalpodautoscalers", "autoscaling"), ("poddisruptionbudgets", "policy"),
-        ("networkpolicies", "networking.k8s.io"), ("events", ""),
-    ):  # fmt: skip
-        yield from each_verb("list", resource, namespace, why, group=of, required=False)
-    for resource in ("configmaps", "serviceaccounts"):
-        yield from each_verb("get", resource, namespace, why, required=False)
-    yield from each_verb("list", "nodes", "", why, required=False)
-    if target.faults.database is not None:
-        yield from each_verb("list", "pods", target.faults.database.namespace, why, required=False)
-    why = "posture: a dry run of an eviction; without it the budget's own count has to do"
-    yield from each_verb("create", "pods", namespace, why, subresource="eviction", required=False)
-
-
 def _opting_in(target: Target, of_faults: Iterable[Permission]) -> Iterator[Permission]:
     """A Role may grant to read the Namespace that it is in. In the app's the Deployment's own label may do instead."""
     if not target.fences.opt_in_label:
@@ -130,6 +111,11 @@ def _locking(target: Target) -> Iterator[Permission]:
     why = "the lock that keeps two runs apart, and the measure of how late watches are"
     yield from each_verb("get update patch delete watch", "leases", namespace, why, group=group, name=LEASE_NAME)
     yield from each_verb("create", "leases", namespace, why, group=group)  # what is not there yet has no name
+
+
+def _seeing_the_lock(target: Target) -> Iterator[Permission]:
+    why, group = "to see whether a run is at work", "coordination.k8s.io"
+    yield from each_verb("get", "leases", target.cluster.namespace, why, group=group, name=LEASE_NAME)
 
 
 def _journaling(target: Target) -> Iterator[Permission]:

@@ -259,7 +259,10 @@ def make_plan(order: Order, target: Target, found: Found, *, run_id: str) -> Pla
 def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
     cluster = plan.target.cluster
     deployed = False
-    for drill in () if order.read_only else order.chosen:
+    for drill in order.chosen:
+        if order.read_only:
+            yield from _reading_touches(plan.target, drill)
+            continue
         yield Touch(
             drill=drill.name, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
             undo="deleted",

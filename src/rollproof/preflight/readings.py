@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rollproof.clients.http import Http
 from rollproof.clients.kube import ApiError, Kube
@@ -15,6 +16,8 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.jobreport import read_runs
+from rollproof.probes.scanfile import read_scan
+from rollproof.probes.secretsearch import ci_log_text
 from rollproof.probes.secretvalues import live_values, secret_names
 
 __all__ = ["READINGS", "Reading"]
@@ -58,6 +61,36 @@ def _check_report(target: Target, http: Http, _: Kube) -> str:
     return f"{place}: {len(runs)} runs of {', '.join(sorted({run.job for run in runs})) or 'no job'}"
 
 
+def _live_objects(target: Target) -> Iterable[tuple[str, str]]:
+    yield f"namespace {target.cluster.namespace}", "live objects are read once; evictions are asked for as a dry run"
+
+
+def _looking(target: Target) -> Iterable[Permission]:
+    """What posture reads beyond what every run does; a check without its right is INCONCLUSIVE."""
+    namespace, why = target.cluster.namespace, "posture: what may not be read is not judged"
+    for resource, of in (
+        ("horizontalpodautoscalers", "autoscaling"), ("poddisruptionbudgets", "policy"),
+        ("networkpolicies", "networking.k8s.io"), ("events", ""),
+    ):  # fmt: skip
+        yield from each_verb("list", resource, namespace, why, group=of, required=False)
+    for resource in ("configmaps", "serviceaccounts"):
+        yield from each_verb("get", resource, namespace, why, required=False)
+    yield from each_verb("list", "nodes", "", why, required=False)
+    if target.faults.database is not None:
+        yield from each_verb("list", "pods", target.faults.database.namespace, why, required=False)
+    why = "posture: a dry run of an eviction; without it the budget's own count has to do"
+    yield from each_verb("create", "pods", namespace, why, subresource="eviction", required=False)
+
+
+def _check_scan(target: Target, _: Http, __: Kube) -> str:
+    """A file that cannot be used is refused before anything is looked at."""
+    path = target.posture.scan_file
+    if not path:
+        return "no scanner's file is read"
+    found = read_scan(Path(path))
+    return f"{found.total} results of {found.tool} in {path}"
+
+
 def _no_values(target: Target) -> str:
     named = target.secrets.names or target.secrets.values_env
     return "" if named else "the target file names no values to look for (secrets.names, or secrets.values_env)"
@@ -71,6 +104,8 @@ def _secrets(target: Target) -> Iterable[tuple[str, str]]:
     yield target.env_repo.url, f"every object of every ref is read, in a private clone ({size})"
     yield f"namespace {namespace}", "its workloads, Services, ConfigMaps, Ingresses, events and the app's logs are read"
     yield f"Application/{target.argocd.namespace}/{target.argocd.application}", "it is read"
+    if git.ci_log_file:
+        yield git.ci_log_file, "it is read, as it lies there"
 
 
 def _may_read(target: Target) -> Iterable[Permission]:
@@ -88,6 +123,8 @@ def _may_read(target: Target) -> Iterable[Permission]:
 def _check_values(target: Target, _: Http, kube: Kube) -> str:
     """The Secrets are there, with the keys that are named; a run could read them, which a right alone does not say."""
     settings, namespace = target.secrets, target.cluster.namespace
+    if settings.ci_log_file:
+        ci_log_text(Path(settings.ci_log_file))
     try:
         live = live_values(settings, kube, namespace)
     except ApiError as error:
@@ -102,6 +139,9 @@ def _check_values(target: Target, _: Http, kube: Kube) -> str:
 READINGS: Mapping[str, Reading] = {
     "jobs": Reading(
         name="jobs", skipped=_no_report, reads=_job_report, permissions=lambda _: (), check=_check_report
+    ),
+    "posture": Reading(
+        name="posture", skipped=lambda _: "", reads=_live_objects, permissions=_looking, check=_check_scan
     ),
     "secrets": Reading(
         name="secrets", skipped=_no_values, reads=_secrets, permissions=_may_read, check=_check_values

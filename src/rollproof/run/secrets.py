@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rollproof.clients.gitobjects import GitObjects, planted_files
 from rollproof.clients.kube import ApiError, Object
@@ -11,7 +13,7 @@ from rollproof.core.outside import Outside
 from rollproof.core.secretsearch import Place
 from rollproof.errors import RollproofError
 from rollproof.preflight.readings import READINGS
-from rollproof.probes.secretsearch import SecretSearch, canary_objects, texts_of_objects
+from rollproof.probes.secretsearch import CANARY, SecretSearch, canary_objects, ci_log_text, texts_of_objects
 from rollproof.probes.secretvalues import live_values, wanted_values
 from rollproof.run.context import RunContext
 
@@ -42,11 +44,15 @@ class SecretsDrill:
         """Read the values, then search each place. One that cannot be read is told, and the others are searched."""
         live = live_values(self._settings, self._context.clients.kube, self._namespace)
         wanted = wanted_values(self._settings, live, self._context.environ)
-        search = SecretSearch(wanted, self._context.folder)
-        searches: Mapping[Place, Callable[[SecretSearch], None]] = {
+        searches: dict[Place, Callable[[SecretSearch], None]] = {
             Place.GIT: self._git, Place.OBJECTS: self._objects, Place.EVENTS: self._events,
-            Place.APPLICATION: self._application, Place.LOGS: self._logs,
+            Place.APPLICATION: self._application, Place.LOGS: self._logs, Place.CI_LOG: self._ci_log,
+            Place.RUN: self._run_folder,
         }  # fmt: skip
+        if not self._settings.ci_log_file:
+            del searches[Place.CI_LOG]
+        patterns = self._settings.patterns != "off"
+        search = SecretSearch(wanted, self._context.folder, places=searches, patterns=patterns)
         for place, look in searches.items():
             self._context.status(f"secrets: {place}")
             try:
@@ -115,7 +121,19 @@ class SecretsDrill:
                     text = self._log(pod, container, previous=before)
                     if text is not None:
                         yield where, text
-        yield "log of rollproof-canary", f'2026-01-01T00:00:00Z "POST /login" {{"password": "{canary}"}}'
+        yield f"log of {CANARY}", f'2026-01-01T00:00:00Z "POST /login" {{"password": "{canary}"}}'
+
+    def _ci_log(self, search: SecretSearch) -> None:
+        path = Path(self._settings.ci_log_file)
+        texts = ((path.name, ci_log_text(path)), (f"{CANARY}.log", f"Run deploy --password {search.canary}\n"))
+        search.look(Place.CI_LOG, texts, planted=1)
+
+    def _run_folder(self, search: SecretSearch) -> None:
+        """What this run has written until now; the reports are made of it, through the same register."""
+        files = sorted(path for path in self._context.folder.path.iterdir() if path.suffix in (".json", ".jsonl"))
+        texts = [(path.name, path.read_text(errors="replace")) for path in files]
+        canary = (f"{CANARY}.jsonl", json.dumps({"data": {"reason": search.canary}}))
+        search.look(Place.RUN, (*texts, canary), planted=1)
 
     def _log(self, pod: str, container: str, *, previous: bool) -> str | None:
         try:

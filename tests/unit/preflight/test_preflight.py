@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -158,14 +159,15 @@ class TestOneOfSeveral:
 def test_a_scanner_s_file_is_read_before_anything_is_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "scan.json"
     named = story.target(posture=PostureSettings(scan_file=str(path)))
-    seen = Look(order=Order(drills=("posture",)), target=named, clients=cast(Clients, None))
+    clients = SimpleNamespace(http=None, kube=None)
+    seen = Look(order=Order(drills=("posture",)), target=named, clients=cast(Clients, clients))
     with pytest.raises(InputError, match=r"posture\.scan_file"):
-        checks._see_scan_file(seen)
+        checks._see_readings(seen)
     path.write_text('{"runs": [{"results": []}]}')
-    assert "0 results of a scanner" in checks._see_scan_file(seen)
+    assert "0 results of a scanner" in checks._see_readings(seen)
     seen.order = Order(drills=("release",))
     path.write_text("{")
-    assert checks._see_scan_file(seen) == "no scanner's file is read"
+    assert checks._see_readings(seen) == "nothing beside what every run reads"
 
 
 def test_a_check_of_posture_that_does_not_exist_is_refused() -> None:

@@ -68,6 +68,13 @@ class Kube:
         return self.logs[previous]
 
 
+class Folder:
+    """A run folder: where its files are, and its recorder."""
+
+    def __init__(self, path: Path, recorder: ListRecorder) -> None:
+        self.path, self.record = path, recorder.record
+
+
 class World:
     """A target whose places hold what a test puts there."""
 
@@ -76,6 +83,9 @@ class World:
         self.settings = {"names": ("shop-secret/DB_PASS", "pull"), "placeholders": "base/secret.yaml"}
         self.form = "kind: Secret\nmetadata: {name: shop-secret}\nstringData: {DB_PASS: <password>, DB_USER: <user>}\n"
         self.environ: dict[str, str] = {}
+        self.run = folder / "run"
+        self.run.mkdir()
+        (self.run / "timeline.jsonl").write_text("{}\n")
         self.repo = folder / "env"
         self.repo.mkdir()
         subprocess.run(["git", "init", "-q", "-b", "main"], cwd=self.repo, check=True)
@@ -94,8 +104,8 @@ class World:
         argo = SimpleNamespace(kube=self.kube, namespace="argocd", application="shop")
         clients = SimpleNamespace(kube=self.kube, argo=argo)
         context = SimpleNamespace(
-            target=target, clients=clients, environ=self.environ, folder=self.recorder, status=lambda _: None,
-            watches=SimpleNamespace(pods=lambda: {"web-a": None}),
+            target=target, clients=clients, environ=self.environ, status=lambda _: None,
+            folder=Folder(self.run, self.recorder), watches=SimpleNamespace(pods=lambda: {"web-a": None}),
         )  # fmt: skip
         SecretsDrill(context).search_all()  # type: ignore[arg-type]
         return {event.subject.partition("/")[2]: event for event in self.recorder.events}
@@ -111,10 +121,12 @@ def test_a_sound_target(world: World) -> None:
     names = [name.partition("#")[0] for name in told["values"].data["names"]]
     login = "pull/.dockerconfigjson:ghcr.io"
     assert names == ["shop-secret/DB_PASS", f"{login}.password", f"{login}.auth"]
-    for place in Place:
+    assert told["values"].data["places"] == [place for place in Place if place is not Place.CI_LOG]
+    for place in told["values"].data["places"]:
         data = told[place].data
         assert (data["found"], data["planted_found"], data["cut"]) == (0, data["planted"], ""), place
         assert data["planted"]
+        assert (data["alike"], bool(data["alike_planted_found"])) == (0, True), place
     assert world.kube.read == [("web-a", False), ("web-a", True)]  # no pod of somebody else
     assert told["placeholders"].data["checked"] == 2
 
@@ -133,7 +145,45 @@ def test_a_value_in(world: World, kind: str, item: dict[str, Any], place: Place)
     told = world.search()
     assert told[place].data["found"] == 1
     assert f"{kind}/" in told[place].data["hits"][0]
-    assert [one for one in Place if told[one].data["found"]] == [place]
+    assert [one for one in Place if one in told and told[one].data["found"]] == [place]
+
+
+def test_a_value_in_the_log_of_ci(world: World, tmp_path: Path) -> None:
+    log = tmp_path / "ci.log"
+    log.write_text(f"docker login -p {TOKEN}\n")
+    world.settings["ci_log_file"] = str(log)
+    told = world.search()
+    assert told[Place.CI_LOG].data["found"] == 1
+    assert told[Place.CI_LOG].data["hits"][0].endswith(" in ci.log")
+
+
+def test_a_log_of_ci_that_is_not_there(world: World, tmp_path: Path) -> None:
+    """Exit 2 before anything is touched; if it went since then, that place is not known."""
+    world.settings["ci_log_file"] = str(tmp_path / "none.log")
+    settings = SecretSettings(**world.settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"ci_log_file .*none.log cannot be read: No such file"):
+        READINGS["secrets"].check(story.target(secrets=settings), None, world.kube)  # type: ignore[arg-type]
+    assert world.search()[Place.CI_LOG].what == "unreadable"
+
+
+def test_a_value_that_this_run_has_written(world: World) -> None:
+    (world.run / "plan.json").write_text(json.dumps({"x": encoded(PASSWORD)}))
+    assert world.search()[Place.RUN].data["hits"][0].endswith(" in plan.json")
+
+
+def test_what_looks_like_a_secret(world: World) -> None:
+    """It is told by its kind, once however often it is there; a named value is told by its name alone."""
+    key = "AK" + "IA" + "QWERTYUIOPASDFGH"
+    world.kube.objects["ConfigMap"] = [{"metadata": {"name": "c"}, "data": {"a": key, "b": f"again {key}"}}]
+    told = world.search()[Place.OBJECTS].data
+    assert (told["alike"], told["found"]) == (1, 0)
+    assert told["alike_hits"][0].startswith("AWS Access Key#")
+    assert key not in json.dumps([event.data for event in world.recorder.events])
+
+
+def test_without_patterns(world: World) -> None:
+    world.settings["patterns"] = "off"
+    assert "alike" not in world.search()[Place.OBJECTS].data
 
 
 @pytest.mark.parametrize("previous", [False, True])
@@ -157,7 +207,10 @@ def test_a_value_in_git(world: World) -> None:
 def test_what_may_not_be_read_is_told_and_the_rest_is_searched(world: World) -> None:
     world.kube.refused = ("Event", "Ingress")
     told = world.search()
-    assert [place for place in Place if told[place].what == "unreadable"] == [Place.OBJECTS, Place.EVENTS]
+    assert [place for place in Place if place in told and told[place].what == "unreadable"] == [
+        Place.OBJECTS,
+        Place.EVENTS,
+    ]
     assert "403" in told[Place.EVENTS].data["reason"]
 
 

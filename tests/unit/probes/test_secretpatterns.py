@@ -1,0 +1,38 @@
+"""What looks like a secret is found; a sha, a digest, a placeholder and an everyday URL are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from rollproof.probes.secretpatterns import alike
+
+# Put together here, so that no tool takes this file for a leak.
+SECRETS = {
+    "AWS Access Key": "AK" + "IA" + "QWERTYUIOPASDFGH",
+    "GitHub Token": "gh" + "p_" + "a1B2" * 9,
+    "Private Key": "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "MIIEow" * 12 + "==\n-----END RSA " + "PRIVATE KEY-----",
+    "Slack Token": "xox" + "b-123456789012-123456789012-abcdefabcdefabcdefabcdef",
+    "JSON Web Token": "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiJhIn0.c2lnbmF0dXJlMTIzNDU2Nzg5MDEyMzQ1Ng",
+}
+HARMLESS = (
+    "image: ghcr.io/shop/web@sha256:" + "0123456789abcdef" * 4,
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "DB_PASS: <password>",
+    "https://git.example/shop/env.git?ref=main#L10",
+    "pod-template-hash: 5b6f8b6cc9",
+    "uid: 0f8fad5b-d9cb-469f-a165-70867728950e",
+)
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_each_kind_is_found(kind: str) -> None:
+    text = f"before\nkey: {SECRETS[kind]}\nafter"
+    found = [(one, value.strip()) for one, value in alike(text)]
+    assert [one for one, _ in found] == [kind], "once, and as nothing else"
+    assert found[0][1] in text
+    assert len(found[0][1]) > 16, "the whole of it"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_none_is_not_found(text: str) -> None:
+    assert list(alike(text)) == []
