@@ -55,7 +55,11 @@ def _tables(folder: str, ports: Ports, pod_port: int) -> dict[str, dict[str, Any
             "version_header": "X-App-Version", "served_by_header": "X-Served-By", "pod_port": pod_port,
         },
         "control": {"url": f"{ingress}/", "host": CONTROL_HOST},
-        "traffic": {"rate_per_s": 200.0, "baseline_s": 3.0, "after_old_gone_s": 2.0, "tail_s": 1.0},
+        # The generator shares the cores with what it measures, on whatever machine: a few more late dispatches of some
+        # milliseconds than a generator with a machine of its own may have. What a gap hides is judged by its length.
+        "traffic": {
+            "rate_per_s": 200.0, "baseline_s": 3.0, "after_old_gone_s": 2.0, "tail_s": 1.0, "late_share_max": 0.1,
+        },
         "release": {"shas": list(SHAS), "deadline_s": 30.0},
         "release.bad": {"image_missing": MISSING, "never_ready_within_s": 20.0},
         "drift": {

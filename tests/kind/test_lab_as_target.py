@@ -35,7 +35,7 @@ def test_doctor_finds_nothing_wrong_with_the_lab(tool: Tool) -> None:
 
 def test_replicas_that_an_hpa_owns_are_skipped_and_that_is_no_pass(tool: Tool) -> None:
     tool.target = ROOT / "targets/lab-prod.toml"
-    ended = tool.drill("drift", "--trial", "replicas")
+    ended = tool.sound_drill("drift", "--trial", "replicas")
     assert ended.exit_code == 3, ended.output
     assert ended.result("drift") == {"SKIPPED"}
     assert ended.why("drift") == "replicas belong to the HorizontalPodAutoscaler angelpay"
@@ -55,7 +55,7 @@ def test_without_pods_proxy_single_pods_are_proven_by_port_forward(
             argocd=("[argocd]\n", f'[argocd]\ncontext = "{CONTEXT}"\nkubeconfig = "{STATE}/kubeconfig"\n'),
             images=('image_check = "nodes"', 'image_check = "none"'),
         )
-        ended = tool.drill("release")
+        ended = tool.sound_drill("release")
     assert ended.exit_code == 0, ended.output
     assert ended.result("version") == {"PASS"}
     assert ended.folder is not None

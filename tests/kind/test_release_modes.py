@@ -17,7 +17,7 @@ def tag(env_repo: EnvRepo) -> str:
 def test_the_same_sha_again_restarts_the_rollout_and_says_so(tool: Tool, env_repo: EnvRepo) -> None:
     before = env_repo.git("rev-parse", "HEAD")
 
-    ended = tool.drill("release", "--sha", tag(env_repo))
+    ended = tool.sound_drill("release", "--sha", tag(env_repo))
 
     assert ended.exit_code == 0, ended.output
     assert "restarted" in ended.why("rollout")

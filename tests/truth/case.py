@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from rollproof_sandbox.defects import DEFECTS, Defect
+from tests.starved import starved, waited_us
 
 from .proofs import Record, happened
 
-__all__ = ["Outcome", "judged", "run", "starved", "worst"]
+__all__ = ["Outcome", "judged", "run", "worst"]
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNDO_FAILED = 4
@@ -32,11 +33,6 @@ BROKEN = (
 )  # fmt: skip
 _DEADLINE_S, _UNDO_S = 330.0, 60.0  # the undo may wait 240 s for the cluster to be at rest
 _WORST = ("FAIL", "INCONCLUSIVE", "SKIPPED", "PASS")
-# What only lack of CPU does to a sound run: a checker, and words of its verdict.
-_STARVED = (
-    ("load_soundness", "cannot be believed"), ("availability", "nobody was looking"), ("watches", "was away for"),
-    ("watches", "was blind for"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Outcome:
     named: bool
     why: str
     took_s: float
-    cpu_pressure: float  # share of the run's time in which some task waited for a CPU
+    cpu_pressure: float  # share of the run's time in which some task waited for a CPU, or the machine for its host
     folder: str = ""
     said: dict[str, str] = field(default_factory=dict)
     starved: bool = False
@@ -72,10 +68,10 @@ def run(name: str, *, seed: int, folder: Path) -> Outcome:
     python = [sys.executable, "-m", "rollproof"]
     words = [*python, "sandbox", "--folder", str(folder / "sandbox"), "--ports", "auto", "--seed", str(seed)]
     words += ["--defect", name, "--", *python, "run", *defect.drill, "--target", "{target}", "--reports", str(reports)]
-    began_s, waited_us = time.monotonic(), _cpu_waited_us()
+    began_s, began_us = time.monotonic(), waited_us()
     code, said = _ended(words, folder / "output.log")
     took_s = time.monotonic() - began_s
-    pressure = (_cpu_waited_us() - waited_us) / 1e6 / took_s
+    pressure = (waited_us() - began_us) / 1e6 / took_s
     found = next(iter(sorted(reports.glob("*/verdicts.json"))), None)
     stored: dict[str, Any] = json.loads(found.read_text()) if found else {}
     record = Record.of(found.parent if found else None, folder / "sandbox")
@@ -115,15 +111,6 @@ def worst(stored: dict[str, Any]) -> dict[str, str]:
     for verdict in stored.get("verdicts", ()):
         results.setdefault(verdict["checker"], set()).add(verdict["result"])
     return {checker: next(one for one in _WORST if one in said) for checker, said in results.items()}
-
-
-def starved(stored: dict[str, Any]) -> bool:
-    """Whether the run is INCONCLUSIVE, and every such verdict is of a kind that lack of CPU causes."""
-    open_ones = [v for v in stored.get("verdicts", ()) if v["result"] == "INCONCLUSIVE"]
-    return stored.get("result") == "INCONCLUSIVE" and all(
-        any(verdict["checker"] == checker and words in verdict["why"] for checker, words in _STARVED)
-        for verdict in open_ones
-    )
 
 
 def _message(output: str) -> str:
@@ -174,15 +161,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _cpu_waited_us() -> int:
-    """Microseconds since boot in which some task of this machine waited for a CPU (PSI); 0 if unknown."""
-    try:
-        line = Path("/proc/pressure/cpu").read_text().splitlines()[0]
-        return int(line.rpartition("total=")[2])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def load_average() -> float:

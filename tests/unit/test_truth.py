@@ -14,9 +14,10 @@ import pytest
 from rollproof.errors import InputError
 from rollproof_sandbox.defects import DEFECTS, with_defects
 from rollproof_sandbox.settings import Settings
+from tests.starved import starved
 from tests.truth import case
 from tests.truth.__main__ import good, main
-from tests.truth.case import BROKEN, Outcome, judged, starved, worst
+from tests.truth.case import BROKEN, Outcome, judged, worst
 from tests.truth.proofs import PROOFS, Record, happened
 from tests.truth.table import CPU_PRESSURE_MIN, excused, page
 
@@ -181,6 +182,7 @@ def outcome(name: str, result: str = "PASS", code: int = 0, **more: Any) -> Outc
     return replace(made, **more)
 
 
+CONTROL = next(one.name for one in DEFECTS.values() if one.result == "PASS" and one.group != "sound")
 CAUGHT = outcome("self-heal-off", "FAIL", 1)
 SOUND = [outcome("sound-load") for _ in range(9)]
 STARVED = outcome("sound-load", "INCONCLUSIVE", 3, cpu_pressure=0.9, starved=True)
@@ -201,6 +203,9 @@ STARVED = outcome("sound-load", "INCONCLUSIVE", 3, cpu_pressure=0.9, starved=Tru
         ([*SOUND, outcome("sound-load", caught=False)], False),
         ([*SOUND, outcome("sound-load", named=False)], False),
         ([*SOUND, STARVED], True),
+        ([*SOUND, replace(STARVED, name=CONTROL)], True),
+        ([*SOUND, STARVED, replace(STARVED, name=CONTROL)], False),
+        ([*SOUND, replace(STARVED, name=CAUGHT.name)], False),
         ([*SOUND, replace(STARVED, cpu_pressure=CPU_PRESSURE_MIN - 0.001)], False),
         ([*SOUND, replace(STARVED, starved=False)], False),
         ([*SOUND, replace(STARVED, exit_code=4)], False),
