@@ -20,11 +20,11 @@ __all__ = ["DEFECTS", "GROUPS", "Defect", "with_defects"]
 FIRST, SECOND, _ = SHAS
 GROUPS = (
     "release", "traffic", "drift", "deny window", "deploy race", "force push", "pod fault", "rollback", "bad release",
-    "readiness", "jobs", "secrets", "harness", "sound",
+    "readiness", "jobs", "secrets", "pipeline", "harness", "sound",
 )  # fmt: skip
 
 RELEASE, LOAD, ROLLBACK, BAD = ("release",), ("zero-downtime",), ("rollback",), ("bad-release",)
-SECRETS = ("secrets",)
+SECRETS, PIPELINE = ("secrets",), ("pipeline",)
 JOBS, JOBS_ROLLOUT, JOBS_POD_DELETE = ("jobs",), ("jobs-rollout",), ("jobs-pod-delete",)
 CONFIGMAP = ("drift", "--trial", "configmap")
 
@@ -255,6 +255,18 @@ _DEFECTS = (
          undecided("secrets", "fewer than 6 characters"), {"target": {"secrets": {"names": ["shop-secret/DB_USER"]}}}),
     ),
     *of_group(
+        "pipeline",
+        ("pipeline-by-hand", "somebody else than the pipeline has committed the tag", PIPELINE,
+         fails("pipeline", "NOT_BY_THE_PIPELINE"), {"target": {"pipeline": {"author": "release-bot"}}}),
+        ("pipeline-image-mismatch", "the overlay sets the tag of an image that is not the Deployment's", PIPELINE,
+         fails("pipeline", "TAG_DOES_NOT_RUN"), {"workload": {"image_mismatch": True}}),
+        ("pipeline-seen-late", "Argo CD took the commit an hour after it was made", PIPELINE,
+         fails("pipeline", "LEG_TOO_SLOW"), {"target": {"pipeline.limits_s": {"seen": 60.0}}}),
+        ("pipeline-time-unknown", "the pods were made again since: how long the rollout took nobody knows", PIPELINE,
+         undecided("pipeline", "how long it took is not known"),
+         {"target": {"pipeline.limits_s": {"seen": 7200.0, "rolled-out": 60.0}}}),
+    ),
+    *of_group(
         "harness",
         ("generator-stalled", "the load generator is stopped for 1.5 s", LOAD,
          undecided("load_soundness", "it stood still"), {"host": {"on_rollout": once("stop-generator", 0.5, 1.5)}}),
@@ -286,6 +298,7 @@ _DEFECTS = (
         ("sound-jobs-rollout", "nothing is wrong", JOBS_ROLLOUT, passes("jobs"), {}),
         ("sound-jobs-pod-delete", "nothing is wrong", JOBS_POD_DELETE, passes("jobs"), {}),
         ("sound-secrets", "nothing is wrong", SECRETS, passes("secrets"), {}),
+        ("sound-pipeline", "nothing is wrong", PIPELINE, passes("pipeline"), {}),
         ("sound-rollback", "nothing is wrong", ROLLBACK, passes(), {}),
         ("back-off-at-attempt-6", "six heals before: the back-off is waited out and not judged", CONFIGMAP,
          passes("drift"), {"argocd": {"attempts": 6, "finished_ago_s": 291.0}}),

@@ -18,13 +18,14 @@ from urllib.parse import quote
 from rollproof_sandbox.git import Git, GitFailedError
 from rollproof_sandbox.settings import PASSWORD, Settings
 
-__all__ = ["APPLICATION", "BRANCH", "IMAGE", "OVERLAY", "EnvRepo", "GitFailedError", "files"]
+__all__ = ["APPLICATION", "BRANCH", "IMAGE", "OVERLAY", "PIPELINE_ADDRESS", "EnvRepo", "GitFailedError", "files"]
 
 IMAGE = "registry.local/shop"
 OVERLAY = "overlays/dev/kustomization.yaml"
 APPLICATION = "argocd/application.yaml"
 BRANCH = "main"
-PIPELINE = "pipeline <pipeline@shop.example>"
+PIPELINE_ADDRESS = "pipeline@shop.example"
+PIPELINE = f"pipeline <{PIPELINE_ADDRESS}>"
 _OTHER_IMAGE = "registry.local/storefront"  # of an overlay whose image name is not the base's
 _BEFORE = "0ldc0de"  # the release before the first
 _SOURCES = Path(__file__).parent / "env-repo"

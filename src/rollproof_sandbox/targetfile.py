@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rollproof.errors import InputError
-from rollproof_sandbox.envrepo import BRANCH, IMAGE, OVERLAY
+from rollproof_sandbox.envrepo import BRANCH, IMAGE, OVERLAY, PIPELINE_ADDRESS
 from rollproof_sandbox.settings import MISSING, SHAS, Ports, Settings
 
 __all__ = ["APP_HOST", "CONTROL_HOST", "DEFAULT_FOLDER", "target_text"]
@@ -72,6 +72,8 @@ def _tables(folder: str, ports: Ports, pod_port: int) -> dict[str, dict[str, Any
             "reported_within_s": 1.0, "settled_pointer": "/settled_cents", "booked_pointer": "/booked_cents",
         },
         "secrets": {"names": ["shop-secret/DB_PASS"], "placeholders": "base/secret.yaml"},
+        "pipeline": {"author": PIPELINE_ADDRESS},
+        "pipeline.limits_s": {"seen": None},  # its env commit is an hour old: no leg has a limit
         "rollback": {"limit_s": 30.0, "deadline_s": 60.0},
         "ingress": {"namespace": "ingress", "selector": "app=ingress", "container": "nginx"},
         "fences": {"namespaces": ["shop"]},

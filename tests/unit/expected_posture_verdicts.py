@@ -44,8 +44,9 @@ from rollproof.core.posture import (
     SpreadSeen,
     WindowSeen,
 )
-from rollproof.core.posturefacts import SOURCE, VIEWS, PostureWord, Topic, Unread, stored
+from rollproof.core.posturefacts import SOURCE, VIEWS, PostureWord, Topic, Unread
 from rollproof.core.target import PostureSettings
+from rollproof.core.typedviews import stored
 
 __all__ = ["CASES", "SOUND", "Case", "looked", "postures"]
 

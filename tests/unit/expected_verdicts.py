@@ -12,6 +12,7 @@ from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
 from expected_job_verdicts import job_runs
 from expected_outage_verdicts import dependencies, losses, outages
+from expected_pipeline_verdicts import roads
 from expected_posture_verdicts import postures
 from expected_secret_verdicts import searches
 from expected_traffic_verdicts import availabilities, generators
@@ -308,6 +309,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "load_soundness": generators,
     "loss": losses,
     "outage": outages,
+    "pipeline": roads,
     "posture": postures,
     "readiness": readinesses,
     "release": releases,

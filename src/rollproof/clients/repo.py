@@ -26,7 +26,7 @@ from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.core.visible import printable
 from rollproof.errors import CannotJudgeError, InputError
 
-__all__ = ["Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError"]
+__all__ = ["Commit", "EnvRepo", "GitError", "OtherTagError", "PushRefusedError", "PushUnansweredError", "RepoFile"]
 
 _PUSH_ATTEMPTS = 5
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -63,7 +63,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class RepoFile:
     """The overlay's kustomization at one revision."""
 
     path: str
@@ -78,7 +78,7 @@ class EnvRepo:
         self._target = target
         self._folder = Path(tempfile.mkdtemp(prefix="rollproof-env-"))
         try:
-            self._git = Git(target, environ, self._folder)
+            self.git = Git(target, environ, self._folder)
         except BaseException:
             self.close()
             raise
@@ -104,12 +104,12 @@ class EnvRepo:
         """The image tag in the overlay at `revision` (default: the newest). InputError if the image is not there."""
         if not revision:
             self._fetch()
-        return self._entry(self._overlay(_checked(revision) if revision else self._remote)).tag
+        return self._entry(self.overlay(_checked(revision) if revision else self._remote)).tag
 
     def image(self) -> str:
         """The image's name as it is pulled, by the newest overlay that was fetched: `newName` where it has one."""
         self._fetch_once()
-        return self._entry(self._overlay(self._remote)).image
+        return self._entry(self.overlay(self._remote)).image
 
     def who_changed(self) -> str:
         """The newest commit that touched the overlay's kustomization, for people: revision, author, subject."""
@@ -131,7 +131,7 @@ class EnvRepo:
                 f"{name!r} is the branch that Argo CD follows", "a drill rewrites only branches of its own"
             )
         self._fetch_once()
-        return OwnBranch(self._git, self._target.url, name)
+        return OwnBranch(self.git, self._target.url, name)
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Is `ancestor` in the history of `descendant`? Both may be commits that were pushed after the clone."""
@@ -140,7 +140,7 @@ class EnvRepo:
         for fetched in (False, True):
             if fetched:
                 self._fetch()
-            done = self._git.run("merge-base", "--is-ancestor", ancestor, descendant)
+            done = self.git.run("merge-base", "--is-ancestor", ancestor, descendant)
             if done.code in (0, 1):
                 return done.code == 0
         return False
@@ -151,7 +151,7 @@ class EnvRepo:
         Without a sha with a tag that stands for any. InputError says why such a commit cannot be made.
         """
         self._fetch_once()
-        return self._with_tag(self._overlay(self._remote), sha or _STAND_IN, message="a rehearsal: never pushed")
+        return self._with_tag(self.overlay(self._remote), sha or _STAND_IN, message="a rehearsal: never pushed")
 
     def check_overrides(self, application: str) -> None:
         """InputError if a file beside the overlay makes Argo CD set the image itself: then our tag changes nothing.
@@ -199,14 +199,14 @@ class EnvRepo:
         commit set: then it is somebody else's deploy.
         """
         self._fetch()
-        theirs = self._overlay(_checked(revision))
-        before = self._overlay(f"{revision}^")
+        theirs = self.overlay(_checked(revision))
+        before = self.overlay(f"{revision}^")
         newest = self._newest(self._entry(theirs).tag)
         merged = self._merged(newest.text, theirs.text, before.text)
         tag = self._entry(before).tag
         if merged is None or self._entry(replace(newest, text=merged)).tag != tag:
             return replace(self._with_tag(newest, tag, message=message), forward=True)
-        subject = self._git.text("log", "-1", "--format=%s", revision)
+        subject = self.git.text("log", "-1", "--format=%s", revision)
         return self._commit(newest, merged, f'Revert "{subject}"\n\nThis reverts commit {revision}.')
 
     def text(self, name: str) -> str:
@@ -260,7 +260,7 @@ class EnvRepo:
         return f"refs/remotes/origin/{self._target.branch}"
 
     def _head(self) -> str:
-        return self._git.text("rev-parse", "--verify", f"{self._remote}^{{commit}}")
+        return self.git.text("rev-parse", "--verify", f"{self._remote}^{{commit}}")
 
     def _arrived(self) -> Commit | None:
         """The commit of this push that is in the branch, although we never heard that it was accepted."""
@@ -269,41 +269,41 @@ class EnvRepo:
 
     def _last_change(self, *only: str) -> tuple[str, str]:
         """(revision, words) of the newest such commit to the overlay's kustomization; "" if it lies too far back."""
-        path = self._overlay(self._remote).path
+        path = self.overlay(self._remote).path
         for deeper in (False, True):
             if deeper and not self._deepen():
                 break
-            said = self._git.text("log", "-1", "--format=%H %h by %an: %s", *only, self._remote, "--", path)
+            said = self.git.text("log", "-1", "--format=%H %h by %an: %s", *only, self._remote, "--", path)
             revision, _, shown = said.partition(" ")
             if revision and revision not in self._edge():  # where the clone begins every file looks new
                 return revision, shown
         return "", ""
 
-    def _newest(self, expected: str) -> _File:
+    def _newest(self, expected: str) -> RepoFile:
         """The overlay of the newest commit that was fetched, if it has that tag."""
-        newest = self._overlay(self._remote)
+        newest = self.overlay(self._remote)
         if (found := self._entry(newest).tag) != expected:
             raise OtherTagError(found, expected, self.who_changed())
         return newest
 
-    def _with_tag(self, file: _File, sha: str, *, message: str) -> Commit:
+    def _with_tag(self, file: RepoFile, sha: str, *, message: str) -> Commit:
         if self._entry(file).tag == sha:
             raise InputError(f"{file.path} has {sha} already: there is nothing to commit")
         return self._commit(file, with_tag(file.path, file.text, self._target.image, sha), message)
 
-    def _commit(self, file: _File, text: str, message: str, at: int | None = None) -> Commit:
+    def _commit(self, file: RepoFile, text: str, message: str, at: int | None = None) -> Commit:
         """A commit on top of the newest that was fetched, in which one file has another text.
 
         at: where the line is that it changes, as an offset; None: where the overlay's tag is.
         """
         parent = self._head()
-        blob = self._git.text("hash-object", "-w", "--no-filters", "--stdin", stdin=text.encode())
+        blob = self.git.text("hash-object", "-w", "--no-filters", "--stdin", stdin=text.encode())
         index = {"GIT_INDEX_FILE": str(self._folder / "rollproof-index")}
-        self._git.text("read-tree", parent, environ=index)
-        self._git.text("update-index", "--cacheinfo", f"{file.mode},{blob},{file.path}", environ=index)
-        tree = self._git.text("write-tree", environ=index)
-        revision = self._git.text("commit-tree", tree, "-p", parent, "-F", "-", stdin=f"{message}\n".encode())
-        changed = self._git.text("diff-tree", "-r", "-z", "--name-status", parent, revision)
+        self.git.text("read-tree", parent, environ=index)
+        self.git.text("update-index", "--cacheinfo", f"{file.mode},{blob},{file.path}", environ=index)
+        tree = self.git.text("write-tree", environ=index)
+        revision = self.git.text("commit-tree", tree, "-p", parent, "-F", "-", stdin=f"{message}\n".encode())
+        changed = self.git.text("diff-tree", "-r", "-z", "--name-status", parent, revision)
         if changed != f"M\0{file.path}\0":
             raise GitError(f"the commit would change more than {file.path}: {printable(changed)}")
         at = self._entry(replace(file, text=text)).start if at is None else at
@@ -315,22 +315,22 @@ class EnvRepo:
         paths = [self._folder / f"rollproof-{name}" for name in ("newest", "theirs", "before")]
         for path, text in zip(paths, (newest, theirs, before), strict=True):
             path.write_bytes(text.encode())
-        done = self._git.run("merge-file", "-p", "-q", *(str(path) for path in paths))
+        done = self.git.run("merge-file", "-p", "-q", *(str(path) for path in paths))
         return done.out.decode() if done.code == 0 else None
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def _entry(self, file: _File) -> ImageEntry:
+    def _entry(self, file: RepoFile) -> ImageEntry:
         return find_entry(file.path, file.text, self._target.image)
 
-    def _overlay(self, revision: str) -> _File:
+    def overlay(self, revision: str) -> RepoFile:
         """The overlay's kustomization at a revision: a regular file, not too long."""
         found = self._first(revision, _NAMES)
         if found is None:
             raise self._no_overlay(revision)
         return found
 
-    def _file(self, name: str) -> _File:
+    def _file(self, name: str) -> RepoFile:
         """Of the overlay's own folder: what lies beside it may be another environment's too."""
         found = self._first(self._remote, [name]) if "/" not in name else None
         if found is None:
@@ -338,10 +338,10 @@ class EnvRepo:
             raise InputError(message, "name a file of the overlay's own folder: others may belong to more than it")
         return found
 
-    def _first(self, revision: str, names: Sequence[str]) -> _File | None:
+    def _first(self, revision: str, names: Sequence[str]) -> RepoFile | None:
         """The first of these files that is in the overlay's folder."""
         paths = [posixpath.normpath(posixpath.join(self._overlay_path, name)) for name in names]
-        listed = self._git.text("ls-tree", "-z", "-l", "--full-tree", revision, "--", *paths).rstrip("\0")
+        listed = self.git.text("ls-tree", "-z", "-l", "--full-tree", revision, "--", *paths).rstrip("\0")
         found = {path: facts.split() for facts, _, path in (line.partition("\t") for line in listed.split("\0"))}
         path = next((path for path in paths if path in found), "")
         if not path:
@@ -355,7 +355,7 @@ class EnvRepo:
         if int(size) > SIZE_MAX:
             message = f"{path} has {size} bytes, and a kustomization of more than {SIZE_MAX} is not read"
             raise InputError(message, "is env_repo.overlay the right folder?")
-        return _File(path, mode, decoded(path, self._git.data("cat-file", "blob", blob)))
+        return RepoFile(path, mode, decoded(path, self.git.data("cat-file", "blob", blob)))
 
     @property
     def _overlay_path(self) -> str:
@@ -366,7 +366,7 @@ class EnvRepo:
         parts = self._overlay_path.split("/")
         for number in range(1, len(parts) + 1):
             place = "/".join(parts[:number])
-            mode = self._git.text("ls-tree", "--full-tree", revision, "--", place).partition(" ")[0]
+            mode = self.git.text("ls-tree", "--full-tree", revision, "--", place).partition(" ")[0]
             if mode and mode != "040000":
                 what = _KINDS.get(mode, "a file")
                 return InputError(f"{message}: {place} is {what}", "env_repo.overlay must name the real folder")
@@ -390,7 +390,7 @@ class EnvRepo:
                 self._checked_fetch(self._fetched(f"--depth={_DEEPER}"))
             return
         if not (self._folder / "HEAD").exists():
-            self._git.start()
+            self.git.start()
         done = self._fetched("--depth=1")
         if done.code:
             self._find_branch(done)
@@ -399,11 +399,11 @@ class EnvRepo:
 
     def _fetched(self, *options: str) -> Done:
         refspec = f"+refs/heads/{self._target.branch}:{self._remote}"
-        return self._git.run("fetch", "-q", "--no-tags", *options, "origin", refspec)
+        return self.git.run("fetch", "-q", "--no-tags", *options, "origin", refspec)
 
     def _find_branch(self, failed: Done) -> None:
         """After a fetch that failed: InputError if the branch is not there, GitError if the server cannot be asked."""
-        asked = self._git.run("ls-remote", "-q", "--exit-code", "origin", f"refs/heads/{self._target.branch}")
+        asked = self.git.run("ls-remote", "-q", "--exit-code", "origin", f"refs/heads/{self._target.branch}")
         if asked.code == 2:
             where = f"branch {self._target.branch!r} of {self._target.url}"
             raise InputError(f"there is no {where}", "env_repo.branch is what Argo CD follows, without refs/heads/")
@@ -434,7 +434,7 @@ class EnvRepo:
     def _push(self, commit: Commit, *options: str) -> None:
         branch = f"refs/heads/{self._target.branch}"
         try:
-            done = self._git.run("push", "--porcelain", *options, "origin", f"{commit.revision}:{branch}")
+            done = self.git.run("push", "--porcelain", *options, "origin", f"{commit.revision}:{branch}")
         except GitTimeoutError as error:
             if options:
                 raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rollproof.core import pipeline
 from rollproof.core.event import Event
 from rollproof.core.outside import Outside
 from rollproof.core.posturefacts import SOURCE, VIEWS, PostureWord, view_of
@@ -56,6 +57,7 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked texts:retried_ids ints:upstreams",
     ("ingress", "", "log-unreadable"): "text:reason",
     ("posture", "", "unread"): "text:cause,reason",
+    ("pipeline", "", ""): "text:reason",
 }  # fmt: skip
 _NEEDED: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("drift", "Drift", "model"): ("rule", "start_s", "factor", "cap_s", "cooldown_s", "fixed_delay_s"),
@@ -81,6 +83,8 @@ def check_fact(event: Event, who: str, *, error: type[RollproofError]) -> None:
                 data.refuse(name, "there")
     if (source, event.what) == (SOURCE, PostureWord.READ) and kind in VIEWS:
         view_of(kind, data)
+    if (source, event.what) == (pipeline.SOURCE, pipeline.PipelineWord.READ):
+        pipeline.view_of(event.subject.partition("/")[2], data)
 
 
 def _fields(key: tuple[str, str, str]) -> tuple[tuple[Callable[[Outside, str], Any], tuple[str, ...]], ...]:

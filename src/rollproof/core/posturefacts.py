@@ -6,18 +6,16 @@ What could not be read is never taken for what is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 from rollproof.core import posture
 from rollproof.core.facts import Facts
 from rollproof.core.outside import Outside
+from rollproof.core.typedviews import read_view
 
-__all__ = ["SOURCE", "VIEWS", "Posture", "PostureWord", "Topic", "Unread", "UnreadError", "stored", "view_of"]
+__all__ = ["SOURCE", "VIEWS", "Posture", "PostureWord", "Topic", "Unread", "UnreadError", "view_of"]
 
 SOURCE = "posture"
 
@@ -111,7 +109,7 @@ class Posture:
             word, reason = str(event.data.get("cause") or ""), str(event.data.get("reason") or "")
             cause = Unread(word) if word in {*Unread} else Unread.NO_ANSWER  # of another version: not known
             raise UnreadError(topic, cause, reason or "no reason was noted")
-        return _typed(cls, Outside.of(event.data, event.subject))
+        return read_view(cls, Outside.of(event.data, event.subject))
 
     def subject(self, cls: type) -> str:
         """What a topic is about: `Deployment/shop/web`; the topic's own word if nobody has asked."""
@@ -120,44 +118,6 @@ class Posture:
         return event.subject if event is not None else topic
 
 
-def stored(view: Any) -> dict[str, Any]:
-    """A view as the data of its fact."""
-    return asdict(view)
-
-
 def view_of(topic: str, data: Outside) -> Any:
     """The view in a fact's data; the error of `data` for the first field that is of another type."""
-    return _typed(VIEWS[Topic(topic)], data)
-
-
-def _typed(cls: type[T], data: Outside) -> T:
-    """A view from JSON: absent, null and empty are one thing; a name, a number or a word that is needed is refused."""
-    made = {}
-    for name, hint, has_default in _fields(cls.__name__):
-        if data.value.get(name) is not None or get_origin(hint) in (dict, tuple):
-            made[name] = _field(data, name, hint)
-        elif not has_default:
-            data.refuse(name, "there")
-    return cls(**made)
-
-
-@cache
-def _fields(name: str) -> tuple[tuple[str, Any, bool], ...]:
-    cls = getattr(posture, name)
-    hints = get_type_hints(cls)
-    return tuple((one.name, hints[one.name], one.default is not MISSING) for one in fields(cls))
-
-
-def _field(data: Outside, name: str, hint: Any) -> Any:
-    wanted = get_args(hint)[0] if isinstance(hint, UnionType) else hint  # of `float | None`: float
-    if wanted in _READERS:
-        return _READERS[wanted](data, name)
-    if get_origin(wanted) is tuple:
-        return tuple(_typed(get_args(wanted)[0], one) for one in data.objects(name))
-    return _typed(wanted, data.child(name))
-
-
-_READERS: Mapping[Any, Callable[[Outside, str], Any]] = {
-    str: Outside.text, int: Outside.integer, float: Outside.real, bool: Outside.flag, dict[str, str]: Outside.table,
-    tuple[str, ...]: Outside.texts,
-}  # fmt: skip
+    return read_view(VIEWS[Topic(topic)], data)

@@ -11,12 +11,13 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
+from rollproof.core.pipelinesettings import PipelineSettings
 from rollproof.core.reasons import BadKind
 
 __all__ = [
     "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
-    "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PostureSettings", "ReleaseSettings",
-    "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
+    "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PipelineSettings", "PostureSettings",
+    "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 
@@ -422,6 +423,7 @@ class Target:
     nodes: Nodes = field(default_factory=Nodes)
     jobs: JobSettings = field(default_factory=JobSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     undo: UndoSettings = field(default_factory=UndoSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import abort, gate, jobs, secretsearch
+from rollproof.core import abort, gate, jobs, pipeline, secretsearch
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 from rollproof.core.posturefacts import SOURCE as POSTURE
@@ -50,6 +50,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     (SOURCE, "Fault"): frozenset(FaultWord),
     (jobs.SOURCE, jobs.SUBJECT): frozenset(jobs.JobWord),
     (secretsearch.SOURCE, "Secrets"): frozenset(secretsearch.SearchWord),
+    (pipeline.SOURCE, "Pipeline"): frozenset(pipeline.PipelineWord),
     ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),
     ("ingress", "Ingress"): frozenset({"log", "log-unreadable"}),
     **{(POSTURE, topic.value): frozenset(PostureWord) for topic in Topic},

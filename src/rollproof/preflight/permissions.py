@@ -55,7 +55,7 @@ def _each_reason(
         yield from (*_locking(target), *_refreshing(target), *_journaling(target))
     else:
         yield from _seeing_the_lock(target)
-    if any(drill.deploys or drill.faults for drill in drills):
+    if any(drill.deploys or drill.faults or "pipeline" in drill.reads for drill in drills):
         yield from _proving(target)
     for name in dict.fromkeys(name for drill in drills for name in drill.reads):
         if not READINGS[name].skipped(target):

@@ -136,9 +136,25 @@ def _check_values(target: Target, _: Http, kube: Kube) -> str:
     return f"{len(live)} values in {len(secret_names(settings))} Secrets, {len(settings.values_env)} in variables"
 
 
+def _road(target: Target) -> Iterable[tuple[str, str]]:
+    namespace, argocd = target.cluster.namespace, target.argocd
+    yield target.env_repo.url, "the commit that set the tag is read, in a private clone"
+    yield f"Application/{argocd.namespace}/{argocd.application}", "its status and history are read"
+    yield f"Deployment/{namespace}/{target.cluster.deployment}", "it is read, with its ReplicaSets and pods"
+    asked = f"asked for its version {target.release.proof_count} times, and each pod once"
+    yield f"{target.app.base_url}{target.app.health_path}", asked
+
+
+def _check_road(_: Target, __: Http, ___: Kube) -> str:
+    return "env repo, Application, Deployment and app are read"
+
+
 READINGS: Mapping[str, Reading] = {
     "jobs": Reading(
         name="jobs", skipped=_no_report, reads=_job_report, permissions=lambda _: (), check=_check_report
+    ),
+    "pipeline": Reading(
+        name="pipeline", skipped=lambda _: "", reads=_road, permissions=lambda _: (), check=_check_road
     ),
     "posture": Reading(
         name="posture", skipped=lambda _: "", reads=_live_objects, permissions=_looking, check=_check_scan

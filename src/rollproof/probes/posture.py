@@ -37,8 +37,9 @@ from rollproof.core.posture import (
     ScanSeen,
     ServiceSeen,
 )
-from rollproof.core.posturefacts import SOURCE, PostureWord, Topic, Unread, stored
+from rollproof.core.posturefacts import SOURCE, PostureWord, Topic, Unread
 from rollproof.core.target import Target
+from rollproof.core.typedviews import stored
 from rollproof.errors import RollproofError
 from rollproof.probes import postureviews as views
 from rollproof.probes.scanfile import read_scan

@@ -33,6 +33,7 @@ from rollproof.run.abort import AbortProbe
 from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
 from rollproof.run.jobs import JobsDrill
+from rollproof.run.pipeline import follow_pipeline
 from rollproof.run.secrets import SecretsDrill
 from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
@@ -158,6 +159,11 @@ class Run:
         with self.phase("act"):
             self._context.status("what live objects say")
             look_at_posture(self.target, clients.kube, clients.argo, self._context.folder)
+
+    def follow(self) -> None:
+        """Look at each place that the running version passed on its road to users (`probes.pipeline`)."""
+        with self.phase("act"):
+            follow_pipeline(self._context)
 
     def jobs(self) -> JobsDrill:
         """The app's job report, read around what the drill does."""

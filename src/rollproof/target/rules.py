@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
 from rollproof.core.hours import parsed_hours
+from rollproof.core.pipeline import BEFORE
 from rollproof.core.target import Database, EnvRepo, Fences, Target
 from rollproof.core.trials import TRIALS
 
@@ -52,6 +53,7 @@ def broken_rules(target: Target) -> Iterator[Mistake]:
     yield from _trials(target)
     yield from _urls(target)
     yield from _names(target)
+    yield from _pipeline(target)
     yield from _fences(target)
     yield from _pairs(target)
 
@@ -122,6 +124,12 @@ def _trials(target: Target) -> Iterator[Mistake]:
         elif (flag := TRIALS[trial].flag) and not getattr(target.drift, flag):
             lasts = "what it deletes is gone for users until self-heal has created it again"
             yield Mistake("drift.trials", f"{trial!r} needs drift.{flag} = true: {lasts}")
+
+
+def _pipeline(target: Target) -> Iterator[Mistake]:
+    for leg in target.pipeline.limits_s:
+        if leg not in {*BEFORE}:
+            yield Mistake("pipeline.limits_s", _not_a_word(leg, tuple(BEFORE)))
 
 
 def _not_a_word(said: str, words: tuple[str, ...]) -> str:

@@ -1,0 +1,187 @@
+"""Pipeline: a version's road from the app's commit to users, leg by leg: facts of what was seen, and their reader.
+
+Each place that is asked (`Place`) has one fact: its answer as a typed view, or why there is none. Times are seconds
+since 1970 by the clock of whoever wrote them: a committer's machine, CI's, the cluster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from rollproof.core.facts import Facts
+from rollproof.core.outside import Outside
+from rollproof.core.typedviews import read_view
+
+__all__ = [
+    "BEFORE", "SOURCE", "VIEWS", "AbsentError", "DeliverySeen", "EnvCommitSeen", "Leg", "PipelineWord", "Place",
+    "PodImage", "Road", "RolloutSeen", "UnknownError", "subject_of", "view_of",
+]  # fmt: skip
+
+SOURCE = "pipeline"
+
+
+class Leg(StrEnum):
+    """The legs of the road, in their order; keys of `pipeline.limits_s`."""
+
+    ENV_COMMIT = "env-commit"  # the tag is committed to the env repo
+    SEEN = "seen"  # Argo CD has taken that commit
+    SYNCED = "synced"  # and applied it
+    ROLLED_OUT = "rolled-out"  # every pod runs that version
+    PROVEN = "proven"  # and says so itself
+
+
+# from whose end a leg's time is counted; a leg that is not here has none
+BEFORE: Mapping[Leg, Leg] = {
+    Leg.SEEN: Leg.ENV_COMMIT,
+    Leg.SYNCED: Leg.SEEN,
+    Leg.ROLLED_OUT: Leg.SYNCED,
+}
+
+
+class PipelineWord(StrEnum):
+    """What came of a question."""
+
+    READ = "read"
+    UNREAD = "unread"  # it could not be read: nothing is known
+    ABSENT = "absent"  # the target has no such thing, or does not name it
+
+
+class Place(StrEnum):
+    """Who is asked."""
+
+    ENV_REPO = "env-repo"
+    APPLICATION = "application"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvCommitSeen:
+    """The newest commit that set the tag which the env repo has now. Never the branch's first: that sets everything.
+
+    others: what it changes beside the tag's own line: paths, or "path, more than the tag". image: as it is pulled.
+    """
+
+    revision: str
+    tag: str
+    tag_before: str
+    image: str
+    committed_s: float
+    author: str
+    author_email: str
+    committer: str
+    committer_email: str
+    parents: int
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySeen:
+    """The Argo CD Application. An operation or a revision "carries" the env commit if that is in its history.
+
+    behind: the compared revision is older than the env commit. deployed: a sync of its history carries it; started_s,
+    deployed_s: when the first such began and ended, None where that is not known. looked_s: when this was read, by our
+    clock.
+    """
+
+    sync_status: str = ""
+    revision: str = ""
+    carries: bool = False
+    behind: bool = False
+    phase: str = ""
+    operation_carries: bool = False
+    message: str = ""
+    deployed: bool = False
+    started_s: float | None = None
+    deployed_s: float | None = None
+    looked_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodImage:
+    """A pod of the Deployment: the image that it was told, and the one that its node took for it (imageID)."""
+
+    name: str
+    image: str = ""
+    image_id: str = ""
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutSeen:
+    """The Deployment and its pods. image: of the app's container in the template.
+
+    made_s: when the current ReplicaSet was made; completed_s: when its rollout was complete
+    (NewReplicaSetAvailable); None where nobody says so.
+    """
+
+    image: str = ""
+    generation: int
+    observed: int
+    wanted: int
+    replicas: int = 0
+    updated: int = 0
+    ready: int = 0
+    deadline_exceeded: bool = False
+    made_s: float | None = None
+    completed_s: float | None = None
+    pods: tuple[PodImage, ...] = ()
+
+
+VIEWS: Mapping[Place, type] = {
+    Place.ENV_REPO: EnvCommitSeen,
+    Place.APPLICATION: DeliverySeen,
+    Place.DEPLOYMENT: RolloutSeen,
+}
+
+T = TypeVar("T")
+
+
+class UnknownError(Exception):
+    """Nothing is known of a place; the message says why."""
+
+
+class AbsentError(Exception):
+    """The target has no such place; the message says so."""
+
+
+def subject_of(place: Place) -> str:
+    """The subject of a place's fact."""
+    return f"Pipeline/{place}"
+
+
+def view_of(place: str, data: Outside) -> Any:
+    """The view in a fact's data; the error of `data` for the first field that is of another type."""
+    return read_view(VIEWS[Place(place)], data) if place in {*VIEWS} else None
+
+
+class Road:
+    """What was seen of one road. `view` gives a place's answer, or raises UnknownError or AbsentError."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.target = facts.plan.target
+        told = (event for event in facts.find(source=SOURCE) if event.drill == facts.drill)
+        self._told = {event.subject.partition("/")[2]: event for event in told}  # the last of each place
+        self.used: list[int] = []  # seq of each fact that was looked at since it was last emptied
+
+    @property
+    def asked(self) -> bool:
+        """Whether anybody was asked at all."""
+        return bool(self._told)
+
+    def view(self, cls: type[T]) -> T:
+        """The answer of that type."""
+        place = next(one for one, view in VIEWS.items() if view is cls)
+        event = self._told.get(place)
+        if event is None:
+            raise UnknownError(f"{place}: nobody has asked")
+        self.used.append(event.seq)
+        reason = str(event.data.get("reason") or "no reason was noted")
+        if event.what == PipelineWord.ABSENT:
+            raise AbsentError(reason)
+        if event.what != PipelineWord.READ:
+            raise UnknownError(reason)
+        return read_view(cls, Outside.of(event.data, event.subject))

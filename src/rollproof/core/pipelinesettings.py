@@ -1,0 +1,25 @@
+"""Pipelinesettings: the section `[pipeline]` of the target file: where a version's road to production can be read.
+
+What is left out is not read, and its legs are SKIPPED (docs/pipeline.md). The env repo, Argo CD and the app are named
+by the other sections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from rollproof.core.declared import above, between
+
+__all__ = ["PipelineSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSettings:
+    """What `rollproof run pipeline` holds the running version's road against."""
+
+    author: str = ""  # name or e-mail address of whoever commits new tags to the env repo; empty: anybody
+    # how long a leg may take, by its name (docs/pipeline.md), from the end of the leg before it; others are only shown
+    limits_s: Annotated[dict[str, float], above(0, 86_400)] = field(default_factory=dict)
+    # how far the clocks of CI, git and cluster may be apart; what lies closer together has no known order
+    clock_slack_s: Annotated[float, between(0, 600)] = 5.0

@@ -1,0 +1,98 @@
+"""Did the running version come the whole way through the pipeline, and each leg in time? One verdict a leg.
+
+PASS needs positive evidence of its own leg; what the target has not is SKIPPED, what could not be read INCONCLUSIVE.
+A leg's time is from the end of the leg before it, by the clocks of who wrote the stamps (docs/pipeline.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rollproof.core.facts import Facts
+from rollproof.core.pipeline import BEFORE, AbsentError, Leg, Road, UnknownError
+from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.pipeline import delivery
+from rollproof.judge.checkers.pipeline.base import Said, Way, skipped, unclear
+
+__all__ = ["check"]
+
+_LEGS: Mapping[Leg, Callable[[Way], Said]] = {
+    Leg.ENV_COMMIT: delivery.env_commit,
+    Leg.SEEN: delivery.seen,
+    Leg.SYNCED: delivery.synced,
+    Leg.ROLLED_OUT: delivery.rolled_out,
+    Leg.PROVEN: delivery.proven,
+}
+
+
+def check(facts: Facts) -> tuple[Verdict, ...]:
+    """A verdict for each leg, in their order; one alone where nobody looked."""
+    road = Road(facts)
+    if not road.asked:
+        return (Verdict("pipeline", "Pipeline", Result.INCONCLUSIVE, "nobody has looked at the pipeline"),)
+    way, verdicts = Way(road, {}, {}), []
+    for leg, judge in _LEGS.items():
+        road.used.clear()
+        said, numbers = _timed(way, leg, _said(way, judge))
+        way.said[leg] = said
+        if said.end_s is not None:
+            way.ends[leg] = said.end_s
+        evidence = tuple(dict.fromkeys(road.used))
+        findings = (Finding(said.code, said.why, said.hint),) if said.code else ()
+        verdicts.append(
+            Verdict(
+                "pipeline", f"Pipeline/{leg}", said.result, said.why, numbers=numbers, evidence=evidence,
+                findings=findings,
+            )
+        )  # fmt: skip
+    return tuple(verdicts)
+
+
+def _said(way: Way, judge: Callable[[Way], Said]) -> Said:
+    try:
+        return judge(way)
+    except AbsentError as error:
+        return skipped(str(error))
+    except UnknownError as error:
+        return unclear(f"nothing is known of it: {error}")
+
+
+def _timed(way: Way, leg: Leg, said: Said) -> tuple[Said, dict[str, Number]]:
+    """What is said, held against the leg's limit, and its time."""
+    limit_s, since = way.limit_s(leg), _since(way, leg)
+    if said.result is not Result.PASS or leg not in BEFORE:
+        return said, {}
+    if said.end_s is None or since is None:
+        if limit_s is None:
+            return said, {}
+        why = f"{said.why}; how long it took is not known, and the limit is {limit_s:g} s"
+        return replace(said, why=why, result=Result.INCONCLUSIVE), {}
+    took_s = round(said.end_s - way.ends[since], 3)
+    numbers: dict[str, Number] = {"took_s": took_s, "since": str(since)}
+    said = replace(said, why=f"{said.why}; {max(took_s, 0):g} s after {since}")
+    if limit_s is None:
+        return said, numbers
+    said = replace(said, why=f"{said.why}, the limit is {limit_s:g} s")
+    return _held(said, took_s, limit_s, whole=since is BEFORE[leg], slack_s=way.slack_s), numbers
+
+
+def _held(said: Said, took_s: float, limit_s: float, *, whole: bool, slack_s: float) -> Said:
+    """Against its limit. `whole`: it is counted from the leg before it; else legs between are in it, and it is less."""
+    if took_s < -slack_s:
+        return replace(said, why=f"{said.why}: {-took_s:g} s earlier by the clocks", result=Result.INCONCLUSIVE)
+    if took_s <= limit_s:
+        return said
+    if not whole or took_s <= limit_s + slack_s:
+        doubt = "the clocks may be apart" if whole else "of what is between nothing is known"
+        return replace(said, why=f"{said.why}: {doubt}", result=Result.INCONCLUSIVE)
+    hint = "the legs before and after show whether it is this one alone"
+    return replace(said, result=Result.FAIL, code="LEG_TOO_SLOW", hint=hint)
+
+
+def _since(way: Way, leg: Leg) -> Leg | None:
+    """The nearest leg before it whose end is known."""
+    before = BEFORE.get(leg)
+    while before is not None and before not in way.ends:
+        before = BEFORE.get(before)
+    return before

@@ -1,0 +1,153 @@
+"""Pipeline: one look at each place that a version passes on its road to users. It reads, and changes nothing.
+
+Each place is asked once, and its answer, or why there is none, is one fact (`core.pipeline`). It must not decide
+whether an answer is good; what could not be read is never taken for absent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rollproof.clients.argo import Argo, application_state
+from rollproof.clients.kube import Kube, Object
+from rollproof.clients.repo import EnvRepo
+from rollproof.clients.tagcommit import read_tag_commit
+from rollproof.core.event import Outcome, Recorder
+from rollproof.core.outside import Outside
+from rollproof.core.pipeline import (
+    SOURCE,
+    DeliverySeen,
+    EnvCommitSeen,
+    PipelineWord,
+    Place,
+    PodImage,
+    RolloutSeen,
+    subject_of,
+)
+from rollproof.core.target import Target
+from rollproof.core.typedviews import stored
+from rollproof.errors import CannotJudgeError, RollproofError
+from rollproof.probes.postureviews import controller_uid
+from rollproof.probes.views import DeploymentView, PodView, label_selector
+
+__all__ = ["PipelineLook"]
+
+_REVISION = "deployment.kubernetes.io/revision"
+_COMPLETE = "NewReplicaSetAvailable"  # the Deployment controller's reason for "the rollout is complete"
+
+
+class PipelineLook:
+    """Looks at one target. What is read early is what later questions are about."""
+
+    def __init__(self, target: Target, kube: Kube, argo: Argo, repo: EnvRepo, recorder: Recorder) -> None:
+        self._target, self._kube, self._argo, self._repo, self._recorder = target, kube, argo, repo, recorder
+        self.commit: EnvCommitSeen | None = None
+        self.rollout: RolloutSeen | None = None
+
+    def all(self) -> None:
+        """Ask every place once, and record each answer. Never raises for what cannot be read."""
+        self._ask(Place.ENV_REPO, self._env_commit)
+        self._ask(Place.APPLICATION, self._delivery)
+        self._ask(Place.DEPLOYMENT, self._rollout)
+
+    def _ask(self, place: Place, read: Callable[[], Any]) -> None:
+        begun_s = time.monotonic()
+        try:
+            data, what, outcome = stored(read()), PipelineWord.READ, Outcome.OK
+        except RollproofError as error:
+            data, what, outcome = {"reason": str(error)}, PipelineWord.UNREAD, Outcome.UNKNOWN
+        self._recorder.record(
+            SOURCE, subject_of(place), what, outcome=outcome, start_s=begun_s, end_s=time.monotonic(), data=data
+        )
+
+    # -- git ---------------------------------------------------------------------------------------------------------
+
+    def _env_commit(self) -> EnvCommitSeen:
+        found = read_tag_commit(self._repo, self._target.env_repo.image)
+        self.commit = EnvCommitSeen(
+            revision=found.revision, tag=found.tag, tag_before=found.tag_before, image=self._repo.image(),
+            committed_s=found.committed_s, author=found.author, author_email=found.author_email,
+            committer=found.committer, committer_email=found.committer_email, parents=found.parents,
+            others=found.others,
+        )  # fmt: skip
+        return self.commit
+
+    # -- Argo CD -----------------------------------------------------------------------------------------------------
+
+    def _delivery(self) -> DeliverySeen:
+        if self.commit is None:
+            raise CannotJudgeError("the env commit is not known, and this is about it")
+        commit = self.commit.revision
+        item = self._argo.read()
+        state = application_state(item)
+        deployed, started_s, deployed_s = self._first_sync(item, commit)
+        carries = self._repo.is_ancestor(commit, state.sync_revision)
+        return DeliverySeen(
+            sync_status=state.sync_status, revision=state.sync_revision, carries=carries,
+            behind=not carries and self._repo.is_ancestor(state.sync_revision, commit), phase=state.phase,
+            operation_carries=self._repo.is_ancestor(commit, state.operation_revision), message=state.message,
+            deployed=deployed, started_s=started_s, deployed_s=deployed_s, looked_s=time.time(),
+        )  # fmt: skip
+
+    def _first_sync(self, item: Object, commit: str) -> tuple[bool, float | None, float | None]:
+        """Whether a sync of the Application's history carries the commit; when the first of them began and ended.
+
+        The history keeps the newest ten: where all of them carry it and older ones are gone, the first is not known.
+        """
+        entries = Outside.of(item, "the Application").child("status").objects("history")
+        first, is_first = None, False
+        for entry in reversed(entries):
+            if not self._repo.is_ancestor(commit, entry.text("revision")):
+                is_first = True
+                break
+            first, is_first = entry, entry.integer("id") == 0
+        if first is None or not is_first:
+            return first is not None, None, None
+        return True, first.time_s("deployStartedAt"), first.time_s("deployedAt")
+
+    # -- the cluster -------------------------------------------------------------------------------------------------
+
+    def _rollout(self) -> RolloutSeen:
+        cluster, image = self._target.cluster, self._target.env_repo.image
+        item = self._kube.get("Deployment", cluster.namespace, cluster.deployment)
+        view = DeploymentView.of(item, cluster.container, image)
+        labels = label_selector(item)
+        sets = [
+            one for one in self._kube.list("ReplicaSet", cluster.namespace, labels=labels)["items"]
+            if controller_uid(one) == view.uid
+        ]  # fmt: skip
+        owned = {one["metadata"].get("uid") for one in sets}
+        pods = self._kube.list("Pod", cluster.namespace, labels=labels)["items"]
+        current = [one for one in sets if _revision(one) == _revision(item)]
+        self.rollout = RolloutSeen(
+            image=view.image, generation=view.generation, observed=view.observed_generation,
+            wanted=view.spec_replicas, replicas=view.replicas, updated=view.updated, ready=view.ready,
+            deadline_exceeded=view.deadline_exceeded, completed_s=_completed_s(item),
+            made_s=_metadata(current[0]).time_s("creationTimestamp") if len(current) == 1 else None,
+            pods=tuple(
+                self._pod(one) for one in pods
+                if controller_uid(one) in owned and not PodView.of(one, cluster.container, image).ended
+            ),
+        )  # fmt: skip
+        return self.rollout
+
+    def _pod(self, item: Object) -> PodImage:
+        view = PodView.of(item, self._target.cluster.container, self._target.env_repo.image)
+        return PodImage(name=_metadata(item).needed("name"), image=view.image, image_id=view.image_id, ready=view.ready)
+
+
+def _metadata(item: Object) -> Outside:
+    return Outside.of(item, "an object of the API").child("metadata")
+
+
+def _revision(item: Object) -> str:
+    return _metadata(item).table("annotations").get(_REVISION, "")
+
+
+def _completed_s(item: Object) -> float | None:
+    """When the rollout of the current ReplicaSet was complete, by the Deployment's own condition."""
+    conditions = Outside.of(item, "the Deployment").child("status").objects("conditions")
+    done = (one for one in conditions if (one.text("type"), one.text("reason")) == ("Progressing", _COMPLETE))
+    return next((one.time_s("lastUpdateTime") for one in done), None)

@@ -1,0 +1,152 @@
+"""Histories for the golden of verdicts: what each place of a pipeline said of the running version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from story import NEW, OLD, Story, plan, target
+
+from rollproof.core.event import Outcome
+from rollproof.core.pipeline import (
+    SOURCE,
+    DeliverySeen,
+    EnvCommitSeen,
+    PipelineWord,
+    Place,
+    PodImage,
+    RolloutSeen,
+    subject_of,
+)
+from rollproof.core.pipelinesettings import PipelineSettings
+from rollproof.core.typedviews import stored
+
+__all__ = ["COMMIT", "roads", "told"]
+
+COMMIT_S = 1_800_000_000.0  # when the env commit was made
+IMAGE = "ghcr.io/shop/web"
+COMMIT, BEFORE = "c" * 40, "b" * 40
+Told = Iterator[tuple[str, Story]]
+
+ENV_COMMIT = EnvCommitSeen(
+    revision=COMMIT, tag=NEW, tag_before=OLD, image=IMAGE, committed_s=COMMIT_S, author="ci", author_email="ci@shop",
+    committer="GitHub", committer_email="noreply@github.com", parents=1,
+)  # fmt: skip
+DELIVERY = DeliverySeen(
+    sync_status="Synced", revision=COMMIT, carries=True, phase="Succeeded", operation_carries=True, deployed=True,
+    started_s=COMMIT_S + 20, deployed_s=COMMIT_S + 23, looked_s=COMMIT_S + 600,
+)  # fmt: skip
+PODS = tuple(
+    PodImage(name=name, image=f"{IMAGE}:{NEW}", image_id="sha256:1", ready=True) for name in ("web-a", "web-b")
+)
+ROLLOUT = RolloutSeen(
+    image=f"{IMAGE}:{NEW}", generation=4, observed=4, wanted=2, replicas=2, updated=2, ready=2,
+    made_s=COMMIT_S + 22, completed_s=COMMIT_S + 41, pods=PODS,
+)  # fmt: skip
+SOUND: dict[Place, Any] = {
+    Place.ENV_REPO: ENV_COMMIT, Place.APPLICATION: DELIVERY, Place.DEPLOYMENT: ROLLOUT,
+}  # fmt: skip
+
+
+def told(
+    changes: dict[Place, dict[str, Any]] | None = None, *, unread: tuple[Place, ...] = (),
+    absent: tuple[Place, ...] = (), answers: tuple[str, ...] = (NEW,) * 3, pods: tuple[str, ...] = ("web-a", "web-b"),
+    **settings: Any,
+) -> Story:  # fmt: skip
+    """A sound road with other fields of the views of some places; `answers` are those through the ingress."""
+    chosen = plan(target=target(pipeline=PipelineSettings(**settings)))
+    story = Story("pipeline", plan=chosen)
+    for at, (place, view) in enumerate(SOUND.items()):
+        subject = subject_of(place)
+        if place in unread:
+            story.tell(
+                SOURCE, subject, PipelineWord.UNREAD, at=100 + at, outcome=Outcome.UNKNOWN, reason="403 Forbidden"
+            )
+        elif place in absent:
+            story.tell(SOURCE, subject, PipelineWord.ABSENT, at=100 + at, reason="the target file names none")
+        else:
+            data = stored(replace(view, **(changes or {}).get(place, {})))
+            story.tell(SOURCE, subject, PipelineWord.READ, at=100 + at, **data)
+    for pod in pods:
+        story.tell("proof", f"Pod/shop/{pod}", "version", at=120, version=NEW, expected=NEW)
+    for version in answers:
+        outcome = Outcome.OK if version == NEW else Outcome.FAIL if version else Outcome.UNKNOWN
+        story.tell("proof", "Ingress", "version", at=121, outcome=outcome, version=version or None, expected=NEW)
+    return story
+
+
+def roads() -> Told:
+    yield "nobody has looked", Story("pipeline")
+    yield "sound", told()
+    yield (
+        "sound, in time, by the right author",
+        told(author="ci@shop", limits_s={"seen": 60, "synced": 60, "rolled-out": 60}),
+    )
+    yield from _commits()
+    yield from _deliveries()
+    yield from _rollouts()
+    yield from _proofs()
+
+
+def _commits() -> Told:
+    repo = Place.ENV_REPO
+    yield (
+        "the env commit changes more",
+        told({repo: {"others": ("base/deployment.yaml", "o/k.yaml, more than the tag")}}),
+    )
+    yield "the env commit changes much more", told({repo: {"others": ("a", "b", "c", "d")}})
+    yield "the env commit is somebody else's", told(author="pipeline@shop")
+    yield "the env commit is the committer's", told(author="GitHub")
+    yield "the env repo cannot be read", told(unread=(repo,))
+
+
+def _deliveries() -> Told:
+    argo = Place.APPLICATION
+    away: dict[str, Any] = {
+        "revision": BEFORE, "carries": False, "behind": True, "deployed": False, "operation_carries": False,
+        "started_s": None, "deployed_s": None,
+    }  # fmt: skip
+    yield "not seen, and nothing is promised", told({argo: away})
+    yield "not seen within its limit", told({argo: away}, limits_s={"seen": 180})
+    yield "not seen, within the slack", told({argo: away | {"looked_s": COMMIT_S + 184}}, limits_s={"seen": 180})
+    yield "on a revision of another history", told({argo: away | {"behind": False}}, limits_s={"seen": 180})
+    yield "seen too late", told(limits_s={"seen": 10})
+    yield "seen too late by less than the clocks", told(limits_s={"seen": 18})
+    unsynced = {"deployed": False, "started_s": None, "deployed_s": None, "sync_status": "OutOfSync"}
+    yield "its sync failed", told({argo: {**unsynced, "phase": "Failed", "message": "one or more objects failed"}})
+    yield "another sync failed", told({argo: {**unsynced, "phase": "Failed", "operation_carries": False}})
+    yield "its sync runs", told({argo: {**unsynced, "phase": "Running"}})
+    yield "the first sync is forgotten", told({argo: {"started_s": None, "deployed_s": None}}, limits_s={"synced": 60})
+    early = {"started_s": COMMIT_S - 60, "deployed_s": COMMIT_S - 58}
+    yield "clocks apart", told({argo: early}, limits_s={"seen": 60})
+    yield "the Application cannot be read", told(unread=(argo,))
+    yield "without Argo CD", told(absent=(argo,), limits_s={"rolled-out": 60})
+
+
+def _rollouts() -> Told:
+    there = Place.DEPLOYMENT
+    other = f"{IMAGE}:{OLD}"
+    yield "another tag runs", told({there: {"image": other}})
+    unsynced = {"deployed": False, "operation_carries": False}
+    yield "another tag runs, before the sync", told({there: {"image": other}, Place.APPLICATION: unsynced})
+    yield "the rollout is stuck", told({there: {"deadline_exceeded": True}})
+    yield "the rollout is under way", told({there: {"updated": 1, "pods": PODS[:1]}})
+    yield "the controller has not seen it", told({there: {"generation": 5}})
+    old = replace(PODS[0], image=other)
+    yield "an old pod is there", told({there: {"pods": (*PODS, old), "replicas": 3}})
+    yield "rolled out late", told({there: {"completed_s": COMMIT_S + 400}}, limits_s={"rolled-out": 120})
+    yield (
+        "restarted since",
+        told({there: {"made_s": COMMIT_S + 400, "completed_s": COMMIT_S + 420}}, limits_s={"rolled-out": 9}),
+    )
+    unknown = {"started_s": None, "deployed_s": None}
+    yield "no time of the sync", told({Place.APPLICATION: unknown}, limits_s={"rolled-out": 120})
+    yield "the Deployment cannot be read", told(unread=(there,))
+
+
+def _proofs() -> Told:
+    yield "another version answers", told(answers=(NEW, OLD))
+    yield "nobody answers", told(answers=("", ""), pods=())
+    yield "too few in a row", told(answers=(NEW, NEW, "", NEW))
+    yield "a pod does not say", told(pods=("web-a",))

@@ -1,0 +1,96 @@
+"""The checker `pipeline`: what each leg needs to be claimed, and what is never claimed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from expected_pipeline_verdicts import COMMIT_S, PODS, told
+from story import OLD, Story
+
+from rollproof.core.facts import Facts
+from rollproof.core.pipeline import Leg, Place
+from rollproof.core.verdict import Result, Verdict
+from rollproof.judge.checkers import judge
+
+PASS, FAIL, INCONCLUSIVE, SKIPPED = Result.PASS, Result.FAIL, Result.INCONCLUSIVE, Result.SKIPPED
+
+
+def legs(story: Story) -> dict[str, Verdict]:
+    facts = Facts(plan=story.plan, drill=story.drill, events=tuple(story.events))
+    return {verdict.subject.partition("/")[2]: verdict for verdict in judge(facts, ("pipeline",))}
+
+
+def results(story: Story) -> dict[str, Result]:
+    return {leg: verdict.result for leg, verdict in legs(story).items()}
+
+
+def test_a_sound_road_passes_with_the_time_of_each_leg() -> None:
+    found = legs(told())
+    assert {verdict.result for leg, verdict in found.items() if leg in {*DELIVERED}} == {PASS}
+    took_s = {leg: verdict.numbers["took_s"] for leg, verdict in found.items() if "took_s" in verdict.numbers}
+    assert {leg: took_s[leg] for leg in ("seen", "synced", "rolled-out")} == {"seen": 20, "synced": 3, "rolled-out": 18}
+
+
+DELIVERED = (Leg.ENV_COMMIT, Leg.SEEN, Leg.SYNCED, Leg.ROLLED_OUT, Leg.PROVEN)
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "leg", "result", "code"),
+    [
+        (Place.ENV_REPO, {"others": ("base/deployment.yaml",)}, Leg.ENV_COMMIT, FAIL, "MORE_THAN_THE_TAG"),
+        (Place.DEPLOYMENT, {"image": f"ghcr.io/shop/web:{OLD}"}, Leg.ROLLED_OUT, FAIL, "TAG_DOES_NOT_RUN"),
+        (Place.DEPLOYMENT, {"deadline_exceeded": True}, Leg.ROLLED_OUT, FAIL, "ROLLOUT_STUCK"),
+        (Place.DEPLOYMENT, {"observed": 3}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
+        (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], ready=False))}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
+        (Place.DEPLOYMENT, {"pods": ()}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
+        (Place.APPLICATION, {"deployed": False, "phase": "Error"}, Leg.SYNCED, FAIL, "SYNC_FAILED"),
+        (Place.APPLICATION, {"deployed": False, "phase": "Running"}, Leg.SYNCED, INCONCLUSIVE, ""),
+    ],
+)  # fmt: skip
+def test_what_one_place_says_decides_its_leg(
+    place: Place, change: dict[str, Any], leg: Leg, result: Result, code: str
+) -> None:
+    verdict = legs(told({place: change}))[leg]
+    assert (verdict.result, [finding.code for finding in verdict.findings]) == (result, [code] if code else [])
+
+
+@pytest.mark.parametrize("place", Place)
+def test_what_cannot_be_read_is_unknown_and_what_is_not_there_is_skipped_never_passed(place: Place) -> None:
+    sound, unread, absent = results(told()), results(told(unread=(place,))), results(told(absent=(place,)))
+    of_place = {leg for leg in sound if unread[leg] is not sound[leg]}
+    assert of_place
+    assert {unread[leg] for leg in of_place} == {INCONCLUSIVE}
+    assert {absent[leg] for leg in sound if absent[leg] is not sound[leg]} == {SKIPPED}
+    assert {leg for leg in sound if absent[leg] is not sound[leg]} == of_place
+
+
+def test_without_an_answer_of_the_app_nothing_is_proven() -> None:
+    for answers, pods in (((), ("web-a", "web-b")), (("", "", ""), ("web-a", "web-b")), (("bbbbbbb",) * 3, ("web-a",))):
+        assert results(told(answers=answers, pods=pods))[Leg.PROVEN] is INCONCLUSIVE
+    assert results(told(answers=("bbbbbbb", OLD)))[Leg.PROVEN] is FAIL
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "result"), [(60, PASS), (20, PASS), (16, INCONCLUSIVE), (14.9, FAIL)],
+)  # fmt: skip
+def test_a_leg_is_late_only_if_it_is_later_than_the_clocks_may_be_apart(limit_s: float, result: Result) -> None:
+    assert results(told(limits_s={"seen": limit_s}))[Leg.SEEN] is result  # it took 20 s, the slack is 5 s
+
+
+def test_a_limit_over_legs_of_which_nothing_is_known_holds_but_is_not_broken() -> None:
+    late = told(absent=(Place.APPLICATION,), limits_s={"rolled-out": 60})
+    assert "made_s" not in legs(late)[Leg.ROLLED_OUT].numbers
+    assert results(late)[Leg.ROLLED_OUT] is INCONCLUSIVE  # whose rollout it was is not known
+
+
+def test_a_restart_is_not_taken_for_the_rollout() -> None:
+    restarted = {Place.DEPLOYMENT: {"made_s": COMMIT_S + 9_000, "completed_s": COMMIT_S + 9_020}}
+    assert results(told(restarted))[Leg.ROLLED_OUT] is PASS
+    assert results(told(restarted, limits_s={"rolled-out": 60}))[Leg.ROLLED_OUT] is INCONCLUSIVE
+
+
+def test_the_author_may_be_named_by_name_or_address_and_is_judged_only_if_named() -> None:
+    for author, result in (("", PASS), ("ci", PASS), ("ci@shop", PASS), ("GitHub", PASS), ("someone", FAIL)):
+        assert results(told(author=author))[Leg.ENV_COMMIT] is result

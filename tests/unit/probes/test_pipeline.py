@@ -1,0 +1,177 @@
+"""The look at a pipeline's places: what is read of each, and what may not be read is not absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from envserver import IMAGE, OVERLAY, Server
+from fakeapi import FakeApi
+from recorder import ListRecorder
+from story import target
+
+from rollproof.clients.argo import Argo
+from rollproof.clients.kube import Kube
+from rollproof.clients.repo import EnvRepo
+from rollproof.core.event import Event
+from rollproof.core.factshapes import check_fact
+from rollproof.core.outside import Outside, timestamp_s
+from rollproof.core.pipeline import DeliverySeen, Place, RolloutSeen, view_of
+from rollproof.errors import OutsideDataError
+from rollproof.probes.pipeline import PipelineLook
+
+Object = dict[str, Any]
+LABELS = {"app": "web"}
+NEW = f"{IMAGE}:bbbbbbb"
+_SET, _DEPLOYMENT = "replicasets", "deployments"
+
+
+def owned(kind: str, name: str, uid: str) -> Object:
+    return {"ownerReferences": [{"kind": kind, "name": name, "uid": uid, "controller": True}]}
+
+
+def named(name: str, *, metadata: Object | None = None, **more: Any) -> Object:
+    return {"metadata": {"name": name, "namespace": "shop", "labels": LABELS, **(metadata or {})}, **more}
+
+
+def revision(number: int) -> Object:
+    return {"annotations": {"deployment.kubernetes.io/revision": str(number)}}
+
+
+def deployment(**status: Any) -> Object:
+    containers = [{"name": "web", "image": NEW}]
+    done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    return named(
+        "web", metadata={"uid": "d-1", "generation": 3, **revision(2)},
+        spec={
+            "replicas": 1, "selector": {"matchLabels": LABELS},
+            "template": {"metadata": {"labels": LABELS}, "spec": {"containers": containers}},
+        },
+        status={
+            "observedGeneration": 3, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+            "conditions": [{**done, "lastUpdateTime": "2026-11-28T10:00:40Z"}], **status,
+        },
+    )  # fmt: skip
+
+
+def pod(name: str, of: str, **status: Any) -> Object:
+    ready = [{"type": "Ready", "status": "True"}]
+    told = {"name": "web", "imageID": f"{IMAGE}@sha256:{'1' * 64}", "restartCount": 0}
+    return named(
+        name, metadata=owned("ReplicaSet", "web-2", of), spec={"containers": [{"name": "web", "image": NEW}]},
+        status={"phase": "Running", "conditions": ready, "containerStatuses": [told], **status},
+    )  # fmt: skip
+
+
+def application(*history: tuple[int, str], revision: str, **status: Any) -> Object:
+    entries = [
+        {"id": number, "revision": of, "deployStartedAt": f"2026-11-28T10:0{at}:00Z",
+         "deployedAt": f"2026-11-28T10:0{at}:03Z"}
+        for at, (number, of) in enumerate(history)
+    ]  # fmt: skip
+    sync = {"status": "Synced", "revision": revision}
+    return {"metadata": {"name": "shop", "namespace": "argocd"}, "spec": {"source": {}},
+            "status": {"sync": sync, "history": entries, **status}}  # fmt: skip
+
+
+class World:
+    """An env repo with three commits, of which the second sets the tag, and a cluster that runs it."""
+
+    def __init__(self, api: FakeApi, kube: Kube, repo: EnvRepo, server: Server) -> None:
+        self.api, self.kube, self.repo, self.server = api, kube, repo, server
+        self.before = server.commit("a", "README.md")
+        self.commit = server.commit(OVERLAY.replace("newTag: aaaaaaa  # set", "newTag: bbbbbbb  # set"))
+        self.after = server.commit("b", "README.md")
+        api.put(_DEPLOYMENT, deployment())
+        for name, number, made in (("web-1", 1, "09:00:00"), ("web-2", 2, "10:00:30")):
+            metadata = {"uid": f"rs-{number}", "creationTimestamp": f"2026-11-28T{made}Z", **revision(number)}
+            api.put(_SET, named(name, metadata={**metadata, **owned("Deployment", "web", "d-1")}, spec={}))
+        api.put("pods", pod("web-2-a", "rs-2"))
+        api.put("pods", pod("stranger", "rs-9"))
+        api.put("pods", pod("evicted", "rs-2", phase="Failed"))
+        api.put("applications", application((0, self.before), (1, self.after), revision=self.after))
+
+    def look(self) -> dict[Place, Event]:
+        recorder = ListRecorder()
+        wanted = target(env_repo=self.server.target())
+        PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder).all()
+        for event in recorder.events:
+            check_fact(event, "the timeline", error=OutsideDataError)
+        assert not self.api.sent  # nothing is changed
+        return {Place(event.subject.partition("/")[2]): event for event in recorder.events}
+
+    def seen(self, place: Place) -> Any:
+        event = self.look()[place]
+        assert event.what == "read", event.data
+        return view_of(place, Outside.of(event.data, "a fact"))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    api, server = FakeApi(), Server(tmp_path)
+    with api.serve(tmp_path) as kubeconfig, EnvRepo(server.target(), {}) as repo:
+        yield World(api, Kube("fake", str(kubeconfig), timeout_s=5.0), repo, server)
+
+
+def test_the_road_of_a_sound_release(world: World) -> None:
+    told = world.look()
+    assert {event.what for event in told.values()} == {"read"}
+    assert (told[Place.ENV_REPO].data["revision"], told[Place.ENV_REPO].data["image"]) == (world.commit, IMAGE)
+    seen: DeliverySeen = view_of(Place.APPLICATION, Outside.of(told[Place.APPLICATION].data, "a fact"))
+    assert (seen.carries, seen.behind, seen.deployed) == (True, False, True)
+    assert (seen.started_s, seen.deployed_s) == (
+        timestamp_s("2026-11-28T10:01:00Z"),
+        timestamp_s("2026-11-28T10:01:03Z"),
+    )
+    rollout: RolloutSeen = view_of(Place.DEPLOYMENT, Outside.of(told[Place.DEPLOYMENT].data, "a fact"))
+    assert [(one.name, one.image, one.ready) for one in rollout.pods] == [("web-2-a", NEW, True)]
+    assert rollout.made_s == timestamp_s("2026-11-28T10:00:30Z")
+    assert rollout.completed_s == timestamp_s("2026-11-28T10:00:40Z")
+
+
+def test_argo_cd_that_is_behind_has_not_seen_the_commit(world: World) -> None:
+    operation = {"phase": "Failed", "operation": {"sync": {"revision": world.before}}}
+    world.api.put("applications", application((4, world.before), revision=world.before, operationState=operation))
+    seen: DeliverySeen = world.seen(Place.APPLICATION)
+    assert (seen.carries, seen.behind, seen.deployed, seen.operation_carries) == (False, True, False, False)
+
+
+def test_a_failed_sync_of_the_commit_is_told_from_one_before(world: World) -> None:
+    operation = {"phase": "Failed", "message": "no", "operation": {"sync": {"revision": world.after}}}
+    world.api.put("applications", application((4, world.before), revision=world.after, operationState=operation))
+    seen: DeliverySeen = world.seen(Place.APPLICATION)
+    assert (seen.carries, seen.deployed, seen.operation_carries, seen.phase) == (True, False, True, "Failed")
+
+
+@pytest.mark.parametrize(("number", "known"), [(0, True), (7, False)])
+def test_a_history_that_has_lost_its_beginning_does_not_say_when_the_first_sync_was(
+    world: World, number: int, known: bool
+) -> None:
+    world.api.put("applications", application((number, world.commit), (8, world.after), revision=world.after))
+    seen: DeliverySeen = world.seen(Place.APPLICATION)
+    assert (seen.deployed, seen.deployed_s is not None) == (True, known)
+
+
+def test_a_rollout_that_is_not_complete_has_no_time(world: World) -> None:
+    waiting = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    world.api.put(_DEPLOYMENT, deployment(conditions=waiting))
+    seen: RolloutSeen = world.seen(Place.DEPLOYMENT)
+    assert (seen.deadline_exceeded, seen.completed_s) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("plural", "place"), [("applications", Place.APPLICATION), (_SET, Place.DEPLOYMENT), ("pods", Place.DEPLOYMENT)]
+)
+def test_what_may_not_be_read_is_unknown(world: World, plural: str, place: Place) -> None:
+    world.api.refusing[plural] = 403
+    told = world.look()
+    assert {one: event.what for one, event in told.items() if event.what != "read"} == {place: "unread"}
+    assert "403" in told[place].data["reason"]
+
+
+def test_without_the_env_commit_argo_cd_cannot_be_asked_about_it(world: World) -> None:
+    world.server.commit("images: []\n")
+    told = world.look()
+    assert {one for one, event in told.items() if event.what == "unread"} == {Place.ENV_REPO, Place.APPLICATION}
