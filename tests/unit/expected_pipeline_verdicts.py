@@ -96,6 +96,7 @@ def _commits() -> Told:
         told({repo: {"others": ("base/deployment.yaml", "o/k.yaml, more than the tag")}}),
     )
     yield "the env commit changes much more", told({repo: {"others": ("a", "b", "c", "d")}})
+    yield "the env commit is the branch's first", told({repo: {"parents": 0, "tag_before": ""}})
     yield "the env commit is somebody else's", told(author="pipeline@shop")
     yield "the env commit is the committer's", told(author="GitHub")
     yield "the env repo cannot be read", told(unread=(repo,))

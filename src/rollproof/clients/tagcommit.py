@@ -14,7 +14,10 @@ __all__ = ["TagCommit", "read_tag_commit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagCommit:
-    """`committed_s` is the committer's date (s since 1970); `others` are paths, or "path, more than the tag"."""
+    """`committed_s` is the committer's date (s since 1970); `others` are paths, or "path, more than the tag".
+
+    The branch's first commit has no parents, and nothing before it to compare with.
+    """
 
     revision: str
     tag: str
@@ -31,23 +34,26 @@ class TagCommit:
 def read_tag_commit(repo: EnvRepo, image: str) -> TagCommit:
     """The newest commit that set the tag of `image` that the branch has now, fetched now.
 
-    GitError if it lies too far back, is the branch's first (which sets everything), or the server cannot be asked;
-    InputError if the overlay cannot be read.
+    GitError if it lies too far back, or the server cannot be asked; InputError if the overlay cannot be read.
     """
     revision = repo.who_set(tag := repo.tag())
     said = repo.git.text("show", "-s", "--no-notes", "--format=%ct%x00%an%x00%ae%x00%cn%x00%ce%x00%P", revision)
     committed, author, author_email, committer, committer_email, parents = said.split("\0")
-    if not parents:
-        raise GitError(f"{tag} was set by the branch's first commit: there is nothing before it to compare with")
-    before, after = repo.overlay(f"{revision}^"), repo.overlay(revision)
-    tag_before = find_entry(before.path, before.text, image).tag
+    tag_before, others = _compared(repo, revision, image) if parents else ("", ())
     if tag_before == tag:
-        raise GitError(f"the newest commit that touches {tag} in {after.path} ({revision[:10]}) does not set it")
+        raise GitError(f"the newest commit that touches {tag} ({revision[:10]}) does not set it")
     return TagCommit(
         revision=revision, tag=tag, tag_before=tag_before, committed_s=float(committed), author=author,
         author_email=author_email, committer=committer, committer_email=committer_email,
-        parents=len(parents.split()), others=tuple(_others(repo, revision, before, after, image)),
+        parents=len(parents.split()), others=others,
     )  # fmt: skip
+
+
+def _compared(repo: EnvRepo, revision: str, image: str) -> tuple[str, tuple[str, ...]]:
+    """The tag before the commit, and what else it changes."""
+    before, after = repo.overlay(f"{revision}^"), repo.overlay(revision)
+    tag_before = find_entry(before.path, before.text, image).tag
+    return tag_before, tuple(_others(repo, revision, before, after, image))
 
 
 def _others(repo: EnvRepo, revision: str, before: RepoFile, after: RepoFile, image: str) -> Iterator[str]:

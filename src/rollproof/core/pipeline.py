@@ -59,14 +59,15 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvCommitSeen:
-    """The newest commit that set the tag which the env repo has now. Never the branch's first: that sets everything.
+    """The newest commit that set the tag which the env repo has now. The branch's first, which sets everything, has no
+    parents, and no tag before it.
 
     others: what it changes beside the tag's own line: paths, or "path, more than the tag". image: as it is pulled.
     """
 
     revision: str
     tag: str
-    tag_before: str
+    tag_before: str = ""
     image: str
     committed_s: float
     author: str

@@ -40,6 +40,7 @@ DELIVERED = (Leg.ENV_COMMIT, Leg.SEEN, Leg.SYNCED, Leg.ROLLED_OUT, Leg.PROVEN)
     ("place", "change", "leg", "result", "code"),
     [
         (Place.ENV_REPO, {"others": ("base/deployment.yaml",)}, Leg.ENV_COMMIT, FAIL, "MORE_THAN_THE_TAG"),
+        (Place.ENV_REPO, {"parents": 0, "tag_before": ""}, Leg.ENV_COMMIT, INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"image": f"ghcr.io/shop/web:{OLD}"}, Leg.ROLLED_OUT, FAIL, "TAG_DOES_NOT_RUN"),
         (Place.DEPLOYMENT, {"deadline_exceeded": True}, Leg.ROLLED_OUT, FAIL, "ROLLOUT_STUCK"),
         (Place.DEPLOYMENT, {"observed": 3}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),

@@ -70,7 +70,7 @@ def _timed(way: Way, leg: Leg, said: Said) -> tuple[Said, dict[str, Number]]:
         return replace(said, why=why, result=Result.INCONCLUSIVE), {}
     took_s = round(said.end_s - way.ends[since], 3)
     numbers: dict[str, Number] = {"took_s": took_s, "since": str(since)}
-    said = replace(said, why=f"{said.why}; {max(took_s, 0):g} s after {since}")
+    said = replace(said, why=f"{said.why}; {max(took_s, 0):,.0f} s after {since}")
     if limit_s is None:
         return said, numbers
     said = replace(said, why=f"{said.why}, the limit is {limit_s:g} s")
@@ -80,7 +80,7 @@ def _timed(way: Way, leg: Leg, said: Said) -> tuple[Said, dict[str, Number]]:
 def _held(said: Said, took_s: float, limit_s: float, *, whole: bool, slack_s: float) -> Said:
     """Against its limit. `whole`: it is counted from the leg before it; else legs between are in it, and it is less."""
     if took_s < -slack_s:
-        return replace(said, why=f"{said.why}: {-took_s:g} s earlier by the clocks", result=Result.INCONCLUSIVE)
+        return replace(said, why=f"{said.why}: {-took_s:,.0f} s earlier by the clocks", result=Result.INCONCLUSIVE)
     if took_s <= limit_s:
         return said
     if not whole or took_s <= limit_s + slack_s:

@@ -19,6 +19,8 @@ def env_commit(way: Way) -> Said:
     """It sets the tag, changes nothing else, and is the pipeline's."""
     commit, wanted = way.road.view(EnvCommitSeen), way.road.target.pipeline.author
     end_s, name = commit.committed_s, commit.revision[:10]
+    if not commit.parents:
+        return unclear(f"{commit.tag} was set by {name}, the branch's first commit, which sets everything", end_s)
     if commit.others:
         also = "; ".join(commit.others[:_SHOWN]) + (" and more" if len(commit.others) > _SHOWN else "")
         why = f"{name}, which sets {commit.tag}, changes more than the tag's line: {also}"
@@ -40,7 +42,7 @@ def seen(way: Way) -> Said:
     if found.carries or found.deployed:
         return sound(f"Argo CD is at {found.revision[:10] or 'no revision'}, which carries it", found.started_s)
     waited_s = found.looked_s - commit.committed_s
-    why = f"Argo CD is at {found.revision[:10] or 'no revision'}, without it, {waited_s:.0f} s after the commit"
+    why = f"Argo CD is at {found.revision[:10] or 'no revision'}, without it, {waited_s:,.0f} s after the commit"
     limit_s = way.limit_s(Leg.SEEN)
     if found.behind and limit_s is not None and waited_s > limit_s + way.slack_s:
         hint = "does it get the webhook, and is the repo-server well? `argocd app get` says what it compares with"
