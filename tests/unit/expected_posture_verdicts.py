@@ -36,6 +36,7 @@ from rollproof.core.posture import (
     ProbeSeen,
     ProgramSeen,
     ProjectSeen,
+    RegistrySeen,
     ScalerSeen,
     ScalersSeen,
     ScanEntry,
@@ -73,6 +74,9 @@ APPLICATION = ApplicationSeen(
     name="shop", automated=True, self_heal=True, prune=True, retries=2, options=("RespectIgnoreDifferences=true",),
     ignored=(IgnoreSeen(group="apps", kind="Deployment", fields=("/spec/replicas",)),),
 )  # fmt: skip
+REGISTRY = RegistrySeen(
+    image="ghcr.io/shop/web:aaaaaaa", registry="ghcr.io", secret="pull", login=True, status=200, anonymous=401
+)
 SOUND: Mapping[Topic, Any] = {
     Topic.DEPLOYMENT: DEPLOYMENT,
     Topic.PODS: PODS,
@@ -104,6 +108,7 @@ SOUND: Mapping[Topic, Any] = {
     Topic.APPLICATION: APPLICATION,
     Topic.PROJECT: ProjectSeen(name="default"),
     Topic.SCAN: ScanSeen(tool="trivy", image="ghcr.io/shop/web:aaaaaaa"),
+    Topic.REGISTRY: REGISTRY,
 }
 _TOPICS = {view: topic for topic, view in VIEWS.items()}
 Gaps = Mapping[Topic, tuple[Unread, str]]
@@ -113,7 +118,7 @@ def looked(*views: Any, unread: Gaps | None = None, **settings: Any) -> Story:
     """A look at a sound app, with these views in place of its own; `settings` are those of the target's posture."""
     seen = {**SOUND, **{_TOPICS[type(view)]: view for view in views}}
     gaps = unread or {}
-    wanted = target(posture=PostureSettings(scan_file="/trivy.json", **settings))
+    wanted = target(posture=PostureSettings(**{"scan_file": "/trivy.json", "pull_secret": "pull", **settings}))
     told = Story("posture", plan=plan(drills=("posture",), target=wanted))
     for number, topic in enumerate(Topic):
         if topic in gaps:
@@ -198,6 +203,9 @@ CASES: Mapping[str, Case] = {
     ),
     "pull-secret": Case(
         found=(EventsSeen(without_secret=("web-1",)),), not_judged=(_deployment(pull_secrets=()),), unread=Topic.EVENTS
+    ),
+    "pull-secret-opens": Case(
+        found=(replace(REGISTRY, status=403),), not_judged=(replace(REGISTRY, status=500),), unread=Topic.REGISTRY
     ),
     "autoscaler": Case(
         found=(ScalersSeen(scalers=(replace(SCALER, conditions={"ScalingActive": "False: FailedGetScale"}),)),),

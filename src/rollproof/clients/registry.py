@@ -1,22 +1,31 @@
 """Registry: is there an image for a sha at all? Asked before a deploy, so that a typing error changes nothing.
 
 Two ways, by the target file: what the nodes say that they hold (a lab that pulls nothing), or a HEAD of the manifest
-at the registry, with the anonymous token that public registries hand out. Must never download an image.
+at the registry, with the anonymous token that public registries hand out. The same HEAD with the login of a pull secret
+says whether that opens the registry; a login is sent by TLS only, to the registry and where that sends for a token, or
+to this machine. Must never download an image.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from rollproof.clients.http import Answer, request
 from rollproof.clients.kube import Kube
 from rollproof.clients.proxies import proxy_for
-from rollproof.errors import CannotJudgeError, InputError
+from rollproof.core.outside import Outside, parsed
+from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 
-__all__ = ["check_image"]
+__all__ = ["check_image", "login_for", "manifest_status", "registry_of"]
+
+Login = tuple[str, str]  # user and password
+_DOCKER_HUB = ("registry-1.docker.io", "index.docker.io", "docker.io")
+_HERE = ("localhost", "127.0.0.1")
 
 _MANIFESTS = ", ".join(
     f"application/vnd.{kind}+json"
@@ -58,11 +67,7 @@ def _check_nodes(image: str, kube: Kube) -> None:
 
 def _check_registry(image: str, scheme: str) -> None:
     host, name, tag = _parts(image)
-    url = f"{scheme}://{host}/v2/{name}/manifests/{tag}"
-    headers = {"Accept": _MANIFESTS}
-    answer = _asked("HEAD", url, headers)
-    if answer.status == 401 and (token := _token(answer, name)):
-        answer = _asked("HEAD", url, {**headers, "Authorization": f"Bearer {token}"})
+    answer = _manifest(image, scheme)
     if answer.status == 200:
         return
     if answer.status == 404:
@@ -72,14 +77,73 @@ def _check_registry(image: str, scheme: str) -> None:
     raise CannotJudgeError(f"cannot ask {host} for {name}:{tag}: {said}", hint)
 
 
-def _token(refusal: Answer, name: str) -> str:
-    """An anonymous pull token from where the registry's refusal points to; "" if it gives none."""
+def registry_of(image: str) -> str:
+    """Host and port of the registry that an image is pulled from."""
+    return _parts(image)[0]
+
+
+def login_for(registry: str, secret: Mapping[str, Any] | None) -> Login | None:
+    """The login that a Secret of type kubernetes.io/dockerconfigjson has for a registry; None if it has none."""
+    data = Outside.of(secret or {}, "the pull secret").child("data")
+    try:
+        text = base64.b64decode(data.text(".dockerconfigjson")).decode()
+        logins = Outside.of(parsed(text or "{}", "the pull secret"), "the pull secret").child("auths")
+    except (ValueError, OutsideDataError):
+        return None
+    for key in logins.value:
+        host = key.removeprefix("https://").removeprefix("http://").partition("/")[0]
+        if host == registry or (host in _DOCKER_HUB and registry in _DOCKER_HUB):
+            return _login(logins.child(key))
+    return None
+
+
+def _login(entry: Outside) -> Login | None:
+    user, password = entry.text("username"), entry.text("password")
+    if not password:
+        try:
+            user, _, password = base64.b64decode(entry.text("auth")).decode().partition(":")
+        except ValueError:
+            return None
+    return (user, password) if user and password else None
+
+
+def manifest_status(image: str, login: Login | None = None) -> int:
+    """The HTTP status of a HEAD of the image's manifest, asked for as a node would. CannotJudgeError without any."""
+    host, _, _ = _parts(image)
+    scheme = "http" if host.partition(":")[0] in _HERE else "https"
+    answer = _manifest(image, scheme, login)
+    if answer.status is None:
+        raise CannotJudgeError(f"the registry {host} gave no answer: {answer.error}", "can this machine reach it?")
+    return answer.status
+
+
+def _manifest(image: str, scheme: str, login: Login | None = None) -> Answer:
+    host, name, reference = _parts(image)
+    url = f"{scheme}://{host}/v2/{name}/manifests/{reference}"
+    headers = {"Accept": _MANIFESTS}
+    answer = _asked("HEAD", url, headers)
+    if answer.status != 401:
+        return answer
+    if answer.headers.get("www-authenticate", "").lower().startswith("basic"):
+        return _asked("HEAD", url, {**headers, **_basic(login)}) if login else answer
+    token = _token(answer, name, login, scheme)
+    return _asked("HEAD", url, {**headers, "Authorization": f"Bearer {token}"}) if token else answer
+
+
+def _basic(login: Login | None) -> dict[str, str]:
+    if login is None:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(":".join(login).encode()).decode()}
+
+
+def _token(refusal: Answer, name: str, login: Login | None, scheme: str) -> str:
+    """A pull token from where the registry's refusal points to, with that login or anonymous; "" if it gives none."""
     challenge = dict(re.findall(r'(\w+)="([^"]*)"', refusal.headers.get("www-authenticate", "")))
     realm = challenge.get("realm", "")
-    if not realm.startswith(("https://", "http://")):
+    if not realm.startswith(("https://", "http://")) or (login and not realm.startswith(f"{scheme}://")):
         return ""
     wanted = {"scope": challenge.get("scope") or f"repository:{name}:pull", "service": challenge.get("service", "")}
-    answer = _asked("GET", f"{realm}?{urlencode(wanted)}", {})
+    answer = _asked("GET", f"{realm}?{urlencode(wanted)}", _basic(login))
     for pointer in ("/token", "/access_token"):
         try:
             found = answer.field(pointer)
@@ -95,8 +159,12 @@ def _asked(method: str, url: str, headers: Mapping[str, str]) -> Answer:
 
 
 def _parts(image: str) -> tuple[str, str, str]:
-    """(registry host, repository, tag) by Docker's rules: no dot or colon in the first part means docker.io."""
-    name, _, tag = image.rpartition(":")
+    """(registry host, repository, tag or digest) by Docker's rules: no dot or colon in the first part is docker.io."""
+    name, at, tag = image.partition("@")
+    head, colon, rest = name.rpartition(":")
+    if colon and "/" not in rest:  # else it is a port
+        name, tag = head, (tag if at else rest)
+    tag = tag or "latest"
     host, slash, rest = name.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
         host, rest = "docker.io", name if slash else f"library/{name}"

@@ -299,6 +299,22 @@ class EventsSeen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySeen:
+    """What the registry answers when it is asked for the manifest of the image that the Deployment declares.
+
+    login: whether the Secret is there and has one for this registry. status: the HTTP status with it, 0 where there is
+    none; anonymous: the one without a login.
+    """
+
+    image: str
+    registry: str
+    secret: str
+    login: bool = False
+    status: int = 0
+    anonymous: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoreSeen:
     """An entry of `spec.ignoreDifferences`. fields: its JSON pointers and jq paths."""
 

@@ -56,6 +56,7 @@ class Topic(StrEnum):
     APPLICATION = "Application"
     PROJECT = "AppProject"
     SCAN = "ScanFile"
+    REGISTRY = "Registry"  # a HEAD of the image's manifest, with the pull secret and without
 
 
 VIEWS: Mapping[Topic, type] = {
@@ -76,6 +77,7 @@ VIEWS: Mapping[Topic, type] = {
     Topic.APPLICATION: posture.ApplicationSeen,
     Topic.PROJECT: posture.ProjectSeen,
     Topic.SCAN: posture.ScanSeen,
+    Topic.REGISTRY: posture.RegistrySeen,
 }
 
 T = TypeVar("T")
@@ -115,7 +117,7 @@ class Posture:
         """What a topic is about: `Deployment/shop/web`; the topic's own word if nobody has asked."""
         topic = next(one for one, view in VIEWS.items() if view is cls)
         event = self._told.get(topic)
-        return event.subject if event is not None else topic
+        return event.subject if event is not None else str(topic)
 
 
 def view_of(topic: str, data: Outside) -> Any:

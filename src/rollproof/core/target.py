@@ -293,6 +293,7 @@ class PostureSettings:
     endpoint_lag_s: Annotated[float, between(0, 600)] = 5.0
     # of kube-linter (JSON), Trivy (JSON) or any scanner (SARIF), read beside the checks; empty: none
     scan_file: str = ""
+    pull_secret: str = ""  # the Secret with the registry's login: it is tried on the running image; empty: it is not
     restarts_within_s: Annotated[float, between(0, 2_592_000)] = 3_600.0  # a restart that is older says nothing
 
 

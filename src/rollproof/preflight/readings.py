@@ -63,6 +63,9 @@ def _check_report(target: Target, http: Http, _: Kube) -> str:
 
 def _live_objects(target: Target) -> Iterable[tuple[str, str]]:
     yield f"namespace {target.cluster.namespace}", "live objects are read once; evictions are asked for as a dry run"
+    if target.posture.pull_secret:
+        what = "its login is tried at the image's registry: a HEAD of the manifest"
+        yield f"Secret/{target.cluster.namespace}/{target.posture.pull_secret}", what
 
 
 def _looking(target: Target) -> Iterable[Permission]:
@@ -78,6 +81,9 @@ def _looking(target: Target) -> Iterable[Permission]:
     yield from each_verb("list", "nodes", "", why, required=False)
     if target.faults.database is not None:
         yield from each_verb("list", "pods", target.faults.database.namespace, why, required=False)
+    if target.posture.pull_secret:
+        why = "posture: the login that is tried at the registry"
+        yield from each_verb("get", "secrets", namespace, why, name=target.posture.pull_secret, required=False)
     why = "posture: a dry run of an eviction; without it the budget's own count has to do"
     yield from each_verb("create", "pods", namespace, why, subresource="eviction", required=False)
 

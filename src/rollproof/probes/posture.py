@@ -13,6 +13,7 @@ from typing import Any
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.registry import login_for, manifest_status, registry_of
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outside import Outside
 from rollproof.core.posture import (
@@ -33,6 +34,7 @@ from rollproof.core.posture import (
     PodsSeen,
     PoliciesSeen,
     ProjectSeen,
+    RegistrySeen,
     ScalersSeen,
     ScanSeen,
     ServiceSeen,
@@ -97,6 +99,7 @@ class _Look:
         self._ask(Topic.APPLICATION, f"{argocd.namespace}/{argocd.application}", self._read_application)
         self._ask(Topic.PROJECT, f"{argocd.namespace}/{argocd.project}", self._read_project)
         self._ask(Topic.SCAN, "", self._read_scan)
+        self._ask(Topic.REGISTRY, self._target.posture.pull_secret, self._try_registry)
 
     def _ask(self, topic: Topic, place: str, read: Callable[[], Any]) -> None:
         begun_s = time.monotonic()
@@ -264,6 +267,20 @@ class _Look:
         if not self._target.posture.scan_file:
             raise _NoAnswerError(Unread.NOT_NAMED, "posture.scan_file of the target file is not set")
         return read_scan(Path(self._target.posture.scan_file))
+
+    def _try_registry(self) -> RegistrySeen:
+        """Ask for the declared image's manifest as a node would, with the Secret's login and without. Pulls none."""
+        secret = self._target.posture.pull_secret
+        if not secret:
+            raise _NoAnswerError(Unread.NOT_NAMED, "posture.pull_secret of the target file is not set")
+        _, deployment = self._known()
+        image = next((one.image for one in deployment.containers if one.name == deployment.app), "")
+        registry = registry_of(image)
+        login = login_for(registry, self._kube.find("Secret", self._namespace, secret))
+        return RegistrySeen(
+            image=image, registry=registry, secret=secret, login=login is not None,
+            status=manifest_status(image, login) if login else 0, anonymous=manifest_status(image),
+        )  # fmt: skip
 
 
 def _cause(error: RollproofError) -> Unread:

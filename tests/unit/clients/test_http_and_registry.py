@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,9 +14,10 @@ from typing import Any
 import pytest
 from fakeapi import FakeApi
 
-from rollproof.clients.http import Http, pointed
+from rollproof.clients import registry
+from rollproof.clients.http import Answer, Http, pointed
 from rollproof.clients.kube import Kube
-from rollproof.clients.registry import check_image
+from rollproof.clients.registry import check_image, login_for, manifest_status, registry_of
 from rollproof.core.target import App
 from rollproof.errors import CannotJudgeError, InputError
 
@@ -128,6 +131,13 @@ def test_a_missing_field_says_why(body: bytes, pointer: str, said: str) -> None:
 NO_KUBE = Kube("none")
 
 
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 def manifest(tag: str) -> str:
     return f"/v2/shop/web/manifests/{tag}"
 
@@ -163,6 +173,86 @@ def test_a_registry_that_does_not_say_is_no_answer(site: Site, status: int) -> N
     site.answers["HEAD", manifest("abc")] = (status, {}, "")
     with pytest.raises(CannotJudgeError, match=f"HTTP status {status}"):
         ask(site, "abc")
+
+
+LOGIN = ("robot", "p/w:1")
+BASIC = "Basic " + base64.b64encode(b"robot:p/w:1").decode()
+
+
+def test_a_login_is_sent_to_where_the_registry_sends_for_a_token(site: Site) -> None:
+    image = f"{site.host}/shop/web:abc"
+    site.answers["HEAD", manifest("abc")] = (401, {"WWW-Authenticate": f'Bearer realm="{site.url}/token"'}, "")
+    site.answers["HEAD+", manifest("abc")] = (200, {}, "")
+    site.answers["GET", "/token?scope=repository%3Ashop%2Fweb%3Apull&service="] = (200, {}, json.dumps({"token": "t"}))
+    assert manifest_status(image, LOGIN) == 200
+    first, token, last = (headers.get("authorization") for _, _, headers in site.asked)
+    assert (first, token, last) == (None, BASIC, "Bearer t")
+
+
+def test_a_login_is_sent_to_a_registry_that_wants_it_itself(site: Site) -> None:
+    site.answers["HEAD", manifest("abc")] = (401, {"WWW-Authenticate": 'Basic realm="here"'}, "")
+    assert manifest_status(f"{site.host}/shop/web:abc", LOGIN) == 401
+    assert site.asked[-1][2]["authorization"] == BASIC
+    site.asked.clear()
+    assert manifest_status(f"{site.host}/shop/web:abc") == 401
+    assert len(site.asked) == 1
+
+
+def test_a_login_does_not_leave_tls(site: Site) -> None:
+    """A registry by TLS that sends for a token without it gets no login."""
+    refusal = Answer(status=401, headers={"www-authenticate": f'Bearer realm="{site.url}/token"'})
+    assert registry._token(refusal, "shop/web", LOGIN, "https") == ""
+    assert site.asked == []
+
+
+def test_a_registry_that_is_not_there(free_port: int) -> None:
+    with pytest.raises(CannotJudgeError, match="gave no answer"):
+        manifest_status(f"127.0.0.1:{free_port}/shop/web:abc")
+
+
+@pytest.mark.parametrize(
+    ("image", "host", "path"),
+    [
+        ("ghcr.io/shop/web:abc", "ghcr.io", "shop/web/manifests/abc"),
+        ("ghcr.io/shop/web@sha256:12", "ghcr.io", "shop/web/manifests/sha256:12"),
+        ("ghcr.io/shop/web:abc@sha256:12", "ghcr.io", "shop/web/manifests/sha256:12"),
+        ("localhost:5000/web", "localhost:5000", "web/manifests/latest"),
+        ("nginx:1.27", "registry-1.docker.io", "library/nginx/manifests/1.27"),
+        ("nginx", "registry-1.docker.io", "library/nginx/manifests/latest"),
+    ],
+)
+def test_where_an_image_is(image: str, host: str, path: str) -> None:
+    assert registry_of(image) == host
+    _, name, reference = registry._parts(image)
+    assert f"{name}/manifests/{reference}" == path
+
+
+def docker_config(auths: object) -> dict[str, Any]:
+    text = auths if isinstance(auths, str) else json.dumps({"auths": auths})
+    return {"data": {".dockerconfigjson": base64.b64encode(text.encode()).decode()}}
+
+
+AUTH = base64.b64encode(b"robot:p/w:1").decode()
+
+
+@pytest.mark.parametrize(
+    ("auths", "login"),
+    [
+        ({"ghcr.io": {"username": "robot", "password": "p/w:1"}}, LOGIN),
+        ({"https://ghcr.io/v2/": {"auth": AUTH}}, LOGIN),
+        ({"quay.io": {"auth": AUTH}}, None),
+        ({"ghcr.io": {"auth": "%"}}, None),
+        ({"ghcr.io": {}}, None),
+        ("{", None),
+    ],
+)
+def test_the_login_of_a_secret(auths: object, login: tuple[str, str] | None) -> None:
+    assert login_for("ghcr.io", docker_config(auths)) == login
+    assert login_for("ghcr.io", None) is None
+
+
+def test_docker_hub_has_several_names() -> None:
+    assert login_for("registry-1.docker.io", docker_config({"https://index.docker.io/v1/": {"auth": AUTH}})) == LOGIN
 
 
 def node(*images: str) -> dict[str, Any]:

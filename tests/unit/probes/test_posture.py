@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,9 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.factshapes import check_fact
 from rollproof.core.outside import Outside
 from rollproof.core.posturefacts import SOURCE, Topic, view_of
-from rollproof.core.target import Cluster, Database, FaultSettings, Ingress
-from rollproof.errors import OutsideDataError
+from rollproof.core.target import Cluster, Database, FaultSettings, Ingress, PostureSettings
+from rollproof.errors import CannotJudgeError, OutsideDataError
+from rollproof.probes import posture
 from rollproof.probes.posture import look_at_posture
 from rollproof.probes.postureviews import (
     application_seen,
@@ -132,7 +135,7 @@ def look(kube: Kube, **changes: Any) -> dict[str, Event]:
 def test_one_answer_to_each_question_and_nothing_is_changed(api: FakeApi, kube: Kube) -> None:
     told = look(kube)
     assert set(told) == set(Topic)
-    assert {topic for topic, event in told.items() if event.what != "read"} == {Topic.SCAN}  # no file is named
+    assert {topic for topic, event in told.items() if event.what != "read"} == {Topic.SCAN, Topic.REGISTRY}  # not named
     changes = [(method, path, query) for method, path, query in api.asked if method != "GET"]
     assert {query.get("dryRun") for _, _, query in changes} == {"All"}
     assert {path.rpartition("/")[2] for _, path, _ in changes} == {"eviction"}
@@ -188,6 +191,30 @@ def test_a_budget_that_forbids_an_eviction_is_an_answer(api: FakeApi, kube: Kube
 def test_what_the_target_file_does_not_name(kube: Kube) -> None:
     told = look(kube, ingress=Ingress(), faults=FaultSettings())
     assert {told[topic].data["cause"] for topic in (Topic.ENTRY, Topic.DATABASE)} == {"not-named"}
+
+
+def test_a_pull_secret_is_tried_with_and_without_its_login(
+    api: FakeApi, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps({"auths": {"ghcr.io": {"username": "robot", "password": "a-password"}}})
+    api.put("secrets", named("pull", data={".dockerconfigjson": base64.b64encode(text.encode()).decode()}))
+    monkeypatch.setattr(posture, "manifest_status", lambda _, login=None: 200 if login else 401)
+    settings = PostureSettings(pull_secret="pull")
+    told = look(kube, posture=settings)[Topic.REGISTRY].data
+    assert (told["registry"], told["login"], told["status"], told["anonymous"]) == ("ghcr.io", True, 200, 401)
+    assert "a-password" not in json.dumps(told)
+    api.remove("secrets", "pull")
+    told = look(kube, posture=settings)[Topic.REGISTRY].data
+    assert (told["login"], told["status"], told["anonymous"]) == (False, 0, 401)
+
+
+def test_a_registry_that_does_not_answer_is_not_known(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(_image: str, _login: object = None) -> int:
+        raise CannotJudgeError("the registry gave no answer")
+
+    monkeypatch.setattr(posture, "manifest_status", silent)
+    told = look(kube, posture=PostureSettings(pull_secret="pull"))[Topic.REGISTRY]
+    assert (told.data["cause"], told.outcome) == ("no-answer", Outcome.UNKNOWN)
 
 
 def test_an_answer_that_nobody_can_work_with(api: FakeApi, kube: Kube) -> None:

@@ -16,6 +16,7 @@ from rollproof.core.posture import (
     EvictionsSeen,
     PodsSeen,
     PoliciesSeen,
+    RegistrySeen,
     ScalersSeen,
     ServiceSeen,
 )
@@ -84,7 +85,7 @@ def entry_one_node(seen: Posture) -> Said:
     source="https://github.com/kubernetes/enhancements/issues/2535",
 )  # fmt: skip
 def pull_secret(seen: Posture) -> Said:
-    """That it is named, and that no kubelet has said it cannot read it. Whether it opens the registry is not tried."""
+    """That it is named, and that no kubelet has said it cannot read it. Whether it opens the registry is asked next."""
     place, own = seen.subject(DeploymentSeen), seen.view(DeploymentSeen).pull_secrets
     names = own or seen.view(AccountSeen).pull_secrets
     if not names:
@@ -93,6 +94,30 @@ def pull_secret(seen: Posture) -> Said:
     if missing:
         return finding(place, "imagePullSecrets", value, f"the kubelet could not read it for {', '.join(missing)}")
     return sound(place, "imagePullSecrets", value, "named; only a pull of an image that the node lacks proves it")
+
+
+@check(
+    "pull-secret-opens", asks="does the pull secret open the registry for the image that is declared?",
+    advised="HTTP 200 for the image's manifest, with the login of posture.pull_secret",
+    why="a login that has ended is seen when a node without the image needs it: in a drain, a scale-up, a spot loss",
+    source="https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests",
+)  # fmt: skip
+def pull_secret_opens(seen: Posture) -> Said:
+    """The manifest is asked for as a node would; without a login as well: that says whether one is needed."""
+    place = seen.subject(RegistrySeen)
+    if not seen.target.posture.pull_secret:
+        return nothing(place, "manifest", "posture.pull_secret of the target file is not set")
+    told = seen.view(RegistrySeen)
+    if not told.login:
+        return finding(place, "auths", f"no login for {told.registry}", f"without one HTTP {told.anonymous}")
+    value = f"HTTP {told.status} for {told.image}"
+    if told.status in (401, 403, 404):  # a registry that hides what may not be read says 404
+        return finding(place, "manifest", value, f"without a login HTTP {told.anonymous}")
+    if told.status != 200:
+        return unclear(place, "manifest", value, "neither an answer nor a refusal: ask again")
+    free = told.anonymous == 200
+    note = "it is given to anybody, so that the login was not needed" if free else f"without it HTTP {told.anonymous}"
+    return sound(place, "manifest", value, note)
 
 
 @check(
@@ -226,6 +251,6 @@ def network_policy_width(seen: Posture) -> Said:
 
 
 CHECKS = (
-    restarts, service_endpoints, entry_one_node, pull_secret, autoscaler, autoscaler_and_git, disruption_budget,
-    network_policy, network_policy_width,
+    restarts, service_endpoints, entry_one_node, pull_secret, pull_secret_opens, autoscaler, autoscaler_and_git,
+    disruption_budget, network_policy, network_policy_width,
 )  # fmt: skip
