@@ -254,14 +254,14 @@ def blind_gaps(log: RequestLog, *, window_ns: tuple[int, int]) -> tuple[Gap, ...
     A dispatch that came late is seen as it was: the sample lies where it was really sent.
     """
     start_ns, end_ns = window_ns
-    kind = kinds(log)
-    sends = log.rows["send_ns"]
-    useful = (kind <= Kind.HARD) & (sends >= start_ns) & (sends <= end_ns)
+    sends = log.made_once("send_ns", lambda: np.ascontiguousarray(log.rows["send_ns"]))
+    inside = slice(np.searchsorted(sends, start_ns, side="left"), np.searchsorted(sends, end_ns, side="right"))
+    sends, useful = sends[inside], kinds(log)[inside] <= Kind.HARD
     gaps: list[Gap] = []
     for lane in log.open_loop:
         if lane == log.control:
             continue
-        points = np.concatenate(([start_ns], sends[useful & lane_mask(log, lane)], [end_ns])).astype(np.int64)
+        points = np.concatenate(([start_ns], sends[useful & lane_mask(log, lane)[inside]], [end_ns])).astype(np.int64)
         i = int(np.argmax(np.diff(points)))
         low, high = int(points[i]), int(points[i + 1])
         gaps.append(Gap(lane, low, high, _own_ms(log, low, high)))

@@ -46,8 +46,7 @@ def kind(outcome: str) -> Kind:
 def kinds(log: RequestLog) -> NDArray[np.uint8]:
     """The kind of every row."""
     table = np.array([kind(name) for name in log.outcomes], dtype=np.uint8)
-    found: NDArray[np.uint8] = table[log.rows["outcome"]]
-    return found
+    return log.made_once("kinds", lambda: table[log.rows["outcome"]])
 
 
 def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
@@ -79,5 +78,4 @@ def lane_mask(log: RequestLog, lane: str) -> NDArray[np.bool_]:
     """The rows of one lane; none if there is no such lane."""
     if lane not in log.lanes:
         return np.zeros(len(log.rows), dtype=bool)
-    found: NDArray[np.bool_] = log.rows["lane"] == log.lanes.index(lane)
-    return found
+    return log.made_once(f"lane {lane}", lambda: log.rows["lane"] == log.lanes.index(lane))

@@ -6,13 +6,16 @@ objects, because a run may hold a million rows and `rollproof judge` has three s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["LAYOUT", "OPTIONAL", "REQUEST_DTYPE", "EngineFacts", "RequestLog"]
+
+_Item = TypeVar("_Item", bound=np.generic)
 
 # The file's layout, [major, minor]; a file without one is of [1, 0]. A new column, or a new key beside the tables,
 # raises the minor: it goes to the end, into OPTIONAL too, and files of either age stay readable by either version.
@@ -89,11 +92,23 @@ class RequestLog:
     open_loop: tuple[str, ...]
     control: str  # name of the control lane, "" if there is none
     engine: EngineFacts
+    _made: dict[str, NDArray[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         sends = self.rows["send_ns"]
         if (sends[1:] <= sends[:-1]).any():
             object.__setattr__(self, "rows", self.rows[np.lexsort((self.rows["k"], sends))])
+
+    def made_once(self, name: str, make: Callable[[], NDArray[_Item]]) -> NDArray[_Item]:
+        """An array that depends on this log alone, made when it is asked for first; nobody can write to it.
+
+        Checkers, outages and reports ask dozens of times for the same masks of a million rows.
+        """
+        if name not in self._made:
+            found = make()
+            found.flags.writeable = False
+            self._made[name] = found
+        return self._made[name]
 
     def request_id(self, k: int) -> str:
         """The X-Request-ID of attempt `k`, by which the ingress and the app have logged it."""

@@ -40,10 +40,9 @@ def latency_ms(
     log: RequestLog, chosen: NDArray[np.bool_], quantiles: tuple[float, ...] = (0.5, 0.99, 1.0)
 ) -> tuple[float, ...]:
     """Quantiles of the time from the *intended* send to the whole answer, so that a stall is not omitted."""
-    rows = log.rows[chosen]
-    if not len(rows):
+    took = (log.rows["done_ns"][chosen] - log.rows["intended_ns"][chosen]) / 1e6  # columns: rows are ten times as wide
+    if not len(took):
         return tuple(0.0 for _ in quantiles)
-    took = (rows["done_ns"] - rows["intended_ns"]) / 1e6
     return tuple(float(value) for value in np.quantile(took, quantiles))
 
 

@@ -6,6 +6,8 @@ generator's own statistics, checked against the recorded requests.
 
 from __future__ import annotations
 
+import numpy as np
+
 from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import lane_mask
@@ -140,8 +142,9 @@ def _parts(facts: Facts, log: RequestLog) -> dict[str, tuple[int, int]]:
 
 def _sent(log: RequestLog, start_ns: int, end_ns: int) -> int:
     """Number of open-loop requests sent in that time."""
-    chosen = (log.rows["send_ns"] >= start_ns) & (log.rows["send_ns"] <= end_ns)
-    return sum(int((chosen & lane_mask(log, lane)).sum()) for lane in log.open_loop)
+    sends = log.rows["send_ns"]  # sorted
+    begin, end = np.searchsorted(sends, start_ns, side="left"), np.searchsorted(sends, end_ns, side="right")
+    return sum(int(lane_mask(log, lane)[begin:end].sum()) for lane in log.open_loop)
 
 
 def _step_s(engine: EngineFacts) -> float:
