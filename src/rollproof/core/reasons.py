@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 __all__ = [
+    "ASIDES",
     "CAUSES_OF_BAD",
+    "DEEPEST",
+    "SYMPTOMS",
     "AbortCause",
     "BadKind",
     "Found",
@@ -158,3 +161,18 @@ class UndoneBy(StrEnum):
     HARNESS = "harness"
     PLATFORM = "platform"  # what repairs things there anyway: a controller, the kubelet
     OTHER = "other"  # it was as before when we came to undo it, and nobody saw who did it
+
+
+# Codes of findings by how near they are to the root (`judge.diagnose.ranking`); a code in none of them is a cause that
+# a checker found. What a pod, a probe or Argo CD said of itself comes before the symptom that follows from it.
+DEEPEST = frozenset({"HEALTH_FOLLOWS_DATABASE", "LIVENESS_FOLLOWS_DATABASE"})
+SYMPTOMS = frozenset({
+    "CONTROL_SUFFERED", "DEADLINE_EXCEEDED", "INJECTED", "LOST_AFTER_RECOVERY", "LOST_FOR_TOO_LONG", "NO_ANSWER",
+    "NO_ANSWER_IN_TIME", "NO_READY_ENDPOINT", "NOT_RECOVERED", "ONE_ENDPOINT", "P99_TOO_LATE",
+    "PROGRESS_DEADLINE_EXCEEDED", "SLOW", "UNEXPLAINED", "UNREAD",
+})  # fmt: skip
+# These stand beside a failure and do not explain it.
+ASIDES = frozenset({
+    "BACKOFF_SCHEDULE", "FAILED_LATER", "INGRESS_LOG_UNREAD", "MASKED", "NOISE", "ORDINARY_PRIORITY",
+    "SUPERSEDED", "UNDO_FAILED",
+})  # fmt: skip

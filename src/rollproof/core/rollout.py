@@ -87,6 +87,12 @@ class Rollout:
         return str(self.failed.data.get("cause", "")) if self.failed is not None else ""
 
     @property
+    def failed_at(self) -> str:
+        """The stage at which it failed, "" if it did not; facts of 2026-11 and before call it a leg."""
+        data = self.failed.data if self.failed is not None else {}
+        return str(data.get("stage") or data.get("leg") or "")
+
+    @property
     def look_at(self) -> str:
         """Where a person looks next after it failed."""
         return str(self.failed.data.get("look_at", "")) if self.failed is not None else ""

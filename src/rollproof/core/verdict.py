@@ -48,12 +48,14 @@ _SEVERITY = {Result.PASS: 0, Result.INCONCLUSIVE: 1, Result.FAIL: 2}
 class Finding:
     """Something worth acting on that does not decide the verdict by itself: MASKED retries, advice, a likely cause.
 
-    `code` is stable and upper case (MASKED, PRESTOP_TOO_SHORT), `text` one sentence, `hint` what to do next.
+    `code` is stable and upper case (MASKED, PRESTOP_TOO_SHORT), `text` one sentence, `hint` what to do next; `numbers`
+    are those that a change is made of, with their unit in the key (`prestop_s`).
     """
 
     code: str
     text: str
     hint: str = ""
+    numbers: Mapping[str, Number] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

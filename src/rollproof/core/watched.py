@@ -84,6 +84,11 @@ class PodSeen:
         return str(self.event.data.get("owner") or "nobody")
 
     @property
+    def phase(self) -> str:
+        """Its phase, "?" where none was told."""
+        return str(self.event.data.get("phase") or "?")
+
+    @property
     def trouble(self) -> str:
         """Why it waits, in Kubernetes' word; "" if it does not."""
         return str(self.event.data.get("reason") or "")

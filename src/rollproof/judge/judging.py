@@ -57,6 +57,7 @@ def judge_run(folder: RunFolder) -> Report:
         verdicts=SECRETS.value(tuple(verdicts)),
         result=result,
         exit_code=EXIT_UNDO_FAILED if undo == "failed" else EXIT_CODES[result],
+        causes=SECRETS.value(diagnose.rank(facts, verdicts, result)),
         undo=undo,
         environment=folder.environment(),
     )
@@ -147,6 +148,7 @@ def write_reports(folder: RunFolder, report: Report) -> None:
         exit_code=report.exit_code,
         undo=report.undo,
         target_kind=report.platform,
+        causes=map(asdict, report.causes),
         faults=map(asdict, fault_rows(report)),
     )
 

@@ -47,7 +47,7 @@ from rollproof.probes import postureviews as views
 from rollproof.probes.scanfile import read_scan
 from rollproof.probes.views import label_selector
 
-__all__ = ["look_at_posture"]
+__all__ = ["look_at_posture", "look_at_settings"]
 
 _NO_SECRET = "FailedToRetrieveImagePullSecret"  # noqa: S105 - the kubelet's reason of an event, not a password
 _MAY_NOT = (401, 403)
@@ -64,6 +64,14 @@ class _NoAnswerError(RollproofError):
 def look_at_posture(target: Target, kube: Kube, argo: Argo, recorder: Recorder) -> None:
     """Ask every question once, and record each answer. Never raises for what cannot be read."""
     _Look(target, kube, argo, recorder).all()
+
+
+def look_at_settings(target: Target, kube: Kube, argo: Argo, recorder: Recorder) -> None:
+    """Record the Deployment and the Application as they are before a drill: a change is proposed from them later.
+
+    Two reads, for which every run has the right. Never raises for what cannot be read.
+    """
+    _Look(target, kube, argo, recorder).settings()
 
 
 class _Look:
@@ -100,6 +108,12 @@ class _Look:
         self._ask(Topic.PROJECT, f"{argocd.namespace}/{argocd.project}", self._read_project)
         self._ask(Topic.SCAN, "", self._read_scan)
         self._ask(Topic.REGISTRY, self._target.posture.pull_secret, self._try_registry)
+
+    def settings(self) -> None:
+        """The two that hold what a person would change."""
+        cluster, argocd = self._target.cluster, self._target.argocd
+        self._ask(Topic.DEPLOYMENT, f"{cluster.namespace}/{cluster.deployment}", self._read_deployment)
+        self._ask(Topic.APPLICATION, f"{argocd.namespace}/{argocd.application}", self._read_application)
 
     def _ask(self, topic: Topic, place: str, read: Callable[[], Any]) -> None:
         begun_s = time.monotonic()

@@ -22,10 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rollproof.core.counts import many
+from rollproof.core.diagnosis import Cause
 from rollproof.core.event import Event, Outcome
 from rollproof.core.plan import Plan
 from rollproof.core.verdict import Result
 from rollproof.redaction import SECRETS
+from rollproof.reports.causes import cause_line, details
 from rollproof.reports.drill_rows import DrillRow, drill_rows
 from rollproof.reports.fault_rows import FaultRow, fault_rows
 from rollproof.reports.model import Report
@@ -252,6 +254,7 @@ class LiveConsole:
             elif len(report.plan.drills) > 1:
                 self._console.print(_drill_table(drill_rows(report)))
                 self._console.print()
+            self._causes(report.causes)
             self._console.print(Text(_safe(target_line(report))), soft_wrap=True)
             bottom = f"  {_safe(bottom_line(report))}"
             self._console.print(Text.assemble((report.result, _STYLES[report.result]), bottom), soft_wrap=True)
@@ -259,6 +262,19 @@ class LiveConsole:
             if report.undo:
                 self._console.print(Text(_safe(undo_sentence(report.undo)), style="dim"), soft_wrap=True)
             self._console.print(Text(f"report {_safe(str(folder / 'report.html'))}"), soft_wrap=True)
+
+    def _causes(self, causes: Sequence[Cause]) -> None:
+        """The first cause with its change, which can be copied; the others on a line each. The caller has the lock."""
+        for place, cause in enumerate(causes, 1):
+            self._console.print(Text(f"cause {place}  {_safe(cause_line(cause))}"), soft_wrap=True)
+            if place > 1:
+                continue
+            for word, said in details(cause):
+                self._console.print(Text(f"  {word:<8}{_safe(said)}", style="dim"), soft_wrap=True)
+            for line in cause.patch.text.splitlines() if cause.patch is not None else ():
+                self._console.print(Text(f"    {_safe(line)}"), soft_wrap=True)
+        if causes:
+            self._console.print()
 
     def _line(self, text: Text) -> None:
         if self.quiet:

@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.verdict import EXIT_UNDO_FAILED, WORST_FIRST, Finding, Result, Verdict
+from rollproof.core.verdict import EXIT_UNDO_FAILED, WORST_FIRST, Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports import tables
+from rollproof.reports.causes import details, leading
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.files import write_whole
@@ -69,7 +70,9 @@ def html_page(report: Report) -> str:
             cards=_cards(report, stages),
             blind=tables.blind_spots(report),
             broken=broken_line(report) if report.exit_code == EXIT_UNDO_FAILED else "",
-            cause=_cause(report, listed),
+            cause=leading(report),
+            cause_details=details,
+            event_rows={event.seq for event in in_html},
             verdicts=_verdict_rows(listed, shown),
             result_counts=_result_counts(listed),
             verdict_drills=list(dict.fromkeys(verdict.drill for verdict in listed if verdict.drill)),
@@ -234,16 +237,6 @@ def _result_counts(listed: list[Verdict]) -> list[tuple[Result, int]]:
     """How many verdicts of each result are listed, worst first."""
     counts = Counter(verdict.result for verdict in listed)
     return sorted(counts.items(), key=lambda one: WORST_FIRST[one[0]])
-
-
-def _cause(report: Report, listed: list[Verdict]) -> Finding | None:
-    """The first cause of the worst verdicts, where the run did not pass."""
-    if report.result is Result.PASS:
-        return None
-    blamed = [verdict for verdict in listed if verdict.result is report.result]
-    if report.exit_code == EXIT_UNDO_FAILED:  # what is still changed comes before all else
-        blamed = [verdict for verdict in blamed if verdict.checker == "undo"]
-    return next((finding for verdict in blamed for finding in verdict.findings), None)
 
 
 def _first_timeline(drills: list[_Drill], listed: list[Verdict]) -> tuple[list[_Drill], list[_Drill]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rollproof.core.diagnosis import Cause
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.plan import Plan
@@ -23,7 +24,8 @@ __all__ = ["Report"]
 class Report:
     """One run, judged.
 
-    `facts` maps a drill to its facts, in the order in which the drills ran. `undo` is the word of verdicts.json
+    `facts` maps a drill to its facts, in the order in which the drills ran. `causes` are those of `result`, the
+    likeliest first; none where it is PASS. `undo` is the word of verdicts.json
     ("clean", "left", "failed", ...), "" before the undo.
     """
 
@@ -32,6 +34,7 @@ class Report:
     verdicts: tuple[Verdict, ...]
     result: Result
     exit_code: int
+    causes: tuple[Cause, ...] = ()
     undo: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
 

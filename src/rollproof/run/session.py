@@ -26,6 +26,7 @@ from rollproof.judge.judging import judge_drill, judge_run, write_reports
 from rollproof.preflight.checks import Clients, look
 from rollproof.preflight.lock import LEASE_NAME, RunLock, lease_release
 from rollproof.preflight.planning import Order, check_hours, check_meant, closed_fence, wanted_target
+from rollproof.probes.posture import look_at_settings
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release
 from rollproof.reports.console import LiveConsole
@@ -186,6 +187,7 @@ class Session:
         self.folder.record("run", "drill", "started", data={"sha": self.context.running_sha()})
         self.folder.record("run", "clock", "read", data=clock_pair())
         check_hours(replace(self._order, drills=(drill,)), self.plan.target, datetime.now(UTC))  # a run may take long
+        look_at_settings(self.plan.target, self.clients.kube, self.clients.argo, self.folder)
         return self.context
 
     def end(self, what: str, reason: str = "") -> None:

@@ -195,9 +195,9 @@ class RunFolder:
 
     def write_verdicts(
         self, verdicts: Iterable[Verdict], *, result: Result, exit_code: int, undo: str, target_kind: str,
-        faults: Iterable[Mapping[str, object]] = (),
+        causes: Iterable[Mapping[str, object]] = (), faults: Iterable[Mapping[str, object]] = (),
     ) -> None:  # fmt: skip
-        """verdicts.json, with a row a fault as the reports show it.
+        """verdicts.json, with the ranked causes, and a row a fault as the reports show it.
 
         The number of events lets a later reader notice that some were lost.
         """
@@ -206,7 +206,7 @@ class RunFolder:
             {
                 "schema": SCHEMA, "run": self.plan.run_id, "result": result, "exit_code": exit_code, "undo": undo,
                 "target_kind": target_kind, "events": self._next_seq - 1, "verdicts": [asdict(v) for v in verdicts],
-                "faults": list(faults),
+                "causes": list(causes), "faults": list(faults),
             },
         )  # fmt: skip
 

@@ -51,6 +51,9 @@ def test_history(case: Path, tmp_path: Path) -> None:
         found = {result for checkers in seen.values() for result in checkers.get(checker, [])}
         assert found >= set(wanted), why
     assert report.result == Result(KIND[case.parent.name]), why
+    if report.result is not Result.INCONCLUSIVE:  # there a cause says what was in the way of a claim
+        first = [cause.code for cause in report.causes[:1]]
+        assert first == ([expected["cause"]] if report.result is Result.FAIL else []), report.causes
 
 
 def test_every_checker_has_a_recorded_run_and_one_that_it_must_not_judge() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rollproof.core.diagnosis import Patch
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.plan import SCHEMA, Plan, Touch
@@ -15,6 +16,7 @@ from rollproof.core.requests import REQUEST_DTYPE, EngineFacts, RequestLog
 from rollproof.core.target import App, ArgoCd, Cluster, Control, EnvRepo, Fences, Target
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.checkers import availability
+from rollproof.judge.diagnose import rank
 from rollproof.reports.model import Report
 
 OLD, NEW = "a1b2c3d", "e4f5a6b"
@@ -317,8 +319,16 @@ def the_report() -> Report:
         replace(one, intervals=availability.check(facts[one.drill]).intervals) if one.checker == "availability" else one
         for one in the_verdicts()
     )
+    first, *others = rank(facts, verdicts, Result.FAIL)
+    patch = Patch(
+        file="overlays/dev/rollproof-pre-stop.yaml",
+        text="# rollproof: preStop: none before, 6 s now\nkind: Deployment\n",
+        apply="cd overlays/dev && kustomize edit add patch --path rollproof-pre-stop.yaml", caveats=("a caveat",),
+    )  # fmt: skip
+    first = replace(first, patch=patch, why_no_patch="", contradicts=("what speaks against it",))
     return Report(
-        plan=plan, facts=facts, verdicts=verdicts, result=Result.FAIL, exit_code=1, undo="clean",
+        plan=plan, facts=facts, verdicts=verdicts, causes=(first, *others), result=Result.FAIL, exit_code=1,
+        undo="clean",
         environment={
             "rollproof": "0.1.0", "kubernetes": "1.34.4", "argocd": {"version": "v3.2.6", "backoff_s": [2, 3, 300]},
             "host": {"cpus": 2, "kernel": "6.12"}, "generator": {"scheduling": "SCHED_FIFO 50", "locust": "2.47.0"},
@@ -335,4 +345,4 @@ def report() -> Report:
 def passed(report: Report) -> Report:
     """As if only the rollback had been judged, where everything went well."""
     verdicts = tuple(verdict for verdict in report.verdicts if verdict.drill == "rollback")
-    return replace(report, verdicts=verdicts, result=Result.PASS, exit_code=0)
+    return replace(report, verdicts=verdicts, causes=(), result=Result.PASS, exit_code=0)

@@ -123,6 +123,7 @@ def test_the_summary_leads_with_the_result_and_the_first_cause(report: Report) -
     text = export(report, "github")
     assert text.startswith("## ❌ FAIL ")
     assert "> **" in text
+    assert "```yaml\n# rollproof: preStop: none before, 6 s now\nkind: Deployment\n```" in text
     first = next(line for line in text.splitlines() if line.startswith("| ❌"))
     assert "availability" in first
     assert "```mermaid" in text

@@ -183,6 +183,15 @@ def test_the_first_cause_and_what_to_change_stand_at_the_top_of_a_failed_run(tex
     assert 'class="cause"' not in html_page(passed)
 
 
+def test_the_causes_have_their_evidence_and_the_change_that_can_be_copied(text: str, passed: Report) -> None:
+    causes = Page(text.partition('id="causes"')[2].partition("</section>")[0]).text
+    assert "what speaks against it" in causes
+    assert "a new file overlays/dev/rollproof-pre-stop.yaml, then: cd overlays/dev && kustomize edit add" in causes
+    assert "# rollproof: preStop: none before, 6 s now\nkind: Deployment\n" in causes
+    assert "rollproof run zero-downtime" in causes
+    assert 'id="causes"' not in html_page(passed)
+
+
 def test_verdicts_that_need_reading_are_open_and_the_others_are_one_line(text: str) -> None:
     rows = re.findall(r'<details class="verdict (\w+)"[^>]*?(open)?>', text)
     assert {result for result, is_open in rows if is_open} >= {"FAIL", "INCONCLUSIVE"}

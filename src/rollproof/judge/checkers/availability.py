@@ -360,6 +360,10 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         most_ms = case.numbers["latency_ms_max"]
         text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
         found.append(Finding("SLOW", text, "a slow answer is no outage; look for cold starts of the new pods"))
+    if case.p99 is not None and case.p99.is_above and case.p99.is_known:
+        found.append(
+            Finding("P99_TOO_LATE", case.p99.sentence(), "look for cold starts of the new pods, CPU limits, locks")
+        )
     if case.background is not None and case.background.noise:
         hint = _FIND_THE_CAUSE if case.background.baseline[0] else _NONE_BEFORE
         found.append(Finding("NOISE", case.background.sentence(), hint))

@@ -220,7 +220,8 @@ def _judge_restored(
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))
     if not restored.complete:
         why = f"restored only in part: {restored.value!r}"
-        return _verdict(trial.subject, Result.FAIL, why)
+        hint = "compare the object in git with the live one: does something else own the fields that did not come back?"
+        return _verdict(trial.subject, Result.FAIL, why, findings=(Finding("RESTORED_IN_PART", why, hint),))
     total_s, backoff_s = float(str(times["restored_s"])), float(str(times["backoff_s"]))
     otherwise = _restored_otherwise(trial, restored, before, model, total_s)
     if otherwise:

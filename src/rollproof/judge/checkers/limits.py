@@ -119,6 +119,11 @@ class P99:
         return self.at_least_ms > self.limit_ms
 
     @property
+    def is_known(self) -> bool:
+        """Whether enough requests had a good answer for there to be one."""
+        return math.isfinite(self.at_least_ms)
+
+    @property
     def may_be_above(self) -> bool:
         """Whether it may be too slow."""
         return self.at_most_ms > self.limit_ms

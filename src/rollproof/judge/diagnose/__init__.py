@@ -12,8 +12,9 @@ from dataclasses import replace
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.diagnose.causes import causes
+from rollproof.judge.diagnose.ranking import rank
 
-__all__ = ["causes", "explain"]
+__all__ = ["causes", "explain", "rank"]
 
 
 def explain(facts: Facts, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:

@@ -6,6 +6,7 @@ absence of a fact that was not watched for.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -41,18 +42,22 @@ _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + m
 
 
 def causes(facts: Facts) -> tuple[Finding, ...]:
-    """One finding for each kind of cause, for the burst in which it was seen first."""
+    """One finding for each kind of cause, for the burst in which it was seen first; what explains most comes first."""
     if facts.requests is None:
         return ()
     act = find_act(facts)
     lives = pod_lives(facts)
     found: dict[str, Finding] = {}
+    counted: Counter[str] = Counter()
     for burst in bursts(facts.requests, act.started.start_s if act is not None else 0.0):
         moment = Moment(facts, burst, lives, act)
         finding = next((said for rule in _RULES if (said := rule(moment)) is not None), None)
         finding = finding or _unexplained(burst)
-        found.setdefault(finding.code, _with_what_was_done(finding, moment))
-    return tuple(found.values())[:_FOUND_MAX]
+        counted[finding.code] += len(burst.rows)
+        if finding.code not in found:
+            found[finding.code] = _with_what_was_done(finding, moment)
+    most = sorted(found.values(), key=lambda finding: -counted[finding.code])[:_FOUND_MAX]
+    return tuple(replace(one, numbers={**one.numbers, "failures": counted[one.code]}) for one in most)
 
 
 def _with_what_was_done(finding: Finding, moment: Moment) -> Finding:
@@ -171,6 +176,7 @@ def _in_flight_cut(moment: Moment) -> Finding | None:
                 f"{len(done_s)} long requests (up to {took_s.max():.2f} s) were cut when {life.name} ended, "
                 f"{grace_s:.1f} s after it began to terminate",
                 "terminationGracePeriodSeconds above preStop plus the longest request; finish requests on SIGTERM",
+                {"longest_request_s": round(float(took_s.max()), 3)},
             )
     return None
 
@@ -198,12 +204,12 @@ def _termination(moment: Moment) -> Finding | None:
                 f"{life.name} stopped serving as soon as it was told to terminate: failures from "
                 f"{max(from_s, 0):.2f} to {max(until_s, 0):.2f} s after that{left}"
             )
-            return Finding("PRESTOP_MISSING", text, hint)
+            return Finding("PRESTOP_MISSING", text, hint, {"prestop_s": float(propose_s)})
         text = (
             f"{life.name} stopped serving while it was still used: failures from {from_s:.2f} to {until_s:.2f} s "
             f"after it began to terminate{left}"
         )
-        return Finding("PRESTOP_TOO_SHORT", text, hint)
+        return Finding("PRESTOP_TOO_SHORT", text, hint, {"prestop_s": float(propose_s)})
     return None
 
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rollproof.core.verdict import WORST_FIRST, Result, Verdict
+from rollproof.core.verdict import WORST_FIRST, Result
 from rollproof.core.visible import printable
 from rollproof.reports.cases import Case, Place, cases
+from rollproof.reports.causes import cause_line, details, leading
 from rollproof.reports.model import Report
 from rollproof.reports.tables import StageTable, blind_spots, stage_tables
 from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, undo_sentence
@@ -79,10 +80,18 @@ def _head(report: Report) -> Iterator[str]:
 
 
 def _cause(report: Report) -> Iterator[str]:
-    """The first finding of the verdict that decided, which the diagnosis has ranked."""
-    decided = next((one for one in _ordered(report) if one.result is report.result and one.findings), None)
-    if decided is not None and report.result is not Result.PASS:
-        yield f"> **{_safe(decided.findings[0].code)}**: {_safe(finding_line(decided.findings[0]).partition(': ')[2])}"
+    """What the top of every report names, with what speaks for and against it, and its change to be copied."""
+    cause = leading(report)
+    if cause is None:
+        return
+    yield f"> **{_safe(cause.code)}**: {_safe(cause_line(cause).partition(': ')[2])}"
+    said = [f"- {word}: {_safe(sentence)}" for word, sentence in details(cause)]
+    if said:
+        yield from ("", *said)
+    if cause.patch is not None:
+        yield from ("", "```yaml")
+        yield from (printable(line).replace("`", "'") for line in cause.patch.text.splitlines())
+        yield "```"
 
 
 def _verdicts(report: Report) -> Iterator[str]:
@@ -145,10 +154,6 @@ def _page(report: Report) -> Iterator[str]:
     run = _safe(report.plan.run_id)
     page = f"The page with the timeline is `{run}/report.html` in the uploaded reports"
     yield f"{page}; `rollproof judge {run}` judges the stored facts again."
-
-
-def _ordered(report: Report) -> list[Verdict]:
-    return sorted(report.verdicts, key=lambda verdict: WORST_FIRST[verdict.result])
 
 
 def _annotated(report: Report, place: Place | None, there: Callable[[str], bool]) -> Place | None:

@@ -1,0 +1,228 @@
+"""Roots: what lies behind a symptom, by what pods, their probes and Argo CD's objects said of themselves.
+
+A rule needs positive evidence in the facts, and names the pod. One finding a rule at most; none decides a verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rollproof.core.act import find_act
+from rollproof.core.event import Outcome
+from rollproof.core.facts import Facts
+from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.rollout import Rollout, find_rollout
+from rollproof.core.runframe import Answer, answers
+from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.core.watched import PodSeen, deployed_tag, pods_seen
+from rollproof.judge.diagnose.moments import pod_lives
+
+__all__ = ["Root", "roots"]
+
+_ERROR = 500  # HTTP statuses from here on are errors
+_STUCK = {"PROGRESS_DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "NOT_RECOVERED"}
+_UNSERVED = {"NO_READY_ENDPOINT", "ONE_ENDPOINT"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A finding with the facts that prove it."""
+
+    finding: Finding
+    evidence: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """The facts of one drill, what failed in it, and the codes that were found so far."""
+
+    facts: Facts
+    failed: tuple[Verdict, ...]
+    codes: frozenset[str]
+    rollout: Rollout | None
+
+    def failing(self, checker: str) -> bool:
+        return any(verdict.checker == checker for verdict in self.failed)
+
+
+def roots(facts: Facts, verdicts: Iterable[Verdict]) -> tuple[Root, ...]:
+    """What lies behind the failures of this drill; the rules that are nearer to the root come first."""
+    failed = tuple(verdict for verdict in verdicts if verdict.result is Result.FAIL)
+    codes = frozenset(finding.code for verdict in failed for finding in verdict.findings)
+    case = _Case(facts=facts, failed=failed, codes=codes, rollout=find_rollout(facts))
+    return tuple(root for rule in _RULES if failed and (root := rule(case)) is not None)
+
+
+def _database_away(case: _Case) -> Root | None:
+    """Pods whose readiness path says with an error status that the database is away, outside of a fault of ours."""
+    if not case.failing("readiness") and not case.codes & (_STUCK | _UNSERVED):
+        return None
+    app = case.facts.plan.target.app
+    said = [one for one in _of_pods(case, "database") if one.event.outcome is Outcome.FAIL and one.status >= _ERROR]
+    if not said:
+        return None
+    text = (
+        f"{app.ready_path} of {_pods(said)} says that the database is {said[0].value!r} "
+        f"(HTTP status {said[0].status}), so the Service leaves them out"
+    )
+    hint = "see the database and the way to it: its pod, Service, credentials, NetworkPolicy"
+    return Root(finding=Finding("DATABASE_AWAY", text, hint, {"pods": len(_names(said))}), evidence=_seqs(said))
+
+
+def _ready_ignores(case: _Case) -> Root | None:
+    """A readiness path that knows of the database, and answers with 200 all the same."""
+    if not case.failing("readiness"):
+        return None
+    path = case.facts.plan.target.app.ready_path
+    said = [one for one in _of_pods(case, "database") if one.event.outcome is Outcome.FAIL and one.status < _ERROR]
+    if not said:
+        return None
+    text = f"{path} of {_pods(said)} said {said[0].value!r} with HTTP status {said[0].status}"
+    finding = Finding("READY_IGNORES_DATABASE", text, f"{path} must answer 503 then: probes read the status")
+    return Root(finding=finding, evidence=_seqs(said))
+
+
+def _not_applied(case: _Case) -> Root | None:
+    """Argo CD says that it has synced the revision, and the Deployment still declares the old tag."""
+    act = case.rollout
+    if act is None or "synced" not in act.stages or "DEADLINE_EXCEEDED" not in case.codes or act.failed is None:
+        return None
+    declared = deployed_tag(case.facts, act.failed.end_s)
+    if not declared or declared == act.to_sha or declared != act.from_sha:
+        return None
+    waited_s = act.failed.end_s - act.stages["synced"].end_s
+    text = (
+        f"Argo CD called the new revision Synced, and {waited_s:.1f} s later the Deployment still declares "
+        f"{declared}, not {act.to_sha}"
+    )
+    hint = (
+        "compare what the overlay renders (`kustomize build`) with the live Deployment: is the tag in what is applied?"
+    )
+    return Root(finding=Finding("NOT_APPLIED", text, hint), evidence=(act.stages["synced"].seq, act.failed.seq))
+
+
+def _pod_kept_it(case: _Case) -> Root | None:
+    """The new version's pod that never got ready, with what it said of itself."""
+    act = case.rollout
+    if not case.codes & _STUCK or (act is not None and act.failed is not None and act.failed_at == "old-gone"):
+        return None
+    old = act.old_uids if act is not None else ()
+    until_s = act.failed.end_s if act is not None and act.failed is not None else math.inf
+    for pod in _last_of_each(case.facts, act.started.start_s if act is not None else 0.0, until_s):
+        if pod.uid in old or not pod.member or pod.gone or pod.ready or pod.terminating:
+            continue
+        state = f"was {pod.phase}{f' ({pod.trouble})' if pod.trouble else ''} and not Ready at the end"
+        if not pod.node:
+            text, code = f"{pod.name} was given no node", "POD_NOT_SCHEDULED"
+        else:
+            text, code = f"{pod.name} {state}{_said_of_itself(case, pod)}", "POD_NEVER_READY"
+        hint = f"kubectl -n {case.facts.plan.target.cluster.namespace} describe pod {pod.name}; and its log"
+        return Root(finding=Finding(code, text, hint), evidence=(pod.event.seq,))
+    return None
+
+
+def _said_of_itself(case: _Case, pod: PodSeen) -> str:
+    """What its readiness and health path answered to us."""
+    app = case.facts.plan.target.app
+    asked = {"database": app.ready_path, "version": app.health_path}
+    said = {
+        what: one
+        for what in asked
+        for one in answers(case.facts, what, since_s=0.0)
+        if one.event.subject == pod.subject
+    }
+    return "".join(f"; {asked[what]} answered {one.status or 'nothing'}" for what, one in said.items())
+
+
+def _old_pod_stays(case: _Case) -> Root | None:
+    """The old pod that did not go, and whether it was told to."""
+    act = case.rollout
+    if act is None or act.failed is None or act.failed_at != "old-gone" or act.cause != "DeadlineExceeded":
+        return None
+    lives = {life.name: life for life in pod_lives(case.facts)}
+    for pod in _last_of_each(case.facts, 0.0, act.failed.end_s):
+        if pod.uid not in act.old_uids or pod.gone:
+            continue
+        told_s = lives[pod.name].terminating_s if pod.name in lives else None
+        how = "was never told to end"
+        if told_s is not None:
+            how = f"was told to end, and is there {act.failed.end_s - told_s:.1f} s later"
+        hint = "see its finalizers, its preStop and terminationGracePeriodSeconds, and its node's kubelet"
+        finding = Finding("OLD_POD_STAYS", f"{pod.name} of the old version {how}", hint)
+        return Root(finding=finding, evidence=(pod.event.seq, act.failed.seq))
+    return None
+
+
+def _lost_readiness(case: _Case) -> Root | None:
+    """Pods that lost their readiness without being told to end, while the Service had too few."""
+    if not case.codes & _UNSERVED:
+        return None
+    act = find_act(case.facts)
+    since_s = act.started.start_s if act is not None else 0.0
+    lost = sorted(
+        (life.lost_readiness_s, life.name)
+        for life in pod_lives(case.facts)
+        if life.lost_readiness_s is not None and life.lost_readiness_s >= since_s
+    )
+    if not lost:
+        return None
+    names = ", ".join(name for _, name in lost)
+    spread_s = (lost[-1][0] or 0.0) - (lost[0][0] or 0.0)
+    text = f"{names} lost their readiness within {spread_s:.1f} s, and nobody had told them to end"
+    hint = "see what their readiness path asks for (database, DNS, cache): all pods have lost it at the same time"
+    return Root(finding=Finding("READINESS_LOST", text, hint, {"pods": len(lost)}))
+
+
+def _wrong_version(case: _Case) -> Root | None:
+    """Answers of another version than those that may answer, told by the load's own log."""
+    log, act = case.facts.requests, find_act(case.facts)
+    if log is None or act is None or not case.failing("availability"):
+        return None
+    strange = [bool(name) and name not in act.shas for name in log.versions]
+    wrong = (kinds(log) == Kind.GOOD) & np.array(strange, dtype=bool)[log.rows["version"]]
+    wrong &= log.rows["send_ns"] >= int(act.started.start_s * 1e9)
+    count = int(wrong.sum())
+    if not count:
+        return None
+    said = sorted({log.versions[int(one)] for one in np.unique(log.rows["version"][wrong])})
+    text = f"{count:,} answers were of {', '.join(said)}, which nobody should have got"
+    finding = Finding(
+        "WRONG_VERSION_SERVED", text, "see which pods the Service selects, and their image", {"failures": count}
+    )
+    return Root(finding=finding)
+
+
+_RULES: tuple[Callable[[_Case], Root | None], ...] = (
+    _database_away, _ready_ignores, _not_applied, _pod_kept_it, _old_pod_stays, _lost_readiness, _wrong_version,
+)  # fmt: skip
+
+
+def _of_pods(case: _Case, what: str) -> list[Answer]:
+    """The answers of single pods after the act, or from its start if it was a rollout."""
+    act = find_act(case.facts)
+    since_s = 0.0 if act is None else act.settled_s
+    if since_s is None:  # a fault of ours was still there
+        return []
+    return [one for one in answers(case.facts, what, since_s=since_s) if one.event.subject.startswith("Pod/")]
+
+
+def _names(said: Iterable[Answer]) -> list[str]:
+    return list(dict.fromkeys(one.event.subject.rpartition("/")[2] for one in said))
+
+
+def _pods(said: Iterable[Answer]) -> str:
+    return ", ".join(_names(said))
+
+
+def _seqs(said: Iterable[Answer]) -> tuple[int, ...]:
+    return tuple(one.event.seq for one in said)
+
+
+def _last_of_each(facts: Facts, since_s: float, until_s: float) -> Iterator[PodSeen]:
+    """What was told last of each pod up to that time."""
+    latest = {pod.uid: pod for pod in pods_seen(facts) if pod.at_s <= until_s}
+    return (pod for pod in latest.values() if pod.at_s >= since_s)

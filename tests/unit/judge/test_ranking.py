@@ -1,0 +1,101 @@
+"""Which cause is named first: the root before its symptoms, and nothing on a sound run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rollproof.core.diagnosis import Cause
+from rollproof.core.event import Outcome
+from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.judge.diagnose import rank
+from tests.unit.story import NEW, OLD, Story
+
+
+def ranked(story: Story, *verdicts: Verdict, result: Result = Result.FAIL) -> Sequence[Cause]:
+    return rank({story.drill: story.facts()}, verdicts, result)
+
+
+def failed(checker: str, *codes: str, drill: str = "zero-downtime", **numbers: int) -> Verdict:
+    findings = tuple(Finding(code, f"said of {code}") for code in codes)
+    return Verdict(checker, "it", Result.FAIL, f"{checker} failed", drill, numbers=numbers, findings=findings)
+
+
+def codes_of(causes: Sequence[Cause]) -> list[str]:
+    return [cause.code for cause in causes]
+
+
+def stuck_release(*, answer: str = "ok", status: int = 503) -> Story:
+    """A release whose new pod never gets ready, with its answer of the readiness path."""
+    story = Story().release_started()
+    story.tell(
+        "watch", "Pod/shop/new-1", "added", at=101.0, uid="uid-new-1", ready=False, phase="Running", node="n1",
+        image=f"ghcr.io/shop/web:{NEW}", template_hash=f"hash-{NEW}", member=True,
+    ).tell(
+        "release", f"Release/{NEW}", "failed", at=160.0, outcome=Outcome.FAIL, stage="rolled-out",
+        cause="ProgressDeadlineExceeded", reason="no progress",
+    )  # fmt: skip
+    outcome = Outcome.OK if answer == "ok" else Outcome.FAIL
+    return story.tell(
+        "proof", "Pod/shop/new-1", "database", at=161.0, outcome=outcome, value=answer, expected="ok", status=status
+    )
+
+
+def test_the_pod_that_kept_a_rollout_comes_before_its_deadline() -> None:
+    causes = ranked(stuck_release(), failed("release", "PROGRESS_DEADLINE_EXCEEDED"))
+    assert codes_of(causes) == ["POD_NEVER_READY", "PROGRESS_DEADLINE_EXCEEDED"]
+    assert causes[0].text == "new-1 was Running and not Ready at the end; /ready answered 503"
+    assert causes[0].proof == "rollproof run zero-downtime"
+
+
+def test_a_database_that_is_away_comes_before_the_pod_and_the_endpoints() -> None:
+    causes = ranked(
+        stuck_release(answer="down"),
+        failed("release", "PROGRESS_DEADLINE_EXCEEDED"),
+        failed("availability", "NO_READY_ENDPOINT", failures=7),
+    )
+    assert codes_of(causes)[0] == "DATABASE_AWAY"
+    assert set(codes_of(causes)[2:]) == {"PROGRESS_DEADLINE_EXCEEDED", "NO_READY_ENDPOINT"}
+
+
+def test_a_readiness_path_that_says_it_with_200_is_the_cause() -> None:
+    causes = ranked(stuck_release(answer="down", status=200), failed("readiness"))
+    assert codes_of(causes) == ["READY_IGNORES_DATABASE"]
+
+
+def test_argo_cd_that_applied_nothing_comes_before_the_deadline() -> None:
+    story = Story().release_started()
+    story.tell("watch", "Deployment/shop/web", "added", at=90.0, image=f"ghcr.io/shop/web:{OLD}")
+    story.stages(until="synced").tell(
+        "release", f"Release/{NEW}", "failed", at=130.0, outcome=Outcome.FAIL, stage="rolled-out",
+        cause="DeadlineExceeded", reason="waited",
+    )  # fmt: skip
+    causes = ranked(story, failed("release", "DEADLINE_EXCEEDED"))
+    assert codes_of(causes) == ["NOT_APPLIED", "DEADLINE_EXCEEDED"]
+
+
+def test_what_stands_beside_is_no_cause_and_silence_is_said() -> None:
+    causes = ranked(Story().release_started(), failed("availability", "MASKED", "NOISE"))
+    assert codes_of(causes) == ["UNEXPLAINED"]
+    assert causes[0].text == "availability failed"
+
+
+def test_what_explains_more_requests_comes_first() -> None:
+    few = Finding("KEEPALIVE_RACE", "few", numbers={"failures": 2})
+    most = Finding("READINESS_LIES", "most", numbers={"failures": 8})
+    verdict = Verdict(
+        "availability", "it", Result.FAIL, "lost", "zero-downtime", numbers={"failures": 10}, findings=(few, most)
+    )
+    causes = ranked(Story().release_started(), verdict)
+    assert codes_of(causes) == ["READINESS_LIES", "KEEPALIVE_RACE"]
+    assert causes[0].supports == ("it fits 8 of 10 failed requests",)
+    assert causes[0].contradicts == ("2 of 10 failed requests do not fit it",)
+
+
+def test_a_run_that_passed_has_no_cause() -> None:
+    passed = Verdict("availability", "it", Result.PASS, "well", "zero-downtime", findings=(Finding("MASKED", "m"),))
+    assert ranked(stuck_release(answer="down"), passed, result=Result.PASS) == ()
+
+
+def test_what_the_undo_left_is_no_cause_of_what_broke() -> None:
+    causes = ranked(Story(), failed("release", "CRASH_LOOP_BACK_OFF"), failed("undo", "UNDO_FAILED", drill="undo"))
+    assert codes_of(causes) == ["CRASH_LOOP_BACK_OFF"]
