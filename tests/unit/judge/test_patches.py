@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from story import Story
 
 from rollproof.core.diagnosis import Patch
 from rollproof.core.posture import ApplicationSeen, ContainerSeen, DeploymentSeen, ProbeSeen, ServiceSeen
 from rollproof.core.posturefacts import SOURCE, Posture, PostureWord, Topic, stored
 from rollproof.core.verdict import Finding
 from rollproof.judge.diagnose.patches import Proposal, propose
-from tests.unit.story import Story
 
 READY = ProbeSeen(kind="httpGet", path="/ready", period_s=2)
 WEB = ContainerSeen(name="web", image="ghcr.io/shop/web:1", readiness=READY, requests={}, limits={})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from story import NEW, OLD, Story
+
 from rollproof.core.diagnosis import Cause
 from rollproof.core.event import Outcome
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.diagnose import rank
-from tests.unit.story import NEW, OLD, Story
 
 
 def ranked(story: Story, *verdicts: Verdict, result: Result = Result.FAIL) -> Sequence[Cause]:
