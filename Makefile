@@ -18,7 +18,7 @@ LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test fuzz mutation test-sandbox truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: help venv format lint test fuzz mutation test-sandbox test-allure truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checke
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
 	$(BIN)/python -m pytest -p no:rollproof -n 2 -m "not alone" tests/sandbox tests/conformance
 	$(BIN)/python -m pytest -p no:rollproof -m alone tests/sandbox
+
+test-allure: $(READY) ## The real Allure 3 generator (npm, once from the network) reads two runs and shows the history
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=900 -rs tests/allure
 
 truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS="--write --sound 200": docs/truth.md)
 ifeq ($(LAB),kind)

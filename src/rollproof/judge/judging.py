@@ -139,9 +139,9 @@ def write_reports(folder: RunFolder, report: Report) -> None:
     page = folder.path / "report.html"
     write_html(page, report)
     write_junit(folder.path / "junit.xml", report)
-    attachments = (page, *sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path)))
+    of_load = sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path))
     with private():
-        write_allure(folder.path / "allure-results", report, attachments)
+        write_allure(folder.path / "allure-results", report, (page,), of_load)
     folder.write_verdicts(
         report.verdicts,
         result=report.result,
