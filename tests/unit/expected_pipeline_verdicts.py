@@ -13,13 +13,16 @@ from rollproof.core.pipeline import (
     SOURCE,
     DeliverySeen,
     EnvCommitSeen,
+    ImageSeen,
+    NodesSeen,
     PipelineWord,
     Place,
+    PlatformSeen,
     PodImage,
     RolloutSeen,
     subject_of,
 )
-from rollproof.core.pipelinesettings import PipelineSettings
+from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
 from rollproof.core.typedviews import stored
 
 __all__ = ["COMMIT", "roads", "told"]
@@ -37,15 +40,22 @@ DELIVERY = DeliverySeen(
     sync_status="Synced", revision=COMMIT, carries=True, phase="Succeeded", operation_carries=True, deployed=True,
     started_s=COMMIT_S + 20, deployed_s=COMMIT_S + 23, looked_s=COMMIT_S + 600,
 )  # fmt: skip
+INDEX, ARM, CONFIG, OTHER = (f"sha256:{digit * 64}" for digit in "1234")
 PODS = tuple(
-    PodImage(name=name, image=f"{IMAGE}:{NEW}", image_id="sha256:1", ready=True) for name in ("web-a", "web-b")
+    PodImage(name=name, image=f"{IMAGE}:{NEW}", image_id=f"{IMAGE}@{INDEX}", node="n1", ready=True)
+    for name in ("web-a", "web-b")
 )
 ROLLOUT = RolloutSeen(
     image=f"{IMAGE}:{NEW}", generation=4, observed=4, wanted=2, replicas=2, updated=2, ready=2,
     made_s=COMMIT_S + 22, completed_s=COMMIT_S + 41, pods=PODS,
 )  # fmt: skip
+TAGGED = ImageSeen(
+    image=IMAGE, tag=NEW, digest=INDEX, is_index=True, login="nobody",
+    platforms=(PlatformSeen(platform="linux/arm64/v8", digest=ARM, config=CONFIG),),
+)  # fmt: skip
 SOUND: dict[Place, Any] = {
-    Place.ENV_REPO: ENV_COMMIT, Place.APPLICATION: DELIVERY, Place.DEPLOYMENT: ROLLOUT,
+    Place.ENV_REPO: ENV_COMMIT, Place.APPLICATION: DELIVERY, Place.DEPLOYMENT: ROLLOUT, Place.REGISTRY: TAGGED,
+    Place.NODES: NodesSeen(platforms={"n1": "linux/arm64"}),
 }  # fmt: skip
 
 
@@ -55,6 +65,7 @@ def told(
     **settings: Any,
 ) -> Story:  # fmt: skip
     """A sound road with other fields of the views of some places; `answers` are those through the ingress."""
+    settings = {"registry": RegistrySettings(url="https://ghcr.io"), **settings}
     chosen = plan(target=target(pipeline=PipelineSettings(**settings)))
     story = Story("pipeline", plan=chosen)
     for at, (place, view) in enumerate(SOUND.items()):
@@ -83,10 +94,42 @@ def roads() -> Told:
         "sound, in time, by the right author",
         told(author="ci@shop", limits_s={"seen": 60, "synced": 60, "rolled-out": 60}),
     )
+    yield from _images()
     yield from _commits()
     yield from _deliveries()
     yield from _rollouts()
     yield from _proofs()
+
+
+def _images() -> Told:
+    yield "no registry is named", told(registry=RegistrySettings())
+    yield "the tag is latest", told({Place.ENV_REPO: {"tag": "latest"}})
+    yield (
+        "the tag is latest, and no registry is named",
+        told({Place.ENV_REPO: {"tag": "latest"}}, registry=RegistrySettings()),
+    )
+    yield "an image of another platform", told({Place.NODES: {"platforms": {"n1": "linux/amd64"}}})
+    yield (
+        "the tag was moved after the deploy",
+        told({Place.REGISTRY: {"digest": OTHER, "platforms": ()}, **_no_nodes()}),
+    )
+    yield (
+        "a pod of the tag before it was moved",
+        told({Place.DEPLOYMENT: {"pods": (PODS[0], replace(PODS[1], image_id=OTHER))}}),
+    )
+    for name, digest in (("platform's manifest", ARM), ("configuration", CONFIG)):
+        pods = tuple(replace(pod, image_id=digest) for pod in PODS)
+        yield f"nodes name the {name}", told({Place.DEPLOYMENT: {"pods": pods}})
+    yield (
+        "a pod does not say which image it has",
+        told({Place.DEPLOYMENT: {"pods": (PODS[0], replace(PODS[1], image_id=""))}}),
+    )
+    yield "a node does not say its platform", told(_no_nodes())
+    yield "the registry does not answer", told(unread=(Place.REGISTRY,))
+
+
+def _no_nodes() -> dict[Place, dict[str, Any]]:
+    return {Place.NODES: {"platforms": {}}}
 
 
 def _commits() -> Told:

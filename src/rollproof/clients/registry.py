@@ -9,35 +9,21 @@ to this machine. Must never download an image.
 from __future__ import annotations
 
 import base64
-import os
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
-from rollproof.clients.http import Answer, request
+from rollproof.clients.http import Answer
 from rollproof.clients.kube import Kube
-from rollproof.clients.proxies import proxy_for
+from rollproof.clients.oci import MANIFESTS, Login, Registry
 from rollproof.core.outside import Outside, parsed
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 
-__all__ = ["check_image", "login_for", "manifest_status", "registry_of"]
+__all__ = ["check_image", "image_parts", "login_for", "manifest_status", "registry_of"]
 
-Login = tuple[str, str]  # user and password
 _DOCKER_HUB = ("registry-1.docker.io", "index.docker.io", "docker.io")
 _HERE = ("localhost", "127.0.0.1")
 
-_MANIFESTS = ", ".join(
-    f"application/vnd.{kind}+json"
-    for kind in (
-        "oci.image.index.v1",
-        "docker.distribution.manifest.list.v2",
-        "oci.image.manifest.v1",
-        "docker.distribution.manifest.v2",
-    )
-)
 _NODE_IMAGES_MAX = 50  # the kubelet reports no more (nodeStatusMaxImages); in a full list absence proves nothing
-_TIMEOUT_S = 10.0
 _HINT = 'is the sha right and its image pushed? (release.image_check = "none" skips this question)'
 
 
@@ -66,7 +52,7 @@ def _check_nodes(image: str, kube: Kube) -> None:
 
 
 def _check_registry(image: str, scheme: str) -> None:
-    host, name, tag = _parts(image)
+    host, name, tag = image_parts(image)
     answer = _manifest(image, scheme)
     if answer.status == 200:
         return
@@ -79,7 +65,7 @@ def _check_registry(image: str, scheme: str) -> None:
 
 def registry_of(image: str) -> str:
     """Host and port of the registry that an image is pulled from."""
-    return _parts(image)[0]
+    return image_parts(image)[0]
 
 
 def login_for(registry: str, secret: Mapping[str, Any] | None) -> Login | None:
@@ -104,12 +90,12 @@ def _login(entry: Outside) -> Login | None:
             user, _, password = base64.b64decode(entry.text("auth")).decode().partition(":")
         except ValueError:
             return None
-    return (user, password) if user and password else None
+    return Login(user, password) if user and password else None
 
 
 def manifest_status(image: str, login: Login | None = None) -> int:
     """The HTTP status of a HEAD of the image's manifest, asked for as a node would. CannotJudgeError without any."""
-    host, _, _ = _parts(image)
+    host, _, _ = image_parts(image)
     scheme = "http" if host.partition(":")[0] in _HERE else "https"
     answer = _manifest(image, scheme, login)
     if answer.status is None:
@@ -118,47 +104,11 @@ def manifest_status(image: str, login: Login | None = None) -> int:
 
 
 def _manifest(image: str, scheme: str, login: Login | None = None) -> Answer:
-    host, name, reference = _parts(image)
-    url = f"{scheme}://{host}/v2/{name}/manifests/{reference}"
-    headers = {"Accept": _MANIFESTS}
-    answer = _asked("HEAD", url, headers)
-    if answer.status != 401:
-        return answer
-    if answer.headers.get("www-authenticate", "").lower().startswith("basic"):
-        return _asked("HEAD", url, {**headers, **_basic(login)}) if login else answer
-    token = _token(answer, name, login, scheme)
-    return _asked("HEAD", url, {**headers, "Authorization": f"Bearer {token}"}) if token else answer
+    host, name, reference = image_parts(image)
+    return Registry(f"{scheme}://{host}", login).ask("HEAD", name, f"manifests/{reference}", MANIFESTS)
 
 
-def _basic(login: Login | None) -> dict[str, str]:
-    if login is None:
-        return {}
-    return {"Authorization": "Basic " + base64.b64encode(":".join(login).encode()).decode()}
-
-
-def _token(refusal: Answer, name: str, login: Login | None, scheme: str) -> str:
-    """A pull token from where the registry's refusal points to, with that login or anonymous; "" if it gives none."""
-    challenge = dict(re.findall(r'(\w+)="([^"]*)"', refusal.headers.get("www-authenticate", "")))
-    realm = challenge.get("realm", "")
-    if not realm.startswith(("https://", "http://")) or (login and not realm.startswith(f"{scheme}://")):
-        return ""
-    wanted = {"scope": challenge.get("scope") or f"repository:{name}:pull", "service": challenge.get("service", "")}
-    answer = _asked("GET", f"{realm}?{urlencode(wanted)}", _basic(login))
-    for pointer in ("/token", "/access_token"):
-        try:
-            found = answer.field(pointer)
-        except LookupError:
-            continue
-        if isinstance(found, str) and found.isascii() and found.isprintable():
-            return found
-    return ""
-
-
-def _asked(method: str, url: str, headers: Mapping[str, str]) -> Answer:
-    return request(method, url, headers, timeout_s=_TIMEOUT_S, proxy=proxy_for(url, os.environ))
-
-
-def _parts(image: str) -> tuple[str, str, str]:
+def image_parts(image: str) -> tuple[str, str, str]:
     """(registry host, repository, tag or digest) by Docker's rules: no dot or colon in the first part is docker.io."""
     name, at, tag = image.partition("@")
     head, colon, rest = name.rpartition(":")

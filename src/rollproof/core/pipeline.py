@@ -16,8 +16,8 @@ from rollproof.core.outside import Outside
 from rollproof.core.typedviews import read_view
 
 __all__ = [
-    "BEFORE", "SOURCE", "VIEWS", "AbsentError", "DeliverySeen", "EnvCommitSeen", "Leg", "PipelineWord", "Place",
-    "PodImage", "Road", "RolloutSeen", "UnknownError", "subject_of", "view_of",
+    "BEFORE", "SOURCE", "VIEWS", "AbsentError", "DeliverySeen", "EnvCommitSeen", "ImageSeen", "Leg", "NodesSeen",
+    "PipelineWord", "Place", "PlatformSeen", "PodImage", "Road", "RolloutSeen", "UnknownError", "subject_of", "view_of",
 ]  # fmt: skip
 
 SOURCE = "pipeline"
@@ -26,6 +26,7 @@ SOURCE = "pipeline"
 class Leg(StrEnum):
     """The legs of the road, in their order; keys of `pipeline.limits_s`."""
 
+    IMAGE = "image"  # the image of that tag is there, for the nodes' platform, and it is the one that runs
     ENV_COMMIT = "env-commit"  # the tag is committed to the env repo
     SEEN = "seen"  # Argo CD has taken that commit
     SYNCED = "synced"  # and applied it
@@ -55,6 +56,8 @@ class Place(StrEnum):
     ENV_REPO = "env-repo"
     APPLICATION = "application"
     DEPLOYMENT = "deployment"
+    REGISTRY = "registry"
+    NODES = "nodes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ class PodImage:
     name: str
     image: str = ""
     image_id: str = ""
+    node: str = ""
     ready: bool = False
 
 
@@ -131,10 +135,45 @@ class RolloutSeen:
     pods: tuple[PodImage, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformSeen:
+    """The image for one platform ("linux/arm64/v8"): digests of its manifest and of its configuration."""
+
+    platform: str
+    digest: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSeen:
+    """What the tag names in the registry now. login: as whom it was asked."""
+
+    image: str
+    tag: str
+    digest: str
+    is_index: bool
+    login: str
+    platforms: tuple[PlatformSeen, ...] = ()
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Each digest that a node may have for it: of the index, of a manifest, or (where it was loaded) the config."""
+        return frozenset({self.digest, *(digest for one in self.platforms for digest in (one.digest, one.config))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodesSeen:
+    """The platforms of the nodes that the Deployment's pods are on, by node: "linux/arm64"."""
+
+    platforms: dict[str, str]
+
+
 VIEWS: Mapping[Place, type] = {
     Place.ENV_REPO: EnvCommitSeen,
     Place.APPLICATION: DeliverySeen,
     Place.DEPLOYMENT: RolloutSeen,
+    Place.REGISTRY: ImageSeen,
+    Place.NODES: NodesSeen,
 }
 
 T = TypeVar("T")

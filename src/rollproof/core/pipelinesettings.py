@@ -11,7 +11,21 @@ from typing import Annotated
 
 from rollproof.core.declared import above, between
 
-__all__ = ["PipelineSettings"]
+__all__ = ["PipelineSettings", "RegistrySettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySettings:
+    """The registry from which the nodes pull, by the OCI distribution API. A login: one of the two ways, or none.
+
+    pull_secret: a Secret of the app's namespace (kubernetes.io/dockerconfigjson), whose entry for the url's host is
+    used: reading the image with it is the proof that it works.
+    """
+
+    url: str = ""  # "https://ghcr.io"; empty: it is not asked
+    pull_secret: str = ""
+    username_env: str = ""
+    password_env: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +37,4 @@ class PipelineSettings:
     limits_s: Annotated[dict[str, float], above(0, 86_400)] = field(default_factory=dict)
     # how far the clocks of CI, git and cluster may be apart; what lies closer together has no known order
     clock_slack_s: Annotated[float, between(0, 600)] = 5.0
+    registry: RegistrySettings = field(default_factory=RegistrySettings)

@@ -11,13 +11,13 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
-from rollproof.core.pipelinesettings import PipelineSettings
+from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
 from rollproof.core.reasons import BadKind
 
 __all__ = [
     "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
     "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PipelineSettings", "PostureSettings",
-    "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
+    "RegistrySettings", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 

@@ -149,6 +149,21 @@ def _road(target: Target) -> Iterable[tuple[str, str]]:
     yield f"Deployment/{namespace}/{target.cluster.deployment}", "it is read, with its ReplicaSets and pods"
     asked = f"asked for its version {target.release.proof_count} times, and each pod once"
     yield f"{target.app.base_url}{target.app.health_path}", asked
+    registry = target.pipeline.registry
+    if registry.pull_secret:
+        yield f"Secret/{namespace}/{registry.pull_secret}", "it is read, to ask the registry as the nodes do"
+    if registry.url:
+        yield registry.url, "the manifest of the running tag is read, and no layer"
+
+
+def _reading_the_image(target: Target) -> Iterable[Permission]:
+    registry, namespace = target.pipeline.registry, target.cluster.namespace
+    if registry.pull_secret:
+        why = "to ask the registry as the nodes do; or name variables: pipeline.registry.password_env"
+        yield from each_verb("get", "secrets", namespace, why, name=registry.pull_secret, required=False)
+    if registry.url:
+        why = "the platforms of the pods' nodes; without it the leg `image` is INCONCLUSIVE"
+        yield from each_verb("list", "nodes", "", why, required=False)
 
 
 def _check_road(_: Target, __: Http, ___: Kube) -> str:
@@ -160,7 +175,7 @@ READINGS: Mapping[str, Reading] = {
         name="jobs", skipped=_no_report, reads=_job_report, permissions=lambda _: (), check=_check_report
     ),
     "pipeline": Reading(
-        name="pipeline", skipped=lambda _: "", reads=_road, permissions=lambda _: (), check=_check_road
+        name="pipeline", skipped=lambda _: "", reads=_road, permissions=_reading_the_image, check=_check_road
     ),
     "posture": Reading(
         name="posture", skipped=lambda _: "", reads=_live_objects, permissions=_looking, check=_check_scan

@@ -7,11 +7,13 @@ whether an answer is good; what could not be read is never taken for absent.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollproof.clients.argo import Argo, application_state
 from rollproof.clients.kube import Kube, Object
+from rollproof.clients.oci import Registry
+from rollproof.clients.registry import image_parts
 from rollproof.clients.repo import EnvRepo
 from rollproof.clients.tagcommit import read_tag_commit
 from rollproof.core.event import Outcome, Recorder
@@ -20,8 +22,11 @@ from rollproof.core.pipeline import (
     SOURCE,
     DeliverySeen,
     EnvCommitSeen,
+    ImageSeen,
+    NodesSeen,
     PipelineWord,
     Place,
+    PlatformSeen,
     PodImage,
     RolloutSeen,
     subject_of,
@@ -30,6 +35,7 @@ from rollproof.core.target import Target
 from rollproof.core.typedviews import stored
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.postureviews import controller_uid
+from rollproof.probes.registrylogin import registry_login
 from rollproof.probes.views import DeploymentView, PodView, label_selector
 
 __all__ = ["PipelineLook"]
@@ -38,11 +44,18 @@ _REVISION = "deployment.kubernetes.io/revision"
 _COMPLETE = "NewReplicaSetAvailable"  # the Deployment controller's reason for "the rollout is complete"
 
 
-class PipelineLook:
-    """Looks at one target. What is read early is what later questions are about."""
+class _AbsentError(RollproofError):
+    """The target file does not name such a place."""
 
-    def __init__(self, target: Target, kube: Kube, argo: Argo, repo: EnvRepo, recorder: Recorder) -> None:
+
+class PipelineLook:
+    """Looks at one target: what is read early is what later questions are about. `environ`: the named variables."""
+
+    def __init__(
+        self, target: Target, kube: Kube, argo: Argo, repo: EnvRepo, recorder: Recorder, environ: Mapping[str, str]
+    ) -> None:
         self._target, self._kube, self._argo, self._repo, self._recorder = target, kube, argo, repo, recorder
+        self._environ = environ
         self.commit: EnvCommitSeen | None = None
         self.rollout: RolloutSeen | None = None
 
@@ -51,11 +64,15 @@ class PipelineLook:
         self._ask(Place.ENV_REPO, self._env_commit)
         self._ask(Place.APPLICATION, self._delivery)
         self._ask(Place.DEPLOYMENT, self._rollout)
+        self._ask(Place.REGISTRY, self._image)
+        self._ask(Place.NODES, self._nodes)
 
     def _ask(self, place: Place, read: Callable[[], Any]) -> None:
         begun_s = time.monotonic()
         try:
             data, what, outcome = stored(read()), PipelineWord.READ, Outcome.OK
+        except _AbsentError as error:
+            data, what, outcome = {"reason": str(error)}, PipelineWord.ABSENT, Outcome.OK
         except RollproofError as error:
             data, what, outcome = {"reason": str(error)}, PipelineWord.UNREAD, Outcome.UNKNOWN
         self._recorder.record(
@@ -135,7 +152,41 @@ class PipelineLook:
 
     def _pod(self, item: Object) -> PodImage:
         view = PodView.of(item, self._target.cluster.container, self._target.env_repo.image)
-        return PodImage(name=_metadata(item).needed("name"), image=view.image, image_id=view.image_id, ready=view.ready)
+        return PodImage(
+            name=_metadata(item).needed("name"), image=view.image, image_id=view.image_id, node=view.node,
+            ready=view.ready,
+        )  # fmt: skip
+
+    # -- the image ---------------------------------------------------------------------------------------------------
+
+    def _image(self) -> ImageSeen:
+        settings = self._target.pipeline.registry
+        if not settings.url:
+            raise _AbsentError("the target file names no registry (pipeline.registry.url)")
+        if self.commit is None:
+            raise CannotJudgeError("the tag is not known, and this is about its image")
+        login, as_whom = registry_login(settings, self._kube, self._target.cluster.namespace, self._environ)
+        _, name, _ = image_parts(f"{self.commit.image}:{self.commit.tag}")
+        found = Registry(settings.url, login).image(name, self.commit.tag)
+        return ImageSeen(
+            image=self.commit.image, tag=self.commit.tag, digest=found.digest, is_index=found.is_index, login=as_whom,
+            platforms=tuple(
+                PlatformSeen(platform=one.platform, digest=one.digest, config=one.config) for one in found.platforms
+            ),
+        )  # fmt: skip
+
+    def _nodes(self) -> NodesSeen:
+        if not self._target.pipeline.registry.url:
+            raise _AbsentError("without a registry nothing is compared with the nodes (pipeline.registry.url)")
+        if self.rollout is None:
+            raise CannotJudgeError("the Deployment could not be read, and this is about its pods' nodes")
+        wanted, found = {pod.node for pod in self.rollout.pods}, {}
+        for item in self._kube.list("Node", "")["items"]:
+            node = Outside.of(item, "a node")
+            if (name := node.child("metadata").needed("name")) in wanted:
+                info = node.child("status").child("nodeInfo")
+                found[name] = f"{info.needed('operatingSystem')}/{info.needed('architecture')}"
+        return NodesSeen(platforms=found)
 
 
 def _metadata(item: Object) -> Outside:

@@ -13,7 +13,7 @@ def follow_pipeline(context: RunContext) -> None:
     """Record what each place says; the checker `pipeline` judges it. Without a known tag the app is not asked."""
     clients, target = context.clients, context.target
     context.status("what the pipeline's places say")
-    look = PipelineLook(target, clients.kube, clients.argo, clients.repo, context.folder)
+    look = PipelineLook(target, clients.kube, clients.argo, clients.repo, context.folder, context.environ)
     look.all()
     if look.commit is None or look.rollout is None:
         return

@@ -131,6 +131,9 @@ def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
     named += [(f"app.headers_env.{header}", name) for header, name in app.headers_env.items()]
     named += [("app.basic_auth_env", name) for name in app.basic_auth_env]
     named += [("secrets.values_env", name) for name in target.secrets.values_env]
+    registry = target.pipeline.registry
+    named += [("pipeline.registry.username_env", registry.username_env)]
+    named += [("pipeline.registry.password_env", registry.password_env)]
     return tuple((place, name) for place, name in named if name)
 
 
@@ -141,7 +144,7 @@ def secret_values(loaded: LoadedTarget) -> tuple[str, ...]:
 
 
 def _user_names(target: Target) -> set[str]:
-    return {target.env_repo.username_env, *target.app.basic_auth_env[:1]}
+    return {target.env_repo.username_env, *target.app.basic_auth_env[:1], target.pipeline.registry.username_env}
 
 
 def _pairs(target: Target) -> list[tuple[str, ...]]:

@@ -130,6 +130,15 @@ def _pipeline(target: Target) -> Iterator[Mistake]:
     for leg in target.pipeline.limits_s:
         if leg not in {*BEFORE}:
             yield Mistake("pipeline.limits_s", _not_a_word(leg, tuple(BEFORE)))
+    registry = target.pipeline.registry
+    if registry.url and (reason := _bad_url(registry.url, "pipeline.registry.username_env and password_env")):
+        yield Mistake("pipeline.registry.url", reason)
+    if bool(registry.username_env) != bool(registry.password_env):
+        yield Mistake("pipeline.registry.username_env", "username_env and password_env go together")
+    if registry.pull_secret and registry.password_env:
+        yield Mistake("pipeline.registry.pull_secret", "either pull_secret, or username_env and password_env")
+    if registry.pull_secret and not _SECRET.fullmatch(registry.pull_secret):  # may be a value: never shown
+        yield Mistake("pipeline.registry.pull_secret", "must be the name of a Secret")
 
 
 def _not_a_word(said: str, words: tuple[str, ...]) -> str:
@@ -181,10 +190,10 @@ def _repo_url(url: str) -> Iterator[Mistake]:
         yield Mistake(place, f"holds a user name, which may be a token; {_VARIABLES_INSTEAD}")
 
 
-def _bad_url(url: str) -> str:
+def _bad_url(url: str, instead: str = "app.basic_auth_env") -> str:
     parts = _split(url)
     if parts is not None and (parts.username or parts.password):
-        return "holds credentials; name environment variables in app.basic_auth_env instead"
+        return f"holds credentials; name environment variables in {instead} instead"
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return f"must be an http:// or https:// URL with a host, found {_shown(url)}"
     return "has a query or a fragment; give the address only" if parts.query or parts.fragment else ""
@@ -257,6 +266,9 @@ def _variables(target: Target) -> Iterator[Mistake]:
     ]
     variables += [("app.basic_auth_env", name) for name in app.basic_auth_env]
     variables += [("secrets.values_env", name) for name in target.secrets.values_env]
+    registry = target.pipeline.registry
+    variables += [("pipeline.registry.username_env", registry.username_env)]
+    variables += [("pipeline.registry.password_env", registry.password_env)]
     for place, name in variables:
         if name and not _VARIABLE.fullmatch(name):  # probably the secret itself: never shown
             yield Mistake(place, "must be the name of an environment variable, not a value")

@@ -5,73 +5,26 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakeapi import FakeApi
+from siteserver import Site, serving
 
-from rollproof.clients import registry
 from rollproof.clients.http import Answer, Http, pointed
 from rollproof.clients.kube import Kube
-from rollproof.clients.registry import check_image, login_for, manifest_status, registry_of
+from rollproof.clients.oci import Login, Registry
+from rollproof.clients.registry import check_image, image_parts, login_for, manifest_status, registry_of
 from rollproof.core.target import App
 from rollproof.errors import CannotJudgeError, InputError
 
 
-class Site:
-    """Answers by (method, path); remembers every question."""
-
-    def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], tuple[int, dict[str, str], str]] = {}
-        self.asked: list[tuple[str, str, dict[str, str]]] = []
-        self.peers: set[Any] = set()
-        self.url = ""
-
-    @property
-    def host(self) -> str:
-        return self.url.removeprefix("http://")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    site: Site
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self.site.asked.append((self.command, self.path, {key.lower(): value for key, value in self.headers.items()}))
-        self.site.peers.add(self.client_address)
-        token = self.headers.get("Authorization", "").startswith("Bearer ")
-        found = self.site.answers.get((self.command + ("+" if token else ""), self.path))
-        status, headers, body = found or self.site.answers.get((self.command, self.path)) or (404, {}, "")
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body.encode())
-
-    do_HEAD = do_GET  # noqa: N815
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
-    found = Site()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": found}))
-    server.daemon_threads = True
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving() as found:
+        yield found
 
 
 def test_an_answer_is_what_the_app_said(site: Site) -> None:
@@ -175,7 +128,7 @@ def test_a_registry_that_does_not_say_is_no_answer(site: Site, status: int) -> N
         ask(site, "abc")
 
 
-LOGIN = ("robot", "p/w:1")
+LOGIN = Login("robot", "p/w:1")
 BASIC = "Basic " + base64.b64encode(b"robot:p/w:1").decode()
 
 
@@ -201,7 +154,7 @@ def test_a_login_is_sent_to_a_registry_that_wants_it_itself(site: Site) -> None:
 def test_a_login_does_not_leave_tls(site: Site) -> None:
     """A registry by TLS that sends for a token without it gets no login."""
     refusal = Answer(status=401, headers={"www-authenticate": f'Bearer realm="{site.url}/token"'})
-    assert registry._token(refusal, "shop/web", LOGIN, "https") == ""
+    assert Registry("https://ghcr.io", LOGIN)._authorized(refusal, "shop/web") == ""
     assert site.asked == []
 
 
@@ -223,7 +176,7 @@ def test_a_registry_that_is_not_there(free_port: int) -> None:
 )
 def test_where_an_image_is(image: str, host: str, path: str) -> None:
     assert registry_of(image) == host
-    _, name, reference = registry._parts(image)
+    _, name, reference = image_parts(image)
     assert f"{name}/manifests/{reference}" == path
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from envserver import IMAGE, OVERLAY, Server
 from fakeapi import FakeApi
 from recorder import ListRecorder
+from siteserver import serving
 from story import target
 
 from rollproof.clients.argo import Argo
@@ -18,7 +21,8 @@ from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Event
 from rollproof.core.factshapes import check_fact
 from rollproof.core.outside import Outside, timestamp_s
-from rollproof.core.pipeline import DeliverySeen, Place, RolloutSeen, view_of
+from rollproof.core.pipeline import DeliverySeen, ImageSeen, NodesSeen, Place, RolloutSeen, view_of
+from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
 from rollproof.errors import OutsideDataError
 from rollproof.probes.pipeline import PipelineLook
 
@@ -60,7 +64,8 @@ def pod(name: str, of: str, **status: Any) -> Object:
     ready = [{"type": "Ready", "status": "True"}]
     told = {"name": "web", "imageID": f"{IMAGE}@sha256:{'1' * 64}", "restartCount": 0}
     return named(
-        name, metadata=owned("ReplicaSet", "web-2", of), spec={"containers": [{"name": "web", "image": NEW}]},
+        name, metadata=owned("ReplicaSet", "web-2", of),
+        spec={"nodeName": "n1", "containers": [{"name": "web", "image": NEW}]},
         status={"phase": "Running", "conditions": ready, "containerStatuses": [told], **status},
     )  # fmt: skip
 
@@ -81,6 +86,7 @@ class World:
 
     def __init__(self, api: FakeApi, kube: Kube, repo: EnvRepo, server: Server) -> None:
         self.api, self.kube, self.repo, self.server = api, kube, repo, server
+        self.registry = RegistrySettings()
         self.before = server.commit("a", "README.md")
         self.commit = server.commit(OVERLAY.replace("newTag: aaaaaaa  # set", "newTag: bbbbbbb  # set"))
         self.after = server.commit("b", "README.md")
@@ -95,8 +101,8 @@ class World:
 
     def look(self) -> dict[Place, Event]:
         recorder = ListRecorder()
-        wanted = target(env_repo=self.server.target())
-        PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder).all()
+        wanted = target(env_repo=self.server.target(), pipeline=PipelineSettings(registry=self.registry))
+        PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder, {}).all()
         for event in recorder.events:
             check_fact(event, "the timeline", error=OutsideDataError)
         assert not self.api.sent  # nothing is changed
@@ -117,7 +123,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_the_road_of_a_sound_release(world: World) -> None:
     told = world.look()
-    assert {event.what for event in told.values()} == {"read"}
+    assert {place for place, event in told.items() if event.what == "read"} == {*Place} - {Place.REGISTRY, Place.NODES}
+    assert {told[place].what for place in (Place.REGISTRY, Place.NODES)} == {"absent"}  # no registry is named
     assert (told[Place.ENV_REPO].data["revision"], told[Place.ENV_REPO].data["image"]) == (world.commit, IMAGE)
     seen: DeliverySeen = view_of(Place.APPLICATION, Outside.of(told[Place.APPLICATION].data, "a fact"))
     assert (seen.carries, seen.behind, seen.deployed) == (True, False, True)
@@ -167,7 +174,7 @@ def test_a_rollout_that_is_not_complete_has_no_time(world: World) -> None:
 def test_what_may_not_be_read_is_unknown(world: World, plural: str, place: Place) -> None:
     world.api.refusing[plural] = 403
     told = world.look()
-    assert {one: event.what for one, event in told.items() if event.what != "read"} == {place: "unread"}
+    assert {one for one, event in told.items() if event.what == "unread"} == {place}
     assert "403" in told[place].data["reason"]
 
 
@@ -175,3 +182,23 @@ def test_without_the_env_commit_argo_cd_cannot_be_asked_about_it(world: World) -
     world.server.commit("images: []\n")
     told = world.look()
     assert {one for one, event in told.items() if event.what == "unread"} == {Place.ENV_REPO, Place.APPLICATION}
+
+
+def test_the_registry_is_asked_for_the_running_tag_and_the_nodes_for_their_platform(world: World) -> None:
+    for name, architecture in (("n1", "arm64"), ("n2", "amd64")):
+        info = {"operatingSystem": "linux", "architecture": architecture}
+        world.api.put("nodes", {"metadata": {"name": name}, "status": {"nodeInfo": info}})
+    config = json.dumps({"os": "linux", "architecture": "arm64"})
+    digest = f"sha256:{hashlib.sha256(config.encode()).hexdigest()}"
+    with serving() as site:
+        world.registry = RegistrySettings(url=site.url)
+        site.answers["GET", "/v2/shop/web/manifests/bbbbbbb"] = (200, {}, json.dumps({"config": {"digest": digest}}))
+        site.answers["GET", f"/v2/shop/web/blobs/{digest}"] = (200, {}, config)
+        told = world.look()
+        seen: ImageSeen = view_of(Place.REGISTRY, Outside.of(told[Place.REGISTRY].data, "a fact"))
+        assert ([one.platform for one in seen.platforms], seen.login) == (["linux/arm64"], "nobody")
+        assert view_of(Place.NODES, Outside.of(told[Place.NODES].data, "a fact")) == NodesSeen(
+            platforms={"n1": "linux/arm64"}
+        )
+        site.answers.clear()
+        assert "404" in world.look()[Place.REGISTRY].data["reason"]

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from expected_pipeline_verdicts import COMMIT_S, PODS, told
+from expected_pipeline_verdicts import COMMIT_S, OTHER, PODS, told
 from story import OLD, Story
 
 from rollproof.core.facts import Facts
 from rollproof.core.pipeline import Leg, Place
+from rollproof.core.pipelinesettings import RegistrySettings
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import judge
 
@@ -41,6 +42,11 @@ DELIVERED = (Leg.ENV_COMMIT, Leg.SEEN, Leg.SYNCED, Leg.ROLLED_OUT, Leg.PROVEN)
     [
         (Place.ENV_REPO, {"others": ("base/deployment.yaml",)}, Leg.ENV_COMMIT, FAIL, "MORE_THAN_THE_TAG"),
         (Place.ENV_REPO, {"parents": 0, "tag_before": ""}, Leg.ENV_COMMIT, INCONCLUSIVE, ""),
+        (Place.ENV_REPO, {"tag": "latest"}, Leg.IMAGE, FAIL, "MUTABLE_TAG"),
+        (Place.NODES, {"platforms": {"n1": "linux/amd64"}}, Leg.IMAGE, FAIL, "WRONG_PLATFORM"),
+        (Place.NODES, {"platforms": {}}, Leg.IMAGE, INCONCLUSIVE, ""),
+        (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image_id=OTHER))}, Leg.IMAGE, FAIL, "TAG_MOVED"),
+        (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image_id=""))}, Leg.IMAGE, INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"image": f"ghcr.io/shop/web:{OLD}"}, Leg.ROLLED_OUT, FAIL, "TAG_DOES_NOT_RUN"),
         (Place.DEPLOYMENT, {"deadline_exceeded": True}, Leg.ROLLED_OUT, FAIL, "ROLLOUT_STUCK"),
         (Place.DEPLOYMENT, {"observed": 3}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
@@ -78,6 +84,11 @@ def test_without_an_answer_of_the_app_nothing_is_proven() -> None:
 )  # fmt: skip
 def test_a_leg_is_late_only_if_it_is_later_than_the_clocks_may_be_apart(limit_s: float, result: Result) -> None:
     assert results(told(limits_s={"seen": limit_s}))[Leg.SEEN] is result  # it took 20 s, the slack is 5 s
+
+
+def test_without_a_registry_the_image_is_skipped_but_latest_is_never_right() -> None:
+    assert results(told(registry=RegistrySettings()))[Leg.IMAGE] is SKIPPED
+    assert results(told({Place.ENV_REPO: {"tag": "latest"}}, registry=RegistrySettings()))[Leg.IMAGE] is FAIL
 
 
 def test_a_limit_over_legs_of_which_nothing_is_known_holds_but_is_not_broken() -> None:

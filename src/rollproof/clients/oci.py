@@ -1,0 +1,189 @@
+"""Oci: a registry by the OCI distribution API: what a tag names, for which platforms, by which digests. GETs only.
+
+Login as a container runtime does: ask, and answer the challenge (Basic, or Bearer by a token of the realm that it
+names). A login is sent to the registry's own host, or to a realm over https; a token only to the registry. A redirect
+of a blob to its store is followed once, without credentials. Every digest is calculated anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from rollproof.clients.http import Answer, request
+from rollproof.clients.proxies import proxy_for
+from rollproof.core.outside import Outside, parsed, shown
+from rollproof.errors import CannotJudgeError, OutsideDataError
+from rollproof.redaction import SECRETS
+
+__all__ = ["MANIFESTS", "Login", "PlatformManifest", "Registry", "TaggedImage"]
+
+_INDEXES = ("oci.image.index.v1", "docker.distribution.manifest.list.v2")
+_SINGLE = ("oci.image.manifest.v1", "docker.distribution.manifest.v2")
+MANIFESTS = ", ".join(f"application/vnd.{kind}+json" for kind in (*_INDEXES, *_SINGLE))
+_PLATFORMS_MAX = 16  # of one index that are looked at
+_TIMEOUT_S = 10.0
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HINTS = {
+    401: "is the login right, and may it pull? (pipeline.registry)",
+    403: "the login is known and may not pull this repository",
+    404: "a registry may say so too of what it does not show to this login",
+    429: "the registry limits how often it is asked: try again later, or with a login",
+}
+
+
+class Login(NamedTuple):
+    """A user and a password or token. Neither is ever shown."""
+
+    user: str
+    password: str
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformManifest:
+    """The image for one platform ("linux/arm64"): digests of its manifest and of its configuration."""
+
+    platform: str
+    digest: str
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedImage:
+    """What a tag names: the digest of an index, or of a single manifest, and the images in it."""
+
+    digest: str
+    is_index: bool
+    platforms: tuple[PlatformManifest, ...]
+
+
+class Registry:
+    """A registry at a base URL, `https://ghcr.io`, with a login or none."""
+
+    def __init__(self, url: str, login: Login | None = None, *, timeout_s: float = _TIMEOUT_S) -> None:
+        self._url, self._login, self._timeout_s = url.rstrip("/"), login, timeout_s
+        self._authorization: dict[str, str] = {}
+        if login is not None:
+            SECRETS.add((login.password, login.basic.removeprefix("Basic ")))
+
+    def image(self, name: str, tag: str) -> TaggedImage:
+        """What the tag names. CannotJudgeError if that cannot be had, OutsideDataError if it is no manifest."""
+        document, digest = self._manifest(name, tag)
+        if not document.has("manifests"):
+            return TaggedImage(digest, is_index=False, platforms=(self._single(name, document, digest),))
+        return TaggedImage(digest, is_index=True, platforms=tuple(self._of_index(name, document)))
+
+    def ask(self, method: str, name: str, path: str, accept: str) -> Answer:
+        """One question about a repository, `/v2/<name>/<path>`; asked again with a login if one is demanded."""
+        url, headers = f"{self._url}/v2/{name}/{path}", {"Accept": accept}
+        answer = self._send(method, url, {**headers, **self._authorization})
+        if answer.status == 401 and (found := self._authorized(answer, name)):
+            self._authorization = {"Authorization": found}
+            answer = self._send(method, url, {**headers, **self._authorization})
+        return answer
+
+    # -- manifests ---------------------------------------------------------------------------------------------------
+
+    def _of_index(self, name: str, index: Outside) -> Iterator[PlatformManifest]:
+        """Attestations, which BuildKit puts there as images of the platform unknown/unknown, are none."""
+        for entry in index.objects("manifests")[:_PLATFORMS_MAX]:
+            platform = _platform(entry.child("platform"))
+            if not platform.startswith("unknown"):
+                document, digest = self._manifest(name, _digest(entry))
+                yield PlatformManifest(platform, digest, _digest(document.child("config")))
+
+    def _single(self, name: str, manifest: Outside, digest: str) -> PlatformManifest:
+        """Its platform is in its configuration only."""
+        config = _digest(manifest.child("config"))
+        body = self._blob(name, config)
+        return PlatformManifest(
+            _platform(Outside.of(parsed(body, f"image configuration {config}"), config)), digest, config
+        )
+
+    def _manifest(self, name: str, reference: str) -> tuple[Outside, str]:
+        answer = self._checked(self.ask("GET", name, f"manifests/{reference}", MANIFESTS), f"{name}:{reference}")
+        digest, who = _sha256(answer.body), f"the manifest of {name}:{reference}"
+        said = answer.headers.get("docker-content-digest", digest)
+        if digest not in (said, reference) or (_DIGEST.fullmatch(reference) and digest != reference):
+            raise OutsideDataError(f"{who} has the digest {digest}, and the registry says {shown(said)}")
+        return Outside.of(parsed(answer.body, who), who), digest
+
+    def _blob(self, name: str, digest: str) -> bytes:
+        answer = self.ask("GET", name, f"blobs/{digest}", "*/*")
+        where = answer.headers.get("location", "")
+        if answer.status in (301, 302, 303, 307, 308) and where:
+            elsewhere = urljoin(f"{self._url}/", where)
+            if urlsplit(elsewhere).scheme == "https" or self._is_ours(elsewhere):
+                answer = self._send("GET", elsewhere, {})
+        body = self._checked(answer, f"{name}@{digest}").body
+        if _sha256(body) != digest:
+            raise OutsideDataError(f"the blob {digest} of {name} has the digest {_sha256(body)}")
+        return body
+
+    def _checked(self, answer: Answer, what: str) -> Answer:
+        if answer.status == 200:
+            return answer
+        said = answer.error or f"HTTP status {answer.status}"
+        as_whom = "with the login" if self._login else "without a login"
+        raise CannotJudgeError(
+            f"{self._url} does not give {what} {as_whom}: {said}", _HINTS.get(answer.status or 0, "")
+        )
+
+    # -- login -------------------------------------------------------------------------------------------------------
+
+    def _authorized(self, refusal: Answer, name: str) -> str:
+        """The Authorization header that answers a challenge; "" if there is none."""
+        demanded = refusal.headers.get("www-authenticate", "")
+        if demanded.lower().startswith("basic"):
+            return self._login.basic if self._login else ""
+        token = self._token(dict(re.findall(r'(\w+)="([^"]*)"', demanded)), name)
+        return f"Bearer {token}" if token else ""
+
+    def _token(self, challenge: Mapping[str, str], name: str) -> str:
+        """A token of the realm that is named; "" if there is none, or a login would have to leave TLS for it."""
+        realm = challenge.get("realm", "")
+        if not realm.startswith(("https://", "http://") if self._login is None or self._is_ours(realm) else "https://"):
+            return ""
+        headers = {"Authorization": self._login.basic} if self._login is not None else {}
+        wanted = {"scope": challenge.get("scope") or f"repository:{name}:pull", "service": challenge.get("service", "")}
+        answer = self._send("GET", f"{realm}?{urlencode(wanted)}", headers)
+        for pointer in ("/token", "/access_token"):
+            try:
+                found = answer.field(pointer)
+            except LookupError:
+                continue
+            if isinstance(found, str) and found.isascii() and found.isprintable():
+                SECRETS.add((found,) if self._login else ())  # everybody gets one without a login
+                return found
+        return ""
+
+    def _is_ours(self, url: str) -> bool:
+        return urlsplit(url)[:2] == urlsplit(self._url)[:2]
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
+        return request(method, url, headers, timeout_s=self._timeout_s, proxy=proxy_for(url, os.environ))
+
+
+def _platform(found: Outside) -> str:
+    parts = [found.text("os", "unknown"), found.text("architecture", "unknown"), found.text("variant")]
+    return "/".join(part for part in parts if part)
+
+
+def _digest(found: Outside) -> str:
+    digest = found.needed("digest")
+    return digest if _DIGEST.fullmatch(digest) else found.refuse("digest", "a sha256 digest")
+
+
+def _sha256(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
