@@ -12,13 +12,14 @@ DRILL ?= all
 WORKERS ?= 4
 ARGOCD ?=
 ARGS ?=
+AXE := 4.14.1
 LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 
 # Without stored bytecode each process of a test compiles rollproof and its libraries anew: a third of `make test`.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv format lint test fuzz mutation test-sandbox test-allure truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: browser-tools help venv format lint test fuzz mutation test-sandbox test-allure test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,18 @@ test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API aga
 
 test-allure: $(READY) ## The real Allure 3 generator (npm, once from the network) reads two runs and shows the history
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=900 -rs tests/allure
+
+# What cannot be fetched is no error here: the tests that need it are skipped, and say so.
+browser-tools: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]' || echo "Playwright could not be installed"
+	@mkdir -p build/browser
+	@test -e build/browser/package/axe.min.js || { cd build/browser && npm pack --silent axe-core@$(AXE) >/dev/null && tar -xzf axe-core-$(AXE).tgz package/axe.min.js; } || echo "axe-core could not be fetched from npm"
+
+test-browser: browser-tools ## The page in a headless Chromium: console, light, dark, print, 400 px, numbers, keyboard, axe-core (skipped with the reason where there is none)
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider -rs --timeout=600 tests/browser
+
+gallery: browser-tools ## Pictures of four runs' pages for docs/gallery/: PASS, FAIL, INCONCLUSIVE, and one of chaos
+	$(BIN)/python -m tests.browser.gallery
 
 truth: $(READY) ## Every defect and sound controls: what must be caught, is it? (LAB=kind: on the lab; ARGS="--write --sound 200": docs/truth.md)
 ifeq ($(LAB),kind)

@@ -55,6 +55,9 @@ def test_history(case: Path, tmp_path: Path) -> None:
         first = [cause.code for cause in report.causes[:1]]
         known = [expected.get("cause", *first)] if report.result is Result.FAIL else []
         assert first == known, report.causes
+    if "patch" in expected:
+        assert report.causes[0].patch is not None
+        assert report.causes[0].patch.file == expected["patch"]
 
 
 def test_every_checker_has_a_recorded_run_and_one_that_it_must_not_judge() -> None:

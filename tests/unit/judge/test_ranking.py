@@ -97,6 +97,13 @@ def test_a_run_that_passed_has_no_cause() -> None:
     assert ranked(stuck_release(answer="down"), passed, result=Result.PASS) == ()
 
 
+def test_late_answers_are_no_reason_why_nothing_can_be_claimed() -> None:
+    verdict = Verdict(
+        "availability", "it", Result.INCONCLUSIVE, "who knows", "zero-downtime", findings=(Finding("SLOW", "late"),)
+    )
+    assert ranked(Story(), verdict, result=Result.INCONCLUSIVE) == ()
+
+
 def test_what_the_undo_left_is_no_cause_of_what_broke() -> None:
     causes = ranked(Story(), failed("release", "CRASH_LOOP_BACK_OFF"), failed("undo", "UNDO_FAILED", drill="undo"))
     assert codes_of(causes) == ["CRASH_LOOP_BACK_OFF"]
