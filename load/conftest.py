@@ -1,7 +1,7 @@
-"""The fixtures `run`, `release`, `traffic`, `drift` and `faults`, without the plugin's prefix."""
+"""The fixtures `run`, `release`, `traffic`, `autoscaling`, `drift` and `faults`, without the plugin's prefix."""
 
 from __future__ import annotations
 
-from rollproof.run.fixtures import drift, faults, release, run, traffic
+from rollproof.run.fixtures import autoscaling, drift, faults, release, run, traffic
 
-__all__ = ["drift", "faults", "release", "run", "traffic"]
+__all__ = ["autoscaling", "drift", "faults", "release", "run", "traffic"]

@@ -30,6 +30,7 @@ from rollproof.suites import Drill, drill_of_marker
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.reports.console import LiveConsole
+    from rollproof.run.autoscaling import AutoscalingDrill
     from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.jobs import JobsDrill
     from rollproof.run.secrets import SecretsDrill
@@ -213,6 +214,15 @@ def rollproof_jobs(rollproof_run: Run) -> JobsDrill:
     if jobs.skipped:
         pytest.skip(jobs.skipped)
     return jobs
+
+
+@pytest.fixture
+def rollproof_autoscaling(rollproof_run: Run) -> AutoscalingDrill:
+    """A rise and fall of load. Without an autoscaler that can see the use of pods the drill is skipped."""
+    autoscaling = rollproof_run.autoscaling()
+    if reason := autoscaling.skipped:
+        pytest.skip(reason)
+    return autoscaling
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from expected_job_verdicts import job_runs
 from expected_outage_verdicts import dependencies, losses, outages
 from expected_pipeline_verdicts import roads
 from expected_posture_verdicts import postures
+from expected_scaling_verdicts import scalings
 from expected_secret_verdicts import searches
 from expected_traffic_verdicts import availabilities, generators
 from story import NEW, OLD, Story, good_release
@@ -300,6 +301,7 @@ def undos() -> Told:
 
 
 _PARTS: dict[str, Callable[[], Told]] = {
+    "autoscaling": scalings,
     "availability": availabilities,
     "bad_release": bad_releases,
     "dependency": dependencies,

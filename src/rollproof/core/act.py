@@ -16,6 +16,7 @@ from rollproof.core.fault import Fault, find_faults
 from rollproof.core.part import ActKind, Part
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import sha_at_start
+from rollproof.core.scaling import Scaling, find_scalings
 from rollproof.core.watched import deployed_tag
 
 __all__ = ["Act", "find_act"]
@@ -115,7 +116,7 @@ def find_act(facts: Facts) -> Act | None:
         old, new = bad.release.from_sha, bad.release.to_sha
         return Act((bad,), old, old, frozenset({old, new}))
     drifts = drift_trials(facts)
-    tried: tuple[DriftTrial | Fault, ...] = (*drifts, *find_faults(facts))
+    tried: tuple[DriftTrial | Fault | Scaling, ...] = (*drifts, *find_faults(facts), *find_scalings(facts))
     begun = sorted((one for one in tried if one.begun), key=_order)
     rollout = find_rollout(facts)
     inside = rollout if rollout is not None and (not begun or _goes_on(facts, rollout, begun[0])) else None

@@ -31,7 +31,9 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("watch", "ReplicaSet", ""): "text:uid,template_hash,image,failure "
     "int:revision,replicas,ready,available flag:initial",
     ("watch", "Deployment", ""): "text:uid,image,resource_version,template_hash flag:paused,deadline_exceeded,initial "
-    "int:generation,observed_generation,spec_replicas,replicas,updated,available,ready",
+    "int:generation,observed_generation,spec_replicas,replicas,updated,available,ready texts:replicas_by",
+    ("watch", "HorizontalPodAutoscaler", ""): "text:uid,reason,disabled texts:metrics flag:of_resources,initial "
+    "int:min_replicas,max_replicas,current,desired real:use,window_s,up_window_s,tolerance",
     ("watch", "EndpointSlice", ""): "text:service texts:ready,serving,terminating flag:initial",
     ("watch", "Application", ""): "text:sync_status,sync_revision,health,phase,operation_revision,initiated_by,"
     "started_at,finished_at,message,resource_version int:attempts texts:conditions "
@@ -51,6 +53,8 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("fault", "", ""): "text:object,change,undo,reason,uid,resource_version,watched,by,last_seen,cause,version "
     "texts:pods flag:affects_traffic,held real:limit_s,effect_within_s,waited_s",
     ("undo", "", ""): "text:object,reason,version object:args",
+    ("scaling", "", ""): "text:autoscaler,path,last_seen int:floor,max_replicas,replicas,requests,failures "
+    "real:rate_per_s,window_s,up_within_s,ready_within_s,down_within_s,waited_s ints:outcomes",
     ("jobs", "Jobs", "read"): "real:wall_s,oldest_s,settled,booked reals:clock_s int:replicas runs:runs",
     ("secrets", "", ""): "texts:names,hits object:unsearchable text:cut,reason "
     "int:texts,size_bytes,found,planted,planted_found,checked",

@@ -1,7 +1,7 @@
-"""Part: one thing that a drill did to its target, whatever it was; a rollout, a drift and a fault each are one.
+"""Part: one thing that a drill did to its target, whatever it was; a rollout, a drift, a fault and a rise of load are.
 
 Checkers of traffic ask these questions and never which kind it is. What is special to a kind is in its own module
-(`rollout`, `drift`, `fault`).
+(`rollout`, `drift`, `fault`, `scaling`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class ActKind(StrEnum):
     ROLLOUT = "rollout"  # a release or a rollback: a commit travels to the pods
     DRIFT = "drift"  # a declared field or object was changed by hand, and is to be healed
     FAULT = "fault"  # something was broken on purpose, and is to recover
+    SCALING = "rise of load"  # load was added and taken away, and the replicas are to follow
 
 
 class Part(Protocol):

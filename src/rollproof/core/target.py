@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from rollproof.core.autoscaling import AutoscalingSettings
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
 from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
 from rollproof.core.reasons import BadKind
 
 __all__ = [
-    "App", "ArgoCd", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo", "FaultSettings",
-    "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PipelineSettings", "PostureSettings",
-    "RegistrySettings", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings", "Workload",
+    "App", "ArgoCd", "AutoscalingSettings", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo",
+    "FaultSettings", "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PipelineSettings",
+    "PostureSettings", "RegistrySettings", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings",
+    "Workload",
 ]  # fmt: skip
 
 
@@ -422,6 +424,7 @@ class Target:
     posture: PostureSettings = field(default_factory=PostureSettings)
     ingress: Ingress = field(default_factory=Ingress)
     nodes: Nodes = field(default_factory=Nodes)
+    autoscaling: AutoscalingSettings = field(default_factory=AutoscalingSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import abort, gate, jobs, pipeline, secretsearch
+from rollproof.core import abort, gate, jobs, pipeline, scaling, secretsearch
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 from rollproof.core.posturefacts import SOURCE as POSTURE
@@ -35,6 +35,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("watch", "Deployment"): _CHANGES,
     ("watch", "EndpointSlice"): _CHANGES,
     ("watch", "Node"): _CHANGES,
+    ("watch", "HorizontalPodAutoscaler"): _CHANGES,
     ("watch", "Application"): _CHANGES,
     ("watch", "Watch"): frozenset({"gap"}),
     ("release", "Release"): _LEGS | {"restarted"},
@@ -48,6 +49,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
         "healthy", "after", "stayed", "not-healed", "refreshed", "undone", "error",
     }),
     (SOURCE, "Fault"): frozenset(FaultWord),
+    (scaling.SOURCE, "Scaling"): frozenset(scaling.ScalingWord),
     (jobs.SOURCE, jobs.SUBJECT): frozenset(jobs.JobWord),
     (secretsearch.SOURCE, "Secrets"): frozenset(secretsearch.SearchWord),
     (pipeline.SOURCE, "Pipeline"): frozenset(pipeline.PipelineWord),

@@ -16,7 +16,7 @@ from rollproof.core.target import App, Control, Traffic
 from rollproof.loadgen.child import LoadError
 from rollproof.redaction import SECRETS
 
-__all__ = ["CONTROL", "session_settings"]
+__all__ = ["CONTROL", "session_settings", "url_of"]
 
 CONTROL = "control"
 # Of each ten requests; without a POST path or a control probe their shares go to the keep-alive GET lane.
@@ -51,12 +51,12 @@ def _lanes(app: App, traffic: Traffic, control: Control | None) -> tuple[Lane, .
     """With a version header every answer must carry a version; without one only the health answer can."""
     other = "expected" if app.version_header else "optional"
     get = Lane(
-        name="keepalive-get", url=_url(app, app.home_path if app.version_header else app.health_path), host=app.host,
+        name="keepalive-get", url=url_of(app, app.home_path if app.version_header else app.health_path), host=app.host,
         version="expected",
     )  # fmt: skip
     lanes = [replace(get, name="new-get", share=_NEW_SHARE, new_connection=True)]
     if app.post_path:
-        url = _url(app, app.post_path)
+        url = url_of(app, app.post_path)
         lanes.append(
             Lane(name="keepalive-post", method="POST", share=_POST_SHARE, url=url, host=app.host, version=other)
         )
@@ -64,12 +64,12 @@ def _lanes(app: App, traffic: Traffic, control: Control | None) -> tuple[Lane, .
         lanes.append(Lane(name=CONTROL, share=_CONTROL_SHARE, secrets=False, url=control.url, host=control.host))
     lanes.insert(0, replace(get, share=_BLOCK - sum(lane.share for lane in lanes)))
     if app.slow_path and traffic.slow_concurrency:
-        url = _url(app, app.slow_path)
+        url = url_of(app, app.slow_path)
         lanes.append(Lane(name="slow", concurrency=traffic.slow_concurrency, url=url, host=app.host, version=other))
     return tuple(lanes)
 
 
-def _url(app: App, path: str) -> str:
+def url_of(app: App, path: str) -> str:
     """The base URL's own path, then `path`; a query in `path` is kept."""
     base, wanted = urlsplit(app.base_url), urlsplit(path)
     joined = base.path.rstrip("/") + "/" + wanted.path.lstrip("/")

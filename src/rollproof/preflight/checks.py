@@ -280,9 +280,17 @@ def _see_pods(seen: Look) -> str:
 
 
 def _see_readings(seen: Look) -> str:
-    wanted = [READINGS[name] for name in dict.fromkeys(name for drill in seen.order.chosen for name in drill.reads)]
-    said = [one.skipped(seen.target) or one.check(seen.target, seen.clients.http, seen.clients.kube) for one in wanted]
+    lacking = _look_at_readings(seen)
+    clients = seen.clients
+    said = [reason or READINGS[name].check(seen.target, clients.http, clients.kube) for name, reason in lacking.items()]
     return "; ".join(said) or "nothing beside what every run reads"
+
+
+def _look_at_readings(seen: Look) -> dict[str, str]:
+    """What the drills read, by name: why the target or its cluster cannot have it, "" if it can."""
+    names = dict.fromkeys(name for drill in seen.order.chosen for name in drill.reads)
+    target, kube = seen.target, seen.clients.kube
+    return {name: READINGS[name].skipped(target) or READINGS[name].missing(target, kube) for name in names}
 
 
 def _see_control(seen: Look) -> str:
@@ -298,7 +306,10 @@ def _see_control(seen: Look) -> str:
 
 def _see_plan(seen: Look) -> str:
     """The faults and the plan; both need what the questions before have found."""
-    found = Found(running_sha=seen.running, env_repo_head=seen.head, faults=tuple(_look_at_faults(seen)))
+    found = Found(
+        running_sha=seen.running, env_repo_head=seen.head, faults=tuple(_look_at_faults(seen)),
+        missing=_look_at_readings(seen),
+    )  # fmt: skip
     seen.plan = make_plan(seen.order, seen.target, found, run_id=seen.run_id)
     skipped = [f"{_short(skip.fault)} is skipped: {skip.reason}" for skip in seen.plan.skips]
     injected = ", ".join(_short(injection.fault) for injection in seen.plan.injections)

@@ -99,11 +99,15 @@ def named_drills(word: str, only: Sequence[str] = (), target: Target | None = No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there now: the app sha that runs, the env repo's head; what its faults would do, or why not."""
+    """What is there now: the app sha that runs, the env repo's head; what its faults would do, or why not.
+
+    missing: by the name of a reading, why the cluster cannot have it.
+    """
 
     running_sha: str
     env_repo_head: str
     faults: tuple[Injection | Skip, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def wanted_target(order: Order, target: Target) -> Target:
@@ -261,7 +265,7 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
     deployed = False
     for drill in order.chosen:
         if order.read_only:
-            yield from _reading_touches(plan.target, drill)
+            yield from _reading_touches(plan.target, drill, found.missing)
             continue
         yield Touch(
             drill=drill.name, subject=f"Lease/{cluster.namespace}/rollproof", change="held while the run lasts",
@@ -274,17 +278,19 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
         if order.under_load and "under-load" in drill.options:
             change = f"{plan.target.traffic.rate_per_s:g} requests/s while the drill runs (--under-load)"
             yield Touch(drill=drill.name, subject=plan.target.app.base_url, change=change, undo="none needed")
-        yield from _reading_touches(plan.target, drill)
+        yield from _reading_touches(plan.target, drill, found.missing)
         yield from _fault_touches(found.faults, drill)
 
 
-def _reading_touches(target: Target, drill: Drill) -> Iterable[Touch]:
+def _reading_touches(target: Target, drill: Drill, missing: Mapping[str, str]) -> Iterable[Touch]:
     for reading in (READINGS[name] for name in drill.reads):
-        if reason := reading.skipped(target):
+        if reason := reading.skipped(target) or missing.get(reading.name, ""):
             yield Touch(drill=drill.name, subject=reading.name, change=f"skipped: {reason}", undo="none needed")
             continue
         for subject, what in reading.reads(target):
             yield Touch(drill=drill.name, subject=subject, change=f"nothing: {what}", undo="none needed")
+        for subject, what in reading.does(target):
+            yield Touch(drill=drill.name, subject=subject, change=what, undo="none needed: it ends with the drill")
 
 
 def _fault_touches(faults: Iterable[Injection | Skip], drill: Drill) -> Iterable[Touch]:

@@ -15,6 +15,7 @@ from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
+from rollproof.probes.autoscaler import check_autoscaler, missing
 from rollproof.probes.jobreport import read_runs
 from rollproof.probes.scanfile import read_scan
 from rollproof.probes.secretsearch import ci_log_text
@@ -27,8 +28,8 @@ __all__ = ["READINGS", "Reading"]
 class Reading:
     """`skipped`: why this target cannot have it, "" if it can. `reads`: (object, what of it, in words).
 
-    `check` returns the good answer in words; InputError where the target file is wrong, CannotJudgeError where only
-    this moment is.
+    `does`: the same of what the drill does for it. `missing`: why this cluster cannot have it. `check` returns the good
+    answer in words; InputError where the target file is wrong, CannotJudgeError where only this moment is.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Reading:
     reads: Callable[[Target], Iterable[tuple[str, str]]]
     permissions: Callable[[Target], Iterable[Permission]]
     check: Callable[[Target, Http, Kube], str]
+    does: Callable[[Target], Iterable[tuple[str, str]]] = lambda _: ()
+    missing: Callable[[Target, Kube], str] = lambda _, __: ""
 
 
 def _no_report(target: Target) -> str:
@@ -170,7 +173,27 @@ def _check_road(_: Target, __: Http, ___: Kube) -> str:
     return "env repo, Application, Deployment and app are read"
 
 
+def _autoscaler(target: Target) -> Iterable[tuple[str, str]]:
+    yield f"HorizontalPodAutoscaler in {target.cluster.namespace}", "the one of the Deployment is watched"
+
+
+def _rise(target: Target) -> Iterable[tuple[str, str]]:
+    settings, base = target.autoscaling, target.app.base_url
+    most_s = settings.up_within_s + settings.ready_within_s + settings.hold_s
+    change = f"{settings.rate_per_s:g} requests/s more, until the autoscaler has answered, for {most_s:g} s at most"
+    yield f"{base}{settings.path or target.app.home_path}", change
+
+
+def _may_watch(target: Target) -> Iterable[Permission]:
+    why = "to see what the autoscaler measures and wants"
+    yield from each_verb("list watch", "horizontalpodautoscalers", target.cluster.namespace, why, group="autoscaling")
+
+
 READINGS: Mapping[str, Reading] = {
+    "autoscaling": Reading(
+        name="autoscaling", skipped=lambda _: "", reads=_autoscaler, permissions=_may_watch, does=_rise,
+        missing=missing, check=lambda target, _, kube: check_autoscaler(target, kube),
+    ),
     "jobs": Reading(
         name="jobs", skipped=_no_report, reads=_job_report, permissions=lambda _: (), check=_check_report
     ),

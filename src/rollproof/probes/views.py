@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,12 +10,18 @@ from rollproof.clients.kube import Object
 from rollproof.core.outside import Outside, shown, without_nulls
 
 __all__ = [
-    "DeploymentView", "EndpointSliceView", "NodeView", "PodView", "ReplicaSetView", "app_container", "image_name",
-    "image_tag", "label_selector",
+    "AutoscalerView", "DeploymentView", "EndpointSliceView", "NodeView", "PodView", "ReplicaSetView",
+    "app_container", "image_name", "image_tag", "label_selector",
 ]  # fmt: skip
 
 _ENDED = ("Succeeded", "Failed")  # phases that a pod never leaves; an evicted pod is Failed
 
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_SUFFIXES = {
+    "": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
+}  # fmt: skip
+_QUANTITY = re.compile(rf"(\d{{1,18}}(?:\.\d{{1,9}})?)({'|'.join(_SUFFIXES)})")
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -189,7 +196,10 @@ class ReplicaSetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
-    """A Deployment, with the fields that `kubectl rollout status` reads."""
+    """A Deployment, with the fields that `kubectl rollout status` reads.
+
+    replicas_by: the field managers that own `spec.replicas`, by managedFields.
+    """
 
     uid: str
     generation: int
@@ -203,6 +213,7 @@ class DeploymentView:
     paused: bool
     deadline_exceeded: bool
     resource_version: str
+    replicas_by: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, deployment: Object, container: str = "", image: str = "") -> DeploymentView:
@@ -210,6 +221,8 @@ class DeploymentView:
         seen = _seen("Deployment", deployment)
         metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
         reasons = {one.text("reason") for one in status.objects("conditions") if one.text("type") == "Progressing"}
+        entries = metadata.objects("managedFields")
+        owners = {one.text("manager") for one in entries if _owns_replicas(one)}
         return cls(
             uid=metadata.text("uid"),
             generation=metadata.count("generation"),
@@ -223,7 +236,106 @@ class DeploymentView:
             paused=spec.flag("paused"),
             deadline_exceeded="ProgressDeadlineExceeded" in reasons,
             resource_version=metadata.text("resourceVersion"),
+            replicas_by=tuple(sorted(owners)),
         )
+
+
+def _owns_replicas(entry: Outside) -> bool:
+    """Of one entry of managedFields, which has an empty table for a field that is owned."""
+    return entry.child("fieldsV1").child("f:spec").value.get("f:replicas") is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoscalerView:
+    """A HorizontalPodAutoscaler. `use`: what it measures as a share of its target, of the metric that is used most.
+
+    `use` is None where it knows none; `metrics` has all as words. `reason`: why it cannot scale, by its condition
+    ScalingActive. `window_s`: how long a lower use must last before it goes down; `up_window_s` the same of going up.
+    `tolerance`: by so much `use` may differ from 1. `of_resources`: whether any metric is of pods' CPU or memory.
+    `disabled`: the direction in which its selectPolicy forbids to scale, "up" or "down".
+    """
+
+    uid: str
+    min_replicas: int
+    max_replicas: int
+    current: int
+    desired: int
+    use: float | None
+    metrics: tuple[str, ...]
+    reason: str
+    window_s: float
+    up_window_s: float
+    tolerance: float
+    of_resources: bool
+    disabled: str
+
+    @classmethod
+    def of(cls, autoscaler: Object) -> AutoscalerView:
+        """The view of a HorizontalPodAutoscaler object, with Kubernetes' defaults for what it does not say."""
+        seen = _seen("HorizontalPodAutoscaler", autoscaler)
+        spec, status = seen.child("spec"), seen.child("status")
+        up, down = (spec.child("behavior").child(way) for way in ("scaleUp", "scaleDown"))
+        inactive = [
+            one.text("reason") or "Unknown" for one in status.objects("conditions")
+            if one.text("type") == "ScalingActive" and one.text("status") != "True"
+        ]  # fmt: skip
+        uses = [] if inactive else _uses(spec, status)
+        off = [name for name, way in (("up", up), ("down", down)) if way.text("selectPolicy") == "Disabled"]
+        return cls(
+            uid=seen.child("metadata").text("uid"),
+            min_replicas=spec.count("minReplicas", 1),
+            max_replicas=spec.count("maxReplicas"),
+            current=status.count("currentReplicas"),
+            desired=status.count("desiredReplicas"),
+            use=round(max(use for use, _ in uses), 3) if uses else None,
+            metrics=tuple(words for _, words in uses),
+            reason=next(iter(inactive), ""),
+            window_s=down.real("stabilizationWindowSeconds", 300.0),
+            up_window_s=up.real("stabilizationWindowSeconds", 0.0),
+            tolerance=quantity(up.text("tolerance")) or 0.1,
+            of_resources=any(one.text("type").endswith("Resource") for one in spec.objects("metrics")),
+            disabled=next(iter(off), ""),
+        )
+
+
+def _uses(spec: Outside, status: Outside) -> list[tuple[float, str]]:
+    """Of each metric that has a target and a current value in the same form: their quotient, and both in words."""
+    current = {_metric(one): one for one in status.objects("currentMetrics")}
+    found = []
+    for one in spec.objects("metrics"):
+        place, name = _metric(one)
+        target = one.child(place).child("target")
+        now = current[place, name].child(place).child("current") if (place, name) in current else target.child("none")
+        for form, unit in (("averageUtilization", " %"), ("averageValue", ""), ("value", "")):
+            wanted, seen = _number(target, form), _number(now, form)
+            if wanted and seen is not None:
+                found.append((seen / wanted, f"{name} {_said(now, form)}{unit} of {_said(target, form)}{unit}"))
+                break
+    return found
+
+
+def _metric(one: Outside) -> tuple[str, str]:
+    """The field that a metric is in, and its name."""
+    kind = one.text("type")
+    place = kind[:1].lower() + kind[1:]
+    inner = one.child(place)
+    return place, inner.text("name") or inner.child("metric").text("name")
+
+
+def _said(values: Outside, form: str) -> str:
+    return str(values.value.get(form, ""))
+
+
+def _number(values: Outside, form: str) -> float | None:
+    if values.value.get(form) is None:
+        return None
+    return values.real(form) if form == "averageUtilization" else quantity(values.text(form))
+
+
+def quantity(text: str) -> float | None:
+    """The number that a Kubernetes quantity is: "250m" is 0.25, "1Gi" 2^30; None if it is none."""
+    found = _QUANTITY.fullmatch(text)
+    return float(found[1]) * _SUFFIXES[found[2]] if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

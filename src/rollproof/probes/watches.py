@@ -23,7 +23,15 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.members import Members
 from rollproof.probes.objectwatch import ObjectWatch
-from rollproof.probes.views import DeploymentView, EndpointSliceView, NodeView, PodView, ReplicaSetView, label_selector
+from rollproof.probes.views import (
+    AutoscalerView,
+    DeploymentView,
+    EndpointSliceView,
+    NodeView,
+    PodView,
+    ReplicaSetView,
+    label_selector,
+)
 from rollproof.probes.waiting import Changes
 from rollproof.store.runfolder import UnwritableError
 
@@ -186,6 +194,13 @@ class Watches:
             yield
 
     @contextmanager
+    def autoscaler_beside(self, name: str) -> Iterator[None]:
+        """Watch one autoscaler of the app's namespace as well, inside of the block; `autoscaler` returns it."""
+        kind, namespace = "HorizontalPodAutoscaler", self._target.cluster.namespace
+        with self._also(kind, kind, self._kube, namespace, AutoscalerView.of, fields=f"metadata.name={name}"):
+            yield
+
+    @contextmanager
     def _also(
         self, key: str, kind: str, kube: Kube, namespace: str, view: Callable[[Object], Any], **asked: str
     ) -> Iterator[None]:  # fmt: skip
@@ -212,6 +227,10 @@ class Watches:
         """The node that `node_beside` watches; None while it does not exist."""
         view = self._known(f"Node/{name}").get(name)
         return view if isinstance(view, NodeView) else None
+
+    def autoscaler(self) -> AutoscalerView | None:
+        """The autoscaler that `autoscaler_beside` watches; None while it does not exist."""
+        return next(iter(self._known("HorizontalPodAutoscaler").values()), None)
 
     def away(self) -> str:
         """Which watches do not show the current state, and why; "" if all do. What is not seen then may still exist.

@@ -60,6 +60,9 @@ prune pull_policy pull_secrets replicas_declared restart_age_s retries scalers s
 startup strategy tcpsocket timeout_s tries unclear unread unready_too wide windows without_secret zone
 entries grave level place scan_file scanfile scanned text tool total
 jobs runs job period_s finished_s started_s oldest_s clock_s booked settled unreadable
+scaling autoscaler autoscaling raised lowered scaled-up scaled-down not-scaled-up not-ready floor not-floor current
+desired disabled use min_replicas max_replicas up_window_s window_s tolerance of_resources replicas_by up_within_s
+down_within_s ready_within_s horizontalpodautoscaler
 secrets searched compared placeholders texts names hits unsearchable cut size_bytes planted planted_found checked
 """
 OWN_WORDS = frozenset(_OWN.split())

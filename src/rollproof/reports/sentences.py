@@ -130,6 +130,19 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("posture", "unread"): "could not be read ({cause}): {reason}",
     ("undo", "unknown"): "not known yet: {reason}",
     ("undo", "left"): "undo left it alone: somebody else changed it (expected {expected}, found {found})",
+    (
+        "scaling",
+        "planned",
+    ): "load to be raised: {rate_per_s} requests/s more on {path}; {floor} to {max_replicas} replicas",
+    ("scaling", "raised"): "the added load is running",
+    ("scaling", "scaled-up"): "more replicas are wanted: {replicas}",
+    ("scaling", "not-scaled-up"): "no more replicas were wanted within {waited_s} s; {last_seen}",
+    ("scaling", "ready"): "all {replicas:replica} get traffic, {took}",
+    ("scaling", "not-ready"): "the added replicas get no traffic within {waited_s} s; {last_seen}",
+    ("scaling", "lowered"): "the added load has ended: {requests:request}, {failures:failure}",
+    ("scaling", "scaled-down"): "fewer replicas are wanted: {replicas}, after {took}",
+    ("scaling", "floor"): "as before: {replicas:replica}, after {took}",
+    ("scaling", "not-floor"): "not as before within {waited_s} s; {last_seen}",
     ("jobs", "read"): "report read, {replicas:pod} ready; runs since the drill began: {runs}",
     ("jobs", "unreadable"): "the report cannot be read: {reason}",
     ("secrets", "known"): "to be looked for: {names}",
@@ -148,6 +161,7 @@ _KINDS: Mapping[str, str] = {
     "ReplicaSet": "{ready} of {replicas} ready, image {image}",
     "Deployment": "{updated} updated, {ready} ready of {spec_replicas}, image {image}",
     "EndpointSlice": "ready {ready}",
+    "HorizontalPodAutoscaler": "{metrics}, {current} replicas, {desired} wanted {reason}",
     "Application": "{sync_status} at {sync_revision}, {health}, operation {phase}, attempts {attempts}",
 }
 
@@ -218,6 +232,7 @@ _HEADLINES: Mapping[str, Callable[[Event], bool]] = {
         event.what in {"injected", "restored", "stayed", "void", "not-healed", "skipped", "undone"} or _bad(event)
     ),
     SOURCE: lambda event: event.what not in {FaultWord.PLANNED, FaultWord.INJECTING} or _bad(event),
+    "scaling": lambda event: event.what != "planned",
     "undo": lambda event: event.what != "written",
     "ingress": _always,
     "proof": _bad,

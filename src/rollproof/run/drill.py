@@ -30,6 +30,7 @@ from rollproof.probes.posture import look_at_posture
 from rollproof.probes.proof import Prover
 from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
 from rollproof.run.abort import AbortProbe
+from rollproof.run.autoscaling import AutoscalingDrill
 from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
 from rollproof.run.jobs import JobsDrill
@@ -164,6 +165,10 @@ class Run:
         """Look at each place that the running version passed on its road to users (`probes.pipeline`)."""
         with self.phase("act"):
             follow_pipeline(self._context)
+
+    def autoscaling(self) -> AutoscalingDrill:
+        """A rise and fall of load that the app's autoscaler is to answer."""
+        return AutoscalingDrill(self._context)
 
     def jobs(self) -> JobsDrill:
         """The app's job report, read around what the drill does."""

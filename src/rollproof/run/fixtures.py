@@ -1,7 +1,8 @@
 """Short names for the parts of a run, for the conftest of a suite of drills and for nothing else.
 
 The plugin is loaded in every project that has rollproof installed, so its own fixtures carry a prefix. A conftest that
-imports these gives drills short names: `run`, `release`, `traffic`, `drift`, `faults`, `jobs`, `secrets`.
+imports these gives drills short names: `run`, `release`, `traffic`, `autoscaling`, `drift`, `faults`, `jobs`,
+`secrets`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import pytest
 
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
+    from rollproof.run.autoscaling import AutoscalingDrill
     from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.jobs import JobsDrill
     from rollproof.run.secrets import SecretsDrill
 
-__all__ = ["drift", "faults", "jobs", "release", "run", "secrets", "traffic"]
+__all__ = ["autoscaling", "drift", "faults", "jobs", "release", "run", "secrets", "traffic"]
 
 
 @pytest.fixture
@@ -35,6 +37,12 @@ def release(rollproof_release: Release) -> Release:
 def traffic(rollproof_traffic: Traffic) -> Traffic:
     """Load around an act."""
     return rollproof_traffic
+
+
+@pytest.fixture
+def autoscaling(rollproof_autoscaling: AutoscalingDrill) -> AutoscalingDrill:
+    """A rise and fall of load."""
+    return rollproof_autoscaling
 
 
 @pytest.fixture

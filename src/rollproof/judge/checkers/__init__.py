@@ -13,6 +13,7 @@ from dataclasses import replace
 from rollproof.core.facts import Facts
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import (
+    autoscaling,
     availability,
     bad_release,
     dependency,
@@ -39,6 +40,7 @@ __all__ = ["CHECKERS", "Checker", "judge"]
 Checker = Callable[[Facts], Verdict | tuple[Verdict, ...]]
 
 CHECKERS: Mapping[str, Checker] = {
+    "autoscaling": autoscaling.check,
     "availability": availability.check,
     "bad_release": bad_release.check,
     "dependency": dependency.check,
