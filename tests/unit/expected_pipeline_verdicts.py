@@ -15,14 +15,16 @@ from rollproof.core.pipeline import (
     EnvCommitSeen,
     ImageSeen,
     NodesSeen,
+    PartSeen,
     PipelineWord,
     Place,
     PlatformSeen,
     PodImage,
     RolloutSeen,
+    RunSeen,
     subject_of,
 )
-from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
+from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
 from rollproof.core.typedviews import stored
 
 __all__ = ["COMMIT", "roads", "told"]
@@ -53,9 +55,23 @@ TAGGED = ImageSeen(
     image=IMAGE, tag=NEW, digest=INDEX, is_index=True, login="nobody",
     platforms=(PlatformSeen(platform="linux/arm64/v8", digest=ARM, config=CONFIG),),
 )  # fmt: skip
+PARTS = tuple(
+    PartSeen(name=name, status="completed", conclusion="success", ended_s=COMMIT_S + at)
+    for name, at in (
+        ("lint", -90.0),
+        ("test (8.1)", -60.0),
+        ("test (8.2)", -55.0),
+        ("image", -15.0),
+        ("image/Scan", -20.0),
+    )
+)
+RUN = RunSeen(
+    sha=NEW + "0" * 33, committed_s=COMMIT_S - 150, number=77, path=".github/workflows/deploy.yml", status="completed",
+    conclusion="success", started_s=COMMIT_S - 140, parts=PARTS,
+)  # fmt: skip
 SOUND: dict[Place, Any] = {
     Place.ENV_REPO: ENV_COMMIT, Place.APPLICATION: DELIVERY, Place.DEPLOYMENT: ROLLOUT, Place.REGISTRY: TAGGED,
-    Place.NODES: NodesSeen(platforms={"n1": "linux/arm64"}),
+    Place.ACTIONS: RUN, Place.NODES: NodesSeen(platforms={"n1": "linux/arm64"}),
 }  # fmt: skip
 
 
@@ -65,7 +81,8 @@ def told(
     **settings: Any,
 ) -> Story:  # fmt: skip
     """A sound road with other fields of the views of some places; `answers` are those through the ingress."""
-    settings = {"registry": RegistrySettings(url="https://ghcr.io"), **settings}
+    actions = ActionsSettings(repository="shop/web", test_jobs=("lint", "test"), scan_jobs=("image/Scan",))
+    settings = {"actions": actions, "registry": RegistrySettings(url="https://ghcr.io"), **settings}
     chosen = plan(target=target(pipeline=PipelineSettings(**settings)))
     story = Story("pipeline", plan=chosen)
     for at, (place, view) in enumerate(SOUND.items()):
@@ -94,11 +111,41 @@ def roads() -> Told:
         "sound, in time, by the right author",
         told(author="ci@shop", limits_s={"seen": 60, "synced": 60, "rolled-out": 60}),
     )
+    yield from _runs()
     yield from _images()
     yield from _commits()
     yield from _deliveries()
     yield from _rollouts()
     yield from _proofs()
+
+
+def changed(part: str, /, **changes: Any) -> dict[Place, dict[str, Any]]:
+    """The run with another state of one of its parts."""
+    return {Place.ACTIONS: {"parts": tuple(replace(one, **changes) if one.name == part else one for one in PARTS)}}
+
+
+def _runs() -> Told:
+    actions = Place.ACTIONS
+    yield "the app's repository is not named", told(actions=ActionsSettings())
+    yield "no jobs are named", told(actions=ActionsSettings(repository="shop/web"))
+    yield "CI does not answer", told(unread=(actions,))
+    yield "the tag is the name of a branch", told({actions: {"sha": "d" * 40}})
+    yield "nothing has run", told({actions: {"number": 0, "parts": ()}})
+    yield "it still runs", told({actions: {"status": "in_progress", "conclusion": ""}})
+    yield "the run failed", told({actions: {"conclusion": "failure"}})
+    yield "a test failed", told(changed("test (8.2)", conclusion="failure"))
+    yield "a test still runs", told(changed("test (8.2)", status="in_progress", conclusion="", ended_s=None))
+    yield "the scan was skipped, and the run is green", told(changed("image/Scan", conclusion="skipped", ended_s=None))
+    yield "the scan is not in the run", told({actions: {"parts": PARTS[:3]}})
+    yield "the tag was committed before the scan", told(changed("image/Scan", ended_s=COMMIT_S + 30))
+    yield (
+        "the tag was committed before the scan, or the clocks are apart",
+        told(changed("image/Scan", ended_s=COMMIT_S + 3)),
+    )
+    yield "the scan's end is not known", told(changed("image/Scan", ended_s=None))
+    again = (*PARTS, replace(PARTS[4], ended_s=COMMIT_S + 900))
+    yield "scanned again since", told({actions: {"parts": again, "attempt": 2}})
+    yield "CI began late", told(limits_s={"started": 3})
 
 
 def _images() -> Told:

@@ -17,7 +17,8 @@ from rollproof.core.typedviews import read_view
 
 __all__ = [
     "BEFORE", "SOURCE", "VIEWS", "AbsentError", "DeliverySeen", "EnvCommitSeen", "ImageSeen", "Leg", "NodesSeen",
-    "PipelineWord", "Place", "PlatformSeen", "PodImage", "Road", "RolloutSeen", "UnknownError", "subject_of", "view_of",
+    "PartSeen", "PipelineWord", "Place", "PlatformSeen", "PodImage", "Road", "RolloutSeen", "RunSeen", "UnknownError",
+    "subject_of", "view_of",
 ]  # fmt: skip
 
 SOURCE = "pipeline"
@@ -26,7 +27,11 @@ SOURCE = "pipeline"
 class Leg(StrEnum):
     """The legs of the road, in their order; keys of `pipeline.limits_s`."""
 
+    COMMIT = "commit"  # the tag is the short sha of a commit of the app
+    STARTED = "started"  # CI has run for it
+    TESTED = "tested"  # lint and tests
     IMAGE = "image"  # the image of that tag is there, for the nodes' platform, and it is the one that runs
+    SCAN = "scan"  # of the image
     ENV_COMMIT = "env-commit"  # the tag is committed to the env repo
     SEEN = "seen"  # Argo CD has taken that commit
     SYNCED = "synced"  # and applied it
@@ -36,6 +41,10 @@ class Leg(StrEnum):
 
 # from whose end a leg's time is counted; a leg that is not here has none
 BEFORE: Mapping[Leg, Leg] = {
+    Leg.STARTED: Leg.COMMIT,
+    Leg.TESTED: Leg.STARTED,
+    Leg.SCAN: Leg.STARTED,
+    Leg.ENV_COMMIT: Leg.SCAN,
     Leg.SEEN: Leg.ENV_COMMIT,
     Leg.SYNCED: Leg.SEEN,
     Leg.ROLLED_OUT: Leg.SYNCED,
@@ -56,6 +65,7 @@ class Place(StrEnum):
     ENV_REPO = "env-repo"
     APPLICATION = "application"
     DEPLOYMENT = "deployment"
+    ACTIONS = "actions"
     REGISTRY = "registry"
     NODES = "nodes"
 
@@ -168,10 +178,36 @@ class NodesSeen:
     platforms: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSeen:
+    """A job of a run, or a step of one ("job/step"), in one of its attempts."""
+
+    name: str
+    status: str = ""
+    conclusion: str = ""
+    ended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSeen:
+    """The app's commit that the tag names, and the newest run of CI for it: `number` 0 where there is none."""
+
+    sha: str
+    committed_s: float | None = None
+    number: int = 0
+    path: str = ""
+    status: str = ""
+    conclusion: str = ""
+    attempt: int = 1
+    started_s: float | None = None
+    parts: tuple[PartSeen, ...] = ()
+
+
 VIEWS: Mapping[Place, type] = {
     Place.ENV_REPO: EnvCommitSeen,
     Place.APPLICATION: DeliverySeen,
     Place.DEPLOYMENT: RolloutSeen,
+    Place.ACTIONS: RunSeen,
     Place.REGISTRY: ImageSeen,
     Place.NODES: NodesSeen,
 }

@@ -11,7 +11,22 @@ from typing import Annotated
 
 from rollproof.core.declared import above, between
 
-__all__ = ["PipelineSettings", "RegistrySettings"]
+__all__ = ["ActionsSettings", "PipelineSettings", "RegistrySettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionsSettings:
+    """The app's repository at GitHub, or at whatever speaks its REST API, and what its jobs are called.
+
+    A job is named as the run shows it ("test": also those of its matrix), a step "job/step".
+    """
+
+    repository: str = ""  # "owner/name"; empty: it is not asked
+    api_url: str = ""  # of GitHub Enterprise, "https://github.example.com/api/v3"; empty: GitHub's own
+    token_env: str = ""  # with actions:read and contents:read; empty: a public repository
+    workflow: str = ""  # the workflow's file, "deploy.yml"; empty: the newest run of any
+    test_jobs: tuple[str, ...] = ()
+    scan_jobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,4 +52,5 @@ class PipelineSettings:
     limits_s: Annotated[dict[str, float], above(0, 86_400)] = field(default_factory=dict)
     # how far the clocks of CI, git and cluster may be apart; what lies closer together has no known order
     clock_slack_s: Annotated[float, between(0, 600)] = 5.0
+    actions: ActionsSettings = field(default_factory=ActionsSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)

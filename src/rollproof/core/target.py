@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 
 from rollproof.core.autoscaling import AutoscalingSettings
 from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
-from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
+from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
 from rollproof.core.reasons import BadKind
 
 __all__ = [
-    "App", "ArgoCd", "AutoscalingSettings", "BadReleases", "Cluster", "Control", "Database", "DriftSettings", "EnvRepo",
-    "FaultSettings", "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes", "PipelineSettings",
-    "PostureSettings", "RegistrySettings", "ReleaseSettings", "RollbackSettings", "Target", "Traffic", "UndoSettings",
-    "Workload",
+    "ActionsSettings", "App", "ArgoCd", "AutoscalingSettings", "BadReleases", "Cluster", "Control", "Database",
+    "DriftSettings", "EnvRepo", "FaultSettings", "Fences", "Ingress", "JobSettings", "JournalSettings", "Nodes",
+    "PipelineSettings", "PostureSettings", "RegistrySettings", "ReleaseSettings", "RollbackSettings", "Target",
+    "Traffic", "UndoSettings", "Workload",
 ]  # fmt: skip
 
 

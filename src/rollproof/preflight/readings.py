@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollproof.clients.actions import GITHUB
 from rollproof.clients.http import Http
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.permission import Permission, each_verb
@@ -152,7 +153,12 @@ def _road(target: Target) -> Iterable[tuple[str, str]]:
     yield f"Deployment/{namespace}/{target.cluster.deployment}", "it is read, with its ReplicaSets and pods"
     asked = f"asked for its version {target.release.proof_count} times, and each pod once"
     yield f"{target.app.base_url}{target.app.health_path}", asked
-    registry = target.pipeline.registry
+    actions, registry = target.pipeline.actions, target.pipeline.registry
+    if actions.repository:
+        yield (
+            f"{actions.api_url or GITHUB}/repos/{actions.repository}",
+            "the commit of the tag and its runs of CI are read",
+        )
     if registry.pull_secret:
         yield f"Secret/{namespace}/{registry.pull_secret}", "it is read, to ask the registry as the nodes do"
     if registry.url:

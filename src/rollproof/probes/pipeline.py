@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rollproof.clients.actions import GITHUB, Actions
 from rollproof.clients.argo import Argo, application_state
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.oci import Registry
@@ -24,11 +25,13 @@ from rollproof.core.pipeline import (
     EnvCommitSeen,
     ImageSeen,
     NodesSeen,
+    PartSeen,
     PipelineWord,
     Place,
     PlatformSeen,
     PodImage,
     RolloutSeen,
+    RunSeen,
     subject_of,
 )
 from rollproof.core.target import Target
@@ -64,6 +67,7 @@ class PipelineLook:
         self._ask(Place.ENV_REPO, self._env_commit)
         self._ask(Place.APPLICATION, self._delivery)
         self._ask(Place.DEPLOYMENT, self._rollout)
+        self._ask(Place.ACTIONS, self._run)
         self._ask(Place.REGISTRY, self._image)
         self._ask(Place.NODES, self._nodes)
 
@@ -155,6 +159,29 @@ class PipelineLook:
         return PodImage(
             name=_metadata(item).needed("name"), image=view.image, image_id=view.image_id, node=view.node,
             ready=view.ready,
+        )  # fmt: skip
+
+    # -- CI ----------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> RunSeen:
+        settings = self._target.pipeline.actions
+        if not settings.repository:
+            raise _AbsentError("the target file names no repository of the app (pipeline.actions.repository)")
+        if self.commit is None:
+            raise CannotJudgeError("the tag is not known, and this is about its commit")
+        api = Actions(settings.api_url or GITHUB, settings.repository, self._environ.get(settings.token_env, ""))
+        commit = api.commit(self.commit.tag)
+        runs = [run for run in api.runs(commit.sha) if settings.workflow in ("", run.path.rpartition("/")[2])]
+        if not runs:
+            return RunSeen(sha=commit.sha, committed_s=commit.committed_s)
+        run = max(runs, key=lambda one: one.number)
+        parts = tuple(
+            PartSeen(name=one.name, status=one.status, conclusion=one.conclusion, ended_s=one.ended_s)
+            for one in api.parts(run.number)
+        )  # fmt: skip
+        return RunSeen(
+            sha=commit.sha, committed_s=commit.committed_s, number=run.number, path=run.path, status=run.status,
+            conclusion=run.conclusion, attempt=run.attempt, started_s=run.started_s, parts=parts,
         )  # fmt: skip
 
     # -- the image ---------------------------------------------------------------------------------------------------

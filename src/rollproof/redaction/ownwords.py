@@ -64,6 +64,9 @@ scaling autoscaler autoscaling raised lowered scaled-up scaled-down not-scaled-u
 desired disabled use min_replicas max_replicas up_window_s window_s tolerance of_resources replicas_by up_within_s
 down_within_s ready_within_s horizontalpodautoscaler
 secrets searched compared placeholders texts names hits unsearchable cut size_bytes planted planted_found checked
+actions attempt author author_email behind carries committed_s committer committer_email completed_s conclusion config
+deployed deployed_s digest ended_s env-commit env-repo is_index login looked_s made_s number operation_carries
+others parents parts pipeline platform platforms registry scan tag_before tested wanted
 """
 OWN_WORDS = frozenset(_OWN.split())
 

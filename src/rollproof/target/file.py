@@ -132,6 +132,7 @@ def secret_names(target: Target) -> tuple[tuple[str, str], ...]:
     named += [("app.basic_auth_env", name) for name in app.basic_auth_env]
     named += [("secrets.values_env", name) for name in target.secrets.values_env]
     registry = target.pipeline.registry
+    named += [("pipeline.actions.token_env", target.pipeline.actions.token_env)]
     named += [("pipeline.registry.username_env", registry.username_env)]
     named += [("pipeline.registry.password_env", registry.password_env)]
     return tuple((place, name) for place, name in named if name)

@@ -15,10 +15,11 @@ from typing import Any, get_type_hints
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from rollproof.clients.proxies import is_loopback
 from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
 from rollproof.core.hours import parsed_hours
 from rollproof.core.pipeline import BEFORE
-from rollproof.core.target import Database, EnvRepo, Fences, Target
+from rollproof.core.target import ActionsSettings, Database, EnvRepo, Fences, Target
 from rollproof.core.trials import TRIALS
 
 __all__ = ["Mistake", "broken_rules", "sha_mistake"]
@@ -40,6 +41,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # needs no quoting inside of
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9._-]{1,253})?")  # Kubernetes' names
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")  # of GitHub
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
 _LABEL = re.compile(
     r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?"
@@ -130,6 +132,7 @@ def _pipeline(target: Target) -> Iterator[Mistake]:
     for leg in target.pipeline.limits_s:
         if leg not in {*BEFORE}:
             yield Mistake("pipeline.limits_s", _not_a_word(leg, tuple(BEFORE)))
+    yield from _actions(target.pipeline.actions)
     registry = target.pipeline.registry
     if registry.url and (reason := _bad_url(registry.url, "pipeline.registry.username_env and password_env")):
         yield Mistake("pipeline.registry.url", reason)
@@ -139,6 +142,23 @@ def _pipeline(target: Target) -> Iterator[Mistake]:
         yield Mistake("pipeline.registry.pull_secret", "either pull_secret, or username_env and password_env")
     if registry.pull_secret and not _SECRET.fullmatch(registry.pull_secret):  # may be a value: never shown
         yield Mistake("pipeline.registry.pull_secret", "must be the name of a Secret")
+
+
+def _actions(actions: ActionsSettings) -> Iterator[Mistake]:
+    if actions.repository and not _REPOSITORY.fullmatch(actions.repository):
+        yield Mistake("pipeline.actions.repository", f'must be "owner/name", found {_shown(actions.repository)}')
+    if not actions.api_url:
+        return
+    if reason := _bad_url(actions.api_url, "pipeline.actions.token_env"):
+        yield Mistake("pipeline.actions.api_url", reason)
+    elif actions.token_env and not _is_private(actions.api_url):
+        yield Mistake("pipeline.actions.api_url", "must be https:// where a token is sent (pipeline.actions.token_env)")
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def _not_a_word(said: str, words: tuple[str, ...]) -> str:
@@ -267,6 +287,7 @@ def _variables(target: Target) -> Iterator[Mistake]:
     variables += [("app.basic_auth_env", name) for name in app.basic_auth_env]
     variables += [("secrets.values_env", name) for name in target.secrets.values_env]
     registry = target.pipeline.registry
+    variables += [("pipeline.actions.token_env", target.pipeline.actions.token_env)]
     variables += [("pipeline.registry.username_env", registry.username_env)]
     variables += [("pipeline.registry.password_env", registry.password_env)]
     for place, name in variables:

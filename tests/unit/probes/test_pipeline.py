@@ -21,8 +21,8 @@ from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Event
 from rollproof.core.factshapes import check_fact
 from rollproof.core.outside import Outside, timestamp_s
-from rollproof.core.pipeline import DeliverySeen, ImageSeen, NodesSeen, Place, RolloutSeen, view_of
-from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
+from rollproof.core.pipeline import DeliverySeen, ImageSeen, NodesSeen, Place, RolloutSeen, RunSeen, view_of
+from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
 from rollproof.errors import OutsideDataError
 from rollproof.probes.pipeline import PipelineLook
 
@@ -81,12 +81,15 @@ def application(*history: tuple[int, str], revision: str, **status: Any) -> Obje
             "status": {"sync": sync, "history": entries, **status}}  # fmt: skip
 
 
+NOT_NAMED = {Place.ACTIONS, Place.REGISTRY, Place.NODES}
+
+
 class World:
     """An env repo with three commits, of which the second sets the tag, and a cluster that runs it."""
 
     def __init__(self, api: FakeApi, kube: Kube, repo: EnvRepo, server: Server) -> None:
         self.api, self.kube, self.repo, self.server = api, kube, repo, server
-        self.registry = RegistrySettings()
+        self.registry, self.actions = RegistrySettings(), ActionsSettings()
         self.before = server.commit("a", "README.md")
         self.commit = server.commit(OVERLAY.replace("newTag: aaaaaaa  # set", "newTag: bbbbbbb  # set"))
         self.after = server.commit("b", "README.md")
@@ -101,7 +104,9 @@ class World:
 
     def look(self) -> dict[Place, Event]:
         recorder = ListRecorder()
-        wanted = target(env_repo=self.server.target(), pipeline=PipelineSettings(registry=self.registry))
+        wanted = target(
+            env_repo=self.server.target(), pipeline=PipelineSettings(actions=self.actions, registry=self.registry)
+        )
         PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder, {}).all()
         for event in recorder.events:
             check_fact(event, "the timeline", error=OutsideDataError)
@@ -123,8 +128,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_the_road_of_a_sound_release(world: World) -> None:
     told = world.look()
-    assert {place for place, event in told.items() if event.what == "read"} == {*Place} - {Place.REGISTRY, Place.NODES}
-    assert {told[place].what for place in (Place.REGISTRY, Place.NODES)} == {"absent"}  # no registry is named
+    assert {place for place, event in told.items() if event.what == "read"} == {*Place} - NOT_NAMED
+    assert {told[place].what for place in NOT_NAMED} == {"absent"}
     assert (told[Place.ENV_REPO].data["revision"], told[Place.ENV_REPO].data["image"]) == (world.commit, IMAGE)
     seen: DeliverySeen = view_of(Place.APPLICATION, Outside.of(told[Place.APPLICATION].data, "a fact"))
     assert (seen.carries, seen.behind, seen.deployed) == (True, False, True)
@@ -202,3 +207,32 @@ def test_the_registry_is_asked_for_the_running_tag_and_the_nodes_for_their_platf
         )
         site.answers.clear()
         assert "404" in world.look()[Place.REGISTRY].data["reason"]
+
+
+def test_ci_is_asked_for_the_tag_s_commit_and_the_newest_run_of_the_workflow(world: World) -> None:
+    full = "bbbbbbb" + "0" * 33
+    runs = [
+        {"id": 7, "path": ".github/workflows/deploy.yml@main", "status": "completed", "conclusion": "failure"},
+        {"id": 8, "path": ".github/workflows/deploy.yml", "status": "completed", "conclusion": "success"},
+        {"id": 9, "path": ".github/workflows/docs.yml", "status": "completed", "conclusion": "success"},
+    ]
+    job = {"name": "test", "status": "completed", "conclusion": "success", "completed_at": "2026-11-28T09:59:00Z"}
+    with serving() as site:
+        world.actions = ActionsSettings(repository="shop/web", api_url=site.url, workflow="deploy.yml")
+        base = "/repos/shop/web"
+        for path, found in (
+            (f"{base}/commits/bbbbbbb", {"sha": full, "commit": {"committer": {"date": "2026-11-28T09:55:00Z"}}}),
+            (f"{base}/actions/runs?head_sha={full}&per_page=100", {"total_count": 3, "workflow_runs": runs}),
+            (f"{base}/actions/runs/8/jobs?filter=all&per_page=100", {"total_count": 1, "jobs": [job]}),
+        ):
+            site.answers["GET", path] = (200, {}, json.dumps(found))
+        told = world.look()
+        seen: RunSeen = view_of(Place.ACTIONS, Outside.of(told[Place.ACTIONS].data, "a fact"))
+        assert (seen.sha, seen.number, seen.conclusion, [one.name for one in seen.parts]) == (
+            full,
+            8,
+            "success",
+            ["test"],
+        )
+        site.answers.clear()
+        assert "404" in world.look()[Place.ACTIONS].data["reason"]

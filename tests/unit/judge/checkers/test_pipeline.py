@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from expected_pipeline_verdicts import COMMIT_S, OTHER, PODS, told
+from expected_pipeline_verdicts import COMMIT_S, OTHER, PARTS, PODS, changed, told
 from story import OLD, Story
 
 from rollproof.core.facts import Facts
 from rollproof.core.pipeline import Leg, Place
-from rollproof.core.pipelinesettings import RegistrySettings
+from rollproof.core.pipelinesettings import ActionsSettings, RegistrySettings
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import judge
 
@@ -43,6 +43,10 @@ DELIVERED = (Leg.ENV_COMMIT, Leg.SEEN, Leg.SYNCED, Leg.ROLLED_OUT, Leg.PROVEN)
         (Place.ENV_REPO, {"others": ("base/deployment.yaml",)}, Leg.ENV_COMMIT, FAIL, "MORE_THAN_THE_TAG"),
         (Place.ENV_REPO, {"parents": 0, "tag_before": ""}, Leg.ENV_COMMIT, INCONCLUSIVE, ""),
         (Place.ENV_REPO, {"tag": "latest"}, Leg.IMAGE, FAIL, "MUTABLE_TAG"),
+        (Place.ACTIONS, {"sha": "d" * 40}, Leg.COMMIT, FAIL, "TAG_IS_NO_SHA"),
+        (Place.ACTIONS, {"number": 0}, Leg.STARTED, FAIL, "NO_RUN"),
+        (Place.ACTIONS, {"conclusion": "failure"}, Leg.STARTED, FAIL, "RUN_FAILED"),
+        (Place.ACTIONS, {"status": "in_progress", "conclusion": ""}, Leg.STARTED, INCONCLUSIVE, ""),
         (Place.NODES, {"platforms": {"n1": "linux/amd64"}}, Leg.IMAGE, FAIL, "WRONG_PLATFORM"),
         (Place.NODES, {"platforms": {}}, Leg.IMAGE, INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image_id=OTHER))}, Leg.IMAGE, FAIL, "TAG_MOVED"),
@@ -84,6 +88,40 @@ def test_without_an_answer_of_the_app_nothing_is_proven() -> None:
 )  # fmt: skip
 def test_a_leg_is_late_only_if_it_is_later_than_the_clocks_may_be_apart(limit_s: float, result: Result) -> None:
     assert results(told(limits_s={"seen": limit_s}))[Leg.SEEN] is result  # it took 20 s, the slack is 5 s
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "leg", "result"),
+    [
+        ("lint", {"conclusion": "failure"}, Leg.TESTED, FAIL),
+        ("test (8.2)", {"conclusion": "cancelled"}, Leg.TESTED, FAIL),
+        ("test (8.2)", {"status": "queued", "conclusion": ""}, Leg.TESTED, INCONCLUSIVE),
+        ("image/Scan", {"conclusion": "skipped"}, Leg.SCAN, FAIL),  # and the run is green
+        ("image/Scan", {"ended_s": COMMIT_S + 5.5}, Leg.SCAN, FAIL),  # the tag was committed before
+        ("image/Scan", {"ended_s": COMMIT_S + 3}, Leg.SCAN, INCONCLUSIVE),
+        ("image/Scan", {"ended_s": None}, Leg.SCAN, INCONCLUSIVE),
+        ("image/Scan", {"name": "image/Something"}, Leg.SCAN, INCONCLUSIVE),
+        ("image", {"conclusion": "failure"}, Leg.SCAN, PASS),  # nobody has named it
+    ],
+)  # fmt: skip
+def test_a_job_must_have_run_and_succeeded_whatever_the_run_says(
+    part: str, change: dict[str, Any], leg: Leg, result: Result
+) -> None:
+    assert results(told(changed(part, **change)))[leg] is result
+
+
+def test_the_first_success_of_any_attempt_counts() -> None:
+    failed = replace(PARTS[4], conclusion="failure", ended_s=COMMIT_S - 30)
+    later = replace(PARTS[4], ended_s=COMMIT_S + 900)
+    assert results(told({Place.ACTIONS: {"parts": (failed, *PARTS, later)}}))[Leg.SCAN] is PASS
+    assert results(told({Place.ACTIONS: {"parts": (*PARTS[:4], failed, later)}}))[Leg.SCAN] is FAIL
+
+
+def test_without_the_app_s_repository_its_legs_are_skipped() -> None:
+    found = results(told(actions=ActionsSettings()))
+    assert {found[leg] for leg in (Leg.COMMIT, Leg.STARTED, Leg.TESTED, Leg.SCAN)} == {SKIPPED}
+    unnamed = results(told(actions=ActionsSettings(repository="shop/web")))
+    assert (unnamed[Leg.TESTED], unnamed[Leg.SCAN]) == (SKIPPED, SKIPPED)
 
 
 def test_without_a_registry_the_image_is_skipped_but_latest_is_never_right() -> None:

@@ -12,13 +12,17 @@ from dataclasses import replace
 from rollproof.core.facts import Facts
 from rollproof.core.pipeline import BEFORE, AbsentError, Leg, Road, UnknownError
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.judge.checkers.pipeline import delivery, image
+from rollproof.judge.checkers.pipeline import delivery, image, source
 from rollproof.judge.checkers.pipeline.base import Said, Way, skipped, unclear
 
 __all__ = ["check"]
 
 _LEGS: Mapping[Leg, Callable[[Way], Said]] = {
+    Leg.COMMIT: source.commit,
+    Leg.STARTED: source.started,
+    Leg.TESTED: source.tested,
     Leg.IMAGE: image.image,
+    Leg.SCAN: source.scanned,
     Leg.ENV_COMMIT: delivery.env_commit,
     Leg.SEEN: delivery.seen,
     Leg.SYNCED: delivery.synced,
