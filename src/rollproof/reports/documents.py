@@ -70,6 +70,7 @@ def run_document(command: str, folder: Path, exit_code: int) -> dict[str, Any]:
         **{key: plan.get(key) for key in _OF_PLAN},
         **{key: stored.get(key) for key in _OF_VERDICTS},
         "faults": stored.get("faults"),
+        "causes": stored.get("causes"),
         "verdicts": [_verdict(one) for one in stored.get("verdicts", ()) if isinstance(one, Mapping)],
         "error": error,
     }  # fmt: skip
