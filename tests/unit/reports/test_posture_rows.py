@@ -80,7 +80,7 @@ def test_the_console_names_the_sound_ones_once_and_in_one_place() -> None:
 
 def test_the_run_in_one_sentence() -> None:
     assert bottom_line(report(looked())) == (
-        "40 posture checks: 40 as advised, 0 findings, 0 broken, 0 not known, 0 with nothing to judge."
+        "41 posture checks: 41 as advised, 0 findings, 0 broken, 0 not known, 0 with nothing to judge."
     )
     assert "1 finding (min-ready)" in bottom_line(report(looked(replace(DEPLOYMENT, min_ready_s=0))))
     assert "posture: Deployment/shop spec.replicas: 1, and posture.must promises" in bottom_line(report(MUCH))
