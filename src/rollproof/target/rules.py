@@ -131,7 +131,7 @@ def _trials(target: Target) -> Iterator[Mistake]:
 def _pipeline(target: Target) -> Iterator[Mistake]:
     for leg in target.pipeline.limits_s:
         if leg not in {*BEFORE}:
-            yield Mistake("pipeline.limits_s", _not_a_word(leg, tuple(BEFORE)))
+            yield Mistake("pipeline.limits_s", _not_a_word(leg, tuple(map(str, BEFORE))))
     yield from _actions(target.pipeline.actions)
     registry = target.pipeline.registry
     if registry.url and (reason := _bad_url(registry.url, "pipeline.registry.username_env and password_env")):

@@ -1,0 +1,45 @@
+"""What `[pipeline]` of a target file may not say; what could be a secret is not shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from story import target
+
+from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
+from rollproof.target.rules import broken_rules
+
+BOTH = RegistrySettings(pull_secret="p", username_env="U", password_env="P")
+
+
+def mistakes(**settings: Any) -> dict[str, str]:
+    found = broken_rules(target(pipeline=PipelineSettings(**settings)))
+    return {one.place: one.text for one in found if one.place.startswith("pipeline")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "said"),
+    [
+        ({"limits_s": {"sean": 3.0}}, "limits_s", "did you mean 'seen'?"),
+        ({"limits_s": {"proven": 3.0}}, "limits_s", "is none of"),
+        ({"actions": ActionsSettings(repository="shop")}, "actions.repository", "owner/name"),
+        ({"actions": ActionsSettings(api_url="ftp://x")}, "actions.api_url", "http"),
+        ({"actions": ActionsSettings(api_url="http://ci", token_env="T")}, "actions.api_url", "https://"),
+        ({"actions": ActionsSettings(token_env="ghp-abc")}, "actions.token_env", "name of an environment variable"),
+        ({"registry": RegistrySettings(url="ghcr.io")}, "registry.url", "http"),
+        ({"registry": RegistrySettings(url="https://ci:pw@ghcr.io")}, "registry.url", "holds credentials"),
+        ({"registry": RegistrySettings(username_env="U")}, "registry.username_env", "go together"),
+        ({"registry": BOTH}, "registry.pull_secret", "either"),
+        ({"registry": RegistrySettings(pull_secret="Not A Name")}, "registry.pull_secret", "name of a Secret"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(settings: dict[str, Any], place: str, said: str) -> None:
+    assert said in mistakes(**settings)[f"pipeline.{place}"]
+
+
+def test_what_is_right_is_taken() -> None:
+    actions = ActionsSettings(repository="shop/web", api_url="http://127.0.0.1:1", token_env="T")
+    registry = RegistrySettings(url="https://ghcr.io", pull_secret="ghcr-pull-secret")
+    assert mistakes(limits_s={"seen": 180.0, "rolled-out": 60.0}, actions=actions, registry=registry) == {}
+    assert mistakes() == {}
