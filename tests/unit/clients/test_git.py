@@ -151,7 +151,7 @@ def test_b8_after_a_time_out_the_clone_can_be_used_again(server: Server, monkeyp
         repo.head()
         (repo._folder / "shallow.lock").touch()
         with monkeypatch.context() as patch:
-            patch.setattr(repo._git, "_target", server.target(timeout_s=0.3))
+            patch.setattr(repo.git, "_target", server.target(timeout_s=0.3))
             with pytest.raises(GitTimeoutError):
                 _hang(repo)
         assert repo.head()
@@ -159,14 +159,14 @@ def test_b8_after_a_time_out_the_clone_can_be_used_again(server: Server, monkeyp
 
 def _hang(repo: EnvRepo) -> None:
     """A git that starts something and waits for it."""
-    repo._git.run("-c", "alias.hang=!sleep 60 & wait", "hang")
+    repo.git.run("-c", "alias.hang=!sleep 60 & wait", "hang")
 
 
 def test_endless_output_is_ended(server: Server) -> None:
     with EnvRepo(server.target(), {}) as repo:
         repo.head()
         with pytest.raises(GitError, match="said more than"):
-            repo._git.run("-c", "alias.talk=!cat /dev/zero", "talk")
+            repo.git.run("-c", "alias.talk=!cat /dev/zero", "talk")
 
 
 def test_what_git_cannot_be_given_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

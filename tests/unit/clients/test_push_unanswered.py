@@ -60,7 +60,7 @@ def repo(server: Server, holding: Holding) -> Iterator[EnvRepo]:
 def short(repo: EnvRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on half a second is all the patience that git is given."""
     target = repo._target
-    monkeypatch.setattr(repo._git, "_target", type(target)(**{
+    monkeypatch.setattr(repo.git, "_target", type(target)(**{
         **{name: getattr(target, name) for name in target.__dataclass_fields__}, "timeout_s": 1.0,
     }))  # fmt: skip
 

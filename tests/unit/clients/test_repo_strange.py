@@ -28,7 +28,7 @@ def test_d3_only_the_newest_commit_is_fetched_and_all_works_on_it(server: Server
         server.commit(f"{number}\n", f"more/{number}")
     with EnvRepo(server.target(), {}) as repo:
         before = repo.head()
-        assert repo._git.text("rev-list", "--count", before) == "1"
+        assert repo.git.text("rev-list", "--count", before) == "1"
         deployed = release(repo)
         server.commit("hello\n", "README.md")
         git(server.other, "checkout", "-q", "-b", "old", "HEAD~4")
@@ -54,7 +54,7 @@ def test_d3_who_changed_the_overlay_is_looked_for_in_the_newest_fifty(server: Se
     with EnvRepo(server.target(), {}) as repo:
         repo.head()
         assert repo.who_changed().endswith("by dev: by somebody else")
-        assert repo._git.text("rev-list", "--count", "refs/remotes/origin/main") == "4"
+        assert repo.git.text("rev-list", "--count", "refs/remotes/origin/main") == "4"
 
 
 class _Files(SimpleHTTPRequestHandler):
@@ -70,7 +70,7 @@ def test_d3_a_server_that_knows_no_shallow_clones_is_cloned_whole(server: Server
         thread.start()
         with EnvRepo(server.target(url=f"http://127.0.0.1:{files.server_port}/env.git"), {}) as repo:
             assert repo.tag() == "aaaaaaa"
-            assert repo._git.text("rev-list", "--count", repo.head()) == "2"
+            assert repo.git.text("rev-list", "--count", repo.head()) == "2"
         files.shutdown()
         thread.join()
 

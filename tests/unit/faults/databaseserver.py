@@ -54,6 +54,7 @@ class FakeServer:
         client.parent.mkdir()
         client.write_text(CLIENT)
         client.chmod(0o755)
+        self._folder_of_commands = client.parent
         self.environ = {
             "PATH": f"{client.parent}:{os.environ['PATH']}", "FAKE_SERVER": str(self.folder),
             "ROOT_PASSWORD": PASSWORD,
@@ -72,6 +73,12 @@ class FakeServer:
             check=False,
         )  # fmt: skip
         return Executed(done.returncode, done.stdout)
+
+    def let_the_timer_expire(self) -> None:
+        """As soon as the account is locked: the timer is armed before that, and a busy machine may be slow between."""
+        sleep = self._folder_of_commands / "sleep"
+        sleep.write_text('#!/bin/sh\nuntil [ -e "$FAKE_SERVER/locked" ]; do /bin/sleep 0.02; done\n')
+        sleep.chmod(0o755)
 
     @property
     def locked(self) -> bool:

@@ -52,8 +52,8 @@ def test_neither_password_nor_hash_leaves_the_container(stage: DatabaseStage, se
 
 def test_the_timer_unlocks_it_if_nobody_comes_back(stage: DatabaseStage, server: FakeServer) -> None:
     injection = stage.injection()
-    soon = replace(injection, args={**injection.args, "dead_man_s": 0})
-    FAULT.inject(soon, stage.live)
+    server.let_the_timer_expire()
+    FAULT.inject(injection, stage.live)
     stage.live.watches.poll(lambda: None if server.locked else True, timeout_s=60)
     assert not server.locked
     assert FAULT.undo(stage.kube, injection.args).how == "not-needed"
