@@ -79,7 +79,7 @@ def test_an_app_that_feels_nothing_is_no_effect(stage: DatabaseStage, node: Fake
 
 def test_the_timer_lets_it_go_on_if_nobody_comes_back(stage: DatabaseStage, node: FakeNode) -> None:
     injection = stage.injection()
-    FAULT.inject(replace(injection, args={**injection.args, "dead_man_s": 1}), stage.live)
+    FAULT.inject(replace(injection, args={**injection.args, "dead_man_s": 3}), stage.live)
     assert node.stopped
     stage.live.watches.poll(lambda: None if node.stopped else True, timeout_s=60)
     assert not node.stopped
