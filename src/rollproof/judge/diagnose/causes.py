@@ -140,12 +140,26 @@ def _readiness_lies(moment: Moment) -> Finding | None:
     for life in lives:
         if life.ready_s is None or not -SLACK_S <= burst.start_s - life.ready_s <= _JUST_READY_S:
             continue
-        terminated = [other.terminating_s for other in lives if other.terminating_s is not None]
-        first_alone = all(burst.end_s < at_s - SLACK_S or at_s < life.ready_s for at_s in terminated)
-        if first_alone and not burst.served_by() and burst.share("http.5", "body.", "read.") > 0:
+        alone = not burst.served_by() and not _another_ended(moment, life.ready_s)
+        if alone and burst.share("http.5", "body.", "read.") > 0:
             text = f"failures began {max(burst.start_s - life.ready_s, 0.0):.2f} s after {life.name} was called Ready"
             return Finding("READINESS_LIES", text, hint)
     return None
+
+
+def _another_ended(moment: Moment, ready_s: float) -> bool:
+    """Whether a pod that ended may be to blame as well as the one that got ready then.
+
+    A rollout ends a pod after its replacement is ready. A fault ends it before: as long as it is there, it may be.
+    """
+    burst = moment.burst
+    for life in moment.lives:
+        if life.terminating_s is None or burst.end_s < life.terminating_s - SLACK_S:
+            continue
+        still_there = life.gone_s is None or life.gone_s > burst.start_s
+        if life.terminating_s >= ready_s or (moment.injected and still_there):
+            return True
+    return False
 
 
 def _just_after_ready(burst: Burst, life: PodLife) -> NDArray[np.float64]:
