@@ -120,6 +120,11 @@ class DriftTrial(Attempt):
         return f"{planned.get('object', '')} {planned.get('change', '')}".strip()
 
     @property
+    def deleted(self) -> bool:
+        """Whether the whole object was deleted."""
+        return self._data("injected").get("deleted") is True
+
+    @property
     def version(self) -> str:
         """The app version that the trial put in place: the tag, if it changed the image; else ""."""
         data = self._data("injected")

@@ -105,7 +105,7 @@ class Posture:
         topic = next(one for one, view in VIEWS.items() if view is cls)
         event = self._told.get(topic)
         if event is None:
-            raise UnreadError(topic, Unread.NO_ANSWER, "nobody has asked")
+            raise UnreadError(topic, Unread.NO_ANSWER, "this run did not ask for it")
         self.used.append(event.seq)
         if event.what != PostureWord.READ:
             word, reason = str(event.data.get("cause") or ""), str(event.data.get("reason") or "")

@@ -34,7 +34,15 @@ from rollproof.reports.model import Report
 from rollproof.reports.output import Outlet, one_line
 from rollproof.reports.posture_rows import CHECKER, FINDING, PostureRow, posture_rows
 from rollproof.reports.sentences import headline, sentence, short_sha
-from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, traffic_rules, undo_sentence
+from rollproof.reports.words import (
+    bottom_line,
+    exit_meaning,
+    finding_line,
+    release_words,
+    target_line,
+    traffic_rules,
+    undo_sentence,
+)
 
 __all__ = ["LiveConsole"]
 
@@ -172,10 +180,10 @@ class LiveConsole:
         """What the run will touch, and how each change is undone."""
         if self.quiet:
             return
-        release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
+        head = short_sha(plan.env_repo_head)
         lines = [
             f"target {plan.target.name} ({plan.target.cluster.context}/{plan.target.cluster.namespace})",
-            f"drills {', '.join(plan.drills)}; release {release}; env repo at {short_sha(plan.env_repo_head)}",
+            f"drills {', '.join(plan.drills)}; release {release_words(plan)}; env repo at {head}",
         ]
         if rules := traffic_rules(plan.target.traffic):
             lines.append(f"allowed while the load runs: {rules}")

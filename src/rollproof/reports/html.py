@@ -31,11 +31,12 @@ from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic
-from rollproof.reports.words import bottom_line, broken_line, exit_meaning, stable_name, undo_sentence
+from rollproof.reports.words import bottom_line, broken_line, exit_meaning, release_words, stable_name, undo_sentence
 
 __all__ = ["html_page", "templates", "write_html"]
 
 _EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
+_OF_REQUESTS = ("availability", "loss", "outage")  # the checkers that count the app's answers
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _CLASSES = {Result.PASS: "within", Result.FAIL: "over", Result.INCONCLUSIVE: "", Result.SKIPPED: ""}
@@ -185,7 +186,6 @@ def _cards(report: Report, stages: Sequence[tables.StageTable]) -> list[tuple[st
     events = report.events()
     took_s = max((e.end_s for e in events), default=0.0) - min((e.start_s for e in events), default=0.0)
     logs = [facts.requests for facts in report.facts.values() if facts.requests is not None]
-    release = f"restart of {plan.old_sha}" if plan.restart else f"{plan.old_sha or '?'} → {plan.new_sha or 'none'}"
     cluster = plan.target.cluster
     cards = [
         (
@@ -193,7 +193,7 @@ def _cards(report: Report, stages: Sequence[tables.StageTable]) -> list[tuple[st
             f"{plan.target.name}, on {report.platform}",
             f"{cluster.context} / {cluster.namespace} / {cluster.deployment}",
         ),
-        ("Release", release, f"env repo at {short_sha(plan.env_repo_head)}"),
+        ("Release", release_words(plan), f"env repo at {short_sha(plan.env_repo_head)}"),
         ("Duration", _seconds(took_s), f"from {events[0].wall[:19].replace('T', ' ')} UTC" if events else "no events"),
     ]
     if logs:
@@ -206,8 +206,8 @@ def _cards(report: Report, stages: Sequence[tables.StageTable]) -> list[tuple[st
 
 
 def _judged_requests(report: Report) -> str:
-    """The requests that the availability verdicts count, with their numbers."""
-    said = [v.numbers for v in report.verdicts if v.checker == "availability" and "requests" in v.numbers]
+    """The requests that the verdicts on the app's answers count, with their numbers."""
+    said = [v.numbers for v in report.verdicts if v.checker in _OF_REQUESTS and "requests" in v.numbers]
     if not said:
         return "none of them judged"
     judged, failed = (sum(int(str(one.get(word, 0))) for one in said) for word in ("requests", "failures"))

@@ -230,7 +230,8 @@ def blind_spots(report: Report) -> list[str]:
             out += [f"{drill}: {text}" for text in (*_widest_gap(report, facts), *_blind_load(facts.requests))]
     delay = next((event for event in report.events() if (event.source, event.what) == ("run", "calibrated")), None)
     if delay is not None:
-        out.append(f"times of cluster facts are watch arrivals, {median_delay_ms(delay)} ms late (median)")
+        late = f"{median_delay_ms(delay)} ms late (median)"
+        out.append(f"what the cluster did is shown at the time at which its watch told us: {late}")
     else:
         out.append("the watch delay was not measured, so times of cluster facts have no error bar")
     return list(dict.fromkeys(out))

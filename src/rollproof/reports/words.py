@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rollproof.core.counts import many
+from rollproof.core.plan import Plan
 from rollproof.core.target import Traffic
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
@@ -15,6 +16,7 @@ __all__ = [
     "broken_line",
     "exit_meaning",
     "finding_line",
+    "release_words",
     "stable_name",
     "target_line",
     "traffic_rules",
@@ -61,6 +63,13 @@ def traffic_rules(traffic: Traffic) -> str:
     if traffic.longest_ms_max is not None:
         rules.append(f"{traffic.longest_ms_max:g} ms for the longest answer")
     return ", ".join(rules)
+
+
+def release_words(plan: Plan) -> str:
+    """The app's version, and what becomes of it in this run."""
+    if plan.restart:
+        return f"restart of {plan.old_sha}"
+    return f"{plan.old_sha or '?'} → {plan.new_sha}" if plan.new_sha else f"none; {plan.old_sha or '?'} stays"
 
 
 def undo_sentence(undo: str) -> str:

@@ -77,7 +77,7 @@ def test_an_exec_hook_stays_one() -> None:
         ("PRESTOP_TOO_SHORT", with_app(pre_stop="exec"), "is not in it"),
         ("PRESTOP_MISSING", with_app(pre_stop="sleep", pre_stop_s=9.0), "long enough already"),
         ("PRESTOP_MISSING", replace(LIVE, app=""), "several containers"),
-        ("PRESTOP_MISSING", None, "does not hold the live object"),
+        ("PRESTOP_MISSING", None, "the live object was not read"),
         ("IN_FLIGHT_CUT", LIVE, "long enough already"),
         ("READINESS_LIES", replace(LIVE, min_ready_s=10), "long enough already"),
         ("NO_READY_ENDPOINT", LIVE, "as advised already"),

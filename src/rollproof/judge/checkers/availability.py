@@ -226,7 +226,7 @@ def _lost(case: _Case) -> Verdict | None:
         Result.FAIL,
         f"{blamed:,} of {case.numbers['requests']:,} requests failed "
         f"({_by_outcome(case.window.log, case.window.blamed)}); the longest of {_many(len(case.outages), 'outage')}: "
-        f"{longest.lower_ms:.0f} to {longest.upper_ms:.0f} ms on {longest.lane}, {start_s:.1f} s after the start"
+        f"{longest.lower_ms:,.0f} to {longest.upper_ms:,.0f} ms on {longest.lane}, {start_s:.1f} s after the start"
         f"{case.budget.words()}{background}; after one retry that RFC 9110 permits: "
         f"{_many(int(case.numbers['failures_after_one_retry'] or 0), 'failure')}",
     )
@@ -394,10 +394,10 @@ def _resolution_ms(case: _Case) -> float:
 
 
 def _by_outcome(log: RequestLog, chosen: NDArray[np.bool_]) -> str:
-    """ "http.502 30, read.eof 7": the most frequent first."""
+    """ "30 http.502, 7 read.eof": the most frequent first."""
     counts = np.bincount(log.rows["outcome"][chosen], minlength=len(log.outcomes))
     order = sorted(np.flatnonzero(counts), key=lambda i: (-counts[i], log.outcomes[i]))
-    return ", ".join(f"{log.outcomes[i] or 'version.wrong'} {counts[i]}" for i in order)
+    return ", ".join(f"{counts[i]:,} {log.outcomes[i] or 'version.wrong'}" for i in order)
 
 
 def _many(count: int, noun: str) -> str:

@@ -219,7 +219,8 @@ def _judge_restored(
     if _lost(facts, trial) is not None:
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))
     if not restored.complete:
-        why = f"restored only in part: {restored.value!r}"
+        came = "the object is there again, without all that it held" if trial.deleted else repr(restored.value)
+        why = f"restored only in part: {came}"
         hint = "compare the object in git with the live one: does something else own the fields that did not come back?"
         return _verdict(trial.subject, Result.FAIL, why, findings=(Finding("RESTORED_IN_PART", why, hint),))
     total_s, backoff_s = float(str(times["restored_s"])), float(str(times["backoff_s"]))

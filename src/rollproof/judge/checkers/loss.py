@@ -20,8 +20,9 @@ __all__ = ["check"]
 
 _NAME = "loss"
 _CLOCKS = (
-    "what decides: of a node node-monitor-grace-period (50 s; 40 s before Kubernetes 1.32) and its check each 5 s, of "
-    "a process the readiness probe's period, failures and time-out; then the entry's connect and read time-outs"
+    "what decides how long: for a node, node-monitor-grace-period (50 s; 40 s before Kubernetes 1.32) and its check "
+    "each 5 s; for a process, the readiness probe's period, failures and time-out; then the ingress's connect and read "
+    "time-outs"
 )
 
 
@@ -47,7 +48,7 @@ def _broken(lost: Lost, budget_s: float) -> Finding | None:
         return broken
     if lost.to_s > budget_s:
         text = (
-            f"{lost.all} of {lost.requests} requests were lost, the last {lost.to_s:.1f} s after the start; "
+            f"{lost.all:,} of {lost.requests:,} requests were lost, the last {lost.to_s:.1f} s after the start; "
             f"the budget is {budget_s:g} s"
         )
         return Finding("LOST_FOR_TOO_LONG", text, _CLOCKS)
@@ -63,8 +64,9 @@ def _fellows(facts: Facts) -> tuple[Finding, ...]:
             was, ready[pod.uid] = ready.get(pod.uid, False), pod.ready and not pod.gone
             ours = pod.member and pod.uid not in fault.felt_by and not pod.terminating and not pod.gone
             if ours and was and not pod.ready and since_s <= pod.at_s <= until_s:
-                text = f"{pod.subject} was not on it, and was not ready from {pod.at_s - since_s:.1f} s on"
-                hint = "what it needs was lost too: the cluster's DNS, the database? Two of each, on two nodes"
+                lasted_s = pod.at_s - since_s
+                text = f"{pod.subject}, which {fault.name} did not touch, got unready {lasted_s:.1f} s after its start"
+                hint = "what it needs was lost too: the cluster's DNS, the database? Run two of each, on two nodes"
                 return (Finding("FELLOWS_UNREADY", text, hint),)
     return ()
 
@@ -72,8 +74,8 @@ def _fellows(facts: Facts) -> tuple[Finding, ...]:
 def _claim(lost: Lost, budget_s: float) -> str:
     """What was seen."""
     if not lost.all:
-        return f"none of {lost.requests} requests was lost"
+        return f"none of {lost.requests:,} requests was lost"
     return (
-        f"{lost.all} of {lost.requests} requests were lost, {lost.stalled} of them without an answer, sent from "
+        f"{lost.all:,} of {lost.requests:,} requests were lost, {lost.stalled:,} of them without an answer, sent from "
         f"{lost.from_s:.1f} to {lost.to_s:.1f} s after the start; the budget is {budget_s:g} s, and none was lost later"
     )

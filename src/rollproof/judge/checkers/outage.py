@@ -24,7 +24,7 @@ def check(facts: Facts) -> Verdict:
 def _broken(lost: Lost) -> Finding | None:
     """The first promise that was broken, as a finding."""
     if lost.stalled:
-        text = f"{lost.stalled} of {lost.requests} requests were given up without an answer"
+        text = f"{lost.stalled:,} of {lost.requests:,} requests were given up without an answer"
         return Finding("STALLED", text, "who waits for a dependency must give up before its callers do")
     return lost.wrong_or_afterwards()
 
@@ -32,8 +32,8 @@ def _broken(lost: Lost) -> Finding | None:
 def _claim(lost: Lost) -> str:
     """The sentence of a PASS."""
     if not lost.all:
-        return f"none of {lost.requests} requests was lost"
+        return f"none of {lost.requests:,} requests was lost"
     return (
-        f"{lost.all} of {lost.requests} requests were lost from {lost.from_s:.1f} to {lost.to_s:.1f} s after the "
+        f"{lost.all:,} of {lost.requests:,} requests were lost from {lost.from_s:.1f} to {lost.to_s:.1f} s after the "
         f"start, each refused within {lost.longest_ms:.0f} ms; none after the recovery"
     )

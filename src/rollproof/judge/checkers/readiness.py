@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rollproof.core.act import Act, find_act
+from rollproof.core.counts import many
 from rollproof.core.event import Event, Outcome, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.part import ActKind
@@ -47,7 +48,7 @@ def check(facts: Facts) -> Verdict:
         why = f"no answer with that field from {', '.join(missing)}"
         return Verdict("readiness", field, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     pods = len([subject for subject in answered if subject.startswith("Pod/")])
-    why = f"{app.database_ok!r} from {pods} pods and through the ingress"
+    why = f"{app.database_ok!r} from {many(pods, 'pod')} and through the ingress"
     return Verdict("readiness", field, Result.PASS, why, numbers={**numbers, "pods": pods}, evidence=evidence)
 
 

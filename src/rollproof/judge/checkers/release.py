@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.reasons import StageCause
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
 __all__ = ["check", "stage_times", "why_failed"]
+
+_LOOK_AT = {  # where the act itself names no object to look at
+    StageCause.WRONG_VERSION.value: (
+        "was the image of that tag built from that commit? Compare the pods' imageID with the registry's digest"
+    ),
+}
 
 
 def check(facts: Facts) -> Verdict:
@@ -67,7 +74,7 @@ def why_failed(act: Rollout) -> tuple[Finding, ...]:
     if act.failed is None:
         return ()
     code = "".join("_" + c if c.isupper() else c for c in act.cause).strip("_").upper() or "RELEASE_FAILED"
-    return (Finding(code=code, text=act.why_unfinished(), hint=act.look_at),)
+    return (Finding(code=code, text=act.why_unfinished(), hint=act.look_at or _LOOK_AT.get(act.cause, "")),)
 
 
 def _superseded(act: Rollout) -> tuple[Finding, ...]:

@@ -18,7 +18,10 @@ __all__ = ["check"]
 
 _SHOWN = 3
 _HINTS = {
-    Place.GIT: "change the value where it comes from: git remembers it, in every clone",
+    Place.GIT: (
+        "change the value where it comes from: each clone keeps it "
+        "(`git log --all --find-object=BLOB` names a blob's commits)"
+    ),
     Place.OBJECTS: "take it from the Secret by secretKeyRef, and change the value: whoever may read the object knew it",
     Place.EVENTS: "events end after an hour; find who writes it, and change the value",
     Place.APPLICATION: "Argo CD shows this to everybody who may see the Application: change the value",

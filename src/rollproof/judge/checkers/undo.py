@@ -54,7 +54,9 @@ def check(facts: Facts) -> Verdict:
         first = min(changes, key=lambda event: (event.start_s, event.subject))
         why = f"the record of what was undone is missing, although something was changed ({first.subject})"
         return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(first.seq,))
-    why = f"all {count} changes were undone" if count else "nothing was changed, so nothing had to be undone"
+    why = "the one change was undone" if count == 1 else f"all {count} changes were undone"
+    if not count:
+        why = "nothing was changed, so nothing had to be undone"
     return Verdict("undo", "Undo", Result.PASS, why, numbers=numbers, evidence=evidence)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.act import find_act
+from rollproof.core.counts import many
 from rollproof.core.facts import Facts
 from rollproof.core.runframe import ingress_log
 from rollproof.core.verdict import Finding
@@ -263,7 +264,7 @@ def _keepalive_race(moment: Moment) -> Finding | None:
     idle_ms = float(burst.rows["idle_ms"].max())
     return Finding(
         "KEEPALIVE_RACE",
-        f"{len(burst.rows)} requests on reused connections (idle up to {idle_ms:.0f} ms) failed by "
+        f"{many(len(burst.rows), 'request')} on reused connections (idle up to {idle_ms:.0f} ms) failed by "
         f"themselves{moment.aside}",
         "a server's keep-alive time-out must exceed that of the connection's next user: app > ingress > client",
     )

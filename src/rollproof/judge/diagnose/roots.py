@@ -15,6 +15,7 @@ from rollproof.core.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.part import ActKind
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Result, Verdict
@@ -172,8 +173,14 @@ def _lost_readiness(case: _Case) -> Root | None:
         return None
     names = ", ".join(name for _, name in lost)
     spread_s = (lost[-1][0] or 0.0) - (lost[0][0] or 0.0)
-    text = f"{names} lost their readiness within {spread_s:.1f} s, and nobody had told them to end"
-    hint = "see what their readiness path asks for (database, DNS, cache): all pods have lost it at the same time"
+    text = f"{names} lost {'its' if len(lost) == 1 else 'their'} readiness"
+    text += f" within {spread_s:.1f} s" if len(lost) > 1 else ""
+    hint = "see what the readiness path asks for: the database, the cluster's DNS, a cache"
+    part = act.at(lost[0][0] or 0.0) if act is not None else None
+    if part is not None and part.kind is ActKind.FAULT:
+        text += f", {(lost[0][0] or 0.0) - part.started.start_s:.1f} s after {part.name} was injected"
+        hint += f"; did {part.name} take that away too?"
+    text += ", and nobody had told " + ("it" if len(lost) == 1 else "them") + " to end"
     return Root(finding=Finding("READINESS_LOST", text, hint, {"pods": len(lost)}))
 
 

@@ -222,7 +222,7 @@ class TestLongest:
         assert judge(slow).result is PASS
         verdict = judge(slow, longest_ms_max=500.0)
         assert verdict.result is FAIL
-        assert "answer.late 1" in verdict.why
+        assert "(1 answer.late)" in verdict.why
         assert verdict.numbers["longest_ms_upper"] == 600.06
         assert verdict.numbers["longest_ms_lower"] == 600.0
         assert (verdict.numbers["longest_ms_max"], verdict.numbers["late_answers"]) == (500.0, 1)
