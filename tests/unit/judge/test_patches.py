@@ -37,6 +37,12 @@ def proposal(
     return propose(Finding(code, "said", numbers=numbers), Posture(story.facts()))
 
 
+def test_a_hint_is_named_only_where_there_is_one() -> None:
+    seen = Posture(Story().facts())
+    assert propose(Finding("SECRET_FOUND", "said", "change it"), seen).why_not.endswith(": see the hint")
+    assert propose(Finding("SECRET_FOUND", "said"), seen).why_not == "no setting of the env repo mends this"
+
+
 SERVICE = ServiceSeen(name="web", selector={"app": "web"})
 
 

@@ -107,3 +107,27 @@ def test_late_answers_are_no_reason_why_nothing_can_be_claimed() -> None:
 def test_what_the_undo_left_is_no_cause_of_what_broke() -> None:
     causes = ranked(Story(), failed("release", "CRASH_LOOP_BACK_OFF"), failed("undo", "UNDO_FAILED", drill="undo"))
     assert codes_of(causes) == ["CRASH_LOOP_BACK_OFF"]
+
+
+def readiness_lost(story: Story) -> Cause:
+    """Both pods ready before, and not ready any more 9 s after the start of the act."""
+    for name in ("old-1", "old-2"):
+        for at_s, ready in ((90.0, True), (109.0, False)):
+            story.tell(
+                "watch", f"Pod/shop/{name}", "modified", at=at_s, uid=f"uid-{name}", ready=ready, phase="Running",
+                image=f"ghcr.io/shop/web:{OLD}", template_hash=f"hash-{OLD}", member=True,
+            )  # fmt: skip
+    return ranked(story, failed("availability", "NO_READY_ENDPOINT", failures=7))[0]
+
+
+def test_readiness_that_was_lost_during_a_fault_is_told_with_its_name() -> None:
+    first = readiness_lost(Story().fault("node-spot"))
+    assert first.code == "READINESS_LOST"
+    assert "within 0.0 s, 9.0 s after the fault node-spot was injected" in first.text
+    assert "did the fault node-spot take that away too?" in first.hint
+
+
+def test_readiness_that_was_lost_without_a_fault_is_told_without_one() -> None:
+    first = readiness_lost(Story().release_started())
+    assert first.code == "READINESS_LOST"
+    assert "fault" not in first.text + first.hint

@@ -95,7 +95,9 @@ def test_a16_a_page_is_green_about_a_limit_only_where_the_verdict_is_pass(case: 
     green = re.findall(r'<td class="n"><b class="within">', page)
     assert len(green) == len([one for one in trials if one.result is Result.PASS])
     judged_ones = [
-        one.numbers for one in report.verdicts if one.checker == "availability" and "requests" in one.numbers
+        one.numbers
+        for one in report.verdicts
+        if one.checker in {"availability", "loss", "outage"} and "requests" in one.numbers
     ]
     if judged_ones:
         failed = sum(int(str(one["failures"])) for one in judged_ones)

@@ -180,6 +180,7 @@ def test_the_first_cause_and_what_to_change_stand_at_the_top_of_a_failed_run(tex
     top = Page(text.partition('id="verdicts"')[0]).text
     assert "PRESTOP_TOO_SHORT" in top
     assert "preStop sleep of at least 6 s" in top
+    assert "against it: what speaks against it" in top
     assert 'class="cause"' not in html_page(passed)
 
 

@@ -96,6 +96,10 @@ class TestHealed:
         assert verdict.result is Result.FAIL
         assert "in part" in verdict.why
 
+    def test_a_deleted_object_that_came_back_in_part_is_said_in_words(self) -> None:
+        told = ready(tale()).tell("drift", "Drift/image", "injected", at=T0, deleted=True)
+        assert "only in part: the object is there again" in judged(healed(told, complete=False)).why
+
     def test_the_count_starts_again_where_the_version_says_so(self) -> None:
         told = healed(injected(ready(tale(), attempts=4, quiet_s=400.0)), attempts=1)
         assert judged(told).result is Result.PASS

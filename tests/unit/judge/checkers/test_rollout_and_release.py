@@ -86,6 +86,15 @@ class TestRelease:
         assert verdict.findings[0].code == "IMAGE_PULL_BACK_OFF"
         assert verdict.findings[0].hint == "the tag in the registry"
 
+    def test_a_pod_that_says_another_version_has_a_hint_too(self) -> None:
+        told = Story().release_started().stages(until="old-gone").tell(
+            "release", f"Release/{story.NEW}", "failed", at=130, outcome=Outcome.FAIL, stage="proven",
+            cause="WrongVersion", reason="Pod/shop/new-1: version 0badbad",
+        )  # fmt: skip
+        (finding,) = release.check(told.facts()).findings
+        assert finding.code == "WRONG_VERSION"
+        assert "built from that commit" in finding.hint
+
     def test_a_push_that_did_not_get_through_is_not_the_apps_fault(self) -> None:
         told = Story().release_started().tell(
             "release", f"Release/{story.NEW}", "failed", at=130, outcome=Outcome.UNKNOWN, stage="pushed",
