@@ -119,7 +119,7 @@ def test_without_the_extra_a_message_says_how_to_install_it(monkeypatch: pytest.
 
 
 @contextmanager
-def collector(status: int) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+def collector(status: int, location: str = "") -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
     got: list[tuple[str, bytes]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -127,6 +127,7 @@ def collector(status: int) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status)
             self.send_header("Content-Length", "0")
+            self.send_header("Location", location)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -161,6 +162,27 @@ def test_what_is_not_accepted_is_no_success(report: Report) -> None:
         sender("otlp")(report, url.replace("http://", "http://me:hidden@"))
     assert len(got) == 1
     assert "hidden" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [302, 304, 307])
+def test_a_redirect_is_no_success_and_takes_no_header_to_another_host(
+    report: Report, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=t0k-en-of-the-collector")
+    with collector(200) as (elsewhere, strange), collector(status, f"{elsewhere}/v1/traces") as (url, _):
+        with pytest.raises(CannotJudgeError, match=f"status {status}"):
+            sender("otlp")(report, url)
+        assert strange == []
+
+
+def test_a_failure_shows_no_credential_of_headers_or_url(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=g3heim t\u00f6ken;4711,b4re-t0ken")
+    with pytest.raises(CannotJudgeError, match="did not accept") as told:  # no such host: nothing is tried again
+        sender("otlp")(report, "http://me:hidden-pass@a..b/?api-key=s3cr3t%2Fvalue")
+    with collector(400) as (url, _), pytest.raises(CannotJudgeError) as other:
+        sender("otlp")(report, f"{url}?key=s3cr3t%2Fvalue")
+    said = f"{told.value} {other.value}"
+    assert not [one for one in ("g3heim", "4711", "b4re-t0ken", "hidden-pass", "s3cr3t") if one in said]
 
 
 @pytest.mark.parametrize("endpoint", ["collector", "ftp://x", "http://", "http://[", "http://x:99999"])

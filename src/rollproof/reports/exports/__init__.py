@@ -30,7 +30,7 @@ FORMS: Mapping[str, str] = MappingProxyType({  # name -> "module.function" below
     "teams": "chat.teams",
     "trace": "trace.text",
 })  # fmt: skip
-_EXTRAS = {"prometheus_client": "metrics", "opentelemetry": "otlp", "google": "otlp"}
+_EXTRAS = {"prometheus_client": "metrics", "opentelemetry": "otlp", "google": "otlp", "requests": "otlp"}
 _SENDERS = {"otlp": "otlp.send"}
 
 

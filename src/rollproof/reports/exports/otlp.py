@@ -14,11 +14,12 @@ import base64
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -29,6 +30,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from requests import Response, Session
 
 from rollproof.core.drift import DriftTrial, drift_trials
 from rollproof.core.event import Event
@@ -48,6 +50,7 @@ __all__ = ["send", "text"]
 _TEXT_MAX = 2_000  # characters of an attribute
 _TIMEOUT_S = 10.0
 _TRACES = "/v1/traces"
+_HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")  # the exporter reads them itself
 _RESULTS = {Result.PASS: "success", Result.FAIL: "failure", Result.INCONCLUSIVE: "error", Result.SKIPPED: "skip"}
 _CASES = {Result.PASS: "pass", Result.FAIL: "fail"}  # the convention has no word for the others
 
@@ -68,12 +71,16 @@ def send(report: Report, endpoint: str) -> str:
     """Send the trace over OTLP/HTTP (protobuf), and say what was sent, for people.
 
     endpoint: a URL; without a path, `/v1/traces` is meant. Headers are those of OTEL_EXPORTER_OTLP_HEADERS, as of every
-    OpenTelemetry program. Raises InputError: it is no URL; CannotJudgeError: it was not accepted within 10 s.
+    OpenTelemetry program; they go to that host and no other, for no redirect is followed. Raises InputError: it is no
+    URL; CannotJudgeError: it was not accepted within 10 s.
     """
     url, shown = _endpoint(endpoint)
     spans = _spans(report)
+    SECRETS.add(_credentials(urlsplit(url), os.environ))  # after the spans are made: `shop` may be one of them
+    session = Session()
+    session.hooks["response"].append(_no_redirect)
     with _Heard() as heard:
-        exporter = OTLPSpanExporter(endpoint=url, timeout=_TIMEOUT_S)
+        exporter = OTLPSpanExporter(endpoint=url, timeout=_TIMEOUT_S, session=session)
         accepted = exporter.export(spans) is SpanExportResult.SUCCESS
         exporter.shutdown()
     if not accepted:
@@ -92,7 +99,23 @@ def _endpoint(endpoint: str) -> tuple[str, str]:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InputError("--endpoint is no http(s) URL", "for example http://127.0.0.1:4318")
     path = parts.path if parts.path.strip("/") else _TRACES
-    return parts._replace(path=path).geturl(), f"{parts.scheme}://{host}{path}"
+    return parts._replace(path=path).geturl(), printable(f"{parts.scheme}://{host}{path}")
+
+
+def _credentials(url: SplitResult, environ: Mapping[str, str]) -> Iterator[str]:
+    """What may be a secret in the URL and in the headers of the environment: the exporter shows both where it fails."""
+    fields = [one for name in _HEADERS for one in environ.get(name, "").split(",")]
+    for one in [f"={url.password or ''}", *url.query.split("&"), *fields]:
+        name, equals, value = one.partition("=")
+        found = (value if equals else name).strip()
+        yield from (found, unquote(found))
+
+
+def _no_redirect(response: Response, *_: object, **__: object) -> None:
+    """Refuse one: the exporter takes it for success (status below 400), or follows it with all its headers."""
+    if 300 <= response.status_code < 400:
+        response.close()
+        raise CannotJudgeError(f"HTTP status {response.status_code}: a redirect is not followed")
 
 
 class _Heard(logging.Handler):
