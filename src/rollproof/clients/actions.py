@@ -36,7 +36,10 @@ class AppCommit:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """A workflow run. `path` is the workflow's file; `conclusion` is "" until it is completed."""
+    """A workflow run. `path` is the workflow's file; `conclusion` is "" until it is completed.
+
+    started_s: of its first attempt, as far as that is known: a repetition has another `run_started_at`.
+    """
 
     number: int
     path: str
@@ -75,9 +78,8 @@ class Actions:
         found = self._get(f"actions/runs?head_sha={quote(sha, safe='')}&per_page={_PAGE}")
         return tuple(
             WorkflowRun(
-                number=one.integer("id"), path=one.text("path").partition("@")[0], status=one.text("status"),
-                conclusion=one.text("conclusion"), attempt=one.integer("run_attempt", 1),
-                started_s=one.time_s("run_started_at"),
+                number=_number(one), path=one.needed("path").partition("@")[0], status=one.text("status"),
+                conclusion=one.text("conclusion"), attempt=one.integer("run_attempt", 1), started_s=_started_s(one),
             )
             for one in self._whole(found, "workflow_runs")
         )  # fmt: skip
@@ -92,9 +94,14 @@ class Actions:
         return tuple(parts)
 
     def _whole(self, found: Outside, key: str) -> tuple[Outside, ...]:
+        """All of a list; one that is not there is not an empty one."""
+        if not isinstance(found.value.get(key), list):
+            found.refuse(key, "a list")
         items = found.objects(key)
         if found.count("total_count", len(items)) > len(items):
             raise CannotJudgeError(f"{self._who} has {found.count('total_count')} {key}, and {len(items)} were read")
+        if not found.has("total_count") and len(items) >= _PAGE:
+            raise CannotJudgeError(f"{self._who} gave {len(items)} {key}, and does not say whether there are more")
         return items
 
     def _get(self, path: str) -> Outside:
@@ -104,6 +111,15 @@ class Actions:
             raise _refused(self._who, path.partition("?")[0], answer)
         who = f"{self._who}, {path.partition('?')[0]}"
         return Outside.of(parsed(answer.body, who), who)
+
+
+def _number(run: Outside) -> int:
+    return found if (found := run.integer("id")) > 0 else run.refuse("id", "a number from 1 on")
+
+
+def _started_s(run: Outside) -> float | None:
+    created_s = run.time_s("created_at")
+    return run.time_s("run_started_at") if created_s is None and run.integer("run_attempt", 1) == 1 else created_s
 
 
 def _part(name: str, found: Outside) -> Part:

@@ -7,10 +7,10 @@ whether an answer is good; what could not be read is never taken for absent.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rollproof.clients.actions import GITHUB, Actions
+from rollproof.clients.actions import GITHUB, Actions, WorkflowRun
 from rollproof.clients.argo import Argo, application_state
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.oci import Registry
@@ -174,7 +174,7 @@ class PipelineLook:
         runs = [run for run in api.runs(commit.sha) if settings.workflow in ("", run.path.rpartition("/")[2])]
         if not runs:
             return RunSeen(sha=commit.sha, committed_s=commit.committed_s)
-        run = max(runs, key=lambda one: one.number)
+        run = max(self._before(runs, self.commit.committed_s) or runs, key=lambda one: one.number)
         parts = tuple(
             PartSeen(name=one.name, status=one.status, conclusion=one.conclusion, ended_s=one.ended_s)
             for one in api.parts(run.number)
@@ -183,6 +183,11 @@ class PipelineLook:
             sha=commit.sha, committed_s=commit.committed_s, number=run.number, path=run.path, status=run.status,
             conclusion=run.conclusion, attempt=run.attempt, started_s=run.started_s, parts=parts,
         )  # fmt: skip
+
+    def _before(self, runs: Sequence[WorkflowRun], committed_s: float) -> list[WorkflowRun]:
+        """Those that may have brought the tag: a nightly run of the same commit, or one by hand, came after it."""
+        latest_s = committed_s + self._target.pipeline.clock_slack_s
+        return [run for run in runs if run.started_s is None or run.started_s <= latest_s]
 
     # -- the image ---------------------------------------------------------------------------------------------------
 

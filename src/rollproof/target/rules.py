@@ -42,6 +42,7 @@ _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9._-]{1,253})?")  # Kubernetes' names
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")  # of GitHub
+_WORKFLOW = re.compile(r"[^/]+\.ya?ml")  # its file in .github/workflows
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
 _LABEL = re.compile(
     r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?"
@@ -147,6 +148,9 @@ def _pipeline(target: Target) -> Iterator[Mistake]:
 def _actions(actions: ActionsSettings) -> Iterator[Mistake]:
     if actions.repository and not _REPOSITORY.fullmatch(actions.repository):
         yield Mistake("pipeline.actions.repository", f'must be "owner/name", found {_shown(actions.repository)}')
+    if actions.workflow and not _WORKFLOW.fullmatch(actions.workflow):
+        said = f'must be the workflow\'s file without its folder, "deploy.yml", found {_shown(actions.workflow)}'
+        yield Mistake("pipeline.actions.workflow", said)
     if not actions.api_url:
         return
     if reason := _bad_url(actions.api_url, "pipeline.actions.token_env"):

@@ -86,12 +86,33 @@ def test_each_refusal_is_told_apart(site: Site, status: int, headers: dict[str, 
 
 
 def test_more_than_a_page_is_not_judged_by_its_beginning(site: Site) -> None:
-    put(site, RUNS, {"total_count": 101, "workflow_runs": [{"id": 1}]})
+    put(site, RUNS, {"total_count": 101, "workflow_runs": [{"id": 1, "path": "a/deploy.yml"}]})
     with pytest.raises(CannotJudgeError, match="101 workflow_runs, and 1 were read"):
         Actions(site.url, "shop/web").runs(SHA)
 
 
-@pytest.mark.parametrize("found", [[], {"workflow_runs": 1}, {"workflow_runs": [{"id": "x"}]}])
+def test_a_full_page_without_a_total_may_be_a_beginning(site: Site) -> None:
+    put(site, RUNS, {"workflow_runs": [{"id": number, "path": "a/deploy.yml"} for number in range(1, 101)]})
+    with pytest.raises(CannotJudgeError, match="whether there are more"):
+        Actions(site.url, "shop/web").runs(SHA)
+
+
+def test_a_run_that_was_repeated_began_when_it_was_made(site: Site) -> None:
+    run = {"id": 7, "path": "a/deploy.yml", "run_attempt": 2, "run_started_at": "1970-01-02T00:00:00Z"}
+    for created, started_s in (("1970-01-01T00:01:00Z", 60.0), (None, None)):
+        put(site, RUNS, {"total_count": 1, "workflow_runs": [{**run, "created_at": created}]})
+        assert Actions(site.url, "shop/web").runs(SHA)[0].started_s == started_s
+    put(site, RUNS, {"total_count": 1, "workflow_runs": [{**run, "run_attempt": 1}]})
+    assert Actions(site.url, "shop/web").runs(SHA)[0].started_s == 86_400.0
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [], None, {}, {"workflow_runs": None}, {"workflow_runs": 1}, {"workflow_runs": [{"id": "x"}]},
+        {"workflow_runs": [{"path": "a/deploy.yml"}]}, {"workflow_runs": [{"id": 7}]},
+    ],
+)  # fmt: skip
 def test_what_is_no_such_answer_is_said(site: Site, found: Any) -> None:
     put(site, RUNS, found)
     with pytest.raises(OutsideDataError):

@@ -211,7 +211,7 @@ def test_the_registry_is_asked_for_the_running_tag_and_the_nodes_for_their_platf
 
 def test_ci_is_asked_for_the_tag_s_commit_and_the_newest_run_of_the_workflow(world: World) -> None:
     full = "bbbbbbb" + "0" * 33
-    runs = [
+    runs: list[Object] = [
         {"id": 7, "path": ".github/workflows/deploy.yml@main", "status": "completed", "conclusion": "failure"},
         {"id": 8, "path": ".github/workflows/deploy.yml", "status": "completed", "conclusion": "success"},
         {"id": 9, "path": ".github/workflows/docs.yml", "status": "completed", "conclusion": "success"},
@@ -220,11 +220,17 @@ def test_ci_is_asked_for_the_tag_s_commit_and_the_newest_run_of_the_workflow(wor
     with serving() as site:
         world.actions = ActionsSettings(repository="shop/web", api_url=site.url, workflow="deploy.yml")
         base = "/repos/shop/web"
-        for path, found in (
-            (f"{base}/commits/bbbbbbb", {"sha": full, "commit": {"committer": {"date": "2026-11-28T09:55:00Z"}}}),
-            (f"{base}/actions/runs?head_sha={full}&per_page=100", {"total_count": 3, "workflow_runs": runs}),
-            (f"{base}/actions/runs/8/jobs?filter=all&per_page=100", {"total_count": 1, "jobs": [job]}),
-        ):
+        paths = (
+            f"{base}/commits/bbbbbbb",
+            f"{base}/actions/runs?head_sha={full}&per_page=100",
+            f"{base}/actions/runs/8/jobs?filter=all&per_page=100",
+        )
+        answers: tuple[Object, ...] = (
+            {"sha": full, "commit": {"committer": {"date": "2026-11-28T09:55:00Z"}}},
+            {"total_count": 3, "workflow_runs": runs},
+            {"total_count": 1, "jobs": [job]},
+        )
+        for path, found in zip(paths, answers, strict=True):
             site.answers["GET", path] = (200, {}, json.dumps(found))
         told = world.look()
         seen: RunSeen = view_of(Place.ACTIONS, Outside.of(told[Place.ACTIONS].data, "a fact"))
@@ -234,5 +240,10 @@ def test_ci_is_asked_for_the_tag_s_commit_and_the_newest_run_of_the_workflow(wor
             "success",
             ["test"],
         )
+        runs[0] |= {"created_at": "2026-11-28T09:56:00Z"}  # the env commit was made now, and the newer run will be
+        runs[1] |= {"created_at": "2100-01-01T00:00:00Z", "run_attempt": 2}
+        site.answers["GET", paths[1]] = (200, {}, json.dumps({"total_count": 3, "workflow_runs": runs}))
+        site.answers["GET", paths[2].replace("8", "7")] = site.answers["GET", paths[2]]
+        assert world.seen(Place.ACTIONS).number == 7
         site.answers.clear()
         assert "404" in world.look()[Place.ACTIONS].data["reason"]

@@ -24,6 +24,8 @@ def mistakes(**settings: Any) -> dict[str, str]:
         ({"limits_s": {"sean": 3.0}}, "limits_s", "did you mean 'seen'?"),
         ({"limits_s": {"proven": 3.0}}, "limits_s", "is none of"),
         ({"actions": ActionsSettings(repository="shop")}, "actions.repository", "owner/name"),
+        ({"actions": ActionsSettings(workflow="Deploy")}, "actions.workflow", "deploy.yml"),
+        ({"actions": ActionsSettings(workflow=".github/workflows/deploy.yml")}, "actions.workflow", "without its folder"),
         ({"actions": ActionsSettings(api_url="ftp://x")}, "actions.api_url", "http"),
         ({"actions": ActionsSettings(api_url="http://ci", token_env="T")}, "actions.api_url", "https://"),
         ({"actions": ActionsSettings(token_env="ghp-abc")}, "actions.token_env", "name of an environment variable"),
@@ -39,7 +41,7 @@ def test_bad_input_is_named(settings: dict[str, Any], place: str, said: str) -> 
 
 
 def test_what_is_right_is_taken() -> None:
-    actions = ActionsSettings(repository="shop/web", api_url="http://127.0.0.1:1", token_env="T")
+    actions = ActionsSettings(repository="shop/web", api_url="http://127.0.0.1:1", token_env="T", workflow="a b.yml")
     registry = RegistrySettings(url="https://ghcr.io", pull_secret="ghcr-pull-secret")
     assert mistakes(limits_s={"seen": 180.0, "rolled-out": 60.0}, actions=actions, registry=registry) == {}
     assert mistakes() == {}
