@@ -96,20 +96,27 @@ class Registry:
     # -- manifests ---------------------------------------------------------------------------------------------------
 
     def _of_index(self, name: str, index: Outside) -> Iterator[PlatformManifest]:
-        """Attestations, which BuildKit puts there as images of the platform unknown/unknown, are none."""
-        for entry in index.objects("manifests")[:_PLATFORMS_MAX]:
-            platform = _platform(entry.child("platform"))
-            if not platform.startswith("unknown"):
-                document, digest = self._manifest(name, _digest(entry))
-                yield PlatformManifest(platform, digest, _digest(document.child("config")))
+        """Attestations, which BuildKit puts there as images of the platform unknown/unknown, are none.
+
+        An entry need not say its platform; then its configuration does. What is not an image has an artifactType.
+        """
+        entries = [one for one in index.objects("manifests") if not _is_other(one)]
+        if len(entries) > _PLATFORMS_MAX:
+            raise CannotJudgeError(f"the index of {name} has {len(entries)} images, and {_PLATFORMS_MAX} are looked at")
+        for entry in entries:
+            document, digest = self._manifest(name, _digest(entry))
+            if entry.has("platform"):
+                yield PlatformManifest(_platform(entry.child("platform")), digest, _digest(document.child("config")))
+            else:
+                yield self._single(name, document, digest)
 
     def _single(self, name: str, manifest: Outside, digest: str) -> PlatformManifest:
         """Its platform is in its configuration only."""
         config = _digest(manifest.child("config"))
-        body = self._blob(name, config)
-        return PlatformManifest(
-            _platform(Outside.of(parsed(body, f"image configuration {config}"), config)), digest, config
-        )
+        found = Outside.of(parsed(self._blob(name, config), f"image configuration {config}"), config)
+        for key in ("os", "architecture"):  # a chart or a signature has neither: it is no image of another platform
+            found.needed(key)
+        return PlatformManifest(_platform(found), digest, config)
 
     def _manifest(self, name: str, reference: str) -> tuple[Outside, str]:
         answer = self._checked(self.ask("GET", name, f"manifests/{reference}", MANIFESTS), f"{name}:{reference}")
@@ -123,8 +130,8 @@ class Registry:
         answer = self.ask("GET", name, f"blobs/{digest}", "*/*")
         where = answer.headers.get("location", "")
         if answer.status in (301, 302, 303, 307, 308) and where:
-            elsewhere = urljoin(f"{self._url}/", where)
-            if urlsplit(elsewhere).scheme == "https" or self._is_ours(elsewhere):
+            elsewhere = _joined(f"{self._url}/", where)
+            if elsewhere.startswith("https://") or self._is_ours(elsewhere):
                 answer = self._send("GET", elsewhere, {})
         body = self._checked(answer, f"{name}@{digest}").body
         if _sha256(body) != digest:
@@ -152,12 +159,12 @@ class Registry:
 
     def _token(self, challenge: Mapping[str, str], name: str) -> str:
         """A token of the realm that is named; "" if there is none, or a login would have to leave TLS for it."""
-        realm = challenge.get("realm", "")
+        realm = _joined("", challenge.get("realm", ""))
         if not realm.startswith(("https://", "http://") if self._login is None or self._is_ours(realm) else "https://"):
             return ""
         headers = {"Authorization": self._login.basic} if self._login is not None else {}
         wanted = {"scope": challenge.get("scope") or f"repository:{name}:pull", "service": challenge.get("service", "")}
-        answer = self._send("GET", f"{realm}?{urlencode(wanted)}", headers)
+        answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted)}", headers)
         for pointer in ("/token", "/access_token"):
             try:
                 found = answer.field(pointer)
@@ -173,6 +180,22 @@ class Registry:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
         return request(method, url, headers, timeout_s=self._timeout_s, proxy=proxy_for(url, os.environ))
+
+
+def _joined(base: str, url: str) -> str:
+    """The URL that is meant; "" for one that nobody can ask."""
+    try:
+        found = urljoin(base, url)
+        urlsplit(found).port  # noqa: B018 - raises too
+    except ValueError:
+        return ""
+    return found
+
+
+def _is_other(entry: Outside) -> bool:
+    if not entry.has("platform"):
+        return entry.has("artifactType")
+    return _platform(entry.child("platform")).startswith("unknown")
 
 
 def _platform(found: Outside) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from siteserver import Site, serving
@@ -60,6 +61,41 @@ def test_an_index_without_its_attestations(site: Site) -> None:
         PlatformManifest("linux/arm64/v8", arm, arm_config), PlatformManifest("linux/amd64", amd, amd_config),
     )  # fmt: skip
     assert "oci.image.index" in site.asked[0][2]["accept"]
+
+
+def test_a_long_index_is_read_whole_or_not_judged(site: Site) -> None:
+    images = [entry(single(site, f"a{number}")[0], f"a{number}") for number in range(17)]
+    notes = [entry(f"sha256:{'0' * 64}", "unknown", "unknown")] * 16
+    put(site, {"manifests": [*notes, *images[:16]]}, tag=TAG)
+    assert len(Registry(site.url).image(NAME, TAG).platforms) == 16
+    put(site, {"manifests": images}, tag=TAG)
+    with pytest.raises(CannotJudgeError, match="17 images"):
+        Registry(site.url).image(NAME, TAG)
+
+
+def test_an_entry_need_not_say_its_platform(site: Site) -> None:
+    arm, config = single(site, "arm64")
+    signature = {"digest": f"sha256:{'0' * 64}", "artifactType": "application/vnd.dev.sigstore.bundle+json"}
+    put(site, {"manifests": [{"digest": arm}, signature]}, tag=TAG)
+    assert Registry(site.url).image(NAME, TAG).platforms == (PlatformManifest("linux/arm64", arm, config),)
+
+
+@pytest.mark.parametrize("config", [{}, {"os": "linux"}, {"os": None, "architecture": "arm64"}])
+def test_a_configuration_without_a_platform_is_none_of_an_image(site: Site, config: dict[str, Any]) -> None:
+    put(site, {"config": {"digest": put(site, config, folder=BLOBS)}}, tag=TAG)
+    with pytest.raises(OutsideDataError):
+        Registry(site.url).image(NAME, TAG)
+
+
+@pytest.mark.parametrize("url", ["https://[", "http://[::1", "https://a:99999/", ""])
+def test_a_place_that_is_no_url_is_not_asked(site: Site, url: str) -> None:
+    _, config = single(site, "arm64", tag=TAG)
+    site.answers["GET", f"{BLOBS}/{config}"] = (307, {"Location": quote(url, safe=":/[]")}, "")
+    with pytest.raises(CannotJudgeError, match="HTTP status 307"):
+        Registry(site.url).image(NAME, TAG)
+    demand(site, f'Bearer realm="{quote(url, safe=":/[]")}",service="reg"')
+    with pytest.raises(CannotJudgeError, match="HTTP status 401"):
+        Registry(site.url, Login("ci", "p4ss-word-x")).image(NAME, TAG)
 
 
 def demand(site: Site, challenge: str) -> None:
