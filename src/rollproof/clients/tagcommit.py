@@ -39,6 +39,8 @@ def read_tag_commit(repo: EnvRepo, image: str) -> TagCommit:
     revision = repo.who_set(tag := repo.tag())
     said = repo.git.text("show", "-s", "--no-notes", "--format=%ct%x00%an%x00%ae%x00%cn%x00%ce%x00%P", revision)
     committed, author, author_email, committer, committer_email, parents = said.split("\0")
+    if not committed.isdecimal():
+        raise GitError(f"the commit {revision[:10]}, which sets {tag}, has no date that git can read")
     tag_before, others = _compared(repo, revision, image) if parents else ("", ())
     if tag_before == tag:
         raise GitError(f"the newest commit that touches {tag} ({revision[:10]}) does not set it")
@@ -66,7 +68,9 @@ def _others(repo: EnvRepo, revision: str, before: RepoFile, after: RepoFile, ima
 
 
 def _without_tag(file: RepoFile, image: str) -> tuple[int, list[str]]:
-    """The number of the tag's line, and all other lines."""
-    number = file.text.count("\n", 0, find_entry(file.path, file.text, image).start)
-    lines = file.text.split("\n")
-    return number, lines[:number] + lines[number + 1 :]
+    """The number of the tag's line, and all lines; of its own, what is before the tag, and behind it no comment."""
+    entry, lines = find_entry(file.path, file.text, image), file.text.split("\n")
+    number, begin = file.text.count("\n", 0, entry.start), file.text.rfind("\n", 0, entry.start) + 1
+    behind = file.text[entry.end : begin + len(lines[number])].partition(" #")[0].rstrip()
+    lines[number] = f"{file.text[begin : entry.start]}\n{behind}"
+    return number, lines

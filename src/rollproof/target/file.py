@@ -108,7 +108,7 @@ def _unusable(target: Target, place: str, value: str, *, is_secret: bool) -> str
     """Why this value cannot be sent, or cannot be kept out of the run's files; "" if it can."""
     if any(unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} for character in value):
         return "has a line break or another character that cannot be sent"
-    if place.startswith("app.headers_env") and not value.isascii():
+    if place.startswith(("app.headers_env", "pipeline.actions.token_env")) and not value.isascii():
         return "has a character that a header cannot carry: only ASCII can"
     if not is_secret:
         return ""

@@ -64,6 +64,24 @@ def test_another_line_of_the_same_file_is_seen(server: Server, repo: EnvRepo, te
     assert read(repo).others == (f"{PATH}, more than the tag",)
 
 
+def test_what_else_is_on_the_tag_s_own_line_is_seen(server: Server, repo: EnvRepo) -> None:
+    flow = OVERLAY.replace(f"name: {IMAGE}\n    newTag: aaaaaaa", f"{{name: {IMAGE}, newTag: aaaaaaa, newName: a}}")
+    server.commit(flow)
+    server.commit(flow.replace("newTag: aaaaaaa,", 'newTag: "bbbbbbb",'))
+    assert read(repo).others == ()
+    server.commit(flow.replace("newTag: aaaaaaa, newName: a", "newTag: ccccccc, newName: elsewhere/web"))
+    assert read(repo).others == (f"{PATH}, more than the tag",)
+
+
+def test_a_commit_with_a_damaged_date_is_no_traceback(server: Server, repo: EnvRepo) -> None:
+    revision = server.commit(with_sha("bbbbbbb"))
+    damaged = git(server.bare, "cat-file", "commit", revision).replace("> 1", "> x1").encode() + b"\n"
+    made = git(server.bare, "hash-object", "-t", "commit", "--literally", "-w", "--stdin", stdin=damaged)
+    git(server.bare, "update-ref", "refs/heads/main", made)
+    with pytest.raises(GitError, match="date"):
+        read(repo)
+
+
 def test_another_file_is_seen(server: Server, repo: EnvRepo) -> None:
     work = server.other
     (work / PATH).write_text(with_sha("bbbbbbb"))

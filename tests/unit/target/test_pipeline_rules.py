@@ -25,7 +25,7 @@ def mistakes(**settings: Any) -> dict[str, str]:
         ({"limits_s": {"proven": 3.0}}, "limits_s", "is none of"),
         ({"actions": ActionsSettings(repository="shop")}, "actions.repository", "owner/name"),
         ({"actions": ActionsSettings(workflow="Deploy")}, "actions.workflow", "deploy.yml"),
-        ({"actions": ActionsSettings(workflow=".github/workflows/deploy.yml")}, "actions.workflow", "without its folder"),
+        ({"actions": ActionsSettings(workflow="a/deploy.yml")}, "actions.workflow", "without its folder"),
         ({"actions": ActionsSettings(api_url="ftp://x")}, "actions.api_url", "http"),
         ({"actions": ActionsSettings(api_url="http://ci", token_env="T")}, "actions.api_url", "https://"),
         ({"actions": ActionsSettings(token_env="ghp-abc")}, "actions.token_env", "name of an environment variable"),

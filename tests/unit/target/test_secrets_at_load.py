@@ -90,6 +90,11 @@ def test_c5_a_header_that_is_not_ascii_is_refused_and_not_shown(tmp_path: Path) 
     assert "a header cannot carry" in said
     assert CANARY not in said
     load(with_secret(tmp_path), environ(APP_PASSWORD=f"{CANARY}ö"))  # base64 can
+    path = with_secret(tmp_path)
+    path.write_text(f'{path.read_text()}[pipeline.actions]\ntoken_env = "TOKEN"\n')
+    said = refused(path, environ(TOKEN=f"{CANARY}ö"))
+    assert "a header cannot carry" in said
+    assert CANARY not in said
 
 
 @pytest.mark.parametrize(
