@@ -71,6 +71,26 @@ class PipelineLook:
         self._ask(Place.REGISTRY, self._image)
         self._ask(Place.NODES, self._nodes)
 
+    def tag_again(self) -> None:
+        """Look whether git still has the tag that all was about; if not, or nobody knows, the env commit is unread.
+
+        Else a release meanwhile would look like another version in the cluster than git's.
+        """
+        if self.commit is None:
+            return
+        try:
+            tag = self._repo.tag()
+        except RollproofError as error:
+            reason = f"whether it still has {self.commit.tag} is not known: {error}"
+        else:
+            reason = f"its tag was set from {self.commit.tag} to {tag} while the other places were read"
+            if tag == self.commit.tag:
+                return
+        data = {"reason": reason}
+        self._recorder.record(
+            SOURCE, subject_of(Place.ENV_REPO), PipelineWord.UNREAD, outcome=Outcome.UNKNOWN, data=data
+        )
+
     def _ask(self, place: Place, read: Callable[[], Any]) -> None:
         begun_s = time.monotonic()
         try:

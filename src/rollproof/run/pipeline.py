@@ -15,8 +15,8 @@ def follow_pipeline(context: RunContext) -> None:
     context.status("what the pipeline's places say")
     look = PipelineLook(target, clients.kube, clients.argo, clients.repo, context.folder, context.environ)
     look.all()
-    if look.commit is None or look.rollout is None:
-        return
-    context.status("which version answers")
-    prover = Prover(target, clients.kube, clients.http, context.folder, clients.ways)
-    prover.prove((pod.name for pod in look.rollout.pods), look.commit.tag)
+    if look.commit is not None and look.rollout is not None:
+        context.status("which version answers")
+        prover = Prover(target, clients.kube, clients.http, context.folder, clients.ways)
+        prover.prove((pod.name for pod in look.rollout.pods), look.commit.tag)
+    look.tag_again()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +102,15 @@ class World:
         api.put("pods", pod("evicted", "rs-2", phase="Failed"))
         api.put("applications", application((0, self.before), (1, self.after), revision=self.after))
 
-    def look(self) -> dict[Place, Event]:
+    def look(self, *, then: Callable[[], object] = bool) -> dict[Place, Event]:
         recorder = ListRecorder()
         wanted = target(
             env_repo=self.server.target(), pipeline=PipelineSettings(actions=self.actions, registry=self.registry)
         )
-        PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder, {}).all()
+        look = PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder, {})
+        look.all()
+        then()
+        look.tag_again()
         for event in recorder.events:
             check_fact(event, "the timeline", error=OutsideDataError)
         assert not self.api.sent  # nothing is changed
@@ -181,6 +184,16 @@ def test_what_may_not_be_read_is_unknown(world: World, plural: str, place: Place
     told = world.look()
     assert {one for one, event in told.items() if event.what == "unread"} == {place}
     assert "403" in told[place].data["reason"]
+
+
+def test_a_tag_that_is_set_anew_meanwhile_leaves_nothing_known_of_the_env_commit(world: World) -> None:
+    told = world.look(then=lambda: world.server.commit("c", "README.md"))
+    assert told[Place.ENV_REPO].what == "read"
+    told = world.look(then=lambda: world.server.commit(OVERLAY.replace("newTag: aaaaaaa  # set", "newTag: ccccccc  #")))
+    assert (told[Place.ENV_REPO].what, told[Place.APPLICATION].what) == ("unread", "read")
+    assert "from bbbbbbb to ccccccc" in told[Place.ENV_REPO].data["reason"]
+    told = world.look(then=lambda: world.server.commit("images: []\n"))
+    assert told[Place.ENV_REPO].what == "unread"
 
 
 def test_without_the_env_commit_argo_cd_cannot_be_asked_about_it(world: World) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from expected_pipeline_verdicts import COMMIT_S, OTHER, PARTS, PODS, changed, told
-from story import OLD, Story
+from expected_pipeline_verdicts import COMMIT_S, IMAGE, OTHER, PARTS, PODS, changed, told
+from story import NEW, OLD, Story
 
 from rollproof.core.facts import Facts
 from rollproof.core.pipeline import Leg, Place
@@ -51,6 +51,9 @@ DELIVERED = (Leg.ENV_COMMIT, Leg.SEEN, Leg.SYNCED, Leg.ROLLED_OUT, Leg.PROVEN)
         (Place.NODES, {"platforms": {}}, Leg.IMAGE, INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image_id=OTHER))}, Leg.IMAGE, FAIL, "TAG_MOVED"),
         (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image_id=""))}, Leg.IMAGE, INCONCLUSIVE, ""),
+        (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image=f"{IMAGE}:{OLD}"))}, Leg.IMAGE, INCONCLUSIVE, ""),
+        (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], image=f"x/y:{NEW}", image_id=OTHER))}, Leg.IMAGE,
+         INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"image": f"ghcr.io/shop/web:{OLD}"}, Leg.ROLLED_OUT, FAIL, "TAG_DOES_NOT_RUN"),
         (Place.DEPLOYMENT, {"deadline_exceeded": True}, Leg.ROLLED_OUT, FAIL, "ROLLOUT_STUCK"),
         (Place.DEPLOYMENT, {"observed": 3}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),

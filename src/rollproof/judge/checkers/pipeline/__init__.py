@@ -75,7 +75,8 @@ def _timed(way: Way, leg: Leg, said: Said) -> tuple[Said, dict[str, Number]]:
         return replace(said, why=why, result=Result.INCONCLUSIVE), {}
     took_s = round(said.end_s - way.ends[since], 3)
     numbers: dict[str, Number] = {"took_s": took_s, "since": str(since)}
-    said = replace(said, why=f"{said.why}; {max(took_s, 0):,.0f} s after {since}")
+    apart = f"{took_s:,.0f} s after" if took_s >= 0 else f"by the clocks {-took_s:,.0f} s before the end of"
+    said = replace(said, why=f"{said.why}; {apart} {since}")
     if limit_s is None:
         return said, numbers
     said = replace(said, why=f"{said.why}, the limit is {limit_s:g} s")
@@ -85,7 +86,7 @@ def _timed(way: Way, leg: Leg, said: Said) -> tuple[Said, dict[str, Number]]:
 def _held(said: Said, took_s: float, limit_s: float, *, whole: bool, slack_s: float) -> Said:
     """Against its limit. `whole`: it is counted from the leg before it; else legs between are in it, and it is less."""
     if took_s < -slack_s:
-        return replace(said, why=f"{said.why}: {-took_s:,.0f} s earlier by the clocks", result=Result.INCONCLUSIVE)
+        return replace(said, why=f"{said.why}: the clocks are apart", result=Result.INCONCLUSIVE)
     if took_s <= limit_s:
         return said
     if not whole or took_s <= limit_s + slack_s:

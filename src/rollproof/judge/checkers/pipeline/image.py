@@ -27,11 +27,14 @@ def image(way: Way) -> Said:
     if lacking := sorted(set(nodes.platforms.values()) - ours):
         why = f"{what} is not for {', '.join(lacking)}, which the nodes of its pods are"
         return broken("WRONG_PLATFORM", why, "build it for the nodes' platform (docker buildx build --platform)")
-    running = {pod.name: _digest(pod.image_id) for pod in rollout.pods if pod.image.rpartition(":")[2] == commit.tag}
+    wanted = f"{commit.image}:{commit.tag}"
+    running = {pod.name: _digest(pod.image_id) for pod in rollout.pods if pod.image == wanted}
     if other := sorted(name for name, digest in running.items() if digest and digest not in found.digests):
         runs = running[other[0]][:19]
         why = f"{many(len(other), 'pod')} ({other[0]}) run {runs}, and the tag names {found.digest[:19]}"
         return broken("TAG_MOVED", why, "the tag was pushed again after the deploy: protect tags, or deploy by digest")
+    if others := len(rollout.pods) - len(running):
+        return unclear(f"{what}; of {many(len(rollout.pods), 'pod')} {others} have another image")
     if not running or not all(running.values()) or {pod.node for pod in rollout.pods} - nodes.platforms.keys():
         return unclear(f"{what}; not each pod and node says which image and platform it has")
     return sound(f"{what}, read as {found.login}, is what each of {many(len(running), 'pod')} runs")
