@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from story import Story
+from story import Story, plan, target
 
 from rollproof.core.diagnosis import Patch
 from rollproof.core.posture import ApplicationSeen, ContainerSeen, DeploymentSeen, ProbeSeen, ServiceSeen
@@ -15,6 +15,7 @@ from rollproof.core.posturefacts import SOURCE, Posture, PostureWord, Topic
 from rollproof.core.typedviews import stored
 from rollproof.core.verdict import Finding
 from rollproof.judge.diagnose.patches import Proposal, propose
+from rollproof.judge.diagnose.yamltext import yaml_text
 
 READY = ProbeSeen(kind="httpGet", path="/ready", period_s=2)
 WEB = ContainerSeen(name="web", image="ghcr.io/shop/web:1", readiness=READY, requests={}, limits={})
@@ -161,3 +162,32 @@ def test_a_sync_that_is_retried_already_needs_no_patch(retries: int | None) -> N
 def test_names_that_yaml_would_read_otherwise_are_quoted() -> None:
     live = replace(LIVE, app="no", containers=(replace(WEB, name="no"),))
     assert spec_of(proposal("PRESTOP_MISSING", live).patch)["template"]["spec"]["containers"][0]["name"] == "no"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028", "\x00"])
+def test_a_live_object_cannot_write_into_the_patch(end: str) -> None:
+    live = with_app(readiness=replace(READY, path=f"/x{end}spec: {{replicas: 0}}{end}# "))
+    made = proposal("READINESS_LIES", live).patch
+    assert spec_of(made) == {
+        "template": {"spec": {"containers": [{"name": "web", "readinessProbe": {"httpGet": {"path": "/ready"}}}]}}
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["\x7f", "a\x85b", "\u2028", "\u2029", "\ufeff", "\uffff", "\U0001f600", "a: b\n- c", "#", "&a"]
+)
+def test_any_text_is_read_again_as_it_was(text: str) -> None:
+    tree = {text: [text, {"k": text}], "n": None, "f": True}
+    assert YAML(typ="safe").load(yaml_text(tree)) == tree
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement_character() -> None:
+    assert YAML(typ="safe").load(yaml_text({"k": "a\ud800"})) == {"k": "a\ufffd"}
+
+
+def test_the_folder_is_quoted_for_the_shell() -> None:
+    story = Story(plan=plan(target=target(env_repo=replace(target().env_repo, overlay="over lays/$(id)"))))
+    story.tell(SOURCE, f"{Topic.DEPLOYMENT}/shop/web", PostureWord.READ, at=1.0, **stored(LIVE))
+    made = propose(Finding("PRESTOP_MISSING", "said"), Posture(story.facts())).patch
+    assert made is not None
+    assert made.apply.startswith("cd 'over lays/$(id)' && ")

@@ -8,6 +8,7 @@ the object's name, and lists of containers by theirs.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from rollproof.core.diagnosis import Patch
 from rollproof.core.posture import ApplicationSeen, ContainerSeen, DeploymentSeen, ServiceSeen
 from rollproof.core.posturefacts import Posture, Topic, Unread, UnreadError
 from rollproof.core.verdict import Finding
+from rollproof.core.visible import printable
 from rollproof.judge.diagnose.yamltext import Tree, yaml_text
 
 __all__ = ["Proposal", "propose"]
@@ -206,8 +208,8 @@ def _budget(_: Finding, seen: Posture) -> Proposal:
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": service.selector}},
     }  # fmt: skip
     name, overlay = "rollproof-disruption-budget.yaml", seen.target.env_repo.overlay
-    text = f"# rollproof: a drain may take one pod at a time\n{yaml_text(tree)}"
-    apply = f"cd {overlay} && kustomize edit add resource {name}"
+    text = _file("a drain may take one pod at a time", tree)
+    apply = f"cd {shlex.quote(overlay)} && kustomize edit add resource {name}"
     patch = Patch(
         file=f"{overlay}/{name}", text=text, apply=apply, caveats=("another budget for the same pods must go",)
     )
@@ -252,6 +254,11 @@ def _container(seen: Posture) -> tuple[DeploymentSeen, ContainerSeen]:
     return deployment, deployment.container
 
 
+def _file(what: str, tree: Tree) -> str:
+    """The patch's text. `what` tells of live objects: a line's end in one of them must not end the comment."""
+    return f"# rollproof: {printable(what)}\n{yaml_text(tree)}"
+
+
 def _of_deployment(
     name: str, what: str, seen: Posture, deployment: DeploymentSeen, spec: Tree, caveats: tuple[str, ...] = ()
 ) -> Patch:
@@ -260,8 +267,8 @@ def _of_deployment(
     tree = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": deployment.name}, "spec": spec}
     file = f"rollproof-{name}.yaml"
     return Patch(
-        file=f"{overlay}/{file}", text=f"# rollproof: {what}\n{yaml_text(tree)}",
-        apply=f"cd {overlay} && kustomize edit add patch --path {file}", caveats=(*caveats, _PREFIX),
+        file=f"{overlay}/{file}", text=_file(what, tree),
+        apply=f"cd {shlex.quote(overlay)} && kustomize edit add patch --path {file}", caveats=(*caveats, _PREFIX),
     )  # fmt: skip
 
 
@@ -273,7 +280,7 @@ def _of_application(name: str, what: str, seen: Posture, policy: Tree) -> Patch:
         "spec": {"syncPolicy": policy},
     }  # fmt: skip
     return Patch(
-        file=file, text=f"# rollproof: {what}\n{yaml_text(tree)}",
+        file=file, text=_file(what, tree),
         apply=f"where the Application {argocd.application} is declared: kustomize edit add patch --path {file}",
         caveats=("an Application that nobody declares in git is changed by `argocd app set`",),
     )  # fmt: skip

@@ -14,6 +14,8 @@ __all__ = ["Tree", "yaml_text"]
 Tree = Mapping[str, object]
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")  # no sign that YAML gives a meaning to
+# what JSON may hold as it is, and YAML not, or as a line's end
+_HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 
 
@@ -44,4 +46,9 @@ def _list(items: Sequence[object]) -> Iterator[str]:
 def _scalar(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return json.dumps(value, ensure_ascii=False)  # a JSON value is a YAML value
+    return _HIDDEN.sub(_escaped, json.dumps(value, ensure_ascii=False))  # a JSON value is a YAML value
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return "\\uFFFD" if 0xD800 <= code < 0xE000 else f"\\u{code:04X}"  # half a pair is no character
