@@ -62,9 +62,16 @@ def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
     try:
         logins = Outside.of(parsed(value, name), name).child("auths")
         found = {
-            f"{name}:{host}.{key}": text for host in logins.value for key in _OF_A_LOGIN
-            if (text := logins.child(host).text(key))
+            f"{name}:{host}.{key}": text for host in logins.value for key, text in _of_login(logins.child(host))
         }  # fmt: skip
     except OutsideDataError:
         found = {}
     yield from found.items() if found else [(name, value)]
+
+
+def _of_login(login: Outside) -> Iterator[tuple[str, str]]:
+    """What is secret in it. `docker login` writes `auth` alone, in which the password is: user:password in Base64."""
+    yield from ((key, text) for key in _OF_A_LOGIN if (text := login.text(key)))
+    password = _decoded(login.text("auth")).partition(":")[2].strip("\0")
+    if password and not login.has("password"):
+        yield "password", password

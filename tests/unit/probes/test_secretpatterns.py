@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import base64
 
-from rollproof.probes.secretpatterns import alike
+import pytest
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollproof.probes.secretpatterns import _web_tokens, alike
 
 # Put together here, so that no tool takes this file for a leak.
 SECRETS = {
@@ -36,3 +41,18 @@ def test_each_kind_is_found(kind: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_none_is_not_found(text: str) -> None:
     assert list(alike(text)) == []
+
+
+@given(st.lists(st.sampled_from(["eyJ", "eyJh", ".", "a", "=", " ", "-", "/", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0"])))
+def test_a_web_token_is_found_where_the_pattern_finds_it(words: list[str]) -> None:
+    (pattern,), text = JwtTokenDetector.denylist, "".join(words)
+    assert list(_web_tokens(text)) == [match[0] for match in pattern.finditer(text)]
+
+
+def test_a_long_text_that_begins_tokens_and_ends_none_takes_no_time() -> None:
+    assert list(alike("eyJ" * 700_000)) == []  # 2 MB; each `eyJ` to the end would be 10^12 steps
+
+
+def test_a_token_whose_json_is_too_deep_is_none() -> None:
+    deep = base64.urlsafe_b64encode(b'{"a":' + b"[" * 100_000).decode().rstrip("=")
+    assert list(alike(f"{deep}.{deep}.x")) == []
