@@ -23,6 +23,7 @@ STRIP_PX, CHART_PX = 18, 120
 _WIDTH_PX, _PITCH_MIN_PX, _PITCH_MAX_PX = 960, 3, 22
 _PAD_PX = 12  # above the highest and below the lowest step of an axis; what is 0 is drawn in the lower one
 _STEPS_MAX = 6
+_LEAST, _MOST = 1e-12, 1e15  # what is beyond, as a damaged file may have it, is drawn at that end
 _HEIGHTS: Mapping[Result, tuple[int, int]] = {  # top and bottom of a bar
     Result.PASS: (11, 17), Result.FAIL: (1, 17), Result.INCONCLUSIVE: (1, 8), Result.SKIPPED: (16, 17),
 }  # fmt: skip
@@ -192,16 +193,16 @@ class _Axis:
     """A log axis from the step (1, 2 or 5 times a power of ten) below the smallest value to that above the largest."""
 
     def __init__(self, values: Iterable[float]) -> None:
-        positive = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
+        positive = [_within(value) for value in values if value > 0] or [1.0]
         self._low, self._high = _step_below(min(positive)), _step_above(max(positive))
         if self._low == self._high:
             self._high *= 2
 
     def y(self, value: float) -> float:
         """From the top. What is 0 or less has no place on a log axis, and is drawn below it."""
-        if value <= 0 or not math.isfinite(value):
+        if not value > 0:
             return CHART_PX - 4.0
-        share = math.log(value / self._low) / math.log(self._high / self._low)
+        share = math.log(_within(value) / self._low) / math.log(self._high / self._low)
         return round(CHART_PX - _PAD_PX - share * (CHART_PX - 2 * _PAD_PX), 1)
 
     @property
@@ -214,6 +215,10 @@ class _Axis:
             tens = [10.0**power for power in exponents if self._low * 0.999 <= 10.0**power <= self._high * 1.001]
             within = tens[:: math.ceil(len(tens) / _STEPS_MAX)]
         return tuple((self.y(one), f"{one:g}") for one in within)
+
+
+def _within(value: float) -> float:
+    return min(max(value, _LEAST), _MOST)
 
 
 def _step_below(value: float) -> float:

@@ -55,11 +55,14 @@ def test_a_log_axis_puts_ten_times_as_far_as_ten_times_and_zero_below_it() -> No
     assert [label for _, label in chart.steps] == ["0.01", "0.1", "1"]
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-9, 5.0, 1e12])
+@pytest.mark.parametrize("value", [0.0, 1e-9, 5.0, 1e12, 5e-324, 1e-300, 1.5e308, 2**63 - 1, -1.0])
 def test_an_axis_of_one_value_has_a_place_for_it(value: float) -> None:
     (part,) = parts([night(1, value), night(2, value)])
     assert all(0 <= point.y <= CHART_PX for point in part.charts[0].points)
     assert part.charts[0].steps
+    (part,) = parts([night(1, value), night(2, 1.0)])
+    assert all(0 <= y <= CHART_PX for y in [point.y for point in part.charts[0].points])
+    assert all(0 <= y <= CHART_PX for y, _ in part.charts[0].steps)
 
 
 def test_the_limit_of_each_night_is_drawn_and_changes_of_version_are_marked() -> None:
