@@ -124,11 +124,19 @@ def _not_down() -> Told:
         say(stays, W.NOT_FLOOR, at=275, outcome=FAIL, waited_s=80.0, last_seen="2 replicas are wanted, 2 of 3 pods"),
     )
 
+    part = scaler(replicas(scaler(lowered(), 0.2, at=160, current=4), 3, at=195), 0.9, at=200, current=3)
+    say(say(part, W.SCALED_DOWN, at=195, replicas=3), W.NOT_FLOOR, at=275, outcome=FAIL, waited_s=80.0, last_seen=FOUR)
+    yield "down in part, and somebody else uses the rest", part
+    blind = scaler(replicas(scaler(lowered(), 0.2, at=160, current=4), 2, at=195), None, at=200, current=2)
+    say(say(blind, W.SCALED_DOWN, at=195, replicas=2), W.NOT_FLOOR, at=275, outcome=FAIL, waited_s=80.0, last_seen=FOUR)
+    yield "a pod stays, and the use is not known", blind
+
 
 def _owners() -> Told:
     fought = replicas(up(), 2, at=147, by=("argocd-controller",))
     yield "a sync took the replicas away", back(lowered(replicas(fought, 4, at=150)))
     yield "a person scaled it", back(by=("kubectl",))
+    yield "a person scaled it up", back(lowered(up(by=("kubectl",))))
     yield "who wrote it is not known", back(by=())
     yield "git declares it, and the autoscaler wrote it last", back(lowered(up(by=("argocd-controller", AUTOSCALER))))
     synced = up().tell("watch", "Application/argocd/shop", "modified", at=90, started_at="2026-01-01T00:00:00Z")

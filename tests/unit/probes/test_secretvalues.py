@@ -1,4 +1,4 @@
-"""What of a Secret is looked for: of a login to registries the parts that are secret, the password also out of `auth`."""
+"""What of a Secret is looked for: of a login to registries each secret part, the password out of `auth` too."""
 
 from __future__ import annotations
 

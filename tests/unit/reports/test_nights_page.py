@@ -135,3 +135,9 @@ def test_it_is_written_whole_and_a_table_is_not_written(tmp_path: Path) -> None:
         show_history([tmp_path / "runs"], "table", "", console, out)
     with pytest.raises(InputError, match="cannot be written"):
         show_history([tmp_path / "runs"], "html", "", console, tmp_path / "runs")
+
+
+def test_a_newest_night_that_says_nothing_is_not_called_one_that_could_be_judged() -> None:
+    text = nights_page([night(1), night(2, result=Result.INCONCLUSIVE)], [])
+    assert "The newest night is INCONCLUSIVE: it says nothing about the app." in text
+    assert "The newest night is PASS." in nights_page([night(1), night(2)], [])

@@ -33,6 +33,7 @@ __all__ = ["check"]
 _NAME = "autoscaling"
 _LOOKS = 2  # so many looks of the autoscaler, each SYNC_S apart, must have had the chance to act
 _SHOWN = 3
+_Write = tuple[ReplicasSeen, ReplicasSeen]  # before and after
 _MORE = "raise autoscaling.rate_per_s, or name a path in autoscaling.path that costs the app more"
 
 
@@ -69,7 +70,7 @@ def _doubt(facts: Facts, scaling: Scaling) -> str | None:
 def _followed(facts: Facts, scaling: Scaling) -> Verdict:
     seen = scalers_seen(facts, since_s=scaling.started.start_s, until_s=_end_s(scaling))
     numbers = _numbers(facts, scaling, seen)
-    result, why, findings = _judged(scaling, seen, numbers)
+    result, why, findings = _judged(scaling, seen, numbers, _ends_of_others(facts, scaling))
     return Verdict(
         _NAME, scaling.subject, result, why, numbers=numbers,
         evidence=tuple(event.seq for event in scaling.events), findings=(*findings, *_lost(scaling)),
@@ -77,7 +78,7 @@ def _followed(facts: Facts, scaling: Scaling) -> Verdict:
 
 
 def _judged(
-    scaling: Scaling, seen: list[ScalerSeen], numbers: Mapping[str, Number]
+    scaling: Scaling, seen: list[ScalerSeen], numbers: Mapping[str, Number], theirs: list[_Write]
 ) -> tuple[Result, str, tuple[Finding, ...]]:
     said = scaling.said
     for word, judge in (
@@ -91,6 +92,9 @@ def _judged(
             return judge(scaling, seen)
     if scaling.happened is None or scaling.sure(ScalingWord.READY) is None or scaling.over_s is None:
         return Result.INCONCLUSIVE, f"it was not watched to its end: the last is {scaling.last_word()!r}", ()
+    if theirs:
+        why = f"the replicas rose and fell, but not all of it was the autoscaler's: {'; '.join(map(_told, theirs))}"
+        return Result.INCONCLUSIVE, why, ()
     return Result.PASS, _claim(scaling, numbers), ()
 
 
@@ -131,17 +135,19 @@ def _not_down(scaling: Scaling, seen: list[ScalerSeen]) -> tuple[Result, str, tu
     event = scaling.said[ScalingWord.NOT_FLOOR]
     window_s, floor = scaling.planned("window_s") or 0.0, int(scaling.planned("floor") or 1)
     over_s = scaling.load_over_s or scaling.started.end_s
-    if ScalingWord.SCALED_DOWN not in scaling.said:
-        until = [one for one in seen if one.event.start_s <= event.end_s]
+    until = [one for one in seen if one.event.start_s <= event.end_s]
+    stays = ScalingWord.SCALED_DOWN in scaling.said and any(one.current <= floor for one in until[-1:])
+    if not stays:  # else it is a pod that has not gone, whatever the use is
         if unknown := _unknown(until):
             return Result.INCONCLUSIVE, unknown, ()
         low_s = _lasting_s(until, lambda one: _wants(one) < max(one.current, floor + 1), event.end_s)
         allowed_s = window_s + _LOOKS * SYNC_S
         if low_s < allowed_s:
             how = f"low enough for the last {low_s:.0f} s only" if low_s else "not low enough at the end"
+            which = "not each" if ScalingWord.SCALED_DOWN in scaling.said else "no"
             why = (
-                f"no replica was taken away, and the use was {how} ({until[-1].use:.0%} of its target); the window is "
-                f"{window_s:g} s: is there other load?"
+                f"{which} replica was taken away, and the use was {how} ({until[-1].use:.0%} of its target); the "
+                f"window is {window_s:g} s: is there other load?"
             )
             return Result.INCONCLUSIVE, why, ()
     why = f"the replicas were not back at {floor} within {event.end_s - over_s:.0f} s of the end of the load"
@@ -234,8 +240,8 @@ def _wanted(facts: Facts, scaling: Scaling) -> list[ReplicasSeen]:
 def _owned(facts: Facts, scaling: Scaling) -> Verdict:
     """FAIL if somebody else wrote it, and why that is so where git declares it."""
     seen = [one for one in _wanted(facts, scaling) if one.wanted is not None]
-    written = [(before, after) for before, after in pairwise(seen) if before.wanted != after.wanted]
-    theirs = [(before, after) for before, after in written if after.owners and AUTOSCALER not in after.owners]
+    written = _written(seen)
+    theirs = [one for one in written if _is_theirs(one)]
     synced = [(before, after) for before, after in theirs if CONTROLLER in after.owners]
     syncs = syncs_begun(facts, since_s=scaling.started.start_s, until_s=_end_s(scaling))
     numbers: dict[str, Number] = {"written": len(written), "written_by_others": len(theirs), "syncs": syncs}
@@ -260,7 +266,24 @@ def _owned(facts: Facts, scaling: Scaling) -> Verdict:
     return Verdict(_NAME, subject, result, why, numbers=numbers, evidence=evidence, findings=findings)
 
 
-def _told(pair: tuple[ReplicasSeen, ReplicasSeen]) -> str:
+def _written(seen: list[ReplicasSeen]) -> list[_Write]:
+    return [(before, after) for before, after in pairwise(seen) if before.wanted != after.wanted]
+
+
+def _is_theirs(pair: _Write) -> bool:
+    """Whether somebody else than the autoscaler wrote it; who is not known is nobody."""
+    return bool(pair[1].owners) and AUTOSCALER not in pair[1].owners
+
+
+def _ends_of_others(facts: Facts, scaling: Scaling) -> list[_Write]:
+    """Of the first rise and the last fall those that somebody else wrote; Argo CD's are a FAIL of their own."""
+    written = _written([one for one in _wanted(facts, scaling) if one.wanted is not None])
+    rises = [one for one in written if (one[0].wanted or 0) < (one[1].wanted or 0)]
+    falls = [one for one in written if (one[0].wanted or 0) > (one[1].wanted or 0)]
+    return [one for one in (*rises[:1], *falls[-1:]) if _is_theirs(one) and CONTROLLER not in one[1].owners]
+
+
+def _told(pair: _Write) -> str:
     before, after = pair
     return f"{before.wanted} → {after.wanted} by {', '.join(after.owners)}"
 
