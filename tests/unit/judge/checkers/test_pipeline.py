@@ -10,7 +10,7 @@ from expected_pipeline_verdicts import COMMIT_S, IMAGE, OTHER, PARTS, PODS, chan
 from story import NEW, OLD, Story
 
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import Leg, Place
+from rollproof.core.pipeline import Leg, PartSeen, Place
 from rollproof.core.pipelinesettings import ActionsSettings, RegistrySettings
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import judge
@@ -147,3 +147,13 @@ def test_a_restart_is_not_taken_for_the_rollout() -> None:
 def test_the_author_may_be_named_by_name_or_address_and_is_judged_only_if_named() -> None:
     for author, result in (("", PASS), ("ci", PASS), ("ci@shop", PASS), ("GitHub", PASS), ("someone", FAIL)):
         assert results(told(author=author))[Leg.ENV_COMMIT] is result
+
+
+def test_what_others_wrote_is_one_line_and_no_more_than_a_screen() -> None:
+    failed = {"deployed": False, "phase": "Failed", "message": "no\n::stop-commands::x\r\x1b[2J" + 9_999 * "a"}
+    jobs = {"parts": (*PARTS[:1], PartSeen(name="test\n::error::x", status="completed", conclusion="success"))}
+    found = legs(told({Place.APPLICATION: failed, Place.ACTIONS: jobs}))
+    for verdict in (found[Leg.SYNCED], found[Leg.TESTED]):
+        assert "::" in verdict.why
+        assert all(text.isprintable() for text in (verdict.why, *(one.text for one in verdict.findings)))
+        assert len(verdict.why) < 1_100

@@ -12,11 +12,13 @@ from dataclasses import replace
 from rollproof.core.facts import Facts
 from rollproof.core.pipeline import BEFORE, AbsentError, Leg, Road, UnknownError
 from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.core.visible import printable
 from rollproof.judge.checkers.pipeline import delivery, image, source
 from rollproof.judge.checkers.pipeline.base import Said, Way, skipped, unclear
 
 __all__ = ["check"]
 
+_WHY_MAX = 1_000  # characters
 _LEGS: Mapping[Leg, Callable[[Way], Said]] = {
     Leg.COMMIT: source.commit,
     Leg.STARTED: source.started,
@@ -44,10 +46,11 @@ def check(facts: Facts) -> tuple[Verdict, ...]:
         if said.end_s is not None:
             way.ends[leg] = said.end_s
         evidence = tuple(dict.fromkeys(road.used))
-        findings = (Finding(said.code, said.why, said.hint),) if said.code else ()
+        why = printable(said.why, length_max=_WHY_MAX)  # names of jobs, authors, Argo CD's message: one line of it
+        findings = (Finding(said.code, why, said.hint),) if said.code else ()
         verdicts.append(
             Verdict(
-                "pipeline", f"Pipeline/{leg}", said.result, said.why, numbers=numbers, evidence=evidence,
+                "pipeline", f"Pipeline/{leg}", said.result, why, numbers=numbers, evidence=evidence,
                 findings=findings,
             )
         )  # fmt: skip
