@@ -51,12 +51,13 @@ class WorkflowRun:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A job ("build"), or a step of one ("build/Scan the image"), of any attempt of a run."""
+    """A job ("build"), or a step of one ("build/Scan the image"), of any attempt of a run (0: it does not say which)."""
 
     name: str
     status: str
     conclusion: str
     ended_s: float | None
+    attempt: int
 
 
 class Actions:
@@ -89,8 +90,9 @@ class Actions:
         found = self._get(f"actions/runs/{run}/jobs?filter=all&per_page={_PAGE}")
         parts: list[Part] = []
         for job in self._whole(found, "jobs"):
-            name = job.text("name")
-            parts += [_part(name, job), *(_part(f"{name}/{step.text('name')}", step) for step in job.objects("steps"))]
+            name, attempt = job.text("name"), job.count("run_attempt")
+            steps = ((f"{name}/{step.text('name')}", step) for step in job.objects("steps"))
+            parts += [_part(one, found, attempt) for one, found in ((name, job), *steps)]
         return tuple(parts)
 
     def _whole(self, found: Outside, key: str) -> tuple[Outside, ...]:
@@ -122,8 +124,8 @@ def _started_s(run: Outside) -> float | None:
     return run.time_s("run_started_at") if created_s is None and run.integer("run_attempt", 1) == 1 else created_s
 
 
-def _part(name: str, found: Outside) -> Part:
-    return Part(name, found.text("status"), found.text("conclusion"), found.time_s("completed_at"))
+def _part(name: str, found: Outside, attempt: int) -> Part:
+    return Part(name, found.text("status"), found.text("conclusion"), found.time_s("completed_at"), attempt)
 
 
 def _refused(who: str, path: str, answer: Answer) -> CannotJudgeError:

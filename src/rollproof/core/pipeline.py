@@ -180,12 +180,13 @@ class NodesSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSeen:
-    """A job of a run, or a step of one ("job/step"), in one of its attempts."""
+    """A job of a run, or a step of one ("job/step"), in one of its attempts (0: which is not known)."""
 
     name: str
     status: str = ""
     conclusion: str = ""
     ended_s: float | None = None
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

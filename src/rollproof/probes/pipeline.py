@@ -196,7 +196,9 @@ class PipelineLook:
             return RunSeen(sha=commit.sha, committed_s=commit.committed_s)
         run = max(self._before(runs, self.commit.committed_s) or runs, key=lambda one: one.number)
         parts = tuple(
-            PartSeen(name=one.name, status=one.status, conclusion=one.conclusion, ended_s=one.ended_s)
+            PartSeen(
+                name=one.name, status=one.status, conclusion=one.conclusion, ended_s=one.ended_s, attempt=one.attempt
+            )
             for one in api.parts(run.number)
         )  # fmt: skip
         return RunSeen(

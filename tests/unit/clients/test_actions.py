@@ -44,13 +44,17 @@ def test_a_commit_its_runs_and_their_jobs_with_steps(site: Site) -> None:
     put(
         site,
         JOBS,
-        {"total_count": 1, "jobs": [{"name": "image", "status": "queued", "conclusion": None, "steps": [step]}]},
+        {
+            "total_count": 1,
+            "jobs": [{"name": "image", "status": "queued", "conclusion": None, "run_attempt": 2, "steps": [step]}],
+        },
     )
     api = Actions(site.url, "shop/web", "t0k-en-of-ci")
     assert (api.commit("bbbbbbb").sha, api.commit("bbbbbbb").committed_s) == (SHA, 60.0)
     (found,) = api.runs(SHA)
     assert (found.number, found.path, found.conclusion, found.attempt) == (7, "a/deploy.yml", "", 2)
-    assert [(part.name, part.conclusion) for part in api.parts(7)] == [("image", ""), ("image/Scan", "skipped")]
+    parts = [(part.name, part.conclusion, part.attempt) for part in api.parts(7)]
+    assert parts == [("image", "", 2), ("image/Scan", "skipped", 2)]
     assert {headers["authorization"] for _, _, headers in site.asked} == {"Bearer t0k-en-of-ci"}
 
 

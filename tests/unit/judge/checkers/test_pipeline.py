@@ -120,6 +120,22 @@ def test_the_first_success_of_any_attempt_counts() -> None:
     assert results(told({Place.ACTIONS: {"parts": (*PARTS[:4], failed, later)}}))[Leg.SCAN] is FAIL
 
 
+@pytest.mark.parametrize(
+    ("conclusion", "ended_s", "attempt", "result"),
+    [
+        ("skipped", COMMIT_S - 20, 1, FAIL), ("success", COMMIT_S + 60, 1, FAIL), ("success", COMMIT_S - 20, 1, PASS),
+        ("skipped", COMMIT_S - 20, 2, PASS), ("success", COMMIT_S + 60, 2, PASS),
+    ],
+)  # fmt: skip
+def test_steps_of_one_name_in_one_attempt_must_all_have_succeeded(
+    conclusion: str, ended_s: float, attempt: int, result: Result
+) -> None:
+    first = tuple(replace(part, attempt=1) for part in PARTS)
+    other = replace(first[4], conclusion=conclusion, ended_s=ended_s, attempt=attempt)
+    for parts in ((*first, other), (*first[:4], other, first[4])):
+        assert results(told({Place.ACTIONS: {"parts": parts}}))[Leg.SCAN] is result
+
+
 def test_without_the_app_s_repository_its_legs_are_skipped() -> None:
     found = results(told(actions=ActionsSettings()))
     assert {found[leg] for leg in (Leg.COMMIT, Leg.STARTED, Leg.TESTED, Leg.SCAN)} == {SKIPPED}

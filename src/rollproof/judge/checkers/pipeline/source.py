@@ -12,6 +12,7 @@ __all__ = ["commit", "scanned", "started", "tested"]
 
 _SHORT = 7  # digits of git's short sha, at least
 _NO_ACTIONS = "the target file names no repository of the app (pipeline.actions.repository)"
+_GOOD = "success"
 _NEVER_S = 1e18  # an end that nobody says
 _GREEN = "the run may be green all the same: a skipped job does not fail it"
 
@@ -86,17 +87,24 @@ def _done(run: RunSeen, names: Sequence[str], setting: str, code: str) -> Said:
             return unclear(f"the run has no job or step {name!r} (its jobs: {there})")
         bad = [each for each in dict.fromkeys(part.name for part in found) if not _good(found, each)]
         if bad:
-            last = [part for part in found if part.name == bad[0]][-1]
+            last = [part for part in found if part.name == bad[0] and part.conclusion != _GOOD][-1]
             if last.status != "completed":
                 return unclear(f"{bad[0]} is {last.status}")
             return broken(code, f"{bad[0]} ended as {last.conclusion or 'nothing'}, and its version is in git", _GREEN)
-        ends_s += [min(_ends(_good(found, each))) for each in dict.fromkeys(part.name for part in found)]
+        ends_s += [_first_end_s(_good(found, each)) for each in dict.fromkeys(part.name for part in found)]
     return sound(f"{', '.join(names)} succeeded", max(ends_s) if max(ends_s) < _NEVER_S else None)
 
 
 def _good(found: Sequence[PartSeen], name: str) -> list[PartSeen]:
-    return [part for part in found if part.name == name and part.conclusion == "success"]
+    """Those that succeeded, of attempts in which all of that name did: steps of one job may share a name."""
+    bad = {part.attempt for part in found if part.name == name and part.conclusion != _GOOD} - {0}
+    return [part for part in found if part.name == name and part.conclusion == _GOOD and part.attempt not in bad]
 
 
-def _ends(parts: Sequence[PartSeen]) -> list[float]:
-    return [part.ended_s if part.ended_s is not None else _NEVER_S for part in parts]
+def _first_end_s(good: Sequence[PartSeen]) -> float:
+    """When the last of the first attempt was over; where no attempt is known, the first of all."""
+    ends_s: dict[int, float] = {}
+    for number, part in enumerate(good):
+        attempt, end_s = part.attempt or -number, part.ended_s if part.ended_s is not None else _NEVER_S
+        ends_s[attempt] = max(ends_s.get(attempt, end_s), end_s)
+    return min(ends_s.values())
