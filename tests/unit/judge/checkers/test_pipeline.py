@@ -57,6 +57,7 @@ DELIVERED = (Leg.ENV_COMMIT, Leg.SEEN, Leg.SYNCED, Leg.ROLLED_OUT, Leg.PROVEN)
         (Place.DEPLOYMENT, {"image": f"ghcr.io/shop/web:{OLD}"}, Leg.ROLLED_OUT, FAIL, "TAG_DOES_NOT_RUN"),
         (Place.DEPLOYMENT, {"deadline_exceeded": True}, Leg.ROLLED_OUT, FAIL, "ROLLOUT_STUCK"),
         (Place.DEPLOYMENT, {"observed": 3}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
+        (Place.DEPLOYMENT, {"observed": 3, "deadline_exceeded": True}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"pods": (PODS[0], replace(PODS[1], ready=False))}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
         (Place.DEPLOYMENT, {"pods": ()}, Leg.ROLLED_OUT, INCONCLUSIVE, ""),
         (Place.APPLICATION, {"deployed": False, "phase": "Error"}, Leg.SYNCED, FAIL, "SYNC_FAILED"),
@@ -84,6 +85,19 @@ def test_without_an_answer_of_the_app_nothing_is_proven() -> None:
     for answers, pods in (((), ("web-a", "web-b")), (("", "", ""), ("web-a", "web-b")), (("bbbbbbb",) * 3, ("web-a",))):
         assert results(told(answers=answers, pods=pods))[Leg.PROVEN] is INCONCLUSIVE
     assert results(told(answers=("bbbbbbb", OLD)))[Leg.PROVEN] is FAIL
+
+
+@pytest.mark.parametrize(
+    ("change", "result"),
+    [
+        ({"pods": (PODS[0], replace(PODS[1], image=f"{IMAGE}:{OLD}")), "updated": 1}, INCONCLUSIVE),
+        ({"observed": 3}, INCONCLUSIVE),
+        ({"deadline_exceeded": True}, FAIL),
+        ({"image": f"{IMAGE}:{OLD}"}, FAIL),
+    ],
+)
+def test_an_old_version_answers_while_the_rollout_is_under_way(change: dict[str, Any], result: Result) -> None:
+    assert results(told({Place.DEPLOYMENT: change}, answers=("bbbbbbb", OLD)))[Leg.PROVEN] is result
 
 
 @pytest.mark.parametrize(

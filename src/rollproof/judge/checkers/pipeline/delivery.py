@@ -74,7 +74,7 @@ def rolled_out(way: Way) -> Said:
         return broken(
             "TAG_DOES_NOT_RUN", why, "who set that image? `rollproof run drift` shows whether self-heal works"
         )
-    if found.deadline_exceeded:
+    if found.deadline_exceeded and found.observed >= found.generation:  # else it may be of the version before
         hint = "`rollproof run release` names the reason; the old pods still serve"
         return broken("ROLLOUT_STUCK", f"the rollout of {wanted} did not come to its end in time", hint)
     running = [pod for pod in found.pods if pod.ready and pod.image == wanted]
@@ -101,6 +101,8 @@ def proven(way: Way) -> Said:
     if wrong:
         versions = ", ".join(sorted({answer.version for answer in wrong}))
         why = f"{many(len(wrong), 'answer')} of {len(told)} said {versions}, and git says {commit.tag}"
+        if way.said[Leg.ROLLED_OUT].result is Result.INCONCLUSIVE:  # old pods may answer until it is over
+            return unclear(f"{why}; the rollout had not been seen to its end")
         return broken(
             "WRONG_VERSION", why, "was the image built from that commit, and is no other app behind this name?"
         )
