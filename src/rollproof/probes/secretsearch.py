@@ -8,6 +8,7 @@ found by the patterns of `secretpatterns`; the canary looks like one, too.
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import secrets
 import string
@@ -29,6 +30,7 @@ __all__ = ["CANARY", "SecretSearch", "canary_objects", "ci_log_text", "texts_of_
 _HITS_MAX = 20
 CANARY = "rollproof-canary"  # in the place of all that is ours
 _CI_LOG_MAX = 64 * 1024 * 1024
+_PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ")  # zip, gzip, zstd, bzip2, xz
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Texts = Iterable[tuple[str, str]]
@@ -123,13 +125,23 @@ def _unsearchable(value: str) -> str:
 
 
 def ci_log_text(path: Path) -> str:
-    """The text of CI's log. InputError if it is no regular file, cannot be read, or is larger than 64 MiB."""
+    """The text of CI's log. InputError if it is no regular file, cannot be read, is larger than 64 MiB, or no text.
+
+    In an archive or in nothing no value is found, wherever it is; PowerShell writes UTF-16.
+    """
     try:
-        return read_whole(path, size_max=_CI_LOG_MAX).decode(errors="replace")
+        content = read_whole(path, size_max=_CI_LOG_MAX)
     except (OSError, RunFolderError) as error:
         why = (error.strerror if isinstance(error, OSError) else "") or str(error)
         hint = "name a regular file of at most 64 MiB, or none"
         raise InputError(f"secrets.ci_log_file {path} cannot be read: {why}", hint) from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    if not content.strip():
+        raise InputError(f"secrets.ci_log_file {path} is empty", "was the log written, and is this the file?")
+    if content.count(0) * 100 > len(content) or content.startswith(_PACKED):
+        raise InputError(f"secrets.ci_log_file {path} is no text", "unpack it: GitHub gives the logs of a run as a zip")
+    return content.decode(errors="replace")
 
 
 def texts_of_objects(items: Iterable[Object]) -> Iterator[tuple[str, str]]:

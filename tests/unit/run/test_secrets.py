@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import subprocess
 from collections.abc import Mapping
@@ -155,6 +156,30 @@ def test_a_value_in_the_log_of_ci(world: World, tmp_path: Path) -> None:
     told = world.search()
     assert told[Place.CI_LOG].data["found"] == 1
     assert told[Place.CI_LOG].data["hits"][0].endswith(" in ci.log")
+
+
+def test_a_log_of_ci_in_utf_16(world: World, tmp_path: Path) -> None:
+    log = tmp_path / "ci.log"
+    log.write_text(f"docker login -p {TOKEN}\n", encoding="utf-16")
+    world.settings["ci_log_file"] = str(log)
+    assert world.search()[Place.CI_LOG].data["found"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"), (b" \n", "is empty"), (b"PK\x03\x04xx", "is no text"), (gzip.compress(b"x", mtime=0), "is no text"),
+        ("docker login".encode("utf-16-le"), "is no text"),
+    ],
+    ids=("empty", "blank", "zip", "gzip", "UTF-16 without a mark"),
+)  # fmt: skip
+def test_a_log_of_ci_in_which_nothing_could_be_found(world: World, tmp_path: Path, content: bytes, said: str) -> None:
+    log = tmp_path / "ci.log"
+    log.write_bytes(content)
+    world.settings["ci_log_file"] = str(log)
+    told = world.search()[Place.CI_LOG]
+    assert told.what == "unreadable"
+    assert said in told.data["reason"]
 
 
 def test_a_log_of_ci_that_is_not_there(world: World, tmp_path: Path) -> None:

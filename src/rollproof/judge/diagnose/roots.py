@@ -24,6 +24,7 @@ from rollproof.judge.diagnose.moments import pod_lives
 
 __all__ = ["Root", "roots"]
 
+_NAMED = 5  # versions that a sentence names: an app may say another with each answer
 _ERROR = 500  # HTTP statuses from here on are errors
 _STUCK = {"PROGRESS_DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "NOT_RECOVERED"}
 _UNSERVED = {"NO_READY_ENDPOINT", "ONE_ENDPOINT"}
@@ -196,7 +197,8 @@ def _wrong_version(case: _Case) -> Root | None:
     if not count:
         return None
     said = sorted({log.versions[int(one)] for one in np.unique(log.rows["version"][wrong])})
-    text = f"{count:,} answers were of {', '.join(said)}, which nobody should have got"
+    names = ", ".join(said[:_NAMED]) + (f" and {len(said) - _NAMED} others" if len(said) > _NAMED else "")
+    text = f"{count:,} answers were of {names}, which nobody should have got"
     finding = Finding(
         "WRONG_VERSION_SERVED", text, "see which pods the Service selects, and their image", {"failures": count}
     )
