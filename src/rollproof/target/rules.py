@@ -41,7 +41,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # needs no quoting inside of
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
 _SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9._-]{1,253})?")  # Kubernetes' names
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")  # of GitHub
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")  # of GitHub
 _WORKFLOW = re.compile(r"[^/]+\.ya?ml")  # its file in .github/workflows
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
 _LABEL = re.compile(
@@ -116,6 +116,8 @@ def _broken(place: str, value: Any, rule: Rule) -> Iterator[Mistake]:
 def _bad_path(place: str, value: str) -> Iterator[Mistake]:
     if value and not value.startswith("/"):
         yield Mistake(place, f"a path starts with '/', found {_shown(value)}")
+    if any(letter.isspace() or not letter.isprintable() for letter in value):
+        yield Mistake(place, "has a space or a control character; write it as %20 and so on")
     if any(_TELLING.search(key) for key, _ in parse_qsl(value.partition("?")[2], keep_blank_values=True)):
         yield Mistake(place, "has a credential in its query; send it as a header (app.headers_env)")
 
@@ -141,7 +143,9 @@ def _pipeline(target: Target) -> Iterator[Mistake]:
         yield Mistake("pipeline.registry.username_env", "username_env and password_env go together")
     if registry.pull_secret and registry.password_env:
         yield Mistake("pipeline.registry.pull_secret", "either pull_secret, or username_env and password_env")
-    if registry.pull_secret and not _SECRET.fullmatch(registry.pull_secret):  # may be a value: never shown
+    if registry.pull_secret and (
+        "/" in registry.pull_secret or not _SECRET.fullmatch(registry.pull_secret)
+    ):  # may be a value: never shown
         yield Mistake("pipeline.registry.pull_secret", "must be the name of a Secret")
 
 

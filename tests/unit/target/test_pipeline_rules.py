@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ def mistakes(**settings: Any) -> dict[str, str]:
         ({"limits_s": {"sean": 3.0}}, "limits_s", "did you mean 'seen'?"),
         ({"limits_s": {"proven": 3.0}}, "limits_s", "is none of"),
         ({"actions": ActionsSettings(repository="shop")}, "actions.repository", "owner/name"),
+        ({"actions": ActionsSettings(repository="shop/..")}, "actions.repository", "owner/name"),
+        ({"registry": RegistrySettings(pull_secret="pull/key")}, "registry.pull_secret", "name of a Secret"),
+        ({"registry": RegistrySettings(pull_secret="pull/..")}, "registry.pull_secret", "name of a Secret"),
         ({"actions": ActionsSettings(workflow="Deploy")}, "actions.workflow", "deploy.yml"),
         ({"actions": ActionsSettings(workflow="a/deploy.yml")}, "actions.workflow", "without its folder"),
         ({"actions": ActionsSettings(api_url="ftp://x")}, "actions.api_url", "http"),
@@ -45,3 +49,9 @@ def test_what_is_right_is_taken() -> None:
     registry = RegistrySettings(url="https://ghcr.io", pull_secret="ghcr-pull-secret")
     assert mistakes(limits_s={"seen": 180.0, "rolled-out": 60.0}, actions=actions, registry=registry) == {}
     assert mistakes() == {}
+
+
+@pytest.mark.parametrize("path", ["/x y", "/x\r\nA: b", "/x\x1b[2J", "/x\u2028"])
+def test_a_path_that_no_request_line_can_hold(path: str) -> None:
+    found = broken_rules(target(autoscaling=replace(target().autoscaling, path=path)))
+    assert "%20" in {one.place: one.text for one in found}["autoscaling.path"]
