@@ -51,7 +51,7 @@ class WorkflowRun:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A job ("build"), or a step of one ("build/Scan the image"), of any attempt of a run (0: it does not say which)."""
+    """A job ("build"), or a step of one ("build/Scan the image"), of any attempt of a run (0: which is not said)."""
 
     name: str
     status: str

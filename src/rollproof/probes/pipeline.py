@@ -44,6 +44,7 @@ from rollproof.probes.views import DeploymentView, PodView, label_selector
 __all__ = ["PipelineLook"]
 
 _REVISION = "deployment.kubernetes.io/revision"
+_SYNCS_MAX = 50  # of the Application's history that are looked at: each is a question to git
 _COMPLETE = "NewReplicaSetAvailable"  # the Deployment controller's reason for "the rollout is complete"
 
 
@@ -137,7 +138,7 @@ class PipelineLook:
 
         The history keeps the newest ten: where all of them carry it and older ones are gone, the first is not known.
         """
-        entries = Outside.of(item, "the Application").child("status").objects("history")
+        entries = Outside.of(item, "the Application").child("status").objects("history")[-_SYNCS_MAX:]
         first, is_first = None, False
         for entry in reversed(entries):
             if not self._repo.is_ancestor(commit, entry.text("revision")):

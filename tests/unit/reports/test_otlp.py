@@ -204,3 +204,20 @@ def test_secrets_are_hidden_in_what_is_sent_and_in_what_is_written(report: Repor
         sender("otlp")(told, url)
     assert b"correct-horse" not in got[0][1]
     assert "correct-horse" not in export(told, "otlp")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wall": "1970-01-01T00:00:00+00:00", "end_s": 50.0}, {"wall": "x", "end_s": 1e11},
+        {"wall": "x", "start_s": -1e11}, {"start_s": 1e300, "end_s": 1e300}, {"wall": "9999-12-31T23:59:59+00:00"},
+        {"end_s": 1e10},
+    ],
+)  # fmt: skip
+def test_times_that_no_run_has_are_no_traceback(report: Report, changes: dict[str, Any]) -> None:
+    facts = {
+        drill: replace(found, events=tuple(replace(event, **changes) for event in found.events))
+        for drill, found in report.facts.items()
+    }
+    for one in spans(export(replace(report, facts=facts), "otlp")):
+        assert int(one.get("startTimeUnixNano", 0)) <= int(one.get("endTimeUnixNano", 0)) < 2**63

@@ -168,7 +168,8 @@ def test_a_log_of_ci_in_utf_16(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is empty"), (b" \n", "is empty"), (b"PK\x03\x04xx", "is no text"), (gzip.compress(b"x", mtime=0), "is no text"),
+        (b"", "is empty"), (b" \n", "is empty"), (b"PK\x03\x04xx", "is no text"),
+        (gzip.compress(b"x", mtime=0), "is no text"),
         ("docker login".encode("utf-16-le"), "is no text"),
     ],
     ids=("empty", "blank", "zip", "gzip", "UTF-16 without a mark"),

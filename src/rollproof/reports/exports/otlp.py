@@ -49,6 +49,7 @@ __all__ = ["send", "text"]
 
 _TEXT_MAX = 2_000  # characters of an attribute
 _TIMEOUT_S = 10.0
+_LATEST_NS = 2**63 - 1
 _TRACES = "/v1/traces"
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")  # the exporter reads them itself
 _RESULTS = {Result.PASS: "success", Result.FAIL: "failure", Result.INCONCLUSIVE: "error", Result.SKIPPED: "skip"}
@@ -149,7 +150,8 @@ class _Trace:
     scope: InstrumentationScope
 
     def at_ns(self, at_s: float) -> int:
-        return int((self.wall_s + at_s) * 1e9)
+        """Nanoseconds since 1970; a damaged folder may hold a time that 64 bits cannot, which becomes the nearest."""
+        return int(min(max((self.wall_s + at_s) * 1e9, 0), _LATEST_NS))
 
     def context(self, path: str) -> SpanContext:
         own = int.from_bytes(hashlib.sha256(f"{self.id}/{path}".encode()).digest()[:8], "big") or 1
@@ -281,7 +283,7 @@ def _fact(trace: _Trace, parent: str, name: str, event: Event) -> ReadableSpan:
 def _attempt(trace: _Trace, parent: str, attempt: DriftTrial | Fault, result: Result | None) -> ReadableSpan:
     """A drift or a fault from its start to the last that is known of it; each of its words is an event."""
     known = [event for event in attempt.events if event.end_s >= attempt.started.start_s]
-    stretch_s = (attempt.started.start_s, max(event.end_s for event in known))
+    stretch_s = (attempt.started.start_s, max((event.end_s for event in known), default=0.0))
     attributes = {"rollproof.subject": attempt.subject, "rollproof.change": attempt.change}
     name = attempt.subject.replace("/", " ").lower()
     events = tuple(trace.event(str(one.what), one.end_s, {"rollproof.sentence": sentence(one)}) for one in known)
