@@ -99,7 +99,11 @@ class AutoscalingDrill:
         if not self._step(more, settings.up_within_s, ScalingWord.SCALED_UP, ScalingWord.NOT_SCALED_UP):
             return False
         self._context.status("the added replicas, until they get traffic")
-        ready = lambda: self._at(self._wanted(), leaving=True)  # noqa: E731 - asked again each time
+
+        def ready() -> bool:
+            wanted = self._wanted()
+            return wanted > floor and self._at(wanted, leaving=True)
+
         if self._step(ready, settings.ready_within_s, ScalingWord.READY, ScalingWord.NOT_READY):
             self._context.status("one more look of the autoscaler, under load")
             self._wait(lambda: None, settings.hold_s)
@@ -109,7 +113,11 @@ class AutoscalingDrill:
         within_s = window_s + self._settings.down_within_s
         begun_s = time.monotonic()
         self._context.status(f"fewer than {peak} replicas (the autoscaler's window is {window_s:g} s)")
-        fewer = lambda: self._wanted() < peak  # noqa: E731 - as above
+
+        def fewer() -> bool:
+            there = self._context.watches.deployment() is not None  # a Deployment that is gone wants nothing
+            return there and (self._wanted() < peak or self._wanted() <= floor)
+
         if not self._step(fewer, within_s, ScalingWord.SCALED_DOWN, ScalingWord.NOT_FLOOR):
             return
         self._context.status(f"the last pods beyond {floor}")

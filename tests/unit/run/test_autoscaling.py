@@ -35,7 +35,7 @@ class Watching:
         return self.view
 
     def deployment(self) -> Any:
-        return SimpleNamespace(spec_replicas=self.wanted)
+        return SimpleNamespace(spec_replicas=self.wanted) if self.wanted >= 0 else None
 
     def pods(self) -> dict[str, Any]:
         return {
@@ -130,6 +130,20 @@ def test_replicas_without_traffic_are_waited_for_on_their_way_down_all_the_same(
     world = World(monkeypatch, scaled(4, 4, 2))
     world.drill.rise_and_fall()
     assert world.told()[3:] == [(W.NOT_READY, "fail"), (W.LOWERED, "ok"), (W.NOT_FLOOR, "fail")]
+
+
+def test_replicas_that_were_taken_away_again_are_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, scaled(4, 4, 2), scaled(2))
+    world.drill.rise_and_fall()
+    assert world.told()[3] == (W.NOT_READY, "fail")
+    assert world.told()[-1] == (W.FLOOR, "ok")
+
+
+def test_a_deployment_that_is_gone_is_not_one_of_fewer_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, scaled(4), scaled(-1, 0))
+    world.drill.rise_and_fall()
+    assert world.told()[-1] == (W.NOT_FLOOR, "fail")
+    assert W.SCALED_DOWN not in dict(world.told())
 
 
 def test_more_replicas_before_the_rise_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:

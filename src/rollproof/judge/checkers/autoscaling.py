@@ -70,7 +70,7 @@ def _doubt(facts: Facts, scaling: Scaling) -> str | None:
 def _followed(facts: Facts, scaling: Scaling) -> Verdict:
     seen = scalers_seen(facts, since_s=scaling.started.start_s, until_s=_end_s(scaling))
     numbers = _numbers(facts, scaling, seen)
-    result, why, findings = _judged(scaling, seen, numbers, _ends_of_others(facts, scaling))
+    result, why, findings = _judged(scaling, seen, numbers, _of_strangers(facts, scaling))
     return Verdict(
         _NAME, scaling.subject, result, why, numbers=numbers,
         evidence=tuple(event.seq for event in scaling.events), findings=(*findings, *_lost(scaling)),
@@ -88,13 +88,13 @@ def _judged(
         if event is not None and event.outcome is not Outcome.FAIL:
             why = f"{word}, but not everything could be seen: {scaling.last_seen(word)}"
             return Result.INCONCLUSIVE, why, ()
-        if event is not None:
+        if event is not None and not theirs:
             return judge(scaling, seen)
+    if theirs:
+        why = f"not every change of the replicas was the autoscaler's: {'; '.join(map(_told, theirs[:_SHOWN]))}"
+        return Result.INCONCLUSIVE, why, ()
     if scaling.happened is None or scaling.sure(ScalingWord.READY) is None or scaling.over_s is None:
         return Result.INCONCLUSIVE, f"it was not watched to its end: the last is {scaling.last_word()!r}", ()
-    if theirs:
-        why = f"the replicas rose and fell, but not all of it was the autoscaler's: {'; '.join(map(_told, theirs))}"
-        return Result.INCONCLUSIVE, why, ()
     return Result.PASS, _claim(scaling, numbers), ()
 
 
@@ -275,12 +275,10 @@ def _is_theirs(pair: _Write) -> bool:
     return bool(pair[1].owners) and AUTOSCALER not in pair[1].owners
 
 
-def _ends_of_others(facts: Facts, scaling: Scaling) -> list[_Write]:
-    """Of the first rise and the last fall those that somebody else wrote; Argo CD's are a FAIL of their own."""
+def _of_strangers(facts: Facts, scaling: Scaling) -> list[_Write]:
+    """What neither the autoscaler nor Argo CD wrote: with that the replicas tell nothing of the autoscaler."""
     written = _written([one for one in _wanted(facts, scaling) if one.wanted is not None])
-    rises = [one for one in written if (one[0].wanted or 0) < (one[1].wanted or 0)]
-    falls = [one for one in written if (one[0].wanted or 0) > (one[1].wanted or 0)]
-    return [one for one in (*rises[:1], *falls[-1:]) if _is_theirs(one) and CONTROLLER not in one[1].owners]
+    return [one for one in written if _is_theirs(one) and CONTROLLER not in one[1].owners]
 
 
 def _told(pair: _Write) -> str:
