@@ -6,6 +6,7 @@ import base64
 
 import pytest
 from detect_secrets.plugins.jwt import JwtTokenDetector
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def test_what_is_none_is_not_found(text: str) -> None:
     assert list(alike(text)) == []
 
 
+@examples(400)
 @given(st.lists(st.sampled_from(["eyJ", "eyJh", ".", "a", "=", " ", "-", "/", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0"])))
 def test_a_web_token_is_found_where_the_pattern_finds_it(words: list[str]) -> None:
     (pattern,), text = JwtTokenDetector.denylist, "".join(words)

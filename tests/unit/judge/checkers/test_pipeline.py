@@ -187,3 +187,9 @@ def test_what_others_wrote_is_one_line_and_no_more_than_a_screen() -> None:
         assert "::" in verdict.why
         assert all(text.isprintable() for text in (verdict.why, *(one.text for one in verdict.findings)))
         assert len(verdict.why) < 1_100
+
+
+def test_a_revision_that_does_not_carry_it_is_not_said_to() -> None:
+    verdict = legs(told({Place.APPLICATION: {"carries": False, "revision": ""}}))[Leg.SEEN]
+    assert verdict.result is PASS
+    assert "is at no revision now, which does not carry it" in verdict.why

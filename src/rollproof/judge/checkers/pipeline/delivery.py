@@ -39,8 +39,11 @@ def env_commit(way: Way) -> Said:
 def seen(way: Way) -> Said:
     """Argo CD compares with a revision that has the commit in its history."""
     commit, found = way.road.view(EnvCommitSeen), way.road.view(DeliverySeen)
-    if found.carries or found.deployed:
-        return sound(f"Argo CD is at {found.revision[:10] or 'no revision'}, which carries it", found.started_s)
+    if found.carries:
+        return sound(f"Argo CD is at {found.revision[:10]}, which carries it", found.started_s)
+    if found.deployed:
+        why = f"Argo CD has synced it, and is at {found.revision[:10] or 'no revision'} now, which does not carry it"
+        return sound(why, found.started_s)
     waited_s = found.looked_s - commit.committed_s
     why = f"Argo CD is at {found.revision[:10] or 'no revision'}, without it, {waited_s:,.0f} s after the commit"
     limit_s = way.limit_s(Leg.SEEN)
