@@ -20,7 +20,8 @@ from typing import Any
 __all__ = ["Interrupts", "ending_signals"]
 
 _AGAIN_S = 0.02
-_ANYWHERE_S = 2.0  # a signal that found no such place for that long is raised wherever the main thread is
+_ANYWHERE_S = 2.0  # a signal that found no such place for that long is raised wherever the main thread is,
+_ANYWHERE_TRIES = 20  # if it was looked at as often: this process may have had no CPU meanwhile
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 _STANDARD_LIBRARY = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _LIBRARIES = (_STANDARD_LIBRARY, "<frozen ", f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -43,6 +44,7 @@ class Interrupts:
         self._before: dict[int, Any] = {}
         self._came = False
         self._first_s: float | None = None  # when a signal came that was not raised yet, on the monotonic clock
+        self._tries = 0  # how often it was looked at since
         self._held: Callable[[], None] | None = None
 
     def catch(self) -> None:
@@ -75,6 +77,7 @@ class Interrupts:
         """Whether an exception raised in that frame arrives: not in a library, but where it waits."""
         if self._first_s is None:
             self._first_s = time.monotonic()
+        self._tries += 1
         where = frame.f_code.co_filename if frame else ""
         kept = where.startswith((_OURS, *_WAITING)) or not any(folder in where for folder in _LIBRARIES)
-        return kept or time.monotonic() > self._first_s + _ANYWHERE_S
+        return kept or (self._tries > _ANYWHERE_TRIES and time.monotonic() > self._first_s + _ANYWHERE_S)

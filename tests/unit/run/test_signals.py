@@ -53,6 +53,17 @@ def test_one_that_comes_in_a_library_is_raised_where_it_is_not_dropped(interrupt
         threading.Event().wait(60)
 
 
+def test_a_process_that_had_no_cpu_for_long_still_looks_for_such_a_place(
+    interrupts: Interrupts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "_ANYWHERE_S", 0.0)
+    code = "def closed(number):\n  try:\n    os.kill(os.getpid(), number)\n  except BaseException:\n    pass\n"
+    interrupts.catch()
+    library(tmp_path, code)["closed"](signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="SIGINT"):
+        threading.Event().wait(60)
+
+
 def test_in_a_library_that_does_not_end_it_is_raised_in_the_end(
     interrupts: Interrupts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

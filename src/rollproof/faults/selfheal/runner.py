@@ -133,13 +133,15 @@ class DriftRunner:
 
     def _before(self, trial: Trial, watched: Watched) -> Mapping[str, Any]:
         """Wait for rest, wait out or reset the back-off, and write down where the trial starts from."""
-        rules = self._rules()
+        rules, version = self._rules(), 0
         for _ in range(_TRIES):
-            self._rest(watched)
+            self._rest(watched, version)
             if not trial.control:
                 self._out_of_backoff(watched, rules)
-            if not unrest(self._argo.state(), watched.rollout(self._target.cluster.container)):
+            state = self._argo.state()
+            if not unrest(state, watched.rollout(self._target.cluster.container)):
                 break  # else a commit came while the back-off ran: what follows it must come to rest too
+            version = int(state.resource_version or 0)
         state, application = self._argo.state(), self._argo.read()
         policy = automation(application)
         quiet_s = age_s(state.finished_at, time.time())
@@ -163,12 +165,17 @@ class DriftRunner:
         self._tell(trial.name, "before", before)
         return before
 
-    def _rest(self, watched: Watched) -> None:
-        """Wait until nothing moves; what still moves then makes the trial unfair, which `before` says."""
+    def _rest(self, watched: Watched, version: int = 0) -> None:
+        """Wait until nothing moves; what still moves then makes the trial unfair, which `before` says.
+
+        version: the Application's resource version from which on the watch must have seen it: it can be behind.
+        """
         container = self._target.cluster.container
 
         def at_rest() -> bool | None:
             state = watched.state()
+            if int(state.resource_version or 0) < version:
+                return None
             return True if unrest(state, watched.rollout(container)).keys() <= {Unrest.OTHER_REVISION} else None
 
         watched.wait(at_rest, _SETTLE_S)
