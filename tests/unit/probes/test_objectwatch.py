@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from fakeapi import FakeApi
+from owntime import own_time
 
 from rollproof.clients.kube import Kube, WatchStream
+from rollproof.probes import waiting
 from rollproof.probes.objectwatch import ObjectHistory
 from rollproof.probes.waiting import Changes
 
@@ -125,10 +127,11 @@ def test_a_state_that_must_last_is_seen_several_times_in_a_row() -> None:
     assert changes.wait(lambda: next(looks), timeout_s=5, in_a_row=3) == 2, "the first of the unbroken row"
 
 
-def test_a_row_that_begins_too_late_is_none() -> None:
-    changes, begun_s = Changes(), time.monotonic()
-    late = 0.2
-    assert changes.wait(lambda: 1 if time.monotonic() > begun_s + late else None, timeout_s=0.1, in_a_row=2) is None
+def test_a_row_that_begins_too_late_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.05, 0.15, 0.25])
+    own_time(monkeypatch, waiting, monotonic=lambda: next(clock))
+    looks = iter([None, None, 1, 1])
+    assert Changes().wait(lambda: next(looks), timeout_s=0.1, in_a_row=2) is None
 
 
 def test_a_row_that_begins_in_time_may_end_later() -> None:
@@ -140,20 +143,23 @@ def test_a_row_that_begins_in_time_may_end_later() -> None:
 def test_a_bad_look_after_a_change_breaks_the_row() -> None:
     changes, state = Changes(), {"well": True}
     looked: list[float] = []
+    seen = threading.Event()
 
     def look() -> float | None:
         looked.append(time.monotonic())
+        if not state["well"]:
+            seen.set()
         return looked[-1] if state["well"] else None
 
     def flicker() -> None:
         state["well"] = False
         changes.wake()
-        time.sleep(0.05)
+        seen.wait(30)
         state["well"] = True
         changes.wake()
 
     threading.Timer(0.05, flicker).start()
-    first = changes.wait(look, timeout_s=5, in_a_row=2, apart_s=0.2)
+    first = changes.wait(look, timeout_s=30, in_a_row=2, apart_s=1.0)
     assert first is not None
     assert first > looked[0], "the look before the flicker is not of the row"
 
