@@ -15,7 +15,7 @@ import unittest
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 import pytest
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rollproof.run.session import Session
     from rollproof.store.runfolder import RunFolder
 
+_Skippable = TypeVar("_Skippable", "JobsDrill", "AutoscalingDrill", "SecretsDrill")
 _BACKSTOP_S = 3600  # pytest-timeout's kill skips `finally`: each wait of ours has a deadline, this is the last resort
 _SESSION = pytest.StashKey["Session | None"]()
 _TERMINAL = pytest.StashKey[TextIO]()
@@ -210,28 +211,25 @@ def rollproof_faults(rollproof_run: Run) -> FaultDrill:
 @pytest.fixture
 def rollproof_jobs(rollproof_run: Run) -> JobsDrill:
     """The app's job report. Without one the drill is skipped."""
-    jobs = rollproof_run.jobs()
-    if jobs.skipped:
-        pytest.skip(jobs.skipped)
-    return jobs
+    return _or_skip(rollproof_run.jobs())
 
 
 @pytest.fixture
 def rollproof_autoscaling(rollproof_run: Run) -> AutoscalingDrill:
     """A rise and fall of load. Without an autoscaler that can see the use of pods the drill is skipped."""
-    autoscaling = rollproof_run.autoscaling()
-    if reason := autoscaling.skipped:
-        pytest.skip(reason)
-    return autoscaling
+    return _or_skip(rollproof_run.autoscaling())
 
 
 @pytest.fixture
 def rollproof_secrets(rollproof_run: Run) -> SecretsDrill:
     """The search for secrets. Where there is nothing to look for the drill is skipped."""
-    secrets = rollproof_run.secrets()
-    if secrets.skipped:
-        pytest.skip(secrets.skipped)
-    return secrets
+    return _or_skip(rollproof_run.secrets())
+
+
+def _or_skip(part: _Skippable) -> _Skippable:
+    if reason := part.skipped:
+        pytest.skip(reason)
+    return part
 
 
 def pytest_exception_interact(

@@ -6,12 +6,13 @@ derived again from a stored run. This module must never read a clock: whoever re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any, Protocol
 
-__all__ = ["Event", "Outcome", "Recorder", "by_time"]
+__all__ = ["Event", "Outcome", "Recorder", "by_time", "good_in_a_row"]
 
 
 class Outcome(StrEnum):
@@ -47,6 +48,11 @@ class Event:
 def by_time(events: Iterable[Event]) -> list[Event]:
     """The events by their end, those with equal times by subject: whichever watch delivered first means nothing."""
     return sorted(events, key=lambda event: (event.end_s, event.subject))
+
+
+def good_in_a_row(events: Sequence[Event]) -> int:
+    """How many of the last events were good, back to the first that was not."""
+    return sum(1 for _ in takewhile(lambda event: event.outcome is Outcome.OK, reversed(events)))
 
 
 class Recorder(Protocol):

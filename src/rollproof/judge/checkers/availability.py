@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
-from rollproof.core.outcomes import Kind, kinds, named
+from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
 from rollproof.core.runframe import IngressLog, ingress_log, reason, unreadable_log
 from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
@@ -259,7 +259,7 @@ def _not_known(case: _Case) -> Verdict | None:
     elif case.p99 is not None and case.p99.may_be_above:
         own = "" if math.isinf(case.p99.at_most_ms) else _why_not_timed(case)
         why = f"whether the app was too slow is not known: {case.p99.sentence()}{own}"
-    elif unfinished := int((window.unknown & named(window.log, "unfinished")).sum()):
+    elif unfinished := window.unfinished:
         why = f"{_many(unfinished, 'request')} had no outcome when the load ended"
     elif (case.ingress is None or case.ingress.masked is None) and case.facts.plan.target.ingress.masked == "fail":
         unread = _unread(case) or "its log was not read"

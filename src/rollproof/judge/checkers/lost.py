@@ -12,7 +12,7 @@ import numpy as np
 from rollproof.core.act import find_act
 from rollproof.core.counts import many
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds, may_be_background, named, was_silence
+from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.window import Window, baseline_event, open_window
 
@@ -70,7 +70,7 @@ class Lost:
             return f"{suspect} requests failed while the control lane failed too: whose failures they are is not known"
         if limited := int(self.window.limited.sum()):
             return f"{many(limited, 'request')} got 403 or 429, from whoever limits the rate"
-        if unfinished := int((self.window.unknown & named(self.window.log, "unfinished")).sum()):
+        if unfinished := self.window.unfinished:
             return f"{many(unfinished, 'request')} had no outcome when the load ended"
         if self.window.log.engine.end_ns < self._over_ns + _AFTERWARDS_NS:
             return "the load ended with the fault: nobody asked afterwards"

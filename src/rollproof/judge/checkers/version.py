@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rollproof.core.act import Act, find_act
-from rollproof.core.event import Event, Outcome
+from rollproof.core.event import Event, Outcome, good_in_a_row
 from rollproof.core.facts import Facts
 from rollproof.core.runframe import Answer, answers, reason
 from rollproof.core.verdict import Finding, Number, Result, Verdict
@@ -60,7 +60,7 @@ def _enough(
     proofs, unproven = [event for event in proofs if event.start_s >= act.settled_s], _unproven(act)
     good = [event for event in proofs if event.outcome is Outcome.OK]
     pods = {event.subject for event in good if event.subject.startswith("Pod/")}
-    in_a_row = _last_in_a_row([event for event in proofs if event.subject == "Ingress"])
+    in_a_row = good_in_a_row([event for event in proofs if event.subject == "Ingress"])
     wanted = facts.plan.target.release.proof_count
     numbers.update({"pods_proven": len(pods), "ingress_answers_in_a_row": in_a_row})
     if unproven and not good:
@@ -108,15 +108,6 @@ def _mixed_images(facts: Facts, act: Act) -> tuple[Finding, ...]:
         return ()
     text = f"{len(ids)} pods run {act.to_sha} from {len(set(ids.values()))} different images"
     return (Finding("MIXED_IMAGES", text, "is the tag mutable, or do the nodes have several platforms?"),)
-
-
-def _last_in_a_row(answers: list[Event]) -> int:
-    count = 0
-    for event in reversed(answers):
-        if event.outcome is not Outcome.OK:
-            break
-        count += 1
-    return count
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,11 @@ class Window:
         return self.explained & ~self.late
 
     @property
+    def unfinished(self) -> int:
+        """Number of app rows in the window without an outcome when the load ended."""
+        return int((self.unknown & named(self.log, "unfinished")).sum())
+
+    @property
     def silent(self) -> NDArray[np.bool_]:
         """Rows that neither fail nor prove anything, anywhere in the log."""
         return (kinds(self.log) > Kind.HARD) | self.explained

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rollproof.core.counts import many
-from rollproof.core.event import Event, Outcome
+from rollproof.core.event import Outcome, good_in_a_row
 from rollproof.core.pipeline import DeliverySeen, EnvCommitSeen, Leg, RolloutSeen
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Result
@@ -109,7 +109,7 @@ def proven(way: Way) -> Said:
         return broken(
             "WRONG_VERSION", why, "was the image built from that commit, and is no other app behind this name?"
         )
-    entry = _in_a_row([answer.event for answer in told if answer.event.subject == "Ingress"])
+    entry = good_in_a_row([answer.event for answer in told if answer.event.subject == "Ingress"])
     wanted = way.road.target.release.proof_count
     if entry < wanted:
         return unclear(f"{commit.tag} came only {entry} of {wanted} times in a row through the ingress")
@@ -123,12 +123,3 @@ def proven(way: Way) -> Said:
 
 def _is_good_of_pod(answer: Answer) -> bool:
     return answer.event.outcome is Outcome.OK and answer.event.subject.startswith("Pod/")
-
-
-def _in_a_row(told: list[Event]) -> int:
-    count = 0
-    for event in reversed(told):
-        if event.outcome is not Outcome.OK:
-            break
-        count += 1
-    return count
