@@ -38,9 +38,11 @@ def up(mode: Mode, *, install: bool) -> int:
         if missing:
             sys.stderr.write(prerequisites.explain(missing))
             return 2
-        if _is_healthy(mode):
+        lacking = _lacking(mode)
+        if not lacking:
             sys.stdout.write(f"the lab is healthy, nothing to do ({time.monotonic() - start:.1f} s)\n")
             return 0
+        sys.stdout.write(f"to be done: {lacking}\n")
         _finished().unlink(missing_ok=True)
         _mode().write_text(json.dumps({"images": mode.name, "argocd": mode.argocd}), encoding="utf-8")
         _sweep()
@@ -221,21 +223,31 @@ def _metrics_api(log: Log) -> None:
     )
 
 
-def _is_healthy(mode: Mode) -> bool:
-    """Checked on the lab itself, not by a file alone; the file only records that these inputs were completed once."""
+def _lacking(mode: Mode) -> str:
+    """What a healthy lab with these inputs has and this one has not, in words; "" if nothing.
+
+    Looked at on the lab itself, not in a file alone; the file only records that these inputs were completed once.
+    """
     log = Log(_logs() / "health.log")
     try:
         finished = json.loads(_finished().read_text(encoding="utf-8"))
-        return (
-            finished.get("inputs") == _inputs(mode)
-            and docker.find() is not None
-            and (not mode.built or fence.is_closed(log, cluster.network_subnet(log)))
-            and cluster.api_answers(log)
-            and cluster.nodes_ready(log)
-            and all(good for _, good, _ in workloads.status(mode, log))
-        )
-    except (OSError, ValueError, LabError):
-        return False
+    except (OSError, ValueError):
+        return "there is no finished lab"
+    try:
+        if finished.get("inputs") != _inputs(mode):
+            return "the lab was made of other inputs"
+        if docker.find() is None:
+            return "no Docker daemon answers"
+        if mode.built and not fence.is_closed(log, cluster.network_subnet(log)):
+            return "the fence is not in place"
+        if not cluster.api_answers(log):
+            return "the API server does not answer that it is ready"
+        if not cluster.nodes_ready(log):
+            return "a node is not ready"
+        unwell = [f"{name}: {about}" for name, good, about in workloads.status(mode, log) if not good]
+        return f"not well: {'; '.join(unwell)}" if unwell else ""
+    except LabError as error:
+        return f"the lab could not be looked at: {error}"
 
 
 def _inputs(mode: Mode) -> str:

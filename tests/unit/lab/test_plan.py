@@ -83,15 +83,23 @@ def test_health_is_asked_of_the_lab_and_not_of_a_file(monkeypatch: pytest.Monkey
     settings.state().mkdir(parents=True)
     plan._finished().write_text('{"inputs": "same"}', encoding="utf-8")
     monkeypatch.setattr(docker, "find", lambda: None)
-    assert not plan._is_healthy(Mode("built"))
+    assert plan._lacking(Mode("built")) == "no Docker daemon answers"
 
 
-@pytest.mark.parametrize(("api", "nodes", "app", "healthy"), [(1, 1, 1, 1), (0, 1, 1, 0), (1, 0, 1, 0), (1, 1, 0, 0)])
-def test_a_lab_is_healthy_only_when_all_of_it_is(
-    monkeypatch: pytest.MonkeyPatch, api: int, nodes: int, app: int, healthy: int
+@pytest.mark.parametrize(
+    ("api", "nodes", "app", "lacking"),
+    [
+        (1, 1, 1, ""),
+        (0, 1, 1, "the API server does not answer that it is ready"),
+        (1, 0, 1, "a node is not ready"),
+        (1, 1, 0, "not well: app: Progressing"),
+    ],
+)
+def test_a_lab_is_healthy_only_when_all_of_it_is_and_what_it_lacks_is_said(
+    monkeypatch: pytest.MonkeyPatch, api: int, nodes: int, app: int, lacking: str
 ) -> None:
     def rows(_: Mode, __: Log) -> list[tuple[str, bool, str]]:
-        return [("app", bool(app), "")]
+        return [("git server", True, "runs"), ("app", bool(app), "Progressing")]
 
     monkeypatch.setattr(plan, "_inputs", lambda _: "same")
     settings.state().mkdir(parents=True)
@@ -102,7 +110,11 @@ def test_a_lab_is_healthy_only_when_all_of_it_is(
     monkeypatch.setattr(plan.cluster, "api_answers", lambda _: bool(api))
     monkeypatch.setattr(plan.cluster, "nodes_ready", lambda _: bool(nodes))
     monkeypatch.setattr(workloads, "status", rows)
-    assert plan._is_healthy(Mode("built")) == bool(healthy)
+    assert plan._lacking(Mode("built")) == lacking
+
+
+def test_without_a_finished_lab_that_is_what_is_lacking() -> None:
+    assert plan._lacking(Mode("built")) == "there is no finished lab"
 
 
 def test_a_public_lab_needs_no_step_that_builds_kubernetes() -> None:
