@@ -53,8 +53,9 @@ def _with_namespace(kube: Kube) -> Iterator[Kube]:
 def _await_account(kube: Kube) -> None:
     """Wait for the namespace's service account: a real server refuses pods without it."""
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
-    deadline_s = time.monotonic() + 30
-    while "sandbox" not in kube.version() and time.monotonic() < deadline_s:
+    deadline_s = time.monotonic() + 120
+    while "sandbox" not in kube.version():
         if kube._send("GET", path, timeout_s=10, raise_status=False).status == 200:
             return
+        assert time.monotonic() < deadline_s, "the namespace has no service account"
         time.sleep(0.1)

@@ -25,7 +25,7 @@ __all__ = ["PYTHON", "ROOT", "Drill", "Person", "until"]
 ROOT = Path(__file__).resolve().parents[2]
 HOOK = Path(__file__).parent / "hook"
 PYTHON = (sys.executable, "-m", "rollproof")
-_UP_S = 60.0
+_UP_S = 120.0
 _CHANGES_BY_ITSELF = ("revision", "restartedAt", "refresh")  # parts of annotations that others count up or remove
 
 Drill = tuple[str, ...]
@@ -39,7 +39,7 @@ class Person(ABC):
 
     watched: Mapping[str, tuple[str, ...]]
     pods_of: str
-    same_s = 30.0  # after an undo, until all is as before
+    same_s = 60.0  # after an undo, until all is as before
     command_s = 240.0
 
     def __init__(self, folder: Path, target: Path, kube: Kube) -> None:
@@ -74,16 +74,19 @@ class Person(ABC):
         end_s = time.monotonic() + self.same_s
         while True:
             try:
-                now = self.snapshot()
-            except RollproofError as error:
-                return f"nobody can look: {error}"
-            wrong = sorted(name for name in {*now, *self.before} if now.get(name) != self.before.get(name))
-            if not wrong:
-                return ""
-            if time.monotonic() > end_s:
-                one = wrong[0]
-                return f"{', '.join(wrong)} not as before: {one} was {self.before.get(one)}, is {now.get(one)}"
+                wrong = self._changed(self.snapshot())
+            except (RollproofError, subprocess.SubprocessError) as error:
+                wrong = f"nobody can look: {error}"
+            if not wrong or time.monotonic() > end_s:
+                return wrong
             time.sleep(0.2)
+
+    def _changed(self, now: Mapping[str, Any]) -> str:
+        wrong = sorted(name for name in {*now, *self.before} if now.get(name) != self.before.get(name))
+        if not wrong:
+            return ""
+        one = wrong[0]
+        return f"{', '.join(wrong)} not as before: {one} was {self.before.get(one)}, is {now.get(one)}"
 
     # -- commands ------------------------------------------------------------------------------------------------
 

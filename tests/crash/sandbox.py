@@ -11,7 +11,7 @@ from .person import PYTHON, Person, until
 
 __all__ = ["SandboxPerson"]
 
-_UP_S = 60.0
+_UP_S = 120.0
 _SHORT = {
     "baseline_s = 3.0": "baseline_s = 1.0", "after_old_gone_s = 2.0": "after_old_gone_s = 0.5",
     "tail_s = 1.0": "tail_s = 0.3", 'trials = ["replicas", "configmap"]': 'trials = ["configmap", "delete-service"]',

@@ -32,9 +32,15 @@ def _is_one_of_many(item: pytest.Item) -> bool:
     return item.path.name in ("test_truth.py", "test_rbac.py") and hasattr(item, "callspec")
 
 
+@pytest.fixture(scope="module")
+def at_rest() -> None:
+    """For tests that only look: the lab has got over what the files before have done to it."""
+    settle(branch_head())
+
+
 @pytest.fixture
 def tool(tmp_path: Path, request: pytest.FixtureRequest) -> Tool:
-    """rollproof with a reports folder of this test's own, and the app at rest on the branch's head."""
+    """rollproof with a reports folder of this test's own, and the lab at rest on the branch's head."""
     kept = os.environ.get("ROLLPROOF_KEEP_REPORTS")
     reports = Path(kept) / request.node.name if kept else tmp_path / "reports"
     shutil.rmtree(reports, ignore_errors=True)  # of this test in an earlier session, where reports are kept

@@ -16,9 +16,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import lab_rest
+
+from lab import applications, workloads
 from tests.starved import starved
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +30,10 @@ STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") /
 TARGET = ROOT / "targets/lab.toml"
 CONTEXT = "kind-rollproof-lab"
 APP, NAMESPACE = "angelpay-dev", "angelpay-dev"
+_REFRESH_S = 15.0
+_REFRESH = (
+    "-n", "argocd", "annotate", "--overwrite", "applications", "--all", "argocd.argoproj.io/refresh=normal"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,11 @@ class Ended:
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "rollproof", *arguments]
+
+
+def is_starved(ended: Ended) -> bool:
+    """Whether a run could claim nothing for lack of CPU alone."""
+    return ended.exit_code == 3 and ended.folder is not None and starved(ended.stored)
 
 
 def newest(reports: Path) -> Path | None:
@@ -86,7 +99,7 @@ class Tool:
     def sound_drill(self, name: str, *arguments: str) -> Ended:
         """A drill that must pass; run once more where it could claim nothing for lack of CPU alone, as a user would."""
         ended = self.drill(name, *arguments)
-        if ended.exit_code == 3 and ended.folder is not None and starved(ended.stored):
+        if is_starved(ended):
             print("INCONCLUSIVE for lack of CPU alone: once more", flush=True)
             ended = self.drill(name, *arguments)
         return ended
@@ -134,6 +147,15 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def await_right(kubeconfig: Path, verb: str, resource: str, *, timeout_s: float = 60) -> None:
+    """Until the authorizer, which follows its own watch of the roles, has seen what was granted."""
+    words = ["kubectl", "--kubeconfig", str(kubeconfig), "-n", NAMESPACE, "auth", "can-i", verb, resource]
+    end_s = time.monotonic() + timeout_s
+    while (said := subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)).returncode != 0:
+        assert time.monotonic() < end_s, f"the authorizer has not seen the change: {said.stdout}{said.stderr}"
+        time.sleep(0.2)
+
+
 def credentials() -> dict[str, str]:
     lines = (STATE / "credentials.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
@@ -148,6 +170,7 @@ class EnvRepo:
         helper = "!f() { echo username=$GIT_USERNAME; echo password=$GIT_PASSWORD; }; f"
         self.environment = {**os.environ, **secret, "GIT_TERMINAL_PROMPT": "0"}
         self.options = ["-c", f"credential.helper={helper}", "-c", "user.name=colleague", "-c", "user.email=c@lab"]
+        branch_head()  # a test before may have taken the git server away
         self.git("clone", "-q", "http://127.0.0.1:8090/env.git", str(folder), cwd=folder.parent)
 
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -178,32 +201,53 @@ class EnvRepo:
             settle(self.git("rev-parse", "HEAD"))
 
 
-def branch_head() -> str:
-    """The newest revision of the env repo, as anybody may read it."""
+def branch_head(*, timeout_s: float = 120) -> str:
+    """The newest revision of the env repo, as anybody may read it; waits for a git server that is just back."""
     words = ["git", "ls-remote", "http://127.0.0.1:8090/env.git", "refs/heads/main"]
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout.split()[0]
+    end_s = time.monotonic() + timeout_s
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+            if done.returncode == 0 and done.stdout:
+                return done.stdout.split()[0]
+        assert time.monotonic() < end_s, f"the git server does not answer within {timeout_s:g} s"
+        time.sleep(0.5)
 
 
-def settle(revision: str, *, timeout_s: float = 180) -> None:
-    """Wait until Argo CD has rolled that revision out and no other pod is left: a clean start for the next drill."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        kubectl(
-            "-n", "argocd", "annotate", "--overwrite", "application", APP, "argocd.argoproj.io/refresh=normal"
-        )  # fmt: skip
-        status = json.loads(kubectl("-n", "argocd", "get", "application", APP, "-o", "json")).get("status", {})
-        sync, health = status.get("sync", {}), status.get("health", {})
-        if (sync.get("revision"), sync.get("status"), health.get("status")) == (revision, "Synced", "Healthy"):
-            break
-        time.sleep(1)
-    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/angelpay", f"--timeout={int(timeout_s)}s")
-    wanted = int(kubectl("-n", NAMESPACE, "get", "deployment", "angelpay", "-o", "jsonpath={.spec.replicas}"))
-    while time.monotonic() < deadline:
-        pods = kubectl("-n", NAMESPACE, "get", "pods", "-l", "app=angelpay", "-o", "name").split()
-        if len(pods) == wanted:
+def settle(revision: str, *, timeout_s: float = 300) -> None:
+    """Wait until the whole lab is at rest on that revision (lab_rest.py): a clean start for the next test.
+
+    Argo CD is asked to compare again, and must have done so: what it said before may be of an earlier state.
+    """
+    end_s, asked_s, why = time.monotonic() + timeout_s, 0.0, ""
+    while time.monotonic() < end_s:
+        try:
+            if time.monotonic() > asked_s + _REFRESH_S:
+                kubectl(*_REFRESH)
+                asked_s = time.monotonic()
+            why = _unrest(revision)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            why = f"it could not be looked at: {error}"
+        if not why:
             return
         time.sleep(0.5)
-    raise AssertionError(f"{revision} did not settle within {timeout_s} s")
+    raise AssertionError(f"the lab is not at rest on {revision} after {timeout_s:g} s: {why}")
+
+
+def _unrest(revision: str) -> str:
+    """What the lab has still to do, in words; "" if it is at rest on that revision."""
+    objects = [
+        *_items("-n", "argocd", "get", "applications"), *_items("get", "nodes"),
+        *_items("get", "deployments,statefulsets,daemonsets,pods,jobs,leases", "--all-namespaces"),
+    ]  # fmt: skip
+    found = lab_rest.unrest(objects, revision, workloads.NAMESPACES, now=datetime.now(UTC))
+    hosts = [f"angelpay-{name}.lab" for name in applications.ENVIRONMENTS]
+    found += [f"{host} is not ready" for host in hosts if applications.get(host, "/ready")[0] != 200]
+    return "; ".join(found)
+
+
+def _items(*words: str) -> list[dict[str, Any]]:
+    return list(json.loads(kubectl(*words, "-o", "json"))["items"])
 
 
 @contextlib.contextmanager

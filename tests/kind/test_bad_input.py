@@ -19,11 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_user import APP, NAMESPACE, ROOT, TARGET, EnvRepo, command, credentials, kubectl, patched
+from lab_user import (
+    APP,
+    NAMESPACE,
+    ROOT,
+    TARGET,
+    EnvRepo,
+    await_right,
+    branch_head,
+    command,
+    credentials,
+    kubectl,
+    patched,
+    settle,
+)  # fmt: skip
 from website import elsewhere
 
 SIDE_BY_SIDE = 3
-REST_S = 300.0
 WRONG_PASSWORD = "not-the-password-7f3a"
 BASE_URL = 'base_url = "http://127.0.0.1:8080"'
 APP_SECTION, REPO_SECTION, ARGO_SECTION = "[app]\n", "[env_repo]\n", "[argocd]\n"
@@ -196,20 +208,6 @@ def content(item: dict[str, Any]) -> tuple[Any, ...]:
     return metadata["uid"], metadata.get("labels"), metadata.get("annotations"), item.get("data"), item.get("spec")
 
 
-def await_rest() -> None:
-    """Until no run holds the lock and the Application is at rest: only then is what is wrong what the test made so."""
-    deadline = time.monotonic() + REST_S
-    while time.monotonic() < deadline:
-        lease = kubectl("-n", NAMESPACE, "get", "lease", "rollproof", "--ignore-not-found", "-o", "name")
-        application = json.loads(kubectl("-n", "argocd", "get", "application", APP, "-o", "json"))
-        status = application["status"]
-        at_rest = (status["sync"]["status"], status["health"]["status"]) == ("Synced", "Healthy")
-        if not lease and at_rest and not application.get("operation"):  # Argo CD 3.6 leaves a null where one was
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"the lab is not at rest after {REST_S:g} s")
-
-
 def state(path: str) -> str:
     return kubectl("-n", "argocd", "get", "application", APP, "-o", f"jsonpath={path}")
 
@@ -222,10 +220,10 @@ def watched_repo(tmp_path_factory: pytest.TempPathFactory) -> EnvRepo:
 @pytest.fixture
 def _untouched(watched_repo: EnvRepo) -> Iterator[None]:
     """The test may break something; the tool must leave all as it found it."""
-    await_rest()
+    settle(branch_head())
     before = everything(watched_repo)
     yield
-    await_rest()
+    settle(branch_head())
     assert everything(watched_repo) == before
 
 
@@ -243,7 +241,7 @@ def self_signed(folder: Path) -> Path:
 def ended(tmp_path_factory: pytest.TempPathFactory, watched_repo: EnvRepo) -> dict[str, Refused]:
     """Every case, run to its end; nothing was touched by all of them together."""
     folder = tmp_path_factory.mktemp("cases")
-    await_rest()
+    settle(branch_head())
     before = everything(watched_repo)
     with elsewhere() as redirecting, elsewhere(self_signed(folder)) as tls, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
 
@@ -294,9 +292,11 @@ class TestNotNow:
         before = kubectl("-n", NAMESPACE, "get", "service", "angelpay", "-o", "jsonpath={.metadata.labels.app}")
         drift = {"metadata": {"labels": {"app": "drifted"}}}
         back = {"metadata": {"labels": {"app": before}}}
-        with patched("application", APP, "argocd", off, on), patched("service", "angelpay", NAMESPACE, drift, back):
-            await_state("{.status.sync.status}", "OutOfSync")
-            ended = refused(tmp_path / "run", "zero-downtime")
+        with patched("application", APP, "argocd", off, on):
+            await_compared()  # it knows by now that it must not heal
+            with patched("service", "angelpay", NAMESPACE, drift, back):
+                await_state("{.status.sync.status}", "OutOfSync")
+                ended = refused(tmp_path / "run", "zero-downtime")
         await_state("{.status.sync.status}", "Synced")
         ended.assert_is(3, "Application 'angelpay-dev' in namespace 'argocd' is OutOfSync, not Synced", "kubectl")
 
@@ -328,7 +328,14 @@ class TestNotNow:
         assert token not in ended.output
 
 
-def await_state(path: str, wanted: str, *, timeout_s: float = 60) -> None:
+def await_compared() -> None:
+    """Until Argo CD has compared the Application as it is now: it takes the request away then."""
+    request = "argocd.argoproj.io/refresh"
+    kubectl("-n", "argocd", "annotate", "--overwrite", "application", APP, f"{request}=normal")
+    await_state("{.metadata.annotations." + request.replace(".", r"\.") + "}", "")
+
+
+def await_state(path: str, wanted: str, *, timeout_s: float = 180) -> None:
     deadline = time.monotonic() + timeout_s
     while (seen := state(path)) != wanted:
         assert time.monotonic() < deadline, f"{path} is {seen!r}, not {wanted!r}, after {timeout_s:g} s"
@@ -349,6 +356,7 @@ def someone(folder: Path, verbs: str, resource: str) -> Iterator[Path]:
         config["users"][0]["user"] = {"token": token}
         path = folder / "kubeconfig"
         path.write_text(json.dumps(config))
+        await_right(path, verbs.partition(",")[0], resource)
         yield path
     finally:
         for kind in ("rolebinding", "role", "serviceaccount"):

@@ -9,10 +9,10 @@ import time
 import pytest
 from lab_user import Tool, end, kubectl
 
-pytestmark = [pytest.mark.kind, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kind, pytest.mark.timeout(1200)]
 
 ACTS_AFTER_S = 10 + 10 + 60  # effect_within_s, hold_s and the margin, of the target file
-SLACK_S = 20  # to arm it, and for two busy cores
+SLACK_S = 90  # to arm it, and for two busy cores that may stand still for seconds
 LABEL = "app.kubernetes.io/managed-by=rollproof"
 
 
@@ -39,7 +39,7 @@ def test_the_database_comes_back_although_nobody_undoes_anything(tool: Tool) -> 
         time.sleep(0.5)
     print(f"back {time.monotonic() - killed_s:.1f} s after the kill", flush=True)
     assert _replicas() == 1
-    kubectl("-n", "database", "rollout", "status", "deployment/mariadb", "--timeout=60s")
+    kubectl("-n", "database", "rollout", "status", "deployment/mariadb", "--timeout=180s")
     while _leftovers() and time.monotonic() < killed_s + ACTS_AFTER_S + 3 * SLACK_S:
         time.sleep(0.5)
     assert _leftovers() == []

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lab_user import branch_head, settle
 
 from lab import cluster, docker, fence, platform, settings
 from lab.steps import Log
 
-pytestmark = pytest.mark.kind
+pytestmark = [pytest.mark.kind, pytest.mark.usefixtures("at_rest")]
 
 NOWHERE = "203.0.113.1"  # a documentation address: nobody has it
 
@@ -25,10 +26,36 @@ def log(tmp_path: Path) -> Log:
 
 
 def _in_a_pod(log: Log, command: str) -> str:
-    """Run a command in a pod of its own, in the pod network, with no policy around it."""
+    """Run a command in a pod of its own, in the pod network, with no policy around it: what it said, from its log.
+
+    Not attached to it: what a pod says before somebody is attached would be lost, where the pod still runs then.
+    """
     name = f"stray-{time.monotonic_ns()}"
-    words = ("run", name, f"--image={platform.LABNET_IMAGE}", "--image-pull-policy=Never", "--restart=Never", "--rm")
-    return cluster.kubectl(log, *words, "--stdin", "--quiet", "--command", "--", "bash", "-c", command, timeout_s=90)
+    words = ("run", name, f"--image={platform.LABNET_IMAGE}", "--image-pull-policy=Never", "--restart=Never")
+    cluster.kubectl(log, *words, "--command", "--", "bash", "-c", command)
+    phase = ("get", "pod", name, "--output=jsonpath={.status.phase}")
+    try:
+        cluster.wait_for(
+            log,
+            f"the end of pod {name}",
+            lambda: cluster.kubectl(log, *phase) in ("Succeeded", "Failed"),
+            timeout_s=180,
+        )
+        return cluster.kubectl(log, "logs", name)
+    finally:
+        cluster.kubectl(log, "delete", "pod", name, "--now", "--wait=false")
+
+
+def _nothing_tries(log: Log, action: Callable[[], object]) -> None:
+    """No packet is refused while this is done. What tests before have cut off may still send: three attempts."""
+    for _ in range(3):
+        before = fence.count(log)
+        action()
+        after = fence.count(log)
+        assert after.left == 0
+        if after == before:
+            return
+    raise AssertionError(f"packets were refused each of three times; the last: {before} before, {after} after")
 
 
 def _from_a_node(log: Log, command: str) -> str:
@@ -40,7 +67,7 @@ def test_a_packet_that_wants_out_is_refused_counted_and_does_not_leave(
     log: Log, place: Callable[[Log, str], str]
 ) -> None:
     before = fence.count(log)
-    said = place(log, f"timeout 5 bash -c 'echo > /dev/tcp/{NOWHERE}/80' 2>&1; echo status $?")
+    said = place(log, f"timeout 20 bash -c 'echo > /dev/tcp/{NOWHERE}/80' 2>&1; echo status $?")
     after = fence.count(log)
     assert "refused" in said, said
     assert after.refused > before.refused
@@ -71,32 +98,32 @@ def test_b9_a_packet_of_a_dead_connection_does_not_leave(log: Log, source: str, 
     pid = docker.current().docker(log, "inspect", "--format={{.State.Pid}}", settings.WORKERS[0]).strip()
     words = ("nsenter", f"--target={pid}", "--net", sys.executable, "-c", _STRAY, source, NOWHERE, flags)
     log.run(*words, timeout_s=30)
-    cluster.wait_for(log, "the stray", lambda: fence.count(log).refused > before.refused, timeout_s=10)
+    cluster.wait_for(log, "the stray", lambda: fence.count(log).refused > before.refused, timeout_s=60)
     assert fence.count(log).left == 0
 
 
 def test_no_packet_has_left_the_lab_and_in_peace_none_tries(log: Log) -> None:
-    before = fence.count(log)
-    cluster.nodes_ready(log)
-    _in_a_pod(log, "getent hosts git.git.svc.cluster.local")
-    after = fence.count(log)
-    assert after == before
-    assert after.left == 0
+    def peace() -> None:
+        cluster.nodes_ready(log)
+        _in_a_pod(log, "getent hosts git.git.svc.cluster.local")
+
+    _nothing_tries(log, peace)
 
 
 def test_a_name_of_the_world_fails_at_once_and_inside(log: Log) -> None:
-    before = fence.count(log)
-    said = _in_a_pod(log, "SECONDS=0; getent hosts www.example.com; echo status $? after $SECONDS s")
-    assert "status 2 after" in said
-    assert int(said.rsplit(" s", 1)[0].split()[-1]) <= 2
-    assert fence.count(log) == before
+    said: list[str] = []
+    command = "SECONDS=0; getent hosts www.example.com; echo status $? after $SECONDS s"
+    _nothing_tries(log, lambda: said.append(_in_a_pod(log, command)))
+    assert "status 2 after" in said[-1]
+    took_s = [int(one.rsplit(" s", 1)[0].split()[-1]) for one in said]
+    assert min(took_s) < 5, "a resolver that nobody answers tries again after 5 s (resolv.conf(5), timeout)"
 
 
 def test_a_service_address_that_nobody_serves_is_refused_in_the_node(log: Log) -> None:
-    before = fence.count(log)
-    said = _from_a_node(log, "timeout 5 bash -c 'echo > /dev/tcp/10.96.255.254/80' 2>&1; echo status $?")
-    assert "refused" in said, said
-    assert fence.count(log) == before, "the packet came as far as the host"
+    said: list[str] = []
+    command = "timeout 20 bash -c 'echo > /dev/tcp/10.96.255.254/80' 2>&1; echo status $?"
+    _nothing_tries(log, lambda: said.append(_from_a_node(log, command)))  # it does not come as far as the host
+    assert "refused" in said[-1], said
 
 
 def test_everything_is_published_on_the_loopback_only(log: Log) -> None:
@@ -112,10 +139,9 @@ def _lab(word: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_second_up_on_a_healthy_lab_does_nothing() -> None:
-    """The lab must be well again first: the tests before this one break what it runs, which Argo CD notices late."""
-    end_s = time.monotonic() + 180
-    while (state := _lab("status")).returncode != 0 and time.monotonic() < end_s:
-        time.sleep(2)
+    """The lab must be well first: the tests before this one break what it runs, which Argo CD notices late."""
+    settle(branch_head())
+    state = _lab("status")
     assert state.returncode == 0, state.stdout
     finished = settings.state() / "finished.json"
     made = finished.stat().st_mtime_ns
@@ -139,7 +165,7 @@ def test_the_audit_log_tells_who_changed_what_and_when(log: Log) -> None:
         found[:] = [json.loads(line) for line in text.splitlines(keepends=True) if name in line and line.endswith("\n")]
         return len(found) >= 2
 
-    cluster.wait_for(log, "two audit records", written, timeout_s=10, pause_s=0.1)
+    cluster.wait_for(log, "two audit records", written, timeout_s=60, pause_s=0.1)
     assert [record["verb"] for record in found] == ["create", "delete"]
     assert all(record["stageTimestamp"] for record in found)
     assert "not-to-be-logged" not in json.dumps(found)
