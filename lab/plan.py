@@ -24,6 +24,7 @@ from lab.steps import LabError, Log, Step, run_steps
 
 __all__ = ["down", "mode_of_the_lab", "status", "steps", "up"]
 
+_UNWELL_S = 20.0  # for so long a lab may be unwell before it is worked on: a pod that moves, Argo CD that compares
 _BUILDS = ("build small programs", "build Kubernetes", "build metrics-server")
 
 
@@ -240,6 +241,17 @@ def _lacking(mode: Mode) -> str:
             return "no Docker daemon answers"
         if mode.built and not fence.is_closed(log, cluster.network_subnet(log)):
             return "the fence is not in place"
+    except LabError as error:
+        return f"the lab could not be looked at: {error}"
+    end_s = time.monotonic() + _UNWELL_S
+    while (unwell := _unwell(mode, log)) and time.monotonic() < end_s:
+        time.sleep(1)
+    return unwell
+
+
+def _unwell(mode: Mode, log: Log) -> str:
+    """What runs there and is not well at this moment; it may be well again in the next."""
+    try:
         if not cluster.api_answers(log):
             return "the API server does not answer that it is ready"
         if not cluster.nodes_ready(log):

@@ -2,6 +2,7 @@ import fcntl
 import os
 
 import pytest
+from owntime import own_time
 
 from lab import __main__ as command
 from lab import docker, plan, settings, workloads
@@ -110,7 +111,15 @@ def test_a_lab_is_healthy_only_when_all_of_it_is_and_what_it_lacks_is_said(
     monkeypatch.setattr(plan.cluster, "api_answers", lambda _: bool(api))
     monkeypatch.setattr(plan.cluster, "nodes_ready", lambda _: bool(nodes))
     monkeypatch.setattr(workloads, "status", rows)
+    clock = [0.0]
+    own_time(monkeypatch, plan, monotonic=lambda: clock[0], sleep=lambda seconds: clock.append(clock.pop() + seconds))
     assert plan._lacking(Mode("built")) == lacking
+    assert clock[0] == (plan._UNWELL_S if lacking else 0.0), "what is unwell for a moment is no reason to work"
+    good = iter([0, 0, 1])
+    monkeypatch.setattr(plan.cluster, "api_answers", lambda _: True)
+    monkeypatch.setattr(plan.cluster, "nodes_ready", lambda _: bool(next(good)))
+    monkeypatch.setattr(workloads, "status", lambda *_: [])
+    assert plan._lacking(Mode("built")) == ""
 
 
 def test_without_a_finished_lab_that_is_what_is_lacking() -> None:
