@@ -46,7 +46,7 @@ lint: $(READY) ## Style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 test: lint ## Lint and unit tests: no cluster, no root, about a minute
-	$(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) --dist worksteal tests/unit
+	$(BIN)/python -m pytest -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal tests/unit
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
 	$(BIN)/python -m tests.fuzz $(ARGS)
