@@ -23,15 +23,17 @@ from rollproof.judge.checkers import load_soundness
 
 __all__ = ["Window", "baseline_event", "open_window"]
 
+_OUTAGES_OF_AN_UNSOUND_WAY = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """Masks over the rows of the log. `app` rows are those of every lane but the control lane.
 
     `hard`: app rows in the window that failed (including an answer of a third version, and one that came too late) ·
-    `explained`: those of them that failed while the control lane failed too, or were late for a reason that need not
-    be the app's · `late`: rows, anywhere, whose answer came too late · `limited`, `unknown`: app rows in the window
-    without information about the app, by kind. `took` is None if no rule needs the duration of answers; `not_on_time`
+    `explained`: those of them that failed while the control lane failed too, or between its outages where it lost the
+    larger share, or were late for a reason that need not be the app's · `late`: rows, anywhere, whose answer came too
+    late · `limited`, `unknown`: app rows in the window without information about the app, by kind. `took` is None if no rule needs the duration of answers; `not_on_time`
     says why the generator's times cannot be used. If the end of the act was not seen, the window ends with the load.
     """
 
@@ -102,6 +104,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
     control = lane_mask(log, log.control)
     app = ~control
     hard = ((kind == Kind.HARD) | _third_version(log, act)) & app & inside
+    beside = _while_control_failed(log)
     return Window(
         log=log,
         act=act,
@@ -110,7 +113,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         app=app,
         inside=inside,
         hard=hard,
-        explained=hard & (_while_control_failed(log) | doubtful),
+        explained=hard & (beside | _while_way_was_unsound(log, hard & ~beside, app, inside) | doubtful),
         limited=(kind == Kind.LIMITED) & app & inside,
         unknown=(kind == Kind.OWN) & app & inside,
         control_failed=control & (kind == Kind.HARD) & inside,
@@ -147,3 +150,27 @@ def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
     at = np.searchsorted(high, log.rows["send_ns"], side="left")
     overlap: NDArray[np.bool_] = low[at] <= log.rows["done_ns"]
     return overlap
+
+
+def _while_way_was_unsound(
+    log: RequestLog, blamed: NDArray[np.bool_], app: NDArray[np.bool_], inside: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Rows between the first and the last outage of the control lane, where it was out again and again, and lost at
+    least the share of its requests that the app lost beside those outages (`blamed`).
+
+    The control lane is asked a few times a second: it cannot have seen each of the moments in which the way was broken.
+    """
+    found = [one for one in outages(log, window_ns=_bounds(log, inside)) if one.lane == log.control]
+    if len(found) < _OUTAGES_OF_AN_UNSOUND_WAY:
+        return np.zeros(len(log.rows), dtype=bool)
+    sends = log.rows["send_ns"]
+    span: NDArray[np.bool_] = (sends >= found[0].first_send_ns) & (sends <= max(one.ends_ns[1] for one in found))
+    hard = kinds(log) == Kind.HARD
+    control = span & ~app
+    lost, of_app = float((hard & control).sum() / max(1, control.sum())), float((blamed & span).sum())
+    return span if lost >= of_app / max(1, (app & span).sum()) else np.zeros(len(log.rows), dtype=bool)
+
+
+def _bounds(log: RequestLog, inside: NDArray[np.bool_]) -> tuple[int, int]:
+    sends = log.rows["send_ns"][inside]
+    return (int(sends.min()), int(sends.max())) if len(sends) else (0, 0)

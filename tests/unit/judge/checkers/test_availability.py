@@ -144,6 +144,28 @@ class TestSomebodyElse:
         verdict = judge(clean().fail("control", at=126.0).fail(at=118.0))
         assert verdict.result is Result.FAIL
 
+    def test_a_way_that_is_out_again_and_again_and_loses_the_larger_share_is_not_the_apps(self) -> None:
+        """Seen on a lab whose machine was starved: 241 short outages, the control lane, asked rarely, saw a part."""
+        broken = clean()
+        for at in (118.0, 119.0, 120.0):
+            broken = broken.fail("control", at=at, until=at + 0.3)
+        verdict = judge(broken.fail(at=119.6))
+        assert verdict.result is Result.INCONCLUSIVE
+        assert verdict.numbers["failures_while_control_failed"] == 1
+
+    def test_such_a_way_does_not_excuse_an_app_that_loses_more(self) -> None:
+        broken = clean()
+        for at in (118.0, 119.0, 120.0):
+            broken = broken.fail("control", at=at)
+        verdict = judge(broken.fail(at=118.2, until=118.9).fail(at=119.2, until=119.9))
+        assert verdict.result is Result.FAIL
+
+    def test_nor_what_failed_after_its_last_outage(self) -> None:
+        broken = clean()
+        for at in (118.0, 119.0, 120.0):
+            broken = broken.fail("control", at=at, until=at + 0.3)
+        assert judge(broken.fail(at=121.5)).result is Result.FAIL
+
     def test_the_control_probe_alone_makes_no_pass(self) -> None:
         assert judge(clean().fail("control", at=118.0)).result is Result.INCONCLUSIVE
 
