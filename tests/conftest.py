@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import examples  # noqa: F401 - Hypothesis' profile
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"

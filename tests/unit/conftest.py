@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-import examples  # noqa: F401 - Hypothesis' profile
 import pytest
 from forked import forked_script
 
