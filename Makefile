@@ -57,8 +57,8 @@ mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checke
 	$(BIN)/python tests/mutation.py $(ARGS)
 
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
-	$(BIN)/python -m pytest -p no:rollproof -n 2 -m "not alone" tests/sandbox tests/conformance
-	$(BIN)/python -m pytest -p no:rollproof -m alone tests/sandbox
+	$(BIN)/python -m pytest -p no:rollproof -n 2 --timeout=600 -m "not alone" tests/sandbox tests/conformance
+	$(BIN)/python -m pytest -p no:rollproof --timeout=600 -m alone tests/sandbox
 
 test-allure: $(READY) ## The real Allure 3 generator (npm, once from the network) reads two runs and shows the history
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=900 -rs tests/allure

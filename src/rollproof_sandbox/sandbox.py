@@ -40,7 +40,7 @@ from rollproof_sandbox.workloads import Controllers
 __all__ = ["CancelledError", "Sandbox"]
 
 GIT_USERNAME = "pipeline"
-_HEALTHY_S = 20.0
+_HEALTHY_S = 60.0
 _PAUSE_S = 0.02
 _log = logging.getLogger(__name__)
 _PROXY = Path(__file__).parent / "ingress" / "proxy.py"

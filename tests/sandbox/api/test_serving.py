@@ -46,8 +46,8 @@ def test_a_pod_is_asked_through_the_proxy(serve: Serve, pod_port: int) -> None:
     served = serve()
     served.store.create(pod("shop-1", podIP="127.0.0.1"), manager="kubelet")
     ask = served.kube.pod_proxy
-    assert ask("shop", "shop-1", pod_port, "/health?a=b", timeout_s=5) == (200, b'{"path": "/health?a=b"}')
-    assert ask("shop", "shop-1", pod_port, "/ready", timeout_s=5)[0] == 503, "the pod's own answer, not an error"
+    assert ask("shop", "shop-1", pod_port, "/health?a=b", timeout_s=60) == (200, b'{"path": "/health?a=b"}')
+    assert ask("shop", "shop-1", pod_port, "/ready", timeout_s=60)[0] == 503, "the pod's own answer, not an error"
 
 
 def test_a_pod_that_does_not_listen_is_a_refusal_of_the_api_server(serve: Serve) -> None:
@@ -56,7 +56,7 @@ def test_a_pod_that_does_not_listen_is_a_refusal_of_the_api_server(serve: Serve)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(ApiError, match="error trying to reach service") as caught:
-        served.kube.pod_proxy("shop", "shop-1", port, "/", timeout_s=5)
+        served.kube.pod_proxy("shop", "shop-1", port, "/", timeout_s=60)
     assert (caught.value.status, caught.value.reason) == (503, "ServiceUnavailable")
 
 
@@ -109,7 +109,7 @@ def test_many_watchers_hear_everything_once_and_in_order(serve: Serve) -> None:
         thread.join()
     end = served.store.create(configmap("end"), manager="test")
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
     wanted = [item["metadata"]["resourceVersion"] for item in served.store.list("ConfigMap")]
     assert end["metadata"]["resourceVersion"] in wanted
     assert all(found == sorted(wanted, key=int) for found in heard.values())
@@ -141,7 +141,7 @@ def test_nothing_is_left_after_the_stop(serve: Serve) -> None:
         list(stream)
     ours = [one for one in threading.enumerate() if one.name.startswith("api-") and one.name not in before]
     for thread in ours:
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     assert not [one for one in ours if one.is_alive()]
 
 

@@ -20,7 +20,7 @@ from rollproof_sandbox.processes import Child, Processes, script_words
 from rollproof_sandbox.settings import App
 
 FOLDER = Path(rollproof_sandbox.__file__).parent
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)

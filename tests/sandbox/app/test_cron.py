@@ -31,7 +31,9 @@ def test_how_often_a_period_is_done_by_two_pods(start: Start, tmp_path: Path, lo
     done = Counter((run["job"], run["number"]) for run in runs(pods[1]))
     newest = max(number for _, number in done)
     judged = {count for (_, number), count in done.items() if begun < number < newest}
-    assert max(judged) == times  # on a busy machine one of two may come when the other is done
+    assert max(judged) <= times
+    if times > 1:  # on a busy machine one of two may come when the other is done: not in each period
+        eventually(lambda: times in Counter((run["job"], run["number"]) for run in runs(pods[1])).values())
 
 
 def test_what_a_run_says(start: Start, tmp_path: Path) -> None:

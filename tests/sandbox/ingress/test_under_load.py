@@ -54,13 +54,14 @@ def load(
     """Load for some seconds, while something else goes on."""
     with Child(script("engine.py")) as child:
         child.tell({
-            "lanes": lanes(url, control=control), "rate_per_s": rate_per_s, "timeout_s": 5.0, "max_duration_s": SECONDS,
-            "record": str(record), "version_header": "X-App-Version", "served_by_header": "X-Served-By",
+            "lanes": lanes(url, control=control), "rate_per_s": rate_per_s, "timeout_s": 20.0,
+            "max_duration_s": SECONDS, "record": str(record), "version_header": "X-App-Version",
+            "served_by_header": "X-Served-By",
         })  # fmt: skip
-        child.wait("started", timeout_s=30)
+        child.wait("started", timeout_s=60)
         aside = threading.Thread(target=meanwhile)
         aside.start()
-        child.wait("done", timeout_s=60)
+        child.wait("done", timeout_s=100)
         aside.join()
     return read_record(record)
 
@@ -92,7 +93,7 @@ def test_a_rollout_under_load_loses_nothing(start: Start, listen: Listen, tmp_pa
             proxy.route(*(pod.peer for pod in serving), rollout=True)
             time.sleep(1.0)
             leaving.terminate()
-            assert leaving.child.wait(10) == 0
+            assert leaving.child.wait(60) == 0
 
     proxy.route(*(pod.peer for pod in old))
     eventually(lambda: proxy.status_of() == 200)

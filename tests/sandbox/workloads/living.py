@@ -19,7 +19,7 @@ from rollproof_sandbox.workloads import Controllers
 __all__ = ["NAME", "NAMESPACE", "Begin", "World", "container_of", "made", "reason_of"]
 
 NAMESPACE, NAME = "shop", "shop"
-_LONG_S = 20.0
+_LONG_S = 60.0
 
 
 class World:
@@ -159,7 +159,7 @@ class World:
 
     def ask(self, pod: Object, path: str = "/health") -> Any:
         """One request to the pod's process; None if it gives no answer."""
-        connection = http.client.HTTPConnection(pod["status"]["podIP"], self.addresses.port, timeout=2)
+        connection = http.client.HTTPConnection(pod["status"]["podIP"], self.addresses.port, timeout=30)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", path)
             return json.loads(connection.getresponse().read())

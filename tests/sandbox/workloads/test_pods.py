@@ -138,7 +138,7 @@ def end_of_first_pod(world: World) -> list[tuple[bool, str, bool]]:
 
 
 def test_a_pod_ends_after_prestop_and_sigterm(begin: Begin) -> None:
-    world = begin(Settings(workload=Workload(prestop_s=0.7), app=App(at_sigterm="exit")))
+    world = begin(Settings(workload=Workload(prestop_s=3.0), app=App(at_sigterm="exit")))
     world.deploy()
     pod = world.pods()[0]
     world.store.delete("Pod", NAMESPACE, pod["metadata"]["name"], manager="kubectl-delete")
@@ -175,7 +175,7 @@ def test_a_pod_that_is_removed_by_force_is_gone_at_once(begin: Begin) -> None:
     pod = world.pods()[0]
     [child] = [one for one in world.processes.running() if one.name == pod["metadata"]["name"]]
     world.store.delete("Pod", NAMESPACE, pod["metadata"]["name"], manager="kubectl-delete", grace_s=0)
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(60) == -signal.SIGKILL
     world.until_rolled_out()
 
 

@@ -17,7 +17,7 @@ from rollproof.clients.kube import Kube
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE, APP, CONFIG = "shop", "shop", "shop-config"
-_COMMAND_S = 90.0  # also on a busy machine
+_COMMAND_S = 240.0  # also on a busy machine
 
 
 @dataclass

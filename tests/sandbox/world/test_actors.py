@@ -69,7 +69,7 @@ def test_a_person_heals_once_as_kubectl_edit(scene: Scene) -> None:
     store, _, start = scene
     changes = start("human-heals")
     drift(store)
-    healed = changes.get(timeout=10)
+    healed = changes.get(timeout=60)
     assert (healed.manager, healed.object["data"]["GREETING"]) == ("kubectl-edit", "hello")
 
 
@@ -77,7 +77,7 @@ def test_a_person_heals_a_deletion(scene: Scene) -> None:
     store, _, start = scene
     changes = start("human-heals")
     store.delete("ConfigMap", "shop", "shop-config", manager="rollproof")
-    healed = changes.get(timeout=10)
+    healed = changes.get(timeout=60)
     assert (healed.type, healed.manager, healed.object["metadata"]["labels"]) == (
         "ADDED", "kubectl-edit", {"app": "shop"}
     )  # fmt: skip
@@ -90,8 +90,8 @@ def test_what_was_restored_is_changed_back_again_and_again(scene: Scene) -> None
     drift(store)
     for _ in range(2):
         drift(store, "GREETING", "hello", "argocd-controller")
-        assert changes.get(timeout=10).manager == "argocd-controller"
-        again = changes.get(timeout=10)
+        assert changes.get(timeout=60).manager == "argocd-controller"
+        again = changes.get(timeout=60)
         assert (again.manager, again.object["data"]["GREETING"]) == ("kubectl-patch", "drifted")
 
 
@@ -99,10 +99,10 @@ def test_another_writer_writes_a_third_value(scene: Scene) -> None:
     store, _, start = scene
     changes = start("other-writer")
     drift(store)
-    written = changes.get(timeout=10)
+    written = changes.get(timeout=60)
     assert (written.manager, written.object["data"]["GREETING"]) == ("other-controller", "drifted-other")
     drift(store, "SIZE", "11Mi")
-    assert changes.get(timeout=10).object["data"]["SIZE"] == "12Mi"  # a quantity stays one
+    assert changes.get(timeout=60).object["data"]["SIZE"] == "12Mi"  # a quantity stays one
 
 
 def test_a_commit_that_changes_nothing_and_a_refresh(scene: Scene) -> None:
@@ -110,7 +110,7 @@ def test_a_commit_that_changes_nothing_and_a_refresh(scene: Scene) -> None:
     overlay = repo.read(OVERLAY)
     changes = start("noop-commit")
     drift(store)
-    asked = changes.get(timeout=10)
+    asked = changes.get(timeout=60)
     assert asked.object["metadata"]["annotations"] == {"argocd.argoproj.io/refresh": "normal"}
     assert heads(repo, "colleague") == "README: reviewed"
     assert repo.read(OVERLAY) == overlay
@@ -165,6 +165,6 @@ def test_nobody_acts_without_a_reason(scene: Scene) -> None:
     drift(store, "GREETING", "hi", "argocd-controller")
     repo.commit({"README.md": "x\n"}, message="Somebody else")
     drift(store)  # a reason, last: what came before had no effect if this is the first that is answered
-    assert changes.get(timeout=10).manager == "argocd-controller"
-    assert changes.get(timeout=10).object["data"]["GREETING"] == "drifted-other"
+    assert changes.get(timeout=60).manager == "argocd-controller"
+    assert changes.get(timeout=60).object["data"]["GREETING"] == "drifted-other"
     assert changes.empty()

@@ -37,7 +37,7 @@ class _Echo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         number = next(self.turn)
         told = f"{self.headers.get('Authorization')} {self.headers.get('X-Gate')} {SAID[number % len(SAID)]}"
-        way = http.client.HTTPConnection(*self.ingress, timeout=10)
+        way = http.client.HTTPConnection(*self.ingress, timeout=60)
         length = int(self.headers.get("Content-Length") or 0)
         kept = {name: self.headers[name] for name in ("Host", "X-Request-ID", "Content-Type") if name in self.headers}
         way.request(self.command, self.path, self.rfile.read(length) if length else None, kept)

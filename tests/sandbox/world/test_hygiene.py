@@ -169,7 +169,8 @@ def test_killed_under_a_drill_it_leaves_nobody(sandbox: Start, tmp_path: Path) -
 
 def test_a_command_that_ignores_the_signal_is_waited_for(sandbox: Start) -> None:
     script = (
-        "import signal, time; signal.signal(15, lambda *_: print('heard')); print('ready', flush=True); time.sleep(2)"
+        "import signal, time; heard = []; signal.signal(15, lambda *_: heard.append(print('heard', flush=True)))\n"
+        "print('ready', flush=True)\nwhile not heard: time.sleep(0.05)\ntime.sleep(1)"
     )
     one = sandbox("--", sys.executable, "-c", script)
     until(lambda: "ready" in one.said(), one.said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from drills import Person
 from sandboxes import Sandbox
+
+from tests.starved import starved
 
 PYTEST = (sys.executable, "-m", "pytest")
 
@@ -25,7 +28,11 @@ def test_a_drill_from_pytest(sandbox: Callable[..., Sandbox], words: tuple[str, 
     one.up()
     me = Person(one)
     target, reports = str(one.target), str(me.reports)
-    code, said = me.run(*words, "--rollproof-target", target, "--rollproof-reports", reports, python=PYTEST)
+    words = (*words, "--rollproof-target", target, "--rollproof-reports", reports)
+    code, said = me.run(*words, python=PYTEST)
+    if code != 0 and me.reports.is_dir() and starved(me.verdicts()):  # that says nothing: once more, as a user would
+        shutil.rmtree(me.reports)
+        code, said = me.run(*words, python=PYTEST)
     assert code == 0, said
     assert test in said
     assert "1 passed" in said

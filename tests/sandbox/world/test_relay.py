@@ -46,7 +46,7 @@ def test_one_that_came_before_the_command_ends_it_as_it_begins() -> None:
     reader, writer = os.pipe()
     with Relay(came) as relay:
         os.kill(os.getpid(), signal.SIGHUP)
-        assert came.wait(20)
+        assert came.wait(60)
         relay.begin(writer)
         assert os.read(reader, 1) == bytes([signal.SIGTERM])
         relay.end()
@@ -60,5 +60,5 @@ def test_a_command_that_has_just_ended_is_told_no_more() -> None:
         relay.begin(writer)
         os.close(reader)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert came.wait(20)
+        assert came.wait(60)
         relay.end()

@@ -42,7 +42,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def get(sandbox: Sandbox, path: str, host: str = "shop.sandbox") -> tuple[int, http.client.HTTPMessage, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", sandbox.ports.ingress, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.ports.ingress, timeout=60)
     connection.request("GET", path, headers={"Host": host})
     answer = connection.getresponse()
     body = answer.read()
@@ -127,9 +127,9 @@ def test_a_start_that_is_cancelled_says_so(tmp_path: Path) -> None:
 
 
 def test_a_sandbox_that_cannot_get_healthy_says_what_was_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_module, "_HEALTHY_S", 1.0)
+    monkeypatch.setattr(sandbox_module, "_HEALTHY_S", 6.0)
     one = made(tmp_path, app=App(never_ready=True))
-    with pytest.raises(CannotJudgeError, match=r"did not get healthy within 1 s: the Application is Synced and Progr"):
+    with pytest.raises(CannotJudgeError, match=r"did not get healthy within 6 s: the Application is Synced and Progr"):
         one.start()
     one.stop()
 
@@ -190,7 +190,7 @@ text = (target.parent / "kubeconfig").read_text() + target.read_text()
 urls = [url + "/version" for url in re.findall(r"https?://[0-9.:]+", text)]
 for url in urls:
     with contextlib.suppress(OSError):
-        urllib.request.urlopen(url, timeout=10).close()
+        urllib.request.urlopen(url, timeout=60).close()
 """
 
 
@@ -217,7 +217,7 @@ def test_an_ingress_that_ends_by_itself_is_a_bug(tmp_path: Path) -> None:
     one.start()
     assert one._ingress is not None
     one._ingress.kill()
-    one._ingress.wait(10)
+    one._ingress.wait(60)
     one.stop()
     assert one.failures() == ["RuntimeError: the ingress ended by itself, with -9"]
 
