@@ -33,8 +33,9 @@ class Window:
     `hard`: app rows in the window that failed (including an answer of a third version, and one that came too late) ·
     `explained`: those of them that failed while the control lane failed too, or between its outages where it lost the
     larger share, or were late for a reason that need not be the app's · `late`: rows, anywhere, whose answer came too
-    late · `limited`, `unknown`: app rows in the window without information about the app, by kind. `took` is None if no rule needs the duration of answers; `not_on_time`
-    says why the generator's times cannot be used. If the end of the act was not seen, the window ends with the load.
+    late · `limited`, `unknown`: app rows in the window without information about the app, by kind. `took` is None if no
+    rule needs the duration of answers; `not_on_time` says why the generator's times cannot be used. If the end of the
+    act was not seen, the window ends with the load.
     """
 
     log: RequestLog
