@@ -146,18 +146,18 @@ class Kube:
                 return None
             raise
 
-    def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> Object:
+    def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "", within_s: float = 0.0) -> Object:
         """The whole list object: `items`, each an object with a name, and `metadata.resourceVersion`.
 
-        A server that hands it out in pieces is asked for all of them, a bounded number of times.
+        A server that hands it out in pieces is asked for all of them, a bounded number of times, or for `within_s`.
         """
-        path, until_s = KINDS[kind].path(namespace), time.monotonic() + _PAGES_S
+        path, until_s = KINDS[kind].path(namespace), time.monotonic() + (within_s or _PAGES_S)
         query = {"labelSelector": labels, "fieldSelector": fields}
         items: list[Any] = []
         seen = {""}
         while True:
             who = f"the list of {kind} in {namespace or 'the cluster'} from {self._server}"
-            page = Outside.of(self.request("GET", path, query=query), who)
+            page = Outside.of(self.request("GET", path, query=query, timeout_s=within_s or self.timeout_s), who)
             for item in page.objects("items"):
                 name = item.child("metadata").needed("name")
                 check_object(kind, Outside.of(item.value, f"{kind} {shown(name)} in {who}"))
@@ -232,21 +232,21 @@ class Kube:
         extend(response, silence_s)
         return WatchStream(response, kind, f"the watch of {kind} in {namespace}", silence_s)
 
-    def text(self, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float | None = None) -> str:
-        """A raw GET whose answer is text: pod logs."""
-        response = self._send("GET", path, query=query or {}, timeout_s=timeout_s or self.timeout_s)
-        return self._read(response, "GET", limit=_LOG_MAX).decode(errors="replace")
-
     def pod_log(self, namespace: str, pod: str, container: str, *, since_s: int) -> str:
         """The last `since_s` seconds of a container's log."""
-        path = f"{KINDS['Pod'].path(namespace, pod)}/log"
-        return self.text(path, query={"container": container, "sinceSeconds": str(since_s)}, timeout_s=60)
+        return self._log(namespace, pod, {"container": container, "sinceSeconds": str(since_s)}, 60)
 
-    def pod_log_end(self, namespace: str, pod: str, container: str, *, lines: int, previous: bool) -> str:
-        """The newest lines of a container's log; `previous`: of the one before its last restart."""
-        path = f"{KINDS['Pod'].path(namespace, pod)}/log"
+    def pod_log_end(
+        self, namespace: str, pod: str, container: str, *, lines: int, previous: bool, bytes_max: int = 0,
+        within_s: float = 60,
+    ) -> str:  # fmt: skip
+        """The newest lines of a log, at most so many bytes from their first; `previous`: from before its restart."""
         query = {"container": container, "tailLines": str(lines), "previous": "true" if previous else ""}
-        return self.text(path, query=query, timeout_s=60)
+        return self._log(namespace, pod, {**query, "limitBytes": str(bytes_max or "")}, within_s)
+
+    def _log(self, namespace: str, pod: str, query: Mapping[str, str], timeout_s: float) -> str:
+        response = self._send("GET", f"{KINDS['Pod'].path(namespace, pod)}/log", query=query, timeout_s=timeout_s)
+        return self._read(response, "GET", limit=_LOG_MAX).decode(errors="replace")
 
     def pod_proxy(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
         """GET through the API server's pod proxy: (status, body) as the pod gave them, or the API server's refusal.
@@ -310,11 +310,11 @@ class Kube:
 
     def request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Object | None = None,
-        content_type: str = "application/json",
+        content_type: str = "application/json", timeout_s: float = 0.0,
     ) -> Object:  # fmt: skip
         """One request whose answer is a JSON object; fields that are null are left out."""
         response = self._send(
-            method, path, query=query or {}, body=body, content_type=content_type, timeout_s=self.timeout_s
+            method, path, query=query or {}, body=body, content_type=content_type, timeout_s=timeout_s or self.timeout_s
         )
         body_read = self._read(response, method, changes=_changes(method, path, query))
         what = f"{method} {path} on {self._server}"

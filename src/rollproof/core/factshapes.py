@@ -60,6 +60,8 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     "int:texts,size_bytes,found,planted,planted_found,checked",
     ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked texts:retried_ids ints:upstreams",
     ("ingress", "", "log-unreadable"): "text:reason",
+    ("kept", "", ""): "text:container,waiting,ended,file,cause,reason flag:previous,cut "
+    "int:exit_code,restarts,lines,size_bytes,listed texts:tail events:seen",
     ("posture", "", "unread"): "text:cause,reason",
     ("pipeline", "", ""): "text:reason",
 }  # fmt: skip
@@ -132,6 +134,15 @@ def _pods(data: Outside, name: str) -> None:
             pod.text(key)
 
 
+def _events(data: Outside, name: str) -> None:
+    """Events of Kubernetes, as they are kept."""
+    for one in data.objects(name):
+        for key in ("object", "reason", "message"):
+            one.text(key)
+        one.integer("count")
+        one.flag("warning")
+
+
 def _runs(data: Outside, name: str) -> None:
     """Of a job report; a row with a field that we do not know, or without one that we need, is refused."""
     for run in data.objects(name):
@@ -156,7 +167,7 @@ def _elements(data: Outside, name: str) -> list[Any]:
 _READERS: Mapping[str, Callable[[Outside, str], Any]] = {
     "text": Outside.text, "int": Outside.integer, "real": Outside.real, "flag": Outside.flag, "texts": Outside.texts,
     "object": Outside.child, "scalar": _scalar, "reals": _reals, "flags": _flags, "ints": _ints, "classes": _classes,
-    "pods": _pods, "runs": _runs,
+    "pods": _pods, "runs": _runs, "events": _events,
 }  # fmt: skip
 _PARSED = {
     key: tuple(

@@ -14,9 +14,12 @@ __all__ = [
     "ASIDES",
     "CAUSES_OF_BAD",
     "DEEPEST",
+    "EXIT_WORDS",
+    "OOM_KILLED",
     "SYMPTOMS",
     "AbortCause",
     "BadKind",
+    "EventReason",
     "Found",
     "HealCause",
     "HealStage",
@@ -80,6 +83,28 @@ CAUSES_OF_BAD: Mapping[BadKind, frozenset[str]] = {
     BadKind.WRONG_VERSION: frozenset({StageCause.WRONG_VERSION}),
     BadKind.CONFIG_MISSING: frozenset({"CreateContainerConfigError", *_NO_START}),
 }
+
+
+class EventReason(StrEnum):
+    """Reasons of Kubernetes' events that say why a pod does not come up, the nearest to the root first."""
+
+    FAILED_CREATE = "FailedCreate"  # of a ReplicaSet: a quota, an admission webhook
+    FAILED_SCHEDULING = "FailedScheduling"
+    FAILED_ATTACH = "FailedAttachVolume"
+    FAILED_MOUNT = "FailedMount"
+    FAILED_SANDBOX = "FailedCreatePodSandBox"
+    EVICTED = "Evicted"
+    FAILED = "Failed"  # an image that cannot be pulled, a container that cannot be made
+    UNHEALTHY = "Unhealthy"  # a probe failed
+    BACK_OFF = "BackOff"
+
+
+OOM_KILLED = "OOMKilled"  # why a container ended: its memory limit
+# What the exit code of a container says by convention (POSIX shells; 128 and a signal's number).
+EXIT_WORDS: Mapping[int, str] = {
+    0: "ended by itself, without an error", 126: "its command cannot be run", 127: "its command was not found",
+    132: "SIGILL", 134: "SIGABRT", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM",
+}  # fmt: skip
 
 
 class HealStage(StrEnum):

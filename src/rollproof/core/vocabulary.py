@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import abort, gate, jobs, pipeline, scaling, secretsearch
+from rollproof.core import abort, gate, jobs, kept, pipeline, scaling, secretsearch
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 from rollproof.core.posturefacts import SOURCE as POSTURE
@@ -53,6 +53,8 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     (jobs.SOURCE, jobs.SUBJECT): frozenset(jobs.JobWord),
     (secretsearch.SOURCE, "Secrets"): frozenset(secretsearch.SearchWord),
     (pipeline.SOURCE, "Pipeline"): frozenset(pipeline.PipelineWord),
+    (kept.SOURCE, "Pod"): frozenset({kept.KeptWord.STATE, kept.KeptWord.LOG, kept.KeptWord.UNREAD}),
+    (kept.SOURCE, "Events"): frozenset({kept.KeptWord.EVENTS, kept.KeptWord.UNREAD}),
     ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),
     ("ingress", "Ingress"): frozenset({"log", "log-unreadable"}),
     **{(POSTURE, topic.value): frozenset(PostureWord) for topic in Topic},

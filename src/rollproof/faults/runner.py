@@ -48,6 +48,7 @@ class FaultRunner:
 
     `expect_outage` is told for how long (seconds) all traffic may be lost by design, 0 when that is over.
     `plan_again` says what a fault would do now, where drills before this one have changed what the plan has seen.
+    `keep` reads what pods say that did not come back (`probes.keeping`).
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class FaultRunner:
         status: Callable[[str], None] = lambda _: None,
         plan_again: Callable[[str], Injection | Skip] | None = None,
         expect_outage: Callable[[float], None] = lambda _: None,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._live = live
         self._recorder = recorder
@@ -62,7 +64,7 @@ class FaultRunner:
         self._status = status
         self._plan_again = plan_again
         self._run_id = ""
-        self._expect_outage = expect_outage
+        self._expect_outage, self._keep = expect_outage, keep
         self._aborted = ""  # why the drill was ended at once
 
     def run(self, plan: Plan) -> None:
@@ -114,6 +116,8 @@ class FaultRunner:
             self._tell(fault.name, word, {"reason": str(error)}, outcome=Outcome.UNKNOWN)
             # What nobody answered may still come: the end of the run looks again, when no load is waiting.
             self._undo(fault, [entry for entry in self._journal.open_entries(fault.name) if entry.made])
+            if self._aborted:
+                self._keep()  # after the undo: nobody waits for it who is without an answer
 
     def _inject(self, fault: Fault, injection: Injection, entry: Entry, live: LiveContext) -> None:
         self._status(f"fault {fault.name}: {injection.subject}")
@@ -212,6 +216,7 @@ class FaultRunner:
             data = {"waited_s": waited_s, "last_seen": fault.missing(injection, self._live), **repaired}
             data |= {} if cause is None else {"cause": cause}
             self._tell(fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, outcome=Outcome.FAIL)
+            self._keep()
             return False
         self._tell(fault.name, FaultWord.RECOVERED, repaired, begun=begun, end_s=end_s)
         return True

@@ -57,6 +57,8 @@ def _each_reason(
         yield from _seeing_the_lock(target)
     if any(drill.deploys or drill.faults or "pipeline" in drill.reads for drill in drills):
         yield from _proving(target)
+    if any(drill.deploys or drill.faults for drill in drills):
+        yield from _keeping(target)
     for name in dict.fromkeys(name for drill in drills for name in drill.reads):
         if not READINGS[name].skipped(target):
             yield from READINGS[name].permissions(target)
@@ -159,6 +161,15 @@ def _proving(target: Target) -> Iterator[Permission]:
     why = "to ask single pods where pods/proxy is not granted"
     # By websocket it is a GET; from Kubernetes 1.35 on that needs create too.
     yield from each_verb("get create", "pods", namespace, why, subresource="portforward", required=False, fallback=True)
+
+
+def _keeping(target: Target) -> Iterator[Permission]:
+    """What pods that do not come up say; without it a cause is named by their states alone."""
+    namespace = target.cluster.namespace
+    why = "where pods do not come up, to keep the end of their logs as evidence (`podlog-*.log`)"
+    yield from each_verb("get", "pods", namespace, why, subresource="log", required=False)
+    why = "where pods do not come up, to keep what Kubernetes says about them as evidence"
+    yield from each_verb("list", "events", namespace, why, required=False)
 
 
 def _deploying(target: Target, *, again: str, needs_image: bool) -> Iterator[Permission]:

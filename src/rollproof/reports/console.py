@@ -30,6 +30,7 @@ from rollproof.redaction import SECRETS
 from rollproof.reports.causes import cause_line, details
 from rollproof.reports.drill_rows import DrillRow, drill_rows
 from rollproof.reports.fault_rows import FaultRow, fault_rows
+from rollproof.reports.kept_rows import kept_rows, kept_text
 from rollproof.reports.model import Report
 from rollproof.reports.output import Outlet, one_line
 from rollproof.reports.posture_rows import CHECKER, FINDING, PostureRow, posture_rows
@@ -49,6 +50,7 @@ __all__ = ["LiveConsole"]
 _REFRESH_PER_S = 2
 _PLAIN_PROGRESS_S = 10.0  # without a terminal: one progress line per this time
 _PLAIN_WIDTH = 200  # CI logs have no width; 80 would break every sentence
+_KEPT_MAX = 3  # logs whose last lines are printed
 _STYLES = {
     Result.PASS: "bold green",
     Result.FAIL: "bold red",
@@ -263,6 +265,7 @@ class LiveConsole:
                 self._console.print(_drill_table(drill_rows(report)))
                 self._console.print()
             self._causes(report.causes)
+            self._kept(report, folder)
             self._console.print(Text(_safe(target_line(report))), soft_wrap=True)
             bottom = f"  {_safe(bottom_line(report))}"
             self._console.print(Text.assemble((report.result, _STYLES[report.result]), bottom), soft_wrap=True)
@@ -282,6 +285,18 @@ class LiveConsole:
             for line in cause.patch.text.splitlines() if cause.patch is not None else ():
                 self._console.print(Text(f"    {_safe(line)}"), soft_wrap=True)
         if causes:
+            self._console.print()
+
+    def _kept(self, report: Report, folder: Path) -> None:
+        """Of a run that did not pass: the last lines of the pods that did not come up. The caller has the lock."""
+        rows = kept_rows(report) if report.causes else []
+        for line in kept_text(rows[:_KEPT_MAX]):
+            self._console.print(Text(f"  {_safe(line)}", style="dim"), soft_wrap=True)
+        if rows:
+            more = f"{many(len(rows) - _KEPT_MAX, 'more log')} and " if len(rows) > _KEPT_MAX else ""
+            self._console.print(
+                Text(f"  {more}what Kubernetes says: {_safe(str(folder))}", style="dim"), soft_wrap=True
+            )
             self._console.print()
 
     def _line(self, text: Text) -> None:

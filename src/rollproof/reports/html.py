@@ -26,6 +26,7 @@ from rollproof.reports.causes import details, leading
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.files import write_whole
+from rollproof.reports.kept_rows import kept_rows, said_rows
 from rollproof.reports.model import Report
 from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
@@ -78,6 +79,8 @@ def html_page(report: Report) -> str:
             result_counts=_result_counts(listed),
             verdict_drills=list(dict.fromkeys(verdict.drill for verdict in listed if verdict.drill)),
             posture=posture_rows(report.verdicts),
+            kept=kept_rows(report),
+            said=said_rows(report),
             stages=stages,
             drift=drift,
             faults=faults,

@@ -17,12 +17,14 @@ from rollproof.core.verdict import Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports.cases import Case, Span, cases, drill_span
 from rollproof.reports.files import write_whole
+from rollproof.reports.kept_rows import kept_rows, kept_text
 from rollproof.reports.model import Report
 from rollproof.reports.words import bottom_line, finding_line
 
 __all__ = ["junit_xml", "write_junit"]
 
 _TAGS = {Result.FAIL: "failure", Result.INCONCLUSIVE: "error", Result.SKIPPED: "skipped"}
+_KEPT_MAX = 3  # logs whose last lines are shown
 _COUNTS = (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
 
 
@@ -63,6 +65,7 @@ def _suite(report: Report, drill: str, found: list[Case]) -> Xml.Element:
         ("result", report.result), ("exit_code", report.exit_code), ("undo", report.undo),
     ))  # fmt: skip
     suite.extend(_case(name, case) for case in found)
+    _add_kept(suite, report, drill)
     if not found:
         case = Xml.SubElement(suite, "testcase", classname=name, name="verdict", time="0.000")
         said = f"INCONCLUSIVE: {_text(bottom_line(report))}"
@@ -91,6 +94,14 @@ def _case(suite: str, found: Case) -> Xml.Element:
     elif verdict.findings:
         Xml.SubElement(case, "system-out").text = _text("\n".join(map(finding_line, verdict.findings)))
     return case
+
+
+def _add_kept(suite: Xml.Element, report: Report, drill: str) -> None:
+    """Into the first failing case: what the pods that did not come up said last. GitLab shows no other text."""
+    rows = [row for row in kept_rows(report) if row.drill == drill][:_KEPT_MAX]
+    failing = next((one for tag in ("failure", "error") for one in suite.iterfind(f"testcase/{tag}")), None)
+    if rows and failing is not None:
+        failing.text = "\n".join([failing.text or "", *map(_text, kept_text(rows))])
 
 
 def _said(verdict: Verdict) -> str:

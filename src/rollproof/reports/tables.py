@@ -15,6 +15,7 @@ from rollproof.core.counts import many
 from rollproof.core.drift import ArgoState, DriftTrial, drift_trials
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.kept import unread_parts
 from rollproof.core.requests import RequestLog
 from rollproof.core.rollout import STAGES, find_rollout
 from rollproof.core.runframe import median_delay_ms
@@ -226,6 +227,7 @@ def blind_spots(report: Report) -> list[str]:
         unanswered = sum(event.outcome is Outcome.UNKNOWN for event in facts.find(source="proof"))
         if unanswered:
             out.append(f"{drill}: {many(unanswered, 'proof')} had no answer")
+        out += [f"{drill}: {sentence(event)}" for event in unread_parts(facts) if event.outcome is Outcome.UNKNOWN]
         if facts.requests is not None:
             out += [f"{drill}: {text}" for text in (*_widest_gap(report, facts), *_blind_load(facts.requests))]
     delay = next((event for event in report.events() if (event.source, event.what) == ("run", "calibrated")), None)

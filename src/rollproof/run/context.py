@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.preflight.checks import Clients
+from rollproof.probes.keeping import Keeper
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
@@ -29,6 +30,7 @@ class RunContext:
     may be at work on the target. `finished` tells the session that the drill has come to its end. `deployed` is the
     release that is open in this run, for the drills after the one that made it. `steady`: whether the steady state was
     there when it was looked for last. `probe`: what ends a drill under load that loses too much; None without load.
+    `keeper` reads what failing pods say, while they are there.
     """
 
     plan: Plan
@@ -39,6 +41,7 @@ class RunContext:
     watches: Watches
     release: Release
     console: LiveConsole
+    keeper: Keeper
     check_lock: Callable[[], None]
     finished: Callable[[], None]
     deployed: Rollout | None = None

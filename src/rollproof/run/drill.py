@@ -44,6 +44,10 @@ __all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
 _SETTLE_S = 120.0
+_OF_PODS = frozenset({
+    "availability", "bad_release", "dependency", "fault", "loss", "outage", "readiness", "release", "rollback",
+    "rollout", "version",
+})  # fmt: skip
 _LOOK_S = 5.0  # if it was waited for without success before: time for one more check by the next drill
 
 
@@ -232,6 +236,9 @@ class Run:
         result = worst(verdict.result for verdict in verdicts)
         if result is Result.PASS:
             return
+        failed = {verdict.checker for verdict in verdicts if verdict.result is Result.FAIL}
+        if failed & _OF_PODS and not self._context.keeper.kept:
+            self._context.keeper.keep()  # the pods may say why, and the undo takes them away
         said = "; ".join(f"{verdict.checker}: {verdict.why}" for verdict in verdicts if verdict.result is result)
         if result is Result.FAIL:
             raise RollproofFailure(said)
@@ -393,6 +400,7 @@ class FaultDrill:
         FaultRunner(
             live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live),
             expect_outage=context.probe.expect_outage if context.probe is not None else lambda _: None,
+            keep=context.keeper.keep,
         ).run(context.plan)  # fmt: skip
         return prover
 

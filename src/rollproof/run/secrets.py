@@ -21,6 +21,7 @@ __all__ = ["SecretsDrill"]
 
 _KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap", "Ingress")
 _LOG_LINES = 5000
+_TEXTS = (".json", ".jsonl", ".log", ".txt")  # of a run folder
 _MIB = 1024 * 1024
 
 
@@ -130,7 +131,7 @@ class SecretsDrill:
 
     def _run_folder(self, search: SecretSearch) -> None:
         """What this run has written until now; the reports are made of it, through the same register."""
-        files = sorted(path for path in self._context.folder.path.iterdir() if path.suffix in (".json", ".jsonl"))
+        files = sorted(path for path in self._context.folder.path.iterdir() if path.suffix in _TEXTS)
         texts = [(path.name, path.read_text(errors="replace")) for path in files]
         canary = (f"{CANARY}.jsonl", json.dumps({"data": {"reason": search.canary}}))
         search.look(Place.RUN, (*texts, canary), planted=1)

@@ -26,6 +26,7 @@ from rollproof.judge.judging import judge_drill, judge_run, write_reports
 from rollproof.preflight.checks import Clients, look
 from rollproof.preflight.lock import LEASE_NAME, RunLock, lease_release
 from rollproof.preflight.planning import Order, check_hours, check_meant, closed_fence, wanted_target
+from rollproof.probes.keeping import Keeper
 from rollproof.probes.posture import look_at_settings
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release
@@ -124,10 +125,13 @@ class Session:
         if not self._order.read_only:
             self.status("how late the watches are")
             self._watches.calibrate(lease=LEASE_NAME)
-        self._release = connect(self.plan, self._clients, self._watches, self._folder, self.journal, self.status)
+        keeper = Keeper(target, self._clients.kube, self._folder, self._watches)
+        self._release = connect(
+            self.plan, self._clients, self._watches, self._folder, self.journal, self.status, keeper.keep
+        )
         self._context = RunContext(
             plan=self.plan, environ=self.loaded.environ, folder=self._folder, journal=self.journal,
-            clients=self._clients, watches=self._watches, release=self._release, console=self.console,
+            clients=self._clients, watches=self._watches, release=self._release, console=self.console, keeper=keeper,
             check_lock=self.check_lock, finished=lambda: self.end("finished"),
         )  # fmt: skip
 
@@ -184,6 +188,7 @@ class Session:
     def begin(self, drill: str) -> RunContext:
         """A drill starts: its name is recorded with every event from now on."""
         self._drill = self.folder.drill = drill
+        self.context.keeper.begin()
         self.folder.record("run", "drill", "started", data={"sha": self.context.running_sha()})
         self.folder.record("run", "clock", "read", data=clock_pair())
         check_hours(replace(self._order, drills=(drill,)), self.plan.target, datetime.now(UTC))  # a run may take long

@@ -166,13 +166,14 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
 
 
 def connect(
-    plan: Plan, clients: Clients, watches: Watches, recorder: Recorder, journal: Journal, status: Callable[[str], None]
-) -> Release:
+    plan: Plan, clients: Clients, watches: Watches, recorder: Recorder, journal: Journal,
+    status: Callable[[str], None], keep: Callable[[], None] = lambda: None,
+) -> Release:  # fmt: skip
     """The releases of a run, on open clients and watches."""
     return Release(
         plan, kube=clients.kube, argo=clients.argo, repo=clients.repo, view=watches,
         prover=Prover(plan.target, clients.kube, clients.http, recorder, clients.ways), recorder=recorder,
-        journal=journal, status=status,
+        journal=journal, status=status, keep=keep,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ __all__ = ["changes", "made_here", "mark", "seal"]
 MANIFEST, ORIGIN = "manifest.json", "origin.json"
 _FACTS = ("plan.json", "environment.json", "timeline.jsonl", "undo.jsonl")
 _GROWING = {"timeline.jsonl", "undo.jsonl"}  # an undo goes on in them
+_KEPT = ("requests-*.npz", "podlog-*.log", "podevents-*.txt")
 _KEYS = (Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id"))
 _PURPOSE = b"rollproof run folder\0"
 
@@ -69,9 +70,8 @@ def made_here(folder: Path, plan: str) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
-    return [name for name in _FACTS if os.path.lexists(folder / name)] + sorted(
-        path.name for path in folder.glob("requests-*.npz")
-    )
+    of_drills = (path.name for pattern in _KEPT for path in folder.glob(pattern))
+    return [name for name in _FACTS if os.path.lexists(folder / name)] + sorted(of_drills)
 
 
 def _change(folder: Path, name: str, sealed: Outside) -> str:

@@ -58,7 +58,7 @@ ASKING = {
     "get": of_the_api(lambda kube: kube.get("Pod", "shop", "web")),
     "list": of_the_api(lambda kube: kube.list("Pod", "shop")),
     "patch": of_the_api(lambda kube: kube.patch("Pod", "shop", "web", {})),
-    "log": of_the_api(lambda kube: kube.text("/api/v1/log", timeout_s=SHORT_S)),
+    "log": of_the_api(lambda kube: kube.pod_log_end("ns", "pod", "app", lines=1, previous=False, within_s=SHORT_S)),
     "pods/proxy": of_the_api(lambda kube: kube.pod_proxy("shop", "web", 80, "/health", timeout_s=SHORT_S)),
     "port-forward": of_the_api(lambda kube: kube.pod_forward("shop", "web", 80, "/health", timeout_s=SHORT_S)),
     "watch": of_the_api(lambda kube: list(kube.watch("Pod", "shop", resource_version="1", silence_s=SHORT_S))),

@@ -17,6 +17,7 @@ from rollproof.core.reasons import ASIDES, DEEPEST, SYMPTOMS
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.checkers.posture.table import CHECKS
 from rollproof.judge.diagnose.patches import Proposal, propose
+from rollproof.judge.diagnose.pods import supports_of
 from rollproof.judge.diagnose.roots import Root, roots
 
 __all__ = ["rank"]
@@ -106,6 +107,8 @@ def _cause(one: _Candidate, facts: Facts | None) -> Cause:
     finding, verdict = one.finding, one.verdict
     change = propose(finding, Posture(facts)) if facts is not None else Proposal()
     supports, contradicts = _by_requests(one, facts)
+    if facts is not None:
+        supports += supports_of(facts, finding.code, one.evidence)
     drill = _DRILLS.get(finding.code) or (f"rollproof run {verdict.drill}" if facts is not None else "")
     return Cause(
         code=finding.code, text=finding.text, hint=finding.hint, drill=verdict.drill, checker=verdict.checker,

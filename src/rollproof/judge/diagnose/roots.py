@@ -21,6 +21,7 @@ from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.core.watched import PodSeen, deployed_tag, pods_seen
 from rollproof.judge.diagnose.moments import pod_lives
+from rollproof.judge.diagnose.pods import said_by_pods
 
 __all__ = ["Root", "roots"]
 
@@ -105,6 +106,12 @@ def _not_applied(case: _Case) -> Root | None:
         "compare what the overlay renders (`kustomize build`) with the live Deployment: is the tag in what is applied?"
     )
     return Root(finding=Finding("NOT_APPLIED", text, hint), evidence=(act.stages["synced"].seq, act.failed.seq))
+
+
+def _pods_say(case: _Case) -> Root | None:
+    """What containers and Kubernetes said of the new version's pods, as it was kept before they were taken away."""
+    said = said_by_pods(case.facts, case.codes)
+    return Root(finding=said[0], evidence=said[1]) if said is not None else None
 
 
 def _pod_kept_it(case: _Case) -> Root | None:
@@ -206,7 +213,8 @@ def _wrong_version(case: _Case) -> Root | None:
 
 
 _RULES: tuple[Callable[[_Case], Root | None], ...] = (
-    _database_away, _ready_ignores, _not_applied, _pod_kept_it, _old_pod_stays, _lost_readiness, _wrong_version,
+    _database_away, _ready_ignores, _not_applied, _pods_say, _pod_kept_it, _old_pod_stays, _lost_readiness,
+    _wrong_version,
 )  # fmt: skip
 
 
