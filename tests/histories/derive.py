@@ -69,7 +69,7 @@ def _facts(source: str) -> tuple[dict[str, Any], list[Event]]:
 
 def _write(
     name: str, source: str, plan: dict[str, Any], events: Iterable[Event], *,
-    why: str | None, must: dict[str, list[str]], load: Load | None = None,
+    why: str | None, must: dict[str, list[str]], load: Load | None = None, cause: str = "",
 ) -> None:  # fmt: skip
     """Replace the folder of one case: its facts, numbered again, and expected.json. `why`: the change's docstring."""
     case = HERE / name
@@ -81,7 +81,9 @@ def _write(
     (case / "timeline.jsonl").write_text("\n".join(lines) + "\n")
     if load is not None:
         load.write(case / load.path.name)
-    expected = {"origin": f"derived from {source}", "why": " ".join((why or "").split()), "must": must}
+    expected: dict[str, Any] = {"origin": f"derived from {source}", "why": " ".join((why or "").split()), "must": must}
+    if cause:
+        expected["cause"] = cause
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
 
@@ -300,6 +302,29 @@ DATABASE: dict[str, tuple[str, Change, dict[str, list[str]]]] = {  # name -> the
         for way in ("dropped", "silent")
     },
 }  # fmt: skip
+
+
+def nothing_may_be_read(events: list[Event]) -> list[Event]:
+    """The same crash loop, where neither logs nor events may be read: the pod's state alone is known."""
+    told = {"cause": "forbidden", "reason": "pods/log: 403 Forbidden"}
+    for event in events:
+        if event["source"] == "kept" and event["what"] in ("log", "events"):
+            event.update(what="unread", outcome="unknown", data=told)
+    return events
+
+
+def killed_for_its_memory(events: list[Event]) -> list[Event]:
+    """The same crash loop, but each time the kernel had ended the container at its memory limit."""
+    for event in events:
+        if (event["source"], event["what"]) == ("kept", "state"):
+            event["data"].update(ended="OOMKilled", exit_code=137)
+    return events
+
+
+KEPT: dict[str, tuple[Callable[[list[Event]], list[Event]], str]] = {  # name -> change, the cause to be named first
+    "bad/release-pods-not-read": (nothing_may_be_read, "CRASH_LOOP_BACK_OFF"),
+    "bad/release-out-of-memory": (killed_for_its_memory, "OUT_OF_MEMORY"),
+}
 RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
 
@@ -351,7 +376,17 @@ def derive_database(name: str) -> None:
     _write(name, source, plan, change(events, load), why=change.__doc__, must=must, load=load)
 
 
+def derive_kept(name: str) -> None:
+    """Write one case: a release that crashes, with other words kept of its pods."""
+    change, cause = KEPT[name]
+    source = "bad/release-named-by-its-log"
+    plan, events = _facts(source)
+    _write(name, source, plan, change(events), why=change.__doc__, must={"release": ["FAIL"]}, cause=cause)
+
+
 if __name__ == "__main__":
+    for case_name in KEPT:
+        derive_kept(case_name)
     for case_name in DATABASE:
         derive_database(case_name)
     for case_name in FAULTS:

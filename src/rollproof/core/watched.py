@@ -12,7 +12,16 @@ from rollproof.core.event import Event, by_time
 from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member
 
-__all__ = ["Gap", "PodSeen", "deployed_tag", "image_tag", "pods_seen", "ready_addresses", "watch_gaps"]
+__all__ = [
+    "Gap",
+    "PodSeen",
+    "deployed_tag",
+    "failing_replicasets",
+    "image_tag",
+    "pods_seen",
+    "ready_addresses",
+    "watch_gaps",
+]
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -166,6 +175,12 @@ def ready_addresses(facts: Facts) -> list[tuple[Event, frozenset[str]]]:
         latest[event.subject] = frozenset(str(ip) for ip in ready)
         out.append((event, frozenset().union(*latest.values())))
     return out
+
+
+def failing_replicasets(facts: Facts, reason: str) -> list[Event]:
+    """What was told last of each ReplicaSet whose condition ReplicaFailure has that reason at the end."""
+    latest = {event.subject: event for event in facts.find(source="watch", subject="ReplicaSet/")}
+    return [one for one in latest.values() if one.what != "deleted" and one.data.get("failure") == reason]
 
 
 def image_tag(image: object) -> str:

@@ -67,6 +67,7 @@ secrets searched compared placeholders texts names hits unsearchable cut size_by
 actions attempt author author_email behind carries committed_s committer committer_email completed_s conclusion config
 deployed deployed_s digest ended_s env-commit env-repo is_index login looked_s made_s number operation_carries
 others parents parts pipeline platform platforms registry scan tag_before tested wanted
+state waiting ended file previous listed tail events oomkilled
 """
 OWN_WORDS = frozenset(_OWN.split())
 

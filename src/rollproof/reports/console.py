@@ -293,10 +293,9 @@ class LiveConsole:
         for line in kept_text(rows[:_KEPT_MAX]):
             self._console.print(Text(f"  {_safe(line)}", style="dim"), soft_wrap=True)
         if rows:
-            more = f"{many(len(rows) - _KEPT_MAX, 'more log')} and " if len(rows) > _KEPT_MAX else ""
-            self._console.print(
-                Text(f"  {more}what Kubernetes says: {_safe(str(folder))}", style="dim"), soft_wrap=True
-            )
+            more = f"{many(len(rows) - _KEPT_MAX, 'more log')}, and " if len(rows) > _KEPT_MAX else ""
+            said = f"{more}what Kubernetes said: {_safe(str(folder / 'report.html'))}#kept"
+            self._console.print(Text(f"  {said}", style="dim"), soft_wrap=True)
             self._console.print()
 
     def _line(self, text: Text) -> None:

@@ -131,3 +131,64 @@ def test_readiness_that_was_lost_without_a_fault_is_told_without_one() -> None:
     first = readiness_lost(Story().release_started())
     assert first.code == "READINESS_LOST"
     assert "fault" not in first.text + first.hint
+
+
+def kept_state(story: Story, pod: str = "new-1", **data: object) -> Story:
+    return story.tell("kept", f"Pod/shop/{pod}", "state", at=161.0, container="web", **data)
+
+
+def kept_event(story: Story, of: str, reason: str, message: str) -> Story:
+    said = {"object": of, "reason": reason, "warning": True, "count": 4, "message": message}
+    return story.tell("kept", "Events/shop", "events", at=161.0, file="podevents-1.txt", listed=1, seen=[said])
+
+
+def test_the_pod_that_kept_a_rollout_is_quoted_as_evidence() -> None:
+    story = kept_state(stuck_release(), waiting="", restarts=0)
+    story = kept_event(story, "Pod/new-1", "Unhealthy", "Readiness probe failed: HTTP 503")
+    story.tell("kept", "Pod/shop/new-1", "log", at=161.0, container="web", file="podlog-01-x.log", tail=["a", "no db"])
+    first = ranked(story, failed("release", "PROGRESS_DEADLINE_EXCEEDED"))[0]
+    assert first.code == "POD_NEVER_READY"
+    assert first.supports == (
+        "new-1/web: running, not ready",
+        'Kubernetes says Unhealthy of Pod/new-1, 4 times: "Readiness probe failed: HTTP 503"',
+        'the log of new-1/web ends: "no db"',
+    )
+
+
+def test_a_container_that_was_killed_for_its_memory_comes_before_the_crash_loop() -> None:
+    story = kept_state(stuck_release(), waiting="CrashLoopBackOff", ended="OOMKilled", exit_code=137, restarts=3)
+    causes = ranked(story, failed("release", "CRASH_LOOP_BACK_OFF"))
+    assert codes_of(causes) == ["OUT_OF_MEMORY", "CRASH_LOOP_BACK_OFF"]
+    assert "exit code 137 (OOMKilled, SIGKILL)" in causes[1].supports[0]
+
+
+def test_a_kill_of_another_day_is_no_cause() -> None:
+    story = Story().tell("watch", "Pod/shop/old-1", "added", at=1.0, uid="o", ready=True, restarts=3, initial=True)
+    story = kept_state(story, "old-1", ended="OOMKilled", exit_code=137, restarts=3)
+    causes = ranked(story, failed("release", "CRASH_LOOP_BACK_OFF"))
+    assert codes_of(causes) == ["CRASH_LOOP_BACK_OFF"]
+
+
+def test_a_volume_that_is_not_mounted_is_named_and_only_where_the_container_waits_for_it() -> None:
+    for waiting, first in (("ContainerCreating", "VOLUME_NOT_MOUNTED"), ("", "POD_NEVER_READY")):
+        story = kept_state(stuck_release(), waiting=waiting)
+        story = kept_event(story, "Pod/new-1", "FailedMount", 'configmap "x" not found')
+        assert ranked(story, failed("release", "PROGRESS_DEADLINE_EXCEEDED"))[0].code == first
+
+
+def test_a_replicaset_that_cannot_make_pods_is_named() -> None:
+    story = Story().release_started().tell(
+        "watch", "ReplicaSet/shop/web-b", "modified", at=102.0, uid="b", failure="FailedCreate"
+    )  # fmt: skip
+    story = kept_event(story, "ReplicaSet/web-b", "FailedCreate", "exceeded quota")
+    first = ranked(story, failed("release", "PROGRESS_DEADLINE_EXCEEDED"))[0]
+    assert first.code == "PODS_NOT_CREATED"
+    assert first.supports == ('Kubernetes says FailedCreate of ReplicaSet/web-b, 4 times: "exceeded quota"',)
+
+
+def test_a_message_that_reads_like_a_cause_decides_nothing() -> None:
+    story = kept_state(stuck_release(), waiting="")
+    story = kept_event(story, "Pod/new-1", "Pulled", "OOMKilled FailedMount FailedCreate")
+    first = ranked(story, failed("release", "PROGRESS_DEADLINE_EXCEEDED"))[0]
+    assert first.code == "POD_NEVER_READY"
+    assert not any("OOMKilled" in said for said in first.supports)

@@ -14,7 +14,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.kept import ContainerKept, EventKept, LogKept, kept_containers, kept_events, kept_logs
 from rollproof.core.reasons import OOM_KILLED, EventReason
 from rollproof.core.verdict import Finding
-from rollproof.core.watched import pods_seen
+from rollproof.core.watched import failing_replicasets, pods_seen
 
 __all__ = ["said_by_pods", "supports_of"]
 
@@ -99,8 +99,7 @@ def _cut(text: str) -> str:
 
 def _not_created(facts: Facts) -> Said | None:
     """A ReplicaSet says at the end that it could not make pods (its condition ReplicaFailure)."""
-    latest = {event.subject: event for event in facts.find(source="watch", subject="ReplicaSet/")}
-    failing = [one for one in latest.values() if one.data.get("failure") == EventReason.FAILED_CREATE]
+    failing = failing_replicasets(facts, EventReason.FAILED_CREATE)
     if not failing:
         return None
     name = failing[0].subject.rpartition("/")[2]
