@@ -7,6 +7,7 @@ or absent says nothing, unless it is marked with `!`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rollproof.core.outside import Outside
@@ -86,23 +87,35 @@ _SHAPES: Mapping[str, str] = {
 }  # fmt: skip
 
 
+@dataclass(slots=True)
+class _Field:
+    """What is known of one field: how it is read, whether it must be there, and the fields of what is in it."""
+
+    readers: list[Callable[[Outside, str], Any]] = field(default_factory=list)
+    needed: bool = False
+    inside: dict[str, _Field] = field(default_factory=dict)
+    each: dict[str, _Field] = field(default_factory=dict)  # of each object of the list that it is
+
+
 def check_object(kind: str, item: Outside) -> None:
     """OutsideDataError for the first field of an object that is not of the type that its readers count on."""
-    for path, reader, needed in _PARSED.get(kind, _PARSED[""]):
-        _walk(item, path, reader, needed)
+    _walk(item, _PARSED.get(kind, _PARSED[""]))
 
 
-def _walk(node: Outside, path: tuple[str, ...], reader: Callable[[Outside, str], Any], needed: bool) -> None:
-    head, *rest = path
-    if not rest:
-        reader(node, head)
-        if needed and node.value.get(head) is None:
-            node.refuse(head, "there")
-    elif head.endswith("[]"):
-        for one in node.objects(head.removesuffix("[]")):
-            _walk(one, tuple(rest), reader, needed)
-    elif node.value.get(head) is not None:
-        _walk(node.child(head), tuple(rest), reader, needed)
+def _walk(node: Outside, known: Mapping[str, _Field]) -> None:
+    """Each object of the item is entered once: every list and every watch of a run comes through here."""
+    for key, one in known.items():
+        if node.value.get(key) is None:
+            if one.needed:
+                node.refuse(key, "there")
+            continue
+        for reader in one.readers:
+            reader(node, key)
+        if one.inside:
+            _walk(node.child(key), one.inside)
+        if one.each:
+            for element in node.objects(key):
+                _walk(element, one.each)
 
 
 def _digits(node: Outside, key: str) -> None:
@@ -125,9 +138,18 @@ _READERS: Mapping[str, Callable[[Outside, str], Any]] = {
 }  # fmt: skip
 
 
-def _parse(row: str) -> tuple[tuple[tuple[str, ...], Callable[[Outside, str], Any], bool], ...]:
-    parts = [part.rpartition(":") for part in f"{_METADATA} {row}".split()]
-    return tuple((tuple(path.split(".")), _READERS[word.rstrip("!")], word.endswith("!")) for path, _, word in parts)
+def _parse(row: str) -> dict[str, _Field]:
+    fields: dict[str, _Field] = {}
+    for path, _, word in (part.rpartition(":") for part in f"{_METADATA} {row}".split()):
+        *above, name = path.split(".")
+        known = fields
+        for part in above:
+            parent = known.setdefault(part.removesuffix("[]"), _Field())
+            known = parent.each if part.endswith("[]") else parent.inside
+        one = known.setdefault(name, _Field())
+        one.readers.append(_READERS[word.rstrip("!")])
+        one.needed |= word.endswith("!")
+    return fields
 
 
 _PARSED = {kind: _parse(row) for kind, row in {"": "", **_SHAPES}.items()}

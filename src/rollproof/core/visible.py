@@ -21,7 +21,8 @@ def visible(text: str) -> str:
 
 def printable(text: str, *, length_max: int = 600) -> str:
     """The text on one line of printable characters: all others are written out, line feeds too. Longer text is cut."""
-    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    plain = text.isprintable()  # nearly every text is
+    shown = text if plain else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return shown if len(shown) <= length_max else f"{shown[:length_max]}..."
 
 
