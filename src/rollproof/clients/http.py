@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from rollproof.errors import InputError, OutsideDataError
 
 _BODY_MAX = 16 * MIB
 
-__all__ = ["Answer", "Http", "pointed", "request", "request_headers"]
+__all__ = ["Answer", "Http", "basic_auth", "pointed", "request", "request_headers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,17 @@ def request_headers(app: App, environ: Mapping[str, str]) -> dict[str, str]:
     for name, variable in app.headers_env.items():
         headers[name] = _variable(environ, variable, f"app.headers_env {name}")
     if app.basic_auth_env:
-        user, password = (_variable(environ, variable, "app.basic_auth_env") for variable in app.basic_auth_env)
-        headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        headers["Authorization"] = basic_auth(app.basic_auth_env, environ, "app.basic_auth_env")
     return headers
+
+
+def basic_auth(variables: Sequence[str], environ: Mapping[str, str], place: str) -> str:
+    """The Authorization header of RFC 7617. variables: of the user and of the password; place: who named them.
+
+    InputError names a missing variable.
+    """
+    user, password = (_variable(environ, variable, place) for variable in variables)
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _variable(environ: Mapping[str, str], variable: str, place: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from rollproof.clients.http import basic_auth
 from rollproof.judge.judging import judge_run
+from rollproof.redaction import SECRETS
 from rollproof.reports.exports import exporter, sender
 from rollproof.reports.files import deliver
 from rollproof.reports.output import print_all
@@ -24,8 +27,16 @@ def export_run(path: Path, form: str, out: Path | None) -> None:
     deliver(text, out)
 
 
-def send_run(path: Path, form: str, endpoint: str) -> None:
-    """Send the run in that form to an endpoint that somebody named. Raises what `export_run` does, and the sender."""
+def send_run(path: Path, form: str, endpoint: str, basic_auth_env: tuple[str, str] | None) -> None:
+    """Send the run in that form to an endpoint that somebody named.
+
+    basic_auth_env: the environment variables of its user and password. Raises what `export_run` does, and the sender;
+    InputError: a variable is not set.
+    """
     deliver = sender(form)
+    authorization = ""
+    if basic_auth_env:
+        authorization = basic_auth(basic_auth_env, os.environ, "--basic-auth-env")
+        SECRETS.add((os.environ[basic_auth_env[1]], authorization.partition(" ")[2]))
     with RunFolder.open(path) as folder:
-        print_all(deliver(judge_run(folder), endpoint) + "\n")
+        print_all(deliver(judge_run(folder), endpoint, authorization) + "\n")

@@ -52,7 +52,13 @@ def export(
     run_folder: Annotated[Path, RUN],
     form: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMS)}.", autocompletion=completion.forms)],
     out: Annotated[Path | None, typer.Option(help="Write this file, whole or not at all (default: print).")] = None,
-    endpoint: Annotated[str, typer.Option(help="Send it there (otlp only); without this, nothing is sent.")] = "",
+    endpoint: Annotated[
+        str, typer.Option(help="Send it there: otlp to a collector, prom to a Pushgateway; else nothing is sent.")
+    ] = "",
+    basic_auth_env: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="Names of the environment variables with the endpoint's user and password."),
+    ] = None,
     reports: Reports = REPORTS,
 ) -> None:
     """Print a stored run in the form that another program reads; the facts are judged again, nothing is changed."""
@@ -60,8 +66,10 @@ def export(
 
     if endpoint and out is not None:
         raise InputError("--out and --endpoint exclude each other", "a run is written or sent")
+    if basic_auth_env and not endpoint:
+        raise InputError("--basic-auth-env is for --endpoint", "without an endpoint nothing is sent")
     if endpoint:
-        send_run(found(run_folder, reports), form, endpoint)
+        send_run(found(run_folder, reports), form, endpoint, basic_auth_env)
     else:
         export_run(found(run_folder, reports), form, out)
 

@@ -147,7 +147,7 @@ def collector(status: int, location: str = "") -> Iterator[tuple[str, list[tuple
 def test_it_is_sent_where_an_endpoint_was_named(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     with collector(200) as (url, got):
-        said = sender("otlp")(report, url)
+        said = sender("otlp")(report, url, "")
     ((path, body),) = got
     assert path == "/v1/traces"
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
@@ -159,7 +159,7 @@ def test_it_is_sent_where_an_endpoint_was_named(report: Report, monkeypatch: pyt
 
 def test_what_is_not_accepted_is_no_success(report: Report) -> None:
     with collector(400) as (url, got), pytest.raises(CannotJudgeError, match="did not accept") as told:
-        sender("otlp")(report, url.replace("http://", "http://me:hidden@"))
+        sender("otlp")(report, url.replace("http://", "http://me:hidden@"), "")
     assert len(got) == 1
     assert "hidden" not in str(told.value)
 
@@ -171,16 +171,16 @@ def test_a_redirect_is_no_success_and_takes_no_header_to_another_host(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=t0k-en-of-the-collector")
     with collector(200) as (elsewhere, strange), collector(status, f"{elsewhere}/v1/traces") as (url, _):
         with pytest.raises(CannotJudgeError, match=f"status {status}"):
-            sender("otlp")(report, url)
+            sender("otlp")(report, url, "")
         assert strange == []
 
 
 def test_a_failure_shows_no_credential_of_headers_or_url(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=g3heim t\u00f6ken;4711,b4re-t0ken")
     with pytest.raises(CannotJudgeError, match="did not accept") as told:  # no such host: nothing is tried again
-        sender("otlp")(report, "http://me:hidden-pass@a..b/?api-key=s3cr3t%2Fvalue")
+        sender("otlp")(report, "http://me:hidden-pass@a..b/?api-key=s3cr3t%2Fvalue", "")
     with collector(400) as (url, _), pytest.raises(CannotJudgeError) as other:
-        sender("otlp")(report, f"{url}?key=s3cr3t%2Fvalue")
+        sender("otlp")(report, f"{url}?key=s3cr3t%2Fvalue", "")
     said = f"{told.value} {other.value}"
     assert not [one for one in ("g3heim", "4711", "b4re-t0ken", "hidden-pass", "s3cr3t") if one in said]
 
@@ -188,10 +188,10 @@ def test_a_failure_shows_no_credential_of_headers_or_url(report: Report, monkeyp
 @pytest.mark.parametrize("endpoint", ["collector", "ftp://x", "http://", "http://[", "http://x:99999"])
 def test_an_endpoint_that_is_none_is_refused_before_anything_is_sent(report: Report, endpoint: str) -> None:
     with pytest.raises(InputError, match="--endpoint"):
-        sender("otlp")(report, endpoint)
+        sender("otlp")(report, endpoint, "")
 
 
-def test_only_otlp_can_be_sent() -> None:
+def test_what_nobody_sends_is_refused() -> None:
     with pytest.raises(InputError) as told:
         sender("csv")
     assert "otlp" in told.value.hint
@@ -201,7 +201,7 @@ def test_secrets_are_hidden_in_what_is_sent_and_in_what_is_written(report: Repor
     SECRETS.add(["correct-horse-battery"])
     told = replace(report, verdicts=(Verdict("version", "Ingress", Result.FAIL, "saw correct-horse-battery", "drift"),))
     with collector(200) as (url, got):
-        sender("otlp")(told, url)
+        sender("otlp")(told, url, "")
     assert b"correct-horse" not in got[0][1]
     assert "correct-horse" not in export(told, "otlp")
 

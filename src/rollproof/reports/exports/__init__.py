@@ -31,7 +31,7 @@ FORMS: Mapping[str, str] = MappingProxyType({  # name -> "module.function" below
     "trace": "trace.text",
 })  # fmt: skip
 _EXTRAS = {"prometheus_client": "metrics", "opentelemetry": "otlp", "google": "otlp", "requests": "otlp"}
-_SENDERS = {"otlp": "otlp.send"}
+_SENDERS = {"otlp": "otlp.send", "prom": "pushgateway.send"}
 
 
 def export(report: Report, form: str) -> str:
@@ -47,8 +47,11 @@ def exporter(form: str) -> Callable[[Report], str]:
     return lambda report: SECRETS.text(str(write(report)))
 
 
-def sender(form: str) -> Callable[[Report, str], str]:
-    """Who sends a run in that form to an endpoint, and says so. InputError: nobody does, or its extra is missing."""
+def sender(form: str) -> Callable[[Report, str, str], str]:
+    """Who sends a run in that form to an endpoint (with an Authorization header, or ""), and says so.
+
+    InputError: nobody does, or its extra is missing.
+    """
     if form not in _SENDERS:
         raise InputError(f"--format {form} is sent nowhere", f"--endpoint is for: {', '.join(_SENDERS)}")
     return _imported(form, _SENDERS[form])

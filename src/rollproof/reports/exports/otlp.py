@@ -68,12 +68,12 @@ def text(report: Report) -> str:
     return json.dumps(document, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 
-def send(report: Report, endpoint: str) -> str:
+def send(report: Report, endpoint: str, authorization: str = "") -> str:
     """Send the trace over OTLP/HTTP (protobuf), and say what was sent, for people.
 
-    endpoint: a URL; without a path, `/v1/traces` is meant. Headers are those of OTEL_EXPORTER_OTLP_HEADERS, as of every
-    OpenTelemetry program; they go to that host and no other, for no redirect is followed. Raises InputError: it is no
-    URL; CannotJudgeError: it was not accepted within 10 s.
+    endpoint: a URL; without a path, `/v1/traces` is meant. authorization: that header's value, or "". Other headers are
+    those of OTEL_EXPORTER_OTLP_HEADERS, as of every OpenTelemetry program. All go to that host and no other, for no
+    redirect is followed. Raises InputError: it is no URL; CannotJudgeError: it was not accepted within 10 s.
     """
     url, shown = _endpoint(endpoint)
     spans = _spans(report)
@@ -82,6 +82,8 @@ def send(report: Report, endpoint: str) -> str:
     session.hooks["response"].append(_no_redirect)
     with _Heard() as heard:
         exporter = OTLPSpanExporter(endpoint=url, timeout=_TIMEOUT_S, session=session)
+        if authorization:
+            session.headers["Authorization"] = authorization
         accepted = exporter.export(spans) is SpanExportResult.SUCCESS
         exporter.shutdown()
     if not accepted:

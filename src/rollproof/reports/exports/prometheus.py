@@ -20,7 +20,9 @@ from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.model import Report
 from rollproof.reports.tables import drift_rows, stage_tables
 
-__all__ = ["openmetrics", "text"]
+__all__ = ["CONTENT_TYPE", "openmetrics", "text"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def text(report: Report) -> str:
