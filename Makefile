@@ -19,7 +19,7 @@ LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: browser-tools help venv format lint test fuzz mutation test-sandbox test-allure test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: browser-tools help venv format lint test fuzz mutation test-sandbox test-allure test-readers test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API aga
 
 test-allure: $(READY) ## The real Allure 3 generator (npm, once from the network) reads two runs and shows the history
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=900 -rs tests/allure
+
+# Each reader is built or fetched once, into the cache; the first time takes minutes.
+test-readers: $(READY) ## The real readers of what we export: Pushgateway, actionlint, taplo, Jenkins' JUnit schema (skipped with the reason where one cannot be had)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[readers]'
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider -rs --timeout=1800 tests/readers
 
 # What cannot be fetched is no error here: the tests that need it are skipped, and say so.
 browser-tools: $(READY)

@@ -23,9 +23,10 @@ __all__ = ["send"]
 _TIMEOUT_S = 10.0
 _ACCEPTED = {200, 202}
 _HINTS = {
-    400: "the gateway says why; `export --format prom` shows what was sent",
+    400: "the URL is that of the gateway, without /metrics/job/...; `export --format prom` shows what was sent",
     401: "--basic-auth-env USER_VARIABLE PASSWORD_VARIABLE names its login",
     404: "the URL is that of the gateway, without /metrics/job/...",
+    405: "the URL is that of the gateway, without /metrics/job/...",
 }
 
 

@@ -1,0 +1,1 @@
+"""Real readers of what is exported: `make test-readers`."""
