@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from house.syntax import nodes
 
 from rollproof.core.counts import many, were
 from rollproof.core.event import Event, Outcome
@@ -73,7 +74,7 @@ def test_f12_no_golden_has_one_of_many(name: str) -> None:
 
 def counted_by_hand(path: Path) -> Iterator[str]:
     """f-strings of a value and a plural behind it: `{count} pods` is "1 pods" some night."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if not isinstance(node, ast.JoinedStr):
             continue
         for value, text in zip(node.values, node.values[1:], strict=False):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import story
+from house.syntax import source
 
 import rollproof
 from rollproof.core.permission import READING
@@ -42,7 +43,7 @@ def test_a_fault_is_in_the_file_of_its_name(name: str) -> None:
 def test_no_other_module_names_it(name: str) -> None:
     own = Path(str(importlib.import_module(type(FAULTS[name]).__module__).__file__))
     allowed = {own, SOURCE / "suites" / "__init__.py"}  # its messages show a marker as an example
-    naming = [path for path in SOURCE.rglob("*.py") if f'"{name}"' in path.read_text()]
+    naming = [path for path in SOURCE.rglob("*.py") if f'"{name}"' in source(path)]
     assert [str(path.relative_to(SOURCE)) for path in naming if path not in allowed] == []
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakeapi import FakeApi
+from house.syntax import nodes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,7 +148,7 @@ def _asked_for() -> frozenset[str]:
     for path in root.rglob("*.py"):
         if "sandbox" in path.relative_to(root).parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             named = node.args[0] if isinstance(node, ast.Call) and node.args else None
             if isinstance(named, ast.Constant) and isinstance(node.func, ast.Attribute) and node.func.attr in _READS:  # type: ignore[union-attr]
                 found.add(named.value)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from house.syntax import nodes
 
 import rollproof
 from rollproof.core.vocabulary import WORDS
@@ -24,7 +25,7 @@ def said() -> Iterator[tuple[str, str, str]]:
     for path in sorted(CODE.rglob("*.py")):
         if "sandbox" in path.parts:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") not in RECORDERS:
                 continue
             source, place = RECORDERS[getattr(node.func, "attr", "")]
