@@ -97,7 +97,7 @@ class Keeper:
         """A drill begins: older events are not its own."""
         self._since_s, self.kept = time.time(), False
 
-    def keep(self, *, within_s: float = WITHIN_S) -> None:
+    def keep(self, within_s: float = WITHIN_S) -> None:
         """Read and record. It takes at most `within_s`, and raises nothing but what the disk refuses."""
         self.kept, self._until_s = True, time.monotonic() + within_s
         try:

@@ -38,6 +38,8 @@ _NOTHING_PUSHED = (
     StageCause.PUSH_FAILED,
 )  # if each attempt had an answer
 
+_KEEP_S = 10.0  # for reading what the pods say
+_KEEP_ABORTED_S = 2.0  # the same while users are without an answer until it is taken back
 _OF_PODS = frozenset({"rolled-out", "old-gone", "proven"})  # stages that pods keep from their end
 
 T = TypeVar("T")
@@ -77,13 +79,13 @@ class Rollout:
 class Release:
     """The deploys and reverts of one run. `status(text)` shows on the console what is being waited for.
 
-    `keep` reads what pods that did not come up say, before anything takes them away (`probes.keeping`).
+    `keep(seconds)` reads what pods that did not come up say, before anything takes them away (`probes.keeping`).
     """
 
     def __init__(
         self, plan: Plan, *, kube: Kube, argo: Argo, repo: EnvRepo, view: Watches, prover: Prover,
         recorder: Recorder, journal: Journal, status: Callable[[str], None] = lambda _: None,
-        keep: Callable[[], None] = lambda: None,
+        keep: Callable[[float], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self._plan, self._keep = plan, keep
         self._kube, self._argo, self._repo = kube, argo, repo
@@ -237,14 +239,14 @@ class Release:
             if error.stage == "rolled-out":
                 self._ask_unready(rollout)
             if error.stage in _OF_PODS:
-                self._keep()
+                self._keep(_KEEP_S)
         except RollproofError as error:
             stage = next(reversed(rollout.stages), "started")
             cause = StageCause.ABORTED if isinstance(error, AbortedError) else type(error).__name__
             unknown = StageFailedError(stage, cause, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
             self._fail(rollout, unknown)
             if cause is StageCause.ABORTED:
-                self._keep()
+                self._keep(_KEEP_ABORTED_S)
         return rollout
 
     def _follow_revision(self, rollout: Rollout, waits: Waits) -> None:

@@ -167,7 +167,7 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
 
 def connect(
     plan: Plan, clients: Clients, watches: Watches, recorder: Recorder, journal: Journal,
-    status: Callable[[str], None], keep: Callable[[], None] = lambda: None,
+    status: Callable[[str], None], keep: Callable[[float], None] = lambda _: None,
 ) -> Release:  # fmt: skip
     """The releases of a run, on open clients and watches."""
     return Release(

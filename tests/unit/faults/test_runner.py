@@ -84,6 +84,7 @@ class FaultDrill:
         monkeypatch.setattr(registry, "all_faults", lambda: {fault.name: fault})
         monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.01)
         self.fault, self.recorder = fault, ListRecorder()
+        self.kept: list[str] = []  # what had been told last when the pods were asked what they say
         limits = FaultSettings(effect_within_s=0.05, recovery_limits_s={"unplug": 0.2})
         self.target = story.target(faults=limits, undo=UndoSettings(late_s=0.0))
         changes = Changes()
@@ -106,8 +107,11 @@ class FaultDrill:
             injections=tuple(one for one in made if isinstance(one, Injection)),
             skips=tuple(one for one in made if isinstance(one, Skip)),
         )
-        FaultRunner(self.live, self.recorder, self.journal).run(plan)
+        FaultRunner(self.live, self.recorder, self.journal, keep=lambda: self.kept.append(self._last())).run(plan)
         return [event.what for event in self.recorder.events if event.source == "fault"]
+
+    def _last(self) -> str:
+        return str(self.recorder.events[-1].what)
 
     def said(self, what: str) -> Any:
         return next(event for event in self.recorder.events if event.source == "fault" and event.what == what)
@@ -133,6 +137,7 @@ def test_a_fault_that_is_felt_and_overcome(drill: FaultDrill) -> None:
     order = [event.what for event in drill.recorder.events if event.what in ("written", "injecting")]
     assert order == ["written", "injecting"], "the journal has it before anything is asked for"
     assert drill.journal.open_entries() == []
+    assert drill.kept == []
 
 
 def test_the_recovery_is_when_it_came_and_must_last(drill: FaultDrill) -> None:
@@ -178,6 +183,7 @@ def test_a_recovery_that_does_not_come_is_a_failure(drill: FaultDrill) -> None:
     drill.fault.back = lambda _: False
     assert drill.run() == ["planned", "injecting", "injected", "effect", "not-recovered"]
     event = drill.said("not-recovered")
+    assert drill.kept == ["not-recovered"]
     assert event.outcome is Outcome.FAIL
     assert event.data["last_seen"] == "1 of 2 ready"
     assert event.data["waited_s"] >= 0.2

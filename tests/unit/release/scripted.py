@@ -158,9 +158,10 @@ class World:
         self.recorder = ListRecorder()
         self.repo, self.argo, self.kube, self.store = repo or Repo(), Argo(), Kube(), Store()
         journal = Journal(self.store, self.recorder)
+        self.kept_after: list[str] = []  # what had been told last when the pods were asked what they say
         self.release = Release(
             run or SHORT, kube=self.kube, argo=self.argo, repo=self.repo, view=view, prover=prover or Prover(),
-            recorder=self.recorder, journal=journal,
+            recorder=self.recorder, journal=journal, keep=lambda _: self.kept_after.append(self.said()[-1]),
         )  # type: ignore[arg-type] # fmt: skip
 
     def said(self, source: str = "release") -> list[str]:

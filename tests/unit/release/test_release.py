@@ -287,6 +287,15 @@ def test_a_new_pod_that_cannot_start_ends_the_road_and_an_old_one_does_not(reaso
     assert World(View(*GOOD[:3], old, *GOOD[3:])).release.deploy().proven
 
 
+def test_what_the_pods_say_is_kept_when_a_rollout_has_failed_and_not_else() -> None:
+    failing = World(View(*GOOD[:2], {"deployment": deployment(NEW, updated=1)}))
+    failing.release.deploy()
+    assert failing.kept_after == ["failed"]
+    sound = World(View(*GOOD))
+    assert sound.release.deploy().proven
+    assert sound.kept_after == []
+
+
 def test_an_old_pod_that_never_goes_is_a_failure() -> None:
     rollout = World(View(*GOOD[:-1])).release.deploy()
     assert rollout.failed is not None
