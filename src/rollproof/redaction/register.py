@@ -13,6 +13,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from rollproof.redaction.forms import Layer, encoded_forms, layers_below, pair_forms
@@ -293,6 +294,12 @@ def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _I
             break
         begin, end = begin - before, end + after
     whole = text[begin:end]  # `controlle` is a fragment of a secret, but not where the text has the word `controller`
+    return _is_no_word(whole)
+
+
+@lru_cache(maxsize=1024)  # the same fragment is met again in every file of a run
+def _is_no_word(whole: str) -> bool:
+    """Whether it is neither a word of ours nor made of common words."""
     return whole.casefold() not in OWN_WORDS and any(map(str.isalnum, COMMON_WORDS.sub("", whole)))
 
 
