@@ -20,6 +20,8 @@ from rollproof.core.pipeline import (
     Place,
     PlatformSeen,
     PodImage,
+    ReportSeen,
+    ResultSeen,
     RolloutSeen,
     RunSeen,
     subject_of,
@@ -27,7 +29,7 @@ from rollproof.core.pipeline import (
 from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
 from rollproof.core.typedviews import stored
 
-__all__ = ["COMMIT", "roads", "told"]
+__all__ = ["COMMIT", "reported", "roads", "told"]
 
 COMMIT_S = 1_800_000_000.0  # when the env commit was made
 IMAGE = "ghcr.io/shop/web"
@@ -55,6 +57,7 @@ TAGGED = ImageSeen(
     image=IMAGE, tag=NEW, digest=INDEX, is_index=True, login="nobody",
     platforms=(PlatformSeen(platform="linux/arm64/v8", digest=ARM, config=CONFIG),),
 )  # fmt: skip
+AMD = PlatformSeen(platform="linux/amd64", digest=f"sha256:{'5' * 64}", config=f"sha256:{'6' * 64}")
 PARTS = tuple(
     PartSeen(name=name, status="completed", conclusion="success", ended_s=COMMIT_S + at)
     for name, at in (
@@ -69,9 +72,14 @@ RUN = RunSeen(
     sha=NEW + "0" * 33, committed_s=COMMIT_S - 150, number=77, path=".github/workflows/deploy.yml", status="completed",
     conclusion="success", started_s=COMMIT_S - 140, parts=PARTS,
 )  # fmt: skip
+REPORT = ReportSeen(
+    tool="Trivy 0.74.0", artifact=f"{IMAGE}:{NEW}", kind="container_image", config=CONFIG, digests=(INDEX,),
+    platform="linux/arm64", made_s=COMMIT_S - 22, total=2,
+    results=(ResultSeen(name="CVE-1", severity="MEDIUM", place="curl"), ResultSeen(name="CVE-2", severity="LOW")),
+)  # fmt: skip
 SOUND: dict[Place, Any] = {
     Place.ENV_REPO: ENV_COMMIT, Place.APPLICATION: DELIVERY, Place.DEPLOYMENT: ROLLOUT, Place.REGISTRY: TAGGED,
-    Place.ACTIONS: RUN, Place.NODES: NodesSeen(platforms={"n1": "linux/arm64"}),
+    Place.ACTIONS: RUN, Place.NODES: NodesSeen(platforms={"n1": "linux/arm64"}), Place.SCAN_REPORT: REPORT,
 }  # fmt: skip
 
 
@@ -91,7 +99,7 @@ def told(
             story.tell(
                 SOURCE, subject, PipelineWord.UNREAD, at=100 + at, outcome=Outcome.UNKNOWN, reason="403 Forbidden"
             )
-        elif place in absent:
+        elif place in absent or (place is Place.SCAN_REPORT and not settings.get("scan_file")):
             story.tell(SOURCE, subject, PipelineWord.ABSENT, at=100 + at, reason="the target file names none")
         else:
             data = stored(replace(view, **(changes or {}).get(place, {})))
@@ -113,6 +121,7 @@ def roads() -> Told:
     )
     yield from _runs()
     yield from _images()
+    yield from _reports()
     yield from _commits()
     yield from _deliveries()
     yield from _rollouts()
@@ -146,6 +155,33 @@ def _runs() -> Told:
     again = (*PARTS, replace(PARTS[4], ended_s=COMMIT_S + 900))
     yield "scanned again since", told({actions: {"parts": again, "attempt": 2}})
     yield "CI began late", told(limits_s={"started": 3})
+
+
+def reported(changes: dict[Place, dict[str, Any]] | None = None, /, **more: Any) -> Story:
+    """A road whose scan has a report and no named job."""
+    named = ActionsSettings(repository="shop/web", test_jobs=("lint", "test"))
+    return told(changes, **{"scan_file": "/trivy.json", "scan_severity_max": "MEDIUM", "actions": named, **more})
+
+
+def _reports() -> Told:
+    place = Place.SCAN_REPORT
+    yield "a report of the image that runs", reported()
+    yield "and a job", reported(actions=ActionsSettings(repository="shop/web", scan_jobs=("image/Scan",)))
+    yield "a report without a limit", reported(scan_severity_max="")
+    yield "a report of another image", reported({place: {"config": OTHER, "digests": (OTHER,)}})
+    two = {"platforms": (AMD, *TAGGED.platforms)}
+    yield "a report of another platform", reported({place: {"config": AMD.config}, Place.REGISTRY: two})
+    yield "a report of a folder", reported({place: {"kind": "filesystem", "config": "", "digests": ()}})
+    yield "a report of nothing", reported({place: {"scanned": False}})
+    yield "a report above the limit", reported(scan_severity_max="LOW")
+    yield "a report of after the env commit", reported({place: {"made_s": COMMIT_S + 300}})
+    yield "a report that does not say when", reported({place: {"made_s": None}})
+    yield (
+        "a report of another image than the registry knows",
+        reported({place: {"digests": (OTHER,)}}, unread=(Place.REGISTRY,)),
+    )
+    yield "a report that cannot be read", reported(unread=(place,))
+    yield "neither job nor report", told(actions=ActionsSettings(repository="shop/web"))
 
 
 def _images() -> Told:

@@ -16,12 +16,33 @@ from rollproof.core.outside import Outside
 from rollproof.core.typedviews import read_view
 
 __all__ = [
-    "BEFORE", "SOURCE", "VIEWS", "AbsentError", "DeliverySeen", "EnvCommitSeen", "ImageSeen", "Leg", "NodesSeen",
-    "PartSeen", "PipelineWord", "Place", "PlatformSeen", "PodImage", "Road", "RolloutSeen", "RunSeen", "UnknownError",
-    "subject_of", "view_of",
+    "BEFORE",
+    "SEVERITIES",
+    "SOURCE",
+    "VIEWS",
+    "AbsentError",
+    "DeliverySeen",
+    "EnvCommitSeen",
+    "ImageSeen",
+    "Leg",
+    "NodesSeen",
+    "PartSeen",
+    "PipelineWord",
+    "Place",
+    "PlatformSeen",
+    "PodImage",
+    "ReportSeen",
+    "ResultSeen",
+    "Road",
+    "RolloutSeen",
+    "RunSeen",
+    "UnknownError",
+    "subject_of",
+    "view_of",
 ]  # fmt: skip
 
 SOURCE = "pipeline"
+SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # Trivy's, in its order; keys of scan_severity_max
 
 
 class Leg(StrEnum):
@@ -68,6 +89,7 @@ class Place(StrEnum):
     ACTIONS = "actions"
     REGISTRY = "registry"
     NODES = "nodes"
+    SCAN_REPORT = "scan-report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +226,39 @@ class RunSeen:
     parts: tuple[PartSeen, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultSeen:
+    """One result of a scan. severity: one of SEVERITIES, "" where it says none; place: the package or file."""
+
+    name: str
+    severity: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSeen:
+    """A scanner's report of an image: what it says of the image, and the gravest of what was found.
+
+    kind: of what it is ("container_image"), "" where it does not say. config: digest of the image's configuration
+    (ImageID), which is of one platform; digests: of the manifest or index by which the image was asked for
+    (RepoDigests); platform: "linux/arm64", "" where it does not say. made_s: when the scan was made, None where it does
+    not say. scanned: whether anything was. total: also those results that are not kept; unranked: those of a severity
+    that is none of SEVERITIES.
+    """
+
+    tool: str
+    artifact: str = ""
+    kind: str = ""
+    config: str = ""
+    digests: tuple[str, ...] = ()
+    platform: str = ""
+    made_s: float | None = None
+    scanned: bool = True
+    total: int = 0
+    unranked: int = 0
+    results: tuple[ResultSeen, ...] = ()
+
+
 VIEWS: Mapping[Place, type] = {
     Place.ENV_REPO: EnvCommitSeen,
     Place.APPLICATION: DeliverySeen,
@@ -211,6 +266,7 @@ VIEWS: Mapping[Place, type] = {
     Place.ACTIONS: RunSeen,
     Place.REGISTRY: ImageSeen,
     Place.NODES: NodesSeen,
+    Place.SCAN_REPORT: ReportSeen,
 }
 
 T = TypeVar("T")

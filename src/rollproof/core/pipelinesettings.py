@@ -54,3 +54,6 @@ class PipelineSettings:
     clock_slack_s: Annotated[float, between(0, 600)] = 5.0
     actions: ActionsSettings = field(default_factory=ActionsSettings)
     registry: RegistrySettings = field(default_factory=RegistrySettings)
+    # the scan's own report of the image: Trivy's JSON, or SARIF; empty: none is read
+    scan_file: str = ""
+    scan_severity_max: str = ""  # the gravest that may be in it, "MEDIUM"; empty: its results are only counted

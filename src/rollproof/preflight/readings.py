@@ -19,6 +19,7 @@ from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.autoscaler import check_autoscaler, missing
 from rollproof.probes.jobreport import read_runs
 from rollproof.probes.scanfile import read_scan
+from rollproof.probes.scanreport import read_report
 from rollproof.probes.secretsearch import ci_log_text
 from rollproof.probes.secretvalues import live_values, secret_names
 
@@ -170,12 +171,15 @@ def _reading_the_image(target: Target) -> Iterable[Permission]:
     if registry.pull_secret:
         why = "to ask the registry as the nodes do; or name variables: pipeline.registry.password_env"
         yield from each_verb("get", "secrets", namespace, why, name=registry.pull_secret, required=False)
-    if registry.url:
-        why = "the platforms of the pods' nodes; without it the leg `image` is INCONCLUSIVE"
+    if registry.url or target.pipeline.scan_file:
+        why = "the platforms of the pods' nodes; without it the legs `image` and `scan` are INCONCLUSIVE"
         yield from each_verb("list", "nodes", "", why, required=False)
 
 
-def _check_road(_: Target, __: Http, ___: Kube) -> str:
+def _check_road(target: Target, _: Http, __: Kube) -> str:
+    """A report of the scan that cannot be used is refused before anything is looked at."""
+    if target.pipeline.scan_file:
+        read_report(Path(target.pipeline.scan_file))
     return "env repo, Application, Deployment and app are read"
 
 

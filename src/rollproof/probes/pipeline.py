@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rollproof.clients.actions import GITHUB, Actions, WorkflowRun
@@ -30,6 +31,7 @@ from rollproof.core.pipeline import (
     Place,
     PlatformSeen,
     PodImage,
+    ReportSeen,
     RolloutSeen,
     RunSeen,
     subject_of,
@@ -39,6 +41,7 @@ from rollproof.core.typedviews import stored
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.postureviews import controller_uid
 from rollproof.probes.registrylogin import registry_login
+from rollproof.probes.scanreport import read_report
 from rollproof.probes.views import DeploymentView, PodView, label_selector
 
 __all__ = ["PipelineLook"]
@@ -71,6 +74,7 @@ class PipelineLook:
         self._ask(Place.ACTIONS, self._run)
         self._ask(Place.REGISTRY, self._image)
         self._ask(Place.NODES, self._nodes)
+        self._ask(Place.SCAN_REPORT, self._report)
 
     def tag_again(self) -> None:
         """Look whether git still has the tag that all was about; if not, or nobody knows, the env commit is unread.
@@ -230,8 +234,13 @@ class PipelineLook:
             ),
         )  # fmt: skip
 
+    def _report(self) -> ReportSeen:
+        if not self._target.pipeline.scan_file:
+            raise _AbsentError("the target file names no report of the scan (pipeline.scan_file)")
+        return read_report(Path(self._target.pipeline.scan_file))
+
     def _nodes(self) -> NodesSeen:
-        if not self._target.pipeline.registry.url:
+        if not (self._target.pipeline.registry.url or self._target.pipeline.scan_file):
             raise _AbsentError("without a registry nothing is compared with the nodes (pipeline.registry.url)")
         if self.rollout is None:
             raise CannotJudgeError("the Deployment could not be read, and this is about its pods' nodes")

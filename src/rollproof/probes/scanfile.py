@@ -14,7 +14,7 @@ from rollproof.core.posture import ScanEntry, ScanSeen
 from rollproof.errors import InputError, RunFolderError
 from rollproof.store.folderfiles import read_whole
 
-__all__ = ["read_scan"]
+__all__ = ["read_document", "read_scan"]
 
 _SIZE_MAX = 32 * 1024 * 1024
 _KEPT = 50
@@ -26,12 +26,7 @@ _GRAVE = ("critical", "error", "high")
 def read_scan(path: Path) -> ScanSeen:
     """The results in a file. InputError, with what was expected, if it cannot be read or is of another kind."""
     who = f"posture.scan_file {path}"
-    try:
-        text = read_whole(path, size_max=_SIZE_MAX)
-    except (OSError, RunFolderError) as error:
-        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
-        raise InputError(f"{who} cannot be read: {why}", "name a regular file of at most 32 MiB, or none") from None
-    document = Outside.of(parsed(text, who, error=InputError), who, error=InputError)
+    document = read_document(path, who)
     if document.has("runs"):
         return _scan(_sarif(document), tool=_tool(document))
     if document.has("Reports") or document.has("Checks"):
@@ -42,6 +37,16 @@ def read_scan(path: Path) -> ScanSeen:
         return _scan(_trivy(document), tool="trivy", image=image, scanned=scanned)
     message = f"{who} is none of what is known: SARIF (`runs`), kube-linter (`Reports`), Trivy (`SchemaVersion`)"
     raise InputError(message, "write it with `trivy --format json`, `kube-linter lint --format json`, or as SARIF")
+
+
+def read_document(path: Path, who: str) -> Outside:
+    """The JSON object in a file. InputError, which begins with `who`, if there is none."""
+    try:
+        text = read_whole(path, size_max=_SIZE_MAX)
+    except (OSError, RunFolderError) as error:
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        raise InputError(f"{who} cannot be read: {why}", "name a regular file of at most 32 MiB, or none") from None
+    return Outside.of(parsed(text, who, error=InputError), who, error=InputError)
 
 
 def _scan(entries: Iterator[ScanEntry], *, tool: str, image: str = "", scanned: bool = True) -> ScanSeen:

@@ -68,6 +68,8 @@ actions attempt author author_email behind carries committed_s committer committ
 deployed deployed_s digest ended_s env-commit env-repo is_index login looked_s made_s number operation_carries
 others parents parts pipeline platform platforms registry scan tag_before tested wanted
 state waiting ended file previous listed tail events oomkilled
+artifact digests kind platform results scan-report severity unknown unranked low medium high critical container_image
+filesystem repository
 """
 OWN_WORDS = frozenset(_OWN.split())
 

@@ -34,7 +34,7 @@ SCHEMA = 1
 _PATHS = (  # fields that name a file on this machine
     ("", "env_file"), ("cluster", "kubeconfig"), ("argocd", "kubeconfig"), ("env_repo", "ca_file"),
     ("app", "ca_file"), ("app", "client_cert_file"), ("app", "client_key_file"), ("nodes", "socket"),
-    ("posture", "scan_file"), ("secrets", "ci_log_file"),
+    ("posture", "scan_file"), ("secrets", "ci_log_file"), ("pipeline", "scan_file"),
 )  # fmt: skip
 _PLAIN_NAME = re.compile(r"(?=[A-Z0-9_]{1,64}$)(?:[A-Z]{1,16}|[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})+)")
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.-]{20,}")  # some servers take a token as the user name

@@ -15,6 +15,7 @@ from patient import Patient, well
 
 from rollproof.clients.registry import check_image
 from rollproof.clients.repo import EnvRepo
+from rollproof.core.pipelinesettings import PipelineSettings
 from rollproof.core.target import DriftSettings, Fences, PostureSettings, ReleaseSettings
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.preflight import checks
@@ -168,6 +169,17 @@ def test_a_scanner_s_file_is_read_before_anything_is_looked_at(tmp_path: Path) -
     seen.order = Order(drills=("release",))
     path.write_text("{")
     assert checks._see_readings(seen) == "nothing beside what every run reads"
+
+
+def test_a_report_of_the_scan_is_read_before_anything_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "trivy.json"
+    named = story.target(pipeline=PipelineSettings(scan_file=str(path)))
+    clients = SimpleNamespace(http=None, kube=None)
+    seen = Look(order=Order(drills=("pipeline",)), target=named, clients=cast(Clients, clients))
+    with pytest.raises(InputError, match=r"pipeline\.scan_file"):
+        checks._see_readings(seen)
+    path.write_text('{"runs": []}')
+    assert "are read" in checks._see_readings(seen)
 
 
 def test_a_check_of_posture_that_does_not_exist_is_refused() -> None:

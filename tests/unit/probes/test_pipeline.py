@@ -81,7 +81,7 @@ def application(*history: tuple[int, str], revision: str, **status: Any) -> Obje
             "status": {"sync": sync, "history": entries, **status}}  # fmt: skip
 
 
-NOT_NAMED = {Place.ACTIONS, Place.REGISTRY, Place.NODES}
+NOT_NAMED = {Place.ACTIONS, Place.REGISTRY, Place.NODES, Place.SCAN_REPORT}
 
 
 class World:
@@ -89,7 +89,7 @@ class World:
 
     def __init__(self, api: FakeApi, kube: Kube, repo: EnvRepo, server: Server) -> None:
         self.api, self.kube, self.repo, self.server = api, kube, repo, server
-        self.registry, self.actions = RegistrySettings(), ActionsSettings()
+        self.registry, self.actions, self.scan_file = RegistrySettings(), ActionsSettings(), ""
         self.before = server.commit("a", "README.md")
         self.commit = server.commit(OVERLAY.replace("newTag: aaaaaaa  # set", "newTag: bbbbbbb  # set"))
         self.after = server.commit("b", "README.md")
@@ -105,7 +105,8 @@ class World:
     def look(self, *, then: Callable[[], object] = bool) -> dict[Place, Event]:
         recorder = ListRecorder()
         wanted = target(
-            env_repo=self.server.target(), pipeline=PipelineSettings(actions=self.actions, registry=self.registry)
+            env_repo=self.server.target(),
+            pipeline=PipelineSettings(actions=self.actions, registry=self.registry, scan_file=self.scan_file),
         )
         look = PipelineLook(wanted, self.kube, Argo(self.kube, "argocd", "shop"), self.repo, recorder, {})
         look.all()
@@ -220,6 +221,18 @@ def test_the_registry_is_asked_for_the_running_tag_and_the_nodes_for_their_platf
         )
         site.answers.clear()
         assert "404" in world.look()[Place.REGISTRY].data["reason"]
+
+
+def test_a_report_of_the_scan_is_read_and_with_it_the_nodes_platforms(world: World, tmp_path: Path) -> None:
+    info = {"operatingSystem": "linux", "architecture": "arm64"}
+    world.api.put("nodes", {"metadata": {"name": "n1"}, "status": {"nodeInfo": info}})
+    path = tmp_path / "trivy.json"
+    world.scan_file = str(path)
+    path.write_text(json.dumps({"SchemaVersion": 2, "Metadata": {"ImageID": f"sha256:{'2' * 64}"}}))
+    assert world.seen(Place.SCAN_REPORT).config == f"sha256:{'2' * 64}"
+    assert world.seen(Place.NODES).platforms == {"n1": "linux/arm64"}
+    path.unlink()
+    assert "cannot be read" in world.look()[Place.SCAN_REPORT].data["reason"]
 
 
 def test_ci_is_asked_for_the_tag_s_commit_and_the_newest_run_of_the_workflow(world: World) -> None:

@@ -36,6 +36,8 @@ def mistakes(**settings: Any) -> dict[str, str]:
         ({"registry": RegistrySettings(url="ghcr.io")}, "registry.url", "http"),
         ({"registry": RegistrySettings(url="https://ci:pw@ghcr.io")}, "registry.url", "holds credentials"),
         ({"registry": RegistrySettings(username_env="U")}, "registry.username_env", "go together"),
+        ({"scan_file": "/x.json", "scan_severity_max": "high"}, "scan_severity_max", "is none of"),
+        ({"scan_severity_max": "HIGH"}, "scan_severity_max", "pipeline.scan_file"),
         ({"registry": BOTH}, "registry.pull_secret", "either"),
         ({"registry": RegistrySettings(pull_secret="Not A Name")}, "registry.pull_secret", "name of a Secret"),
     ],

@@ -6,11 +6,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from expected_pipeline_verdicts import COMMIT_S, IMAGE, OTHER, PARTS, PODS, changed, told
+from expected_pipeline_verdicts import (
+    AMD,
+    COMMIT_S,
+    IMAGE,
+    OTHER,
+    PARTS,
+    PODS,
+    TAGGED,
+    changed,
+    reported,
+    told,
+)
 from story import NEW, OLD, Story
 
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import Leg, PartSeen, Place
+from rollproof.core.pipeline import Leg, PartSeen, Place, ResultSeen
 from rollproof.core.pipelinesettings import ActionsSettings, RegistrySettings
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import judge
@@ -71,7 +82,7 @@ def test_what_one_place_says_decides_its_leg(
     assert (verdict.result, [finding.code for finding in verdict.findings]) == (result, [code] if code else [])
 
 
-@pytest.mark.parametrize("place", Place)
+@pytest.mark.parametrize("place", [place for place in Place if place is not Place.SCAN_REPORT])
 def test_what_cannot_be_read_is_unknown_and_what_is_not_there_is_skipped_never_passed(place: Place) -> None:
     sound, unread, absent = results(told()), results(told(unread=(place,))), results(told(absent=(place,)))
     of_place = {leg for leg in sound if unread[leg] is not sound[leg]}
@@ -193,3 +204,90 @@ def test_a_revision_that_does_not_carry_it_is_not_said_to() -> None:
     verdict = legs(told({Place.APPLICATION: {"carries": False, "revision": ""}}))[Leg.SEEN]
     assert verdict.result is PASS
     assert "is at no revision now, which does not carry it" in verdict.why
+
+
+REPORT = Place.SCAN_REPORT
+CONFIG_OF_OTHER = f"sha256:{'7' * 64}"
+FOLDER = {"config": "", "digests": (), "kind": "filesystem"}
+MOVED = {"pods": tuple(replace(pod, image_id=OTHER) for pod in PODS)}  # they run another one than the tag names
+
+
+@pytest.mark.parametrize(
+    ("change", "result", "code"),
+    [
+        ({}, PASS, ""),
+        ({"digests": ()}, PASS, ""),  # as of an archive: by the configuration
+        ({"config": ""}, PASS, ""),  # the index has one image only
+        ({"digests": (OTHER,), "config": OTHER}, FAIL, "SCANNED_ANOTHER_IMAGE"),
+        (FOLDER, INCONCLUSIVE, ""),
+        ({"scanned": False, "config": "", "digests": ()}, INCONCLUSIVE, ""),
+        ({"made_s": COMMIT_S + 60}, FAIL, "COMMITTED_BEFORE_SCAN"),
+        ({"made_s": COMMIT_S + 3}, INCONCLUSIVE, ""),  # the clocks may be apart
+        ({"made_s": None}, INCONCLUSIVE, ""),
+        ({"results": (ResultSeen(name="CVE-9", severity="HIGH"),)}, FAIL, "SCAN_ABOVE_LIMIT"),
+        ({"unranked": 1}, INCONCLUSIVE, ""),
+        ({"results": (), "total": 0}, PASS, ""),
+    ],
+)
+def test_a_report_counts_for_the_image_that_runs_and_for_no_other(
+    change: dict[str, Any], result: Result, code: str
+) -> None:
+    verdict = legs(reported({REPORT: change}))[Leg.SCAN]
+    assert (verdict.result, [finding.code for finding in verdict.findings]) == (result, [code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("change", "result"),
+    [
+        (
+            {"config": AMD.config},
+            FAIL,
+        ),  # the index is the one that runs, and of it another platform's image was scanned
+        ({}, PASS),
+        ({"config": "", "platform": ""}, INCONCLUSIVE),
+        ({"config": "", "platform": "linux/amd64"}, FAIL),
+    ],
+)
+def test_of_an_index_the_image_of_the_nodes_platform_must_have_been_scanned(
+    change: dict[str, Any], result: Result
+) -> None:
+    both = {"platforms": (AMD, *TAGGED.platforms)}
+    assert results(reported({REPORT: change, Place.REGISTRY: both}))[Leg.SCAN] is result
+
+
+def test_the_tag_was_moved_since_and_the_report_is_of_what_it_names_now_or_of_what_runs() -> None:
+    found = legs(reported({Place.DEPLOYMENT: MOVED}))
+    assert [one.code for leg in (Leg.IMAGE, Leg.SCAN) for one in found[leg].findings] == [
+        "TAG_MOVED", "SCANNED_ANOTHER_IMAGE",
+    ]  # fmt: skip
+    of_what_runs = {REPORT: {"digests": (OTHER,), "config": CONFIG_OF_OTHER}, Place.DEPLOYMENT: MOVED}
+    assert results(reported(of_what_runs))[Leg.SCAN] is PASS
+    unknown = {REPORT: {"digests": (CONFIG_OF_OTHER,), "config": ""}, Place.DEPLOYMENT: MOVED}
+    assert results(reported(unknown))[Leg.SCAN] is INCONCLUSIVE
+
+
+def test_without_the_registry_equal_digests_bind_and_others_may_be_of_one_image() -> None:
+    alone = {"unread": (Place.REGISTRY,)}
+    assert results(reported(**alone))[Leg.SCAN] is PASS
+    assert results(reported({REPORT: {"platform": "linux/amd64"}}, **alone))[Leg.SCAN] is FAIL
+    assert results(reported({REPORT: {"platform": ""}}, **alone))[Leg.SCAN] is INCONCLUSIVE  # Trivy's SARIF
+    assert results(reported({REPORT: {"digests": (OTHER,), "config": ""}}, **alone))[Leg.SCAN] is INCONCLUSIVE
+
+
+def test_job_and_report_are_both_heard_and_the_worse_counts() -> None:
+    named = ActionsSettings(repository="shop/web", scan_jobs=("image/Scan",))
+    skipped = changed("image/Scan", conclusion="skipped", ended_s=None)
+    assert results(reported(actions=named))[Leg.SCAN] is PASS
+    assert legs(reported(skipped, actions=named))[Leg.SCAN].findings[0].code == "NOT_SCANNED"  # and the run is green
+    assert results(reported({REPORT: {"made_s": None}}, actions=named))[Leg.SCAN] is PASS  # the job says when
+    assert results(reported({REPORT: {"made_s": COMMIT_S + 60}}, actions=named))[Leg.SCAN] is INCONCLUSIVE
+    assert results(reported({REPORT: FOLDER}, actions=named))[Leg.SCAN] is INCONCLUSIVE
+    assert results(reported(actions=named, unread=(Place.ACTIONS,)))[Leg.SCAN] is INCONCLUSIVE
+    assert results(reported(actions=named, unread=(REPORT,)))[Leg.SCAN] is INCONCLUSIVE
+    assert results(reported(actions=ActionsSettings(), absent=(Place.ACTIONS,)))[Leg.SCAN] is PASS
+
+
+def test_pods_that_do_not_say_their_image_leave_a_report_unbound() -> None:
+    silent = {"pods": (PODS[0], replace(PODS[1], image_id=""))}
+    assert results(reported({Place.DEPLOYMENT: silent}))[Leg.SCAN] is INCONCLUSIVE
+    assert results(reported({Place.NODES: {"platforms": {}}}))[Leg.SCAN] is INCONCLUSIVE

@@ -13,7 +13,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.pipeline import BEFORE, AbsentError, Leg, Road, UnknownError
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.visible import printable
-from rollproof.judge.checkers.pipeline import delivery, image, source
+from rollproof.judge.checkers.pipeline import delivery, image, scan, source
 from rollproof.judge.checkers.pipeline.base import Said, Way, skipped, unclear
 
 __all__ = ["check"]
@@ -24,7 +24,7 @@ _LEGS: Mapping[Leg, Callable[[Way], Said]] = {
     Leg.STARTED: source.started,
     Leg.TESTED: source.tested,
     Leg.IMAGE: image.image,
-    Leg.SCAN: source.scanned,
+    Leg.SCAN: scan.scanned,
     Leg.ENV_COMMIT: delivery.env_commit,
     Leg.SEEN: delivery.seen,
     Leg.SYNCED: delivery.synced,

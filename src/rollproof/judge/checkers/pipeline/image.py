@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from rollproof.core.counts import many
 from rollproof.core.pipeline import EnvCommitSeen, ImageSeen, NodesSeen, RolloutSeen
-from rollproof.judge.checkers.pipeline.base import Said, Way, broken, skipped, sound, unclear
+from rollproof.judge.checkers.pipeline.base import Said, Way, broken, digest_of, short_platform, skipped, sound, unclear
 
 __all__ = ["image"]
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def image(way: Way) -> Said:
@@ -22,13 +18,13 @@ def image(way: Way) -> Said:
     if not way.road.target.pipeline.registry.url:
         return skipped("the target file names no registry (pipeline.registry.url)")
     found, nodes, rollout = way.road.view(ImageSeen), way.road.view(NodesSeen), way.road.view(RolloutSeen)
-    ours = {_short(one.platform) for one in found.platforms}
+    ours = {short_platform(one.platform) for one in found.platforms}
     what = f"{found.image}:{found.tag} ({found.digest[:19]}, {', '.join(sorted(ours)) or 'no platform'})"
     if lacking := sorted(set(nodes.platforms.values()) - ours):
         why = f"{what} is not for {', '.join(lacking)}, which the nodes of its pods are"
         return broken("WRONG_PLATFORM", why, "build it for the nodes' platform (docker buildx build --platform)")
     wanted = f"{commit.image}:{commit.tag}"
-    running = {pod.name: _digest(pod.image_id) for pod in rollout.pods if pod.image == wanted}
+    running = {pod.name: digest_of(pod.image_id) for pod in rollout.pods if pod.image == wanted}
     if other := sorted(name for name, digest in running.items() if digest and digest not in found.digests):
         runs = running[other[0]][:19]
         why = f"{many(len(other), 'pod')} ({other[0]}) run {runs}, and the tag names {found.digest[:19]}"
@@ -38,13 +34,3 @@ def image(way: Way) -> Said:
     if not running or not all(running.values()) or {pod.node for pod in rollout.pods} - nodes.platforms.keys():
         return unclear(f"{what}; not each pod and node says which image and platform it has")
     return sound(f"{what}, read as {found.login}, is what each of {many(len(running), 'pod')} runs")
-
-
-def _short(platform: str) -> str:
-    """Without the variant, which nodes do not name."""
-    return "/".join(platform.split("/")[:2])
-
-
-def _digest(image_id: str) -> str:
-    found = _DIGEST.search(image_id)
-    return found[0] if found else ""

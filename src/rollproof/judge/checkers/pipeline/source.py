@@ -8,7 +8,7 @@ from rollproof.core.pipeline import EnvCommitSeen, PartSeen, RunSeen
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers.pipeline.base import Said, Way, broken, skipped, sound, unclear
 
-__all__ = ["commit", "scanned", "started", "tested"]
+__all__ = ["commit", "scan_jobs", "started", "tested"]
 
 _SHORT = 7  # digits of git's short sha, at least
 _NO_ACTIONS = "the target file names no repository of the app (pipeline.actions.repository)"
@@ -53,7 +53,7 @@ def tested(way: Way) -> Said:
     return _done(way.road.view(RunSeen), names, "test_jobs", "NOT_TESTED")
 
 
-def scanned(way: Way) -> Said:
+def scan_jobs(way: Way) -> Said:
     """The scan has really run and succeeded, before the tag was committed."""
     names = way.road.target.pipeline.actions.scan_jobs
     if not way.road.target.pipeline.actions.repository:
