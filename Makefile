@@ -19,7 +19,7 @@ LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: browser-tools help venv format lint test fuzz mutation test-sandbox test-allure test-readers test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: browser-tools help venv format lint test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ fuzz: $(READY) ## All examples of the properties; run folders, journals and answ
 mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module): docs/mutation.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutation]'
 	$(BIN)/python tests/mutation.py $(ARGS)
+
+test-registry: $(READY) ## Every reader of images against a real registry, and the app's pipeline by a real runner (Go modules, built once: 10 min; needs php)
+	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider -rs --timeout=1800 tests/registry
 
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
 	$(BIN)/python -m pytest -p no:rollproof -n 2 --timeout=600 -m "not alone" tests/sandbox tests/conformance

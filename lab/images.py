@@ -37,6 +37,7 @@ __all__ = [
     "archive",
     "build",
     "config_digest",
+    "configuration",
     "prune",
     "tree",
 ]
@@ -162,13 +163,13 @@ def build(layer: Layer, log: Log) -> Built:
 
 def config_digest(image: Image, log: Log) -> str:
     """The image's id in containerd and Docker."""
-    return hashlib.sha256(_config(image, [build(layer, log) for layer in image.layers])).hexdigest()
+    return hashlib.sha256(configuration(image, [build(layer, log) for layer in image.layers])).hexdigest()
 
 
 def archive(images: Sequence[Image], log: Log) -> Path:
     """One archive with all ``images``, each shared layer once; from the cache where nothing has changed."""
     built = [(image, [build(layer, log) for layer in image.layers]) for image in images]
-    configs = [_config(image, layers) for image, layers in built]
+    configs = [configuration(image, layers) for image, layers in built]
     name = hashlib.sha256(b"archive 1" + b"".join(configs) + repr([i.name for i in images]).encode()).hexdigest()[:24]
     path = settings.cache() / "archives" / f"{name}.tar"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +192,8 @@ def prune() -> None:
                 path.unlink(missing_ok=True)
 
 
-def _config(image: Image, layers: Sequence[Built]) -> bytes:
+def configuration(image: Image, layers: Sequence[Built]) -> bytes:
+    """The image's configuration (JSON of the OCI image specification) over these layers."""
     start: dict[str, object] = {
         "Env": [
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

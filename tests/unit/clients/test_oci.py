@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from siteserver import Site, serving
 
+from rollproof.clients.http import Answer
 from rollproof.clients.oci import Login, PlatformManifest, Registry
 from rollproof.errors import CannotJudgeError, OutsideDataError
 
@@ -141,6 +142,26 @@ def test_a_blob_may_be_elsewhere_and_no_credentials_go_there(site: Site) -> None
     site.answers["GET+", f"{BLOBS}/{config}"] = (307, {"Location": "/store"}, "")
     assert Registry(site.url, Login("ci", "p4ss-word-x")).image(NAME, TAG).platforms[0].platform == "linux/arm64"
     assert "authorization" not in site.asked[-1][2]
+
+
+def test_a_registry_without_tls_may_keep_its_blobs_at_another_host_without_tls(site: Site) -> None:
+    _, config = single(site, "arm64", tag=TAG)
+    body = site.answers.pop(("GET", f"{BLOBS}/{config}"))
+    demand(site, 'Basic realm="registry"')
+    with serving() as store:
+        store.answers["GET", "/store"] = body
+        site.answers["GET+", f"{BLOBS}/{config}"] = (307, {"Location": f"{store.url}/store"}, "")
+        assert Registry(site.url, Login("ci", "p4ss-word-x")).image(NAME, TAG).platforms[0].platform == "linux/arm64"
+        assert ["authorization" in headers for _, __, headers in store.asked] == [False]
+
+
+def test_a_registry_with_tls_sends_nobody_to_a_host_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Answer(status=307, headers={"location": "http://store.example/blob"})
+    registry = Registry("https://ghcr.io")
+    monkeypatch.setattr(registry, "ask", lambda *_: elsewhere)
+    monkeypatch.setattr(registry, "_send", lambda *_: pytest.fail("it was asked for there"))
+    with pytest.raises(CannotJudgeError, match="307"):
+        registry._blob(NAME, f"sha256:{'1' * 64}")
 
 
 @pytest.mark.parametrize(
