@@ -18,10 +18,11 @@ import pytest
 from lab import gobuild, settings
 from lab.steps import LabError, Log
 
-__all__ = ["ACTIONLINT", "PUSHGATEWAY", "go_program", "junit_xsd", "run", "taplo"]
+__all__ = ["ACTIONLINT", "OTELCOL", "PUSHGATEWAY", "go_program", "junit_xsd", "run", "taplo"]
 
 ACTIONLINT = gobuild.Program("actionlint", install="github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 PUSHGATEWAY = gobuild.Program("pushgateway", package="github.com/prometheus/pushgateway")  # 1.11.1: lab/go/pushgateway
+OTELCOL = gobuild.Program("otelcol")  # parts of 0.161.0: lab/go/otelcol
 
 _TAPLO = "0.7.0"
 _PYTEST = "9.0.2"
