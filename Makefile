@@ -67,7 +67,7 @@ test-allure: $(READY) ## The real Allure 3 generator (npm, once from the network
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=900 -rs tests/allure
 
 # Each reader is built or fetched once, into the cache; the first time takes minutes.
-test-readers: $(READY) ## The real readers of what we export: Pushgateway, OpenTelemetry collector, actionlint, taplo, Jenkins' JUnit schema (skipped with the reason where one cannot be had)
+test-readers: $(READY) ## The real readers of what we export: promtool, Pushgateway, OpenTelemetry collector, actionlint, taplo, Jenkins' JUnit schema (skipped with the reason where one cannot be had)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[readers]'
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider -rs --timeout=1800 tests/readers
 

@@ -45,7 +45,7 @@ _GO_OF_ARGOCD = (1, 27, 0)  # required by Argo CD 3.6
 class Program:
     """A Go program: a folder below lab/go, or (``install``) a module with version; the linker sets ``values``.
 
-    ``go`` is the oldest toolchain that builds it; the key does not name it.
+    ``go`` is the oldest toolchain that builds it; the key does not name it. ``tags`` are build tags, with commas.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Program:
     package: str = "."
     values: tuple[tuple[str, str], ...] = ()
     go: tuple[int, ...] = field(default=GO_AT_LEAST, repr=False)
+    tags: str = field(default="", repr=False)
 
 
 def _versions(package: str) -> tuple[tuple[str, str], ...]:
@@ -93,7 +94,7 @@ OF_EVERY_LAB = (KUBE, ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE
 
 def key(program: Program) -> str:
     """A key of the sources, the flags and the architecture; not of the toolchain: a newer Go needs no new build."""
-    digest = hashlib.sha256(f"go 1 {program!r} {architecture()}".encode())
+    digest = hashlib.sha256(f"go 1 {program!r} {architecture()}{program.tags}".encode())
     if not program.install:
         for path in sorted(_sources(program).rglob("*")):
             if path.is_file():
@@ -126,6 +127,7 @@ def _build(program: Program, path: Path, log: Log) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     flags = ["-trimpath", "-ldflags", " ".join(["-s -w", *(f"-X {name}={value}" for name, value in program.values)])]
+    flags += ["-tags", program.tags] if program.tags else []
     env = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
     if program.install:
         log.run(go, "install", *flags, program.install, env={**env, "GOBIN": str(unfinished)}, timeout_s=1800)

@@ -18,8 +18,12 @@ import pytest
 from lab import gobuild, settings
 from lab.steps import LabError, Log
 
-__all__ = ["ACTIONLINT", "OTELCOL", "PUSHGATEWAY", "go_program", "junit_xsd", "run", "taplo"]
+__all__ = ["ACTIONLINT", "OTELCOL", "PROMTOOL", "PUSHGATEWAY", "go_program", "junit_xsd", "run", "taplo"]
 
+# Without the clients of every cloud, which take half an hour to build; no alert and no metric needs one.
+PROMTOOL = gobuild.Program(
+    "promtool", install="github.com/prometheus/prometheus/cmd/promtool@v0.316.0", tags="remove_all_sd"
+)
 ACTIONLINT = gobuild.Program("actionlint", install="github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 PUSHGATEWAY = gobuild.Program("pushgateway", package="github.com/prometheus/pushgateway")  # 1.11.1: lab/go/pushgateway
 OTELCOL = gobuild.Program("otelcol")  # parts of 0.161.0: lab/go/otelcol
