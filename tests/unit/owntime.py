@@ -6,13 +6,14 @@ then calls the stand-in, in the middle of this one.
 
 from __future__ import annotations
 
+import threading
 import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-__all__ = ["own_time"]
+__all__ = ["SteadyClock", "own_time"]
 
 
 def own_time(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType, **functions: Any) -> None:
@@ -20,3 +21,25 @@ def own_time(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType, **functions:
     own = SimpleNamespace(**{**vars(time), **functions})
     for module in modules:
         monkeypatch.setattr(module, "time", own)
+
+
+class SteadyClock:
+    """A monotonic clock on which no two readings are further apart than STEP_S, however long the machine stood still.
+
+    A limit of half a second, measured by it, is over after many looks and not after one stall of the machine. Whoever
+    waits by it must read it at least every STEP_S (`waiting._WAKE_S`), or its limits last longer.
+    """
+
+    STEP_S = 0.02
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._read_s = self._at_s = time.monotonic()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, as time.monotonic."""
+        with self._lock:
+            now_s = time.monotonic()
+            self._at_s += min(now_s - self._read_s, self.STEP_S)
+            self._read_s = now_s
+            return self._at_s

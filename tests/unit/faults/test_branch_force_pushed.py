@@ -77,7 +77,7 @@ class Stage:
         )
         self.target: Target = story.target(
             release=ReleaseSettings(shas=(OLD, "bbbbbbb", OTHER)), undo=UndoSettings(late_s=0.0),
-            faults=FaultSettings(effect_within_s=2.0, recovery_limit_s=3.0, force_push=True),
+            faults=FaultSettings(effect_within_s=6.0, recovery_limit_s=8.0, force_push=True),
             fences=Fences(namespaces=("shop", "argocd")),
         )  # fmt: skip
         watches = stack.enter_context(Watches(self.target, kube, argo, self.recorder))
@@ -142,9 +142,14 @@ def test_a_server_that_refuses_both_keeps_the_branch_and_the_application_is_as_b
     assert stage.undo(injection) == "left", "twice"
 
 
+def soon(stage: Stage) -> Injection:
+    """For what never comes."""
+    return replace(stage.injection(), effect_within_s=2.0)
+
+
 def test_an_argo_cd_that_does_not_look_is_void_and_all_is_taken_back(stage: Stage) -> None:
     stage.platform.lost_refreshes = 10_000
-    assert stage.run() == ["planned", "injecting", "void"]
+    assert stage.run(soon(stage)) == ["planned", "injecting", "void"]
     assert "has not synced the branch" in stage.said("void").data["reason"]
     assert stage.is_as_before()
 
@@ -152,13 +157,13 @@ def test_an_argo_cd_that_does_not_look_is_void_and_all_is_taken_back(stage: Stag
 def test_an_argo_cd_that_does_not_go_back_is_no_effect(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     rewrite = "rollproof.clients.ownbranch.OwnBranch.rewrite"
     monkeypatch.setattr(rewrite, lambda *_, **__: True)  # a server that says yes, and does nothing
-    assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]
+    assert stage.run(soon(stage)) == ["planned", "injecting", "injected", "no-effect", "undone"]
     assert stage.is_as_before()
 
 
 def test_pods_of_the_version_that_was_taken_away_are_no_recovery(stage: Stage) -> None:
     stage.platform.keeps_old_pods = True
-    assert stage.run() == [*DONE[:4], "not-recovered", "undone"]
+    assert stage.run(replace(stage.injection(), limit_s=3.0)) == [*DONE[:4], "not-recovered", "undone"]
     assert f"pods of another version than {OLD}" in stage.said("not-recovered").data["last_seen"]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -187,10 +187,16 @@ def test_an_owner_is_a_job_without_a_pod(stage: Stage) -> None:
 
 
 def test_a_timer_starts_before_the_fault_and_outlives_it(tmp_path: Path) -> None:
-    undone, begun = tmp_path / "undone", tmp_path / "begun"
-    began_s = time.monotonic()
-    done = subprocess.run(armed(f": >{undone}", 0.2, f": >{begun}; exit 3"), capture_output=True, check=False)
+    """Its time is over when the test says so: `sleep` reads a pipe into which nobody has written yet."""
+    undone, begun, over, asked = (tmp_path / name for name in ("undone", "begun", "over", "asked"))
+    os.mkfifo(over)
+    (tmp_path / "sleep").write_text(f"#!/bin/sh\necho $1 >{asked}\nread -r word <{over}\n")
+    (tmp_path / "sleep").chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = armed(f": >{undone}; echo done >{over}", 0.2, f": >{begun}; exit 3")
+    done = subprocess.run(words, capture_output=True, check=False, env=environ)
     assert (done.returncode, begun.exists(), undone.exists()) == (3, True, False)
-    while not undone.exists() and time.monotonic() - began_s < 30:
-        time.sleep(0.02)
+    over.write_text("now\n")  # opened only when `sleep` reads
+    assert over.read_text() == "done\n", "the undo came"
     assert undone.exists()
+    assert asked.read_text() == "1\n"

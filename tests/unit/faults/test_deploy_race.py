@@ -44,7 +44,7 @@ class Stage:
         )
         self.target: Target = story.target(
             release=ReleaseSettings(shas=(OLD, OURS, RIVAL)), undo=UndoSettings(late_s=0.0),
-            faults=FaultSettings(effect_within_s=2.0, recovery_limit_s=3.0),
+            faults=FaultSettings(effect_within_s=6.0, recovery_limit_s=8.0),
         )  # fmt: skip
         watches = stack.enter_context(Watches(self.target, kube, argo, self.recorder))
         self.live = LiveContext(
@@ -101,14 +101,14 @@ def test_the_last_one_wins_and_is_taken_back_by_a_revert(stage: Stage) -> None:
 
 def test_pods_of_the_first_that_stay_are_no_recovery(stage: Stage) -> None:
     stage.platform.keeps_old_pods = True
-    assert stage.run() == [*DONE[:4], "not-recovered", "undone"]
+    assert stage.run(replace(stage.injection(), limit_s=3.0)) == [*DONE[:4], "not-recovered", "undone"]
     assert f"pods of another version than {RIVAL}" in stage.said("not-recovered").data["last_seen"]
     assert stage.platform.tag() == OURS
 
 
 def test_an_argo_cd_that_never_looks_is_no_effect(stage: Stage) -> None:
     stage.platform.lost_refreshes = 10_000
-    said = stage.run()
+    said = stage.run(replace(stage.injection(), effect_within_s=2.0))
     if stage.fault.in_sync:
         assert said == ["planned", "injecting", "void"]
         assert "has not begun to sync" in stage.said("void").data["reason"]
