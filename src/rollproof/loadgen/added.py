@@ -25,7 +25,7 @@ from rollproof.loadgen.settings import session_settings, url_of
 
 __all__ = ["Added", "AddedLoad"]
 
-_START_S = 30.0
+_START_S = 60.0
 _FLUSH_S = 60.0
 _BEYOND_S = 60.0  # the generator ends by itself so long after it should have been ended
 

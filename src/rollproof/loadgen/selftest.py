@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,19 @@ _EVERY = 2  # every second request is served well, so that a secret retry would 
 _RATE_PER_S = 300.0
 _TIMEOUT_S = 1.0
 _WINDOW = {"at": 0.1, "for": 0.05, "mode": "http-503"}
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """`classes` maps an outcome to (expected, reported); `why` says what did not fit, "" if all did."""
+    """`classes` maps an outcome to (expected, reported); `why` says what did not fit, "" if all did.
+
+    `late`: nothing did not fit but time-outs that nobody had ordered, as of a machine that stood still for a moment.
+    """
 
     classes: Mapping[str, tuple[int, int]]
     why: str
+    late: bool = False
 
     @property
     def passed(self) -> bool:
@@ -57,7 +61,15 @@ class SelfTest:
 
 
 def self_test(engine: Path | None = None) -> SelfTest:
-    """Run the generator against the fault server (about 3 s). LoadError if either could not run."""
+    """Run the generator against the fault server (about 3 s). LoadError if either could not run.
+
+    Once more where the first was only late: a generator that hides failures reports too few, and is not asked again.
+    """
+    first = _once(engine)
+    return _once(engine) if first.late else first
+
+
+def _once(engine: Path | None) -> SelfTest:
     with tempfile.TemporaryDirectory(prefix="rollproof-selftest-") as folder:
         record = Path(folder) / "record.npz"
         with Child(script("faultserver.py")) as server, Child(engine or script("engine.py")) as generator:
@@ -111,7 +123,13 @@ def _compare(log: RequestLog, truth: Mapping[str, Any]) -> SelfTest:
     if log.engine.unfinished:
         wrong.append(f"{log.engine.unfinished} attempts got no outcome")
     wrong += _window_missed(log, truth)
-    return SelfTest(classes, "; ".join(wrong))
+    return SelfTest(classes, "; ".join(wrong), late=_only_late(classes, wrong))
+
+
+def _only_late(classes: Mapping[str, tuple[int, int]], wrong: Sequence[str]) -> bool:
+    """Whether all that did not fit is time-outs beyond those that were ordered."""
+    late = sum(k < n and name.endswith(".timeout") for name, (k, n) in classes.items())
+    return bool(wrong) and late == len(wrong)
 
 
 def _window_missed(log: RequestLog, truth: Mapping[str, Any]) -> list[str]:

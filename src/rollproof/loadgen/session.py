@@ -22,7 +22,7 @@ from rollproof.loadgen.settings import session_settings
 
 __all__ = ["LiveCounts", "LoadSession"]
 
-_START_S = 30.0
+_START_S = 60.0
 _FLUSH_S = 60.0  # writing the record and locust's report after the last outcome
 
 
