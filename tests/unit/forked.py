@@ -29,7 +29,7 @@ from typing import IO, Any
 
 __all__ = ["Forked", "forked_script", "run_module"]
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 _MESSAGE_MAX = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
 # What the modules that tests run would import. Not rollproof.plugin: pytest rewrites its asserts as it loads it.
@@ -142,7 +142,7 @@ def _server(imported: str) -> socket.socket:
 
     def end() -> None:
         ours.close()
-        server.wait(10)
+        server.wait(60)
 
     atexit.register(end)
     return ours

@@ -53,7 +53,7 @@ class Notes:
 @pytest.fixture
 def server() -> Iterator[Child]:
     with Child(script("faultserver.py")) as child:
-        child.wait("ready", timeout_s=20)
+        child.wait("ready", timeout_s=60)
         yield child
 
 
@@ -61,7 +61,7 @@ def server() -> Iterator[Child]:
 def engine(record: Path, lanes: list[dict[str, Any]], **settings: Any) -> Iterator[Child]:
     """A running generator; its schedule has begun."""
     with Child(script("engine.py")) as child:
-        rest = {"rate_per_s": 200.0, "timeout_s": 1.0, "max_duration_s": 30.0, **settings}
+        rest = {"rate_per_s": 200.0, "timeout_s": 10.0, "max_duration_s": 30.0, **settings}
         child.tell({"lanes": lanes, "record": str(record), **rest})
         child.wait("started", timeout_s=60)
         yield child
@@ -69,7 +69,7 @@ def engine(record: Path, lanes: list[dict[str, Any]], **settings: Any) -> Iterat
 
 def run(record: Path, lanes: list[dict[str, Any]], *, seconds: float = 0.3, **settings: Any) -> RequestLog:
     with engine(record, lanes, max_duration_s=seconds, **settings) as child:
-        child.wait("done", timeout_s=20)
+        child.wait("done", timeout_s=60)
     return read_record(record)
 
 
@@ -104,7 +104,7 @@ def test_a_session_from_start_to_record(server: Child, tmp_path: Path) -> None:
         session.start()
         pid = session.pid
         server.tell({"failures": {"http-503": 12}, "every": 3})
-        server.wait("inflicted", timeout_s=20)
+        server.wait("inflicted", timeout_s=60)
         log = session.stop()
     assert pid is not None
     assert not Path(f"/proc/{pid}").exists()
@@ -135,21 +135,15 @@ def test_a_version_that_is_expected_but_not_there_is_a_wrong_body(server: Child,
 
 def test_names_that_do_not_resolve_and_ports_that_swallow(server: Child, tmp_path: Path) -> None:
     swallowing = f"http://127.0.0.1:{server.newest('swallowing')}/"
-    lanes = [
-        lane(swallowing, name="swallowed", new_connection=True),
-        lane("http://nosuch.invalid/", name="nameless", new_connection=True),
-    ]
-    log = run(tmp_path / "r.npz", lanes, timeout_s=0.3)
-    by_lane = {
-        name: set(np.array(log.outcomes)[log.rows["outcome"][log.rows["lane"] == i]])
-        for i, name in enumerate(log.lanes)
-    }
-    assert by_lane == {"swallowed": {"connect.timeout"}, "nameless": {"connect.dns"}}
+    swallowed = run(tmp_path / "a.npz", [lane(swallowing, new_connection=True)], timeout_s=0.3)
+    assert set(outcomes(swallowed)) == {"connect.timeout"}
+    nameless = run(tmp_path / "b.npz", [lane("http://nosuch.invalid/", new_connection=True)])
+    assert set(outcomes(nameless)) == {"connect.dns"}
 
 
 def test_too_many_in_flight_are_dropped_and_counted(server: Child, tmp_path: Path) -> None:
     swallowing = f"http://127.0.0.1:{server.newest('swallowing')}/"
-    log = run(tmp_path / "r.npz", [lane(swallowing)], in_flight_max=5)
+    log = run(tmp_path / "r.npz", [lane(swallowing)], in_flight_max=5, timeout_s=1.0)
     assert len(log.rows) == 5
     assert log.engine.dropped == log.engine.planned - 5 > 0
 
@@ -162,7 +156,7 @@ def test_there_is_room_for_all_connections_before_they_are_needed(server: Child,
     with engine(tmp_path / "r.npz", [lane(url)], in_flight_max=3000) as child:
         status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
         child.tell({"stop": True})
-        child.wait("done", timeout_s=20)
+        child.wait("done", timeout_s=60)
     assert int(status.partition("FDSize:")[2].split()[0]) > 3000
 
 
@@ -202,7 +196,7 @@ def test_an_address_of_ipv6(tmp_path: Path) -> None:
     ended.set()
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
-    thread.join(5)
+    thread.join(60)
     assert set(outcomes(log)) == {""}
 
 
@@ -221,14 +215,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_tls_is_verified_and_closed_connections_are_seen(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     with Child(script("faultserver.py"), "--tls", *map(str, certificate)) as tls_server:
-        url = f"https://127.0.0.1:{tls_server.wait('ready', timeout_s=20)}/"
+        url = f"https://127.0.0.1:{tls_server.wait('ready', timeout_s=60)}/"
         trusted = {"ca_file": str(certificate[0])}
         lanes = [lane(url), lane(url, name="new-get", new_connection=True)]
         with engine(tmp_path / "good.npz", lanes, tls=trusted) as child:
             tls_server.tell({"failures": {"close-when-idle": 3, "http-502": 2}, "every": 3})
-            tls_server.wait("inflicted", timeout_s=20)
+            tls_server.wait("inflicted", timeout_s=60)
             child.tell({"stop": True})
-            child.wait("done", timeout_s=20)
+            child.wait("done", timeout_s=60)
         good = read_record(tmp_path / "good.npz")
         assert outcomes(good)["http.502"] == 2
         assert set(outcomes(good)) == {"", "http.502"}
@@ -245,15 +239,15 @@ def test_over_tls_each_class_is_reported_as_often_as_it_was_done(
 ) -> None:
     """As the self-test asks over plain TCP, on one lane with reused connections and one with new ones."""
     with Child(script("faultserver.py"), "--tls", *map(str, certificate)) as tls_server:
-        url = f"https://127.0.0.1:{tls_server.wait('ready', timeout_s=20)}/"
+        url = f"https://127.0.0.1:{tls_server.wait('ready', timeout_s=60)}/"
         lanes = [lane(url, version="expected"), lane(url, name="new-get", new_connection=True, version="expected")]
         more = {"tls": {"ca_file": str(certificate[0])}, "version_header": "X-Version"}
         # A handshake is dear: at 200 a second a busy machine adds time-outs of its own to those that are asked for.
-        with engine(tmp_path / "r.npz", lanes, rate_per_s=40.0, timeout_s=3.0, **more) as child:
+        with engine(tmp_path / "r.npz", lanes, rate_per_s=40.0, timeout_s=5.0, **more) as child:
             tls_server.tell({"failures": dict.fromkeys(FAILURE_MODES, 2), "every": 2})
             tls_server.wait("inflicted", timeout_s=60)
             child.tell({"stop": True})
-            child.wait("done", timeout_s=20)
+            child.wait("done", timeout_s=60)
         refused = [lane(f"https://127.0.0.1:{tls_server.newest('refusing')}/")]
         swallowed = [lane(f"https://127.0.0.1:{tls_server.newest('swallowing')}/")]
         assert set(outcomes(run(tmp_path / "a.npz", refused, **more))) == {"connect.ECONNREFUSED"}
@@ -298,9 +292,9 @@ def test_an_answer_that_was_cut_says_whose_it_was(server: Child, tmp_path: Path)
     names = {"version_header": "X-Version", "served_by_header": "X-Served-By"}
     with engine(tmp_path / "r.npz", lanes, **names) as child:
         server.tell({"failures": {"cut-length": 2}})
-        server.wait("inflicted", timeout_s=20)
+        server.wait("inflicted", timeout_s=60)
         child.tell({"stop": True})
-        child.wait("done", timeout_s=20)
+        child.wait("done", timeout_s=60)
     log = read_record(tmp_path / "r.npz")
     cut = log.rows[log.rows["outcome"] == log.outcomes.index("read.truncated")]
     assert [(log.versions[row["version"]], log.pods[row["served_by"]]) for row in cut] == [("v1", "fault-server")] * 2
@@ -315,7 +309,7 @@ def test_a_connection_that_closes_when_idle_says_so_with_its_last_answer(server:
 
 def ends_with_its_answer(server: Child) -> bool:
     """Whether, the moment that the answer to a request is whole, the connection has ended too."""
-    with socket.create_connection(("127.0.0.1", server.newest("ready")), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.newest("ready")), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         connection.setblocking(False)  # ask all the time: whoever waits is woken too late to see the gap
         heard = b""
@@ -332,7 +326,7 @@ def test_sigterm_means_finish_and_flush(server: Child, tmp_path: Path) -> None:
     record = tmp_path / "r.npz"
     with engine(record, [lane(f"http://127.0.0.1:{server.newest('ready')}/")]) as child:
         os.kill(child.pid, signal.SIGTERM)
-        assert child.wait("done", timeout_s=20)["failures"] == 0
+        assert child.wait("done", timeout_s=60)["failures"] == 0
     assert read_record(record).engine.unfinished == 0
 
 
@@ -348,7 +342,7 @@ def test_when_the_parent_dies_the_load_ends_and_the_record_stays(server: Child, 
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert _ended(handle, timeout_s=20)
+    assert _ended(handle, timeout_s=60)
     assert len(read_record(record).rows) > 0
 
 
@@ -375,14 +369,14 @@ def _ended(handle: int, *, timeout_s: float) -> bool:
 
 def test_a_stall_of_the_generator_is_its_own_and_is_recorded(server: Child, tmp_path: Path) -> None:
     record = tmp_path / "r.npz"
-    with engine(record, [lane(f"http://127.0.0.1:{server.newest('ready')}/")]) as child:
-        child.wait("progress", timeout_s=20)
+    with engine(record, [lane(f"http://127.0.0.1:{server.newest('ready')}/")], timeout_s=1.0) as child:
+        child.wait("progress", timeout_s=60)
         os.kill(child.pid, signal.SIGSTOP)
         server.tell({"windows": [{"at": 1.2, "for": 0.0, "mode": "pause"}]})  # fails nobody; the server's clock is used
-        server.wait("windows", timeout_s=20)
+        server.wait("windows", timeout_s=60)
         os.kill(child.pid, signal.SIGCONT)
         child.tell({"stop": True})
-        child.wait("done", timeout_s=20)
+        child.wait("done", timeout_s=60)
     log = read_record(record)
     (gap,) = blind_gaps(log, window_ns=(log.engine.start_ns, log.engine.end_ns))
     assert gap.gap_ms > 1000
@@ -396,7 +390,7 @@ def test_the_locustfile_works_by_itself(server: Child) -> None:
         sys.executable, "-m", "locust", "-f", str(script("locustfile.py")), "--headless", "-t", "2s", "--host", url,
         "--rate-per-s", "100", "--post-path", "/echo", "--only-summary",
     ]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert ended.returncode == 0, ended.stderr
     assert "keepalive-post" in ended.stderr
 

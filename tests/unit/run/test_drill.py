@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import story
+from owntime import own_time
 
 from rollproof.core.abort import LaneCount
 from rollproof.core.target import Traffic as TrafficSettings
@@ -58,6 +58,7 @@ class Run:
     injections = ()
 
     def __init__(self) -> None:
+        self.now_s = 100.0  # it passes only while somebody sleeps
         self.target = story.target(traffic=replace(TrafficSettings(), **TIMES))
         self.phases: list[tuple[str, float]] = []
 
@@ -69,9 +70,12 @@ class Run:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        begun_s = time.monotonic()
+        begun_s = self.now_s
         yield
-        self.phases.append((name, time.monotonic() - begun_s))
+        self.phases.append((name, self.now_s - begun_s))
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
 
 
 @pytest.fixture
@@ -80,6 +84,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Traffic, Any, Run]:
     monkeypatch.setattr(drill, "LoadSession", lambda *_, **__: generator)
     monkeypatch.setattr(drill, "record_retries", lambda *_, **__: generator.said.append("log"))
     run = Run()
+    own_time(monkeypatch, drill, monotonic=lambda: run.now_s, sleep=run.sleep)
     console = SimpleNamespace(progress=lambda *_: None)
     folder = SimpleNamespace(path=None)
     clients = SimpleNamespace(kube=None)
@@ -96,16 +101,16 @@ def test_any_block_is_held_until_its_judged_window_is_over(made: tuple[Traffic, 
         assert run.phases[-1][0] == "baseline"
     assert [name for name, _ in run.phases] == ["settle", "baseline", "recovery", "steady"]
     took = dict(run.phases)
-    assert took["recovery"] == pytest.approx(0.3, abs=0.15)
-    assert took["steady"] == pytest.approx(0.6, abs=0.15)  # the window's end lies inside the load
+    assert took["recovery"] == pytest.approx(0.3)
+    assert took["steady"] == pytest.approx(0.6)  # the window's end lies inside the load
     assert generator.said == ["tested", "started", "stopped", "closed", "log"]
 
 
 def test_a_rollout_is_over_when_its_last_old_pod_is_gone(made: tuple[Traffic, Any, Run]) -> None:
     traffic, _, run = made
     with traffic.steady() as load:
-        load.over_with(SimpleNamespace(old_gone_s=time.monotonic() - 0.3))  # type: ignore[arg-type]
-    assert dict(run.phases)["recovery"] == pytest.approx(0.0, abs=0.1)
+        load.over_with(SimpleNamespace(old_gone_s=run.now_s - 0.3))  # type: ignore[arg-type]
+    assert dict(run.phases)["recovery"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_block_that_breaks_ends_the_load_at_once(made: tuple[Traffic, Any, Run]) -> None:
