@@ -157,18 +157,18 @@ def test_no_server_is_unreachable_and_says_which_context(kube: Kube, tmp_path: P
 def test_the_pod_proxy_tells_the_pods_answer_from_the_api_servers(kube: Kube, api: FakeApi) -> None:
     path = "pods/web-1:8080/proxy/health"
     api.refuse_next(path, 200, {"version": "abc"})
-    assert kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=5) == (200, b'{"version": "abc"}')
+    assert kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=60) == (200, b'{"version": "abc"}')
     api.refuse_next(path, 503, {"database": "down"})
-    assert kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=5)[0] == 503
+    assert kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=60)[0] == 503
     api.refuse_next(path, 403)
     with pytest.raises(ApiError, match="pods/proxy web-1: 403"):
-        kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=5)
+        kube.pod_proxy("shop", "web-1", 8080, "/health", timeout_s=60)
 
 
 def test_a_port_forward_without_the_right_is_an_api_error(kube: Kube, api: FakeApi) -> None:
     api.refuse_next("portforward", 403)
     with pytest.raises(ApiError) as caught:
-        kube.pod_forward("shop", "web-1", 8080, "/health", timeout_s=5)
+        kube.pod_forward("shop", "web-1", 8080, "/health", timeout_s=60)
     assert caught.value.status == 403
 
 

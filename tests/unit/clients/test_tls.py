@@ -22,7 +22,7 @@ from rollproof.loadgen import LoadSession
 BODY = b'{"version": "abc"}'
 
 
-def until(is_so: Callable[[], bool], patience_s: float = 20.0) -> None:
+def until(is_so: Callable[[], bool], patience_s: float = 60.0) -> None:
     end_s = time.monotonic() + patience_s
     while not is_so():
         assert time.monotonic() < end_s, "it has not come to that"

@@ -38,7 +38,7 @@ def _daemon(path: Path, answer: bytes) -> Iterator[threading.Thread]:
         yield thread
     finally:
         server.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         server.close()
 
 

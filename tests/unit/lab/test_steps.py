@@ -17,7 +17,7 @@ def test_a_step_starts_only_when_what_it_needs_has_ended(tmp_path: Path) -> None
     gate = threading.Event()
 
     def slow(_: Log) -> None:
-        gate.wait(10)
+        gate.wait(60)
         order.append("slow")
 
     def quick(_: Log) -> None:
@@ -63,7 +63,7 @@ def test_a_failure_ends_the_commands_of_other_lanes_and_later_steps_do_not_start
         log.run("sleep", "600")
 
     def fail(_: Log) -> None:
-        started.wait(10)
+        started.wait(60)
         raise LabError("no luck")
 
     with pytest.raises(StepError, match="no luck"):

@@ -134,7 +134,7 @@ def test_it_is_renewed_while_the_run_lives(kube: Kube, api: FakeApi) -> None:
     lock.acquire()
     first = lease(api)["renewTime"]
     with api.changed:
-        assert api.changed.wait_for(lambda: lease(api)["renewTime"] != first, timeout=10)
+        assert api.changed.wait_for(lambda: lease(api)["renewTime"] != first, timeout=60)
     lock.check()
     lock.release()
 
@@ -144,7 +144,7 @@ def test_a_lock_that_was_lost_is_noticed_and_left_to_its_new_holder(kube: Kube, 
     lock.acquire()
     item = api.objects["leases", LEASE_NAME]
     theirs = api.put("leases", {**item, "spec": {**item["spec"], "holderIdentity": "run-2 on x (pid 1)"}})
-    assert lock._stop.wait(10), "the renewal did not notice"
+    assert lock._stop.wait(60), "the renewal did not notice"
     with pytest.raises(LockedError, match="lost while the run was under way, to run-2"):
         lock.check()
     lock.release()
@@ -157,7 +157,7 @@ def test_an_api_server_that_is_away_for_a_moment_does_not_end_the_run(kube: Kube
     first = lease(api)["renewTime"]
     api.refuse_next("leases", 503)
     with api.changed:
-        assert api.changed.wait_for(lambda: lease(api)["renewTime"] != first, timeout=10)
+        assert api.changed.wait_for(lambda: lease(api)["renewTime"] != first, timeout=60)
     lock.check()
     lock.release()
 

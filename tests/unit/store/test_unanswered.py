@@ -126,7 +126,7 @@ def world(tmp_path: Path) -> Any:
     api = FakeApi()
     with api.serve(tmp_path) as kubeconfig:
         api.put("configmaps", {"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {"k": "v"}})
-        yield api, Kube("fake", str(kubeconfig), timeout_s=2.0)
+        yield api, Kube("fake", str(kubeconfig), timeout_s=30.0)
 
 
 def answered(monkeypatch: pytest.MonkeyPatch, *errors: RollproofError) -> None:
