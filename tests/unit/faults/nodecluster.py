@@ -48,7 +48,7 @@ def furnish(stage: Stage) -> None:
     stage.api.put("endpointslices", endpoints("10.0.0.1", "10.0.0.2"))
     seen = stage.live.watches
     placed = lambda: [one.node for name, one in seen.pods().items() if name.startswith("web")] == ["a", "b"] or None  # noqa: E731
-    assert seen.poll(placed, timeout_s=5)
+    assert seen.poll(placed, timeout_s=60)
 
 
 class FakeShell:

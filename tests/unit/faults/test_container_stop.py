@@ -213,7 +213,7 @@ def test_a_plan_that_is_not_true_any_more_is_void(stage: Stage, shell: Shell, ch
     else:
         stage.api.put("pods", pod("web-1", "10.0.0.1", ready=False))
         seen = lambda: not watches.pods()["web-1"].ready  # noqa: E731
-    assert watches.poll(lambda: True if seen() else None, timeout_s=5)
+    assert watches.poll(lambda: True if seen() else None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert len(shell.asked) == asked
 

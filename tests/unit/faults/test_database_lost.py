@@ -101,7 +101,7 @@ def test_no_cause_without_a_connection_that_is_held(stage: DatabaseStage, api: L
     injection = stage.injection()
     with stage.live.watches.pods_beside(stage.kube, "db", "app=db"):
         api.probe()
-        stage.live.watches.poll(lambda: FAULT.missing(injection, stage.live) or None, timeout_s=5)
+        stage.live.watches.poll(lambda: FAULT.missing(injection, stage.live) or None, timeout_s=60)
         assert FAULT.why_not_back(injection, stage.live) is None
 
 
@@ -131,7 +131,7 @@ def test_the_timer_takes_all_back_if_nobody_comes(stage: DatabaseStage, api: Los
         patch.setattr("rollproof.faults.database_lost._NEXT_WITHIN_S", 0.1)
         with pytest.raises(CannotJudgeError):
             FAULT.finish(injection, stage.live)
-    stage.live.watches.poll(lambda: None if api.node.stopped or api.node.rules else True, timeout_s=15)
+    stage.live.watches.poll(lambda: None if api.node.stopped or api.node.rules else True, timeout_s=60)
     assert (api.node.stopped, api.node.rules) == (False, [])
     assert FAULT.undo_on(stage.target, stage.kube, injection.args).how == "not-needed"
 

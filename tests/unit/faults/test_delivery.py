@@ -162,7 +162,7 @@ def test_a_commit_that_was_seen_before_is_void(stages: Callable[[str], Stage], n
     stage = stages(name)
     injection = stage.injection()
     stage.api.at(PUSHED)
-    stage.live.watches.poll(lambda: stage.live.watches.application().sync_revision == PUSHED or None, timeout_s=5.0)
+    stage.live.watches.poll(lambda: stage.live.watches.application().sync_revision == PUSHED or None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert "has seen the commit before" in stage.said("void").data["reason"]
     assert [method for method, _, _ in stage.api.asked if method == "PATCH"] == []

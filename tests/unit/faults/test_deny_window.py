@@ -141,7 +141,7 @@ def test_an_argo_cd_that_does_not_look_is_no_effect(stage: Stage) -> None:
 def test_a_plan_that_is_not_true_any_more_is_void(stage: Stage) -> None:
     injection = stage.injection()
     stage.api.at(PUSHED, "Synced", PUSHED)
-    stage.live.watches.poll(lambda: stage.live.watches.application().sync_revision == PUSHED or None, timeout_s=5.0)
+    stage.live.watches.poll(lambda: stage.live.watches.application().sync_revision == PUSHED or None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert stage.api.windows is None
 

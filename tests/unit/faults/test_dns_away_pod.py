@@ -39,7 +39,7 @@ class Shell:
         script = command[-1].replace("/etc/resolv.conf", str(self.file))
         self.scripts.append(command[-1])
         script = script.replace("sleep ", "exit; sleep ")  # a timer that outlives the test would be no use
-        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
         away = NOBODY in self.file.read_text()
         if self.feels and (away or self.returns):
             self.stage.api.put("pods", pod("web-1", "10.0.0.1", ready=not away))
@@ -132,7 +132,7 @@ def test_a_pod_that_is_gone_is_void(stage: Stage, shell: Shell) -> None:
     injection = stage.injection()
     stage.api.put("pods", {**pod("web-1", "10.0.0.1"), "metadata": {**pod("web-1", "")["metadata"], "uid": "other"}})
     watches = stage.live.watches
-    assert watches.poll(lambda: watches.pods()["web-1"].uid == "other" or None, timeout_s=5)
+    assert watches.poll(lambda: watches.pods()["web-1"].uid == "other" or None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert FAULT.undo(stage.live.kube, injection.args).how == "not-needed"
     assert shell.file.read_text() == BEFORE

@@ -69,11 +69,11 @@ def test_unknown_alone_and_out_of_the_service_alone_are_no_effect(stage: Stage) 
         assert stage.fault.evidence(injection, stage.live) is None
         stage.api.put("nodes", node("a"))
         stage.api.put("endpointslices", endpoints("10.0.0.2"))
-        assert seen.poll(lambda: ((view := seen.node("a")) and view.ready == "True") or None, timeout_s=5)
-        assert seen.poll(lambda: len(seen.endpoints()) == 1 or None, timeout_s=5)
+        assert seen.poll(lambda: ((view := seen.node("a")) and view.ready == "True") or None, timeout_s=60)
+        assert seen.poll(lambda: len(seen.endpoints()) == 1 or None, timeout_s=60)
         assert stage.fault.evidence(injection, stage.live) is None, "out of the Service for another reason"
         stage.api.put("nodes", node("a", ready="Unknown"))
-        assert seen.poll(lambda: stage.fault.evidence(injection, stage.live), timeout_s=5)
+        assert seen.poll(lambda: stage.fault.evidence(injection, stage.live), timeout_s=60)
 
 
 def test_a_node_that_does_not_come_back(stage: Stage, shell: type[FakeShell]) -> None:
@@ -93,7 +93,7 @@ def test_void_where_it_is_not_as_planned(stage: Stage, shell: type[FakeShell], c
         removed(stage, "a")
     else:
         stage.api.put("endpointslices", endpoints("10.0.0.2"))
-        assert stage.live.watches.poll(lambda: len(stage.live.watches.endpoints()) == 1 or None, timeout_s=5)
+        assert stage.live.watches.poll(lambda: len(stage.live.watches.endpoints()) == 1 or None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert (shell.ran, shell.paused) == (before, False)
 

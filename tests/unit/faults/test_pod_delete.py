@@ -50,7 +50,7 @@ def test_a_pod_that_is_gone_already_is_void(stage: Stage, when: str) -> None:
     injection = stage.injection()
     if when == "seen":
         FakeApi.remove(stage.api, "pods", "web-1")
-        stage.live.watches.poll(lambda: True if "web-1" not in stage.live.watches.pods() else None, timeout_s=5)
+        stage.live.watches.poll(lambda: True if "web-1" not in stage.live.watches.pods() else None, timeout_s=60)
     elif when == "unseen":  # by our watch, a moment before the request
         del stage.api.objects["pods", "web-1"]
     else:
@@ -75,7 +75,7 @@ def test_a_pod_that_would_not_hurt_is_void(stage: Stage, change: str) -> None:
     else:
         stage.api.put("endpointslices", endpoints("10.0.0.1"))
         gone = lambda: "10.0.0.2" not in watches.endpoints()  # noqa: E731
-    assert watches.poll(lambda: True if gone() else None, timeout_s=5)
+    assert watches.poll(lambda: True if gone() else None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert deletions(stage) == []
 

@@ -73,7 +73,7 @@ def stage(request: pytest.FixtureRequest, staged: Callable[..., Stage], monkeypa
         item = pod(name, ip)
         stage.api.put("pods", {**item, "spec": {**item["spec"], "nodeName": node}})
     watches = stage.live.watches
-    assert watches.poll(lambda: watches.pods()["web-2"].node == "b" or None, timeout_s=5)
+    assert watches.poll(lambda: watches.pods()["web-2"].node == "b" or None, timeout_s=60)
     shell = type("Shell", (FakeShell,), {"ran": []})
     monkeypatch.setattr("rollproof.faults.pod_packets.NodeShell", shell)
     limits = FaultSettings(effect_within_s=0.3, hold_s=0.1, recovery_limit_s=0.8)
@@ -139,7 +139,7 @@ def test_a_plan_that_is_not_true_any_more_is_void(stage: Stage, shell: type[Fake
     injection = stage.injection()
     stage.api.put("endpointslices", endpoints("10.0.0.2"))
     watches = stage.live.watches
-    assert watches.poll(lambda: "10.0.0.1" not in watches.endpoints() or None, timeout_s=5)
+    assert watches.poll(lambda: "10.0.0.1" not in watches.endpoints() or None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
     assert not shell.there
 

@@ -26,7 +26,7 @@ def stage(staged: Callable[..., Stage]) -> Stage:
         stage.api.put("pods", item)
     stage.api.put("endpointslices", endpoints("10.0.0.1", "10.0.0.2", "10.0.0.4"))
     seen = stage.live.watches
-    assert seen.poll(lambda: (len(seen.endpoints()) == 3 and len(seen.pods()) == 3) or None, timeout_s=5)
+    assert seen.poll(lambda: (len(seen.endpoints()) == 3 and len(seen.pods()) == 3) or None, timeout_s=60)
     stage.api.after_delete = lambda name: replaced(stage, name) if name == "web-4" else leaves(stage, name)
     return stage
 

@@ -156,7 +156,7 @@ def test_a_pid_that_is_another_process_now_is_void_and_its_timer_is_ended(stage:
 def test_a_container_that_was_restarted_since_the_plan_is_void(stage: Stage) -> None:
     injection = stage.injection()
     restarted(stage)
-    stage.live.watches.poll(lambda: stage.live.watches.pods()["web-1"].restarts or None, timeout_s=5)
+    stage.live.watches.poll(lambda: stage.live.watches.pods()["web-1"].restarts or None, timeout_s=60)
     assert stage.run(injection) == ["planned", "void"]
 
 
@@ -206,7 +206,7 @@ def states(group: int) -> set[bool]:
 
 
 def until(wanted: Callable[[], bool]) -> bool:
-    end_s = time.monotonic() + 20
+    end_s = time.monotonic() + 60
     while not wanted() and time.monotonic() < end_s:
         time.sleep(0.01)
     return wanted()

@@ -116,7 +116,7 @@ def api() -> FakeApi:
 @pytest.fixture
 def kube(api: FakeApi, tmp_path: Path) -> Iterator[Kube]:
     with api.serve(tmp_path) as kubeconfig:
-        yield Kube("fake", str(kubeconfig), timeout_s=5.0)
+        yield Kube("fake", str(kubeconfig), timeout_s=30.0)
 
 
 def look(kube: Kube, **changes: Any) -> dict[str, Event]:

@@ -163,7 +163,7 @@ def test_the_live_line_is_drawn_while_another_thread_prints() -> None:
     drawer = threading.Thread(target=console._now_line, daemon=True)
     with console._lock:
         drawer.start()
-        drawer.join(timeout=20)
+        drawer.join(timeout=60)
         assert not drawer.is_alive()
 
 

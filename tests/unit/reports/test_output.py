@@ -151,7 +151,7 @@ def in_a_shell(line: str, folder: Path) -> int:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line.replace('rollproof', words, 1)}"], cwd=folder, env=environ, check=False,
-        capture_output=True, timeout=100,
+        capture_output=True, timeout=250,
     )  # fmt: skip
     assert b"Traceback" not in done.stderr
     assert b"Exception ignored" not in done.stderr

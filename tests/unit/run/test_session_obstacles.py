@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up_ends_the_drill_and_everything_is_undone(
     world.api.put("pods", {**pod, "status": {**pod["status"], "phase": "Running"}})
     watches = run._watches
     assert watches is not None
-    assert watches.poll(lambda: True if watches.pods()["web-3-0"].phase == "Running" else None, timeout_s=10), "blind"
+    assert watches.poll(lambda: True if watches.pods()["web-3-0"].phase == "Running" else None, timeout_s=60), "blind"
     with pytest.raises(UnwritableError, match=r"timeline\.jsonl cannot be written: No space left on device"):
         drill.judge("release")
     run.end("error", "no space")
