@@ -149,7 +149,7 @@ class Kube:
     def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "", within_s: float = 0.0) -> Object:
         """The whole list object: `items`, each an object with a name, and `metadata.resourceVersion`.
 
-        A server that hands it out in pieces is asked for all of them, a bounded number of times, or for `within_s`.
+        A server that hands it out in pieces is asked for all of them, a bounded number of times, and for `within_s`.
         """
         path, until_s = KINDS[kind].path(namespace), time.monotonic() + (within_s or _PAGES_S)
         query = {"labelSelector": labels, "fieldSelector": fields}
@@ -157,7 +157,8 @@ class Kube:
         seen = {""}
         while True:
             who = f"the list of {kind} in {namespace or 'the cluster'} from {self._server}"
-            page = Outside.of(self.request("GET", path, query=query, timeout_s=within_s or self.timeout_s), who)
+            left_s = max(0.001, min(within_s or self.timeout_s, until_s - time.monotonic()))
+            page = Outside.of(self.request("GET", path, query=query, timeout_s=left_s), who)
             for item in page.objects("items"):
                 name = item.child("metadata").needed("name")
                 check_object(kind, Outside.of(item.value, f"{kind} {shown(name)} in {who}"))
@@ -165,11 +166,8 @@ class Kube:
             metadata = page.child("metadata")
             token = metadata.text("continue")
             if not token:
-                return {
-                    **page.value,
-                    "items": items,
-                    "metadata": {**metadata.value, "resourceVersion": metadata.text("resourceVersion")},
-                }
+                whole = {**metadata.value, "resourceVersion": metadata.text("resourceVersion")}
+                return {**page.value, "items": items, "metadata": whole}
             if token in seen or len(seen) > _PAGES_MAX or time.monotonic() > until_s:
                 raise OutsideDataError(f"{who} does not end: after {len(seen)} pieces it goes on at {shown(token)}")
             seen.add(token)
@@ -242,11 +240,12 @@ class Kube:
     ) -> str:  # fmt: skip
         """The newest lines of a log, at most so many bytes from their first; `previous`: from before its restart."""
         query = {"container": container, "tailLines": str(lines), "previous": "true" if previous else ""}
-        return self._log(namespace, pod, {**query, "limitBytes": str(bytes_max or "")}, within_s)
+        query["limitBytes"] = str(bytes_max or "")  # the server may send slightly more
+        return self._log(namespace, pod, query, within_s, 2 * bytes_max or _LOG_MAX)
 
-    def _log(self, namespace: str, pod: str, query: Mapping[str, str], timeout_s: float) -> str:
-        response = self._send("GET", f"{KINDS['Pod'].path(namespace, pod)}/log", query=query, timeout_s=timeout_s)
-        return self._read(response, "GET", limit=_LOG_MAX).decode(errors="replace")
+    def _log(self, ns: str, pod: str, query: Mapping[str, str], timeout_s: float, limit: int = _LOG_MAX) -> str:
+        response = self._send("GET", f"{KINDS['Pod'].path(ns, pod)}/log", query=query, timeout_s=timeout_s)
+        return self._read(response, "GET", limit=limit).decode(errors="replace")
 
     def pod_proxy(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
         """GET through the API server's pod proxy: (status, body) as the pod gave them, or the API server's refusal.

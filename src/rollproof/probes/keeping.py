@@ -7,6 +7,7 @@ nothing and raises nothing: what may not be read, is not there or does not answe
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ from rollproof.core.visible import printable, visible
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.secretpatterns import alike
 from rollproof.probes.views import DeploymentView, PodView, ReplicaSetView
+from rollproof.redaction import REDACTED
 
 __all__ = ["WITHIN_S", "Keeper"]
 
@@ -37,8 +39,14 @@ _LINE_SHOWN = 300
 _EVENTS_SHOWN, _EVENTS_MAX = 20, 200
 _MESSAGE_MAX = 500
 _SKEW_S = 30.0  # by so much the cluster's clock may differ from ours
-_ALIKE_MAX = 50
+_SEARCHED_BYTES = (
+    2 * _KEPT_BYTES
+)  # for secrets: one that is cut in two at the begin of what is kept is still seen whole
+_REGISTERED_MAX = 40  # of one run: what only looks like a secret makes the search of everything slower
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(.*?)(?:-----END|\Z)", re.DOTALL)
+_PEM_REST = re.compile(r"\A((?:(?!-----BEGIN).)*?)-----END [A-Z0-9 ]*PRIVATE KEY-----", re.DOTALL)  # of a log's end
+_PEM_LINE = re.compile(r"[A-Za-z0-9+/=]{40,}")
+_KEY_LINE_MIN = 20
 _NO_NAME = re.compile(r"[^a-z0-9.-]+")
 _NO_LOG = (400, 404)  # the API server's answer for a container that never ran, and for a pod that is gone
 
@@ -90,7 +98,7 @@ class Keeper:
         self._cluster, self._kube, self._folder, self._known = target.cluster, kube, folder, known
         self._since_s = time.time()
         self._until_s = 0.0
-        self._logs = self._lists = 0
+        self._logs = self._lists = self._registered = 0
         self.kept = False  # whether something was read in this drill
 
     def begin(self) -> None:
@@ -156,13 +164,14 @@ class Keeper:
         about = {"container": part.container, "previous": previous}
         try:
             text = self._read_log(part, _LINES_MAX, previous=previous)
-            if len(text.encode()) >= _ASKED_BYTES:  # cut at its end, where the newest lines are
+            if len(text.encode()) >= _ASKED_BYTES - _KEPT_BYTES:  # (about) cut at its end, where the newest lines are
                 text = self._read_log(part, TAIL_LINES, previous=previous)
         except RollproofError as error:
             self._refused(subject, about, error)
             return 0
-        kept, cut = _end_of(self._without_secrets(text))
-        lines = kept.splitlines()
+        searched, long = _end_of(text, _SEARCHED_BYTES)
+        kept, longer = _end_of(self._without_secrets(searched), _KEPT_BYTES)
+        lines, cut = kept.splitlines(), long or longer or len(text.splitlines()) >= _LINES_MAX
         self._logs += 1
         name = _NO_NAME.sub("-", f"{part.pod[:80]}-{part.container[:40]}".lower())
         file = f"podlog-{self._logs:02d}-{name}{'-previous' if previous else ''}.log"
@@ -187,11 +196,12 @@ class Keeper:
         except RollproofError as error:
             self._refused(subject, {}, error)
             return
-        newest = sorted(found, key=lambda one: one[0])[-_EVENTS_MAX:]
+        rows = [one for _, one in sorted(found, key=lambda one: one[0])[-_EVENTS_MAX:]]
+        for one in rows:  # before it is cut: half a secret has no form
+            one["message"] = printable(self._without_secrets(one["message"]), length_max=_MESSAGE_MAX)
         self._lists += 1
         file = f"podevents-{self._lists}.txt"
-        rows = [one for _, one in newest]
-        self._folder.write_text(file, self._without_secrets("".join(map(_event_line, rows))))
+        self._folder.write_text(file, "".join(map(_event_line, rows)))
         rows.reverse()
         shown = sorted(rows, key=lambda one: not one["warning"])[:_EVENTS_SHOWN]
         self._folder.record(
@@ -220,14 +230,20 @@ class Keeper:
         return last_s, {
             "object": which, "reason": item.text("reason"), "warning": item.text("type") == "Warning",
             "count": max(1, item.count("count"), series.count("count")),
-            "message": printable(item.text("message"), length_max=_MESSAGE_MAX),
+            "message": printable(item.text("message"), length_max=_ASKED_BYTES),
         }  # fmt: skip
 
     def _without_secrets(self, text: str) -> str:
-        """As a file and a terminal may have it. What has the form of a secret is hidden everywhere from now on."""
-        looks = [value for _, value in alike(text)][:_ALIKE_MAX]
-        bodies = [line.strip() for block in _PEM.findall(text) for line in block.splitlines()]
-        self._folder.redact([*looks, *(line for line in bodies[: 2 * _ALIKE_MAX] if len(line) > _LINE_SHOWN // 15)])
+        """As a file and a terminal may have it: without what is known as a secret, or has the form of one.
+
+        The first of the latter are hidden everywhere from now on; each is hidden here.
+        """
+        found = dict.fromkeys((*(value for _, value in alike(text)), *_key_lines(text)))
+        known = [*found][: _REGISTERED_MAX - self._registered]
+        self._registered += len(known)
+        self._folder.redact(known)
+        for value in sorted(found, key=len, reverse=True):
+            text = text.replace(value, REDACTED)
         return visible(self._folder.redacted(text))
 
     def _refused(self, subject: str, about: Mapping[str, Any], error: RollproofError) -> None:
@@ -275,12 +291,29 @@ def _which(part: _Part) -> Iterator[bool]:
         yield False
 
 
-def _end_of(text: str) -> tuple[str, bool]:
-    """The last 64 kB of it, from the begin of a line, and whether something was left out."""
+def _end_of(text: str, size_max: int) -> tuple[str, bool]:
+    """The last bytes of it, from the begin of a line if there is one, and whether something was left out."""
     data = text.encode()
-    if len(data) <= _KEPT_BYTES:
-        return text, len(text.splitlines()) >= _LINES_MAX
-    return data[-_KEPT_BYTES:].partition(b"\n")[2].decode(errors="replace"), True
+    if len(data) <= size_max:
+        return text, False
+    end = data[-size_max:]
+    lines = end.partition(b"\n")[2]
+    return (lines if lines.strip() else end).decode(errors="replace"), True
+
+
+def _key_lines(text: str) -> Iterator[str]:
+    """The lines of the private keys in it."""
+    blocks = [block.splitlines() for block in _PEM.findall(text)]
+    found = (line.strip() for lines in (*blocks, _last_of_key(text)) for line in lines)
+    return (line for line in found if len(line) >= _KEY_LINE_MIN)
+
+
+def _last_of_key(text: str) -> list[str]:
+    """Of a key whose begin is not in the text; what is right before its end may be short, or begin that line."""
+    rest = _PEM_REST.match(text)
+    lines = rest[1].splitlines()[::-1] if rest is not None else []
+    body = itertools.takewhile(_PEM_LINE.search, lines[2:])
+    return [*lines[:2], *body]
 
 
 def _event_line(one: Mapping[str, Any]) -> str:

@@ -117,6 +117,27 @@ def test_d1_a_list_in_pieces_is_whole(tmp_path: Path) -> None:
     assert listed["metadata"]["resourceVersion"] == "7"
 
 
+def test_d1_the_pieces_of_a_list_share_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece had all of it: what was to take 10 s at most could take 20, before an undo."""
+    allowed_s: list[float] = []
+
+    def request_(_: Kube, *_args: object, timeout_s: float, **_more: object) -> dict[str, object]:
+        allowed_s.append(timeout_s)
+        return {"metadata": {"continue": "more" if len(allowed_s) < 3 else "", "resourceVersion": "7"}}
+
+    monkeypatch.setattr(Kube, "request", request_)
+    Kube("fake", kubeconfig_of("http://127.0.0.1:1", tmp_path)).list("Pod", "shop", within_s=600.0)
+    assert 600.0 >= allowed_s[0] > allowed_s[1] > allowed_s[2] > 0
+
+
+def test_d1_of_a_log_no_more_is_read_than_was_asked_for(tmp_path: Path) -> None:
+    with hostile(answers(b"x" * 5000)) as url:
+        kube = Kube("fake", kubeconfig_of(url, tmp_path))
+        assert kube.pod_log_end("ns", "pod", "app", lines=1, previous=False, bytes_max=4000)
+        with pytest.raises(UnreachableError, match="larger than"):
+            kube.pod_log_end("ns", "pod", "app", lines=1, previous=False, bytes_max=2000)
+
+
 # -- encodings (A11) --------------------------------------------------------------------------------------------------
 
 BODY = b'{"version": "abc"}'

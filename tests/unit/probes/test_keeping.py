@@ -206,6 +206,51 @@ def test_a_long_log_is_cut_at_its_begin() -> None:
     assert len(stage.files[log.file]) <= 64 * 1024
 
 
+def test_a_last_line_that_is_longer_than_what_is_kept_is_kept_in_part() -> None:
+    stage = crashing()
+    stage.cluster.logs[("web-1", True)] = "begin\n" + "x" * 200_000 + " the end"
+    stage.keeper.keep()
+    log = stage.logs()[0]
+    assert log.cut
+    assert 60_000 < len(stage.files[log.file]) <= 64 * 1024
+    assert stage.files[log.file].endswith(" the end")
+
+
+def test_however_many_secrets_are_in_a_log_none_is_kept_and_few_are_registered() -> None:
+    """Each registered one makes the search of everything slower: 12 logs of 150 took minutes, before an undo."""
+    stage = crashing()
+    tokens = [f"ghp_{number:036d}" for number in range(150)]
+    lines = [f"{number:04d}{'QUJD' * 15}" for number in range(45)]
+    key = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n"
+    keys = "".join(key.format("\n".join(lines[at : at + 15])) for at in (0, 15, 30))
+    before = len(SECRETS.known()["values"])
+    stage.cluster.logs = {("web-1", True): "\n".join(tokens), ("web-1", False): keys}
+    stage.keeper.keep()
+    everything = "\n".join([*stage.files.values(), repr(stage.told.events)])
+    assert [one for one in (*tokens, *lines) if one in everything] == []
+    assert len(SECRETS.known()["values"]) - before <= 40
+
+
+def test_a_key_whose_begin_was_cut_away_is_not_kept() -> None:
+    stage = crashing()
+    body = [f"{number:02d}{'QUJD' * 15}" for number in range(20)]
+    log = "\n".join([*body, "QUJDQUJDQUJDQUJDQUJDQUI=", "-----END PRIVATE KEY-----", "and then it began"])
+    stage.cluster.logs = {("web-1", True): log, ("web-1", False): f"plain line of the app, before\n{log}"}
+    stage.keeper.keep()
+    everything = "\n".join([*stage.files.values(), repr(stage.told.events)])
+    assert "QUJDQUJD" not in everything
+    assert "plain line of the app, before" in everything
+    assert "and then it began" in everything
+
+
+def test_a_secret_that_the_cut_of_a_message_would_halve_is_not_kept() -> None:
+    stage = crashing()
+    stage.cluster.events = [event("Pod/web-1", "Failed", message=f"{'x' * 480} {TOKEN}")]
+    stage.keeper.keep()
+    everything = "\n".join([*stage.files.values(), repr(stage.told.events)])
+    assert TOKEN[:12] not in everything
+
+
 def test_of_a_log_that_fills_the_answer_the_newest_lines_are_asked_for() -> None:
     stage = crashing()
     asked: list[int] = []
