@@ -197,8 +197,8 @@ class Keeper:
             self._refused(subject, {}, error)
             return
         rows = [one for _, one in sorted(found, key=lambda one: one[0])[-_EVENTS_MAX:]]
-        for one in rows:  # before it is cut: half a secret has no form
-            one["message"] = printable(self._without_secrets(one["message"]), length_max=_MESSAGE_MAX)
+        for row in rows:  # before it is cut: half a secret has no form
+            row["message"] = printable(self._without_secrets(row["message"]), length_max=_MESSAGE_MAX)
         self._lists += 1
         file = f"podevents-{self._lists}.txt"
         self._folder.write_text(file, "".join(map(_event_line, rows)))

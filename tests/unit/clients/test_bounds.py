@@ -123,7 +123,7 @@ def test_d1_the_pieces_of_a_list_share_its_time(tmp_path: Path, monkeypatch: pyt
 
     def request_(_: Kube, *_args: object, timeout_s: float, **_more: object) -> dict[str, object]:
         allowed_s.append(timeout_s)
-        return {"metadata": {"continue": "more" if len(allowed_s) < 3 else "", "resourceVersion": "7"}}
+        return {"metadata": {"continue": str(len(allowed_s)) if len(allowed_s) < 3 else "", "resourceVersion": "7"}}
 
     monkeypatch.setattr(Kube, "request", request_)
     Kube("fake", kubeconfig_of("http://127.0.0.1:1", tmp_path)).list("Pod", "shop", within_s=600.0)
