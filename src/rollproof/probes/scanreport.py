@@ -8,6 +8,7 @@ as it lies there: no scanner is started, and what the scanner was told to leave 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ _FOUND = (
     ("Licenses", "Name"),
 )
 _OF_LEVEL = {"error": "HIGH", "warning": "MEDIUM", "note": "LOW"}  # where no rule says more
+_NOT_FOUND = ("pass", "notApplicable")  # kinds of results that say that there is no problem
+_SCHEMA = 2
 _OF_SCORE = ((9.0, "CRITICAL"), (7.0, "HIGH"), (4.0, "MEDIUM"), (0.1, "LOW"))  # GitHub's of security-severity
 
 
@@ -39,7 +42,9 @@ def read_report(path: Path) -> ReportSeen:
     document = read_document(path, who)
     if document.value.get("runs") is not None:  # an empty list is one, of a scanner that did not run
         return _of_sarif(document)
-    if document.integer("SchemaVersion"):
+    if version := document.integer("SchemaVersion"):
+        if version != _SCHEMA:  # its results may be elsewhere, and would not be seen
+            raise InputError(f"{who} is of Trivy's SchemaVersion {version}; {_SCHEMA} is known", "or write it as SARIF")
         return _of_trivy(document)
     message = f"{who} is none of what is known: Trivy's JSON (`SchemaVersion`), SARIF (`runs`)"
     raise InputError(message, "write it with `trivy image --format json`, or `--format sarif`")
@@ -80,43 +85,70 @@ def _of_sarif(document: Outside) -> ReportSeen:
     configs = {_digest(one.text("imageID")) for one in said}
     ended_s = [one.time_s("endTimeUtc") for run in runs for one in run.objects("invocations")]
     return _report(
-        (result for run in runs for result in _sarif_results(run)), tool=", ".join(filter(None, names)) or "a scanner",
+        (one for run in runs for one in _sarif_results(run)), scanned=bool(runs) and all(map(_ran, runs)),
+        tool=", ".join(filter(None, names)) or "a scanner",
         artifact=said[0].text("imageName") if said else "", kind=_IMAGE if any(configs) else "",
         config=configs.pop() if len(configs) == 1 else "",
         digests=_digests(text for one in said for text in one.texts("repoDigests")),
-        made_s=max((one for one in ended_s if one is not None), default=None), scanned=bool(runs),
+        made_s=max((one for one in ended_s if one is not None), default=None),
     )  # fmt: skip
 
 
+def _ran(run: Outside) -> bool:
+    """Whether it says that it did: a run that did not has no results, not even an empty list of them (3.14.23)."""
+    ended = [one.flag("executionSuccessful", default=True) for one in run.objects("invocations")]
+    return run.value.get("results") is not None and all(ended)
+
+
 def _sarif_results(run: Outside) -> Iterator[ResultSeen]:
-    rules = {rule.text("id"): rule.child("properties") for rule in run.child("tool").child("driver").objects("rules")}
+    tool = run.child("tool")
+    components = [[*one.objects("rules")] for one in (tool.child("driver"), *tool.objects("extensions"))]
+    named: defaultdict[str, list[Outside]] = defaultdict(list)
+    for rule in (one for rules in components for one in rules):
+        named[rule.text("id")].append(rule)
     for result in run.objects("results"):
+        if result.text("kind", "fail") in _NOT_FOUND:
+            continue
         places = [one.child("physicalLocation").child("artifactLocation") for one in result.objects("locations")]
         name = result.text("ruleId") or result.child("rule").text("id")
-        yield _result(name, _severity(result, rules.get(name)), places[0].text("uri") if places else "")
+        rules = [*named.get(name, named.get(name.rpartition("/")[0], ())), *_numbered(result, components)]
+        found = [_severity(result, rule) for rule in rules] or [_of_level(result, None)]
+        name = name or next((rule.text("id") for rule in rules), "")
+        yield _result(name, max(found, key=_rank), places[0].text("uri") if places else "")
 
 
-def _severity(result: Outside, rule: Outside | None) -> str:
-    """Trivy's own word, which is a tag of the rule; else by security-severity; else by level (section 3.27.10)."""
-    if rule is not None:
-        tags = [tag for tag in rule.texts("tags") if tag in _RANKED]
-        if tags:
-            return tags[0]
-        try:
-            score = float(str(rule.value.get("security-severity")))  # a text with a number, by GitHub; or a number
-        except ValueError:
-            score = 0.0
-        for least, severity in _OF_SCORE:
-            if score >= least:
-                return severity
-    return _OF_LEVEL.get(result.text("level", "warning").lower(), "")
+def _numbered(result: Outside, components: list[list[Outside]]) -> list[Outside]:
+    """The rule that a result names by its number, in the driver or in an extension (3.27.6, 3.52)."""
+    rule = result.child("rule")
+    number, where = rule.integer("index", result.integer("ruleIndex", -1)), rule.child("toolComponent")
+    rules = components[where.integer("index", -1) + 1 :][:1] if number >= 0 else []
+    return rules[0][number : number + 1] if rules else []
+
+
+def _severity(result: Outside, rule: Outside) -> str:
+    """Trivy's own word, which is a tag of the rule; else by security-severity; else by level."""
+    properties = rule.child("properties")
+    if tags := [tag for tag in properties.texts("tags") if tag in _RANKED]:
+        return max(tags, key=_rank)
+    try:
+        score = float(str(properties.value.get("security-severity")))  # a text with a number, by GitHub; or a number
+    except ValueError:
+        score = 0.0
+    return next((severity for least, severity in _OF_SCORE if score >= least), _of_level(result, rule))
+
+
+def _of_level(result: Outside, rule: Outside | None) -> str:
+    """A result without a level has its rule's; without one there it is a warning, or nothing if it is no failure."""
+    usual = rule.child("defaultConfiguration").text("level", "warning") if rule is not None else "warning"
+    level = result.text("level", usual if result.text("kind", "fail") == "fail" else "none")
+    return _OF_LEVEL.get(level.lower(), "")
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
 
 
 def _report(results: Iterator[ResultSeen], **said: object) -> ReportSeen:
-    found = sorted(results, key=lambda one: -_RANKED.get(one.severity, -1))
+    found = sorted(results, key=lambda one: -_rank(one.severity))
     unranked = sum(not one.severity for one in found)
     return ReportSeen(total=len(found), unranked=unranked, results=tuple(found[:_KEPT]), **said)  # type: ignore[arg-type]
 
@@ -124,6 +156,10 @@ def _report(results: Iterator[ResultSeen], **said: object) -> ReportSeen:
 def _result(name: str, severity: str, place: str) -> ResultSeen:
     known = severity.upper() if severity.upper() in _RANKED else ""
     return ResultSeen(name=name[:_TEXT_MAX] or "?", severity=known, place=place[:_TEXT_MAX])
+
+
+def _rank(severity: str) -> int:
+    return _RANKED.get(severity, -1)
 
 
 def _platform(config: Outside) -> str:

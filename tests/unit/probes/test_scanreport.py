@@ -121,6 +121,48 @@ def test_sarif_of_another_scanner_is_bound_to_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, {"runs": []}).scanned is False
 
 
+def severities(folder: Path, tool: dict[str, Any], *results: dict[str, Any]) -> list[str]:
+    return [one.severity for one in read(folder, {"runs": [{"tool": tool, "results": [*results]}]}).results]
+
+
+def test_a_scan_that_failed_or_has_no_list_of_results_says_nothing(tmp_path: Path) -> None:
+    """A crashed scanner's empty list was "0 results, none above the limit": PASS."""
+    tool = {"driver": {"name": "Grype"}}
+    crashed = {"tool": tool, "invocations": [{"executionSuccessful": False}], "results": []}
+    sound = {"tool": tool, "invocations": [{"executionSuccessful": True}], "results": []}
+    assert read(tmp_path, {"runs": [sound]}).scanned is True
+    for runs in ([crashed], [sound, crashed], [{"tool": tool}], [{"tool": tool, "results": None}]):
+        assert read(tmp_path, {"runs": runs}).scanned is False
+
+
+def test_a_rule_is_found_however_a_result_names_it(tmp_path: Path) -> None:
+    """Each of these was a warning, and so below a limit of MEDIUM."""
+    rules = [rule("A", "", "3.0"), rule("B", "", "9.9")]
+    driver, extended = {"driver": {"rules": rules}}, {"driver": {}, "extensions": [{}, {"rules": rules}]}
+    assert severities(tmp_path, driver, {"ruleIndex": 1}) == ["CRITICAL"]
+    assert severities(tmp_path, driver, {"rule": {"index": 1}}) == ["CRITICAL"]
+    assert severities(tmp_path, driver, {"ruleId": "B/of-a-kind"}) == ["CRITICAL"]
+    assert severities(tmp_path, extended, {"ruleId": "B"}) == ["CRITICAL"]
+    assert severities(tmp_path, extended, {"rule": {"index": 1, "toolComponent": {"index": 1}}}) == ["CRITICAL"]
+    twice = {"driver": {"rules": [*rules[::-1], rule("B", "LOW", "")]}}
+    assert severities(tmp_path, twice, {"ruleId": "B"}) == ["CRITICAL"]
+    for strange in ({"ruleIndex": 7}, {"ruleIndex": -1}, {"rule": {"index": 0, "toolComponent": {"index": 9}}}):
+        assert severities(tmp_path, driver, strange) == ["MEDIUM"]
+
+
+def test_a_result_without_a_level_has_its_rule_s(tmp_path: Path) -> None:
+    driver = {"driver": {"rules": [{"id": "A", "defaultConfiguration": {"level": "error"}}]}}
+    assert severities(tmp_path, driver, {"ruleId": "A"}) == ["HIGH"]
+    assert severities(tmp_path, driver, {"ruleId": "A", "level": "note"}) == ["LOW"]
+    assert severities(tmp_path, driver, {"ruleId": "A", "kind": "pass"}, {"ruleId": "A", "kind": "review"}) == [""]
+
+
+def test_results_of_a_schema_that_is_not_known_would_not_be_seen(tmp_path: Path) -> None:
+    later = {**TRIVY, "SchemaVersion": 3, "Results": None, "Findings": TRIVY["Results"]}
+    with pytest.raises(InputError, match=r"pipeline\.scan_file .* SchemaVersion 3; 2 is known"):
+        read(tmp_path, later)
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"Reports": []}', '{"runs": 3}', '{"runs": [7]}'])
 def test_anything_else_is_refused_by_the_setting_s_name(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError, match=r"pipeline\.scan_file"):
