@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
 from rollproof.core.requests import RequestLog
 
-__all__ = ["OUTAGES_MAX", "Gap", "Outage", "Span", "blind_gaps", "downtime_ms", "merge", "most_in_a_row", "outages"]
+__all__ = [
+    "OUTAGES_MAX", "Gap", "Outage", "Span", "blind_gaps", "downtime_ms", "edges_ns", "merge", "most_in_a_row",
+    "outages",
+]  # fmt: skip
 
 OUTAGES_MAX = 1000  # per lane, the longest ones: a lane that fails every second request must not make a million objects
 _NEVER = np.iinfo(np.int64).max
@@ -116,6 +119,17 @@ def downtime_ms(
         lane: (runs.lower_ns() / 1e6, runs.upper_ns() / 1e6)
         for lane, runs in _runs_by_lane(log, window_ns, failed, silent)
     }
+
+
+def edges_ns(
+    log: RequestLog, lane: str, *, window_ns: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Of all outages of one lane, however many, in order: the earliest begin, the first failed send, the latest end."""
+    for name, runs in _runs_by_lane(log, window_ns, None, None):
+        if name == lane:
+            return runs.begins[0], runs.rows["send_ns"][runs.first].astype(np.int64), runs.ends[1]
+    nothing = np.zeros(0, dtype=np.int64)
+    return nothing, nothing, nothing
 
 
 def most_in_a_row(

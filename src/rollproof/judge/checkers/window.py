@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rollproof.core.act import Act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.intervals import outages
+from rollproof.core.intervals import edges_ns, outages
 from rollproof.core.latency import Took, mark_late, took
 from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named
 from rollproof.core.requests import RequestLog
@@ -114,7 +114,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         app=app,
         inside=inside,
         hard=hard,
-        explained=hard & (beside | _while_way_was_unsound(log, hard & ~beside, app, inside) | doubtful),
+        explained=hard & (beside | _while_way_was_unsound(log, hard, beside, inside) | doubtful),
         limited=(kind == Kind.LIMITED) & app & inside,
         unknown=(kind == Kind.OWN) & app & inside,
         control_failed=control & (kind == Kind.HARD) & inside,
@@ -143,33 +143,46 @@ def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
 def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
     """Rows whose time from send to outcome overlaps an outage of the control lane."""
     everything = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
-    found = [one for one in outages(log, window_ns=everything) if one.lane == log.control]
-    if not found:
-        return np.zeros(len(log.rows), dtype=bool)
-    low = np.array([one.begins_ns[0] for one in found] + [everything[1]])
-    high = np.array([one.ends_ns[1] for one in found])  # both increase: outages are sorted
+    low, _, high = edges_ns(log, log.control, window_ns=everything)  # both increase: outages are sorted
     at = np.searchsorted(high, log.rows["send_ns"], side="left")
-    overlap: NDArray[np.bool_] = low[at] <= log.rows["done_ns"]
+    overlap: NDArray[np.bool_] = np.append(low, everything[1])[at] <= log.rows["done_ns"]
     return overlap
 
 
 def _while_way_was_unsound(
-    log: RequestLog, blamed: NDArray[np.bool_], app: NDArray[np.bool_], inside: NDArray[np.bool_]
+    log: RequestLog, hard: NDArray[np.bool_], beside: NDArray[np.bool_], inside: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Rows between the first and the last outage of the control lane, where it was out again and again, and lost at
-    least the share of its requests that the app lost beside those outages (`blamed`).
+    least the share of its requests that the app lost beside those outages (`beside`: rows that overlap one).
 
     The control lane is asked a few times a second: it cannot have seen each of the moments in which the way was broken.
     """
-    found = [one for one in outages(log, window_ns=_bounds(log, inside)) if one.lane == log.control]
-    if len(found) < _OUTAGES_OF_AN_UNSOUND_WAY:
+    _, first, end = edges_ns(log, log.control, window_ns=_bounds(log, inside))
+    if len(first) < _OUTAGES_OF_AN_UNSOUND_WAY:
         return np.zeros(len(log.rows), dtype=bool)
-    sends = log.rows["send_ns"]
-    span: NDArray[np.bool_] = (sends >= found[0].first_send_ns) & (sends <= max(one.ends_ns[1] for one in found))
-    hard = kinds(log) == Kind.HARD
-    control = span & ~app
-    lost, of_app = float((hard & control).sum() / max(1, control.sum())), float((blamed & span).sum())
-    return span if lost >= of_app / max(1, (app & span).sum()) else np.zeros(len(log.rows), dtype=bool)
+    sends, kind = log.rows["send_ns"], kinds(log)
+    span: NDArray[np.bool_] = (sends >= first[0]) & (sends <= end[-1])
+    control, told = span & lane_mask(log, log.control), kind <= Kind.HARD
+    app = span & ~control & ~beside & (told | hard)  # what says nothing, or fell into an outage, thins no share out
+    lost = (control & (kind == Kind.HARD)).sum() / max(1, (control & told).sum())
+    if lost < (app & hard).sum() / max(1, app.sum()):
+        return np.zeros(len(log.rows), dtype=bool)
+    return span & ~_while_way_was_sound(log, hard, _bounds(log, inside))
+
+
+def _while_way_was_sound(log: RequestLog, hard: NDArray[np.bool_], window_ns: tuple[int, int]) -> NDArray[np.bool_]:
+    """Rows of those outages of the app, one after the other failed, in which the control lane was answered well as
+    often as it must be out for the way to count as unsound: a good answer is evidence, and more than what it missed."""
+    control = lane_mask(log, log.control)
+    good = log.rows[control & (kinds(log) < Kind.HARD)]
+    sends, dones = np.sort(good["send_ns"]), np.sort(good["done_ns"])
+    found = np.zeros(len(log.rows), dtype=bool)
+    for one in outages(log, window_ns=window_ns, failed=hard):
+        answered = np.searchsorted(dones, one.ends_ns[0], "right") - np.searchsorted(sends, one.begins_ns[1], "left")
+        if one.lane != log.control and answered >= _OUTAGES_OF_AN_UNSOUND_WAY:
+            between = (log.rows["send_ns"] >= one.first_send_ns) & (log.rows["send_ns"] <= one.last_send_ns)
+            found |= between & lane_mask(log, one.lane)
+    return found
 
 
 def _bounds(log: RequestLog, inside: NDArray[np.bool_]) -> tuple[int, int]:

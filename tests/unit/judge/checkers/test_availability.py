@@ -11,8 +11,10 @@ from builders import LANES, Requests
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from judge.properties.strategies import one_more_row, with_outcome
 from story import NEW, OLD, Story, good_release, plan, target
 
+from rollproof.core import intervals
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import Ingress, Traffic
 from rollproof.core.verdict import Result, Verdict
@@ -159,6 +161,50 @@ class TestSomebodyElse:
             broken = broken.fail("control", at=at)
         verdict = judge(broken.fail(at=118.2, until=118.9).fail(at=119.2, until=119.9))
         assert verdict.result is Result.FAIL
+
+    def test_nor_one_that_loses_more_beside_its_outages_than_it_does_however_much_falls_into_them(self) -> None:
+        broken = clean()
+        for at in (118.0, 121.0, 124.0):  # it loses 43 %
+            broken = broken.fail("", at=at, until=at + 1.0)
+        for at in (119.1, 122.1):
+            for lane in LANES[:3]:
+                broken = broken.fail(lane, at=at, until=at + 1.8, every=2)
+        assert judge(broken).result is Result.FAIL
+
+    def test_nor_an_outage_of_the_app_in_which_it_was_seen_sound(self) -> None:
+        """The control lane was answered well six times in it: it missed nothing then."""
+        broken = clean()
+        for at in (118.0, 119.0, 120.0):
+            broken = broken.fail("control", at=at, until=at + 0.3)
+        assert judge(broken.fail(at=119.4, until=119.7)).result is Result.FAIL
+
+    def test_the_shortest_of_many_outages_of_the_way_is_an_excuse_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(intervals, "OUTAGES_MAX", 1)
+        broken = clean().fail("control", at=118.0, until=119.0).fail("control", at=126.0)
+        assert judge(broken.fail(at=126.0)).result is Result.INCONCLUSIVE
+
+    @examples(60)
+    @given(
+        ways=st.lists(st.tuples(st.floats(117.0, 130.0), st.floats(0.01, 2.0)), min_size=3, max_size=6),
+        failing=st.lists(st.tuples(st.floats(117.0, 132.0), st.floats(0.01, 1.0), st.integers(1, 4)), max_size=4),
+        pick=st.floats(0.0, 1.0), added=st.booleans(), took_ms=st.sampled_from([1.0, 900.0, 5000.0]),
+    )  # fmt: skip
+    def test_one_more_failure_on_an_unsound_way_never_improves_a_verdict(
+        self, ways: list[tuple[float, float]], failing: list[tuple[float, float, int]], pick: float, added: bool,
+        took_ms: float,
+    ) -> None:  # fmt: skip
+        broken = clean()
+        for at, lasts_s in ways:
+            broken = broken.fail("control", at=at, until=at + lasts_s)
+        for at, lasts_s, every in failing:
+            broken = broken.fail(at=at, until=at + lasts_s, every=every)
+        log = broken.build()
+        sends, lanes = log.rows["send_ns"], log.rows["lane"]
+        window = (sends > 101e9) & (sends < 138e9) & (lanes != LANES.index("control")) & (log.rows["outcome"] == 0)
+        rows = np.flatnonzero(window)
+        row = int(rows[int(pick * (len(rows) - 1))])
+        worse = (one_more_row if added else with_outcome)(log, row, "http.502", took_ms)
+        assert RANK[judge(worse).result] >= RANK[judge(log).result]
 
     def test_nor_what_failed_after_its_last_outage(self) -> None:
         broken = clean()
