@@ -95,9 +95,13 @@ def _of_sarif(document: Outside) -> ReportSeen:
 
 
 def _ran(run: Outside) -> bool:
-    """Whether it says that it did: a run that did not has no results, not even an empty list of them (3.14.23)."""
+    """Whether it says that it did: a run that did not has no results, not even an empty list of them (3.14.23).
+
+    Trivy's writer leaves an empty list out, and names the image of what it has scanned.
+    """
     ended = [one.flag("executionSuccessful", default=True) for one in run.objects("invocations")]
-    return run.value.get("results") is not None and all(ended)
+    listed = run.value.get("results") is not None
+    return (listed or run.child("properties").has("imageID")) and all(ended)
 
 
 def _sarif_results(run: Outside) -> Iterator[ResultSeen]:

@@ -133,6 +133,8 @@ def test_a_scan_that_failed_or_has_no_list_of_results_says_nothing(tmp_path: Pat
     assert read(tmp_path, {"runs": [sound]}).scanned is True
     for runs in ([crashed], [sound, crashed], [{"tool": tool}], [{"tool": tool, "results": None}]):
         assert read(tmp_path, {"runs": runs}).scanned is False
+    clean = {key: value for key, value in SARIF["runs"][0].items() if key != "results"}  # an empty list is left out
+    assert read(tmp_path, {"runs": [clean]}).scanned is True
 
 
 def test_a_rule_is_found_however_a_result_names_it(tmp_path: Path) -> None:
