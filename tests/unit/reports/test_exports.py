@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,19 @@ def test_chat_messages_stay_within_what_the_services_take(report: Report) -> Non
     assert all(len(block["text"]["text"]) <= 3000 for block in blocks if block["type"] == "section")
     assert "<img" not in export(long, "slack").encode().decode("unicode_escape")
     assert len(export(long, "teams").encode()) < 28_000
+
+
+@pytest.mark.parametrize("letter", ["<", "&", "ü", "漢", "😀", '"'])
+def test_chat_messages_are_cut_after_they_are_escaped(report: Report, letter: str) -> None:
+    """`<` is four characters to Slack, and a letter beyond ASCII six or twelve bytes of Teams' JSON."""
+    verdict = Verdict("version", "Version/x", Result.FAIL, letter * 900, "drill")
+    grown = replace(hostile(report), verdicts=(verdict,) * 20)
+    slack = json.loads(export(grown, "slack"))
+    said = [block["text"]["text"] for block in slack["blocks"] if block["type"] == "section"]
+    assert len(slack["text"]) + sum(map(len, said)) < 13_000
+    assert all(re.fullmatch(r"([^&<>]|&(amp|lt|gt);)*", text) for text in (slack["text"], *said)), "an escape was cut"
+    assert said[1].endswith("...")
+    assert len(export(grown, "teams").encode()) < 28_000
 
 
 def test_the_summary_leads_with_the_result_and_the_first_cause(report: Report) -> None:

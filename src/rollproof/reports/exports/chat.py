@@ -1,13 +1,13 @@
 """A run as a message for Slack (Block Kit) or Teams (Adaptive Card). It is printed; sending it is up to the CI.
 
-Limits of the services: Slack 50 blocks, 150 characters of header, 3,000 of a section, and about 13,000 in all; Teams
-about 28 KB. So only what failed or could not be judged is named, at most ten of them.
+Limits of the services: Slack 50 blocks, 150 characters of header, 3,000 of a section, and about 13,000 in all, counted
+after escaping; Teams about 28 KB of JSON. So only what failed or could not be judged is named, at most ten of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rollproof.core.counts import many
 from rollproof.core.verdict import Result
@@ -19,6 +19,8 @@ from rollproof.reports.words import bottom_line, finding_line, target_line, undo
 __all__ = ["slack", "teams"]
 
 _NAMED_MAX, _LINE_MAX, _HEADER_MAX = 10, 500, 150
+_TEAMS_LINE_BYTES = 1_800  # of a line as JSON: 14 of them
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # Slack's three control characters
 _SLACK_MARKS = {Result.PASS: ":white_check_mark:", Result.FAIL: ":x:", Result.INCONCLUSIVE: ":grey_question:"}
 _TEAMS_COLOURS = {Result.PASS: "Good", Result.FAIL: "Attention", Result.INCONCLUSIVE: "Warning"}
 
@@ -30,7 +32,7 @@ def slack(report: Report) -> str:
     blocks.append(_section(_mrkdwn(_sentence(report))))
     blocks += [_section(f"{_SLACK_MARKS[result]} {_mrkdwn(line)}") for result, line in _named(report)]
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _mrkdwn(_foot(report))}]})
-    return _json({"text": f"{header}: {_mrkdwn(_sentence(report))}", "blocks": blocks})
+    return _json({"text": f"{_mrkdwn(header)}: {_mrkdwn(_sentence(report))}", "blocks": blocks})
 
 
 def teams(report: Report) -> str:
@@ -40,7 +42,7 @@ def teams(report: Report) -> str:
         "color": _TEAMS_COLOURS.get(report.result, "Default"), "text": f"{report.result} {report.plan.target.name}",
     }  # fmt: skip
     lines = [_sentence(report), *(f"{result}: {line}" for result, line in _named(report)), _foot(report)]
-    body = [head, *({"type": "TextBlock", "wrap": True, "text": _cut(line)} for line in lines)]
+    body = [head, *({"type": "TextBlock", "wrap": True, "text": _card_text(line)} for line in lines)]
     card = {"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4"}
     content = {"contentType": "application/vnd.microsoft.card.adaptive", "content": {**card, "body": body}}
     return _json({"type": "message", "attachments": [content]})
@@ -76,8 +78,26 @@ def _cut(text: str) -> str:
 
 
 def _mrkdwn(text: str) -> str:
-    """Escape Slack's three control characters, so that outside text can make no mention and no link."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """The text escaped, so that it can make no mention and no link, then cut: Slack counts what was escaped."""
+    pieces = [_ESCAPES.get(letter, letter) for letter in text]
+    return _fitting(pieces, map(len, pieces), _LINE_MAX)
+
+
+def _card_text(text: str) -> str:
+    """The text cut to what it may take as JSON."""
+    return _fitting(text, (len(json.dumps(letter)) - 2 for letter in text), _TEAMS_LINE_BYTES)
+
+
+def _fitting(pieces: Iterable[str], sizes: Iterable[int], size_max: int) -> str:
+    """The first pieces whose sizes together are at most `size_max`; no piece is cut."""
+    kept: list[str] = []
+    left = size_max
+    for piece, size in zip(pieces, sizes, strict=True):
+        left -= size
+        if left < 0:
+            return f"{''.join(kept)}..."
+        kept.append(piece)
+    return "".join(kept)
 
 
 def _json(document: object) -> str:
