@@ -65,7 +65,7 @@ def test_taplo_finds_a_mistake_by_the_directive_in_the_file(
     text = (ROOT / "targets/sandbox.toml").read_text()
     assert right in text
     path = tmp_path / "sandbox.toml"
-    path.write_text("#:schema ./target.schema.json\n" + text.replace(right, wrong, 1))
+    path.write_text(text.replace(right, wrong, 1))
     code, said = run(checker, "lint", path)
     assert code == 1
     assert reason in said

@@ -6,6 +6,7 @@ since 1970 by the clock of whoever wrote them: a committer's machine, CI's, the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +18,6 @@ from rollproof.core.typedviews import read_view
 
 __all__ = [
     "BEFORE",
-    "SEVERITIES",
     "SOURCE",
     "VIEWS",
     "AbsentError",
@@ -37,12 +37,13 @@ __all__ = [
     "RolloutSeen",
     "RunSeen",
     "UnknownError",
+    "digest_of",
     "subject_of",
     "view_of",
 ]  # fmt: skip
 
 SOURCE = "pipeline"
-SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # Trivy's, in its order; keys of scan_severity_max
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Leg(StrEnum):
@@ -228,7 +229,7 @@ class RunSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultSeen:
-    """One result of a scan. severity: one of SEVERITIES, "" where it says none; place: the package or file."""
+    """One result of a scan. severity: of `pipelinesettings.SEVERITIES`, or "" for none; place: the package or file."""
 
     name: str
     severity: str = ""
@@ -257,6 +258,12 @@ class ReportSeen:
     total: int = 0
     unranked: int = 0
     results: tuple[ResultSeen, ...] = ()
+
+
+def digest_of(reference: str) -> str:
+    """The digest in `name@sha256:…` (also a pod's imageID) or `sha256:…`; "" if there is none."""
+    found = _DIGEST.search(reference)
+    return found[0] if found else ""
 
 
 VIEWS: Mapping[Place, type] = {

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from rollproof.core.declared import above, between
+from rollproof.core.declared import above, between, one_of
 
-__all__ = ["ActionsSettings", "PipelineSettings", "RegistrySettings"]
+__all__ = ["SEVERITIES", "ActionsSettings", "PipelineSettings", "RegistrySettings"]
+
+SEVERITIES = ("UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")  # of a scan's results: Trivy's, the least first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,4 +58,5 @@ class PipelineSettings:
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     # the scan's own report of the image: Trivy's JSON, or SARIF; empty: none is read
     scan_file: str = ""
-    scan_severity_max: str = ""  # the gravest that may be in it, "MEDIUM"; empty: its results are only counted
+    # the gravest that may be in it; empty: its results are only counted
+    scan_severity_max: Annotated[str, one_of("", *SEVERITIES)] = ""

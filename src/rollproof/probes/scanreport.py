@@ -7,19 +7,18 @@ as it lies there: no scanner is started, and what the scanner was told to leave 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rollproof.core.outside import Outside
-from rollproof.core.pipeline import SEVERITIES, ReportSeen, ResultSeen
+from rollproof.core.pipeline import ReportSeen, ResultSeen, digest_of
+from rollproof.core.pipelinesettings import SEVERITIES
 from rollproof.errors import InputError
 from rollproof.probes.scanfile import read_document
 
 __all__ = ["read_report"]
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KEPT = 20
 _TEXT_MAX = 120
 _RANKED = {severity: rank for rank, severity in enumerate(SEVERITIES)}
@@ -58,7 +57,7 @@ def _of_trivy(document: Outside) -> ReportSeen:
     return _report(
         _trivy_results(document), tool=f"Trivy {document.child('Trivy').text('Version')}".strip(),
         artifact=document.text("ArtifactName"), kind=document.text("ArtifactType"),
-        config=_digest(metadata.text("ImageID")), digests=_digests(metadata.texts("RepoDigests")),
+        config=digest_of(metadata.text("ImageID")), digests=_digests(metadata.texts("RepoDigests")),
         platform=_platform(metadata.child("ImageConfig")), made_s=document.time_s("CreatedAt"),
         scanned=document.has("Results") or metadata.has("ImageID"),  # Results are left out where there are none
     )  # fmt: skip
@@ -82,7 +81,7 @@ def _of_sarif(document: Outside) -> ReportSeen:
     said = [run.child("properties") for run in runs]
     tools = [run.child("tool").child("driver") for run in runs]
     names = dict.fromkeys(f"{one.text('name')} {one.text('version')}".strip() for one in tools)
-    configs = {_digest(one.text("imageID")) for one in said}
+    configs = {digest_of(one.text("imageID")) for one in said}
     ended_s = [one.time_s("endTimeUtc") for run in runs for one in run.objects("invocations")]
     return _report(
         (one for run in runs for one in _sarif_results(run)), scanned=bool(runs) and all(map(_ran, runs)),
@@ -172,10 +171,4 @@ def _platform(config: Outside) -> str:
 
 
 def _digests(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(digest for text in texts if (digest := _digest(text))))
-
-
-def _digest(text: str) -> str:
-    """The digest in `name@sha256:…` or `sha256:…`; "" if there is none."""
-    found = _DIGEST.search(text)
-    return found[0] if found else ""
+    return tuple(dict.fromkeys(digest for text in texts if (digest := digest_of(text))))

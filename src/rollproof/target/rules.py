@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from rollproof.clients.proxies import is_loopback
 from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
 from rollproof.core.hours import parsed_hours
-from rollproof.core.pipeline import BEFORE, SEVERITIES
+from rollproof.core.pipeline import BEFORE
 from rollproof.core.target import ActionsSettings, Database, EnvRepo, Fences, Target
 from rollproof.core.trials import TRIALS
 
@@ -135,9 +135,7 @@ def _pipeline(target: Target) -> Iterator[Mistake]:
     for leg in target.pipeline.limits_s:
         if leg not in {*BEFORE}:
             yield Mistake("pipeline.limits_s", _not_a_word(leg, tuple(map(str, BEFORE))))
-    if (severity := target.pipeline.scan_severity_max) not in ("", *SEVERITIES):
-        yield Mistake("pipeline.scan_severity_max", _not_a_word(severity, SEVERITIES))
-    elif severity and not target.pipeline.scan_file:
+    if target.pipeline.scan_severity_max and not target.pipeline.scan_file:
         yield Mistake(
             "pipeline.scan_severity_max", "holds for the report that pipeline.scan_file names, which is not set"
         )

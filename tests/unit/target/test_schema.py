@@ -43,12 +43,23 @@ def test_every_target_of_ours_is_valid(path: Path) -> None:
         ("cluster", "context", ""),
         ("app", "health_path", "health"),
         ("faults", "recovery_limits_s", {"pod-delete": -1}),
+        ("pipeline", "scan_severity_max", "high"),
         ("nowhere", "x", 1),
     ],
 )
 def test_a_mistake_is_seen_in_the_editor(section: str, key: str, value: object) -> None:
     document = {**LAB, section: {**LAB.get(section, {}), key: value}}
     assert len(mistakes(document)) >= 1
+
+
+def test_the_schema_beside_our_targets_is_the_one_that_is_printed() -> None:
+    beside = json.loads((ROOT / "targets/target.schema.json").read_text())
+    assert beside == schema(), "write it anew: rollproof schema > targets/target.schema.json"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "targets").glob("*.toml")), ids=lambda path: path.name)
+def test_every_target_of_ours_names_the_schema_for_editors(path: Path) -> None:
+    assert path.read_text().startswith("#:schema ./target.schema.json\n")
 
 
 def test_a_section_that_is_needed_is_asked_for() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from rollproof.core.pipeline import Leg, Road
 from rollproof.core.verdict import Result
 
-__all__ = ["Said", "Way", "broken", "digest_of", "short_platform", "skipped", "sound", "unclear"]
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+__all__ = ["Said", "Way", "broken", "short_platform", "skipped", "sound", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +60,6 @@ def unclear(why: str, end_s: float | None = None) -> Said:
 def skipped(why: str) -> Said:
     """This target has no such leg."""
     return Said(Result.SKIPPED, why)
-
-
-def digest_of(image_id: str) -> str:
-    """The digest in a pod's imageID, "name@sha256:…"; "" if there is none."""
-    found = _DIGEST.search(image_id)
-    return found[0] if found else ""
 
 
 def short_platform(platform: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rollproof.core.counts import many
-from rollproof.core.pipeline import EnvCommitSeen, ImageSeen, NodesSeen, RolloutSeen
-from rollproof.judge.checkers.pipeline.base import Said, Way, broken, digest_of, short_platform, skipped, sound, unclear
+from rollproof.core.pipeline import EnvCommitSeen, ImageSeen, NodesSeen, RolloutSeen, digest_of
+from rollproof.judge.checkers.pipeline.base import Said, Way, broken, short_platform, skipped, sound, unclear
 
 __all__ = ["image"]
 

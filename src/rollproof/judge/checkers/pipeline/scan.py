@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from rollproof.core.counts import many
 from rollproof.core.pipeline import (
-    SEVERITIES,
     AbsentError,
     EnvCommitSeen,
     ImageSeen,
@@ -19,9 +18,11 @@ from rollproof.core.pipeline import (
     ReportSeen,
     RolloutSeen,
     UnknownError,
+    digest_of,
 )
+from rollproof.core.pipelinesettings import SEVERITIES
 from rollproof.core.verdict import Result
-from rollproof.judge.checkers.pipeline.base import Said, Way, broken, digest_of, short_platform, skipped, sound, unclear
+from rollproof.judge.checkers.pipeline.base import Said, Way, broken, short_platform, skipped, sound, unclear
 from rollproof.judge.checkers.pipeline.source import scan_jobs
 
 __all__ = ["scanned"]
@@ -67,8 +68,8 @@ def _report(way: Way) -> Said:
     bound = _bound(way, found)
     if bound.result is not Result.PASS:
         return bound
-    graves = _graves(way, found)
-    return replace(graves, why=f"{bound.why}: {graves.why}", end_s=found.made_s)
+    held = _held_to_limit(way, found)
+    return replace(held, why=f"{bound.why}: {held.why}", end_s=found.made_s)
 
 
 def _in_time(way: Way, report: Said, jobs: Said) -> Said:
@@ -80,11 +81,11 @@ def _in_time(way: Way, report: Said, jobs: Said) -> Said:
             return report  # the job's own end says it
         why = f"{report.why}; when it was made is not said, and so not whether that was before the tag was committed"
         return unclear(f"{why} (Trivy's JSON says it, its SARIF does not; or name pipeline.actions.scan_jobs)")
-    early_s = report.end_s - way.road.view(EnvCommitSeen).committed_s
-    if early_s <= 0:
-        return replace(report, why=f"{report.why}; made {-early_s:,.0f} s before the tag was committed")
-    why = f"{report.why}; it was made {early_s:,.0f} s after the tag was committed"
-    if early_s <= way.slack_s:
+    late_s = report.end_s - way.road.view(EnvCommitSeen).committed_s
+    if late_s <= 0:
+        return replace(report, why=f"{report.why}; made {-late_s:,.0f} s before the tag was committed")
+    why = f"{report.why}; it was made {late_s:,.0f} s after the tag was committed"
+    if late_s <= way.slack_s:
         return unclear(f"{why}: the clocks may be apart", report.end_s)
     if jobs.result is Result.PASS:
         return unclear(f"{why}, and the pipeline's own scan ended before: it is the report of another one")
@@ -122,17 +123,17 @@ def _of_platform(way: Way, found: ReportSeen, image: ImageSeen | None, running: 
     name = f"{_name(found)} is of the image that runs"
     if running == {found.config}:  # a configuration is of one platform
         return sound(name)
-    scanned_ = {short_platform(one) for one in _platforms(found, image)} or {found.platform} - {""}
-    if not scanned_:
+    platforms = {short_platform(one) for one in _platforms(found, image)} or {found.platform} - {""}
+    if not platforms:
         return unclear(f"{name}, and does not say of which platform (Trivy's JSON does)")
     nodes = way.road.view(NodesSeen).platforms
-    if lacking := sorted(set(nodes.values()) - scanned_):
-        why = f"{name} for {', '.join(sorted(scanned_))}, and the nodes of its pods are {', '.join(lacking)}"
+    if lacking := sorted(set(nodes.values()) - platforms):
+        why = f"{name} for {', '.join(sorted(platforms))}, and the nodes of its pods are {', '.join(lacking)}"
         hint = "an index has an image for each platform: scan the nodes' one (trivy image --platform)"
         return broken("SCANNED_ANOTHER_PLATFORM", why, hint)
     if {pod.node for pod in way.road.view(RolloutSeen).pods} - nodes.keys():
-        return unclear(f"{name}, for {', '.join(sorted(scanned_))}; not each node of its pods says its platform")
-    return sound(f"{name}, for {', '.join(sorted(scanned_))}")
+        return unclear(f"{name}, for {', '.join(sorted(platforms))}; not each node of its pods says its platform")
+    return sound(f"{name}, for {', '.join(sorted(platforms))}")
 
 
 def _platforms(found: ReportSeen, image: ImageSeen | None) -> list[str]:
@@ -154,17 +155,18 @@ def _image(way: Way) -> ImageSeen | None:
 # -- what is in it -----------------------------------------------------------------------------------------------------
 
 
-def _graves(way: Way, found: ReportSeen) -> Said:
+def _held_to_limit(way: Way, found: ReportSeen) -> Said:
+    """Broken if one of its results is graver than `pipeline.scan_severity_max`."""
     limit = way.road.target.pipeline.scan_severity_max
     told = many(found.total, "result")
     if not limit:
         worst = f", the gravest {found.results[0].severity or 'without a severity'}" if found.results else ""
         return sound(f"{told}{worst}; pipeline.scan_severity_max sets no limit")
     above = SEVERITIES[SEVERITIES.index(limit) + 1 :]
-    grave = [one for one in found.results if one.severity in above]
-    if grave:
-        shown = ", ".join(f"{one.name} ({one.severity}, {one.place})" for one in grave[:_SHOWN])
-        why = f"{told}, and above {limit} there are {shown}{' and more' if len(grave) > _SHOWN else ''}"
+    graver = [one for one in found.results if one.severity in above]
+    if graver:
+        shown = ", ".join(f"{one.name} ({one.severity}, {one.place})" for one in graver[:_SHOWN])
+        why = f"{told}, and above {limit} there are {shown}{' and more' if len(graver) > _SHOWN else ''}"
         return broken("SCAN_ABOVE_LIMIT", why, "let the scan fail its job (trivy --exit-code 1 --severity)")
     if found.unranked:
         return unclear(f"{told}, {found.unranked} of them of no known severity, and the limit is {limit}")
