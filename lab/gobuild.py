@@ -86,7 +86,6 @@ KUSTOMIZE = Program("kustomize", install="sigs.k8s.io/kustomize/kustomize/v5@v5.
 REGISTRY = Program("registry")
 CRANE = Program("crane", install="github.com/google/go-containerregistry/cmd/crane@v0.22.1")
 ACT = Program("act", install="github.com/nektos/act@v0.2.89")
-ACTIONLINT = Program("actionlint", install="github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 
 OF_EVERY_LAB = (KUBE, ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND, KUSTOMIZE)
 """What a lab of built images needs beside its Argo CD."""

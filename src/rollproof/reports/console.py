@@ -30,7 +30,7 @@ from rollproof.redaction import SECRETS
 from rollproof.reports.causes import cause_line, details
 from rollproof.reports.drill_rows import DrillRow, drill_rows
 from rollproof.reports.fault_rows import FaultRow, fault_rows
-from rollproof.reports.kept_rows import kept_rows, kept_text
+from rollproof.reports.kept_rows import LOGS_SHOWN, kept_rows, kept_text
 from rollproof.reports.model import Report
 from rollproof.reports.output import Outlet, one_line
 from rollproof.reports.posture_rows import CHECKER, FINDING, PostureRow, posture_rows
@@ -50,7 +50,6 @@ __all__ = ["LiveConsole"]
 _REFRESH_PER_S = 2
 _PLAIN_PROGRESS_S = 10.0  # without a terminal: one progress line per this time
 _PLAIN_WIDTH = 200  # CI logs have no width; 80 would break every sentence
-_KEPT_MAX = 3  # logs whose last lines are printed
 _STYLES = {
     Result.PASS: "bold green",
     Result.FAIL: "bold red",
@@ -290,10 +289,10 @@ class LiveConsole:
     def _kept(self, report: Report, folder: Path) -> None:
         """Of a run that did not pass: the last lines of the pods that did not come up. The caller has the lock."""
         rows = kept_rows(report) if report.causes else []
-        for line in kept_text(rows[:_KEPT_MAX]):
+        for line in kept_text(rows[:LOGS_SHOWN]):
             self._console.print(Text(f"  {_safe(line)}", style="dim"), soft_wrap=True)
         if rows:
-            more = f"{many(len(rows) - _KEPT_MAX, 'more log')}, and " if len(rows) > _KEPT_MAX else ""
+            more = f"{many(len(rows) - LOGS_SHOWN, 'more log')}, and " if len(rows) > LOGS_SHOWN else ""
             said = f"{more}what Kubernetes said: {_safe(str(folder / 'report.html'))}#kept"
             self._console.print(Text(f"  {said}", style="dim"), soft_wrap=True)
             self._console.print()

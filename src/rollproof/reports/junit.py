@@ -17,14 +17,13 @@ from rollproof.core.verdict import Result, Verdict
 from rollproof.core.visible import visible
 from rollproof.reports.cases import Case, Span, cases, drill_span
 from rollproof.reports.files import write_whole
-from rollproof.reports.kept_rows import kept_rows, kept_text
+from rollproof.reports.kept_rows import LOGS_SHOWN, kept_rows, kept_text
 from rollproof.reports.model import Report
 from rollproof.reports.words import bottom_line, finding_line
 
 __all__ = ["junit_xml", "write_junit"]
 
 _TAGS = {Result.FAIL: "failure", Result.INCONCLUSIVE: "error", Result.SKIPPED: "skipped"}
-_KEPT_MAX = 3  # logs whose last lines are shown
 _COUNTS = (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))
 
 
@@ -98,7 +97,7 @@ def _case(suite: str, found: Case) -> Xml.Element:
 
 def _add_kept(suite: Xml.Element, report: Report, drill: str) -> None:
     """Into the first failing case: what the pods that did not come up said last. GitLab shows no other text."""
-    rows = [row for row in kept_rows(report) if row.drill == drill][:_KEPT_MAX]
+    rows = [row for row in kept_rows(report) if row.drill == drill][:LOGS_SHOWN]
     failing = next((one for tag in ("failure", "error") for one in suite.iterfind(f"testcase/{tag}")), None)
     if rows and failing is not None:
         failing.text = "\n".join([failing.text or "", *map(_text, kept_text(rows))])

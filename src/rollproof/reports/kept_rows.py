@@ -19,7 +19,9 @@ from rollproof.core.kept import (
 )
 from rollproof.reports.model import Report
 
-__all__ = ["KeptRow", "SaidRow", "kept_rows", "kept_text", "said_rows"]
+__all__ = ["LOGS_SHOWN", "KeptRow", "SaidRow", "kept_rows", "kept_text", "said_rows"]
+
+LOGS_SHOWN = 3  # logs whose last lines console, job summary and JUnit show; the page shows all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from rollproof.core.verdict import WORST_FIRST, Result
 from rollproof.core.visible import printable
 from rollproof.reports.cases import Case, Place, cases
 from rollproof.reports.causes import cause_line, details, leading
-from rollproof.reports.kept_rows import kept_rows, kept_text
+from rollproof.reports.kept_rows import LOGS_SHOWN, kept_rows, kept_text
 from rollproof.reports.model import Report
 from rollproof.reports.tables import StageTable, blind_spots, stage_tables
 from rollproof.reports.words import bottom_line, exit_meaning, finding_line, target_line, undo_sentence
@@ -25,7 +25,6 @@ __all__ = ["outputs", "text", "workflow_commands"]
 BYTES_MAX = 60_000
 _ANNOTATIONS_MAX = 10
 _ROWS_MAX, _SPOTS_MAX, _WHY_MAX = 200, 20, 400
-_KEPT_MAX = 3  # logs whose last lines are shown
 _MARKS = {Result.PASS: "✅", Result.FAIL: "❌", Result.INCONCLUSIVE: "❔", Result.SKIPPED: "⏩"}
 
 
@@ -98,7 +97,7 @@ def _cause(report: Report) -> Iterator[str]:
 
 def _kept(report: Report) -> Iterator[str]:
     """The last lines of the pods that did not come up, where the run did not pass."""
-    rows = kept_rows(report)[:_KEPT_MAX] if report.causes else []
+    rows = kept_rows(report)[:LOGS_SHOWN] if report.causes else []
     if rows:
         yield f"<details open><summary>What the pods said (all of it: {_safe(report.plan.run_id)})</summary>"
         yield from ("", "```text")
