@@ -26,7 +26,7 @@ from rollproof.reports.causes import details, leading
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.fault_rows import fault_rows
 from rollproof.reports.files import write_whole
-from rollproof.reports.kept_rows import kept_rows, said_rows
+from rollproof.reports.kept_rows import kept_rows, last_words, said_rows
 from rollproof.reports.model import Report
 from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
@@ -57,6 +57,7 @@ def html_page(report: Report) -> str:
     in_html, as_data = _split(report, shown, linked)
     listed = _listed(report)
     first, others = _first_timeline([_drill(drill, facts, report) for drill, facts in report.drills()], listed)
+    kept, cause = kept_rows(report), leading(report)
     begin_s = min((event.start_s for event in report.events()), default=0.0)
     return (
         templates()
@@ -72,14 +73,15 @@ def html_page(report: Report) -> str:
             cards=_cards(report, stages),
             blind=tables.blind_spots(report),
             broken=broken_line(report) if report.exit_code == EXIT_UNDO_FAILED else "",
-            cause=leading(report),
+            cause=cause,
             cause_details=details,
             event_rows={event.seq for event in in_html},
             verdicts=_verdict_rows(listed, shown),
             result_counts=_result_counts(listed),
             verdict_drills=list(dict.fromkeys(verdict.drill for verdict in listed if verdict.drill)),
             posture=posture_rows(report.verdicts),
-            kept=kept_rows(report),
+            kept=kept,
+            last_words=last_words(kept, cause.drill) if cause is not None else None,
             said=said_rows(report),
             stages=stages,
             drift=drift,

@@ -19,7 +19,7 @@ from rollproof.core.kept import (
 )
 from rollproof.reports.model import Report
 
-__all__ = ["LOGS_SHOWN", "KeptRow", "SaidRow", "kept_rows", "kept_text", "said_rows"]
+__all__ = ["LOGS_SHOWN", "KeptRow", "SaidRow", "kept_rows", "kept_text", "last_words", "said_rows"]
 
 LOGS_SHOWN = 3  # logs whose last lines console, job summary and JUnit show; the page shows all
 
@@ -65,6 +65,11 @@ def kept_rows(report: Report) -> list[KeptRow]:
 def said_rows(report: Report) -> list[SaidRow]:
     """What Kubernetes said of the app's objects while something did not reach its end."""
     return [_said(drill, one) for drill, facts in report.drills() for one in kept_events(facts)]
+
+
+def last_words(rows: Iterable[KeptRow], drill: str) -> KeptRow | None:
+    """The first log of that drill in which something was written: of the pod that kept it, from before its restart."""
+    return next((row for row in rows if row.drill == drill and row.tail), None)
 
 
 def kept_text(rows: Iterable[KeptRow]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from rollproof.reports.junit import junit_xml
 from rollproof.reports.kept_rows import kept_rows, kept_text
 from rollproof.reports.model import Report
 
+CAUSE = Cause(code="CRASH_LOOP_BACK_OFF", text="it crashes", drill="release")
 FILE = "podlog-01-new-1-web-previous.log"
 
 
@@ -48,7 +49,7 @@ def failing() -> Report:
     verdict = Verdict("release", "Release/b", Result.FAIL, "it did not arrive", "release")
     return Report(
         plan=replace(story.plan, drills=("release",)), facts={"release": story.facts()}, verdicts=(verdict,),
-        result=Result.FAIL, exit_code=1, causes=(Cause(code="CRASH_LOOP_BACK_OFF", text="it crashes"),),
+        result=Result.FAIL, exit_code=1, causes=(CAUSE,),
     )  # fmt: skip
 
 
@@ -81,6 +82,20 @@ def test_every_report_has_the_last_lines_and_obeys_nothing_in_them(failing: Repo
 def test_the_first_screen_has_the_last_line(failing: Report) -> None:
     head = html_page(failing).partition("<main>")[0]
     assert "new-1 said last: <code>" in head
+
+
+def test_a_pod_of_another_drill_is_not_quoted_beside_the_cause(failing: Report) -> None:
+    other = replace(failing, causes=(replace(CAUSE, code="UNDO_FAILED", drill="drift"),))
+    assert "said last" not in html_page(other)
+    assert "LICENCE" in html_page(other)
+
+
+def test_the_events_of_each_look_are_linked(failing: Report) -> None:
+    story = story_of("x")
+    seen = [{"object": "Pod/new-2", "reason": "Failed", "warning": True, "count": 1, "message": "y"}]
+    story.tell("kept", "Events/shop", "events", at=2.0, file="podevents-2.txt", listed=1, seen=seen)
+    page = html_page(replace(failing, facts={"release": story.facts()}))
+    assert all(f'<a href="podevents-{number}.txt">' in page for number in (1, 2))
 
 
 def test_of_a_run_that_passed_the_console_says_nothing_of_them(failing: Report) -> None:
