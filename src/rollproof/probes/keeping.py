@@ -26,9 +26,10 @@ from rollproof.probes.secretpatterns import alike
 from rollproof.probes.views import DeploymentView, PodView, ReplicaSetView
 from rollproof.redaction import REDACTED
 
-__all__ = ["WITHIN_S", "Keeper"]
+__all__ = ["WITHIN_ABORTED_S", "WITHIN_S", "Keeper"]
 
 WITHIN_S = 10.0  # for all reads together: they must not hold up an undo
+WITHIN_ABORTED_S = 2.0  # the same while users are without an answer until it is taken back
 _PODS_MAX = 6
 _LOGS_MAX = 12  # of one look
 _RUN_LOGS_MAX = 60  # of one run: many faults may fail in it

@@ -21,6 +21,7 @@ from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import BadKind, StageCause
 from rollproof.errors import AbortedError, CannotJudgeError, RollproofError, UnansweredError
+from rollproof.probes.keeping import WITHIN_ABORTED_S, WITHIN_S
 from rollproof.probes.proof import Prover
 from rollproof.probes.views import image_tag
 from rollproof.probes.watches import Watches
@@ -38,9 +39,7 @@ _NOTHING_PUSHED = (
     StageCause.PUSH_FAILED,
 )  # if each attempt had an answer
 
-_KEEP_S = 10.0  # for reading what the pods say
-_KEEP_ABORTED_S = 2.0  # the same while users are without an answer until it is taken back
-_OF_PODS = frozenset({"rolled-out", "old-gone", "proven"})  # stages that pods keep from their end
+_POD_STAGES = frozenset({"rolled-out", "old-gone", "proven"})  # stages that pods keep from their end
 
 T = TypeVar("T")
 
@@ -238,15 +237,15 @@ class Release:
             self._fail(rollout, error)
             if error.stage == "rolled-out":
                 self._ask_unready(rollout)
-            if error.stage in _OF_PODS:
-                self._keep(_KEEP_S)
+            if error.stage in _POD_STAGES:
+                self._keep(WITHIN_S)
         except RollproofError as error:
             stage = next(reversed(rollout.stages), "started")
             cause = StageCause.ABORTED if isinstance(error, AbortedError) else type(error).__name__
             unknown = StageFailedError(stage, cause, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
             self._fail(rollout, unknown)
             if cause is StageCause.ABORTED:
-                self._keep(_KEEP_ABORTED_S)
+                self._keep(WITHIN_ABORTED_S)
         return rollout
 
     def _follow_revision(self, rollout: Rollout, waits: Waits) -> None:

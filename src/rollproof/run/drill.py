@@ -44,7 +44,7 @@ __all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
 _SETTLE_S = 120.0
-_OF_PODS = frozenset({
+_POD_CHECKERS = frozenset({
     "availability", "bad_release", "dependency", "fault", "loss", "outage", "readiness", "release", "rollback",
     "rollout", "version",
 })  # fmt: skip
@@ -237,7 +237,7 @@ class Run:
         if result is Result.PASS:
             return
         failed = {verdict.checker for verdict in verdicts if verdict.result is Result.FAIL}
-        if failed & _OF_PODS and not self._context.keeper.kept:
+        if failed & _POD_CHECKERS and not self._context.keeper.kept:
             self._context.keeper.keep()  # the pods may say why, and the undo takes them away
         said = "; ".join(f"{verdict.checker}: {verdict.why}" for verdict in verdicts if verdict.result is result)
         if result is Result.FAIL:

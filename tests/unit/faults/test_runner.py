@@ -351,6 +351,7 @@ class TestAbort:
             Outcome.UNKNOWN, "2,001 requests were lost, 2,000 are allowed",
         )  # fmt: skip
         assert drill.journal.open_entries() == []
+        assert drill.kept == ["undone"], "nobody waits for it who is without an answer"
 
     def test_the_next_fault_of_the_drill_is_not_begun(self, drill: FaultDrill) -> None:
         self.interrupt(drill, "evidence")

@@ -13,6 +13,7 @@ from rollproof.clients.argo import ApplicationState
 from rollproof.clients.repo import Commit, OtherTagError
 from rollproof.core.plan import Plan
 from rollproof.core.target import ReleaseSettings, RollbackSettings
+from rollproof.errors import AbortedError
 from rollproof.probes.proof import NotProven
 from rollproof.probes.views import DeploymentView, PodView
 from rollproof.release import Release
@@ -137,6 +138,13 @@ class Prover:
         return self.why
 
 
+class Ending(Prover):
+    """In the middle of the proof the drill is ended."""
+
+    def prove(self, pods: Any, expected: str) -> NotProven | None:
+        raise AbortedError(f"2,001 requests were lost by {expected} on {pods}, 2,000 are allowed")
+
+
 class Store:
     def __init__(self) -> None:
         self.lines: list[Any] = []
@@ -158,10 +166,10 @@ class World:
         self.recorder = ListRecorder()
         self.repo, self.argo, self.kube, self.store = repo or Repo(), Argo(), Kube(), Store()
         journal = Journal(self.store, self.recorder)
-        self.kept_after: list[str] = []  # what had been told last when the pods were asked what they say
+        self.kept: list[tuple[str, float]] = []  # told last when the pods were asked what they say, and for how long
         self.release = Release(
             run or SHORT, kube=self.kube, argo=self.argo, repo=self.repo, view=view, prover=prover or Prover(),
-            recorder=self.recorder, journal=journal, keep=lambda _: self.kept_after.append(self.said()[-1]),
+            recorder=self.recorder, journal=journal, keep=lambda limit_s: self.kept.append((self.said()[-1], limit_s)),
         )  # type: ignore[arg-type] # fmt: skip
 
     def said(self, source: str = "release") -> list[str]:

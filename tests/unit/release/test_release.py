@@ -14,6 +14,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import ArgoCd, ReleaseSettings
 from rollproof.errors import CannotJudgeError
+from rollproof.probes.keeping import WITHIN_ABORTED_S, WITHIN_S
 from rollproof.probes.proof import NotProven
 from rollproof.release import TAG_KIND, deploy, restore_tag
 from rollproof.release.wait import StageFailedError
@@ -25,6 +26,7 @@ from .scripted import (
     OTHERS,
     OURS,
     SHORT,
+    Ending,
     Prover,
     Repo,
     View,
@@ -290,10 +292,17 @@ def test_a_new_pod_that_cannot_start_ends_the_road_and_an_old_one_does_not(reaso
 def test_what_the_pods_say_is_kept_when_a_rollout_has_failed_and_not_else() -> None:
     failing = World(View(*GOOD[:2], {"deployment": deployment(NEW, updated=1)}))
     failing.release.deploy()
-    assert failing.kept_after == ["failed"]
+    assert failing.kept == [("failed", WITHIN_S)]
     sound = World(View(*GOOD))
     assert sound.release.deploy().proven
-    assert sound.kept_after == []
+    assert sound.kept == []
+
+
+def test_of_a_release_that_was_ended_at_once_the_pods_are_asked_for_a_moment_only() -> None:
+    """Users are without an answer until it is taken back."""
+    ended = World(View(*GOOD), prover=Ending())
+    assert not ended.release.deploy().proven
+    assert ended.kept == [("failed", WITHIN_ABORTED_S)]
 
 
 def test_an_old_pod_that_never_goes_is_a_failure() -> None:

@@ -26,7 +26,7 @@ _NO_START = frozenset({
 _ROOTS = frozenset({
     "OUT_OF_MEMORY", "PODS_NOT_CREATED", "POD_NEVER_READY", "POD_NOT_SCHEDULED", "VOLUME_NOT_MOUNTED",
 })  # fmt: skip
-_OF_PODS = _STUCK | _NO_START | _ROOTS | {"DATABASE_AWAY", "NOT_RECOVERED"}  # causes that a pod's words are evidence of
+_POD_CAUSES = _STUCK | _NO_START | _ROOTS | {"DATABASE_AWAY", "NOT_RECOVERED"}  # a pod's words are evidence of them
 _CREATING = "ContainerCreating"
 _RANKED = {reason: place for place, reason in enumerate(EventReason)}
 _SHOWN = 200  # letters of a quotation
@@ -48,7 +48,7 @@ def said_by_pods(facts: Facts, codes: Iterable[str]) -> Said | None:
 
 def supports_of(facts: Facts, code: str, evidence: Iterable[int]) -> tuple[str, ...]:
     """What the pod that kept it says for a cause: its state, what Kubernetes says of it, and its last line."""
-    if code not in _OF_PODS:
+    if code not in _POD_CAUSES:
         return ()
     pod = _pod_of(facts, evidence)
     states = [one for one in kept_containers(facts) if one.pod == pod]
