@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from rollproof.reports.exports import FORMS
+from rollproof.suites import drill_table
 
 ROOT = Path(__file__).resolve().parents[3]
+DRILLS = set(drill_table())
 FILES = [ROOT / "action.yml", *sorted((ROOT / "docs/ci").glob("*.yml"))]
 
 
@@ -32,16 +34,22 @@ def test_its_shell_can_be_read(path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_action_uses_every_input_and_the_workflow_gives_no_other() -> None:
-    text = (ROOT / "action.yml").read_text()
-    action = yaml.safe_load(text)
-    assert set(re.findall(r"inputs\.(\w+)", text)) == set(action["inputs"])
-    workflow = yaml.safe_load((ROOT / "docs/ci/github-nightly.yml").read_text())
-    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+ACTION = (ROOT / "action.yml").read_text()
+INPUTS = yaml.safe_load(ACTION)["inputs"]
+
+
+def test_the_action_uses_every_input() -> None:
+    assert set(re.findall(r"inputs\.(\w+)", ACTION)) == set(INPUTS)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/ci").glob("github-*.yml")), ids=lambda path: path.name)
+def test_a_workflow_gives_the_action_what_it_needs_and_nothing_else(path: Path) -> None:
+    steps = [step for job in yaml.safe_load(path.read_text())["jobs"].values() for step in job["steps"]]
     (used,) = [step for step in steps if "rollproof@" in step.get("uses", "")]
-    assert set(used["with"]) <= set(action["inputs"])
-    needed = {name for name, one in action["inputs"].items() if one.get("required")}
-    assert needed <= set(used["with"])
+    assert set(used["with"]) <= set(INPUTS)
+    assert {name for name, one in INPUTS.items() if one.get("required")} <= set(used["with"])
+    assert used["with"]["drill"].startswith("${{") or used["with"]["drill"] in DRILLS
+    assert f"docs/ci/{path.name}" in (ROOT / "docs/ci.md").read_text()
 
 
 def test_every_format_has_a_row_and_every_named_one_exists() -> None:
