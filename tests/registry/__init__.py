@@ -1,0 +1,1 @@
+"""A real registry and a real runner beside the lab: `make test-registry`."""

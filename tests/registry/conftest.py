@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import shutil
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,8 +16,6 @@ import pytest
 from lab import gobuild, registry
 from lab.registry import PlatformImage, Running
 from lab.steps import Log
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))  # its helpers, by their names (tests/README.md)
 
 Start = Callable[..., Running]
 

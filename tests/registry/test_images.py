@@ -14,7 +14,7 @@ from lab.registry import USER, Running, push
 from rollproof.clients.oci import Login, Registry
 from rollproof.clients.registry import check_image, login_for, manifest_status
 from rollproof.core.pipelinesettings import RegistrySettings
-from rollproof.errors import CannotJudgeError, InputError
+from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.registrylogin import registry_login
 
 from .conftest import Start, image
@@ -145,7 +145,7 @@ def test_a_blob_that_is_sent_to_another_host_is_asked_for_there_without_the_logi
         assert store.asked
         assert not any("authorization" in headers for _, __, headers in store.asked)
         store.answers["GET", path] = (200, {}, '{"os": "linux", "architecture": "s390x"}')
-        with pytest.raises(Exception, match="has the digest"):  # what another host gives is calculated anew
+        with pytest.raises(OutsideDataError, match="has the digest"):  # what another host gives is calculated anew
             Registry(running.url, login(running)).image(NAME, TAG)
 
 
