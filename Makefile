@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: browser-tools help venv format lint test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
 	@echo "  make drill LAB=kind ARGOCD=3.2.6                        with that Argo CD (it stays until another is named)"
