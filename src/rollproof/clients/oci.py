@@ -29,6 +29,7 @@ _SINGLE = ("oci.image.manifest.v1", "docker.distribution.manifest.v2")
 MANIFESTS = ", ".join(f"application/vnd.{kind}+json" for kind in (*_INDEXES, *_SINGLE))
 _PLATFORMS_MAX = 16  # of one index that are looked at
 _TIMEOUT_S = 10.0
+_TOKEN_MAX = 64 * 1024  # characters; servers take headers of 8 to 32 kB
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HINTS = {
     401: "is the login right, and may it pull? (pipeline.registry)",
@@ -172,7 +173,7 @@ class Registry:
                 found = answer.field(pointer)
             except LookupError:
                 continue
-            if isinstance(found, str) and found.isascii() and found.isprintable():
+            if isinstance(found, str) and found.isascii() and found.isprintable() and len(found) <= _TOKEN_MAX:
                 SECRETS.add((found,) if self._login else ())  # everybody gets one without a login
                 return found
         return ""

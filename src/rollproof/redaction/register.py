@@ -14,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 
 from rollproof.redaction.forms import Layer, encoded_forms, layers_below, pair_forms
@@ -28,6 +29,7 @@ _SHORTEST_ANYWHERE = 6  # below that, and for hexadecimal digits below 12, only 
 _CUT = 8  # a fragment of at least this length at a secret's begin or end is hidden
 _INSIDE = 12  # the same for a fragment from its middle
 _WORD_MAX = 24  # characters before and after a fragment that are examined to find the whole word
+_LONG, _APART, _WINDOW = 4096, 1024, 16  # of a longer one 16 grams in 1024 characters: less from its middle may stay
 _SAME_MAX = 32  # places where the same five characters stand in all secrets
 _GRAM, _STRIDE = 5, 4  # any 8 characters hold 5 that begin at a multiple of 4
 _LAYERS_MAX = 24  # JSON in JSON in JSON, in a URL, in HTML; deeper layers are not searched
@@ -88,7 +90,7 @@ class _Index:
         long = tuple(word for word in words if len(word) >= _CUT)
         grams: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         for number, needle in enumerate(long):
-            for offset in range(len(needle) - _GRAM + 1):
+            for offset in _offsets(len(needle)):
                 grams[needle[offset : offset + _GRAM]].append((number, offset))
         short = sorted((word for word in words if len(word) < _CUT), key=len, reverse=True)
         pattern = re.compile("|".join(map(_short_pattern, short))) if short else None
@@ -98,6 +100,18 @@ class _Index:
             short=pattern,
             kept="\n".join(kept),
         )
+
+
+def _offsets(length: int) -> Iterable[int]:
+    """Where in a needle of that length its grams are taken: everywhere, or of a very long one here and there.
+
+    A keystore of 100 kB took 500 MB otherwise. Whole, and cut at either end, it is found all the same.
+    """
+    last = length - _GRAM
+    if length <= _LONG:
+        return range(last + 1)
+    windows = (range(at, at + _WINDOW) for at in range(0, last - _WINDOW, _APART))
+    return chain(range(_WINDOW), *windows, range(last - _WINDOW, last + 1))
 
 
 def _short_pattern(word: str) -> str:

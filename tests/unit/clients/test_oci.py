@@ -14,6 +14,7 @@ from siteserver import Site, serving
 from rollproof.clients.http import Answer
 from rollproof.clients.oci import Login, PlatformManifest, Registry
 from rollproof.errors import CannotJudgeError, OutsideDataError
+from rollproof.redaction import SECRETS
 
 NAME, TAG = "shop/web", "bbbbbbb"
 MANIFESTS, BLOBS = f"/v2/{NAME}/manifests", f"/v2/{NAME}/blobs"
@@ -123,6 +124,17 @@ def test_bearer_by_a_token_of_the_realm_for_the_login(site: Site) -> None:
     assert Registry(site.url, Login("ci", "p4ss-word-x")).image(NAME, TAG).platforms
     heads = [headers["authorization"].split()[0] for _, path, headers in site.asked if "authorization" in headers]
     assert (heads[0], {*heads[1:]}) == ("Basic", {"Bearer"})
+
+
+def test_a_token_that_no_header_can_hold_is_none(site: Site) -> None:
+    """It would be sent and searched for everywhere: one of 1 MB took more memory than the machine had."""
+    single(site, "arm64", tag=TAG)
+    demand(site, f'Bearer realm="{site.url}/token",service="reg"')
+    asked = "/token?scope=repository%3Ashop%2Fweb%3Apull&service=reg"
+    site.answers["GET+", asked] = (200, {}, json.dumps({"token": "x" * 70_000}))
+    with pytest.raises(CannotJudgeError, match="401"):
+        Registry(site.url, Login("ci", "p4ss-word-x")).image(NAME, TAG)
+    assert not SECRETS.holds("x" * 70_000)
 
 
 def test_a_login_is_not_sent_to_a_realm_elsewhere_without_tls(site: Site) -> None:

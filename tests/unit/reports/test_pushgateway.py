@@ -71,6 +71,7 @@ def test_one_put_replaces_the_group_of_the_target(report: Report) -> None:
 
 @pytest.mark.parametrize(("name", "group"), [
     ("shop staging", "target/shop%20staging"), ("a/b", "target@base64/YS9i"), ("größe", "target/gr%C3%B6%C3%9Fe"),
+    ("..", "target@base64/Li4="), (".", "target@base64/Lg=="), ("...", "target/..."), ("a?b#c", "target/a%3Fb%23c"),
 ])  # fmt: skip
 def test_a_name_that_a_url_cannot_hold_is_encoded(report: Report, name: str, group: str) -> None:
     named = replace(report, plan=replace(report.plan, target=replace(report.plan.target, name=name)))

@@ -65,7 +65,7 @@ def _parts(endpoint: str) -> SplitResult:
 
 
 def _group(target: str) -> str:
-    if "/" in target:
+    if "/" in target or target in {".", ".."}:  # as a part of a path the latter two mean another group
         encoded = base64.urlsafe_b64encode(target.encode()).decode()
         return f"/metrics/job/rollproof/target@base64/{encoded}"
     return f"/metrics/job/rollproof/target/{quote(target, safe='')}"
