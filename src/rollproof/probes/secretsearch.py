@@ -64,19 +64,26 @@ class SecretSearch:
         self._hits: list[str] = []
         self._alike: dict[str, str] = {}  # hash -> the first place of what looks like a secret, in words
         self._found = self._planted_found = self._alike_planted_found = self._texts = self._size_bytes = 0
-        for where, text in texts:
-            if self._canary.holds(text):
-                self._planted_found += 1
-                self._alike_planted_found += self._patterns and any(value in self.canary for _, value in alike(text))
-            if CANARY in where:
-                continue
-            self._texts += 1
-            self._size_bytes += len(text)
-            if self._any.holds(text):
-                self._note(where, text)
-            if self._patterns:
-                self._note_alike(where, text)
+        new: set[str] = set()
+        try:
+            for where, text in texts:
+                self._look_at(where, text, new)
+        finally:
+            SECRETS.add(new)  # at once: each time makes the index of all of them anew
         return self._planted_found, self._texts
+
+    def _look_at(self, where: str, text: str, new: set[str]) -> None:
+        if self._canary.holds(text):
+            self._planted_found += 1
+            self._alike_planted_found += self._patterns and any(value in self.canary for _, value in alike(text))
+        if CANARY in where:
+            return
+        self._texts += 1
+        self._size_bytes += len(text)
+        if self._any.holds(text):
+            self._note(where, text)
+        if self._patterns:
+            self._note_alike(where, text, new)
 
     def _note(self, where: str, text: str) -> None:
         for name, redactor in self._each.items():
@@ -85,11 +92,11 @@ class SecretSearch:
                 if len(self._hits) < _HITS_MAX:
                     self._hits.append(f"{self._shown(name)} in {where}")
 
-    def _note_alike(self, where: str, text: str) -> None:
+    def _note_alike(self, where: str, text: str, new: set[str]) -> None:
         for kind, value in alike(text):
             if self._any.holds(value):  # it is told by its name
                 continue
-            SECRETS.add([value])
+            new.add(value)
             shown = f"{kind}#{hash_of(value, self._salt)}"
             self._alike.setdefault(shown, f"{shown} in {where}")
 

@@ -11,6 +11,7 @@ import pytest
 from recorder import ListRecorder
 
 from rollproof.core.secretsearch import Place, SearchWord
+from rollproof.errors import OutsideDataError
 from rollproof.probes import secretsearch
 from rollproof.probes.secretsearch import SecretSearch, canary_objects, texts_of_objects
 
@@ -45,6 +46,26 @@ def test_each_form_is_found_and_not_told(text: str) -> None:
     assert hit == f"{name} in there"
     said = json.dumps([event.data for event in recorder.events])
     assert all(form not in said for form in FORMS.values())
+
+
+def test_what_looks_like_a_secret_is_registered_at_once_also_where_reading_breaks_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand of them, one by one, made the index of all of them a thousand times."""
+    added: list[set[str]] = []
+
+    class Register:
+        def add(self, values: Iterable[str]) -> None:
+            added.append({*values})
+
+    def texts() -> Iterable[tuple[str, str]]:
+        yield "git", " ".join(f"ghp_{number:036d}" for number in range(50))
+        raise OutsideDataError("cut off")
+
+    monkeypatch.setattr(secretsearch, "SECRETS", Register())
+    with pytest.raises(OutsideDataError):
+        looked(texts())
+    assert [len(values) for values in added] == [50]
 
 
 def test_what_is_not_there_is_not_found() -> None:
