@@ -46,6 +46,7 @@ def _command(**options: Any) -> Callable[[Callable[..., None]], Callable[..., No
     epilog=epilog(
         "rollproof export 20260101T000000Z-all --format github >> $GITHUB_STEP_SUMMARY",
         "rollproof export reports/20260101T000000Z-all --format prom --out /var/lib/node_exporter/rollproof.prom",
+        "rollproof export 20260101T000000Z-all --format prom --endpoint http://pushgateway:9091",
     ),
 )
 def export(
@@ -57,7 +58,9 @@ def export(
     ] = "",
     basic_auth_env: Annotated[
         tuple[str, str] | None,
-        typer.Option(help="Names of the environment variables with the endpoint's user and password."),
+        typer.Option(
+            metavar="USER PASSWORD", help="Names of the environment variables with the endpoint's user and password."
+        ),
     ] = None,
     reports: Reports = REPORTS,
 ) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from reports.receiver import receiving
 
 from rollproof.core.event import Event
 from rollproof.core.verdict import Result, Verdict
@@ -118,50 +115,33 @@ def test_without_the_extra_a_message_says_how_to_install_it(monkeypatch: pytest.
         assert "rollproof[otlp]" in told.value.hint
 
 
-@contextmanager
-def collector(status: int, location: str = "") -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
-    got: list[tuple[str, bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.send_header("Location", location)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", got
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_it_is_sent_where_an_endpoint_was_named(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    with collector(200) as (url, got):
-        said = sender("otlp")(report, url, "")
-    ((path, body),) = got
-    assert path == "/v1/traces"
-    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    with receiving() as found:
+        said = sender("otlp")(report, found.url, "")
+    assert (found.methods, found.paths, found.logins) == (["POST"], ["/v1/traces"], [None])
+    (resource,) = ExportTraceServiceRequest.FromString(found.bodies[0]).resource_spans
     sent = resource.scope_spans[0].spans
     exported = spans(export(report, "otlp"))
     assert [one.span_id.hex() for one in sent] == [one["spanId"] for one in exported]
-    assert said.startswith(f"{len(exported)} spans of the trace {exported[0]['traceId']} were sent to {url}/v1/traces")
+    assert said.startswith(
+        f"{len(exported)} spans of the trace {exported[0]['traceId']} were sent to {found.url}/v1/traces"
+    )
 
 
 def test_what_is_not_accepted_is_no_success(report: Report) -> None:
-    with collector(400) as (url, got), pytest.raises(CannotJudgeError, match="did not accept") as told:
-        sender("otlp")(report, url.replace("http://", "http://me:hidden@"), "")
-    assert len(got) == 1
+    with receiving(400) as found, pytest.raises(CannotJudgeError, match="did not accept") as told:
+        sender("otlp")(report, found.url.replace("http://", "http://me:hidden@"), "")
+    assert len(found.paths) == 1
     assert "hidden" not in str(told.value)
+
+
+def test_a_login_goes_along_whatever_the_environment_says(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=another")
+    with receiving() as found:
+        for url in (found.url, found.url.replace("http://", "http://me:hidden@")):
+            sender("otlp")(report, url, "Basic Y2k6cA==")
+    assert found.logins == ["Basic Y2k6cA=="] * 2
 
 
 @pytest.mark.parametrize("status", [302, 304, 307])
@@ -169,18 +149,18 @@ def test_a_redirect_is_no_success_and_takes_no_header_to_another_host(
     report: Report, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=t0k-en-of-the-collector")
-    with collector(200) as (elsewhere, strange), collector(status, f"{elsewhere}/v1/traces") as (url, _):
+    with receiving() as elsewhere, receiving(status, location=f"{elsewhere.url}/v1/traces") as found:
         with pytest.raises(CannotJudgeError, match=f"status {status}"):
-            sender("otlp")(report, url, "")
-        assert strange == []
+            sender("otlp")(report, found.url, "")
+        assert elsewhere.paths == []
 
 
 def test_a_failure_shows_no_credential_of_headers_or_url(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=g3heim t\u00f6ken;4711,b4re-t0ken")
     with pytest.raises(CannotJudgeError, match="did not accept") as told:  # no such host: nothing is tried again
         sender("otlp")(report, "http://me:hidden-pass@a..b/?api-key=s3cr3t%2Fvalue", "")
-    with collector(400) as (url, _), pytest.raises(CannotJudgeError) as other:
-        sender("otlp")(report, f"{url}?key=s3cr3t%2Fvalue", "")
+    with receiving(400) as found, pytest.raises(CannotJudgeError) as other:
+        sender("otlp")(report, f"{found.url}?key=s3cr3t%2Fvalue", "")
     said = f"{told.value} {other.value}"
     assert not [one for one in ("g3heim", "4711", "b4re-t0ken", "hidden-pass", "s3cr3t") if one in said]
 
@@ -200,9 +180,9 @@ def test_what_nobody_sends_is_refused() -> None:
 def test_secrets_are_hidden_in_what_is_sent_and_in_what_is_written(report: Report) -> None:
     SECRETS.add(["correct-horse-battery"])
     told = replace(report, verdicts=(Verdict("version", "Ingress", Result.FAIL, "saw correct-horse-battery", "drift"),))
-    with collector(200) as (url, got):
-        sender("otlp")(told, url, "")
-    assert b"correct-horse" not in got[0][1]
+    with receiving() as found:
+        sender("otlp")(told, found.url, "")
+    assert b"correct-horse" not in found.bodies[0]
     assert "correct-horse" not in export(told, "otlp")
 
 

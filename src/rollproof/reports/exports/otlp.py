@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from requests import Response, Session
+from requests import PreparedRequest, Response, Session
 
 from rollproof.core.drift import DriftTrial, drift_trials
 from rollproof.core.event import Event
@@ -71,19 +71,20 @@ def text(report: Report) -> str:
 def send(report: Report, endpoint: str, authorization: str = "") -> str:
     """Send the trace over OTLP/HTTP (protobuf), and say what was sent, for people.
 
-    endpoint: a URL; without a path, `/v1/traces` is meant. authorization: that header's value, or "". Other headers are
-    those of OTEL_EXPORTER_OTLP_HEADERS, as of every OpenTelemetry program. All go to that host and no other, for no
-    redirect is followed. Raises InputError: it is no URL; CannotJudgeError: it was not accepted within 10 s.
+    endpoint: a URL; without a path, `/v1/traces` is meant. authorization: that header's value, or ""; it counts before
+    all others. Other headers are those of OTEL_EXPORTER_OTLP_HEADERS, as of every OpenTelemetry program. All go to that
+    host and no other, for no redirect is followed. Raises InputError: it is no URL; CannotJudgeError: it was not
+    accepted within 10 s.
     """
     url, shown = _endpoint(endpoint)
     spans = _spans(report)
     SECRETS.add(_credentials(urlsplit(url), os.environ))  # after the spans are made: `shop` may be one of them
     session = Session()
     session.hooks["response"].append(_no_redirect)
+    if authorization:
+        session.auth = _login(authorization)
     with _Heard() as heard:
         exporter = OTLPSpanExporter(endpoint=url, timeout=_TIMEOUT_S, session=session)
-        if authorization:
-            session.headers["Authorization"] = authorization
         accepted = exporter.export(spans) is SpanExportResult.SUCCESS
         exporter.shutdown()
     if not accepted:
@@ -112,6 +113,16 @@ def _credentials(url: SplitResult, environ: Mapping[str, str]) -> Iterator[str]:
         name, equals, value = one.partition("=")
         found = (value if equals else name).strip()
         yield from (found, unquote(found))
+
+
+def _login(authorization: str) -> Callable[[PreparedRequest], PreparedRequest]:
+    """Sets the header last: over one of the environment's headers, a login in the URL or in ~/.netrc."""
+
+    def set_header(request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = authorization
+        return request
+
+    return set_header
 
 
 def _no_redirect(response: Response, *_: object, **__: object) -> None:
