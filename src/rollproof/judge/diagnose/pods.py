@@ -32,13 +32,13 @@ _RANKED = {reason: place for place, reason in enumerate(EventReason)}
 _SHOWN = 200  # letters of a quotation
 _SAYING_MAX = 2  # events that one cause quotes
 
-Said = tuple[Finding, tuple[int, ...]]
+Proven = tuple[Finding, tuple[int, ...]]  # a root, and the facts that prove it
 
 
-def said_by_pods(facts: Facts, codes: Iterable[str]) -> Said | None:
+def said_by_pods(facts: Facts, codes: Iterable[str]) -> Proven | None:
     """The root that the pods' own words prove, with its facts. `codes`: of what was found in this drill."""
     known = frozenset(codes)
-    rules: tuple[tuple[frozenset[str], Callable[[Facts], Said | None]], ...] = (
+    rules: tuple[tuple[frozenset[str], Callable[[Facts], Proven | None]], ...] = (
         (_STUCK, _not_created),
         (_STUCK | _NO_START, _not_mounted),
         (_STUCK | _NO_START | {"NOT_RECOVERED"}, _no_memory),
@@ -97,7 +97,7 @@ def _cut(text: str) -> str:
 # -- roots ------------------------------------------------------------------------------------------------------------
 
 
-def _not_created(facts: Facts) -> Said | None:
+def _not_created(facts: Facts) -> Proven | None:
     """A ReplicaSet says at the end that it could not make pods (its condition ReplicaFailure)."""
     failing = failing_replicasets(facts, EventReason.FAILED_CREATE)
     if not failing:
@@ -109,7 +109,7 @@ def _not_created(facts: Facts) -> Said | None:
     return finding, (failing[0].seq,)
 
 
-def _not_mounted(facts: Facts) -> Said | None:
+def _not_mounted(facts: Facts) -> Proven | None:
     """A container waits to be created, and Kubernetes says that a volume of its pod was not mounted or attached."""
     waiting = {f"Pod/{one.pod}": one for one in kept_containers(facts) if one.waiting == _CREATING}
     for event in kept_events(facts):
@@ -121,7 +121,7 @@ def _not_mounted(facts: Facts) -> Said | None:
     return None
 
 
-def _no_memory(facts: Facts) -> Said | None:
+def _no_memory(facts: Facts) -> Proven | None:
     """A container was ended for its memory limit, in this drill: the pod is new, or has restarted since."""
     for one in kept_containers(facts):
         if one.ended == OOM_KILLED and _in_this_drill(facts, one):

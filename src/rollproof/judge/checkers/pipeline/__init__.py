@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import BEFORE, AbsentError, Leg, Road, UnknownError
+from rollproof.core.pipeline import BEFORE, Leg, Road
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.visible import printable
 from rollproof.judge.checkers.pipeline import delivery, image, scan, source
-from rollproof.judge.checkers.pipeline.base import Said, Way, skipped, unclear
+from rollproof.judge.checkers.pipeline.base import Said, Way, judged
 
 __all__ = ["check"]
 
@@ -41,7 +41,7 @@ def check(facts: Facts) -> tuple[Verdict, ...]:
     way, verdicts = Way(road, {}, {}), []
     for leg, judge in _LEGS.items():
         road.used.clear()
-        said, numbers = _timed(way, leg, _said(way, judge))
+        said, numbers = _timed(way, leg, judged(way, judge))
         way.said[leg] = said
         if said.end_s is not None:
             way.ends[leg] = said.end_s
@@ -55,15 +55,6 @@ def check(facts: Facts) -> tuple[Verdict, ...]:
             )
         )  # fmt: skip
     return tuple(verdicts)
-
-
-def _said(way: Way, judge: Callable[[Way], Said]) -> Said:
-    try:
-        return judge(way)
-    except AbsentError as error:
-        return skipped(str(error))
-    except UnknownError as error:
-        return unclear(f"nothing is known of it: {error}")
 
 
 def _timed(way: Way, leg: Leg, said: Said) -> tuple[Said, dict[str, Number]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from rollproof.core.pipeline import Leg, Road
+from rollproof.core.pipeline import AbsentError, Leg, Road, UnknownError
 from rollproof.core.verdict import Result
 
-__all__ = ["Said", "Way", "broken", "short_platform", "skipped", "sound", "unclear"]
+__all__ = ["Said", "Way", "broken", "judged", "short_platform", "skipped", "sound", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,16 @@ def unclear(why: str, end_s: float | None = None) -> Said:
 def skipped(why: str) -> Said:
     """This target has no such leg."""
     return Said(Result.SKIPPED, why)
+
+
+def judged(way: Way, judge: Callable[[Way], Said]) -> Said:
+    """What `judge` says of a leg; SKIPPED where a place that it asks is absent, INCONCLUSIVE where it was not read."""
+    try:
+        return judge(way)
+    except AbsentError as error:
+        return skipped(str(error))
+    except UnknownError as error:
+        return unclear(f"nothing is known of it: {error}")
 
 
 def short_platform(platform: str) -> str:

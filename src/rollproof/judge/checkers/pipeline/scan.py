@@ -6,7 +6,6 @@ nothing of. The platform matters too: an index has one digest for all of its ima
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from rollproof.core.counts import many
@@ -21,8 +20,8 @@ from rollproof.core.pipeline import (
     digest_of,
 )
 from rollproof.core.pipelinesettings import SEVERITIES
-from rollproof.core.verdict import Result
-from rollproof.judge.checkers.pipeline.base import Said, Way, broken, short_platform, skipped, sound, unclear
+from rollproof.core.verdict import WORST_FIRST, Result
+from rollproof.judge.checkers.pipeline.base import Said, Way, broken, judged, short_platform, sound, unclear
 from rollproof.judge.checkers.pipeline.source import scan_jobs
 
 __all__ = ["scanned"]
@@ -32,15 +31,14 @@ _NO_REPORT = {
     Result.PASS: "; no report says of which image (pipeline.scan_file)",
     Result.SKIPPED: " and no report of it (pipeline.scan_file)",
 }
-_ORDER = (Result.FAIL, Result.INCONCLUSIVE, Result.PASS)
 
 
 def scanned(way: Way) -> Said:
     """The worse of what the job and the report say; SKIPPED if neither is named."""
-    jobs = _or_why(way, scan_jobs)
+    jobs = judged(way, scan_jobs)
     if not way.road.target.pipeline.scan_file:
         return replace(jobs, why=f"{jobs.why}{_NO_REPORT.get(jobs.result, '')}")
-    report = _or_why(way, _report)
+    report = judged(way, _report)
     if report.result is Result.SKIPPED:
         return jobs
     report = _in_time(way, report, jobs)
@@ -48,16 +46,7 @@ def scanned(way: Way) -> Said:
         return report
     if jobs.result is report.result is Result.PASS:
         return replace(jobs, why=f"{jobs.why}; {report.why}")
-    return min(jobs, report, key=lambda said: _ORDER.index(said.result))
-
-
-def _or_why(way: Way, judge: Callable[[Way], Said]) -> Said:
-    try:
-        return judge(way)
-    except AbsentError as error:
-        return skipped(str(error))
-    except UnknownError as error:
-        return unclear(f"nothing is known of it: {error}")
+    return min(jobs, report, key=lambda said: WORST_FIRST[said.result])
 
 
 def _report(way: Way) -> Said:
