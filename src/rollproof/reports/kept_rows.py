@@ -80,8 +80,9 @@ def kept_text(rows: Iterable[KeptRow]) -> Iterator[str]:
         if whose != before:
             yield whose
         before = whose
+        where = f" ({row.file})" if row.file else ""
         if row.which:
-            yield f"  {row.which}: nothing was written" if not row.tail else f"  {row.which}, its end ({row.file}):"
+            yield f"  {row.which}: nothing was written" if not row.tail else f"  {row.which}, its end{where}:"
         yield from (f"  | {line}" for line in row.tail)
 
 

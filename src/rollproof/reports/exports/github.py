@@ -99,7 +99,7 @@ def _kept(report: Report) -> Iterator[str]:
     """The last lines of the pods that did not come up, where the run did not pass."""
     rows = kept_rows(report)[:LOGS_SHOWN] if report.causes else []
     if rows:
-        yield f"<details open><summary>What the pods said (all of it: {_safe(report.plan.run_id)})</summary>"
+        yield "<details open><summary>What the pods said last (the files are in the run folder)</summary>"
         yield from ("", "```text")
         yield from (printable(line).replace("`", "'") for line in kept_text(rows))
         yield from ("```", "", "</details>")
