@@ -21,8 +21,13 @@ class Kind:
     def path(self, namespace: str, name: str = "") -> str:
         """The URL path of a collection or of one object."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        place = f"{root}/namespaces/{quote(namespace)}/{self.plural}" if namespace else f"{root}/{self.plural}"
-        return f"{place}/{quote(name)}" if name else place
+        place = f"{root}/namespaces/{_part(namespace)}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        return f"{place}/{_part(name)}" if name else place
+
+
+def _part(name: str) -> str:
+    """One part of a path, whatever the name is: `../x` must not lead into another namespace."""
+    return "%2E" * len(name) if name in {".", ".."} else quote(name, safe=":")
 
 
 KINDS: Mapping[str, Kind] = {

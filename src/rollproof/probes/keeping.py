@@ -193,16 +193,24 @@ class Keeper:
         try:
             about = self._objects()
             items = self._kube.list("Event", self._cluster.namespace, within_s=self._left_s)["items"]
-            found = [one for item in items if (one := self._event(Outside.of(item, "an Event"), about)) is not None]
         except RollproofError as error:
             self._refused(subject, {}, error)
             return
+        found: list[tuple[float, dict[str, Any]]] = []
+        strange: list[RollproofError] = []
+        for item in items:
+            try:
+                found += filter(None, [self._event(Outside.of(item, "an Event"), about)])
+            except RollproofError as error:  # the others may say why
+                strange.append(error)
+        for first in strange[:1]:
+            self._refused(subject, {}, first)
         rows = [one for _, one in sorted(found, key=lambda one: one[0])[-_EVENTS_MAX:]]
         for row in rows:  # before it is cut: half a secret has no form
             row["message"] = printable(self._without_secrets(row["message"]), length_max=_MESSAGE_MAX)
         self._lists += 1
         file = f"podevents-{self._lists}.txt"
-        self._folder.write_text(file, "".join(map(_event_line, rows)))
+        self._folder.write_text(file, visible("".join(map(_event_line, rows))))
         rows.reverse()
         shown = sorted(rows, key=lambda one: not one["warning"])[:_EVENTS_SHOWN]
         self._folder.record(
@@ -229,7 +237,8 @@ class Keeper:
         if which not in about or last_s < self._since_s - _SKEW_S:
             return None
         return last_s, {
-            "object": which, "reason": item.text("reason"), "warning": item.text("type") == "Warning",
+            "object": which, "reason": printable(item.text("reason"), length_max=_LINE_SHOWN),
+            "warning": item.text("type") == "Warning",
             "count": max(1, item.count("count"), series.count("count")),
             "message": printable(item.text("message"), length_max=_ASKED_BYTES),
         }  # fmt: skip

@@ -20,6 +20,7 @@ from load.answer import BODY_KEPT, plain
 from rollproof.clients.exchange import BodyError, bounded, decoded
 from rollproof.clients.http import Http, request
 from rollproof.clients.kube import (
+    KINDS,
     ApiError,
     Kube,
     LostAnswerError,
@@ -128,6 +129,15 @@ def test_d1_the_pieces_of_a_list_share_its_time(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Kube, "request", request_)
     Kube("fake", kubeconfig_of("http://127.0.0.1:1", tmp_path)).list("Pod", "shop", within_s=600.0)
     assert 600.0 >= allowed_s[0] > allowed_s[1] > allowed_s[2] > 0
+
+
+@pytest.mark.parametrize(("name", "part"), [
+    ("../../other/pods/x", "..%2F..%2Fother%2Fpods%2Fx"), ("..", "%2E%2E"), ("a?b#c", "a%3Fb%23c"),
+    ("web-1:80", "web-1:80"),
+])  # fmt: skip
+def test_a_name_leads_into_no_other_namespace(name: str, part: str) -> None:
+    assert KINDS["Pod"].path("shop", name) == f"/api/v1/namespaces/shop/pods/{part}"
+    assert KINDS["Pod"].path(name) == f"/api/v1/namespaces/{part}/pods"
 
 
 def test_d1_of_a_log_no_more_is_read_than_was_asked_for(tmp_path: Path) -> None:

@@ -265,6 +265,16 @@ def test_of_a_log_that_fills_the_answer_the_newest_lines_are_asked_for() -> None
     assert stage.logs()[0].tail == ("newest",)
 
 
+def test_a_strange_event_does_not_hide_the_others_and_no_sign_that_a_terminal_obeys_is_kept() -> None:
+    stage = crashing()
+    strange: dict[str, Any] = {"metadata": {"name": "x"}, "involvedObject": "web-1"}
+    stage.cluster.events = [strange, event("Pod/web-1", "Bad\x1b]0;x\x07", message="\x1b[31mred\u202e"), strange]
+    stage.keeper.keep()
+    assert [one.reason for one in stage.events()] == [r"Bad\x1b]0;x\x07"]
+    assert stage.unread() == [("Events/shop", "no-answer", Outcome.UNKNOWN)]
+    assert all(text.replace("\n", "").isprintable() for text in stage.files.values())
+
+
 def test_events_of_another_time_are_left_out() -> None:
     stage = crashing()
     stage.cluster.events = [
