@@ -107,7 +107,7 @@ class Keeper:
         self._since_s, self.kept = time.time(), False
 
     def keep(self, within_s: float = WITHIN_S) -> None:
-        """Read and record. It takes at most `within_s`, and raises nothing but what the disk refuses."""
+        """Read and record. It takes at most `within_s`, and raises nothing but that the timeline takes no more."""
         self.kept, self._until_s = True, time.monotonic() + within_s
         try:
             chosen = _troubled(self._known.pods())
@@ -176,7 +176,8 @@ class Keeper:
         self._logs += 1
         name = _NO_NAME.sub("-", f"{part.pod[:80]}-{part.container[:40]}".lower())
         file = f"podlog-{self._logs:02d}-{name}{'-previous' if previous else ''}.log"
-        self._folder.write_text(file, kept)
+        if not self._written(file, kept, subject, about):
+            return 0
         data = {**about, "file": file, "lines": len(lines), "size_bytes": len(kept.encode()), "cut": cut}
         data["tail"] = [printable(line, length_max=_LINE_SHOWN) for line in lines if line.strip()][-TAIL_LINES:]
         self._folder.record(SOURCE, subject, KeptWord.LOG, data=data)
@@ -210,7 +211,8 @@ class Keeper:
             row["message"] = printable(self._without_secrets(row["message"]), length_max=_MESSAGE_MAX)
         self._lists += 1
         file = f"podevents-{self._lists}.txt"
-        self._folder.write_text(file, visible("".join(map(_event_line, rows))))
+        if not self._written(file, visible("".join(map(_event_line, rows))), subject, {}):
+            return
         rows.reverse()
         shown = sorted(rows, key=lambda one: not one["warning"])[:_EVENTS_SHOWN]
         self._folder.record(
@@ -255,6 +257,15 @@ class Keeper:
         for value in sorted(found, key=len, reverse=True):
             text = text.replace(value, REDACTED)
         return visible(self._folder.redacted(text))
+
+    def _written(self, file: str, text: str, subject: str, about: Mapping[str, Any]) -> bool:
+        """Whether the file is there: that it is not must not hold up an undo, nor hide what has failed."""
+        try:
+            self._folder.write_text(file, text)
+        except RollproofError as error:
+            self._refused(subject, about, error)
+            return False
+        return True
 
     def _refused(self, subject: str, about: Mapping[str, Any], error: RollproofError) -> None:
         cause = Unread.NO_ANSWER

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import story
 
 from rollproof.clients.kube import ApiError, UnreachableError
@@ -18,6 +19,7 @@ from rollproof.probes.keeping import Keeper
 from rollproof.probes.views import DeploymentView, PodView, ReplicaSetView
 from rollproof.redaction import SECRETS
 from rollproof.store import manifest
+from rollproof.store.runfolder import UnwritableError
 
 NOW = "2099-01-01T00:00:00Z"  # after any drill's begin, however slow the machine
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -263,6 +265,23 @@ def test_of_a_log_that_fills_the_answer_the_newest_lines_are_asked_for() -> None
     stage.keeper.keep()
     assert asked == [200, 5, 200, 5]
     assert stage.logs()[0].tail == ("newest",)
+
+
+def test_a_file_that_cannot_be_written_is_told_and_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It ended a drill as ERROR that had failed for what its pods said."""
+    stage = crashing()
+
+    def refuse(_self: Stage, name: str, _text: str) -> None:
+        raise UnwritableError(tmp_path / name, OSError(30, "Read-only file system"))
+
+    monkeypatch.setattr(Stage, "write_text", refuse)
+    stage.keeper.keep()
+    assert stage.states()
+    assert [(subject, outcome) for subject, _, outcome in stage.unread()] == [
+        ("Pod/shop/web-1", Outcome.UNKNOWN), ("Pod/shop/web-1", Outcome.UNKNOWN), ("Events/shop", Outcome.UNKNOWN),
+    ]  # fmt: skip
 
 
 def test_a_strange_event_does_not_hide_the_others_and_no_sign_that_a_terminal_obeys_is_kept() -> None:
