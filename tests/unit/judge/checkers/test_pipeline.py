@@ -219,10 +219,12 @@ MOVED = {"pods": tuple(replace(pod, image_id=OTHER) for pod in PODS)}  # they ru
         ({"digests": ()}, PASS, ""),  # as of an archive: by the configuration
         ({"config": ""}, PASS, ""),  # the index has one image only
         ({"digests": (OTHER,), "config": OTHER}, FAIL, "SCANNED_ANOTHER_IMAGE"),
+        ({"config": OTHER}, INCONCLUSIVE, ""),  # the index that runs, and the configuration of another image
         (FOLDER, INCONCLUSIVE, ""),
         ({"scanned": False, "config": "", "digests": ()}, INCONCLUSIVE, ""),
         ({"made_s": COMMIT_S + 60}, FAIL, "COMMITTED_BEFORE_SCAN"),
         ({"made_s": COMMIT_S + 3}, INCONCLUSIVE, ""),  # the clocks may be apart
+        ({"made_s": COMMIT_S + 86_400}, INCONCLUSIVE, ""),  # and tomorrow's report is none
         ({"made_s": None}, INCONCLUSIVE, ""),
         ({"results": (ResultSeen(name="CVE-9", severity="HIGH"),)}, FAIL, "SCAN_ABOVE_LIMIT"),
         ({"unranked": 1}, INCONCLUSIVE, ""),

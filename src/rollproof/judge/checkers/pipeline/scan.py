@@ -6,11 +6,13 @@ nothing of. The platform matters too: an index has one digest for all of its ima
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from rollproof.core.counts import many
 from rollproof.core.pipeline import (
     AbsentError,
+    DeliverySeen,
     EnvCommitSeen,
     ImageSeen,
     NodesSeen,
@@ -76,10 +78,20 @@ def _in_time(way: Way, report: Said, jobs: Said) -> Said:
     why = f"{report.why}; it was made {late_s:,.0f} s after the tag was committed"
     if late_s <= way.slack_s:
         return unclear(f"{why}: the clocks may be apart", report.end_s)
+    if report.end_s > _looked_s(way) + way.slack_s:
+        return unclear(f"{why}, and that was still to come when it was read: the scanner's clock is wrong")
     if jobs.result is Result.PASS:
         return unclear(f"{why}, and the pipeline's own scan ended before: it is the report of another one")
     hint = "let the job that commits the tag need the scan (`needs:`): what it finds is live already"
     return broken("COMMITTED_BEFORE_SCAN", why, hint, report.end_s)
+
+
+def _looked_s(way: Way) -> float:
+    """When the road was read, by our clock."""
+    try:
+        return way.road.view(DeliverySeen).looked_s
+    except (AbsentError, UnknownError):
+        return math.inf
 
 
 # -- of which image ----------------------------------------------------------------------------------------------------
@@ -105,6 +117,9 @@ def _bound(way: Way, found: ReportSeen) -> Said:
     if not running <= known and not running <= claimed:
         why = f"{name} is of {shown}, the pods run {one}, and whether these are one image only the registry can say"
         return unclear(f"{why}; it {'names another by that tag' if known else 'was not read (pipeline.registry)'}")
+    if running <= known and found.config and found.config not in known:
+        why = f"{name} names a digest of the image that runs, and a configuration ({found.config[:19]}) that it has not"
+        return unclear(f"{why}: of which of the two it is nobody can say")
     return _of_platform(way, found, image if running <= known else None, running)
 
 
