@@ -111,7 +111,8 @@ class Keeper:
         self.kept, self._until_s = True, time.monotonic() + within_s
         try:
             chosen = _troubled(self._known.pods())
-        except RollproofError:  # a watch has ended: nobody knows which pods there are
+        except RollproofError as error:  # a watch has ended: nobody knows which pods there are
+            self._refused(f"Pods/{self._cluster.namespace}", {}, error)
             return
         left = _LOGS_MAX
         for name in chosen[:_PODS_MAX]:

@@ -28,6 +28,7 @@ SHORTEST = 4  # a shorter one cannot be hidden without hiding the report
 _SHORTEST_ANYWHERE = 6  # below that, and for hexadecimal digits below 12, only as a word of its own
 _CUT = 8  # a fragment of at least this length at a secret's begin or end is hidden
 _INSIDE = 12  # the same for a fragment from its middle
+_WORDS_MAX = 200  # a longer fragment is no word of anybody's, and none of the thousand that are remembered
 _WORD_MAX = 24  # characters before and after a fragment that are examined to find the whole word
 _LONG, _APART, _WINDOW = 4096, 1024, 16  # of a longer one 16 grams in 1024 characters: less from its middle may stay
 _SAME_MAX = 32  # places where the same five characters stand in all secrets
@@ -308,7 +309,7 @@ def _counts(text: str, begin: int, end: int, needle: str, offset: int, index: _I
             break
         begin, end = begin - before, end + after
     whole = text[begin:end]  # `controlle` is a fragment of a secret, but not where the text has the word `controller`
-    return _is_no_word(whole)
+    return len(whole) > _WORDS_MAX or _is_no_word(whole)
 
 
 @lru_cache(maxsize=1024)  # the same fragment is met again in every file of a run

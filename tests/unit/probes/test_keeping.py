@@ -284,6 +284,16 @@ def test_a_file_that_cannot_be_written_is_told_and_raises_nothing(
     ]  # fmt: skip
 
 
+def test_that_nobody_knows_the_pods_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(_: Stage) -> dict[str, PodView]:
+        raise UnreachableError("the watch of Pod in shop broke")
+
+    stage = crashing()
+    monkeypatch.setattr(Stage, "pods", ended)
+    stage.keeper.keep()
+    assert stage.unread() == [("Pods/shop", "no-answer", Outcome.UNKNOWN)]
+
+
 def test_a_strange_event_does_not_hide_the_others_and_no_sign_that_a_terminal_obeys_is_kept() -> None:
     stage = crashing()
     strange: dict[str, Any] = {"metadata": {"name": "x"}, "involvedObject": "web-1"}

@@ -14,7 +14,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.redaction import REDACTED, Redactor, texts_of, unhideable
+from rollproof.redaction import REDACTED, Redactor, register, texts_of, unhideable
 from rollproof.redaction.ownwords import OWN_WORDS
 
 SECRETS = [
@@ -59,6 +59,10 @@ def test_a_very_long_secret_is_found_and_costs_little_memory() -> None:
         for piece in (written[:8], written[:5000], written[-5000:], written[3000:6000]):
             assert redactor.text(f"<{piece}>") == f"<{REDACTED}>", form
     assert sum(map(len, redactor._index.grams.values())) < 2 * len(secret)
+    before = register._is_no_word.cache_info().currsize
+    for kept in range(4000, 4050):
+        assert redactor.text(f"<{secret[:kept]}>") == f"<{REDACTED}>"
+    assert register._is_no_word.cache_info().currsize == before, "no long fragment is remembered"
 
 
 @pytest.mark.parametrize("form", ["percent", "json", "json in json", "html", "repr of bytes", "shell"])
