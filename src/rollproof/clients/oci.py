@@ -11,6 +11,7 @@ import base64
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,7 +29,7 @@ _INDEXES = ("oci.image.index.v1", "docker.distribution.manifest.list.v2")
 _SINGLE = ("oci.image.manifest.v1", "docker.distribution.manifest.v2")
 MANIFESTS = ", ".join(f"application/vnd.{kind}+json" for kind in (*_INDEXES, *_SINGLE))
 _PLATFORMS_MAX = 16  # of one index that are looked at
-_TIMEOUT_S = 10.0
+_TIMEOUT_S, _WHOLE_S = 10.0, 90.0  # of one question, and of all
 _TOKEN_MAX = 64 * 1024  # characters; servers take headers of 8 to 32 kB
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HINTS = {
@@ -70,10 +71,13 @@ class TaggedImage:
 
 
 class Registry:
-    """A registry at a base URL, `https://ghcr.io`, with a login or none."""
+    """A registry at a base URL, `https://ghcr.io`, with a login or none; for one look, which ends within `whole_s`."""
 
-    def __init__(self, url: str, login: Login | None = None, *, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, login: Login | None = None, *, timeout_s: float = _TIMEOUT_S, whole_s: float = _WHOLE_S
+    ) -> None:
         self._url, self._login, self._timeout_s = url.rstrip("/"), login, timeout_s
+        self._whole_s, self._until_s = whole_s, time.monotonic() + whole_s
         self._authorization: dict[str, str] = {}
         if login is not None:
             SECRETS.add((login.password, login.basic.removeprefix("Basic ")))
@@ -182,7 +186,11 @@ class Registry:
         return urlsplit(url)[:2] == urlsplit(self._url)[:2]
 
     def _send(self, method: str, url: str, headers: Mapping[str, str]) -> Answer:
-        return request(method, url, headers, timeout_s=self._timeout_s, proxy=proxy_for(url, os.environ))
+        """One exchange; all of them have one deadline, for an index leads to dozens."""
+        left_s = min(self._timeout_s, self._until_s - time.monotonic())
+        if left_s <= 0:
+            return Answer(status=None, error=f"read.timeout: its answers took longer than {self._whole_s:g} s in all")
+        return request(method, url, headers, timeout_s=left_s, proxy=proxy_for(url, os.environ))
 
 
 def _joined(base: str, url: str) -> str:

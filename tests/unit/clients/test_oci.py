@@ -75,6 +75,14 @@ def test_a_long_index_is_read_whole_or_not_judged(site: Site) -> None:
         Registry(site.url).image(NAME, TAG)
 
 
+def test_all_questions_have_one_deadline(site: Site) -> None:
+    """Sixteen images are 50 questions and more: a registry that trickles held a drill up for a quarter of an hour."""
+    single(site, "arm64", tag=TAG)
+    with pytest.raises(CannotJudgeError, match="took longer than 0 s in all"):
+        Registry(site.url, whole_s=0.0).image(NAME, TAG)
+    assert site.asked == []
+
+
 def test_an_entry_need_not_say_its_platform(site: Site) -> None:
     arm, config = single(site, "arm64")
     signature = {"digest": f"sha256:{'0' * 64}", "artifactType": "application/vnd.dev.sigstore.bundle+json"}
