@@ -157,29 +157,27 @@ class TestOneOfSeveral:
         )
 
 
-def test_a_scanner_s_file_is_read_before_anything_is_looked_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("drill", "settings", "text", "said"),
+    [
+        ("posture", PostureSettings, '{"runs": [{"results": []}]}', "0 results of a scanner"),
+        ("pipeline", PipelineSettings, '{"runs": []}', "are read"),
+    ],
+)
+def test_a_scanner_s_file_is_read_before_anything_is_looked_at(
+    tmp_path: Path, drill: str, settings: type[PostureSettings | PipelineSettings], text: str, said: str
+) -> None:
     path = tmp_path / "scan.json"
-    named = story.target(posture=PostureSettings(scan_file=str(path)))
+    named = story.target(**{drill: settings(scan_file=str(path))})
     clients = SimpleNamespace(http=None, kube=None)
-    seen = Look(order=Order(drills=("posture",)), target=named, clients=cast(Clients, clients))
-    with pytest.raises(InputError, match=r"posture\.scan_file"):
+    seen = Look(order=Order(drills=(drill,)), target=named, clients=cast(Clients, clients))
+    with pytest.raises(InputError, match=rf"{drill}\.scan_file"):
         checks._see_readings(seen)
-    path.write_text('{"runs": [{"results": []}]}')
-    assert "0 results of a scanner" in checks._see_readings(seen)
+    path.write_text(text)
+    assert said in checks._see_readings(seen)
     seen.order = Order(drills=("release",))
     path.write_text("{")
     assert checks._see_readings(seen) == "nothing beside what every run reads"
-
-
-def test_a_report_of_the_scan_is_read_before_anything_is_looked_at(tmp_path: Path) -> None:
-    path = tmp_path / "trivy.json"
-    named = story.target(pipeline=PipelineSettings(scan_file=str(path)))
-    clients = SimpleNamespace(http=None, kube=None)
-    seen = Look(order=Order(drills=("pipeline",)), target=named, clients=cast(Clients, clients))
-    with pytest.raises(InputError, match=r"pipeline\.scan_file"):
-        checks._see_readings(seen)
-    path.write_text('{"runs": []}')
-    assert "are read" in checks._see_readings(seen)
 
 
 def test_a_check_of_posture_that_does_not_exist_is_refused() -> None:

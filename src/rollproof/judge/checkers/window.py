@@ -114,7 +114,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         app=app,
         inside=inside,
         hard=hard,
-        explained=hard & (beside | _while_way_was_unsound(log, hard, beside, inside) | doubtful),
+        explained=hard & (beside | _while_way_was_unsound(log, hard, beside, (start_ns, end_ns)) | doubtful),
         limited=(kind == Kind.LIMITED) & app & inside,
         unknown=(kind == Kind.OWN) & app & inside,
         control_failed=control & (kind == Kind.HARD) & inside,
@@ -150,14 +150,14 @@ def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
 
 
 def _while_way_was_unsound(
-    log: RequestLog, hard: NDArray[np.bool_], beside: NDArray[np.bool_], inside: NDArray[np.bool_]
+    log: RequestLog, hard: NDArray[np.bool_], beside: NDArray[np.bool_], window_ns: tuple[int, int]
 ) -> NDArray[np.bool_]:
     """Rows between the first and the last outage of the control lane, where it was out again and again, and lost at
     least the share of its requests that the app lost beside those outages (`beside`: rows that overlap one).
 
     The control lane is asked a few times a second: it cannot have seen each of the moments in which the way was broken.
     """
-    _, first, end = edges_ns(log, log.control, window_ns=_bounds(log, inside))
+    _, first, end = edges_ns(log, log.control, window_ns=window_ns)
     if len(first) < _OUTAGES_OF_AN_UNSOUND_WAY:
         return np.zeros(len(log.rows), dtype=bool)
     sends, kind = log.rows["send_ns"], kinds(log)
@@ -167,7 +167,7 @@ def _while_way_was_unsound(
     lost = (control & (kind == Kind.HARD)).sum() / max(1, (control & told).sum())
     if lost < (app & hard).sum() / max(1, app.sum()):
         return np.zeros(len(log.rows), dtype=bool)
-    return span & ~_while_way_was_sound(log, hard, _bounds(log, inside))
+    return span & ~_while_way_was_sound(log, hard, window_ns)
 
 
 def _while_way_was_sound(log: RequestLog, hard: NDArray[np.bool_], window_ns: tuple[int, int]) -> NDArray[np.bool_]:
@@ -183,8 +183,3 @@ def _while_way_was_sound(log: RequestLog, hard: NDArray[np.bool_], window_ns: tu
             between = (log.rows["send_ns"] >= one.first_send_ns) & (log.rows["send_ns"] <= one.last_send_ns)
             found |= between & lane_mask(log, one.lane)
     return found
-
-
-def _bounds(log: RequestLog, inside: NDArray[np.bool_]) -> tuple[int, int]:
-    sends = log.rows["send_ns"][inside]
-    return (int(sends.min()), int(sends.max())) if len(sends) else (0, 0)
