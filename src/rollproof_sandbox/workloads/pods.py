@@ -246,12 +246,15 @@ class PodLife:
         return stuck_s
 
     async def _stop_container(self, child: Child, grace_s: float) -> int:
-        """preStop, SIGTERM, the rest of the grace period, SIGKILL."""
+        """preStop, SIGTERM, the rest of the grace period, SIGKILL; without a grace period at once SIGKILL."""
+        if not grace_s:
+            child.kill()
+            return await _end_of(child)
         prestop_s = _prestop_s(self._container)
         await _before(child, min(prestop_s, grace_s))
         if not child.ended.is_set():
             child.signal(signal.SIGTERM)
-        await _before(child, max(grace_s - prestop_s, _MIN_GRACE_S) if grace_s else 0.0)
+        await _before(child, max(grace_s - prestop_s, _MIN_GRACE_S))
         if not child.ended.is_set():
             child.kill()
         return await _end_of(child)

@@ -179,6 +179,22 @@ def test_a_pod_that_is_removed_by_force_is_gone_at_once(begin: Begin) -> None:
     world.until_rolled_out()
 
 
+def test_without_a_grace_period_a_process_hears_no_sigterm(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the kubelet sees the deletion before the object is gone: a finalizer holds it here."""
+    world = begin(Settings())
+    world.deploy()
+    name = world.pods()[0]["metadata"]["name"]
+    [child] = [one for one in world.processes.running() if one.name == name]
+    sent: list[int] = []
+    send = child.signal
+    monkeypatch.setattr(child, "signal", lambda number: [sent.append(number), send(number)])
+    kept = {"finalizers": ["example.org/kept"]}
+    world.store.mutate("Pod", NAMESPACE, name, lambda item: item["metadata"].update(kept), manager="kubectl-edit")
+    world.store.delete("Pod", NAMESPACE, name, manager="kubectl-delete", grace_s=0)
+    assert child.wait(60) == -signal.SIGKILL
+    assert set(sent) == {signal.SIGKILL}
+
+
 def test_each_release_behaves_by_its_own_settings(begin: Begin) -> None:
     settings = Settings(
         workload=QUICK, app=App(health_version="zero"), next_app=App(health_version="one"),
