@@ -13,6 +13,8 @@ WORKERS ?= 4
 ARGOCD ?=
 ARGS ?=
 AXE := 4.14.1
+UNSTEADY ?= 0
+STEADY := $(BIN)/python -m tests.unsteady --most $(UNSTEADY)
 LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
 
 # Without stored bytecode each process of a test compiles rollproof and its libraries anew: a third of `make test`.
@@ -46,7 +48,7 @@ lint: $(READY) ## Style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 test: lint ## Lint and unit tests: no cluster, no root; some 5 minutes of CPU, so 3 to 5 minutes on 2 cores
-	$(BIN)/python -m pytest -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal tests/unit
+	$(STEADY) -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -60,7 +62,7 @@ test-registry: $(READY) ## Every reader of images against a real registry, and t
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider -rs --timeout=1800 tests/registry
 
 test-sandbox: $(READY) ## Tests that run the sandbox: its parts, and its API against the conformance list
-	$(BIN)/python -m pytest -p no:rollproof -n 2 --timeout=600 -m "not alone" tests/sandbox tests/conformance
+	$(STEADY) -p no:rollproof -n 2 --timeout=600 -m "not alone" -- tests/sandbox tests/conformance
 	$(BIN)/python -m pytest -p no:rollproof --timeout=600 -m alone tests/sandbox
 
 test-allure: $(READY) ## The real Allure 3 generator (npm, once from the network) reads two runs and shows the history
