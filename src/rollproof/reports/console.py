@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from rich.text import Text
 from rollproof.core.counts import many
 from rollproof.core.diagnosis import Cause
 from rollproof.core.event import Event, Outcome
-from rollproof.core.plan import Plan
+from rollproof.core.plan import Plan, Touch
 from rollproof.core.verdict import Result
 from rollproof.redaction import SECRETS
 from rollproof.reports.causes import cause_line, details
@@ -58,6 +59,20 @@ _STYLES = {
 }
 _ANSWERS = {True: ("ok", "green"), False: ("NOT OK", "red"), None: ("note", "yellow")}
 _MARKS = {Outcome.OK: ("·", "dim"), Outcome.FAIL: ("✖", "bold red"), Outcome.UNKNOWN: ("?", "bold yellow")}
+
+
+def _planned(plan: Plan) -> list[tuple[str, str, str, str]]:
+    """Drill, object, change, undo. A change that several drills make alike is one row with their names."""
+    drills: dict[tuple[str, str, str, int], list[str]] = {}
+    seen: Counter[Touch] = Counter()
+    for touch in plan.touches:
+        seen[touch] += 1  # twice in one drill: twice told
+        drills.setdefault((touch.subject, touch.change, touch.undo, seen[touch]), []).append(touch.drill)
+    each = set(plan.drills) if len(plan.drills) > 1 else None
+    return [
+        ("each drill" if set(names) == each else ", ".join(names), subject, change, undo)
+        for (subject, change, undo, _), names in drills.items()
+    ]
 
 
 def _fault_table(rows: Iterable[FaultRow]) -> Table:
@@ -189,8 +204,8 @@ class LiveConsole:
         if rules := traffic_rules(plan.target.traffic):
             lines.append(f"allowed while the load runs: {rules}")
         table = Table("drill", "object", "change", "undo", box=None, pad_edge=False, header_style="bold")
-        for touch in plan.touches:
-            table.add_row(*(Text(_safe(cell)) for cell in (touch.drill, touch.subject, touch.change, touch.undo)))
+        for row in _planned(plan):
+            table.add_row(*(Text(_safe(cell)) for cell in row))
         with self._lock:
             for line in lines:
                 self._console.print(Text(_safe(line)), soft_wrap=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rollproof.core.event import Event, Outcome
+from rollproof.core.plan import Touch
 from rollproof.core.target import Traffic
 from rollproof.reports.console import LiveConsole
 from rollproof.reports.model import Report
@@ -113,6 +114,23 @@ def test_the_plan_shows_every_touch(report: Report) -> None:
     stream = io.StringIO()
     LiveConsole(stream, Clock()).plan(replace(report.plan, touches=()))
     assert "nothing is changed" in stream.getvalue()
+
+
+def test_what_drills_change_alike_is_one_row_of_the_plan(report: Report) -> None:
+    def touch(drill: str, change: str) -> Touch:
+        return Touch(drill=drill, subject="Pod/shop/web-1", change=change, undo="none needed")
+
+    drills = ("pod-delete", "pod-evict", "node-drain")
+    touches = (
+        *(touch(drill, "held") for drill in drills), touch("pod-delete", "deleted"), touch("pod-evict", "deleted"),
+        touch("node-drain", "drained"), touch("node-drain", "drained"),
+    )  # fmt: skip
+    stream = io.StringIO()
+    LiveConsole(stream, Clock()).plan(replace(report.plan, drills=drills, touches=touches))
+    table = stream.getvalue().splitlines()[-4:]
+    assert [line.split("Pod/")[0].strip() for line in table] == [
+        "each drill", "pod-delete, pod-evict", "node-drain", "node-drain",
+    ]  # fmt: skip
 
 
 def test_the_plan_shows_the_rules_that_are_set(report: Report) -> None:
