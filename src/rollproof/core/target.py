@@ -279,6 +279,8 @@ class FaultSettings:
     configmap: ConfigMapInGit | None = None  # one that a commit may give one key more
     # has a shell, and curl or python3: a pod of it undoes what lasts if we never come back; "": nobody does
     dead_man_image: str = ""
+    # a pod that a fault leaves behind (it hangs, or the next drill would measure its restart) is deleted
+    renew_pods: bool = True
     # branch-force-pushed: whether the env repo's server lets us rewrite and delete a branch of our own
     force_push: bool = False
 

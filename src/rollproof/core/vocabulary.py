@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import abort, gate, jobs, kept, pipeline, scaling, secretsearch
+from rollproof.core import abort, gate, jobs, kept, pipeline, renewal, scaling, secretsearch
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
 from rollproof.core.posturefacts import SOURCE as POSTURE
@@ -30,6 +30,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("run", "lock"): frozenset({"lost"}),
     (gate.SOURCE, gate.SUBJECT): frozenset(gate.GateWord),
     (abort.SOURCE, abort.SUBJECT): frozenset({abort.WORD}),
+    (renewal.SOURCE, renewal.SUBJECT): frozenset({renewal.WORD}),
     ("watch", "Pod"): _CHANGES,
     ("watch", "ReplicaSet"): _CHANGES,
     ("watch", "Deployment"): _CHANGES,

@@ -26,6 +26,7 @@ __all__ = [
     "fault_named",
     "faults_of",
     "is_kept_away",
+    "may_leave_pods",
     "plan_faults",
     "undo_handlers",
 ]
@@ -77,6 +78,11 @@ def _plan(fault: AnyFault, context: Context) -> Injection | Skip:
 def is_kept_away(fault: AnyFault, target: Target) -> bool:
     """Does the production fence keep this fault from the target?"""
     return target.fences.production and fault.affects_traffic
+
+
+def may_leave_pods(fault: AnyFault) -> bool:
+    """Could it leave pods behind that do not serve although it was undone? What a drift has changed, git heals."""
+    return fault.affects_traffic and not fault.trial
 
 
 def faults_of(drill: Drill, target: Target) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from rollproof.clients.kube import Kube
 from rollproof.core.permission import READING, Permission, each_verb
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
-from rollproof.faults.registry import fault_named, faults_of, is_kept_away
+from rollproof.faults.registry import fault_named, faults_of, is_kept_away, may_leave_pods
 from rollproof.preflight.lock import LEASE_NAME
 from rollproof.preflight.readings import READINGS
 from rollproof.suites import Drill
@@ -68,6 +68,9 @@ def _each_reason(
     yield from _planning_faults(target, drills)
     of_faults = [needed for name in faults for needed in fault_named(name).permissions(target)]
     yield from of_faults
+    if target.faults.renew_pods and any(may_leave_pods(fault_named(name)) for name in faults):
+        why = "to replace a pod that does not serve any more although its fault is over (faults.renew_pods)"
+        yield from each_verb("delete", "pods", target.cluster.namespace, why, required=False)
     yield from _opting_in(target, of_faults)
 
 

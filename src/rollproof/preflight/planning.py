@@ -15,7 +15,7 @@ from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
-from rollproof.faults.registry import fault_named, faults_of, is_kept_away
+from rollproof.faults.registry import fault_named, faults_of, is_kept_away, may_leave_pods
 from rollproof.preflight.fences import outside_hours
 from rollproof.preflight.readings import READINGS
 from rollproof.suites import Drill, chaos_drills, drill_table, expand
@@ -280,6 +280,21 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
             yield Touch(drill=drill.name, subject=plan.target.app.base_url, change=change, undo="none needed")
         yield from _reading_touches(plan.target, drill, found.missing)
         yield from _fault_touches(found.faults, drill)
+        yield from _renewal_touches(order, plan, drill)
+
+
+def _renewal_touches(order: Order, plan: Plan, drill: Drill) -> Iterable[Touch]:
+    """Of a drill whose faults leave something behind with a pod (`run.renewal`)."""
+    cluster = plan.target.cluster
+    faults = (fault_named(one.fault) for one in plan.injections if one.drill == drill.name)
+    if not plan.target.faults.renew_pods or not any(may_leave_pods(fault) for fault in faults):
+        return
+    between = ", or before the next drill was restarted or has all pods on its node" if order.is_set else ""
+    yield Touch(
+        drill=drill.name, subject=f"Pods/{cluster.namespace}/{cluster.deployment}",
+        change=f"one that still does not serve when its fault is over{between}: deleted gracefully",
+        undo="none needed: its ReplicaSet makes another one",
+    )  # fmt: skip
 
 
 def _reading_touches(target: Target, drill: Drill, missing: Mapping[str, str]) -> Iterable[Touch]:

@@ -16,6 +16,7 @@ from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
 from rollproof.run.abort import AbortProbe
+from rollproof.run.renewal import Renewal
 from rollproof.store.journal import Journal
 from rollproof.store.runfolder import RunFolder
 
@@ -47,11 +48,18 @@ class RunContext:
     deployed: Rollout | None = None
     steady: bool = True
     probe: AbortProbe | None = None
+    _renewal: Renewal | None = None
 
     @property
     def target(self) -> Target:
         """The system under test."""
         return self.plan.target
+
+    def renewal(self) -> Renewal:
+        """Replaces pods that a fault leaves behind. Made when first asked for: before the first fault of the run."""
+        if self._renewal is None:
+            self._renewal = Renewal(self.target, self.clients.kube, self.watches, self.folder)
+        return self._renewal
 
     def status(self, text: str) -> None:
         """Show on the console what is being waited for."""

@@ -35,6 +35,7 @@ from rollproof.run.context import RunContext
 from rollproof.run.gate import pass_gate
 from rollproof.run.jobs import JobsDrill
 from rollproof.run.pipeline import follow_pipeline
+from rollproof.run.renewal import is_over
 from rollproof.run.secrets import SecretsDrill
 from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
@@ -89,8 +90,13 @@ class Run:
         Why the drill is to be skipped now, before there is load: drills before it may have changed what can be done.
         """
         self._open_before = {entry.number for entry in self._context.journal.open_entries(TAG_KIND)}
-        if not self.injections or not self._is_one_of_several:
+        if not self.injections:
             return ""
+        renewal = self._context.renewal()
+        if not self._is_one_of_several:
+            return ""
+        self._context.status("pods that a drill before has restarted, or put on one node")
+        renewal.replace_marked()
         self._context.status("the steady state, before the drill")
         within_s = _SETTLE_S if self._context.steady else _LOOK_S
         missing = self._pass(GateWord.BEFORE, within_s=within_s, held_s=0.0)
@@ -105,7 +111,13 @@ class Run:
 
     def leave(self) -> None:
         """Require the steady state after them, for some time: what watches report late belongs to this drill."""
-        if not self.injections or not self._is_one_of_several:
+        if not self.injections:
+            return
+        if not is_over(self._context.folder.events(), self.drill):
+            self._context.status("pods that hang to be replaced")
+            with suppress(UnwritableError):
+                self._context.renewal().replace_hanging()
+        if not self._is_one_of_several:
             return
         self._context.status("the steady state, after the drill")
         lingers_s = [fault.lingers_s for one in self.injections if isinstance(fault := fault_named(one.fault), Fault)]

@@ -297,11 +297,14 @@ class Session:
             if entry is not None and self._release is not None and may_look(self.journal, entry, ended):
                 look_whether_as_before(
                     self.plan, entry, release=self._release, repo=self.clients.repo, journal=self.journal,
-                    status=self.status,
+                    status=self.status, renew=self._renew,
                 )  # fmt: skip
         finally:
             if self._watches is not None:
                 self._watches.stop()
+
+    def _renew(self) -> tuple[str, ...]:
+        return () if self._context is None else self._context.renewal().replace_hanging()
 
     def _give_lock_back(self, args: Mapping[str, object]) -> Undone:
         if self._lock is None:

@@ -23,7 +23,7 @@ from rollproof.core.reasons import StageCause
 from rollproof.core.target import Target
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, Result
 from rollproof.errors import InputError, RollproofError
-from rollproof.faults.registry import changed_kinds, undo_handlers
+from rollproof.faults.registry import all_faults, changed_kinds, may_leave_pods, undo_handlers
 from rollproof.judge.judging import judge_run, write_reports
 from rollproof.preflight.checks import Clients
 from rollproof.preflight.fences import check_namespace_fence
@@ -33,6 +33,7 @@ from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, restore_tag
 from rollproof.release.wait import StageFailedError
 from rollproof.reports.console import LiveConsole
+from rollproof.run.renewal import Renewal
 from rollproof.store import manifest
 from rollproof.store.clusterjournal import BothStores, journal_store
 from rollproof.store.journal import DEAD_MAN, Entry, Handler, Journal, JournalStore, Late, Undone, replay
@@ -51,6 +52,7 @@ _SAME = (  # what identifies a target; paths and credentials may differ from mac
     ("cluster", "namespace"), ("cluster", "deployment"), ("cluster", "service"), ("argocd", "application"),
     ("env_repo", "branch"), ("env_repo", "overlay"), ("env_repo", "image"),
 )  # fmt: skip
+_RENEW_S = 60.0  # for the app to serve again by itself after the last fault was undone
 _PATIENCE_S = 60.0  # for an API server or a git server that does not answer
 _AGAIN_S = 0.5
 _SLICE_S = 15.0  # between two reads of the repository while the cluster is still converging
@@ -127,19 +129,36 @@ def may_look(journal: Journal, entry: Entry, ended: list[Undone]) -> bool:
 
 
 def look_whether_as_before(
-    plan: Plan, entry: Entry, *, release: Release, repo: EnvRepo, journal: Journal, status: Callable[[str], None]
-) -> Undone:
+    plan: Plan, entry: Entry, *, release: Release, repo: EnvRepo, journal: Journal, status: Callable[[str], None],
+    renew: Callable[[], tuple[str, ...]] = tuple,
+) -> Undone:  # fmt: skip
     """Wait until only the version that the entry names runs, synced and healthy; without one, what the overlay says.
 
+    renew: replaces pods that hang, and says which; asked once, if it takes long after a fault that traffic could feel.
     The result is in the journal, and is returned: done, left or failed.
     """
     sha = str(entry.args.get("version", ""))
     status(f"everything to be as before ({sha or 'what the overlay says'})")
     begun_s = time.monotonic()
-    how, data = _wait_for_rest(release, repo, sha, until_s=begun_s + max(_REST_S, plan.target.release.deadline_s))
+    until_s = begun_s + max(_REST_S, plan.target.release.deadline_s)
+    first_s = min(until_s, begun_s + _RENEW_S) if _was_felt(journal) else until_s
+    how, data = _wait_for_rest(release, repo, sha, until_s=first_s)
+    if how == "failed" and first_s < until_s:
+        status("pods that hang to be replaced")
+        replaced = renew()
+        how, data = _wait_for_rest(release, repo, sha, until_s=until_s)
+        if replaced:
+            words = f"{data['reason']}; {', '.join(replaced)} did not serve any more, and had to be replaced"
+            data = {**data, "reason": words}
     undone = Undone(how, str(data["reason"]), data.get("expected"), data.get("found"))
     journal.settle(entry, undone, start_s=begun_s)
     return undone
+
+
+def _was_felt(journal: Journal) -> bool:
+    """Whether this run has made a fault that may leave pods behind."""
+    felt = {one.journal_kind or name for name, one in all_faults().items() if may_leave_pods(one)}
+    return bool(felt & journal.kinds())
 
 
 def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float) -> tuple[str, Mapping[str, Any]]:
@@ -253,8 +272,9 @@ def _undo_stored(folder: RunFolder, journal: Journal, clients: Clients, console:
         with Watches(plan.target, clients.kube, clients.argo, folder) as watches:
             release = connect(plan, clients, watches, folder, journal, console.status)
             undone = look_whether_as_before(
-                plan, entry, release=release, repo=clients.repo, journal=journal, status=console.status
-            )
+                plan, entry, release=release, repo=clients.repo, journal=journal, status=console.status,
+                renew=Renewal(plan.target, clients.kube, watches, folder).replace_hanging,
+            )  # fmt: skip
         if undone.how != "done":
             ended.append(undone)
 

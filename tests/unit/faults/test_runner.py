@@ -256,8 +256,14 @@ def test_the_plan_carries_the_injection_and_its_line(drill: FaultDrill) -> None:
     plan = planned(drill)
     (injection,) = plan.injections
     assert (injection.fault, injection.drill, injection.limit_s) == ("unplug", "pull", 0.2)
-    line = plan.touches[-1]
+    line, renewal = plan.touches[-2:]
     assert (line.drill, line.subject, line.change, line.undo) == ("pull", "Pod/shop/web-1", "unplugged", "plugged in")
+    assert renewal.change == "one that still does not serve when its fault is over: deleted gracefully"
+
+
+def test_a_plan_says_that_pods_stay_where_the_target_keeps_them(drill: FaultDrill) -> None:
+    kept = replace(drill.target, faults=replace(drill.target.faults, renew_pods=False))
+    assert planned(drill, kept).touches[-1].subject == "Pod/shop/web-1"
 
 
 def test_on_production_a_fault_that_is_felt_is_skipped(drill: FaultDrill) -> None:

@@ -16,7 +16,7 @@ from rollproof.core.verdict import Result
 from rollproof.judge.checkers import undo
 from rollproof.release.wait import StageFailedError
 from rollproof.run import teardown
-from rollproof.store.journal import FolderStore, Journal
+from rollproof.store.journal import FolderStore, Journal, Undone
 
 
 class Repo:
@@ -64,3 +64,37 @@ def test_a20_the_verdict_blames_nobody_for_it() -> None:
     assert verdict.result is Result.INCONCLUSIVE
     assert verdict.why == "Undo/check could not be verified: nobody could look: ComparisonError"
     assert [finding.code for finding in verdict.findings] == ["NOT_SEEN"]
+
+
+class Mended(Release):
+    """At rest once the pods that hang were replaced."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.renewed = 0
+
+    def renew(self) -> tuple[str, ...]:
+        self.renewed += 1
+        return ("web-1",)
+
+    def settle(self, sha: str, *, deadline_s: float) -> None:
+        if not self.renewed:
+            super().settle(sha, deadline_s=deadline_s)
+
+
+@pytest.mark.parametrize(("kind", "how", "renewed"), [("database-lost", "done", 1), ("field-drift", "failed", 0)])
+def test_what_a_fault_has_left_hanging_is_replaced_once_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, how: str, renewed: int
+) -> None:
+    monkeypatch.setattr(teardown, "_REST_S", 0.01 if how == "failed" else 60.0)
+    monkeypatch.setattr(teardown, "_RENEW_S", 0.0)
+    plan = story.plan(target=story.target(release=ReleaseSettings(deadline_s=0.01)))
+    recorder, release = ListRecorder(), Mended()
+    journal = Journal(FolderStore(tmp_path / "undo.jsonl"), recorder)
+    journal.settle(journal.write(kind, "Pod/shop/web-1", {}), Undone("done"))
+    ended = teardown.look_whether_as_before(
+        plan, journal.begin_look(story.OLD), release=release, repo=Repo(), journal=journal, status=lambda _: None,  # type: ignore[arg-type]
+        renew=release.renew,
+    )  # fmt: skip
+    assert (ended.how, release.renewed) == (how, renewed)
+    assert ("web-1 did not serve any more, and had to be replaced" in ended.reason) == bool(renewed)

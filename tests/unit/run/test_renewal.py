@@ -1,0 +1,165 @@
+"""Pods that a fault has left behind are replaced: which ones, one at a time, and what is told where that fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import story
+from recorder import ListRecorder
+
+from rollproof.clients.kube import ApiError
+from rollproof.core.event import Outcome
+from rollproof.core.target import FaultSettings
+from rollproof.errors import CannotJudgeError, UnansweredError
+from rollproof.probes.views import PodView
+from rollproof.run import renewal
+from rollproof.run.renewal import Renewal, crowded_pod, hanging_pods, is_over, restarted_pods
+
+
+def pod(name: str, *, node: str = "n1", ready: bool = True, **more: Any) -> PodView:
+    made = PodView(
+        uid=f"uid-{name}", replicaset="web-1", template_hash="1", image="web:1", image_id="", phase="Running",
+        ready=ready, ready_since="", terminating=False, node=node, ip=f"ip-{name}", restarts=0, reason="", member=True,
+        in_service=True,
+    )  # fmt: skip
+    return replace(made, **more)
+
+
+class Cluster:
+    """As the watches and the API show it: a deleted pod is gone, and `next_one` serves in its place."""
+
+    def __init__(self, *pods: tuple[str, PodView]) -> None:
+        self.there = dict(pods)
+        self.deleted: list[tuple[str, str]] = []
+        self.error: Exception | None = None
+        self.comes_back = True
+
+    def pods(self) -> dict[str, PodView]:
+        return dict(self.there)
+
+    def endpoints(self) -> frozenset[str]:
+        return frozenset(one.ip for one in self.there.values() if one.ready)
+
+    def poll(self, look: Any, **_: Any) -> Any:
+        return look()
+
+    def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        assert (kind, namespace) == ("Pod", "shop")
+        self.deleted.append((name, uid))
+        if self.error is not None:
+            raise self.error
+        del self.there[name]
+        if self.comes_back:
+            self.there[f"{name}-next"] = pod(f"{name}-next", node="n2")
+
+
+def renew(cluster: Cluster, recorder: ListRecorder, **settings: Any) -> Renewal:
+    target = story.target(faults=FaultSettings(**settings))
+    return Renewal(target, cluster, cluster, recorder)  # type: ignore[arg-type] - both sides of it
+
+
+def two(**second: Any) -> Cluster:
+    return Cluster(("web-a", pod("web-a")), ("web-b", pod("web-b", **second)))
+
+
+def test_a_pod_that_hangs_is_replaced_and_one_that_serves_is_not() -> None:
+    cluster, recorder = two(ready=False), ListRecorder()
+    assert renew(cluster, recorder).replace_hanging() == ("web-b",)
+    assert cluster.deleted == [("web-b", "uid-web-b")]
+    (event,) = recorder.events
+    assert (event.source, event.subject, event.what, event.outcome) == ("run", "renewal", "replaced", Outcome.OK)
+    assert event.data == {"pod": "web-b", "why": "not-serving", "error": ""}
+
+
+def test_all_hang_and_each_is_replaced_when_the_one_before_serves() -> None:
+    cluster = Cluster(("web-a", pod("web-a", ready=False)), ("web-b", pod("web-b", ready=False)))
+    recorder = ListRecorder()
+    assert renew(cluster, recorder).replace_hanging() == ("web-a", "web-b")
+    assert [event.outcome for event in recorder.events] == [Outcome.OK, Outcome.OK]
+
+
+def test_no_second_one_is_deleted_where_nothing_serves_in_place_of_the_first() -> None:
+    cluster = Cluster(("web-a", pod("web-a", ready=False)), ("web-b", pod("web-b", ready=False)))
+    cluster.comes_back, recorder = False, ListRecorder()
+    assert renew(cluster, recorder).replace_hanging() == ()
+    assert [name for name, _ in cluster.deleted] == ["web-a"]
+    assert "no other pod served" in recorder.events[-1].data["error"]
+
+
+@pytest.mark.parametrize(
+    "different",
+    [{"reason": "ImagePullBackOff"}, {"terminating": True}, {"phase": "Failed"}, {"member": False}],
+)
+def test_what_would_not_fare_better_anew_or_is_not_the_apps_stays(different: dict[str, Any]) -> None:
+    cluster, recorder = two(ready=False, **different), ListRecorder()
+    assert renew(cluster, recorder).replace_hanging() == ()
+    assert (cluster.deleted, recorder.events) == ([], [])
+
+
+def test_what_was_restarted_since_the_start_is_replaced_before_the_next_drill() -> None:
+    cluster, recorder = two(node="n2", restarts=3), ListRecorder()
+    renewal = renew(cluster, recorder)
+    assert renewal.replace_marked() == ()  # it was so before the run
+    cluster.there["web-b"] = pod("web-b", node="n2", restarts=4)
+    assert renewal.replace_marked() == ("web-b",)
+    assert [event.data["why"] for event in recorder.events] == ["restarted"]
+
+
+def test_of_pods_that_a_drain_has_put_on_one_node_one_is_replaced() -> None:
+    cluster, recorder = two(node="n2"), ListRecorder()
+    renewal = renew(cluster, recorder)
+    cluster.there = {"web-c": pod("web-c", node="n1"), "web-d": pod("web-d", node="n1")}
+    assert renewal.replace_marked() == ("web-c",)
+    assert [event.data["why"] for event in recorder.events] == ["crowded"]
+    assert crowded_pod({"web-c": pod("web-c")}, 1) == []  # it began on one
+
+
+def test_nothing_is_deleted_where_the_target_says_so() -> None:
+    cluster, recorder = two(ready=False), ListRecorder()
+    assert renew(cluster, recorder, renew_pods=False).replace_hanging() == ()
+    assert cluster.deleted == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ApiError("pods is forbidden", status=403), "forbidden"),
+        (UnansweredError("the API server did not answer"), "did not answer"),
+    ],
+)
+def test_what_cannot_be_done_is_unknown_and_no_other_pod_is_tried(error: Exception, said: str) -> None:
+    cluster = Cluster(("web-a", pod("web-a", ready=False)), ("web-b", pod("web-b", ready=False)))
+    cluster.error = error
+    recorder = ListRecorder()
+    assert renew(cluster, recorder).replace_hanging() == ()
+    assert [name for name, _ in cluster.deleted] == ["web-a"]
+    (event,) = recorder.events
+    assert event.outcome is Outcome.UNKNOWN
+    assert said in event.data["error"]
+
+
+def test_a_watch_that_has_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: Any, **__: Any) -> None:
+        raise CannotJudgeError("the watch of pods cannot go on")
+
+    cluster, recorder = two(ready=False), ListRecorder()
+    monkeypatch.setattr(cluster, "poll", ended)
+    assert renew(cluster, recorder).replace_hanging() == ()
+    assert recorder.events[-1].data["error"] == "the watch of pods cannot go on"
+
+
+def test_pure_choices() -> None:
+    pods = {"a": pod("a", ready=False), "b": pod("b", restarts=1)}
+    assert hanging_pods(pods, frozenset({"uid-b"})) == ["a"]
+    assert restarted_pods(pods, {}) == ["b"]
+    assert renewal.crowded_pod({}, 2) == []
+
+
+def test_a_drill_is_over_unless_its_fault_was_not_recovered_from() -> None:
+    recorder = ListRecorder()
+    recorder.record("fault", "Fault/database-lost", "not-recovered", outcome=Outcome.FAIL, data={})
+    drill = recorder.events[-1].drill
+    assert not is_over(recorder.events, drill)
+    assert is_over(recorder.events, "another")
