@@ -15,8 +15,9 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.part import ActKind
+from rollproof.core.target import FaultSettings
 
-__all__ = ["SOURCE", "Fault", "FaultWord", "find_faults", "planned_faults", "subject_of"]
+__all__ = ["SOURCE", "Fault", "FaultWord", "find_faults", "loss_budget_s", "planned_faults", "subject_of"]
 
 SOURCE = "fault"
 _KIND = "Fault"
@@ -223,6 +224,11 @@ class Fault(Attempt):
 def subject_of(name: str) -> str:
     """The subject of the events of the fault of that name."""
     return f"{_KIND}/{name}"
+
+
+def loss_budget_s(settings: FaultSettings, name: str) -> float:
+    """For how long after the start of the fault of that name requests may be lost, where some must be."""
+    return settings.loss_budgets_s.get(name, settings.node_loss_budget_s)
 
 
 def planned_faults(facts: Facts) -> tuple[Fault, ...]:

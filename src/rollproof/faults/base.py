@@ -187,12 +187,15 @@ class Fault(AnyFault):
     recovery is timed from there.
     outage_by_design: it takes away what every answer of the app needs (the database, the only entry), so that a load
     that loses everything does not end the drill before the fault's own times are over (`faults.abort_after_s`).
+    loss_by_design: until the platform has noticed it some requests must be lost, for as long as its loss budget allows
+    (`judge.checkers.loss`): a load that loses so many does not end the drill.
     lingers_s: how long after it was undone something may still remember it that no watch shows (a cache of names, the
     connections of a network policy): the next drill of the run waits for so long.
     """
 
     held: ClassVar[bool] = False
     outage_by_design: ClassVar[bool] = False
+    loss_by_design: ClassVar[bool] = False
     lingers_s: ClassVar[float] = 0.0
 
     def blast(self, injection: Injection, target: Target) -> Blast:

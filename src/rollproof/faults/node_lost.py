@@ -21,6 +21,7 @@ class NodeLost(NodeAway):
     """By rules in the node itself: processes run on, and the kubelet's probes fail too, so that containers restart."""
 
     name = "node-lost"
+    loss_by_design = True
     peers = "Krkn node_stop and node_crash, Litmus node-poweroff, chaosd network partition"
     how = "all its packets are dropped, in and out and through"
     back = "the rules are taken away"

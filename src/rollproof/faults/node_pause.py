@@ -18,6 +18,7 @@ class NodePause(NodeAway):
     """`docker pause`. Nothing in the node can end it: the timer is on the machine where rollproof runs."""
 
     name = "node-pause"
+    loss_by_design = True
     peers = "chaosd and Chaos Mesh physical machine faults; Krkn stops its containers instead"
     how = "all its processes are paused"
     back = "they go on"

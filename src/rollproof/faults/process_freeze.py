@@ -41,6 +41,7 @@ class ProcessFreeze(InOneContainer):
     """Stopped in the container, where a timer was armed first that lets it go on."""
 
     name = "process-freeze"
+    loss_by_design = True
     held = True
     peers = "chaosd process stop (on hosts); none for Kubernetes"
 

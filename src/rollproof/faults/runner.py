@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from rollproof.core.event import Event, Outcome, Recorder
-from rollproof.core.fault import SOURCE, FaultWord, subject_of
+from rollproof.core.fault import SOURCE, FaultWord, loss_budget_s, subject_of
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import UndoneBy
@@ -46,7 +46,7 @@ def _brought(fault: Fault, injection: Injection) -> dict[str, str]:
 class FaultRunner:
     """Runs the injections of one drill, one at a time; `status` is told what is being waited for.
 
-    `expect_outage` is told for how long (seconds) all traffic may be lost by design, 0 when that is over.
+    `expect_outage` is told for how long (seconds) all traffic, and some of it, may be lost by design.
     `plan_again` says what a fault would do now, where drills before this one have changed what the plan has seen.
     `keep` reads what pods say that did not come back (`probes.keeping`).
     """
@@ -55,7 +55,7 @@ class FaultRunner:
         self, live: LiveContext, recorder: Recorder, journal: Journal, *,
         status: Callable[[str], None] = lambda _: None,
         plan_again: Callable[[str], Injection | Skip] | None = None,
-        expect_outage: Callable[[float], None] = lambda _: None,
+        expect_outage: Callable[[float, float], None] = lambda *_: None,
         keep: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._live = live
@@ -107,7 +107,9 @@ class FaultRunner:
                     self._tell(fault.name, FaultWord.VOID, {"reason": f"the plan is not true any more: {outdated}"})
                     return
                 entry = self._journal.write(fault.name, injection.subject, injection.args)
-                self._expect_outage(_outage_s(fault, injection, self._live.target.faults.hold_s))
+                settings = self._live.target.faults
+                loss_s = loss_budget_s(settings, fault.name) if fault.loss_by_design else 0.0
+                self._expect_outage(_outage_s(fault, injection, settings.hold_s), loss_s)
                 with quick():
                     self._inject(fault, injection, entry, live)
         except RollproofError as error:
@@ -191,7 +193,11 @@ class FaultRunner:
         def look() -> Any:
             return fault.evidence(injection, self._live)
 
-        effect = self._live.watches.poll(look, timeout_s=injection.effect_within_s)
+        try:
+            effect = self._live.watches.poll(look, timeout_s=injection.effect_within_s)
+        except AbortedError as error:  # before the platform has noticed it: users felt it
+            self._tell(fault.name, FaultWord.EFFECT, {"watched": str(error), "pods": []}, begun=begun)
+            raise
         if effect is None:
             data = {"waited_s": self._since_s(begun)}
             self._tell(fault.name, FaultWord.NO_EFFECT, data, begun=begun, outcome=Outcome.UNKNOWN)

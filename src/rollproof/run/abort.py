@@ -42,9 +42,9 @@ class AbortProbe:
         self._since_ns = time.monotonic_ns()
         self._lost_before = abort.lost(self._load.live().lanes, control=CONTROL)
 
-    def expect_outage(self, outage_s: float) -> None:
-        """What is done now takes everything away by design, for so long; 0: not any more."""
-        self._limits = abort.limits_of(self._target, outage_s=outage_s)
+    def expect_outage(self, outage_s: float, loss_s: float = 0.0) -> None:
+        """What is done now takes everything, or some of it (loss_s), away by design, for so long; 0: not any more."""
+        self._limits = abort.limits_of(self._target, outage_s=outage_s, loss_s=loss_s)
 
     def look(self) -> None:
         """AbortedError, once, if a budget is spent; it is a fact then."""

@@ -411,7 +411,7 @@ class FaultDrill:
         )  # fmt: skip
         FaultRunner(
             live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live),
-            expect_outage=context.probe.expect_outage if context.probe is not None else lambda _: None,
+            expect_outage=context.probe.expect_outage if context.probe is not None else lambda *_: None,
             keep=context.keeper.keep,
         ).run(context.plan)  # fmt: skip
         return prover

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rollproof.core.facts import Facts
-from rollproof.core.fault import find_faults
+from rollproof.core.fault import find_faults, loss_budget_s
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.core.watched import pods_seen
 from rollproof.judge.checkers.lost import Lost, judged
@@ -29,7 +29,7 @@ _CLOCKS = (
 def check(facts: Facts) -> Verdict:
     """FAIL on a request that was lost later than the budget allows, or got a wrong answer; PASS if none was."""
     limits = facts.plan.target.faults
-    budgets_s = [limits.loss_budgets_s.get(one.short_name, limits.node_loss_budget_s) for one in find_faults(facts)]
+    budgets_s = [loss_budget_s(limits, one.short_name) for one in find_faults(facts)]
     budget_s = min(budgets_s, default=limits.node_loss_budget_s)
     verdict = judged(
         facts, _NAME, broken=lambda lost: _broken(lost, budget_s), claim=lambda lost: _claim(lost, budget_s)
