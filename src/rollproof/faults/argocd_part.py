@@ -56,6 +56,5 @@ class ArgoCdPart(ReplacedPod):
         compared = status.text("reconciledAt")
         if compared > newest.ready_since:
             return ""
-        if not live.watches.application().refresh_pending:
-            live.argo.refresh()
+        live.argo.refresh_unless_asked()
         return f"no comparison since the new pod was ready ({newest.ready_since}), the last was at {compared}"

@@ -46,9 +46,8 @@ def asked_within_s(context: Context) -> float:
 
 def look_at_git(live: LiveContext) -> None:
     """Ask Argo CD to compare with git now, where we may, and it is not at it."""
-    state = live.watches.application()
-    if live.target.argocd.profile == "refresh" and not state.refresh_pending and state.phase != "Running":
-        live.argo.refresh()
+    if live.target.argocd.profile == "refresh" and live.watches.application().phase != "Running":
+        live.argo.refresh_unless_asked()
 
 
 class DeliveryAway(Fault):

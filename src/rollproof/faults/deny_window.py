@@ -94,8 +94,7 @@ class DenyWindow(Fault):
         state = live.watches.application()
         if _is_new(injection, state.sync_revision) and state.sync_status == "OutOfSync":
             return Effect(f"Application {live.argo.application} is OutOfSync at {state.sync_revision[:12]}")
-        if not state.refresh_pending:
-            live.argo.refresh()
+        live.argo.refresh_unless_asked()
         return None
 
     def observe(self, injection: Injection, live: LiveContext) -> Void | None:
@@ -109,8 +108,8 @@ class DenyWindow(Fault):
         synced = _is_new(injection, state.sync_revision) and state.sync_status == "Synced" and state.phase != "Running"
         if synced:
             return ""
-        if not state.refresh_pending and state.phase != "Running":
-            live.argo.refresh()
+        if state.phase != "Running":
+            live.argo.refresh_unless_asked()
         return f"Argo CD is at {state.sync_revision[:12]}, {state.sync_status}, its last sync {state.phase}"
 
     def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:

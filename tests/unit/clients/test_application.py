@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 import story
 
 from rollproof.clients.application import check_spec, same_folder
+from rollproof.clients.argo import Argo
 from rollproof.core.target import EnvRepo
 from rollproof.errors import InputError
 
@@ -102,3 +104,37 @@ def test_e11_what_no_commit_of_ours_could_move_is_refused(spec: dict[str, Any], 
 )  # fmt: skip
 def test_e11_null_and_empty_say_nothing(spec: dict[str, Any]) -> None:
     check(application(**spec))
+
+
+class TestRefreshUnlessAsked:
+    """A request that Argo CD has lost (#28392) stays pending until its next poll: it is made again."""
+
+    @staticmethod
+    def asked(annotations: dict[str, str]) -> list[Any]:
+        patches: list[Any] = []
+
+        class Cluster:
+            def get(self, *_: Any) -> Any:
+                return {"metadata": {"annotations": annotations}}
+
+            def patch(self, *words: Any, **more: Any) -> Any:
+                patches.append((words, more))
+                return {}
+
+        Argo(Cluster(), "argocd", "shop").refresh_unless_asked()  # type: ignore[arg-type] - as far as it is used
+        return patches
+
+    @pytest.mark.parametrize(
+        ("pending", "ago_s", "asks"),
+        [(True, 1.0, False), (True, 60.0, True), (False, 1.0, True), (True, None, True)],
+        ids=["it waits for an answer", "lost", "answered", "somebody else's, who knows since when"],
+    )
+    def test_who_waits_is_let_wait_for_10_s(self, pending: bool, ago_s: float | None, asks: bool) -> None:
+        stamp = "argocd.argoproj.io/refresh-timestamp"
+        annotations = {} if ago_s is None else {stamp: str(time.time_ns() - int(ago_s * 1e9))}
+        if pending:
+            annotations["argocd.argoproj.io/refresh"] = "normal"
+        assert bool(self.asked(annotations)) is asks
+
+    def test_a_time_that_is_none_is_no_time(self) -> None:
+        assert self.asked({"argocd.argoproj.io/refresh": "hard", "argocd.argoproj.io/refresh-timestamp": "now"})
