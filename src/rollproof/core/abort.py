@@ -61,13 +61,13 @@ class Exceeded:
 
 def limits_of(target: Target, *, outage_s: float = 0.0, loss_s: float = 0.0) -> Limits:
     """The limits of the target file. outage_s: of a fault that takes everything away by design, for how long it may.
-    loss_s: of one that loses some requests by design (of a lost node), for how long it may.
+    loss_s: of one that loses requests by design until it is noticed (of a lost node), for how long it may.
 
     What the traffic's promise allows comes on top: a drill is not ended for an outage that would still pass.
     """
     faults, traffic = target.faults, target.traffic
-    dead_s = traffic.downtime_budget_ms / 1000 + faults.abort_after_s + outage_s
-    failures = faults.abort_failures or int(traffic.rate_per_s * (dead_s + loss_s))
+    dead_s = traffic.downtime_budget_ms / 1000 + faults.abort_after_s + max(outage_s, loss_s)
+    failures = faults.abort_failures or int(traffic.rate_per_s * dead_s)
     return Limits(dead_s=dead_s, failures=None if outage_s else failures, pods=faults.abort_pods)
 
 

@@ -83,7 +83,7 @@ def test_the_limits_of_a_target() -> None:
     allowed = story.target(traffic=Traffic(downtime_budget_ms=5000.0, rate_per_s=10.0))
     assert limits_of(allowed) == Limits(dead_s=15.0, failures=150)
     assert limits_of(allowed, outage_s=60.0) == Limits(dead_s=75.0, failures=None)
-    assert limits_of(allowed, loss_s=60.0) == Limits(dead_s=15.0, failures=750)  # of a lost node: some, not all
+    assert limits_of(allowed, loss_s=60.0) == Limits(dead_s=75.0, failures=750)  # of a lost node
     own = story.target(faults=FaultSettings(abort_after_s=3.0, abort_failures=7, abort_pods=1))
     assert limits_of(own, loss_s=60.0).failures == 7  # as the target file says
     assert limits_of(own) == Limits(dead_s=3.0, failures=7, pods=1)
