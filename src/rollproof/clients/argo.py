@@ -17,7 +17,6 @@ from rollproof.core.outside import Outside, without_nulls
 __all__ = ["ApplicationState", "Argo", "Automation", "ControllerSettings", "application_state", "automation"]
 
 
-_REFRESH, _REFRESH_ASKED = "argocd.argoproj.io/refresh", "argocd.argoproj.io/refresh-timestamp"
 _LOST_NS = 10 * 10**9  # after so long without an answer a request for a comparison is lost
 _NOT_COMPARED = ("ComparisonError", "InvalidSpecError", "UnknownError")
 
@@ -104,7 +103,7 @@ def application_state(application: Object) -> ApplicationState:
         compared_to_spec=compared is None or compared == spec.get("source"),
         health=str((status.get("health") or {}).get("status", "")),
         operation_pending=bool(application.get("operation")),
-        refresh_pending=annotations.get(_REFRESH) is not None,
+        refresh_pending=annotations.get("argocd.argoproj.io/refresh") is not None,
         phase=str(operation_state.get("phase", "")),
         operation_revision=str((operation_state.get("syncResult") or {}).get("revision") or asked),
         attempts=int((operation.get("sync") or {}).get("autoHealAttemptsCount") or 0),
@@ -139,18 +138,21 @@ class Argo:
 
     def refresh(self) -> None:
         """Ask for a comparison with the newest commit; both annotations, because of the lost-request race (#28392)."""
-        self._patch({"metadata": {"annotations": {_REFRESH: "normal", _REFRESH_ASKED: f"{time.time_ns()}"}}})
+        annotations = {
+            "argocd.argoproj.io/refresh": "normal",
+            "argocd.argoproj.io/refresh-timestamp": f"{time.time_ns()}",
+        }
+        self._patch({"metadata": {"annotations": annotations}})
 
     def refresh_unless_asked(self) -> None:
         """The same, where nobody waits for an answer. Who has waited for 10 s asks again: the request is lost.
 
         Seen on 3.6.1: one that was made 50 ms after the answer to the one before stayed pending until the next poll.
         """
-        metadata = Outside.of(self.read(), "the Application").child("metadata")
-        annotations = metadata.table("annotations")
-        asked = str(annotations.get(_REFRESH_ASKED, ""))
+        annotations = Outside.of(self.read(), "the Application").child("metadata").child("annotations")
+        asked = annotations.text("argocd.argoproj.io/refresh-timestamp")
         waits_ns = time.time_ns() - int(asked) if asked.isdecimal() else _LOST_NS
-        if _REFRESH not in annotations or waits_ns >= _LOST_NS:
+        if not annotations.text("argocd.argoproj.io/refresh") or waits_ns >= _LOST_NS:
             self.refresh()
 
     def sync_to_reset(self, revision: str) -> int:
