@@ -41,11 +41,12 @@ class Buckets:
         return int(self.sent.shape[1])
 
 
-def bucketed(log: RequestLog, axis: Axis) -> Buckets:
-    """Aggregate the log. Percentiles are of good answers on the app's open-loop lanes, without slow and control."""
+def bucketed(log: RequestLog, axis: Axis, most: int = BUCKETS_MAX) -> Buckets:
+    """Aggregate the log, into so many buckets at most. Percentiles are of good answers on the app's open-loop lanes,
+    without slow and control."""
     step_ms = next(
-        (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= BUCKETS_MAX),
-        round(axis.length_ms / BUCKETS_MAX) + 1,
+        (step for step in _STEPS_MS if step >= _STEP_MIN_MS and axis.length_ms / step <= most),
+        round(axis.length_ms / most) + 1,
     )
     count = int(axis.length_ms // step_ms) + 1
     rows = log.rows

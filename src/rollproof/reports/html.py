@@ -36,6 +36,7 @@ from rollproof.reports.words import bottom_line, broken_line, exit_meaning, rele
 
 __all__ = ["html_page", "templates", "write_html"]
 
+_DETAILED_DRILLS = 8  # more share what is drawn for so many: a page of 32 stays below 3 MB
 _EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
 _OF_REQUESTS = ("availability", "loss", "outage")  # the checkers that count the app's answers
 _MARKS = {Result.PASS: "✔", Result.FAIL: "✖", Result.INCONCLUSIVE: "?", Result.SKIPPED: "-"}
@@ -56,7 +57,9 @@ def html_page(report: Report) -> str:
     linked |= {row.seq for row in faults if row.seq is not None}
     in_html, as_data = _split(report, shown, linked)
     listed = _listed(report)
-    first, others = _first_timeline([_drill(drill, facts, report) for drill, facts in report.drills()], listed)
+    share = min(1.0, _DETAILED_DRILLS / max(1, len(report.plan.drills)))
+    drills = [_drill(drill, facts, report, share) for drill, facts in report.drills()]
+    first, others = _first_timeline(drills, listed)
     kept, cause = kept_rows(report), leading(report)
     begin_s = min((event.start_s for event in report.events()), default=0.0)
     return (
@@ -134,7 +137,7 @@ class _Drill:
     failures: tuple[tables.FailedRequest, ...]
 
 
-def _drill(name: str, facts: Facts, report: Report) -> _Drill:
+def _drill(name: str, facts: Facts, report: Report, share: float) -> _Drill:
     axis = axis_of(facts)
     facts = _with_all_watches(facts, report)
     if axis is None:
@@ -144,11 +147,12 @@ def _drill(name: str, facts: Facts, report: Report) -> _Drill:
     own = [verdict for verdict in report.verdicts if verdict.drill == name]
     sections = cluster_sections(facts, axis, {verdict.subject: verdict for verdict in own})
     judged = [one for verdict in own for one in verdict.intervals]
-    section, hover = traffic(facts, axis, judged) or (None, None)
+    section, hover = traffic(facts, axis, judged, share) or (None, None)
     if section is not None:
         at = next((i for i, other in enumerate(sections) if other.title in {"Proof", "Blind"}), len(sections))
         sections.insert(at, section)
-    counts, failures = tables.failed_requests(facts.requests, axis) if facts.requests is not None else ([], [])
+    log = facts.requests
+    counts, failures = tables.failed_requests(log, axis, share) if log is not None else ([], [])
     return _Drill(
         name=name,
         axis=axis,

@@ -30,7 +30,7 @@ __all__ = [
     "flat", "heal_gaps", "stage_tables",
 ]  # fmt: skip
 
-_FAILED_MAX = 200
+_FAILED_MAX = 200  # of a drill, one by one
 _STAGE_WORDS: Mapping[str, str] = {
     "committed": "tag committed", "restarted": "rollout restarted", "pushed": "pushed to the env repo",
     "seen": "seen by Argo CD", "synced": "synced", "rolled-out": "rolled out", "old-gone": "last old pod gone",
@@ -185,12 +185,14 @@ class FailedRequest:
     request_id: str
 
 
-def failed_requests(log: RequestLog, axis: Axis) -> tuple[list[tuple[str, str, int]], list[FailedRequest]]:
-    """Counts by (lane, outcome), and the first failures one by one."""
+def failed_requests(
+    log: RequestLog, axis: Axis, share: float = 1.0
+) -> tuple[list[tuple[str, str, int]], list[FailedRequest]]:
+    """Counts by (lane, outcome), and the first failures one by one; share: of what is shown where there is room."""
     failed = log.rows[log.rows["outcome"] != 0]
     counts = Counter((log.lanes[int(row["lane"])], log.outcomes[int(row["outcome"])]) for row in failed)
     rows = []
-    for row in failed[:_FAILED_MAX]:
+    for row in failed[: int(_FAILED_MAX * share)]:
         done_ns = int(row["done_ns"]) or int(row["send_ns"])
         reused = f"reused, idle {float(row['idle_ms']):.0f} ms, {int(row['connection_requests'])} served before"
         rows.append(

@@ -17,7 +17,16 @@ from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Interval
 from rollproof.reports.cluster_rows import version_kind
-from rollproof.reports.curves import Buckets, bucketed, decades, latency_paths, log_y, stack_paths, step_path
+from rollproof.reports.curves import (
+    BUCKETS_MAX,
+    Buckets,
+    bucketed,
+    decades,
+    latency_paths,
+    log_y,
+    stack_paths,
+    step_path,
+)
 from rollproof.reports.timeline import Axis, Bar, Plot, Row, Section, bar
 
 __all__ = ["traffic"]
@@ -31,12 +40,17 @@ _LEGEND = (
 )  # fmt: skip
 
 
-def traffic(facts: Facts, axis: Axis, judged: Sequence[Interval] = ()) -> tuple[Section, dict[str, Any]] | None:
-    """The section and the data for the page's cursor; None without load. `judged`: the verdict's intervals."""
+def traffic(
+    facts: Facts, axis: Axis, judged: Sequence[Interval] = (), share: float = 1.0
+) -> tuple[Section, dict[str, Any]] | None:
+    """The section and the data for the page's cursor; None without load. `judged`: the verdict's intervals.
+
+    share: of the detail that is drawn where there is room for it.
+    """
     log = facts.requests
     if log is None or not len(log.rows):
         return None
-    buckets = bucketed(log, axis)
+    buckets = bucketed(log, axis, int(BUCKETS_MAX * share))
     rows = [_versions(facts, log, buckets), _rate(log, buckets), _latency(buckets)]
     rows += [_lane(log, lane, axis, buckets, judged) for lane in log.lanes]
     late = _late(log, axis)
