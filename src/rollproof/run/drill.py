@@ -95,6 +95,7 @@ class Run:
         renewal = self._context.renewal()
         if not self._is_one_of_several:
             return ""
+        self._context.check_lock()
         self._context.status("pods that a drill before has restarted, or put on one node")
         renewal.replace_marked()
         self._context.status("the steady state, before the drill")
@@ -115,7 +116,8 @@ class Run:
             return
         if not is_over(self._context.folder.events(), self.drill):
             self._context.status("pods that hang to be replaced")
-            with suppress(UnwritableError):
+            with suppress(UnwritableError, LockedError):  # another run may be what keeps them from serving
+                self._context.check_lock()
                 self._context.renewal().replace_hanging()
         if not self._is_one_of_several:
             return

@@ -25,6 +25,7 @@ from rollproof.probes.watches import Watches
 __all__ = ["Renewal", "crowded_pod", "hanging_pods", "is_over", "restarted_pods"]
 
 _GONE = (404, 409)  # there is no such pod any more, or its name belongs to another one
+_SEVERAL = 2  # pods that serve, so that one may leave
 _SERVING_S = 120.0  # for the next pod to serve
 _APART_S = 1.0
 
@@ -43,7 +44,12 @@ class Renewal:
         return self._replace(lambda pods: hanging_pods(pods, self._serving()), LeftBehind.NOT_SERVING)
 
     def replace_marked(self) -> tuple[str, ...]:
-        """Replace the pods that a drill before has restarted, or has put on one node with all others; their names."""
+        """Replace the pods that a drill before has restarted, or has put on one node with all others; their names.
+
+        They serve: where nobody else does, they stay.
+        """
+        if len(self._serving()) < _SEVERAL:
+            return ()
         restarted = self._replace(lambda pods: restarted_pods(pods, self._restarts), LeftBehind.RESTARTED)
         return restarted + self._replace(lambda pods: crowded_pod(pods, self._nodes), LeftBehind.CROWDED, most=1)
 

@@ -304,7 +304,9 @@ class Session:
                 self._watches.stop()
 
     def _renew(self) -> tuple[str, ...]:
-        return () if self._context is None else self._context.renewal().replace_hanging()
+        if self._context is None or self._lock_lost:  # another run may be what keeps them from serving
+            return ()
+        return self._context.renewal().replace_hanging()
 
     def _give_lock_back(self, args: Mapping[str, object]) -> Undone:
         if self._lock is None:

@@ -107,6 +107,14 @@ def test_what_was_restarted_since_the_start_is_replaced_before_the_next_drill() 
     assert [event.data["why"] for event in recorder.events] == ["restarted"]
 
 
+def test_the_only_pod_that_serves_stays_though_it_was_restarted() -> None:
+    cluster, recorder = Cluster(("web-a", pod("web-a"))), ListRecorder()
+    renewal = renew(cluster, recorder)
+    cluster.there["web-a"] = pod("web-a", restarts=1)
+    assert renewal.replace_marked() == ()
+    assert cluster.deleted == []
+
+
 def test_of_pods_that_a_drain_has_put_on_one_node_one_is_replaced() -> None:
     cluster, recorder = two(node="n2"), ListRecorder()
     renewal = renew(cluster, recorder)
