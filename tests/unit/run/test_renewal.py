@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from recorder import ListRecorder
 
 from rollproof.clients.kube import ApiError
 from rollproof.core.event import Outcome
+from rollproof.core.injection import Injection
 from rollproof.core.target import FaultSettings
-from rollproof.errors import CannotJudgeError, UnansweredError
+from rollproof.errors import CannotJudgeError, LockedError, UnansweredError
 from rollproof.probes.views import PodView
 from rollproof.run import renewal
+from rollproof.run.drill import Run
 from rollproof.run.renewal import Renewal, crowded_pod, hanging_pods, is_over, restarted_pods
 
 
@@ -171,3 +174,58 @@ def test_a_drill_is_over_unless_its_fault_was_not_recovered_from() -> None:
     drill = recorder.events[-1].drill
     assert not is_over(recorder.events, drill)
     assert is_over(recorder.events, "another")
+
+
+class TestADrill:
+    """Before a drill of several, pods with a memory; after one that was not recovered from, pods that hang."""
+
+    @staticmethod
+    def run_of(told: list[str], *, several: bool = True, recovered: bool = True, lost: bool = False) -> Run:
+        def check_lock() -> None:
+            told.append("lock")
+            if lost:
+                raise LockedError("another run has it")
+
+        recorder = ListRecorder()
+        word = "recovered" if recovered else "not-recovered"
+        drill = recorder.record("fault", "Fault/pod-delete", word, data={}).drill
+        replaced = SimpleNamespace(
+            replace_marked=lambda: told.append("marked"), replace_hanging=lambda: told.append("hanging")
+        )
+        drills = (drill, "pod-evict") if several else (drill,)
+        injection = Injection(
+            fault="pod-delete", drill=drill, subject="Pod/shop/web-1", change="", undo="", args={},
+            affects_traffic=True, limit_s=60.0, effect_within_s=10.0,
+        )  # fmt: skip
+        context: Any = SimpleNamespace(
+            plan=story.plan(drills=drills, injections=(injection,)), status=lambda _: None, check_lock=check_lock,
+            renewal=lambda: replaced, folder=SimpleNamespace(events=lambda: recorder.events), steady=True,
+            journal=SimpleNamespace(open_entries=lambda *_: ()), target=story.target(),
+        )  # fmt: skip
+        return Run(context, drill)
+
+    def test_pods_that_hang_after_the_only_drill(self) -> None:
+        told: list[str] = []
+        self.run_of(told, several=False, recovered=False).leave()
+        assert told == ["lock", "hanging"]
+
+    def test_who_has_recovered_leaves_nothing_behind(self) -> None:
+        told: list[str] = []
+        self.run_of(told, several=False).leave()
+        assert told == []
+
+    def test_nothing_is_deleted_without_the_lock(self) -> None:
+        told: list[str] = []
+        self.run_of(told, several=False, recovered=False, lost=True).leave()
+        assert told == ["lock"]
+        with pytest.raises(LockedError):
+            self.run_of(told, lost=True).enter()
+        assert "marked" not in told
+
+    def test_pods_with_a_memory_before_the_next_drill(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[str] = []
+        run = self.run_of(told)
+        monkeypatch.setattr(run, "_pass", lambda *_, **__: "no steady state")
+        with pytest.raises(CannotJudgeError, match="no steady state"):
+            run.enter()
+        assert told == ["lock", "marked"]
