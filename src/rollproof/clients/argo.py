@@ -147,7 +147,7 @@ class Argo:
     def refresh_unless_asked(self) -> None:
         """The same, where nobody waits for an answer. Who has waited for 10 s asks again: the request is lost.
 
-        Seen on 3.6.1: one that was made 50 ms after the answer to the one before stayed pending until the next poll.
+        Seen on 3.6.1: one that was made 50 ms after the answer to the one before stayed pending (docs/argocd.md 2.1).
         """
         annotations = Outside.of(self.read(), "the Application").child("metadata").child("annotations")
         asked = annotations.text("argocd.argoproj.io/refresh-timestamp")
