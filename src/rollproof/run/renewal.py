@@ -62,7 +62,7 @@ class Renewal:
             return ()
         for name in find(self._members())[:most]:
             pod = self._members().get(name)
-            if pod is None or pod.terminating:
+            if pod is None:
                 continue
             begun_s = time.monotonic()
             error = self._delete(name, pod)
@@ -77,7 +77,7 @@ class Renewal:
 
     def _delete(self, name: str, pod: PodView) -> str:
         """Delete it, and wait until it is gone and another one serves. Why that failed, in words."""
-        others = self._serving() - {pod.uid}
+        others, unanswered = self._serving() - {pod.uid}, ""
         try:
             self._kube.delete("Pod", self._target.cluster.namespace, name, uid=pod.uid)
         except ApiError as error:
@@ -85,8 +85,6 @@ class Renewal:
                 return str(error)
         except RollproofError as error:  # no answer: it may be deleted or not, and is looked at below
             unanswered = str(error)
-        else:
-            unanswered = ""
 
         def replaced() -> bool | None:
             gone = all(one.uid != pod.uid for one in self._watches.pods().values())

@@ -151,6 +151,13 @@ def test_what_cannot_be_done_is_unknown_and_no_other_pod_is_tried(error: Excepti
     assert said in event.data["error"]
 
 
+def test_a_pod_that_is_gone_already_and_has_no_successor_is_told() -> None:
+    cluster, recorder = two(ready=False), ListRecorder()
+    cluster.error = ApiError("pods web-b not found", status=404)
+    assert renew(cluster, recorder).replace_hanging() == ()
+    assert "no other pod served" in recorder.events[-1].data["error"]
+
+
 def test_a_watch_that_has_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def ended(*_: Any, **__: Any) -> None:
         raise CannotJudgeError("the watch of pods cannot go on")
