@@ -26,7 +26,6 @@ from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext,
 from rollproof.faults.delivery import asked_within_s, look_at_git
 from rollproof.faults.inside import container_named, exec_permissions, execute, no_exec
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
-from rollproof.probes.views import PodView
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "ConfigMapKey"]
@@ -129,13 +128,13 @@ class ConfigMapKey(Fault):
             return reason
         if not args["mount"]:
             return ""
-        without = [name for name, pod in _serving(live) if not _has(live, name, args)]
+        without = [name for name in live.watches.serving() if not _has(live, name, args)]
         return f"pod {min(without)} does not have {_KEY} in {args['mount']} yet" if without else ""
 
     def repaired_by(self, injection: Injection, live: LiveContext) -> TakenIn | None:
         """By the volume, by new pods, or not at all: asked in each pod."""
-        args, pods = injection.args, _serving(live)
-        if not pods or not all(_has(live, name, args) for name, _ in pods):
+        args, pods = injection.args, live.watches.serving()
+        if not pods or not all(_has(live, name, args) for name in pods):
             return None if args["mount"] or not pods else TakenIn.NEVER
         return TakenIn.FILE if args["mount"] else TakenIn.ROLLOUT
 
@@ -175,11 +174,6 @@ def _uses(deployment: Object, container: str, configmap: str) -> tuple[str, bool
             sources = [each.child("configMapRef").text("name") for each in one.objects("envFrom")]
             return (places[0] if places else ""), configmap in sources
     return "", False
-
-
-def _serving(live: LiveContext) -> list[tuple[str, PodView]]:
-    serve = serving(live)
-    return [(name, pod) for name, pod in sorted(live.watches.pods().items()) if pod.uid in serve]
 
 
 def _has(live: LiveContext, pod: str, args: Mapping[str, Any]) -> bool:

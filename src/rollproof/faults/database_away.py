@@ -22,7 +22,7 @@ from rollproof.probes.views import PodView, app_container, label_selector
 
 __all__ = [
     "RESOURCES", "DatabaseAway", "DatabasePod", "app_members", "database_of", "only_pod", "pod_permissions",
-    "probed_within_s", "serving_pods", "workload_args",
+    "probed_within_s", "workload_args",
 ]  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class DatabaseAway(Fault, ABC):
     @staticmethod
     def unwell(injection: Injection, live: LiveContext) -> str:
         """What is not as it should be about the app's pods, asked of the watches first; "" if all is well."""
-        serving, wanted = serving_pods(live), injection.args["members"]
+        serving, wanted = live.watches.serving(), injection.args["members"]
         if len(serving) < wanted:
             return f"{len(serving)} of {wanted} pods serve"
         said = live.app.ask_pods(serving, live.sha)
@@ -89,13 +89,6 @@ class DatabaseAway(Fault, ABC):
 
 def _ready(pod: PodView | None) -> bool:
     return pod is not None and pod.ready
-
-
-def serving_pods(live: LiveContext) -> list[str]:
-    """The app's pods that are ready and among the Service's endpoints, by name."""
-    addresses = live.watches.endpoints()
-    pods = live.watches.pods().items()
-    return [name for name, pod in pods if pod.ready and not pod.terminating and pod.ip in addresses]
 
 
 def database_of(fault: Fault, context: Context) -> Database | Skip:

@@ -17,7 +17,6 @@ from rollproof.core.reasons import NotBack
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import LiveContext, Watching
-from rollproof.faults.database_away import serving_pods
 from rollproof.faults.database_frozen import DatabaseFrozen
 from rollproof.faults.inside import container_named
 from rollproof.faults.leaving import deployment_of
@@ -114,7 +113,7 @@ def _next(injection: Injection, live: LiveContext) -> str:
 
 
 def _unready(live: LiveContext) -> list[str]:
-    serving = serving_pods(live)
+    serving = live.watches.serving()
     return sorted(name for name, pod in live.watches.pods().items() if name not in serving and not pod.terminating)
 
 

@@ -15,7 +15,7 @@ from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
 from rollproof.probes.members import Members
-from rollproof.probes.views import PodView
+from rollproof.probes.views import PodView, those_that_serve
 
 __all__ = [
     "DeletesOnePod", "PodsLeave", "delete_pods", "deployment_of", "not_serving", "pods_args", "serving",
@@ -124,7 +124,8 @@ def ready_pods(context: Context, deployment: Object) -> Mapping[str, PodView]:
     )
     listed = context.kube.list("Pod", cluster.namespace, labels=members.labels)
     pods = {item["metadata"]["name"]: members.pod(item) for item in listed["items"]}
-    return {name: pod for name, pod in sorted(pods.items()) if pod.member and _serves(pod)}
+    chosen = {name: pod for name, pod in pods.items() if pod.member and pod.in_service}
+    return those_that_serve(chosen, {pod.ip for pod in chosen.values()})  # nobody watches the endpoints yet
 
 
 def takeable_pods(context: Context, deployment: Object) -> tuple[Mapping[str, PodView], str]:
@@ -160,13 +161,8 @@ def why_none(context: Context) -> str:
 
 
 def serving(live: LiveContext) -> frozenset[str]:
-    """The uids of the Deployment's pods that are ready and have an address among the Service's endpoints."""
-    addresses = live.watches.endpoints()
-    return frozenset(pod.uid for pod in live.watches.pods().values() if _serves(pod) and pod.ip in addresses)
-
-
-def _serves(pod: PodView) -> bool:
-    return pod.ready and not pod.terminating and not pod.ended and bool(pod.in_service)
+    """The uids of the Deployment's pods that serve."""
+    return frozenset(pod.uid for pod in live.watches.serving().values())
 
 
 def delete_pods(injection: Injection, live: LiveContext, *, grace_s: int | None = None) -> Injected | Void:

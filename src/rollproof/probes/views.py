@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from rollproof.clients.kube import Object
@@ -11,7 +11,7 @@ from rollproof.core.outside import Outside, shown, without_nulls
 
 __all__ = [
     "AutoscalerView", "DeploymentView", "EndpointSliceView", "NodeView", "PodView", "ReplicaSetView",
-    "app_container", "image_name", "image_tag", "label_selector",
+    "app_container", "image_name", "image_tag", "label_selector", "those_that_serve",
 ]  # fmt: skip
 
 _ENDED = ("Succeeded", "Failed")  # phases that a pod never leaves; an evicted pod is Failed
@@ -151,6 +151,18 @@ def _stuck(statuses: list[Outside]) -> str:
             if reason and reason != "Completed":
                 return reason
     return ""
+
+
+def those_that_serve(pods: Mapping[str, PodView], addresses: Set[str]) -> dict[str, PodView]:
+    """The pods that get new connections of the Service and are to stay, by name, in the order of their names.
+
+    addresses: those that the EndpointSlices call ready. They decide; a selector says only what they will be.
+    """
+    return {
+        name: pod
+        for name, pod in sorted(pods.items())
+        if pod.ready and not pod.terminating and not pod.ended and pod.ip in addresses
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

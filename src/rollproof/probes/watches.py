@@ -31,6 +31,7 @@ from rollproof.probes.views import (
     PodView,
     ReplicaSetView,
     label_selector,
+    those_that_serve,
 )
 from rollproof.probes.waiting import Changes
 from rollproof.store.runfolder import UnwritableError
@@ -168,6 +169,10 @@ class Watches:
         """The addresses that receive new connections of the Service: those that its EndpointSlices call ready."""
         slices: dict[str, EndpointSliceView] = self._known("EndpointSlice")
         return frozenset(address for one in slices.values() for address in one.ready)
+
+    def serving(self) -> Mapping[str, PodView]:
+        """The Deployment's pods that serve, by name, in the order of their names: for whoever asks, the same ones."""
+        return those_that_serve(self.pods(), self.endpoints())
 
     def application(self) -> ApplicationState:
         """The Application; an empty state while it does not exist."""

@@ -66,5 +66,4 @@ class AbortProbe:
         deployment = self._watches.deployment()
         if deployment is None:
             return 0
-        ready = {pod.ip for pod in self._watches.pods().values() if pod.ready}
-        return max(0, deployment.spec_replicas - len(ready & self._watches.endpoints()))
+        return max(0, deployment.spec_replicas - len(self._watches.serving()))

@@ -162,8 +162,7 @@ class AutoscalingDrill:
         """Whether so many are wanted, all of them get traffic, and there is no other pod; `leaving` ones may be."""
         watches = self._context.watches
         there = [pod for pod in watches.pods().values() if not (leaving and pod.terminating)]
-        served = {pod.ip for pod in there if pod.ready} & watches.endpoints()
-        return self._wanted() == len(there) == len(served) == count
+        return self._wanted() == len(there) == len(watches.serving()) == count
 
     def _now(self) -> str:
         """For people."""

@@ -58,7 +58,7 @@ def steady_state_missing(watches: Watches, journal: Journal) -> str:
     leaving = sorted(name for name, pod in pods.items() if pod.terminating)
     if leaving:
         return f"still terminating: {', '.join(leaving)}"
-    serve = {pod.ip for pod in pods.values() if pod.ready} & watches.endpoints()
+    serve = watches.serving()
     if len(serve) < deployment.spec_replicas or len(pods) != deployment.spec_replicas:
         return f"{len(serve)} of {deployment.spec_replicas} pods serve, {len(pods)} are there"
     state = watches.application()

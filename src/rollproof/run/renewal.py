@@ -103,8 +103,7 @@ class Renewal:
 
     def _serving(self) -> frozenset[str]:
         """The uids of the pods that serve."""
-        addresses = self._watches.endpoints()
-        return frozenset(pod.uid for pod in self._members().values() if pod.ready and pod.ip in addresses)
+        return frozenset(pod.uid for pod in self._watches.serving().values())
 
 
 def is_over(events: Iterable[Event], drill: str) -> bool:

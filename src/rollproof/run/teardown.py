@@ -141,7 +141,7 @@ def look_whether_as_before(
     status(f"everything to be as before ({sha or 'what the overlay says'})")
     begun_s = time.monotonic()
     until_s = begun_s + max(_REST_S, plan.target.release.deadline_s)
-    first_s = min(until_s, begun_s + _RENEW_S) if _was_felt(journal) else until_s
+    first_s = min(until_s, begun_s + _RENEW_S) if _may_have_left_pods(journal) else until_s
     how, data = _wait_for_rest(release, repo, sha, until_s=first_s)
     if how == "failed" and first_s < until_s:
         status("pods that hang to be replaced")
@@ -155,10 +155,10 @@ def look_whether_as_before(
     return undone
 
 
-def _was_felt(journal: Journal) -> bool:
+def _may_have_left_pods(journal: Journal) -> bool:
     """Whether this run has made a fault that may leave pods behind."""
-    felt = {one.journal_kind or name for name, one in all_faults().items() if may_leave_pods(one)}
-    return bool(felt & journal.kinds())
+    such = {one.journal_kind or name for name, one in all_faults().items() if may_leave_pods(one)}
+    return bool(such & journal.kinds())
 
 
 def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float) -> tuple[str, Mapping[str, Any]]:

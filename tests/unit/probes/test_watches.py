@@ -103,6 +103,37 @@ def test_what_exists_is_known_and_recorded_as_initial_when_start_returns(
     assert [(event.what, event.data["initial"]) for event in pod_events] == [("added", True)]
 
 
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"ready": False},
+        {"address": "10.0.0.9"},
+        {"address": "10.0.0.2", "metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}},
+        {"address": "10.0.0.2", "metadata": {"ownerReferences": []}},
+        {"address": "10.0.0.2", "status": {"phase": "Failed"}},
+    ],
+)
+def test_who_serves(watches: Watches, api: FakeApi, different: dict[str, Any]) -> None:
+    addresses = ["10.0.0.1", different.get("address", "10.0.0.2")]
+    second = pod("web-2", ready=different.get("ready", True))
+    for name, ip, item in (("web-1", "10.0.0.1", pod("web-1", ready=True)), ("web-2", "10.0.0.2", second)):
+        item["metadata"]["uid"] = f"uid-{name}"
+        item["status"]["podIP"] = ip
+        for part in ("metadata", "status") if name == "web-2" else ():
+            item[part] |= different.get(part, {})
+        api.put("pods", item)
+    api.put(
+        "endpointslices",
+        {
+            "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+            "endpoints": [{"addresses": [one], "conditions": {"ready": True}} for one in addresses],
+        },
+    )
+    until(watches, lambda: True if len(watches.endpoints()) == 2 else None)
+    until(watches, lambda: True if watches._known("Pod").get("web-2") else None)
+    assert list(watches.serving()) == ["web-1"]
+
+
 @pytest.mark.usefixtures("watches")
 def test_only_the_deployments_pods_are_asked_for(api: FakeApi) -> None:
     queries = [query for _, path, query in api.asked if path.endswith("/pods")]

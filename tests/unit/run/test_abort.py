@@ -14,6 +14,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.target import FaultSettings
 from rollproof.errors import AbortedError
 from rollproof.loadgen.session import LiveCounts
+from rollproof.probes.views import those_that_serve
 from rollproof.run.abort import AbortProbe
 
 
@@ -31,9 +32,11 @@ class Load:
 class Stage:
     def __init__(self) -> None:
         self.load, self.recorder = Load(), ListRecorder()
-        self.pods = {f"web-{n}": SimpleNamespace(ip=str(n), ready=True) for n in (1, 2)}
+        self.pods: dict[str, Any] = {
+            f"web-{n}": SimpleNamespace(ip=str(n), ready=True, terminating=False, ended=False) for n in (1, 2)
+        }
         watches: Any = SimpleNamespace(
-            deployment=lambda: SimpleNamespace(spec_replicas=2), pods=lambda: self.pods, endpoints=lambda: {"1", "2"}
+            deployment=lambda: SimpleNamespace(spec_replicas=2), serving=lambda: those_that_serve(self.pods, {"1", "2"})
         )
         target = story.target(faults=FaultSettings(abort_failures=10, abort_pods=1))
         self.probe = AbortProbe(target, self.load, watches, self.recorder)
@@ -72,6 +75,14 @@ def test_an_outage_by_design_has_a_budget_of_its_own(stage: Stage) -> None:
     stage.probe.look()
     stage.probe.expect_outage(0.0)
     with pytest.raises(AbortedError):
+        stage.probe.look()
+
+
+def test_a_pod_that_is_told_to_go_does_not_count_though_its_address_is_there_still(stage: Stage) -> None:
+    """As with `publishNotReadyAddresses`."""
+    stage.probe.arm()
+    stage.pods["web-1"].terminating = stage.pods["web-2"].terminating = True
+    with pytest.raises(AbortedError, match="2 pods do not serve, 1 may"):
         stage.probe.look()
 
 

@@ -14,6 +14,7 @@ from rollproof.core.scaling import ScalingWord
 from rollproof.core.target import AutoscalingSettings
 from rollproof.errors import AbortedError, CannotJudgeError
 from rollproof.loadgen.added import Added
+from rollproof.probes.views import those_that_serve
 from rollproof.run import autoscaling
 from rollproof.run.autoscaling import AutoscalingDrill
 
@@ -39,12 +40,12 @@ class Watching:
 
     def pods(self) -> dict[str, Any]:
         return {
-            f"web-{i}": SimpleNamespace(ip=f"10.0.0.{i}", ready=i < self.ready, terminating=False)
+            f"web-{i}": SimpleNamespace(ip=f"10.0.0.{i}", ready=i < self.ready, terminating=False, ended=False)
             for i in range(self.there)
         }
 
-    def endpoints(self) -> frozenset[str]:
-        return frozenset(f"10.0.0.{i}" for i in range(self.ready))
+    def serving(self) -> dict[str, Any]:
+        return those_that_serve(self.pods(), {f"10.0.0.{i}" for i in range(self.ready)})
 
     def away(self) -> str:
         return self.blind

@@ -13,6 +13,7 @@ from recorder import ListRecorder
 from rollproof.core.event import Outcome
 from rollproof.core.gate import GateWord
 from rollproof.errors import CannotJudgeError
+from rollproof.probes.views import those_that_serve
 from rollproof.probes.waiting import Changes
 from rollproof.run import drill, gate
 from rollproof.run.drill import Run
@@ -24,7 +25,9 @@ class Cluster:
     """Two pods that serve, as the watches show them."""
 
     def __init__(self) -> None:
-        pods = {f"web-{n}": SimpleNamespace(ip=f"10.0.0.{n}", ready=True, terminating=False) for n in (1, 2)}
+        pods = {
+            f"web-{n}": SimpleNamespace(ip=f"10.0.0.{n}", ready=True, terminating=False, ended=False) for n in (1, 2)
+        }
         self.there: dict[str, Any] = pods
         self.addresses = {"10.0.0.1", "10.0.0.2"}
         self.replicas: int | None = 2
@@ -37,8 +40,8 @@ class Cluster:
     def pods(self) -> dict[str, Any]:
         return self.there
 
-    def endpoints(self) -> set[str]:
-        return self.addresses
+    def serving(self) -> dict[str, Any]:
+        return those_that_serve(self.there, self.addresses)
 
     def application(self) -> Any:
         return self.state

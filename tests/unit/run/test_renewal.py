@@ -15,7 +15,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.injection import Injection
 from rollproof.core.target import FaultSettings
 from rollproof.errors import CannotJudgeError, LockedError, UnansweredError
-from rollproof.probes.views import PodView
+from rollproof.probes.views import PodView, those_that_serve
 from rollproof.run import renewal
 from rollproof.run.drill import Run
 from rollproof.run.renewal import Renewal, crowded_pod, hanging_pods, is_over, restarted_pods
@@ -42,8 +42,8 @@ class Cluster:
     def pods(self) -> dict[str, PodView]:
         return dict(self.there)
 
-    def endpoints(self) -> frozenset[str]:
-        return frozenset(one.ip for one in self.there.values() if one.ready)
+    def serving(self) -> dict[str, PodView]:
+        return those_that_serve(self.there, {one.ip for one in self.there.values()})
 
     def poll(self, look: Any, **_: Any) -> Any:
         return look()
