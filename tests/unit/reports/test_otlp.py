@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,6 +143,20 @@ def test_a_login_goes_along_whatever_the_environment_says(report: Report, monkey
         for url in (found.url, found.url.replace("http://", "http://me:hidden@")):
             sender("otlp")(report, url, "Basic Y2k6cA==")
     assert found.logins == ["Basic Y2k6cA=="] * 2
+
+
+@pytest.mark.parametrize("headers", ["", "authorization=Basic%20b3RoZXI%3D"])
+def test_no_login_of_netrc_goes_along(
+    report: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, headers: str
+) -> None:
+    """Kind 7 of faults.md: a secret is for the destination that somebody named it for."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password of-netrc\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    with receiving() as found:
+        sender("otlp")(report, found.url, "")
+        sender("otlp")(report, found.url.replace("http://", "http://ci:p%40ss@"), "")
+    assert found.logins == ["Basic b3RoZXI=" if headers else None, "Basic Y2k6cEBzcw=="]
 
 
 @pytest.mark.parametrize("status", [302, 304, 307])

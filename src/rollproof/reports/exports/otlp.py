@@ -81,8 +81,7 @@ def send(report: Report, endpoint: str, authorization: str = "") -> str:
     SECRETS.add(_credentials(urlsplit(url), os.environ))  # after the spans are made: `shop` may be one of them
     session = Session()
     session.hooks["response"].append(_no_redirect)
-    if authorization:
-        session.auth = _login(authorization)
+    session.auth = _login(authorization or _of_url(urlsplit(url)))
     with _Heard() as heard:
         exporter = OTLPSpanExporter(endpoint=url, timeout=_TIMEOUT_S, session=session)
         accepted = exporter.export(spans) is SpanExportResult.SUCCESS
@@ -115,11 +114,23 @@ def _credentials(url: SplitResult, environ: Mapping[str, str]) -> Iterator[str]:
         yield from (found, unquote(found))
 
 
+def _of_url(url: SplitResult) -> str:
+    """The Authorization header for a login in the URL, or "". requests reads none of it where `auth` is set."""
+    if url.username is None:
+        return ""
+    return "Basic " + base64.b64encode(f"{unquote(url.username)}:{unquote(url.password or '')}".encode()).decode()
+
+
 def _login(authorization: str) -> Callable[[PreparedRequest], PreparedRequest]:
-    """Sets the header last: over one of the environment's headers, a login in the URL or in ~/.netrc."""
+    """Sets the header last, over one of the environment's headers.
+
+    Without one it is set all the same: only a Session that has no `auth` looks into ~/.netrc, whose login would go to a
+    host that nobody named it for, in place of the environment's header.
+    """
 
     def set_header(request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = authorization
+        if authorization:
+            request.headers["Authorization"] = authorization
         return request
 
     return set_header
