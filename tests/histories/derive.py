@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from rollproof.core.causecodes import CauseCode
+
 HERE = Path(__file__).resolve().parent
 Event = dict[str, Any]
 
@@ -82,7 +84,7 @@ def _write(
     if load is not None:
         load.write(case / load.path.name)
     expected: dict[str, Any] = {"origin": f"derived from {source}", "why": " ".join((why or "").split()), "must": must}
-    if cause:
+    if cause := cause or FIRST.get(name, ""):
         expected["cause"] = cause
     (case / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
@@ -131,6 +133,8 @@ class Load:
         for row in rows:
             self.rows["outcome"][row] = self.meta["outcomes"].index(outcome)
             self.rows["status"][row], self.rows["version"][row] = 502, 0
+            if outcome.startswith("http."):  # by a proxy, which names no pod
+                self.rows["served_by"][row] = 0
 
     def spread(self, count: int, begin: float = 0.02, lanes: tuple[str, ...] = lanes[:3]) -> None:
         """Let so many single requests fail, evenly over the rest of the window."""
@@ -171,7 +175,7 @@ def more_than_its_rate(load: Load) -> None:
 
 def outage_beside_it(load: Load) -> None:
     """The allowed background, and two requests in a row on one lane: that is an outage."""
-    first = load.row(0.5)
+    first = load.row(0.05)  # before the first pod was told to end
     load.lose(load.row(-0.2), first)
     after = np.flatnonzero((load.rows["lane"] == 0) & (np.arange(len(load.rows)) > first))[0]
     load.lose(int(after))
@@ -256,7 +260,7 @@ def loses_requests(load: Load) -> tuple[set[str], list[Said]]:
 
 
 def does_not_recover(_: Load) -> tuple[set[str], list[Said]]:
-    """A pod was deleted under load, and when the limit had passed the other one still served alone."""
+    """A pod was deleted under load, and the one in its place was still not ready when the limit had passed."""
     last = {"waited_s": 60.2, "last_seen": "1 of 2 pods serve"}
     return {"recovered", "undone"}, [("not-recovered", "fail", 60.2, last)]
 
@@ -326,6 +330,19 @@ KEPT: dict[str, tuple[Callable[[list[Event]], list[Event]], str]] = {  # name ->
     "bad/release-out-of-memory": (killed_for_its_memory, "OUT_OF_MEMORY"),
 }
 RESULT = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
+# What has to be named first, by what was done to the facts. KEPT has its own.
+FIRST = {
+    "bad/background-exceeded": CauseCode.SCATTERED,
+    "bad/background-with-a-wrong-body": CauseCode.BAD_ANSWERS,
+    "bad/background-with-an-outage": CauseCode.KEEPALIVE_RACE,  # two reused connections, before any step
+    "bad/p99-above-its-limit": CauseCode.P99_TOO_LATE,
+    "bad/longest-above-its-limit": CauseCode.SLOW,
+    "bad/many-small-outages": CauseCode.SCATTERED,
+    "bad/fault-loses-requests": CauseCode.PRESTOP_MISSING,
+    "bad/fault-not-recovered": CauseCode.POD_NEVER_READY,
+    "bad/fault-health-follows-database": CauseCode.HEALTH_FOLLOWS_DATABASE,
+    "inconclusive/somebody-else-changed": CauseCode.LEFT_ALONE,
+}
 
 
 def derive_traffic(name: str) -> None:
@@ -362,7 +379,23 @@ def derive_fault(name: str) -> None:
     kept = [e for e in events if e["source"] != "fault" or e["what"] not in unsaid]
     if "effect" in unsaid:
         kept = [e for e in kept if not e["subject"].startswith("Pod/") or e["start_s"] < begun["start_s"]]
+    if any(what == "not-recovered" for what, *_ in said):
+        kept = [_unready(e, kept, begun["start_s"]) for e in kept]
     _write(name, source, plan, [*kept, *told], why=change.__doc__, must=must, load=load)
+
+
+def _unready(event: Event, events: list[Event], since_s: float) -> Event:
+    """A pod that came since then never gets ready, and its address never into the Service."""
+    old = [e for e in events if e["subject"].startswith("Pod/") and e["start_s"] < since_s]
+    if event["source"] != "watch" or event["start_s"] < since_s:
+        return event
+    data = event["data"]
+    if event["subject"].startswith("Pod/") and event["subject"] not in {e["subject"] for e in old}:
+        return {**event, "data": {**data, "ready": False}}
+    if event["subject"].startswith("EndpointSlice/"):
+        known = {e["data"].get("ip") for e in old}
+        return {**event, "data": {**data, "ready": [ip for ip in data.get("ready", ()) if ip in known]}}
+    return event
 
 
 def derive_database(name: str) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 __all__ = [
     "ASIDES",
+    "BREACHES",
     "CAUSES_OF_BAD",
     "DEEPEST",
     "EXIT_WORDS",
@@ -191,6 +192,11 @@ class UndoneBy(StrEnum):
 # Codes of findings by how near they are to the root (`judge.diagnose.ranking`); a code in none of them is a cause that
 # a checker found. What a pod, a probe or Argo CD said of itself comes before the symptom that follows from it.
 DEEPEST = frozenset({"HEALTH_FOLLOWS_DATABASE", "LIVENESS_FOLLOWS_DATABASE"})
+# Promises about the way to production that were not kept. What does not run at all comes before them.
+BREACHES = frozenset({
+    "COMMITTED_BEFORE_SCAN", "LEG_TOO_SLOW", "MORE_THAN_THE_TAG", "NOT_BY_THE_PIPELINE", "NOT_SCANNED", "NOT_TESTED",
+    "SCANNED_ANOTHER_IMAGE", "SCANNED_ANOTHER_PLATFORM", "SCAN_ABOVE_LIMIT",
+})  # fmt: skip
 SYMPTOMS = frozenset({
     "CONTROL_SUFFERED", "DEADLINE_EXCEEDED", "INJECTED", "LOST_AFTER_RECOVERY", "LOST_FOR_TOO_LONG", "NO_ANSWER",
     "NO_ANSWER_IN_TIME", "NO_READY_ENDPOINT", "NOT_RECOVERED", "ONE_ENDPOINT", "P99_TOO_LATE",

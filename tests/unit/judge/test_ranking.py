@@ -192,3 +192,8 @@ def test_a_message_that_reads_like_a_cause_decides_nothing() -> None:
     first = ranked(story, failed("release", "PROGRESS_DEADLINE_EXCEEDED"))[0]
     assert first.code == "POD_NEVER_READY"
     assert not any("OOMKilled" in said for said in first.supports)
+
+
+def test_what_does_not_run_comes_before_a_promise_about_the_way() -> None:
+    causes = ranked(Story(), failed("pipeline", "MORE_THAN_THE_TAG"), failed("pipeline", "TAG_DOES_NOT_RUN"))
+    assert codes_of(causes) == ["TAG_DOES_NOT_RUN", "MORE_THAN_THE_TAG"]

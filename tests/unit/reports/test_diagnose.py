@@ -116,6 +116,30 @@ def test_no_endpoint_and_one_endpoint_are_told_apart(facts: Facts) -> None:
     assert "ENDPOINT" not in found(broken)[0]
 
 
+def test_one_endpoint_is_no_cause_where_the_other_pod_had_stopped_serving(facts: Facts) -> None:
+    broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "http.502")
+    assert found(with_event(broken, endpoints(TERMINATING, ["10.244.1.19"]))) == ["PRESTOP_MISSING"]
+
+
+def test_one_failure_of_a_pod_that_serves_does_not_mean_that_it_was_not_ready(facts: Facts) -> None:
+    new_pod = 4
+    assert found(failing(facts, [READY + 1.0], "body.wrong", served_by=new_pod)) == ["BAD_ANSWERS"]
+    assert "READINESS_LIES" not in found(failing(facts, [READY + 1.0], "http.500"))
+
+
+def test_single_failures_over_the_whole_time_are_no_step_of_the_rollout(facts: Facts) -> None:
+    alone = np.arange(16.0, 44.0, 2.9)
+    broken = failing(facts, alone, "http.502", reused=False)
+    (finding,) = causes(broken)
+    assert (finding.code, finding.numbers["failures"]) == ("SCATTERED", len(alone))
+    assert found(failing(facts, alone, "http.502")) == found(failing(facts, alone, "read.eof"))  # connections alone
+    assert "SCATTERED" not in found(failing(facts, alone, "read.eof"))
+    assert "SCATTERED" not in found(failing(facts, alone[alone < 30.0], "http.502", reused=False))
+    assert "SCATTERED" not in found(failing(facts, alone, "body.wrong", reused=False))
+    crowd = np.concatenate((alone, np.arange(29.4, 29.9, 0.01)))
+    assert "SCATTERED" not in found(failing(facts, crowd, "http.502", reused=False))
+
+
 def test_long_requests_cut_when_their_pod_ends(facts: Facts) -> None:
     broken = failing(facts, [GONE - 0.4, GONE - 0.3], "read.eof", lane=3, took_s=0.35)
     assert found(broken) == ["IN_FLIGHT_CUT"]

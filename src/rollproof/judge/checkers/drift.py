@@ -15,7 +15,7 @@ from typing import Any
 from rollproof.core.backoff import HEALS_SHOWN, BackOff, stored_model
 from rollproof.core.drift import Before, DriftTrial, Looked, Restored, argo_version, drift_trial
 from rollproof.core.facts import Facts
-from rollproof.core.reasons import Found, HealCause
+from rollproof.core.reasons import Found, HealCause, HealStage
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.watched import Gap
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
@@ -54,6 +54,17 @@ _WATCH_BROKEN = Finding(
     "WATCH_BROKEN", "healed only after a refresh: Argo CD's watch is broken",
     "restart the application-controller, and see its log for watches that failed",
 )  # fmt: skip
+_HELD_UP: Mapping[str, tuple[str, str]] = {  # how far it came, where none of the known causes holds
+    HealStage.NOT_DETECTED: (
+        "Argo CD did not notice the change", "see the controller's load and its watches; the webhook does not help here"
+    ),
+    HealStage.NOT_SYNCED: (
+        "Argo CD noticed the change and began no sync", "see the controller's log and its self-heal timeout"
+    ),
+    HealStage.NOT_RESTORED: (
+        "Argo CD synced, and the change stayed", "compare what the overlay renders with the live object"
+    ),
+}  # fmt: skip
 _BY_CHOICE = (
     HealCause.AUTOMATED_OFF, HealCause.SELF_HEAL_OFF, HealCause.SKIP_RECONCILE, HealCause.SYNC_WINDOW,
     HealCause.IGNORED_DIFFERENCE,
@@ -299,6 +310,10 @@ def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mappi
     because = CAUSES[true[0]][0] if true else f"none of the known causes holds ({looked})"
     if trial.healed_by_refresh in ("", CONTROLLER):
         findings, because = (*findings, _WATCH_BROKEN), _WATCH_BROKEN.text
+    elif not true and end.stage in _HELD_UP:
+        said, hint = _HELD_UP[end.stage]
+        code = end.stage.upper().replace("-", "_")
+        findings = (Finding(code, f"in {waited_s:.1f} s {said}; none of the known causes holds", hint),)
     why = f"not healed within {waited_s:.1f} s ({end.stage}): {because}"
     if settings.must_heal:
         return _verdict(trial.subject, Result.FAIL, why, findings=findings)

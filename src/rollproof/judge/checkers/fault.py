@@ -40,6 +40,20 @@ _TAKEN_IN: Mapping[str, Finding] = {  # for a target that did recover
         "let it roll out: a hash in the ConfigMap's name (configMapGenerator), or its checksum in the pod template",
     ),
 }
+_PARTS: Mapping[str, tuple[str, str]] = {  # of a recovery, in order: the number of `impact`, what passed, what to see
+    "rescheduled_s": (
+        "before a new pod had its node",
+        "see its events: room on the nodes, and how soon a lost node is noticed",
+    ),
+    "ready_s": (
+        "between a new pod's node and its readiness",
+        "shorten the start (image, migrations, probe periods), or allow for it in faults.recovery_limit_s",
+    ),
+    "end_to_end_s": (
+        "between a new pod's readiness and the steady state",
+        "see the Service's endpoints and the ingress's log of that time",
+    ),
+}
 _CAUSES: Mapping[str, tuple[str, str]] = {  # for a target that did not recover
     NotBack.NOT_RESTARTED: (
         "NOT_RESTARTED",
@@ -73,7 +87,7 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
     why = _why_not_judged(facts, fault)
     if why:
         return _verdict(fault.subject, Result.INCONCLUSIVE, why, evidence=evidence, numbers=_numbers(facts, fault))
-    return replace(_judge_recovery(fault), evidence=evidence, numbers=_numbers(facts, fault))
+    return replace(_judge_recovery(facts, fault), evidence=evidence, numbers=_numbers(facts, fault))
 
 
 def _why_not_judged(facts: Facts, fault: Fault) -> str:
@@ -97,7 +111,7 @@ def _why_not_judged(facts: Facts, fault: Fault) -> str:
     return ""
 
 
-def _judge_recovery(fault: Fault) -> Verdict:
+def _judge_recovery(facts: Facts, fault: Fault) -> Verdict:
     """The fault had an effect; did it end, and when?"""
     limit_s, recovery_s, effect_s = fault.limit_s, fault.recovery_s, fault.effect_s
     felt = f"felt after {effect_s:.1f} s ({fault.watched})"
@@ -117,7 +131,22 @@ def _judge_recovery(fault: Fault) -> Verdict:
         found = _TAKEN_IN.get(fault.repaired_by)
         return _verdict(fault.subject, Result.PASS, why, findings=(found,) if found else ())
     why = f"{felt} and recovered {after}, later than the limit of {limit_s:g} s"
-    return _verdict(fault.subject, Result.FAIL, why)
+    return _verdict(fault.subject, Result.FAIL, why, findings=(_late(facts, fault),))
+
+
+def _late(facts: Facts, fault: Fault) -> Finding:
+    """Where most of the time went, as far as the pod in place of one that went tells it."""
+    parts = impact(facts, fault)
+    reached = [(name, at_s) for name in _PARTS if isinstance(at_s := parts.get(name), float)]
+    if fault.held or len(reached) < len(_PARTS):  # of a held one the limit counts from its undo
+        hint = "see the pods' events and logs of that time; or allow for it in faults.recovery_limit_s"
+        return Finding("RECOVERED_LATE", "no new pod tells where the time went", hint)
+    begun_s, took = 0.0, dict[str, float]()
+    for name, at_s in reached:
+        took[name], begun_s = max(0.0, at_s - begun_s), max(begun_s, at_s)
+    slowest = max(took, key=lambda name: took[name])
+    said, hint = _PARTS[slowest]
+    return Finding("RECOVERED_LATE", f"{took[slowest]:.1f} s of it went by {said}", hint)
 
 
 def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:

@@ -29,12 +29,14 @@ from rollproof.judge.diagnose.moments import (
     fewest_endpoints,
     pod_lives,
 )
+from rollproof.judge.diagnose.scattered import KEEPALIVE, SPARSE, scattered
 
 __all__ = ["causes"]
 
 _JUST_READY_S = 3.0
 _LONG_REQUEST_S = 0.15
-_SPARSE = 3  # a keep-alive race hits a few requests, not a crowd
+_UNREADY_SHARE_OF_ONE = 0.2  # of a pod's answers since it was Ready: below that it served, and lost single ones
+_UNREADY_SHARE = 0.03  # the same of all requests on these lanes, where no answer names its pod and others serve too
 _FOUND_MAX = 5
 _MOST = 0.8  # of a burst: the rest may have another cause
 _CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
@@ -50,8 +52,12 @@ def causes(facts: Facts) -> tuple[Finding, ...]:
     lives = pod_lives(facts)
     found: dict[str, Finding] = {}
     counted: Counter[str] = Counter()
-    for burst in bursts(facts.requests, act.started.start_s if act is not None else 0.0):
-        moment = Moment(facts, burst, lives, act)
+    apart = bursts(facts.requests, act.started.start_s if act is not None else 0.0)
+    moments = [Moment(facts, burst, lives, act) for burst in apart]
+    if (single := scattered(moments)) is not None:
+        return (single,)
+    for moment in moments:
+        burst = moment.burst
         finding = next((said for rule in _RULES if (said := rule(moment)) is not None), None)
         finding = finding or _unexplained(burst)
         counted[finding.code] += len(burst.rows)
@@ -108,6 +114,9 @@ def _no_endpoint(moment: Moment) -> Finding | None:
             "at least 2 replicas, maxUnavailable 0; check that the Service's selector matches the pods' labels",
         )
     if fewest == 1 and burst.share("http.502", "http.503", "connect.") == 1.0:
+        refused = burst.share("http.502", "connect.") == 1.0  # a proxy's 503 says that it had nobody to ask
+        if refused and (ended := _termination(moment)) is not None:
+            return ended  # the pod that was told to end had stopped serving, and was still asked
         enough = "at least 2 replicas and maxUnavailable 0, so that one pod may always be missing"
         return Finding(
             "ONE_ENDPOINT",
@@ -141,6 +150,8 @@ def _readiness_lies(moment: Moment) -> Finding | None:
     for life in lives:
         if life.ready_s is None or not -SLACK_S <= burst.start_s - life.ready_s <= _JUST_READY_S:
             continue
+        if burst.share_of_asked(life.ready_s) < _UNREADY_SHARE:
+            continue  # it served: what was lost is an exception
         alone = not burst.served_by() and not _another_ended(moment, life.ready_s)
         if alone and burst.share("http.5", "body.", "read.") > 0:
             text = f"failures began {max(burst.start_s - life.ready_s, 0.0):.2f} s after {life.name} was called Ready"
@@ -170,6 +181,7 @@ def _just_after_ready(burst: Burst, life: PodLife) -> NDArray[np.float64]:
     rows = burst.rows[burst.rows["served_by"] == burst.log.pods.index(life.name)]
     delays = rows["send_ns"] / 1e9 - life.ready_s
     began = len(delays) and -SLACK_S <= delays.min() <= _JUST_READY_S
+    began = began and burst.share_of_asked(life.ready_s, life.name) >= _UNREADY_SHARE_OF_ONE
     return np.maximum(delays, 0.0) if began else np.empty(0)
 
 
@@ -257,10 +269,10 @@ def _ingress_reload(moment: Moment) -> Finding | None:
 
 def _keepalive_race(moment: Moment) -> Finding | None:
     burst = moment.burst
-    if len(burst.rows) > _SPARSE or burst.share("read.eof", "read.ECONNRESET", "send.", "http.502") < 1.0:
+    if len(burst.rows) > SPARSE or burst.share(*KEEPALIVE) < 1.0:
         return None
-    if not burst.rows["reused"].all():
-        return None
+    if not burst.rows["reused"].all() or burst.named():
+        return None  # an answer that names its pod is the pod's own
     idle_ms = float(burst.rows["idle_ms"].max())
     return Finding(
         "KEEPALIVE_RACE",
@@ -309,7 +321,7 @@ def _bad_answers(moment: Moment) -> Finding | None:
     versions = sorted({burst.log.versions[int(one)] for one in np.unique(rows["version"])} - {""})
     return Finding(
         "BAD_ANSWERS",
-        f"{len(rows)} answers ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(sorted(pods))} "
+        f"{many(len(rows), 'answer')} ({', '.join(sorted(burst.outcomes()))}) came from {', '.join(sorted(pods))} "
         f"(version {', '.join(versions) or 'unknown'}){moment.aside}",
         "see the app's own log of these pods at that moment; readiness did not notice",
     )

@@ -24,6 +24,7 @@ __all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "PodLife", "bursts",
 SLACK_S = 0.25  # a watch event arrives later than the change that it reports
 AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice lists it
 _NEARLY_ALL = 0.8
+_AROUND_S = 0.5
 _APART_S = 1.0  # failures further apart than this are separate bursts
 
 
@@ -63,6 +64,21 @@ class Burst:
         """The share of failures whose outcome begins with one of these words."""
         wanted = [index for index, name in enumerate(self.log.outcomes) if name.startswith(prefixes)]
         return float(np.isin(self.rows["outcome"], wanted).mean())
+
+    def share_of_asked(self, since_s: float | None = None, pod: str = "") -> float:
+        """The share of the requests on its lanes that are these failures: since then (of that pod, if one is named),
+        or within half a second of them."""
+        begin_s = self.start_s - _AROUND_S if since_s is None else min(since_s, self.start_s)
+        end_s = self.end_s + (_AROUND_S if since_s is None else 0.0)
+        asked, mine = self.log.rows, self.rows
+        chosen = (asked["send_ns"] >= int(begin_s * 1e9)) & (asked["send_ns"] <= int(end_s * 1e9) + 1)
+        if pod:
+            index = self.log.pods.index(pod)
+            chosen &= asked["served_by"] == index
+            mine = mine[mine["served_by"] == index]
+        else:
+            chosen &= np.isin(asked["lane"], np.unique(mine["lane"]))
+        return len(mine) / max(1, int(chosen.sum()))
 
     def served_by(self) -> str:
         """The pod with most of the bad answers, "" if unknown."""

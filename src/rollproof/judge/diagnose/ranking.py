@@ -1,7 +1,8 @@
 """Ranking: the causes of a run that did not pass, the root before its symptoms, each with what speaks for and against.
 
-Order (`core.reasons`): what pods, probes and Argo CD said of themselves, what a checker found, symptoms, a verdict that
-nothing explains. What only stands beside is no cause. Among equals what explains more failed requests comes first.
+Order (`core.reasons`): what pods, probes and Argo CD said of themselves, what a checker found, promises about the way
+to production, symptoms, a verdict that nothing explains. What only stands beside is no cause. Among equals what
+explains more failed requests comes first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import IntEnum
 from rollproof.core.diagnosis import Cause
 from rollproof.core.facts import Facts
 from rollproof.core.posturefacts import Posture
-from rollproof.core.reasons import ASIDES, DEEPEST, SYMPTOMS
+from rollproof.core.reasons import ASIDES, BREACHES, DEEPEST, SYMPTOMS
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.checkers.posture.table import CHECKS
 from rollproof.judge.diagnose.patches import Proposal, propose
@@ -34,9 +35,10 @@ class _Order(IntEnum):
     DEEPEST = 0
     ROOT = 1
     FOUND = 2
-    SYMPTOM = 3
-    VERDICT = 4
-    ASIDE = 5
+    BREACH = 3
+    SYMPTOM = 4
+    VERDICT = 5
+    ASIDE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ def _of_root(root: Root, verdict: Verdict) -> _Candidate:
 def _order(finding: Finding) -> _Order:
     if finding.code in DEEPEST:
         return _Order.DEEPEST
+    if finding.code in BREACHES:
+        return _Order.BREACH
     if finding.code in SYMPTOMS:
         return _Order.SYMPTOM
     return _Order.ASIDE if finding.code in ASIDES else _Order.FOUND

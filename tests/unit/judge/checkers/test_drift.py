@@ -205,6 +205,7 @@ class TestNotHealed:
         verdict = judged(self.told(self_heal_off=False))
         assert verdict.result is Result.FAIL
         assert "none of the known causes" in verdict.why
+        assert verdict.findings[0].code == "NOT_SYNCED"
 
     def test_every_true_cause_is_named(self) -> None:
         codes = [finding.code for finding in judged(self.told(sync_window=True, controller_away=True)).findings]

@@ -46,6 +46,28 @@ def test_each_fault_has_a_verdict_of_its_own() -> None:
     assert verdicts[0].numbers == {"effect_s": 1.0, "recovery_s": 20.0, "limit_s": 60.0, "end_to_end_s": 20.0}
 
 
+def pod_in_its_place(*, node_at: float, ready_at: float) -> Story:
+    """A fault at 100 s that is over at 165 s, later than its limit, and the pod that came in place of the one that
+    went."""
+    told = Story().fault(recovered=65.0)
+    state = {"uid": "uid-new", "member": True, "phase": "Running", "image": "x:1", "template_hash": "h"}
+    told.tell("watch", "Pod/shop/new", "modified", at=node_at, node="n1", ready=False, **state)
+    return told.tell("watch", "Pod/shop/new", "modified", at=ready_at, node="n1", ready=True, **state)
+
+
+@pytest.mark.parametrize(
+    ("node_at", "ready_at", "words"),
+    [
+        (150.0, 155.0, "50.0 s of it went by before a new pod had its node"),
+        (102.0, 160.0, "58.0 s of it went by between a new pod's node and its readiness"),
+        (102.0, 110.0, "55.0 s of it went by between a new pod's readiness and the steady state"),
+    ],
+)
+def test_a_late_recovery_says_where_most_of_the_time_went(node_at: float, ready_at: float, words: str) -> None:
+    (verdict,) = fault.check(pod_in_its_place(node_at=node_at, ready_at=ready_at).facts())
+    assert [(one.code, one.text) for one in verdict.findings] == [("RECOVERED_LATE", words)]
+
+
 class TestUndo:
     """Every injection is in the journal before it is made, also one that needs no undo."""
 

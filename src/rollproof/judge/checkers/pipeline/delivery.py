@@ -74,9 +74,10 @@ def rolled_out(way: Way) -> Said:
         why = f"the Deployment has {found.image or 'no image'}, and git says {wanted}"
         if way.said[Leg.SYNCED].result is not Result.PASS:
             return unclear(why)
-        return broken(
-            "TAG_DOES_NOT_RUN", why, "who set that image? `rollproof run drift` shows whether self-heal works"
-        )
+        hint = "who set that image? `rollproof run drift` shows whether self-heal works"
+        if found.image.rpartition(":")[0] != commit.image:
+            hint = "the overlay's `images:` entry sets the tag of another image: its name must be the Deployment's"
+        return broken("TAG_DOES_NOT_RUN", why, hint)
     if found.deadline_exceeded and found.observed >= found.generation:  # else it may be of the version before
         hint = "`rollproof run release` names the reason; the old pods still serve"
         return broken("ROLLOUT_STUCK", f"the rollout of {wanted} did not come to its end in time", hint)
