@@ -8,23 +8,38 @@ from rollproof.clients.kube import Kube
 from rollproof.errors import InputError
 from rollproof.preflight.survey import ask
 from rollproof.target.draft import Given, draft
+from rollproof.target.schema import schema_text
 
 __all__ = ["write_target"]
 
 
-def write_target(given: Given, application: str, deployment: str, out: Path | None) -> tuple[Path, tuple[str, ...]]:
-    """Write the file; returns where it is, and what a person has to look at. Nothing in the cluster is changed.
+_SCHEMA = "target.schema.json"
 
+
+def write_target(given: Given, application: str, deployment: str, out: Path | None) -> tuple[list[Path], list[str]]:
+    """Write the file, and beside it the schema that its first line names, if that is not there yet.
+
+    Returns what was written, the target file first, and what a person has to look at. The cluster is not changed.
     InputError where the cluster leaves a choice, or where there is such a file already: it is never overwritten.
     """
     found = ask(Kube(given.context, given.kubeconfig), application, deployment)
     path = out or Path("targets") / f"{found.application}.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not _write_new(path, f"#:schema ./{_SCHEMA}\n{draft(found, given)}"):
+        raise InputError(f"{path} is there already", "name another file with --out")
+    schema = path.with_name(_SCHEMA)
+    return [path, *([schema] if _write_new(schema, schema_text()) else [])], list(found.notes)
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Whether it was written: not where there is something of that name. InputError where it cannot be written."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(draft(found, given))
+            stream.write(text)
     except FileExistsError:
-        raise InputError(f"{path} is there already", "name another file with --out") from None
+        if not path.parent.is_dir():
+            raise InputError(f"{path.parent} is no folder", "name another file with --out") from None
+        return False
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}", "name another file with --out") from None
-    return path, found.notes
+    return True

@@ -140,9 +140,9 @@ def init(
     from rollproof.target.draft import Given  # noqa: PLC0415
 
     given = Given(context=context, kubeconfig=kubeconfig, base_url=base_url, repo_url=repo_url, env_file=env_file)
-    path, notes = write_target(given, application, deployment, out)
+    written, notes = write_target(given, application, deployment, out)
     console = LiveConsole()
-    console.say(f"{path} is written.")
+    console.say(f"{' and '.join(map(str, written))} written.")
     for note in notes:
         console.say(f"to be looked at: {note}")
-    console.say(f"next: rollproof doctor --target {path}")
+    console.say(f"next: rollproof doctor --target {written[0]}")

@@ -15,6 +15,7 @@ from rollproof.errors import InputError
 from rollproof.run import init
 from rollproof.target.draft import Given, draft
 from rollproof.target.file import load
+from rollproof.target.schema import schema_text
 
 FOUND = Survey(
     argocd_namespace="argocd", application="shop", project="web", repo_url="https://git.example.com/env.git",
@@ -69,12 +70,43 @@ def test_any_name_is_quoted_so_that_it_is_read_back(name: str, notes: list[str])
     assert document["cluster"]["context"] == text
 
 
-def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(init, "Kube", lambda *_: None)
     monkeypatch.setattr(init, "ask", lambda *_: FOUND)
+
+
+@pytest.mark.usefixtures("_a_cluster")
+def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "targets" / "shop.toml"
-    assert init.write_target(Given(context="x"), "", "", path) == (path, FOUND.notes)
+    assert init.write_target(Given(context="x"), "", "", path) == ([path, _schema(path)], list(FOUND.notes))
     before = path.read_text()
     with pytest.raises(InputError, match="is there already"):
         init.write_target(Given(context="y"), "", "", path)
     assert path.read_text() == before
+
+
+@pytest.mark.usefixtures("_a_cluster")
+def test_editors_find_the_schema_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "shop.toml"
+    init.write_target(Given(context="x"), "", "", path)
+    assert path.read_text().startswith(f"#:schema ./{_schema(path).name}\n")
+    assert _schema(path).read_text() == schema_text()
+    _schema(path).write_text("of another version")
+    assert init.write_target(Given(context="x"), "", "", tmp_path / "other.toml")[0] == [tmp_path / "other.toml"]
+    assert _schema(path).read_text() == "of another version"
+
+
+@pytest.mark.usefixtures("_a_cluster")
+@pytest.mark.parametrize("place", ["a-file/shop.toml", "a-file/below/shop.toml", "loop/shop.toml", "a-folder"])
+def test_a_place_where_nothing_can_be_written_is_one_message(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a-file").touch()
+    (tmp_path / "a-folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError) as told:
+        init.write_target(Given(context="x"), "", "", tmp_path / place)
+    assert "--out" in told.value.hint
+
+
+def _schema(path: Path) -> Path:
+    return path.with_name("target.schema.json")
