@@ -54,7 +54,7 @@ fuzz: $(READY) ## All examples of the properties; run folders, journals and answ
 	$(BIN)/python -m tests.fuzz $(ARGS)
 	ROLLPROOF_DEEP=1 $(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) -m "hypothesis or deep" tests/unit
 
-mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module): docs/mutation.md
+mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module; "--sample 800 --seed 1"): docs/mutation.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutation]'
 	$(BIN)/python tests/mutation.py $(ARGS)
 

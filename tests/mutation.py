@@ -1,5 +1,9 @@
 """Mutation testing of the judging code: `make mutation`, or `python tests/mutation.py checkers.drift core.facts:find`.
 
+`--sample 800 --seed 1` takes so many by chance, of all mutants or of those of the modules that are named, and says
+between which bounds the share killed of all of them is. The order is by chance too: what was tried until Ctrl-C is a
+sample.
+
 The mutants are mutmut's (its operators, used as a library); the runner is ours, because mutmut 3 leaves out properties
 and module constants and starts pytest anew for each mutant, which here is ten times the work. One pytest session loads
 the tests once and notes which test calls which function; then, for each mutant, it forks, exchanges one function's code
@@ -11,32 +15,56 @@ fields, members of enums.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import gc
 import importlib
 import os
+import random
 import resource
 import signal
 import sys
 import textwrap
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any, Literal
 
 import libcst as cst
 import pytest
-from _pytest.runner import runtestprotocol
-from mutmut.mutation.file_mutation import create_mutations, deep_replace
+from _pytest.tmpdir import tmppath_result_key
+from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_replace
+
+from rollproof.core.statistics import rate_bound
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rollproof"
-TESTS = ("tests/unit/judge/checkers", "tests/unit/core", "tests/unit/judge/test_histories.py")
+TESTS = (
+    "tests/unit/judge/checkers",
+    "tests/unit/core",
+    "tests/unit/judge/test_histories.py",
+    "tests/unit/judge/test_judging.py",
+    "tests/unit/judge/test_silence.py",
+    # what of core/ is for other layers is tested with these
+    "tests/unit/preflight/test_permissions.py",
+    "tests/unit/preflight/test_roles.py",
+    "tests/unit/probes/test_jobreport.py",
+    "tests/unit/probes/test_keeping.py",
+    "tests/unit/probes/test_secretsearch.py",
+    "tests/unit/redaction/test_redaction.py",
+    "tests/unit/reports/test_history.py",
+    "tests/unit/run/test_gate.py",
+    "tests/unit/store/test_damaged_journal.py",
+    "tests/unit/target/test_declared.py",
+    "tests/unit/target/test_pipeline_rules.py",
+)
 SLOW = "not never_improves and not truth_lies"  # generated histories: seconds for each mutant that survives
 CPU_S = 30.0  # for all tests of one mutant: beyond it, it runs for ever, and that is noticed
+WAIT_S = 1800.0  # the same for one that waits for ever, on a machine with more to do
 KILLED_MIN = 0.95  # of all mutants: below it the judging code is not tested well enough
 NOT_MUTATED = {"__all__", "Checker", "Number", "REQUEST_DTYPE"}  # names, two types, and the layout of a file
 
@@ -46,17 +74,39 @@ class Mutant:
     """One change. `where` is a function's qualified name, or the constant's."""
 
     module: str
+    file: str
     where: str
     number: int
-    before: str
-    after: str
-    constant: bool
+    node: Any  # the whole function or statement
+    mutation: Mutation
+
+    @property
+    def constant(self) -> bool:
+        """Not a function."""
+        return not isinstance(self.node, cst.FunctionDef)
+
+    @cached_property
+    def after(self) -> str:
+        """The function's or statement's new text."""
+        return _code(deep_replace(self.node, self.mutation.original_node, self.mutation.mutated_node))
 
     @property
     def change(self) -> str:
         """The changed lines, old and new."""
-        lines = difflib.unified_diff(self.before.splitlines(), self.after.splitlines(), n=0, lineterm="")
-        return "  ".join(line[0] + " " + line[1:].strip() for line in list(lines)[2:] if not line.startswith("@@"))
+        before, after = _code(self.node).splitlines(), self.after.splitlines()
+        lines = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
+        return "  ".join(line[0] + " " + line[1:].strip() for line in lines if not line.startswith("@@"))
+
+
+def _code(node: Any) -> str:
+    return cst.Module([node]).code.strip("\n")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """The judging code, by the names that the table has."""
+    for folder in (PACKAGE / "core", PACKAGE / "judge" / "checkers"):
+        for path in sorted(folder.rglob("*.py")):
+            yield ".".join(path.relative_to(folder.parent).with_suffix("").parts), path
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
@@ -68,13 +118,10 @@ def mutants(path: Path) -> Iterator[Mutant]:
     numbers: Counter[str] = Counter()
     for mutation in mutations:
         owner = owners.get(id(mutation.original_node))
-        if owner is None:
-            continue
-        where, node = owner
-        changed = deep_replace(node, mutation.original_node, mutation.mutated_node)
-        before, after = (cst.Module([one]).code.strip("\n") for one in (node, changed))  # type: ignore[list-item]
-        numbers[where] += 1
-        yield Mutant(module, where, numbers[where], before, after, not isinstance(node, cst.FunctionDef))
+        if owner is not None:
+            where, node = owner
+            numbers[where] += 1
+            yield Mutant(module, str(path), where, numbers[where], node, mutation)
 
 
 def _owners(tree: cst.Module) -> Iterator[tuple[int, tuple[str, Any]]]:
@@ -125,10 +172,14 @@ def exchange(mutant: Mutant) -> None:
 
 
 def _exchange_constant(module: ModuleType, name: str, value: object) -> None:
-    old = module.__dict__[name]
-    for other in list(sys.modules.values()):
-        if vars(other).get(name) is old:
-            setattr(other, name, value)
+    for other in users(module, name):
+        setattr(other, name, value)
+
+
+def users(module: ModuleType, name: str) -> list[ModuleType]:
+    """Those that know this constant, the one that makes it among them."""
+    value = vars(module)[name]
+    return [other for other in list(sys.modules.values()) if vars(other).get(name, users) is value]
 
 
 def function_of(module: ModuleType, where: str) -> FunctionType:
@@ -140,29 +191,43 @@ def function_of(module: ModuleType, where: str) -> FunctionType:
     return found
 
 
-def outcome(mutant: Mutant, tests: list[pytest.Item]) -> str:
-    """ "killed", "survived" or "endless"."""
+def outcome(mutant: Mutant | None, tests: list[pytest.Item]) -> str:
+    """ "killed", "survived" or "endless". Without a mutant all must survive."""
     pid = os.fork()
     if pid:
         _, status = os.waitpid(pid, 0)
         if os.WIFSIGNALED(status):
-            return "endless" if os.WTERMSIG(status) == signal.SIGPROF else "killed"
+            return "endless" if os.WTERMSIG(status) in {signal.SIGPROF, signal.SIGALRM} else "killed"
         return "killed" if os.WEXITSTATUS(status) else "survived"
     code = 1
     try:
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):
             os.dup2(null, stream)
-        signal.setitimer(signal.ITIMER_PROF, CPU_S)
-        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
-        exchange(mutant)
+        if mutant is not None:
+            signal.setitimer(signal.ITIMER_PROF, CPU_S)
+            signal.setitimer(signal.ITIMER_REAL, WAIT_S)
+            resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+            exchange(mutant)
         code = 0 if all(passes(test) for test in tests) else 1
     finally:
         os._exit(code)
 
 
-def passes(test: pytest.Item) -> bool:
-    return all(report.passed or report.skipped for report in runtestprotocol(test, log=False, nextitem=None))
+def passes(test: Any) -> bool:
+    """Without pytest's report of a failure, which takes longer than most tests."""
+    test._initrequest()  # as for a test that is tried again: it has run once already
+    test.stash[tmppath_result_key] = {}  # `tmp_path` wants to know at its end how the test went, from the report
+    hooks = test.ihook
+    raised = _raised("setup", lambda: hooks.pytest_runtest_setup(item=test))
+    if raised is None:
+        raised = _raised("call", lambda: hooks.pytest_runtest_call(item=test))
+    after = _raised("teardown", lambda: hooks.pytest_runtest_teardown(item=test, nextitem=None))
+    return all(one is None or one.errisinstance(pytest.skip.Exception) for one in (raised, after))
+
+
+def _raised(when: Literal["setup", "call", "teardown"], hook: Callable[[], object]) -> Any:
+    return pytest.CallInfo.from_call(hook, when=when, reraise=(pytest.exit.Exception, KeyboardInterrupt)).excinfo
 
 
 # ---- the session ----
@@ -171,11 +236,12 @@ def passes(test: pytest.Item) -> bool:
 class Session:
     """A pytest plugin that runs each test once to see what it calls, and then the mutants."""
 
-    def __init__(self, wanted: list[str]) -> None:
-        self.wanted = set(wanted)
+    def __init__(self, wanted: list[str], sample: int = 0, seed: int = 0) -> None:
+        self.wanted, self.sample, self.seed = set(wanted), sample, seed
         self.callers: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
         self.took_s: dict[str, float] = {}
         self.results: dict[str, Counter[str]] = defaultdict(Counter)
+        self.of = 0  # so many mutants there are
 
     @property
     def total(self) -> Counter[str]:
@@ -186,50 +252,88 @@ class Session:
         """Instead of pytest's own loop."""
         for test in session.items:
             self._watch(test)
+        if outcome(None, session.items) != "survived":
+            pytest.exit("a test fails when it runs once more, without any mutant: it would kill them all", returncode=2)
+        tried = self._sample() if self.sample else self._all()
         gc.freeze()  # what is here now stays: the children need not copy it
-        for path in sorted([*PACKAGE.glob("core/*.py"), *PACKAGE.glob("judge/checkers/*.py")]):
-            name = f"{path.parent.name}.{path.stem}"
-            self._try_all(name, path)
-        self._table()
+        try:
+            for count, (name, mutant) in enumerate(tried, 1):
+                self._try(name, mutant)
+                if self.sample and not count % 50:
+                    print(_line(f"the first {count}", self.total), flush=True)
+        finally:
+            self._table()
         return True
 
-    def _watch(self, test: pytest.Item) -> None:
-        called: set[tuple[str, str]] = set()
+    def _all(self) -> Iterator[tuple[str, Mutant]]:
+        for name, path in modules():
+            parts = {part.partition(":")[0] for part in self.wanted}
+            if parts and name not in parts:
+                continue
+            for mutant in mutants(path):
+                if not self.wanted or self.wanted & {name, f"{name}:{mutant.where}"}:
+                    self.of += 1
+                    yield name, mutant
+            if self.results[name] and not self.sample:
+                print(_line(name, self.results[name]), flush=True)
 
-        def profile(frame: Any, event: str, _: object) -> None:
-            if event == "call" and frame.f_code.co_filename.startswith(str(PACKAGE)):
-                called.add((frame.f_code.co_filename, frame.f_code.co_qualname))
+    def _sample(self) -> list[tuple[str, Mutant]]:
+        """In an order by chance. Which mutants there are has to be known before: half a minute for all modules."""
+        every = list(self._all())
+        return random.Random(self.seed).sample(every, min(self.sample, len(every)))  # noqa: S311 - no secret
+
+    def _watch(self, test: pytest.Item) -> None:
+        called: dict[int, CodeType] = {}
+
+        def trace(frame: FrameType, _event: str, _: object) -> None:  # no function for the frame's lines: only calls
+            called[id(frame.f_code)] = frame.f_code
 
         begun_s = time.process_time()
-        sys.setprofile(profile)
+        sys.settrace(trace)
         try:
             good = passes(test)
         finally:
-            sys.setprofile(None)
+            sys.settrace(None)
         self.took_s[test.nodeid] = time.process_time() - begun_s
         if not good:
             pytest.exit(f"{test.nodeid} fails without any mutant: repair it first", returncode=2)
-        for key in called | {(file, "") for file, _ in called}:
+        own = [code for code in called.values() if code.co_filename.startswith(str(PACKAGE))]
+        for key in {(code.co_filename, name) for code in own for name in (code.co_qualname, "")}:
             self.callers[key].append(test)
 
-    def _try_all(self, name: str, path: Path) -> None:
-        for mutant in mutants(path):
-            if self.wanted and not self.wanted & {name, f"{name}:{mutant.where}"}:
-                continue
-            tests = self.callers[str(path), "" if mutant.constant else mutant.where]
-            tests = sorted(tests, key=lambda test: self.took_s[test.nodeid])
-            said = outcome(mutant, tests) if tests else "untested"
-            self.results[name][said] += 1
-            if said in {"survived", "untested"}:
-                print(f"{said}: {name} {mutant.where} #{mutant.number}: {mutant.change}", flush=True)
-        if self.results[name]:
-            print(_line(name, self.results[name]), flush=True)
+    def _tests(self, mutant: Mutant) -> list[pytest.Item]:
+        """The quickest first. A constant's are those that call a function of a module that knows it."""
+        keys = [(mutant.file, mutant.where)]
+        if mutant.constant:
+            known = users(importlib.import_module(mutant.module), mutant.where)
+            keys = [(str(module.__file__), "") for module in known]
+        found = {test.nodeid: test for key in keys for test in self.callers.get(key, [])}
+        return sorted(found.values(), key=lambda test: self.took_s[test.nodeid])
+
+    def _try(self, name: str, mutant: Mutant) -> None:
+        tests = self._tests(mutant)
+        said = outcome(mutant, tests) if tests else "untested"
+        self.results[name][said] += 1
+        if said in {"survived", "untested"}:
+            print(f"{said}: {name} {mutant.where} #{mutant.number}: {mutant.change}", flush=True)
 
     def _table(self) -> None:
-        print()
+        print("\n| module | mutants | killed | alive | |\n|---|---|---|---|---|")
         for name, counts in sorted(self.results.items()):
-            print(_line(name, counts))
+            if counts:
+                print(_line(name, counts))
         print(_line("all", self.total))
+        if self.sample:
+            low, high = interval(self.total)
+            print(
+                f"seed {self.seed}: of {self.of} mutants, 95 % interval (Clopper and Pearson) {low:.1%} to {high:.1%}"
+            )
+
+
+def interval(counts: Counter[str]) -> tuple[float, float]:
+    """Between these is the share killed of all mutants, of which a sample has been tried: exact, 95 %."""
+    killed, tried = counts["killed"] + counts["endless"], sum(counts.values())
+    return 1.0 - rate_bound(tried - killed, tried, 0.025), rate_bound(killed, tried, 0.025)
 
 
 def killed_share(counts: Counter[str]) -> float:
@@ -242,13 +346,18 @@ def _line(name: str, counts: Counter[str]) -> str:
     return f"| {name} | {mutants_} | {killed} | {mutants_ - killed} | {killed_share(counts):.1%} |"
 
 
-def main(wanted: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Exit code 1 if too few of all mutants were killed; named modules are looked at, and not judged."""
+    parser = argparse.ArgumentParser(prog="tests/mutation.py", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("wanted", nargs="*", metavar="MODULE", help="checkers.drift, or core.facts:find")
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many, by chance; 0 is all")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="which sample")
+    said = parser.parse_args(words)
     os.chdir(ROOT)
     options = ["-q", "-p", "no:rollproof", "-p", "no:cacheprovider", "-o", "timeout=0", "-s"]
-    session = Session(wanted)
+    session = Session(said.wanted, said.sample, said.seed)
     code = int(pytest.main([*options, "-k", SLOW, *TESTS], plugins=[session]))
-    if code or wanted or killed_share(session.total) >= KILLED_MIN:
+    if code or said.wanted or killed_share(session.total) >= KILLED_MIN:
         return code
     print(f"{killed_share(session.total):.1%} of all mutants were killed, and {KILLED_MIN:.0%} is the least")
     return 1
