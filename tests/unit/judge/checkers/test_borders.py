@@ -1,0 +1,226 @@
+"""Both sides of every border of a checker whose limits the stories only come near to: which side has the limit itself.
+
+A row is a history and what it must lead to. The sentences are in tests/golden/verdicts/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from builders import Requests
+from expected_bad_release_verdicts import bad_release
+from expected_job_verdicts import FOUR, NOON_S, job_run, read, story_of, watched
+from expected_job_verdicts import told as runs_told
+from expected_outage_verdicts import asked, held
+from expected_scaling_verdicts import begun, lowered, not_back, not_up, replicas, say, scaler
+from story import Story, plan, target
+
+from rollproof.core.event import Outcome
+from rollproof.core.scaling import ScalingWord
+from rollproof.core.target import FaultSettings
+from rollproof.core.verdict import Result
+from rollproof.judge.checkers import autoscaling, dependency, jobs, loss, outage
+from rollproof.judge.checkers import bad_release as bad
+
+PASS, FAIL, OPEN = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
+EARLIER = (job_run(-1), job_run(0, "web-b"))
+Rows = Iterator[tuple[str, Story, Result]]
+
+
+def by_name(rows: Rows) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("told", "result"), [pytest.param(*row[1:], id=row[0]) for row in rows])
+
+
+# ---- scheduled jobs: a period of 60 s, in the report 20 s after its end ----
+
+
+def job_borders() -> Rows:
+    yield "begins as its period ends", runs_told(*FOUR[:3], job_run(4, at_s=60)), FAIL
+    yield "begins just before", runs_told(*FOUR[:3], job_run(4, at_s=59.999)), PASS
+    yield "begins as its period begins", runs_told(*FOUR[:3], job_run(4, at_s=0)), PASS
+    yield "the app's clock is ahead by what is allowed", watched(clock_s=[1.0, 1.5]), PASS
+    yield "the app's clock is ahead by more", watched(clock_s=[1.001, 1.5]), OPEN
+    yield "the app's clock is behind by what is allowed", watched(clock_s=[-1.5, -1.0]), PASS
+    yield "the app's clock is behind by more", watched(clock_s=[-1.5, -1.001]), OPEN
+    yield "a run begins after the reading by what is allowed", runs_told(*FOUR, job_run(5, at_s=31.0)), PASS
+    yield "a run begins after the reading by more", runs_told(*FOUR, job_run(5, at_s=31.001)), OPEN
+    yield "as many periods as are needed", runs_told(*FOUR, periods_min=4), PASS
+    yield "one less than is needed", runs_told(*FOUR, periods_min=5), OPEN
+    yield "as many replicas as are needed, at one reading", replicas_at(1, 2), PASS
+    yield "the report reaches back to before the first period", reaching(NOON_S + 59.999), PASS
+    yield "the report begins with the first period", reaching(NOON_S + 60), OPEN
+    yield "the second reading covers nothing, the first comes too early", reaching(None), OPEN
+
+
+def replicas_at(first: int, last: int) -> Story:
+    return read(read(story_of(), 0.5, EARLIER, replicas=first), 5.5, (*EARLIER, *FOUR), replicas=last)
+
+
+def reaching(oldest_s: float | None) -> Story:
+    """The last reading's oldest row; the first reading was before the end of any period that is judged."""
+    return read(read(story_of(), 0.5, EARLIER), 5.5, FOUR, oldest_s=oldest_s)
+
+
+@by_name(job_borders())
+def test_jobs(told: Story, result: Result) -> None:
+    (verdict,) = jobs.check(told.facts())
+    assert verdict.result is result, verdict.why
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "periods"),
+    [
+        (0.5, 5.5, 4),
+        (1.0, 5.5, 4),  # the period begins with the reading: it is whole
+        (1.001, 5.5, 3),
+        (0.5, 5 + 20 / 60, 4),  # the last moment by which the runs of 12:04 must be in the report
+        (0.5, 5 + 19.9 / 60, 3),
+        (0.5, 6 + 20 / 60, 5),
+    ],
+)
+def test_the_periods_that_are_whole(first: float, last: float, periods: int) -> None:
+    runs = (*EARLIER, *FOUR, job_run(5))
+    (verdict,) = jobs.check(read(read(story_of(), first, EARLIER), last, runs).facts())
+    assert verdict.result is PASS, verdict.why
+    assert verdict.numbers["periods"] == periods
+
+
+@pytest.mark.parametrize(("missing", "said"), [(3, False), (4, True)])
+def test_three_periods_are_named_and_of_more_their_number(missing: int, said: bool) -> None:
+    (verdict,) = jobs.check(runs_told(*FOUR[missing:]).facts())
+    assert verdict.numbers["missed"] == missing
+    assert (" and 1 more" in verdict.why) is said
+    assert (" more" in verdict.why) is said
+
+
+# ---- autoscaling: looks each 15 s; 30 s of window on the way down; 10 % of tolerance ----
+
+
+def scaling_borders() -> Rows:
+    yield "above for two looks", not_up((160, 2.5)), FAIL
+    yield "above for less", not_up((160.1, 2.5)), OPEN
+    yield "not above any more as the wait ends", not_up((115, 2.5), (190, 0.9)), OPEN
+    yield "not above any more after it", not_up((115, 2.5), (190.1, 0.9)), FAIL
+    yield "above for two looks and its own window", slow_up(145), FAIL
+    yield "above for less than these", slow_up(145.1), OPEN
+    yield "low enough for the window and two looks", not_back((215, 0.2)), FAIL
+    yield "low enough for less", not_back((165, 1.0), (215.1, 0.2)), OPEN
+    yield "a use that three replicas bear", not_back((165, 0.75)), FAIL
+    yield "a use that needs all four", not_back((165, 0.76)), OPEN
+    yield "not low any more as the wait ends", not_back((165, 0.2), (275, 1.0)), OPEN
+    yield "not low any more after it", not_back((165, 0.2), (275.1, 1.0)), FAIL
+    yield "one replica above the floor, by a use that the floor bears", one_above(0.66), FAIL
+    yield "one replica above the floor, by a use that it does not bear", one_above(0.67), OPEN
+
+
+def slow_up(since: float) -> Story:
+    """An autoscaler that wants to see the use above its target for 15 s before it acts."""
+    told = begun()
+    told.tell(
+        "watch", "HorizontalPodAutoscaler/shop/web", "modified", at=since, use=2.5, current=2, desired=2, metrics=[],
+        reason="", window_s=30.0, up_window_s=15.0, tolerance=0.1,
+    )  # fmt: skip
+    return lowered(say(told, ScalingWord.NOT_SCALED_UP, at=190, outcome=Outcome.FAIL, last_seen="2 are wanted"))
+
+
+def one_above(use: float) -> Story:
+    told = scaler(replicas(scaler(lowered(), 0.2, at=160, current=4), 3, at=195), use, at=200, current=3)
+    say(told, ScalingWord.SCALED_DOWN, at=195, replicas=3)
+    return say(told, ScalingWord.NOT_FLOOR, at=275, outcome=Outcome.FAIL, last_seen="3 are wanted")
+
+
+@by_name(scaling_borders())
+def test_autoscaling(told: Story, result: Result) -> None:
+    followed, _ = autoscaling.check(told.facts())
+    assert followed.result is result, followed.why
+
+
+# ---- a dependency that is away from 101 s (felt) to 112 s (undone); all is well at 117 s ----
+
+
+def dependency_borders() -> Rows:
+    yield "ready with the least error", asked(held(), ready=500), PASS
+    yield "ready with what is no error", asked(held(), ready=499), FAIL
+    yield "health with the least error", asked(held(), health=500), FAIL
+    yield "health with what is no error", asked(held(), health=499), OPEN
+    yield "ready within the limit and the way", asked(held(), took=2.1), PASS
+    yield "ready later than these", asked(held(), took=2.101), FAIL
+    yield "asked as it is felt", asked(held(), at=101.0), PASS
+    yield "asked before", asked(held(), at=100.999), OPEN
+    yield "asked as it is undone", asked(held(), at=112.0), PASS
+    yield "asked after", asked(held(), at=112.001), OPEN
+    yield "restarted as it begins", restarted(100.0), FAIL
+    yield "restarted before", restarted(99.999), PASS
+    yield "restarted as all is well", restarted(117.0), FAIL
+    yield "restarted after", restarted(117.001), PASS
+
+
+def restarted(at: float) -> Story:
+    told = asked(held()).tell("watch", "Pod/shop/old-1", "added", at=90, uid="uid-old-1", restarts=0, member=True)
+    return told.tell("watch", "Pod/shop/old-1", "modified", at=at, uid="uid-old-1", restarts=1, member=True)
+
+
+@by_name(dependency_borders())
+def test_dependency(told: Story, result: Result) -> None:
+    (verdict,) = dependency.check(told.facts())
+    assert verdict.result is result, verdict.why
+
+
+# ---- requests that may be lost from 100 s on, for 9 s; all is well at 117 s, and the load ends at 138 s ----
+
+
+def loss_borders() -> Rows:
+    yield "the last is lost before the budget ends", loaded(load().fail(at=108.99)), PASS
+    yield "the last is lost after it", loaded(load().fail(at=109.0)), FAIL  # sent 60 µs after it is due
+    yield "a fellow gets unready as it begins", fellow(100.0), PASS
+    yield "nobody is asked for one second afterwards", loaded(load(seconds=29.995)), OPEN
+    yield "somebody is", loaded(load(seconds=30.0)), PASS
+    yield "failed as it began", loaded(load().fail(at=99.9, took_ms=99.94)), PASS
+    yield "failed just before", loaded(load().fail(at=99.9, took_ms=99.9)), OPEN
+
+
+def load(*, seconds: float = 50.0) -> Requests:
+    return Requests(start=88.0, seconds=seconds)
+
+
+def loaded(requests: Requests, told: Story | None = None) -> Story:
+    settings = FaultSettings(loss_budgets_s={"database-refused": 9.0})
+    told = told or held(by_plan=plan(target=target(faults=settings)))
+    told.tell("run", "phase", "baseline", start=89.0, at=99.0)
+    told.requests = requests.build()
+    return told
+
+
+def fellow(at: float) -> Story:
+    """A pod that the fault was not done to."""
+    told = held().tell("watch", "Pod/shop/old-2", "added", at=90, uid="uid-old-2", ready=True, member=True)
+    return loaded(
+        load(), told.tell("watch", "Pod/shop/old-2", "modified", at=at, uid="uid-old-2", ready=False, member=True)
+    )
+
+
+@by_name(loss_borders())
+def test_loss(told: Story, result: Result) -> None:
+    verdict = loss.check(told.facts())
+    assert verdict.result is result, verdict.why
+
+
+@pytest.mark.parametrize(("at", "named"), [(99.999, False), (100.0, True), (117.0, True), (117.001, False)])
+def test_a_fellow_counts_while_the_fault_lasts(at: float, named: bool) -> None:
+    codes = [finding.code for finding in loss.check(fellow(at).facts()).findings]
+    assert codes == (["FELLOWS_UNREADY"] if named else [])
+
+
+@pytest.mark.parametrize(("at", "result"), [(116.95, PASS), (117.0, FAIL)])
+def test_a_request_sent_as_all_is_well_is_lost_afterwards(at: float, result: Result) -> None:
+    told = loaded(load().fail(at=at, outcome="http.503"))
+    verdict = outage.check(told.facts())
+    assert verdict.result is result, verdict.why
+    assert verdict.numbers["failures_after_recovery"] == (result is FAIL)
+
+
+@pytest.mark.parametrize(("named_at", "result"), [(760.5, FAIL), (760.4, OPEN)])
+def test_a_bad_release_that_nobody_named_was_waited_for_until_the_limit(named_at: float, result: Result) -> None:
+    verdict = bad.check(bad_release("never_ready", "DeadlineExceeded", named_at=named_at).facts())
+    assert verdict.result is result, verdict.why
