@@ -25,7 +25,8 @@ from troubles import Beside, Stage
 
 from rollproof_sandbox.defects import DEFECTS, Defect
 from tests.starved import starved, waited_us
-from tests.truth.case import Outcome, judged, worst
+from tests.truth.case import Outcome, first_cause, judged, worst
+from tests.truth.firstcauses import is_right, wanted
 from tests.truth.proofs import Record
 from tests.truth.table import excused
 
@@ -169,6 +170,8 @@ def test_a_defect_is_caught_and_named(name: str, stage: Stage, outcomes: list[Ou
         pytest.skip(f"INCONCLUSIVE for lack of CPU alone, which says nothing: {outcome.why}")
     assert outcome.caught, f"must be {defect.result}; said, exit {ended.exit_code}: {outcome.why}"
     assert outcome.named, f"must be named by {defect.checker}, {defect.cause or 'any cause'}; said: {outcome.why}"
+    must = wanted(name, on_kind=True) or "none"
+    assert is_right(name, outcome.first, on_kind=True), f"the first cause must be {must}, not {outcome.first or 'none'}"
     assert ended.result("undo") <= {"PASS"}
     if (defect.drill[0], defect.result) != ("release", "PASS"):  # what was proven, that drill leaves
         assert stage.tag() == tag, "the run has taken its release back"
@@ -204,5 +207,5 @@ def _outcome(defect: Defect, ended: Ended) -> Outcome:
     caught, named, why = judged(defect, stored, ended.exit_code, ended.output, Record.of(ended.folder))
     return Outcome(
         defect.name, 0, str(stored.get("result", "none")), ended.exit_code, caught, named, why, 0.0, 0.0,
-        str(ended.folder or ""), worst(stored), starved(stored),
+        str(ended.folder or ""), worst(stored), starved(stored), first_cause(stored),
     )  # fmt: skip

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.starved import starved, waited_us
 
 from .proofs import Record, happened
 
-__all__ = ["Outcome", "judged", "run", "worst"]
+__all__ = ["Outcome", "first_cause", "judged", "judged_again", "run", "worst"]
 
 EXIT_CODES = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3}
 UNDO_FAILED = 4
@@ -54,6 +54,7 @@ class Outcome:
     folder: str = ""
     said: dict[str, str] = field(default_factory=dict)
     starved: bool = False
+    first: str = ""  # the code of the cause that was named first; "" if none was
 
     @property
     def again(self) -> str:
@@ -78,7 +79,23 @@ def run(name: str, *, seed: int, folder: Path) -> Outcome:
     caught, named, why = judged(defect, stored, code, said, record)
     return Outcome(
         name, seed, str(stored.get("result", "none")), code, caught, named, why, round(took_s, 1), round(pressure, 3),
-        str(found.parent) if found else "", worst(stored), starved(stored),
+        str(found.parent) if found else "", worst(stored), starved(stored), first_cause(stored),
+    )  # fmt: skip
+
+
+def judged_again(one: Outcome) -> Outcome:
+    """The outcome of a kept run as today's code judges it; one without a run folder stays as it is."""
+    if not one.folder:
+        return one
+    report = Path(one.folder)
+    log = report.parents[1] / "judged.log"
+    code, said = _ended([sys.executable, "-m", "rollproof", "judge", str(report)], log)
+    stored = json.loads((report / "verdicts.json").read_text())
+    record = Record.of(report, report.parents[1] / "sandbox")
+    caught, named, why = judged(DEFECTS[one.name], stored, code, said, record)
+    return replace(
+        one, result=str(stored["result"]), exit_code=code, caught=caught, named=named, why=why, said=worst(stored),
+        starved=starved(stored), first=first_cause(stored),
     )  # fmt: skip
 
 
@@ -111,6 +128,11 @@ def worst(stored: dict[str, Any]) -> dict[str, str]:
     for verdict in stored.get("verdicts", ()):
         results.setdefault(verdict["checker"], set()).add(verdict["result"])
     return {checker: next(one for one in _WORST if one in said) for checker, said in results.items()}
+
+
+def first_cause(stored: dict[str, Any]) -> str:
+    """The code of the cause that the report names first; "" if it names none."""
+    return next((str(cause["code"]) for cause in stored.get("causes", ())), "")
 
 
 def _message(output: str) -> str:

@@ -58,6 +58,19 @@ def test_a_database_that_is_away_comes_before_the_pod_and_the_endpoints() -> Non
     assert set(codes_of(causes)[2:]) == {"PROGRESS_DEADLINE_EXCEEDED", "NO_READY_ENDPOINT"}
 
 
+def test_pods_that_stay_ready_while_their_database_is_away_are_not_said_to_be_left_out() -> None:
+    assert "so the Service leaves them out" in ranked(stuck_release(answer="down"), failed("readiness"))[0].text
+    told = Story().release_started()
+    told.tell("watch", "Pod/shop/new-1", "added", at=101.0, uid="uid-new-1", ready=True, phase="Running", member=True)
+    told.tell(
+        "proof", "Pod/shop/new-1", "database", at=161.0, outcome=Outcome.FAIL, value="down", expected="ok", status=503
+    )
+    first = ranked(told, failed("readiness"))[0]
+    assert first.code == "DATABASE_AWAY"
+    assert "they are Ready all the same" in first.text
+    assert "let the readiness probe ask /ready" in first.hint
+
+
 def test_a_readiness_path_that_says_it_with_200_is_the_cause() -> None:
     causes = ranked(stuck_release(answer="down", status=200), failed("readiness"))
     assert codes_of(causes) == ["READY_IGNORES_DATABASE"]

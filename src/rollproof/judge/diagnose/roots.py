@@ -68,11 +68,15 @@ def _database_away(case: _Case) -> Root | None:
     said = [one for one in _of_pods(case, "database") if one.event.outcome is Outcome.FAIL and one.status >= _ERROR]
     if not said:
         return None
+    ready = {pod.name for pod in _last_of_each(case.facts, 0.0, said[0].event.start_s) if pod.ready and not pod.gone}
+    asked = not ready & set(_names(said))
+    follows = "so the Service leaves them out" if asked else "and they are Ready all the same: they get requests"
     text = (
         f"{app.ready_path} of {_pods(said)} says that the database is {said[0].value!r} "
-        f"(HTTP status {said[0].status}), so the Service leaves them out"
+        f"(HTTP status {said[0].status}), {follows}"
     )
     hint = "see the database and the way to it: its pod, Service, credentials, NetworkPolicy"
+    hint += "" if asked else f"; let the readiness probe ask {app.ready_path}"
     return Root(finding=Finding("DATABASE_AWAY", text, hint, {"pods": len(_names(said))}), evidence=_seqs(said))
 
 
