@@ -19,14 +19,16 @@ from urllib.parse import urlencode
 import urllib3
 
 from rollproof.clients import execute, forward
+from rollproof.clients.apierrors import ApiError, LostAnswerError, SilenceError, UnreachableError, api_error
 from rollproof.clients.credentials import learn_objects
-from rollproof.clients.exchange import MIB, BodyError, extend, read_body, said, time_out, was_sent, watch_sending
+from rollproof.clients.exchange import MIB, BodyError, read_body, said, time_out, was_sent, watch_sending
 from rollproof.clients.kinds import KINDS, Kind
 from rollproof.clients.kubeconfig import api_client
+from rollproof.clients.linestream import LineStream
 from rollproof.clients.podstream import StreamError
 from rollproof.clients.shapes import check_object
 from rollproof.core.outside import Outside, parsed, shown, without_nulls
-from rollproof.errors import CannotJudgeError, OutsideDataError, UnansweredError
+from rollproof.errors import OutsideDataError
 
 __all__ = [
     "KINDS", "MERGE", "STRATEGIC", "ApiError", "Kind", "Kube", "LostAnswerError", "Object", "SilenceError",
@@ -39,36 +41,13 @@ STRATEGIC = "application/strategic-merge-patch+json"
 FIELD_MANAGER = "rollproof"
 _STRANGER = "does something else listen there, such as a proxy or a login page?"
 _SHOWN = 80
-_MESSAGE_MAX = 1000
 _ANSWER_MAX = 64 * MIB  # a list of all nodes with their images is the largest answer that is asked for
 _LOG_MAX = 256 * MIB  # ten minutes of an ingress's log
-_LINE_MAX = 16 * MIB  # one event of a watch: etcd takes no object above 1.5 MiB
 _POD_ANSWER_MAX = 16 * MIB
 _EXEC_MAX = MIB  # what a command may write
 _PAGES_MAX = 100  # of a list that the server hands out in pieces, although nobody asked for pieces
 _PAGES_S = 60.0
 _MAYBE_DONE = frozenset({502, 504})  # a gateway that lost the answer; the server's own Timeout ("may still be done")
-
-
-class UnreachableError(CannotJudgeError):
-    """The API server did not answer."""
-
-
-class LostAnswerError(UnreachableError, UnansweredError):
-    """A change was sent to the API server and no whole answer came: it may have been made, or may still be."""
-
-
-class SilenceError(UnreachableError):
-    """A watch on which nothing came for longer than the interval of bookmarks: events may be lost."""
-
-
-class ApiError(CannotJudgeError):
-    """The API server said no: `status` is the HTTP status, `reason` its word (NotFound, Forbidden, Conflict, ...)."""
-
-    def __init__(self, message: str, hint: str = "", *, status: int = 0, reason: str = "") -> None:
-        super().__init__(message, hint)
-        self.status = status
-        self.reason = reason
 
 
 class WatchStream:
@@ -78,49 +57,24 @@ class WatchStream:
     """
 
     def __init__(self, response: Any, kind: str, what: str, silence_s: float) -> None:
-        self._response = response
+        self._stream = LineStream(response, what, silence_s)
         self._kind = kind
         self._what = what
-        self._silence_s = silence_s
-        self._closed = False
 
     def __iter__(self) -> Iterator[tuple[str, Object]]:
-        try:
-            for line in self._lines():
+        with contextlib.closing(iter(self._stream)) as lines:
+            for line in lines:
                 kind, item = _event(line, self._what)
                 if kind == "ERROR":
-                    raise _api_error(Outside.of(item, self._what).integer("code"), json.dumps(item), self._what)
+                    raise api_error(Outside.of(item, self._what).integer("code"), json.dumps(item), self._what)
                 if kind != "BOOKMARK":
                     name = shown(item["metadata"]["name"])
                     check_object(self._kind, Outside.of(item, f"{self._kind} {name} in {self._what}"))
                 yield kind, item
-        except urllib3.exceptions.ReadTimeoutError:
-            raise SilenceError(f"{self._what} was silent for too long and was given up") from None
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            if not self._closed:
-                raise UnreachableError(f"{self._what} broke: {said(error)}") from None
-        finally:
-            self._response.close()
-
-    def _lines(self) -> Iterator[bytes]:
-        """Lines as soon as they arrive: `read1` returns what is there instead of waiting for a full buffer.
-
-        Each whole line begins the time anew in which the next one must be whole: one that trickles is silence.
-        """
-        rest = b""
-        while chunk := self._response.read1(1 << 16):
-            *whole, rest = (rest + chunk).split(b"\n")
-            if whole:
-                extend(self._response, self._silence_s)
-            if len(rest) > _LINE_MAX:
-                raise ValueError(f"an event is larger than {_LINE_MAX / MIB:g} MiB")
-            yield from (line for line in whole if line.strip())
 
     def close(self) -> None:
         """End the watch, also while another thread waits for its next event."""
-        self._closed = True
-        with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has ended already
-            self._response.shutdown()
+        self._stream.close()
 
 
 @dataclass(slots=True)
@@ -227,12 +181,22 @@ class Kube:
             "labelSelector": labels, "fieldSelector": fields, "timeoutSeconds": str(int(timeout_s)),
         }  # fmt: skip
         response = self._send("GET", KINDS[kind].path(namespace), query=query, timeout_s=silence_s)
-        extend(response, silence_s)
         return WatchStream(response, kind, f"the watch of {kind} in {namespace}", silence_s)
 
     def pod_log(self, namespace: str, pod: str, container: str, *, since_s: int) -> str:
         """The last `since_s` seconds of a container's log."""
         return self._log(namespace, pod, {"container": container, "sinceSeconds": str(since_s)}, 60)
+
+    def follow_log(
+        self, namespace: str, pod: str, container: str, *, since_s: int, silence_s: float
+    ) -> LineStream:  # fmt: skip
+        """The last `since_s` seconds of a container's log, and each line that is added, until the container ends.
+
+        A server may not answer before there is a line: then there is an UnreachableError after `silence_s`.
+        """
+        query = {"container": container, "sinceSeconds": str(since_s), "follow": "true"}
+        response = self._send("GET", f"{KINDS['Pod'].path(namespace, pod)}/log", query=query, timeout_s=silence_s)
+        return LineStream(response, f"the log of {namespace}/{pod}", silence_s)
 
     def pod_log_end(
         self, namespace: str, pod: str, container: str, *, lines: int, previous: bool, bytes_max: int = 0,
@@ -256,7 +220,7 @@ class Kube:
         response = self._send("GET", place, timeout_s=timeout_s, raise_status=False)
         body = self._read(response, "GET", limit=_POD_ANSWER_MAX)
         if response.status >= 400 and b'"kind":"Status"' in body.replace(b" ", b""):
-            raise _api_error(response.status, body.decode(errors="replace"), f"pods/proxy {pod}")
+            raise api_error(response.status, body.decode(errors="replace"), f"pods/proxy {pod}")
         return int(response.status), body
 
     def pod_forward(self, namespace: str, pod: str, port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
@@ -267,7 +231,7 @@ class Kube:
             return forward.ask(self._client(), place, port, path, timeout_s=timeout_s, limit=_POD_ANSWER_MAX)
         except StreamError as error:
             if error.status:
-                raise _api_error(error.status, str(error), what) from None
+                raise api_error(error.status, str(error), what) from None
             raise UnreachableError(f"{what}: {error}") from None
 
     def pod_exec(
@@ -280,7 +244,7 @@ class Kube:
             return execute.run(self._client(), place, container, command, timeout_s=timeout_s, limit=_EXEC_MAX)
         except StreamError as error:
             if error.status:
-                raise _api_error(error.status, str(error), what) from None
+                raise api_error(error.status, str(error), what) from None
             if error.begun:
                 raise self._lost(what, str(error)) from None
             raise UnreachableError(f"{what}: {error}") from None
@@ -360,7 +324,7 @@ class Kube:
                 text = self._read(response, method).decode(errors="replace")
                 if response.status in _MAYBE_DONE and _changes(method, path, query):
                     raise self._lost(method, f"{response.status} {text[:_SHOWN]}")
-                raise _api_error(response.status, text, f"{method} {path}")
+                raise api_error(response.status, text, f"{method} {path}")
             return response
         raise AssertionError("unreachable: the second attempt always returns or raises")
 
@@ -436,14 +400,3 @@ def _event(line: bytes, what: str) -> tuple[str, Object]:
 def _first(text: bytes) -> str:
     """As much of a strange answer as a person needs to guess who gave it."""
     return repr(text[:_SHOWN].decode(errors="replace")) + ("..." if len(text) > _SHOWN else "")
-
-
-def _api_error(status: int, text: str, what: str) -> ApiError:
-    try:
-        answer = Outside.of(parsed(text, what), what)
-        message, reason = answer.text("message", text), answer.text("reason")
-    except OutsideDataError:
-        message, reason = text, ""
-    hint = "rollproof doctor lists the permissions that are needed" if status in (401, 403) else ""
-    story = f"{what}: {status} {reason} {message[:_MESSAGE_MAX]}"
-    return ApiError(story.strip(), hint, status=status, reason=reason)

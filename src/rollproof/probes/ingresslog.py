@@ -1,4 +1,5 @@
-"""Reads the ingress's access log for one thing: requests that the ingress retried, so that no client saw a failure.
+"""Reads the ingress's access log, with what was followed of it (`ingressfollow`), for one thing: requests that it
+retried, so that no client saw a failure.
 
 If the final status of such a request is good, the failure was MASKED: the client saw none, and the rollout caused one.
 Only our own requests count, by the request id's prefix. Parsing is pure (core.accesslog) and must never
@@ -13,13 +14,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from rollproof.clients.kube import ApiError, Kube, Object
+from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.accesslog import FORMATS, AccessLine, read_line
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outcomes import Kind, kinds, lane_mask
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import Ingress
 from rollproof.errors import RollproofError
+from rollproof.probes.ingressfollow import IngressFollow, containers_of
 
 __all__ = ["Retries", "answered_ids", "count_retries", "read_log", "record_retries"]
 
@@ -28,7 +30,6 @@ _SHARE_MIN = 0.99  # of the answered requests must be in the log
 _LATE_S = 1.0  # a log that is collected elsewhere may be complete a little later
 _MARGIN_S = 5  # the log is requested in whole seconds, by the cluster's clock
 _ENDED = ("Succeeded", "Failed")
-_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
     lines: list[str] = []
     pods = kube.list("Pod", ingress.namespace, labels=ingress.selector)["items"]
     for pod in pods:
-        for container in [ingress.container] if ingress.container else _containers(pod):
+        for container in containers_of(pod, ingress.container):
             name = str(pod["metadata"]["name"])
             try:
                 text = kube.pod_log(ingress.namespace, name, container, since_s=int(since_s) + _MARGIN_S)
@@ -108,11 +109,6 @@ def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
     return lines
 
 
-def _containers(pod: Object) -> list[str]:
-    named = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER)
-    return [str(named)] if named else [str(one["name"]) for one in pod["spec"]["containers"]]
-
-
 def answered_ids(log: RequestLog) -> frozenset[str]:
     """The ids of the requests that must be in the ingress's log: those of the app with a good answer.
 
@@ -122,16 +118,31 @@ def answered_ids(log: RequestLog) -> frozenset[str]:
     return frozenset(log.request_id(int(k)) for k in log.rows["k"][good])
 
 
-def record_retries(kube: Kube, ingress: Ingress, recorder: Recorder, *, log: RequestLog, since_s: float) -> None:
+def record_retries(
+    kube: Kube, ingress: Ingress, recorder: Recorder, *, log: RequestLog, since_s: float,
+    follow: IngressFollow | None = None,
+) -> None:  # fmt: skip
     """Record the evidence for MASKED, or the reason why there is none."""
     if not ingress.namespace:
         return
     prefix, answered = log.engine.request_id_prefix, answered_ids(log)
+    followed, notes = (follow.lines, follow.notes) if follow is not None else ((), ())
+
+    def look(since_s: float) -> Retries:
+        try:
+            there = read_log(kube, ingress, since_s=since_s)
+        except RollproofError:
+            if not followed:
+                raise
+            there = []  # what was followed may be all there is to know; if not, the count says so
+        known = frozenset(there)
+        return count_retries([*there, *(line for line in followed if line not in known)], prefix, answered)
+
     try:
-        retries = count_retries(read_log(kube, ingress, since_s=since_s), prefix, answered)
+        retries = look(since_s)
         if _lacks(retries, answered):
             time.sleep(_LATE_S)
-            retries = count_retries(read_log(kube, ingress, since_s=since_s + _LATE_S), prefix, answered)
+            retries = look(since_s + _LATE_S)
     except RollproofError as error:
         _unreadable(recorder, str(error))
         return
@@ -148,20 +159,30 @@ def record_retries(kube: Kube, ingress: Ingress, recorder: Recorder, *, log: Req
         what = f"only {found:,} of {len(answered):,} answered requests are in it ({found / len(answered):.1%})"
         there = f"; of those that are, {retries.masked} were masked" if retries.masked else ""
         hint = f"{_SHARE_MIN:.0%} are needed: was it rotated, or does ingress.selector miss a pod?"
-        _unreadable(recorder, f"{what}{there}; {hint}", retries)
+        reason = "; ".join([f"{what}{there}", _missing_when(log, answered - retries.ids), *notes, hint])
+        _unreadable(recorder, reason, retries)
         return
     recorder.record(
         "ingress", "Ingress", "log",
         data={
             "lines": retries.lines, "matched": retries.matched, "answered": len(answered), "found": found,
             "readable": len(retries.ids - retries.mute), "retried": retries.retried, "masked": retries.masked,
-            "retried_ids": retries.retried_ids, "upstreams": dict(retries.upstreams),
+            "retried_ids": retries.retried_ids, "upstreams": dict(retries.upstreams), "followed": len(followed),
         },
     )  # fmt: skip
 
 
 def _lacks(retries: Retries, answered: frozenset[str]) -> bool:
     return len(retries.ids & answered) < _SHARE_MIN * len(answered)
+
+
+def _missing_when(log: RequestLog, missing: frozenset[str]) -> str:
+    """From when to when the requests were sent that are not in the log, from the beginning of the load."""
+    rows = log.rows
+    times = [int(at) for k, at in zip(rows["k"], rows["send_ns"], strict=True) if log.request_id(int(k)) in missing]
+    begun_ns = int(rows["send_ns"].min())
+    first_s, last_s = ((at - begun_ns) / 1e9 for at in (min(times), max(times)))
+    return f"the others were sent from {first_s:.1f} s to {last_s:.1f} s after the load began"
 
 
 def _why_mute(retries: Retries, mute: int, answered: int) -> str:

@@ -46,7 +46,7 @@ watched readable member in_service owner_uid owner
 completed evicted terminated waiting forbidden taints unschedulable margin_s
 supervisor kubelet nobody mounted-file new-pods no-running-pod
 gate nothing held_s
-renewal replaced not-serving restarted crowded renew_pods
+renewal replaced not-serving restarted crowded renew_pods followed
 abort aborted dead dead_s failures lost pods_away control_failed
 took_s connections-held not-restarted
 probe-path pull-secret ingress-rule hpa-max network-policy delete-ingress delete-hpa delete-deployment

@@ -25,6 +25,7 @@ from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
 from rollproof.preflight.faultplans import plan_fault
+from rollproof.probes.ingressfollow import IngressFollow
 from rollproof.probes.ingresslog import record_retries
 from rollproof.probes.posture import look_at_posture
 from rollproof.probes.proof import Prover
@@ -295,7 +296,8 @@ class Traffic:
         context, target = self._context, self._run.target
         self._run.settle()
         self.self_test()
-        with self._generator as generator, self._probed(generator) as probe:
+        follow = IngressFollow(context.clients.kube, target.ingress, self._generator.request_id_prefix)
+        with self._generator as generator, follow, self._probed(generator) as probe:
             load = Load(generator, self._run, probe)
             begun_s = time.monotonic()
             generator.start()
@@ -313,7 +315,7 @@ class Traffic:
                     context.status("the last answers")
                     log = generator.stop()
         since_s = time.monotonic() - begun_s
-        record_retries(context.clients.kube, target.ingress, context.folder, log=log, since_s=since_s)
+        record_retries(context.clients.kube, target.ingress, context.folder, log=log, since_s=since_s, follow=follow)
 
     @contextmanager
     def _probed(self, generator: LoadSession) -> Iterator[AbortProbe]:

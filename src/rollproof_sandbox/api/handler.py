@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -31,6 +33,7 @@ VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.4+sandbox", "platfo
 _OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")  # for everybody, also without a token
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WATCH_S = 1800.0  # if the client gives no timeout
+_FOLLOW_AGAIN_S, _FOLLOWED_S = 1.0, 5  # a log that is followed is read so often, and so many seconds of it
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -219,10 +222,47 @@ class Handler(BaseHTTPRequestHandler):
 
     def _log_of(self, place: Place, query: Mapping[str, str]) -> None:
         since_s = int(query.get("sinceSeconds") or 0)
-        text = pod_log(
-            self._serving.store, self._serving.log_of, place.namespace, place.name, query.get("container", ""), since_s
-        )
-        self._plain(200, text.encode())
+
+        def read(since_s: int) -> str:
+            container = query.get("container", "")
+            return pod_log(
+                self._serving.store, self._serving.log_of, place.namespace, place.name, container, since_s
+            )  # fmt: skip
+
+        if query.get("follow") == "true":
+            self._follow(read(since_s), lambda: read(_FOLLOWED_S))
+        else:
+            self._plain(200, read(since_s).encode())
+
+    def _follow(self, text: str, more: Callable[[], str]) -> None:
+        """A log that goes on, until the client or the pod is gone: as a kubelet sends it."""
+        self._begin_chunks("text/plain; charset=utf-8")
+        fresh = text.splitlines(keepends=True)
+        told = set(fresh)
+        with suppress(StoreError, OSError, ValueError):  # the pod is gone, or who asked
+            while not self._is_gone():
+                if fresh:
+                    self._chunk("".join(fresh).encode())
+                time.sleep(_FOLLOW_AGAIN_S)
+                lines = more().splitlines(keepends=True)
+                fresh = [line for line in lines if line not in told]
+                told = set(lines)
+            self.close_connection = True
+            return
+        self.close_connection = True
+        with suppress(OSError, ValueError):
+            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.flush()
+
+    def _begin_chunks(self, content_type: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.flush()
 
     def _proxy(self, place: Place, sent: bytes) -> None:
         query = urlsplit(self.path).query
@@ -250,15 +290,11 @@ class Handler(BaseHTTPRequestHandler):
         )  # fmt: skip
         self._serving.watching(watch)
         try:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
+            self._begin_chunks("application/json")
             with watch:
                 self.wfile.flush()  # connected: no change is missed from here on
                 for line in watch.lines(self._is_gone):
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
-                    self.wfile.flush()
+                    self._chunk(line)
             self.wfile.write(b"0\r\n\r\n")
             self.wfile.flush()
         finally:

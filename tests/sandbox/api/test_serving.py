@@ -73,6 +73,28 @@ def test_a_log_comes_from_who_knows_it(serve: Serve) -> None:
     assert asked == [("shop", "shop-1", "shop", 60)]
 
 
+def test_a_log_is_followed_until_its_pod_is_gone(serve: Serve) -> None:
+    lines = ["one\n", "two\n"]
+    served = serve(log_of=lambda *_: "".join(lines))
+    made = served.store.create(pod("shop-1"), manager="kubelet")
+    stream = iter(served.kube.follow_log("shop", "shop-1", "shop", since_s=60, silence_s=60))
+    assert [next(stream), next(stream)] == [b"one", b"two"]
+    lines.append("three\n")
+    assert next(stream) == b"three"
+    served.store.delete("Pod", "shop", "shop-1", uid=made["metadata"]["uid"], grace_s=0, manager="kubelet")
+    assert list(stream) == []
+
+
+def test_a_log_that_is_followed_can_be_left(serve: Serve) -> None:
+    served = serve(log_of=lambda *_: "one\n")
+    served.store.create(pod("shop-1"), manager="kubelet")
+    stream = served.kube.follow_log("shop", "shop-1", "shop", since_s=60, silence_s=60)
+    said = iter(stream)
+    assert next(said) == b"one"
+    stream.close()
+    assert list(said) == []
+
+
 def test_a_bookmark_can_be_forced(serve: Serve) -> None:
     served = serve()
     stream = served.kube.watch("Pod", "shop", resource_version=served.version("Pod"))

@@ -217,3 +217,45 @@ def test_a7_an_evicted_pod_of_the_ingress_has_no_log_and_does_not_hide_the_other
     assert read_log(kube, Ingress(namespace="ingress"), since_s=1) == ["controller"]  # type: ignore[arg-type]
     with pytest.raises(ApiError):
         read_log(Pods(pod("evicted", "controller")), Ingress(namespace="ingress"), since_s=1)  # type: ignore[arg-type]
+
+
+# -- what was followed while the load ran -----------------------------------------------------------------------------
+
+
+class Followed:
+    def __init__(self, *lines: str, notes: tuple[str, ...] = ()) -> None:
+        self.lines, self.notes = lines, notes
+
+
+def after(kube: Any, follow: Any) -> Any:
+    recorder = ListRecorder()
+    record_retries(kube, Ingress(namespace="ingress"), recorder, log=LOAD, since_s=10, follow=follow)
+    (event,) = recorder.events
+    return event
+
+
+def test_a_log_that_was_rotated_is_whole_with_what_was_followed() -> None:
+    """At its end only the newest file can be read, as a kubelet gives it."""
+    half = len(IDS) // 2
+    early = [line(IDS[0], RETRIED), *(line(one) for one in IDS[1 : half + 20])]
+    event = after(Kube(text(IDS[half:])), Followed(*early))
+    assert (event.what, event.data["found"], event.data["masked"]) == ("log", len(IDS), 1)
+    assert (event.data["matched"], event.data["followed"]) == (len(IDS), half + 20), "a line that both have counts once"
+
+
+def test_a_log_that_cannot_be_read_any_more_is_what_was_followed() -> None:
+    gone = Pods(pod("evicted", "controller"))
+    assert after(gone, Followed(*(line(one) for one in IDS))).what == "log"
+    assert after(gone, Followed()).data == {"reason": "container is not there"}
+
+
+def test_what_is_missing_is_said_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    own_time(monkeypatch, ingresslog, sleep=lambda _: None)
+    sent = dict(zip(map(LOAD.request_id, LOAD.rows["k"].tolist()), LOAD.rows["send_ns"].tolist(), strict=True))
+    begun_ns = min(sent.values())
+    kept = [one for one in IDS if sent[one] - begun_ns >= 2e9]
+    event = after(Kube(text(kept)), Followed(notes=("ingress-1/nginx was not followed from 0.0 s to 2.0 s: gone",)))
+    lacking = [(sent[one] - begun_ns) / 1e9 for one in IDS if one not in kept]
+    assert event.what == "log-unreadable"
+    said = f"the others were sent from {min(lacking):.1f} s to {max(lacking):.1f} s after the load began"
+    assert f"{said}; ingress-1/nginx was not followed from 0.0 s to 2.0 s: gone;" in event.data["reason"]

@@ -116,7 +116,7 @@ def test_a_watch_that_connects_while_it_is_ended_is_given_back(
         monkeypatch.setattr(Kube, "watch", watching)
         api.end_watches("configmaps")
         history._watch.join(60)
-    assert [stream._response.closed for stream in opened] == [True]
+    assert [stream._stream._response.closed for stream in opened] == [True]
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class Generator:
     def __init__(self, *_: object, **__: object) -> None:
         self.said: list[str] = []
         self.counts = LiveCounts(0, {})
+        self.request_id_prefix = "rp1"
 
     def __enter__(self) -> Generator:
         return self
@@ -82,6 +83,7 @@ class Run:
 def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Traffic, Any, Run]:
     generator = Generator()
     monkeypatch.setattr(drill, "LoadSession", lambda *_, **__: generator)
+    monkeypatch.setattr(drill, "IngressFollow", lambda *_: nullcontext())
     monkeypatch.setattr(drill, "record_retries", lambda *_, **__: generator.said.append("log"))
     run = Run()
     own_time(monkeypatch, drill, monotonic=lambda: run.now_s, sleep=run.sleep)
