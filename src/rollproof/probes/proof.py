@@ -26,6 +26,7 @@ __all__ = ["NotProven", "Prover"]
 _PAUSE_S = 0.2  # between two questions when the first got no answer
 _LATE_S = 1.0  # how much longer than the time limit of an answer a request waits
 _PATIENCE_S = 30.0  # for the row of answers through the ingress
+_GLANCE_S = 2.0  # for one answer, where it is wanted for the reason only
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,18 @@ class Prover:
         version = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
         database = self._database("Ingress", self._http.get(self._target.app.ready_path), "ingress")
         return version.outcome is Outcome.OK and database.outcome is Outcome.OK
+
+    def glance(self, pods: Iterable[str], expected: str) -> None:
+        """One short question to each pod, and a second one if it answers: for the reason, where no proof is wanted."""
+        app = self._target.app
+        for pod in sorted(pods):
+            if not self._ways.names:
+                return
+            subject, way = f"Pod/{self._target.cluster.namespace}/{pod}", self._ways.names[0]
+            answer = self._ways.ask_once(pod, app.health_path, way, timeout_s=_GLANCE_S)
+            self._version(subject, answer, expected, way)
+            if answer.status is not None:
+                self._database(subject, self._ways.ask_once(pod, app.ready_path, way, timeout_s=_GLANCE_S), way)
 
     def answers_as(self, host: str) -> bool:
         """Whether the ingress answers for another host as it does for the app; says nothing of the app: no fact."""

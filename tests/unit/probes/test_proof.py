@@ -15,7 +15,7 @@ from owntime import own_time
 from recorder import ListRecorder
 
 from rollproof.clients.http import Answer
-from rollproof.clients.kube import ApiError, Kube
+from rollproof.clients.kube import ApiError, Kube, UnreachableError
 from rollproof.core.event import Outcome
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings
@@ -219,3 +219,24 @@ def test_an_api_server_that_is_away_is_waited_for_and_is_no_silence_of_the_pod(
     assert (prove() == "") is proven
     (answer,) = [e for e in recorder.events if (e.subject, e.what) == ("Pod/shop/web-1", "version")]
     assert answer.outcome is (Outcome.OK if proven else Outcome.UNKNOWN)
+
+
+def test_a_glance_asks_each_pod_once_and_one_that_is_silent_no_more() -> None:
+    asked: list[tuple[str, str, float]] = []
+
+    class Hanging:
+        def pod_proxy(self, _ns: str, name: str, _port: int, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+            asked.append((name, path, timeout_s))
+            if name == "web-1":
+                raise UnreachableError("no answer in time")
+            return 200, healthy().encode()
+
+    recorder, kube = ListRecorder(), Hanging()
+    ways_to = PodWays(kube, "shop", 8080)  # type: ignore[arg-type]
+    Prover(story.target(), kube, Ingress(), recorder, ways_to).glance(PODS, NEW)  # type: ignore[arg-type]
+    app = story.target().app
+    assert [(name, path) for name, path, _ in asked] == [
+        ("web-1", app.health_path), ("web-2", app.health_path), ("web-2", app.ready_path),
+    ]  # fmt: skip
+    assert max(timeout_s for *_, timeout_s in asked) <= 2.0
+    assert [event.outcome for event in recorder.events] == [Outcome.UNKNOWN, Outcome.OK, Outcome.OK]

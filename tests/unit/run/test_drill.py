@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import story
 from owntime import own_time
+from recorder import ListRecorder
 
 from rollproof.core.abort import LaneCount
 from rollproof.core.target import Traffic as TrafficSettings
@@ -146,3 +147,36 @@ def test_after_an_abort_nothing_is_measured_on(made: tuple[Traffic, Any, Run]) -
     assert "stopped" in generator.said
     assert [name for name, _ in run.phases].count("taken back") == 1
     assert not [name for name, _ in run.phases if name in ("recovery", "steady")]
+
+
+@pytest.mark.parametrize(("word", "asked"), [("recovered", "proof"), ("not-recovered", "glance")])
+def test_an_app_that_did_not_come_back_is_not_asked_for_minutes(
+    monkeypatch: pytest.MonkeyPatch, word: str, asked: str
+) -> None:
+    """Two pods that hang took 110 s, before anything was put right."""
+    said: list[str] = []
+    recorder = ListRecorder()
+
+    class Faults:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            pass
+
+        def run(self, _: Any) -> None:
+            recorder.record("fault", "Fault/pod-delete", word, data={})
+
+    prover = SimpleNamespace(prove=lambda *_: said.append("proof"), glance=lambda *_: said.append("glance"))
+    monkeypatch.setattr(drill, "FaultRunner", Faults)
+    monkeypatch.setattr(drill, "Prover", lambda *_: prover)
+    clients = SimpleNamespace(kube=None, argo=None, repo=None, http=None, ways=None)
+    pods = {"web-1": SimpleNamespace(terminating=False)}
+    context: Any = SimpleNamespace(
+        clients=clients, watches=SimpleNamespace(pods=lambda: pods),
+        folder=SimpleNamespace(events=lambda: recorder.events),
+        journal=None, status=lambda _: None, probe=None, keeper=SimpleNamespace(keep=None), running_sha=lambda: "a",
+        plan=None,
+    )  # fmt: skip
+    run: Any = SimpleNamespace(
+        drill="", target=story.target(), plan=story.plan(drills=("",)), phase=lambda _: nullcontext()
+    )
+    drill.FaultDrill(context, run).run()
+    assert said == [asked]
