@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["SOURCE", "SUBJECT", "WORD", "LeftBehind"]
+__all__ = ["LEFT", "SOURCE", "SUBJECT", "WORD", "LeftBehind"]
 
 SOURCE, SUBJECT, WORD = "run", "renewal", "replaced"
+LEFT = "left"  # not deleted: another one would fare no better
 
 
 class LeftBehind(StrEnum):

@@ -30,7 +30,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("run", "lock"): frozenset({"lost"}),
     (gate.SOURCE, gate.SUBJECT): frozenset(gate.GateWord),
     (abort.SOURCE, abort.SUBJECT): frozenset({abort.WORD}),
-    (renewal.SOURCE, renewal.SUBJECT): frozenset({renewal.WORD}),
+    (renewal.SOURCE, renewal.SUBJECT): frozenset({renewal.WORD, renewal.LEFT}),
     ("watch", "Pod"): _CHANGES,
     ("watch", "ReplicaSet"): _CHANGES,
     ("watch", "Deployment"): _CHANGES,

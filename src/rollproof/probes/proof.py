@@ -105,6 +105,13 @@ class Prover:
             if answer.status is not None:
                 self._database(subject, self._ways.ask_once(pod, app.ready_path, way, timeout_s=_GLANCE_S), way)
 
+    def database_said(self, pod: str) -> Outcome:
+        """What a pod says of its database, asked once; UNKNOWN if it says nothing. Proves nothing: no fact."""
+        app = self._target.app
+        answer, _ = self._ways.ask(pod, app.ready_path, tries=1)
+        value, _ = _field(answer, app.database_pointer, only_ok=False)
+        return _outcome(value, app.database_ok)
+
     def answers_as(self, host: str) -> bool:
         """Whether the ingress answers for another host as it does for the app; says nothing of the app: no fact."""
         return self._http.get(self._target.app.health_path, host=host).status == HTTPStatus.OK
@@ -159,8 +166,11 @@ class Prover:
         return self._record(subject, "database", value, app.database_ok, {**data, **_took(since_s)})
 
     def _record(self, subject: str, what: str, value: Any, expected: str, data: Mapping[str, Any]) -> Event:
-        outcome = Outcome.UNKNOWN if value is None else Outcome.OK if says(value, expected) else Outcome.FAIL
-        return self._recorder.record("proof", subject, what, outcome=outcome, data=data)
+        return self._recorder.record("proof", subject, what, outcome=_outcome(value, expected), data=data)
+
+
+def _outcome(value: Any, expected: str) -> Outcome:
+    return Outcome.UNKNOWN if value is None else Outcome.OK if says(value, expected) else Outcome.FAIL
 
 
 def _took(since_s: float | None) -> Mapping[str, float]:

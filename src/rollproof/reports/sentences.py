@@ -74,6 +74,7 @@ _TEMPLATES: Mapping[tuple[str, str], str] = {
     ("run", "aborted"): "the drill is ended at once: {reason}",
     ("run", "before"): "what is missing of the steady state before the drill: {missing} ({took})",
     ("run", "after"): "what is missing of the steady state after the drill: {missing} ({took})",
+    ("run", "left"): "{pod} was not replaced: {reason}",
     ("run", "replaced"): "{pod} was replaced after {took} ({why}) {error}",
     ("run", "asked"): "to be judged: {checkers}",
     ("watch", "gap"): "the watch was away for {took}: {reason}",

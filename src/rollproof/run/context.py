@@ -12,6 +12,7 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.preflight.checks import Clients
 from rollproof.probes.keeping import Keeper
+from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
@@ -58,7 +59,11 @@ class RunContext:
     def renewal(self) -> Renewal:
         """Replaces pods that a fault leaves behind. Made when first asked for: before the first fault of the run."""
         if self._renewal is None:
-            self._renewal = Renewal(self.target, self.clients.kube, self.watches, self.folder)
+            clients = self.clients
+            prover = Prover(self.target, clients.kube, clients.http, self.folder, clients.ways)
+            self._renewal = Renewal(
+                self.target, clients.kube, self.watches, self.folder, database_said=prover.database_said
+            )  # fmt: skip
         return self._renewal
 
     def status(self, text: str) -> None:

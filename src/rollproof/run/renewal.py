@@ -4,6 +4,7 @@ A fault can be undone and its pod be no good for all that. It hangs on a connect
 (`database-lost`); its container was restarted, and the next drill would measure the kubelet's back-off (doubling from
 10 s, forgotten after 10 min: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy); or a
 drain has put all pods on one node. A new pod has none of it. One pod at a time, gracefully, by uid; each is a fact.
+Where the database itself is still away a new pod would serve no more than the old one, and is not asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.fault import SOURCE as FAULT
 from rollproof.core.fault import FaultWord
-from rollproof.core.renewal import SOURCE, SUBJECT, WORD, LeftBehind
+from rollproof.core.renewal import LEFT, SOURCE, SUBJECT, WORD, LeftBehind
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
-from rollproof.probes.views import PodView
+from rollproof.probes.views import PodView, label_selector
 from rollproof.probes.watches import Watches
 
 __all__ = ["Renewal", "crowded_pod", "hanging_pods", "is_over", "restarted_pods"]
@@ -33,8 +34,13 @@ _APART_S = 1.0
 class Renewal:
     """What the pods were like when it was made, before the first fault; and what was replaced since."""
 
-    def __init__(self, target: Target, kube: Kube, watches: Watches, recorder: Recorder) -> None:
+    def __init__(
+        self, target: Target, kube: Kube, watches: Watches, recorder: Recorder, *,
+        database_said: Callable[[str], Outcome] = lambda _: Outcome.UNKNOWN,
+    ) -> None:  # fmt: skip
+        """database_said: what a pod, by name, says of its database now."""
         self._target, self._kube, self._watches, self._recorder = target, kube, watches, recorder
+        self._database_said = database_said
         pods = self._members()
         self._restarts = {pod.uid: pod.restarts for pod in pods.values()}
         self._nodes = len({pod.node for pod in pods.values()})
@@ -65,6 +71,10 @@ class Renewal:
             if pod is None:
                 continue
             begun_s = time.monotonic()
+            if why is LeftBehind.NOT_SERVING and (reason := self._still_away(name)):
+                data = {"pod": name, "reason": reason}
+                self._recorder.record(SOURCE, SUBJECT, LEFT, outcome=Outcome.UNKNOWN, data=data)
+                continue
             error = self._delete(name, pod)
             self._recorder.record(
                 SOURCE, SUBJECT, WORD, outcome=Outcome.UNKNOWN if error else Outcome.OK, start_s=begun_s,
@@ -96,6 +106,26 @@ class Renewal:
         except RollproofError as error:
             return str(error)
         return unanswered or f"it was deleted, and no other pod served in its place within {_SERVING_S:g} s"
+
+    def _still_away(self, pod: str) -> str:
+        """Why another pod would not serve either: no pod of the database is ready, and this one does not say that it
+        has one. "" where nobody knows."""
+        database = self._target.faults.database
+        if database is None:
+            return ""
+        who = f"{database.kind}/{database.namespace}/{database.name}"
+        try:
+            workload = self._kube.find(database.kind, database.namespace, database.name)
+            if workload is None:
+                ready = False
+            else:
+                listed = self._kube.list("Pod", database.namespace, labels=label_selector(workload))["items"]
+                ready = any(view.ready and not view.terminating for view in map(PodView.of, listed))
+            if ready or self._database_said(pod) is Outcome.OK:
+                return ""
+        except RollproofError:  # not permitted, or away: then it is tried
+            return ""
+        return f"its database is still away: no pod of {who} is ready"
 
     def _members(self) -> Mapping[str, PodView]:
         pods = self._watches.pods()

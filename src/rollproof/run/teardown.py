@@ -219,6 +219,11 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
     return _tell(ended, damage, console)
 
 
+def _renewal(plan: Plan, clients: Clients, watches: Watches, recorder: Recorder) -> Renewal:
+    prover = Prover(plan.target, clients.kube, clients.http, recorder, clients.ways)
+    return Renewal(plan.target, clients.kube, watches, recorder, database_said=prover.database_said)
+
+
 def forget_stored(store: JournalStore | None, journal: Journal) -> None:
     """Take the journal out of the cluster when nothing of it is left to undo; one that stays does no harm."""
     if isinstance(store, BothStores) and not journal.open_entries():
@@ -273,7 +278,7 @@ def _undo_stored(folder: RunFolder, journal: Journal, clients: Clients, console:
             release = connect(plan, clients, watches, folder, journal, console.status)
             undone = look_whether_as_before(
                 plan, entry, release=release, repo=clients.repo, journal=journal, status=console.status,
-                renew=Renewal(plan.target, clients.kube, watches, folder).replace_hanging,
+                renew=_renewal(plan, clients, watches, folder).replace_hanging,
             )  # fmt: skip
         if undone.how != "done":
             ended.append(undone)

@@ -13,7 +13,7 @@ from recorder import ListRecorder
 from rollproof.clients.kube import ApiError
 from rollproof.core.event import Outcome
 from rollproof.core.injection import Injection
-from rollproof.core.target import FaultSettings
+from rollproof.core.target import Database, FaultSettings
 from rollproof.errors import CannotJudgeError, LockedError, UnansweredError
 from rollproof.probes.views import PodView, those_that_serve
 from rollproof.run import renewal
@@ -38,12 +38,23 @@ class Cluster:
         self.deleted: list[tuple[str, str]] = []
         self.error: Exception | None = None
         self.comes_back = True
+        self.databases: list[dict[str, Any]] = []
+        self.refused = False
 
     def pods(self) -> dict[str, PodView]:
         return dict(self.there)
 
     def serving(self) -> dict[str, PodView]:
         return those_that_serve(self.there, {one.ip for one in self.there.values()})
+
+    def find(self, *_: str) -> Any:
+        if self.refused:
+            raise ApiError("statefulsets is forbidden", status=403)
+        return {"metadata": {"name": "db"}, "spec": {"selector": {"matchLabels": {"app": "db"}}}}
+
+    def list(self, kind: str, namespace: str, *, labels: str) -> Any:
+        assert (kind, namespace, labels) == ("Pod", "database", "app=db")
+        return {"items": self.databases}
 
     def poll(self, look: Any, **_: Any) -> Any:
         return look()
@@ -61,6 +72,55 @@ class Cluster:
 def renew(cluster: Cluster, recorder: ListRecorder, **settings: Any) -> Renewal:
     target = story.target(faults=FaultSettings(**settings))
     return Renewal(target, cluster, cluster, recorder)  # type: ignore[arg-type] - both sides of it
+
+
+def database_pod(*, ready: bool) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "db-0"}, "spec": {"containers": []},
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }  # fmt: skip
+
+
+DATABASE = Database(kind="StatefulSet", namespace="database", name="db")
+
+
+@pytest.mark.parametrize(
+    ("there", "said", "deleted"),
+    [
+        ([database_pod(ready=False)], Outcome.FAIL, False),
+        ([database_pod(ready=False)], Outcome.UNKNOWN, False),  # it hangs, as another one would
+        ([], Outcome.FAIL, False),
+        ([database_pod(ready=False)], Outcome.OK, True),  # whatever it is, it is not the database
+        ([database_pod(ready=True)], Outcome.FAIL, True),  # the database is back, and the pod has not noticed
+    ],
+)
+def test_no_pod_is_deleted_in_vain_where_the_database_itself_is_away(
+    there: list[dict[str, Any]], said: Outcome, *, deleted: bool
+) -> None:
+    cluster, recorder = two(ready=False), ListRecorder()
+    cluster.databases = there
+    target = story.target(faults=FaultSettings(database=DATABASE))
+    renewal = Renewal(target, cluster, cluster, recorder, database_said=lambda _: said)  # type: ignore[arg-type]
+    assert renewal.replace_hanging() == (("web-b",) if deleted else ())
+    assert bool(cluster.deleted) is deleted
+    (event,) = recorder.events
+    if not deleted:
+        assert (event.what, event.outcome) == ("left", Outcome.UNKNOWN)
+        reason = "its database is still away: no pod of StatefulSet/database/db is ready"
+        assert event.data == {"pod": "web-b", "reason": reason}
+
+
+def test_where_nobody_may_look_at_the_database_the_pod_is_replaced() -> None:
+    cluster, recorder = two(ready=False), ListRecorder()
+    cluster.refused = True
+    assert renew(cluster, recorder, database=DATABASE).replace_hanging() == ("web-b",)
+
+
+def test_a_pod_that_was_restarted_is_replaced_whatever_the_database_does() -> None:
+    cluster, recorder = two(), ListRecorder()
+    renewal = renew(cluster, recorder, database=DATABASE)
+    cluster.there["web-b"] = pod("web-b", restarts=1)
+    assert renewal.replace_marked() == ("web-b",)
 
 
 def two(**second: Any) -> Cluster:
