@@ -11,11 +11,12 @@ TARGET ?= targets/$(if $(filter kind,$(LAB)),lab,sandbox).toml
 DRILL ?= all
 WORKERS ?= 4
 ARGOCD ?=
+KUBERNETES ?=
 ARGS ?=
 AXE := 4.14.1
 UNSTEADY ?= 0
 STEADY := $(BIN)/python -m tests.unsteady --most $(UNSTEADY)
-LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD))
+LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD)) $(addprefix --kubernetes ,$(KUBERNETES))
 
 # Without stored bytecode each process of a test compiles rollproof and its libraries anew: a third of `make test`.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +29,7 @@ help: ## This list
 	@echo
 	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
 	@echo "  make drill LAB=kind ARGOCD=3.2.6                        with that Argo CD (it stays until another is named)"
+	@echo "  make drill LAB=kind KUBERNETES=1.34.4                   with that Kubernetes, in a cluster made anew (likewise)"
 	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
 
 venv: $(READY) ## Python environment with everything in it

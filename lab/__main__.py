@@ -37,7 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _mode(given: argparse.Namespace) -> Mode:
-    return Mode(given.images, given.argocd or plan.mode_of_the_lab().argocd)
+    if given.kubernetes and given.images == "public":
+        raise LabError("--kubernetes goes with --images built: the version of public node images is that of kind's own")
+    kept = plan.mode_of_the_lab()
+    return Mode(given.images, given.argocd or kept.argocd, given.kubernetes or kept.kubernetes)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -46,7 +49,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    newest = settings.ARGOCD_VERSIONS[0]
+    newest, kubernetes = settings.ARGOCD_VERSIONS[0], settings.KUBERNETES_VERSIONS[0]
     parser = argparse.ArgumentParser(
         prog="python -m lab", description=f"The real target: kind cluster {settings.CLUSTER} with Argo CD."
     )
@@ -59,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
         "--argocd",
         choices=settings.ARGOCD_VERSIONS,
         help=f"which Argo CD; a lab that runs another is changed in place (default: as it is; new: {newest})",
+    )
+    up.add_argument(
+        "--kubernetes",
+        choices=settings.KUBERNETES_VERSIONS,
+        help=f"which Kubernetes; a lab that runs another is made anew (default: as it is; new: {kubernetes})",
     )
     up.add_argument("--dry-run", action="store_true", help="print the images and steps, and do nothing")
     up.add_argument("--install", action="store_true", help="install missing Debian packages and Go first")

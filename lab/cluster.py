@@ -30,10 +30,11 @@ _API_PATIENCE_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Mode:
     """The kind of lab: images ``built`` here from packages and modules, or pulled from public registries; and the
-    Argo CD version."""
+    versions of Argo CD and (in the built mode; kind's own node image has its own) Kubernetes."""
 
     name: str
     argocd: str = settings.ARGOCD_VERSIONS[0]
+    kubernetes: str = settings.KUBERNETES_VERSIONS[0]
 
     @property
     def built(self) -> bool:
@@ -161,7 +162,7 @@ def _node_lines(mode: Mode, role: str, archives: dict[str, Path]) -> list[str]:
     mounts.append((settings.cache() / "archives", "/kind/archives", True))
     if mode.built:
         mounts.append((archives[role], "/kind/images/platform.tar", True))
-    lines = [f"  image: {platform.node_image().name}"] if mode.built else []
+    lines = [f"  image: {platform.node_image(mode.kubernetes).name}"] if mode.built else []
     lines.append("  extraMounts:")
     for host, inside, read_only in mounts:
         lines.append(
@@ -171,37 +172,65 @@ def _node_lines(mode: Mode, role: str, archives: dict[str, Path]) -> list[str]:
 
 
 def _kubeadm_lines(mode: Mode) -> list[str]:
-    """The audit log; for nodes that are built here, the cgroup driver as well, and CoreDNS left to our own manifest."""
-    lines = """\
-kubeadmConfigPatches:
-- |
-  kind: ClusterConfiguration
-  apiServer:
-    extraArgs:
-      audit-policy-file: /etc/kubernetes/audit-policy.yaml
-      audit-log-path: /var/log/kubernetes-audit/audit.log
-      audit-log-maxsize: "100"
-      audit-log-maxbackup: "2"
-    extraVolumes:
-    - name: audit-policy
-      hostPath: /etc/audit-policy.yaml
-      mountPath: /etc/kubernetes/audit-policy.yaml
-      readOnly: true
-      pathType: File
-    - name: audit-log
-      hostPath: /var/log/kubernetes-audit
-      mountPath: /var/log/kubernetes-audit
-      readOnly: false
-      pathType: DirectoryOrCreate"""
+    """The audit log; for nodes that are built here, etcd and the kubelet as well, and CoreDNS left to our own manifest.
+
+    kind speaks kubeadm's v1beta3 to Kubernetes below 1.36 and v1beta4 from there on, and leaves a patch of the other
+    version out. Arguments are a mapping in the one and a list in the other, to which is added, for kind has its own.
+    """
+    lines = [
+        "kubeadmConfigPatches:",
+        *_patch("ClusterConfiguration", "apiServer: {extraVolumes: " + json.dumps(_AUDIT_VOLUMES) + "}"),
+        *_patch(
+            "ClusterConfiguration",
+            "apiServer: {extraArgs: " + json.dumps(_AUDIT_ARGUMENTS) + "}",
+            version="kubeadm.k8s.io/v1beta3",
+        ),
+    ]
     if mode.built:
-        lines += """
-- |
-  kind: KubeletConfiguration
-  cgroupDriver: cgroupfs
-- |
-  kind: InitConfiguration
-  skipPhases: [preflight, addon/coredns]"""
-    return lines.splitlines()
+        # The kubelet refuses cgroup v1 of itself since 1.35; on cgroup v2 the line says nothing.
+        lines += _patch("KubeletConfiguration", "cgroupDriver: cgroupfs", "failCgroupV1: false")
+        lines += _patch("InitConfiguration", "skipPhases: [preflight, addon/coredns]")
+        lines += _patch("ClusterConfiguration", f"etcd: {{local: {{imageTag: {platform.ETCD_TAG}}}}}")
+    lines += ["kubeadmConfigPatchesJSON6902:", "- group: kubeadm.k8s.io", "  version: v1beta4"]
+    lines += ["  kind: ClusterConfiguration", "  patch: |"]
+    for name, value in _AUDIT_ARGUMENTS.items():
+        argument = json.dumps({"name": name, "value": value})
+        lines.append(f"    - {{op: add, path: /apiServer/extraArgs/-, value: {argument}}}")
+    return lines
+
+
+_AUDIT_ARGUMENTS = {
+    "audit-policy-file": "/etc/kubernetes/audit-policy.yaml",
+    "audit-log-path": "/var/log/kubernetes-audit/audit.log",
+    "audit-log-maxsize": "100",
+    "audit-log-maxbackup": "2",
+}
+_AUDIT_VOLUMES = [
+    {
+        "name": "audit-policy",
+        "hostPath": "/etc/audit-policy.yaml",
+        "mountPath": "/etc/kubernetes/audit-policy.yaml",
+        "readOnly": True,
+        "pathType": "File",
+    },
+    {
+        "name": "audit-log",
+        "hostPath": "/var/log/kubernetes-audit",
+        "mountPath": "/var/log/kubernetes-audit",
+        "readOnly": False,
+        "pathType": "DirectoryOrCreate",
+    },
+]
+
+
+def _patch(kind: str, *lines: str, version: str = "") -> list[str]:
+    """One merge patch; without a version it is for every version of its kind."""
+    return [
+        "- |",
+        *([f"  apiVersion: {version}"] if version else []),
+        f"  kind: {kind}",
+        *(f"  {line}" for line in lines),
+    ]
 
 
 def _marker() -> Path:
@@ -325,9 +354,9 @@ def _kind(log: Log) -> Path:
 # --- images
 
 
-def load_node_image(log: Log) -> str:
+def load_node_image(log: Log, mode: Mode) -> str:
     """Load the node image into Docker; its tag names its content, so an existing one is the right one."""
-    image = platform.node_image()
+    image = platform.node_image(mode.kubernetes)
     daemon = docker.current()
     if daemon.docker(log, "images", "--quiet", image.name).strip():
         return "kept"

@@ -56,17 +56,21 @@ class Program:
     tags: str = field(default="", repr=False)
 
 
-def _versions(package: str) -> tuple[tuple[str, str], ...]:
-    major, minor, _ = settings.KUBERNETES.lstrip("v").split(".")
-    return (
-        (f"{package}.gitVersion", settings.KUBERNETES),
-        (f"{package}.gitMajor", major),
-        (f"{package}.gitMinor", minor),
+def _kube(name: str, version: str) -> Program:
+    major, minor, _ = version.split(".")
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    said = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
+    return Program(
+        name, values=tuple((f"{package}.{key}", value) for package in packages for key, value in said.items())
     )
 
 
-KUBE = Program("kube", values=(*_versions("k8s.io/component-base/version"), *_versions("k8s.io/client-go/pkg/version")))
-"""kube-apiserver, -controller-manager, -scheduler, -proxy, kubelet, kubectl, kubeadm: the file's name decides which."""
+KUBE: Mapping[str, Program] = {
+    "1.37.2": _kube("kube", "1.37.2"),
+    "1.34.4": _kube("kube-1.34", "1.34.4"),
+}
+"""kube-apiserver, -controller-manager, -scheduler, -proxy, kubelet, kubectl, kubeadm by version: the name of
+the file decides which of them runs."""
 
 _ARGOCD_VERSION = "github.com/argoproj/argo-cd/v3/common.version"
 ARGOCD: Mapping[str, Program] = {
@@ -81,14 +85,14 @@ LABNET = Program("labnet")
 METRICS_SERVER = Program("metrics-server", package="sigs.k8s.io/metrics-server/cmd/metrics-server")
 BOUNDED_RUNC = Program("bounded-runc")
 PAUSE = Program("pause")
-KIND = Program("kind", install="sigs.k8s.io/kind@v0.30.0")
+KIND = Program("kind", install="sigs.k8s.io/kind@v0.33.0")
 KUSTOMIZE = Program("kustomize", install="sigs.k8s.io/kustomize/kustomize/v5@v5.7.1")
 REGISTRY = Program("registry")
 CRANE = Program("crane", install="github.com/google/go-containerregistry/cmd/crane@v0.22.1")
 ACT = Program("act", install="github.com/nektos/act@v0.2.89")
 
-OF_EVERY_LAB = (KUBE, ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND, KUSTOMIZE)
-"""What a lab of built images needs beside its Argo CD."""
+OF_EVERY_LAB = (ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND, KUSTOMIZE)
+"""What a lab of built images needs beside its Kubernetes and its Argo CD."""
 
 
 def key(program: Program) -> str:

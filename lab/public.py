@@ -12,8 +12,8 @@ from lab.cluster import Mode
 
 __all__ = ["KIND_NODE", "dry_run", "pulled"]
 
-KIND_NODE = "docker.io/kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
-"""What kind v0.30.0 uses when its configuration names no image: Kubernetes, CoreDNS, etcd and kind's pod network."""
+KIND_NODE = "docker.io/kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+"""What kind v0.33.0 uses when its configuration names no image: Kubernetes, CoreDNS, etcd and kind's pod network."""
 
 
 def pulled(argocd: str) -> tuple[str, ...]:
@@ -31,7 +31,11 @@ def dry_run(mode: Mode) -> int:
     """Print images and steps, and do nothing."""
     lines = [f"images: {mode.name}"]
     if mode.built:
-        built = (platform.node_image(), *platform.control_plane_images(), *workloads.images(mode))
+        built = (
+            platform.node_image(mode.kubernetes),
+            *platform.control_plane_images(mode.kubernetes),
+            *workloads.images(mode),
+        )
         lines += [f"  build {image.name}" for image in built]
     else:
         lines += [f"  pull  {name}" for name in pulled(mode.argocd)]

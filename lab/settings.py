@@ -16,7 +16,7 @@ CONTROL_PLANE = f"{CLUSTER}-control-plane"
 WORKERS = (f"{CLUSTER}-worker", f"{CLUSTER}-worker2")
 NODES = (CONTROL_PLANE, *WORKERS)
 
-KUBERNETES = "v1.34.4"
+KUBERNETES_VERSIONS = ("1.37.2", "1.34.4")  # the default first; each has a module in lab/go
 ARGOCD_VERSIONS = ("3.6.1", "3.2.6")  # the default first; each has a module in lab/go
 INGRESS_PORT = 8080
 GIT_PORT = 8090

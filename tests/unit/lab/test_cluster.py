@@ -27,7 +27,7 @@ def test_the_file_as_it_is_publishes_on_the_loopback_only() -> None:
 def test_the_built_mode_brings_its_own_nodes_network_and_images() -> None:
     config = _parse(cluster.kind_config(Mode("built"), TEXT, ARCHIVES))
     assert config["networking"]["disableDefaultCNI"] is True
-    assert {node["image"] for node in config["nodes"]} == {platform.node_image().name}
+    assert {node["image"] for node in config["nodes"]} == {platform.node_image(settings.KUBERNETES_VERSIONS[0]).name}
     sources = [{m["hostPath"] for m in node["extraMounts"]} for node in config["nodes"]]
     assert ["/c/one.tar" in s for s in sources] == [True, False, False]
     assert ["/c/two.tar" in s for s in sources] == [False, True, True]
@@ -38,17 +38,43 @@ def test_the_public_mode_keeps_kinds_own_nodes_and_network() -> None:
     config = _parse(cluster.kind_config(Mode("public"), TEXT, {}))
     assert "disableDefaultCNI" not in config["networking"]
     assert not any("image" in node for node in config["nodes"])
-    assert [_parse(patch)["kind"] for patch in config["kubeadmConfigPatches"]] == ["ClusterConfiguration"]
+    assert {_parse(patch)["kind"] for patch in config["kubeadmConfigPatches"]} == {"ClusterConfiguration"}
 
 
 @pytest.mark.parametrize("mode", ["built", "public"])
 def test_the_audit_log_is_on_and_kept_outside_the_node(mode: str) -> None:
     config = _parse(cluster.kind_config(Mode(mode), TEXT, ARCHIVES))
-    api_server = _parse(config["kubeadmConfigPatches"][0])["apiServer"]
-    folder = str(Path(api_server["extraArgs"]["audit-log-path"]).parent)
+    patches = [_parse(patch) for patch in config["kubeadmConfigPatches"]]
+    (mapped,) = [p["apiServer"]["extraArgs"] for p in patches if p.get("apiVersion") == "kubeadm.k8s.io/v1beta3"]
+    (volumes,) = [p["apiServer"]["extraVolumes"] for p in patches if "extraVolumes" in p.get("apiServer", {})]
+    (listed,) = config["kubeadmConfigPatchesJSON6902"]
+    assert (listed["group"], listed["version"], listed["kind"]) == ("kubeadm.k8s.io", "v1beta4", "ClusterConfiguration")
+    operations = _parse(listed["patch"])
+    assert {(o["op"], o["path"]) for o in operations} == {("add", "/apiServer/extraArgs/-")}  # kind's own stay
+    assert {o["value"]["name"]: o["value"]["value"] for o in operations} == mapped
     mounts = {m["containerPath"]: m["hostPath"] for m in config["nodes"][0]["extraMounts"]}
-    assert mounts[folder] == str(settings.audit_log().parent)
-    assert Path(mounts["/etc/audit-policy.yaml"]).parent == settings.state()
+    inside = {v["mountPath"]: v["hostPath"] for v in volumes}
+    assert mounts[inside[str(Path(mapped["audit-log-path"]).parent)]] == str(settings.audit_log().parent)
+    assert Path(mounts[inside[mapped["audit-policy-file"]]]).parent == settings.state()
+
+
+def test_kubeadm_asks_for_the_etcd_that_is_built() -> None:
+    config = _parse(cluster.kind_config(Mode("built"), TEXT, ARCHIVES))
+    patches = [_parse(patch) for patch in config["kubeadmConfigPatches"]]
+    (tag,) = [patch["etcd"]["local"]["imageTag"] for patch in patches if "etcd" in patch]
+    built = {image.name for image in platform.control_plane_images(settings.KUBERNETES_VERSIONS[0])}
+    assert f"registry.k8s.io/etcd:{tag}" in built
+
+
+def test_the_kubelet_starts_on_cgroup_v1() -> None:
+    config = _parse(cluster.kind_config(Mode("built"), TEXT, ARCHIVES))
+    (kubelet,) = [p for p in map(_parse, config["kubeadmConfigPatches"]) if p["kind"] == "KubeletConfiguration"]
+    assert kubelet["failCgroupV1"] is False
+
+
+def test_each_kubernetes_has_nodes_of_its_own() -> None:
+    made = {cluster.kind_config(Mode("built", kubernetes=one), TEXT, ARCHIVES) for one in settings.KUBERNETES_VERSIONS}
+    assert len(made) == len(settings.KUBERNETES_VERSIONS)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,36 @@ def test_another_argo_cd_is_a_cause_to_run_the_steps_again(source: str) -> None:
     assert len(inputs) == len(settings.ARGOCD_VERSIONS)
 
 
+def test_another_kubernetes_is_a_cause_to_run_the_steps_again() -> None:
+    inputs = {plan._inputs(Mode("built", kubernetes=one)) for one in settings.KUBERNETES_VERSIONS}
+    assert len(inputs) == len(settings.KUBERNETES_VERSIONS)
+
+
+def test_without_a_word_about_kubernetes_a_lab_keeps_its_own_and_a_new_one_gets_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Mode] = []
+    monkeypatch.setattr(plan, "up", lambda mode, **_: asked.append(mode) or 0)
+    newest, *_, older = settings.KUBERNETES_VERSIONS
+    argocd = settings.ARGOCD_VERSIONS[-1]
+    command.main(["up"])
+    settings.state().mkdir(parents=True)
+    plan._mode().write_text(f'{{"images": "built", "argocd": "{argocd}"}}', encoding="utf-8")  # of an older rollproof
+    command.main(["up"])
+    plan._mode().write_text(f'{{"images": "built", "argocd": "{argocd}", "kubernetes": "{older}"}}', encoding="utf-8")
+    command.main(["up"])
+    command.main(["up", "--kubernetes", newest])
+    plan._mode().write_text(f'{{"images": "built", "argocd": "{argocd}", "kubernetes": "1.0"}}', encoding="utf-8")
+    command.main(["up"])
+    assert [mode.kubernetes for mode in asked] == [newest, newest, older, newest, newest]
+    assert [mode.argocd for mode in asked[1:]] == [argocd] * 4
+
+
+def test_public_node_images_have_kinds_own_kubernetes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["up", "--images", "public", "--kubernetes", settings.KUBERNETES_VERSIONS[-1]]) == 1
+    assert "--images built" in capsys.readouterr().err
+
+
 def test_without_a_word_about_argo_cd_a_lab_keeps_its_own_and_a_new_one_gets_the_newest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

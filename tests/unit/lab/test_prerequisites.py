@@ -34,7 +34,10 @@ def test_each_argo_cd_asks_for_the_go_that_builds_it(monkeypatch: pytest.MonkeyP
 
 
 def test_go_is_needed_only_if_something_is_to_be_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    cached = {program: tmp_path / program.name for program in (*gobuild.OF_EVERY_LAB, *gobuild.ARGOCD.values())}
+    cached = {
+        program: tmp_path / program.name
+        for program in (*gobuild.OF_EVERY_LAB, *gobuild.KUBE.values(), *gobuild.ARGOCD.values())
+    }
     for path in cached.values():
         path.touch()
     monkeypatch.setattr(gobuild, "path_of", cached.__getitem__)
@@ -50,13 +53,16 @@ def test_go_is_needed_only_if_something_is_to_be_built(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("argocd", gobuild.ARGOCD)
-def test_every_program_that_a_step_builds_is_known_before(monkeypatch: pytest.MonkeyPatch, argocd: str) -> None:
+@pytest.mark.parametrize("kubernetes", gobuild.KUBE)
+def test_every_program_that_a_step_builds_is_known_before(
+    monkeypatch: pytest.MonkeyPatch, argocd: str, kubernetes: str
+) -> None:
     built: list[gobuild.Program] = []
     monkeypatch.setattr(gobuild, "build", lambda program, _: built.append(program))
-    for step in plan._builds(Mode("built", argocd)):
+    for step in plan._builds(Mode("built", argocd, kubernetes)):
         if step.lane == "go":
             step.run(None)  # type: ignore[arg-type] # nothing is written
-    assert {*built} == {*gobuild.OF_EVERY_LAB, gobuild.ARGOCD[argocd]}
+    assert {*built} == {*gobuild.OF_EVERY_LAB, gobuild.KUBE[kubernetes], gobuild.ARGOCD[argocd]}
 
 
 def test_a_machine_that_lacks_something_ends_with_2_and_nothing_is_done(

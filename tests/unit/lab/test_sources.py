@@ -9,6 +9,7 @@ import pytest
 from lab import __main__ as command
 from lab import cluster, gobuild, platform, public, settings, workloads
 from lab.cluster import Mode
+from lab.steps import Log
 
 
 def _manifest_images() -> Iterator[tuple[Path, str]]:
@@ -22,7 +23,8 @@ def _manifest_images() -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_every_image_that_a_manifest_names_has_a_source_in_both_modes(argocd: str) -> None:
     workload_images = {mode: {i.name for i in workloads.images(Mode(mode, argocd))} for mode in ("built", "public")}
-    built = {i.name for i in platform.control_plane_images()} | workload_images["built"]
+    newest = settings.KUBERNETES_VERSIONS[0]
+    built = {i.name for i in platform.control_plane_images(newest)} | workload_images["built"]
     pulled = set(public.pulled(argocd)) | workload_images["public"]
     for path, placed in _manifest_images():
         name = placed.replace("@ARGOCD@", argocd)
@@ -62,15 +64,33 @@ def test_each_argo_cd_is_built_from_its_own_module(argocd: str) -> None:
     assert len({gobuild.key(one) for one in gobuild.ARGOCD.values()}) == len(settings.ARGOCD_VERSIONS)
 
 
-def test_kubernetes_has_one_version() -> None:
-    text = (settings.SOURCES / "go/kube/go.mod").read_text(encoding="utf-8")
-    assert f"k8s.io/kubernetes {settings.KUBERNETES}\n" in text
-    assert set(re.findall(r"k8s.io/\S+ => k8s.io/\S+ v0\.(\S+)", text)) == {settings.KUBERNETES.removeprefix("v1.")}
+@pytest.mark.parametrize("kubernetes", settings.KUBERNETES_VERSIONS)
+def test_each_kubernetes_is_built_from_its_own_module(kubernetes: str) -> None:
+    program = gobuild.KUBE[kubernetes]
+    text = (settings.SOURCES / "go" / program.name / "go.mod").read_text(encoding="utf-8")
+    assert f"k8s.io/kubernetes v{kubernetes}\n" in text
+    assert set(re.findall(r"k8s.io/\S+ => k8s.io/\S+ v0\.(\S+)", text)) == {kubernetes.removeprefix("1.")}
+    assert {value for name, value in program.values if name.endswith(".gitVersion")} == {f"v{kubernetes}"}
+    assert len({gobuild.key(one) for one in gobuild.KUBE.values()}) == len(settings.KUBERNETES_VERSIONS)
 
 
-def test_the_node_says_the_version_that_it_runs() -> None:
-    files = platform.node_image().layers[-1]
-    assert f"{settings.KUBERNETES}\n".encode() in [getattr(entry, "source", None) for entry in files.entries]  # type: ignore[union-attr]
+@pytest.mark.parametrize("kubernetes", settings.KUBERNETES_VERSIONS)
+def test_the_node_says_the_version_that_it_runs(kubernetes: str) -> None:
+    files = platform.node_image(kubernetes).layers[-1]
+    assert f"v{kubernetes}\n".encode() in [getattr(entry, "source", None) for entry in files.entries]  # type: ignore[union-attr]
+    images = {image.name for image in platform.control_plane_images(kubernetes)}
+    assert {name for name in images if "/kube-" in name} == {
+        f"registry.k8s.io/kube-{name}:v{kubernetes}"
+        for name in ("apiserver", "controller-manager", "scheduler", "proxy")
+    }
+
+
+@pytest.mark.parametrize(("module", "source"), [("etcd", platform.ETCD_TAG.split("-")[0]), ("coredns", "1.15.0")])
+def test_an_image_is_named_by_the_version_of_its_module(module: str, source: str) -> None:
+    text = (settings.SOURCES / "go" / module / "go.mod").read_text(encoding="utf-8")
+    assert re.search(rf"^require \S+/{module}\S* v{re.escape(source)}$", text, re.MULTILINE)
+    names = {image.name for image in platform.control_plane_images(settings.KUBERNETES_VERSIONS[0])}
+    assert any(re.search(rf"/{module}:v?{re.escape(source)}(-0)?$", name) for name in names)
 
 
 def test_no_plugin_of_the_name_server_asks_outside() -> None:
