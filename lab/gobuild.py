@@ -113,6 +113,8 @@ def path_of(program: Program) -> Path:
 def build(program: Program, log: Log) -> Path:
     """The program from the cache; built first if it is missing."""
     path = path_of(program)
+    if path.exists():  # complete, for its folder is renamed to its name: an image need not wait for another's build
+        return path
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     with cachelock.held(
         path.parent.parent / "build.lock"

@@ -99,3 +99,13 @@ def test_no_plugin_of_the_name_server_asks_outside() -> None:
     program = (settings.SOURCES / "go/coredns/main.go").read_text(encoding="utf-8")
     assert "forward" not in corefile
     assert "plugin/forward" not in program
+
+
+def test_what_is_built_is_handed_out_while_another_program_is_being_built(
+    monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    monkeypatch.setattr(gobuild.cachelock, "held", lambda _: pytest.fail("it waited for the other build"))
+    path = gobuild.path_of(gobuild.PAUSE)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert gobuild.build(gobuild.PAUSE, log) == path
