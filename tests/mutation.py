@@ -16,6 +16,7 @@ fields, members of enums.
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import gc
 import importlib
@@ -162,6 +163,7 @@ def exchange(mutant: Mutant) -> None:
     exec(compile(code, str(module.__file__), "exec"), space)  # noqa: S102 - that is what a mutant is for
     if mutant.constant:
         _exchange_constant(module, mutant.where, space[mutant.where])
+        _derive(module, mutant.where)
         return
     original, new = function_of(module, mutant.where), space[mutant.where.rpartition(".")[2]]
     original.__code__, original.__defaults__, original.__kwdefaults__ = (
@@ -174,6 +176,19 @@ def exchange(mutant: Mutant) -> None:
 def _exchange_constant(module: ModuleType, name: str, value: object) -> None:
     for other in users(module, name):
         setattr(other, name, value)
+
+
+def _derive(module: ModuleType, name: str) -> None:
+    """The module's constants that are made of this one are made again."""
+    changed = {name}
+    for statement in ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            named = {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}
+            if isinstance(target, ast.Name) and target.id not in changed and named & changed:
+                value = eval(compile(ast.Expression(statement.value), "derived", "eval"), dict(vars(module)))  # noqa: S307
+                _exchange_constant(module, target.id, value)
+                changed.add(target.id)
 
 
 def users(module: ModuleType, name: str) -> list[ModuleType]:
