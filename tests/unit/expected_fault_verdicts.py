@@ -30,6 +30,8 @@ def faults() -> Told:
     yield "recovered in time", Story().fault()
     yield "exactly in time", Story().fault(recovered=60.0)
     yield "too late", Story().fault(recovered=60.5)
+    stale = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=120.0, by="no-running-pod")
+    yield "recovered, and no running pod has the setting that was changed", stale
     yield "not recovered", unrecovered()
     yield "a process that nobody started again", unrecovered(by="nobody")
     yield "pods that wait on connections to a server that is gone", unrecovered(cause="connections-held")

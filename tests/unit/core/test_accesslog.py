@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.accesslog import read_line
+from rollproof.core.accesslog import FORMATS, read_line
 
 ID = "rp1-7"
 POD, OTHER = "10.244.1.7:8080", "10.244.2.9:8080"
@@ -168,3 +168,65 @@ def test_no_line_of_another_shape_says_anything(value: object) -> None:
     read = read_line(json.dumps({"id": ID, "upstream": value, "x": value}), "rp1")
     assert read is not None
     assert read.tries != 1
+
+
+MARKS: dict[str, tuple[str, ...]] = {  # each alone tells whose line it is
+    "envoy": (
+        "response_flags", "upstream_host", "upstream_cluster", "response_code_details",
+        "upstream_request_attempt_count", "request_attempt_count", "x-envoy-attempt-count", "attempt_count",
+        "upstream_hosts_attempted", "upstream_hosts_attempted_without_port", "upstream_host_names_attempted",
+    ),
+    "traefik": ("RetryAttempts", "DownstreamStatus", "OriginStatus", "ServiceURL", "RouterName"),
+    "haproxy": ("retries", "termination_state", "tsc", "retries_count"),
+    "caddy": ("resp_headers",),
+    "nginx": ("upstream_addr", "bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "mark"), [(name, mark) for name, marks in MARKS.items() for mark in marks])
+def test_each_mark_alone_tells_the_proxy(name: str, mark: str) -> None:
+    read = read_line(json.dumps({"id": ID, mark: "x"}), "rp1")
+    assert read is not None
+    assert read.format == name
+
+
+def test_each_format_says_what_it_needs() -> None:
+    assert {form.name: form.needs for form in FORMATS} == {
+        "envoy": "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)",
+        "traefik": "RetryAttempts",
+        "haproxy": "retries (%rc)",
+        "caddy": "nothing that it has: Caddy does not log how often it tried",
+        "nginx": "upstream_addr ($upstream_addr) with addresses",
+    }
+
+
+@pytest.mark.parametrize("name", [
+    "DownstreamStatus", "status", "status_code", "response_code", "responseStatus", "response_status_code",
+    "http_status", "httpStatusCode",
+])  # fmt: skip
+@pytest.mark.parametrize(("status", "good"), [(200, True), (499, True), (500, False), ("99", None), ("-", None)])
+def test_each_name_of_the_status(name: str, status: object, good: bool | None) -> None:
+    read = read_line(json.dumps({"id": ID, name: status}), "rp1")
+    assert read is not None
+    assert (read.good, read.access) == (good, True)
+
+
+@pytest.mark.parametrize("name", [
+    "upstream_addr", "upstream_address", "upstream_addrs", "upstream", "upstreams", "upstream_status",
+    "upstream_response_time", "upstream_connect_time", "upstream_response_length",
+])  # fmt: skip
+def test_each_list_of_nginx_counts(name: str) -> None:
+    read = read_line(json.dumps({"id": ID, name: "x, y"}), "rp1")
+    assert read is not None
+    assert (read.tries, read.access) == (2, True)
+
+
+@pytest.mark.parametrize(("line", "good"), [
+    (ingress_nginx(POD, "61", "0.004", "200"), True),
+    (haproxy("1/1/1/1/0", status=503), False),
+    ('[2026-11-28T10:00:00.000Z] "GET / HTTP/1.1" 503 - 0 61 4 3 "-" "x" "rp1-7" "shop" "10.0.0.1:80"', False),
+])  # fmt: skip
+def test_the_status_of_lines_of_text(line: str, good: bool) -> None:
+    read = read_line(line, "rp1")
+    assert read is not None
+    assert (read.good, read.access) == (good, True)

@@ -14,7 +14,8 @@ from rollproof.judge.checkers import fault, undo
 
 MUST = {
     Result.PASS: {
-        "recovered in time", "exactly in time", "a watch was blind before", "a watch was away and lost nothing",
+        "recovered in time", "exactly in time", "recovered, and no running pod has the setting that was changed",
+        "a watch was blind before", "a watch was away and lost nothing",
     },
     Result.FAIL: {
         "too late", "not recovered", "not recovered, and nobody noted what was seen",

@@ -1,0 +1,87 @@
+"""Which types a field of each kind of fact may have, in full: tests/golden/core/factshapes.txt.
+
+The fields are those of all stories and of some stored runs, so that the table is held against what is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from expected_verdicts import histories
+from story import Story
+
+from rollproof.core.event import Event
+from rollproof.core.factshapes import check_fact
+from rollproof.errors import RunFolderError
+from rollproof.judge.checkers import CHECKERS
+
+HISTORIES = Path(__file__).resolve().parents[2] / "histories" / "good"
+TYPES: Mapping[str, Any] = {  # what a field is tried with
+    "text": "x", "int": 7, "real": 7.5, "flag": True, "null": None,
+    "texts": ["x"], "ints": [7], "flags": [True], "pairs": [[7, 7]], "objects": [{}],
+    "object": {}, "object of texts": {"k": "x"}, "object of ints": {"k": 7}, "object of reals": {"k": 7.5},
+    "object of flags": {"k": True}, "object of pairs": {"k": [7, 7]}, "object of three": {"k": [7, 7, 7]},
+}  # fmt: skip
+VIEWS = {("pipeline", "read"), ("posture", "read")}  # whole documents, each with a reader and tests of its own
+
+
+def facts() -> Iterator[Event]:
+    for checker in CHECKERS:
+        for _, told in histories(checker):
+            yield from told.events
+    for timeline in sorted(HISTORIES.glob("*/timeline.jsonl")):
+        for line in map(json.loads, timeline.read_text().splitlines()):
+            yield from Story().tell(line["source"], line["subject"], line["what"], at=1.0, **line["data"]).events
+
+
+def fields(event: Event) -> Iterator[tuple[str, Callable[[Any], Mapping[str, Any]]]]:
+    """Each field by its name, and the fact's data with another value in it; also of the first object of a list."""
+    data = event.data
+
+    def inside(outer: str, name: str) -> Callable[[Any], Mapping[str, Any]]:
+        return lambda value: {**data, outer: [{**data[outer][0], name: value}]}
+
+    def in_place(name: str) -> Callable[[Any], Mapping[str, Any]]:
+        return lambda value: {**data, name: value}
+
+    for name, value in data.items():
+        yield name, in_place(name)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from ((f"{name} {inner}", inside(name, inner)) for inner in (*value[0], "unheard_of"))
+
+
+def refused(event: Event, data: Mapping[str, Any]) -> bool:
+    try:
+        check_fact(replace(event, data=data), "a test", error=RunFolderError)
+    except RunFolderError:
+        return True
+    return False
+
+
+def test_which_types_each_field_may_have(golden: Callable[[str, str], None]) -> None:
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for event in facts():
+        if (event.source, event.what) in VIEWS:
+            continue
+        known = found[f"{event.source} · {event.subject.partition('/')[0]} · {event.what}"]
+        for name, with_value in fields(event):
+            if name not in known:
+                fits = [word for word, value in TYPES.items() if not refused(event, with_value(value))]
+                known[name] = "anything" if len(fits) == len(TYPES) else ", ".join(fits) or "nothing"
+    rows = (
+        f"== {kind}\n" + "".join(f"{name}: {fits}\n" for name, fits in sorted(told.items()))
+        for kind, told in sorted(found.items())
+        if told
+    )
+    golden("core/factshapes.txt", "\n".join(rows))
+
+
+def test_a_place_and_a_topic_that_nobody_knows_are_anybodys() -> None:
+    for source, subject in (("pipeline", "Pipeline/moon"), ("posture", "Moon/shop"), ("moon", "Moon")):
+        (event,) = Story().tell(source, subject, "read", at=1.0, sha=7).events
+        assert not refused(event, event.data)

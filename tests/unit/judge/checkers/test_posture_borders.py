@@ -1,0 +1,72 @@
+"""Posture's roundings, tables and limits: both sides of each, and each row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from expected_posture_verdicts import APPLICATION, DEPLOYMENT, looked
+
+from rollproof.core.posture import IgnoreSeen, ScanEntry, ScanSeen
+from rollproof.core.verdict import Verdict
+from rollproof.judge.checkers.posture import check
+
+
+def said(name: str, *views: object) -> Verdict:
+    (one,) = (verdict for verdict in check(looked(*views).facts()) if verdict.subject == f"Check/{name}")
+    return one
+
+
+@pytest.mark.parametrize(
+    ("surge", "replicas", "more"),
+    [
+        ("25%", 2, 1),  # rounded up
+        ("25%", 4, 1),
+        ("25%", 5, 2),
+        ("100%", 3, 3),
+        ("0%", 3, 0),
+        ("3", 2, 3),
+        ("x", 2, 0),
+        ("x%", 2, 0),
+    ],
+)
+def test_the_surge_is_rounded_up(surge: str, replicas: int, more: int) -> None:
+    verdict = said("rollout-strategy", replace(DEPLOYMENT, max_surge=surge, replicas=replicas))
+    assert f"{more} more, none away" in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("unavailable", "replicas", "away"), [("25%", 3, 0), ("25%", 4, 1), ("25%", 7, 1), ("25%", 8, 2), ("2", 8, 2)]
+)
+def test_what_may_be_away_is_rounded_down(unavailable: str, replicas: int, away: int) -> None:
+    verdict = said("rollout-strategy", replace(DEPLOYMENT, max_unavailable=unavailable, replicas=replicas))
+    assert (f"{away} of {replicas} pods may be away at once" in verdict.why) is bool(away)
+
+
+@pytest.mark.parametrize(
+    ("kind", "group"),
+    [
+        ("Deployment", "apps"),
+        ("StatefulSet", "apps"),
+        ("DaemonSet", "apps"),
+        ("ReplicaSet", "apps"),
+        ("Ingress", "networking.k8s.io"),
+        ("NetworkPolicy", "networking.k8s.io"),
+        ("HorizontalPodAutoscaler", "autoscaling"),
+        ("CronJob", "batch"),
+        ("Job", "batch"),
+        ("PodDisruptionBudget", "policy"),
+    ],
+)
+def test_each_kind_that_is_in_a_group_is_ignored_with_it_only(kind: str, group: str) -> None:
+    ignored = (IgnoreSeen(group="", kind=kind, fields=("/x",)),)
+    assert f"{kind} without group {group}" in said("ignored-fields", replace(APPLICATION, ignored=ignored)).why
+    ignored = (IgnoreSeen(group=group, kind=kind, fields=("/x",)),)
+    assert said("ignored-fields", replace(APPLICATION, ignored=ignored)).findings == ()
+
+
+@pytest.mark.parametrize(("grave", "shown"), [(1, 1), (9, 9), (10, 10), (11, 10)])
+def test_ten_grave_results_are_shown(grave: int, shown: int) -> None:
+    entries = tuple(ScanEntry(name=f"CVE-{i}", level="high", place="p", text="t") for i in range(12))
+    verdict = said("scan-file", ScanSeen(tool="trivy", total=12, grave=grave, entries=entries))
+    assert verdict.why.count("CVE-") == shown
