@@ -1,13 +1,13 @@
 """Abort: when a drill ends at once because it loses more than was allowed. Pure: live counts in, a reason out.
 
-Three budgets: how long every lane of the app may be without a good answer, how many requests may be lost, how many of
-the Deployment's pods may be away. What it means for a verdict is not decided here: what was lost until then is judged
-as ever.
+Four budgets: how long every lane of the app may be without a good answer, how many requests may be lost, how many of
+the Deployment's pods may be away, how many nodes may be NotReady that the fault does not name. What it means for a
+verdict is not decided here: what was lost until then is judged as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from rollproof.core.target import Target
 __all__ = ["SOURCE", "SUBJECT", "WORD", "Exceeded", "LaneCount", "Limits", "aborted", "exceeded", "limits_of", "lost"]
 
 SOURCE, SUBJECT, WORD = "run", "abort", "aborted"
+_SHOWN = 5  # nodes that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,12 @@ class LaneCount:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`dead_s`: all lanes at once. `failures`: of the app's requests; None where only time counts. `pods`: of the
-    Deployment, not serving at once; None where it does not matter."""
+    Deployment, not serving at once; `nodes`: NotReady at once. None where it does not matter."""
 
     dead_s: float
     failures: int | None
     pods: int | None = None
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,12 @@ def limits_of(target: Target, *, outage_s: float = 0.0, loss_s: float = 0.0) -> 
     faults, traffic = target.faults, target.traffic
     dead_s = traffic.downtime_budget_ms / 1000 + faults.abort_after_s + max(outage_s, loss_s)
     failures = faults.abort_failures or int(traffic.rate_per_s * dead_s)
-    return Limits(dead_s=dead_s, failures=None if outage_s else failures, pods=faults.abort_pods)
+    return Limits(
+        dead_s=dead_s,
+        failures=None if outage_s else failures,
+        pods=faults.abort_pods,
+        nodes=faults.abort_nodes,
+    )
 
 
 def lost(lanes: Mapping[str, LaneCount], *, control: str) -> int:
@@ -78,10 +85,10 @@ def lost(lanes: Mapping[str, LaneCount], *, control: str) -> int:
 
 def exceeded(
     limits: Limits, lanes: Mapping[str, LaneCount], *, now_ns: int, since_ns: int, lost_before: int, pods_away: int,
-    control: str,
+    control: str, nodes_away: Collection[str] = (),
 ) -> Exceeded | None:  # fmt: skip
     """The first budget that is spent; None if none is. now_ns: the generator's clock when it counted; since_ns: when
-    the act began, with `lost_before` requests lost until then."""
+    the act began, with `lost_before` requests lost until then. nodes_away: those that nobody expects to be."""
     app = [lane for name, lane in lanes.items() if name != control]
     count = lost(lanes, control=control) - lost_before
     dead_s = 0.0
@@ -90,6 +97,8 @@ def exceeded(
     numbers: dict[str, Any] = {"lost": count, "dead_s": round(dead_s, 3), "pods_away": pods_away}
     if control in lanes:
         numbers["control_failed"] = bool(lanes[control].bad_since)
+    if limits.nodes is not None:
+        numbers["nodes_away"] = len(nodes_away)
     if dead_s > limits.dead_s:
         why = f"no lane of the app had a good answer for {dead_s:.1f} s, {limits.dead_s:g} s are allowed"
         return Exceeded(AbortCause.DEAD, f"{why}; {count:,} requests lost", numbers)
@@ -98,6 +107,10 @@ def exceeded(
     if limits.pods is not None and pods_away > limits.pods:
         why = f"{pods_away} pods do not serve, {limits.pods} may"
         return Exceeded(AbortCause.PODS, f"{why}; {count:,} requests lost", numbers)
+    if limits.nodes is not None and len(nodes_away) > limits.nodes:
+        why = f"{len(nodes_away)} nodes are NotReady that no fault of ours names, {limits.nodes} may"
+        named = ", ".join(sorted(nodes_away)[:_SHOWN])
+        return Exceeded(AbortCause.NODES, f"{why} ({named}); {count:,} requests lost", numbers)
     return None
 
 

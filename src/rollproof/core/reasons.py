@@ -39,6 +39,7 @@ class AbortCause(StrEnum):
     DEAD = "dead"  # no lane of the app had a good answer for too long
     FAILURES = "failures"  # too many requests were lost
     PODS = "pods"  # too many pods were away: the blast radius
+    NODES = "nodes"  # too many nodes were not ready that no fault of ours names
 
 
 class StageCause(StrEnum):

@@ -255,6 +255,9 @@ class FaultSettings:
     abort_failures: Annotated[int | None, between(1, 10_000_000)] = None
     # or when so many of the Deployment's pods and no more may be away at once; None: it does not matter
     abort_pods: Annotated[int | None, between(0, 1_000)] = None
+    # or when so many nodes and no more may be NotReady at once, beyond the one that the fault names and those that were
+    # before; None: nodes are not looked at
+    abort_nodes: Annotated[int | None, between(0, 1_000)] = None
     # until the watches show that a fault had an effect; else it tested nothing
     effect_within_s: Annotated[float, above(0, 600)] = 10.0
     recovery_limit_s: Annotated[float, above(0, 3_600)] = 60.0  # from its start until the steady state is back

@@ -46,7 +46,7 @@ def _brought(fault: Fault, injection: Injection) -> dict[str, str]:
 class FaultRunner:
     """Runs the injections of one drill, one at a time; `status` is told what is being waited for.
 
-    `expect_outage` is told for how long (seconds) all traffic, and some of it, may be lost by design.
+    `expect_outage` is told for how long (seconds) all traffic, and some of it, may be lost by design, and which node.
     `plan_again` says what a fault would do now, where drills before this one have changed what the plan has seen.
     `keep` reads what pods say that did not come back (`probes.keeping`).
     """
@@ -55,7 +55,7 @@ class FaultRunner:
         self, live: LiveContext, recorder: Recorder, journal: Journal, *,
         status: Callable[[str], None] = lambda _: None,
         plan_again: Callable[[str], Injection | Skip] | None = None,
-        expect_outage: Callable[[float, float], None] = lambda *_: None,
+        expect_outage: Callable[[float, float, str], None] = lambda *_: None,
         keep: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._live = live
@@ -109,7 +109,8 @@ class FaultRunner:
                 entry = self._journal.write(fault.name, injection.subject, injection.args)
                 settings = self._live.target.faults
                 loss_s = loss_budget_s(settings, fault.name) if fault.loss_by_design else 0.0
-                self._expect_outage(_outage_s(fault, injection, settings.hold_s), loss_s)
+                node = injection.subject.removeprefix("Node/") if injection.subject.startswith("Node/") else ""
+                self._expect_outage(_outage_s(fault, injection, settings.hold_s), loss_s, node)
                 with quick():
                     self._inject(fault, injection, entry, live)
         except RollproofError as error:

@@ -71,6 +71,8 @@ def _each_reason(
     if target.faults.renew_pods and any(may_leave_pods(fault_named(name)) for name in faults):
         why = "to replace a pod that does not serve any more although its fault is over (faults.renew_pods)"
         yield from each_verb("delete", "pods", target.cluster.namespace, why, required=False)
+    if target.faults.abort_nodes is not None and any(drill.load or drill.drifts for drill in drills):
+        yield from each_verb("list watch", "nodes", "", "to end a drill when other nodes are lost (faults.abort_nodes)")
     yield from _opting_in(target, of_faults)
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from rollproof.clients.argo import ApplicationState, Argo, application_state
 from rollproof.clients.kube import Kube, Object, WatchStream
-from rollproof.core.event import Outcome, Recorder
+from rollproof.core.event import Event, Outcome, Recorder
 from rollproof.core.outside import Outside
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
@@ -41,6 +41,7 @@ __all__ = ["Watches"]
 T = TypeVar("T")
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 _LOOKS, _LOOK_AGAIN_S = 5, 0.4  # how often, and how far apart, a list is compared with the watch's state
+_ALL_NODES = "Nodes"  # the key of their watch
 _LEASE_ANNOTATION = "rollproof/watch-delay"
 
 
@@ -99,6 +100,16 @@ class _Known:
         """Record a fact. If the disk refuses, the drill's own next fact ends it, and the undo must keep its watches."""
         with suppress(UnwritableError):
             self._recorder.record("watch", subject, what, **fact)
+
+
+class _Silent:
+    """A recorder of nothing."""
+
+    def record(self, source: str, subject: str, what: str, **_: Any) -> Event:
+        return Event(
+            seq=0, start_s=0.0, end_s=0.0, wall="", drill="", source=source, subject=subject, what=what,
+            outcome=Outcome.OK, data={},
+        )  # fmt: skip
 
 
 class Watches:
@@ -199,6 +210,15 @@ class Watches:
             yield
 
     @contextmanager
+    def nodes_beside(self, kube: Kube) -> Iterator[None]:
+        """Watch all nodes of the cluster, inside of the block; `nodes_not_ready` knows them.
+
+        Their changes are no facts: the node that a fault is done to has a watch of its own.
+        """
+        with self._also(_ALL_NODES, "Node", kube, "", NodeView.of, recorder=_Silent()):
+            yield
+
+    @contextmanager
     def autoscaler_beside(self, name: str) -> Iterator[None]:
         """Watch one autoscaler of the app's namespace as well, inside of the block; `autoscaler` returns it."""
         kind, namespace = "HorizontalPodAutoscaler", self._target.cluster.namespace
@@ -207,10 +227,11 @@ class Watches:
 
     @contextmanager
     def _also(
-        self, key: str, kind: str, kube: Kube, namespace: str, view: Callable[[Object], Any], **asked: str
+        self, key: str, kind: str, kube: Kube, namespace: str, view: Callable[[Object], Any], *,
+        recorder: Recorder | None = None, **asked: str,
     ) -> Iterator[None]:  # fmt: skip
         known = _Known(
-            kind, kube, namespace, view, self._recorder, self._changes, stopping=threading.Event(), **asked
+            kind, kube, namespace, view, recorder or self._recorder, self._changes, stopping=threading.Event(), **asked
         )  # fmt: skip
         known.watch.open()
         known.watch.start()
@@ -232,6 +253,11 @@ class Watches:
         """The node that `node_beside` watches; None while it does not exist."""
         view = self._known(f"Node/{name}").get(name)
         return view if isinstance(view, NodeView) else None
+
+    def nodes_not_ready(self) -> frozenset[str]:
+        """The nodes that do not say that they are ready, by name; none where `nodes_beside` does not watch them."""
+        views: dict[str, NodeView] = self._known(_ALL_NODES)
+        return frozenset(name for name, view in views.items() if view.ready != "True")
 
     def autoscaler(self) -> AutoscalerView | None:
         """The autoscaler that `autoscaler_beside` watches; None while it does not exist."""

@@ -47,7 +47,7 @@ completed evicted terminated waiting forbidden taints unschedulable margin_s
 supervisor kubelet nobody mounted-file new-pods no-running-pod
 gate nothing held_s
 renewal replaced not-serving restarted crowded renew_pods followed
-abort aborted dead dead_s failures lost pods_away control_failed
+abort aborted abort_nodes nodes_away dead dead_s failures lost pods_away control_failed
 took_s connections-held not-restarted
 probe-path pull-secret ingress-rule hpa-max network-policy delete-ingress delete-hpa delete-deployment
 bad bad_release bad-release config_missing crash_loop image_missing line_number never_ready wrong_platform wrong_version

@@ -323,7 +323,7 @@ class Traffic:
         context = self._context
         probe = context.probe = AbortProbe(self._run.target, generator, context.watches, context.folder)
         try:
-            with context.watches.asking(probe.look):
+            with probe.watching(context.clients.kube):
                 yield probe
         finally:
             context.probe = None

@@ -76,6 +76,15 @@ def test_too_many_pods_away() -> None:
     assert look(good, pods_away=9, limits=Limits(dead_s=10.0, failures=100)) is None
 
 
+def test_too_many_nodes_away() -> None:
+    good, strict = {"get": lane(good_s=111.0)}, Limits(dead_s=10.0, failures=100, nodes=0)
+    found = look(good, nodes_away={"n3"}, limits=strict)
+    assert (found.cause, found.numbers["nodes_away"]) == (AbortCause.NODES, 1)
+    assert found.reason == "1 nodes are NotReady that no fault of ours names, 0 may (n3); 0 requests lost"
+    assert look(good, nodes_away={"n3"}, limits=Limits(dead_s=10.0, failures=100, nodes=1)) is None
+    assert look(good, nodes_away={"n3"}) is None, "nobody has asked to look at nodes"
+
+
 def test_the_limits_of_a_target() -> None:
     """What would still pass does not end a drill; of an outage by design only the time counts."""
     plain = limits_of(story.target())
@@ -84,9 +93,9 @@ def test_the_limits_of_a_target() -> None:
     assert limits_of(allowed) == Limits(dead_s=15.0, failures=150)
     assert limits_of(allowed, outage_s=60.0) == Limits(dead_s=75.0, failures=None)
     assert limits_of(allowed, loss_s=60.0) == Limits(dead_s=75.0, failures=750)  # of a lost node
-    own = story.target(faults=FaultSettings(abort_after_s=3.0, abort_failures=7, abort_pods=1))
+    own = story.target(faults=FaultSettings(abort_after_s=3.0, abort_failures=7, abort_pods=1, abort_nodes=0))
     assert limits_of(own, loss_s=60.0).failures == 7  # as the target file says
-    assert limits_of(own) == Limits(dead_s=3.0, failures=7, pods=1)
+    assert limits_of(own) == Limits(dead_s=3.0, failures=7, pods=1, nodes=0)
 
 
 def test_the_fact_is_the_drills_own() -> None:

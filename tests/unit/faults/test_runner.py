@@ -368,12 +368,12 @@ class TestAbort:
 
     def test_for_how_long_an_outage_is_by_design(self, drill: FaultDrill, monkeypatch: pytest.MonkeyPatch) -> None:
         """0.05 s until it is felt, 0.2 s until it is recovered, and what it is held for."""
-        told: list[tuple[float, float]] = []
+        told: list[tuple[float, float, str]] = []
         plan = story.plan(injections=plan_faults(["unplug"], drill.live))
         for by_design in (False, True):
             monkeypatch.setattr(Unplug, "outage_by_design", by_design)
             monkeypatch.setattr(Unplug, "loss_by_design", by_design)
             FaultRunner(
-                drill.live, drill.recorder, drill.journal, expect_outage=lambda *both: told.append(both)
+                drill.live, drill.recorder, drill.journal, expect_outage=lambda *all_three: told.append(all_three)
             ).run(plan)  # fmt: skip
-        assert told == [(0.0, 0.0), (0.25, 60.0)]  # faults.node_loss_budget_s
+        assert told == [(0.0, 0.0, ""), (0.25, 60.0, "")]  # faults.node_loss_budget_s

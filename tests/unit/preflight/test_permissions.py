@@ -13,7 +13,7 @@ from patient import FakeKube, Patient, well
 
 from rollproof.clients.argo import Argo
 from rollproof.core.permission import READING
-from rollproof.core.target import DriftSettings, Ingress, JournalSettings, ReleaseSettings
+from rollproof.core.target import DriftSettings, FaultSettings, Ingress, JournalSettings, ReleaseSettings
 from rollproof.core.trials import TRIALS
 from rollproof.preflight import checks
 from rollproof.preflight.checks import Look
@@ -180,3 +180,14 @@ def test_a_drill_that_only_reads_needs_no_right_to_write() -> None:
     assert any(str(one) == "list poddisruptionbudgets.policy in shop" and not one.required for one in needed)
     both = {str(one) for one in needed_permissions(story.target(), named("posture", "release"))}
     assert {"create leases.coordination.k8s.io in shop", "list networkpolicies.networking.k8s.io in shop"} <= both
+
+
+@pytest.mark.parametrize(
+    ("limit", "drill", "asked"), [(0, "pod-delete", True), (None, "pod-delete", False), (0, "posture", False)]
+)
+def test_nodes_are_asked_for_where_a_drill_under_load_ends_when_they_are_lost(
+    limit: int | None, drill: str, *, asked: bool
+) -> None:
+    target = story.target(faults=FaultSettings(abort_nodes=limit))
+    verbs = {one.verb for one in needed_permissions(target, named(drill)) if one.resource == "nodes"}
+    assert verbs == ({"list", "watch"} if asked else set())

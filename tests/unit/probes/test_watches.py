@@ -134,6 +134,26 @@ def test_who_serves(watches: Watches, api: FakeApi, different: dict[str, Any]) -
     assert list(watches.serving()) == ["web-1"]
 
 
+def test_all_nodes_are_known_while_they_are_watched_and_are_no_facts(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    def node(name: str, ready: str) -> dict[str, Any]:
+        return {
+            "metadata": {"name": name},
+            "spec": {},
+            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        }
+
+    api.put("nodes", node("n1", "True"))
+    api.put("nodes", node("n2", "Unknown"))
+    with watches.nodes_beside(watches._kube):
+        until(watches, lambda: watches.nodes_not_ready() == {"n2"} or None)
+        api.put("nodes", node("n1", "False"))
+        until(watches, lambda: watches.nodes_not_ready() == {"n1", "n2"} or None)
+    assert watches.nodes_not_ready() == frozenset()
+    assert not [event for event in recorder.events if event.subject.startswith("Node/")]
+
+
 @pytest.mark.usefixtures("watches")
 def test_only_the_deployments_pods_are_asked_for(api: FakeApi) -> None:
     queries = [query for _, path, query in api.asked if path.endswith("/pods")]

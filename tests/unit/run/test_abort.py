@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,14 +34,23 @@ class Load:
 class Stage:
     def __init__(self) -> None:
         self.load, self.recorder = Load(), ListRecorder()
+        self.lost_nodes: set[str] = set()
         self.pods: dict[str, Any] = {
             f"web-{n}": SimpleNamespace(ip=str(n), ready=True, terminating=False, ended=False) for n in (1, 2)
         }
         watches: Any = SimpleNamespace(
-            deployment=lambda: SimpleNamespace(spec_replicas=2), serving=lambda: those_that_serve(self.pods, {"1", "2"})
-        )
-        target = story.target(faults=FaultSettings(abort_failures=10, abort_pods=1))
+            deployment=lambda: SimpleNamespace(spec_replicas=2), nodes_not_ready=lambda: frozenset(self.lost_nodes),
+            serving=lambda: those_that_serve(self.pods, {"1", "2"}), asking=nullcontext, nodes_beside=self.watch_nodes,
+        )  # fmt: skip
+        target = story.target(faults=FaultSettings(abort_failures=10, abort_pods=1, abort_nodes=0))
         self.probe = AbortProbe(target, self.load, watches, self.recorder)
+        self.watched_nodes = False
+
+    @contextmanager
+    def watch_nodes(self, _: Any) -> Iterator[None]:
+        self.watched_nodes = True
+        yield
+        self.watched_nodes = False
 
 
 @pytest.fixture
@@ -93,3 +104,25 @@ def test_pods_that_do_not_serve(stage: Stage) -> None:
     stage.pods["web-2"].ready = False
     with pytest.raises(AbortedError, match="2 pods do not serve, 1 may"):
         stage.probe.look()
+
+
+def test_a_node_that_the_fault_does_not_name(stage: Stage) -> None:
+    """Neither the one that it names nor one that was away before ends the drill; one more does."""
+    stage.lost_nodes = {"n1"}
+    stage.probe.arm()
+    stage.probe.expect_outage(0.0, 0.0, "n2")
+    stage.lost_nodes = {"n1", "n2"}
+    stage.probe.look()
+    stage.lost_nodes = {"n1", "n2", "n3"}
+    with pytest.raises(AbortedError, match=r"1 nodes are NotReady that no fault of ours names, 0 may \(n3\)"):
+        stage.probe.look()
+    assert stage.recorder.events[0].data["cause"] == "nodes"
+
+
+def test_nodes_are_watched_only_if_they_have_a_limit(stage: Stage) -> None:
+    with stage.probe.watching(None):  # type: ignore[arg-type] - the stage watches nothing
+        assert stage.watched_nodes
+    assert not stage.watched_nodes
+    watches: Any = SimpleNamespace(asking=nullcontext)
+    with AbortProbe(story.target(), stage.load, watches, stage.recorder).watching(None):  # type: ignore[arg-type]
+        pass
