@@ -183,7 +183,7 @@ def test_a_drill_that_only_reads_needs_no_right_to_write() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "drill", "asked"), [(0, "pod-delete", True), (None, "pod-delete", False), (0, "posture", False)]
+    ("limit", "drill", "asked"), [(0, "pod-delete", True), (None, "pod-delete", False), (0, "secrets", False)]
 )
 def test_nodes_are_asked_for_where_a_drill_under_load_ends_when_they_are_lost(
     limit: int | None, drill: str, *, asked: bool
