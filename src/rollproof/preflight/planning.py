@@ -281,6 +281,8 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
         yield from _reading_touches(plan.target, drill, found.missing)
         yield from _fault_touches(found.faults, drill)
         yield from _renewal_touches(order, plan, drill)
+        if drill.load or (order.under_load and "under-load" in drill.options):
+            yield from _node_touches(plan.target, drill)
 
 
 def _renewal_touches(order: Order, plan: Plan, drill: Drill) -> Iterable[Touch]:
@@ -295,6 +297,14 @@ def _renewal_touches(order: Order, plan: Plan, drill: Drill) -> Iterable[Touch]:
         change=f"one that still does not serve when its fault is over{between}: deleted gracefully",
         undo="none needed: its ReplicaSet makes another one",
     )  # fmt: skip
+
+
+def _node_touches(target: Target, drill: Drill) -> Iterable[Touch]:
+    """Of a drill under load that ends when nodes are lost (`run.abort`)."""
+    limit = target.faults.abort_nodes
+    if limit is not None:
+        ends = f"the drill ends at once if more than {limit} are NotReady, beyond the fault's own and those from before"
+        yield Touch(drill=drill.name, subject="Nodes", change=f"nothing: watched; {ends}", undo="none needed")
 
 
 def _reading_touches(target: Target, drill: Drill, missing: Mapping[str, str]) -> Iterable[Touch]:

@@ -236,6 +236,17 @@ def test_a_trial_that_takes_everything_away_needs_its_own_setting() -> None:
     assert wanted_target(order, allowed).drift.trials == ("delete-deployment",)
 
 
+def test_that_a_drill_ends_when_nodes_are_lost_is_in_the_plan_where_it_has_load() -> None:
+    def said(*drills: str, limit: int | None = 1, **order: Any) -> list[str]:
+        touches = make(*drills, on=target(faults=FaultSettings(abort_nodes=limit)), **order).touches
+        return [touch.change for touch in touches if touch.subject == "Nodes"]
+
+    (change,) = said("zero-downtime")
+    assert change.startswith("nothing: watched; the drill ends at once if more than 1 are NotReady")
+    assert said("zero-downtime", limit=None) == said("drift") == []
+    assert len(said("drift", under_load=True)) == 1
+
+
 def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_in_production() -> None:
     on = target()
     plan = make("drift", on=on, under_load=True)
