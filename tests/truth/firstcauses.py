@@ -75,8 +75,8 @@ FIRST: Mapping[str, C | None] = {
     "evict-endpoint-lag": C.PRESTOP_TOO_SHORT,
     "delete-posts-lost": C.PRESTOP_TOO_SHORT,
     "replacement-ready-too-early": C.READINESS_LIES,
-    "replacement-late": C.RECOVERED_LATE,
-    "replacement-late-after-an-eviction": C.RECOVERED_LATE,
+    "replacement-late": C.POD_READY_LATE,
+    "replacement-late-after-an-eviction": C.POD_READY_LATE,
     "delete-seen-by-nobody": None,
     "delete-without-effect": None,
     "delete-now-without-effect": None,
@@ -90,7 +90,7 @@ FIRST: Mapping[str, C | None] = {
     "rollback-too-slow": C.SLOWEST_STAGE,
     "bad-wrong-version": C.WRONG_VERSION_SERVED,
     "bad-never-ready-late": C.NAMED_LATE,
-    "bad-release-felt": C.READINESS_LIES,  # it was Ready before it exits: that is why users felt it
+    "bad-release-felt": C.CONTAINER_ENDED,  # it was Ready before it exits: that is why users felt it
     "bad-release-is-good": None,
     "ready-lies-about-database": C.READY_IGNORES_DATABASE,
     "health-follows-database": C.HEALTH_FOLLOWS_DATABASE,

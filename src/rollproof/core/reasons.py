@@ -30,6 +30,8 @@ __all__ = [
     "TakenIn",
     "UndoneBy",
     "Unrest",
+    "cannot_start",
+    "code_of",
 ]  # fmt: skip
 
 
@@ -85,6 +87,20 @@ CAUSES_OF_BAD: Mapping[BadKind, frozenset[str]] = {
     BadKind.WRONG_VERSION: frozenset({StageCause.WRONG_VERSION}),
     BadKind.CONFIG_MISSING: frozenset({"CreateContainerConfigError", *_NO_START}),
 }
+
+
+_CANNOT_START = frozenset().union(*CAUSES_OF_BAD.values()) - frozenset(StageCause)
+
+
+def code_of(reason: str) -> str:
+    """A reason in Kubernetes' spelling as a code of ours: ImagePullBackOff is IMAGE_PULL_BACK_OFF."""
+    return "".join("_" + letter if letter.isupper() else letter for letter in reason).strip("_").upper()
+
+
+def cannot_start(reason: str) -> str:
+    """The code of why a container waits, if that is why it cannot start; "" if it is on its way, or just waits."""
+    settled = "ImagePullBackOff" if reason == "ErrImagePull" else reason  # the kubelet goes to and fro between the two
+    return code_of(settled) if settled in _CANNOT_START else ""
 
 
 class EventReason(StrEnum):

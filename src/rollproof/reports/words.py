@@ -149,7 +149,7 @@ def _slowest_repair(passed: list[Verdict]) -> str:
 def _blame(verdicts: list[Verdict]) -> str:
     first, others = verdicts[0], len(verdicts) - 1
     more = f" ({many(others, 'more check')} like it.)" if others else ""
-    where = f"{first.drill}, " if first.drill else ""
+    where = f"{first.drill}, " if first.drill and first.drill != first.checker else ""
     return f"{_sentence(f'{where}{first.checker}: {first.why}')}{more}"
 
 

@@ -12,17 +12,13 @@ from house.syntax import nodes
 import rollproof
 from rollproof.core import reasons
 from rollproof.core.causecodes import CauseCode
-from rollproof.core.reasons import CAUSES_OF_BAD, HealCause, HealStage, StageCause
+from rollproof.core.reasons import CAUSES_OF_BAD, HealCause, HealStage, StageCause, code_of
 from rollproof.judge.checkers.posture.table import CHECKS
 
 JUDGE = Path(rollproof.__file__).parent / "judge"
 SHAPE = re.compile(r"[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")
 SETS = (reasons.DEEPEST, reasons.BREACHES, reasons.SYMPTOMS, reasons.ASIDES)
 NO_CODES = {"CAUSES", "CHECKERS", "CHECKS", "KEEPALIVE", "P99", "SPARSE"}  # names in __all__, and a word
-
-
-def upper_snake(reason: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", reason).upper()
 
 
 def constants() -> Iterator[str]:
@@ -37,7 +33,7 @@ def said() -> set[str]:
     """The codes that are made by joining words."""
     of_containers = {one for found in CAUSES_OF_BAD.values() for one in found}
     return {
-        *(upper_snake(one) for one in (*StageCause, *of_containers)), *(one.upper() for one in HealCause),
+        *(code_of(one) for one in (*StageCause, *of_containers)), *(one.upper() for one in HealCause),
         *(one.upper().replace("-", "_") for one in HealStage), *(check.code for check in CHECKS.values()),
     }  # fmt: skip
 

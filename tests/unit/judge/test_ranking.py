@@ -146,6 +146,41 @@ def test_readiness_that_was_lost_without_a_fault_is_told_without_one() -> None:
     assert "fault" not in first.text + first.hint
 
 
+def test_a_container_that_ended_by_itself_is_no_question_of_what_readiness_asks_for() -> None:
+    story = Story().release_started()
+    for at_s, ready, reason in ((103.0, True, ""), (106.0, False, "Error")):
+        story.tell(
+            "watch", "Pod/shop/new-1", "modified", at=at_s, uid="uid-new-1", ready=ready, phase="Running", member=True,
+            reason=reason, restarts=0,
+        )  # fmt: skip
+    first = ranked(story, failed("availability", "NO_READY_ENDPOINT", failures=7))[0]
+    assert first.code == "CONTAINER_ENDED"
+    assert first.text == "the container of new-1 ended by itself (Error), and nobody had told it to end"
+    assert "minReadySeconds" in first.hint
+
+
+def test_why_a_container_cannot_start_is_the_cause_also_where_only_a_fault_waited_for_it() -> None:
+    story = Story().fault("deploy-race", until="effect")
+    state = {"uid": "uid-new-1", "ready": False, "phase": "Pending", "member": True, "node": "n1"}
+    story.tell("watch", "Pod/shop/new-1", "added", at=103.0, **state, reason="ErrImagePull")
+    story.tell(
+        "fault", "Fault/deploy-race", "not-recovered", at=160.0, start=100.0, outcome=Outcome.FAIL, waited_s=60.0
+    )
+    state |= {"terminating": True, "reason": "ContainerStatusUnknown"}
+    story.tell("watch", "Pod/shop/new-1", "modified", at=190.0, **state)  # the undo took it away
+    assert codes_of(ranked(story, failed("fault", "NOT_RECOVERED"))) == ["IMAGE_PULL_BACK_OFF", "NOT_RECOVERED"]
+
+
+def test_a_pod_that_was_ready_after_it_was_given_up_was_late() -> None:
+    story = stuck_release()
+    story.tell(
+        "watch", "Pod/shop/new-1", "modified", at=163.0, uid="uid-new-1", ready=True, phase="Running", member=True
+    )
+    first = ranked(story, failed("release", "PROGRESS_DEADLINE_EXCEEDED"))[0]
+    assert first.code == "POD_READY_LATE"
+    assert first.text == "new-1 was Ready only 62.0 s after it was made, when nobody waited any more"
+
+
 def kept_state(story: Story, pod: str = "new-1", **data: object) -> Story:
     return story.tell("kept", f"Pod/shop/{pod}", "state", at=161.0, container="web", **data)
 

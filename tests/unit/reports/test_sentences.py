@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,8 @@ def test_the_bottom_line_blames_fail_before_inconclusive(report: Report, passed:
     assert bottom_line(report).startswith("zero-downtime, availability:")
     assert bottom_line(passed) == "All 3 checks hold. 12,000 requests, 0 failures: no outage longer than 20 ms."
     assert {verdict.result for verdict in report.verdicts} == set(Result)
+    alike = replace(report, verdicts=tuple(replace(one, checker=one.drill) for one in report.verdicts))
+    assert bottom_line(alike).startswith("zero-downtime: ")  # a drill that is called like its checker is named once
 
 
 @pytest.mark.parametrize(

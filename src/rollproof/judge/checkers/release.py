@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.reasons import StageCause
+from rollproof.core.reasons import StageCause, code_of
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 
@@ -73,8 +73,11 @@ def why_failed(act: Rollout) -> tuple[Finding, ...]:
     """The cause that ended the act, as a finding: ImagePullBackOff is IMAGE_PULL_BACK_OFF."""
     if act.failed is None:
         return ()
-    code = "".join("_" + c if c.isupper() else c for c in act.cause).strip("_").upper() or "RELEASE_FAILED"
-    return (Finding(code=code, text=act.why_unfinished(), hint=act.look_at or _LOOK_AT.get(act.cause, "")),)
+    code = code_of(act.cause) or "RELEASE_FAILED"
+    hint = act.look_at or _LOOK_AT.get(act.cause, "")
+    if act.cause == StageCause.SYNC_FAILED and act.look_at:
+        hint += ": status.operationState.syncResult.resources names each object, and why"
+    return (Finding(code=code, text=act.why_unfinished(), hint=hint),)
 
 
 def _superseded(act: Rollout) -> tuple[Finding, ...]:

@@ -33,7 +33,11 @@ def check(facts: Facts) -> Verdict:
     evidence = _evidence(facts)
     if failed or unfinished or damage:
         why, what = _what_failed(record, failed, unfinished, damage)
-        finding = Finding("UNDO_FAILED", why, f"run `rollproof undo {facts.plan.run_id}`, then look at {what}")
+        again = f"`rollproof undo {facts.plan.run_id}`"
+        hint = f"run {again}, then look at {what}"
+        if failed and all(entry.kind == CHECK for entry in failed):  # no undo of ours is left that could mend it
+            hint = f"our own changes are back: mend what is said here by hand, then {again} looks again"
+        finding = Finding("UNDO_FAILED", why, hint)
         return Verdict("undo", "Undo", Result.FAIL, why, numbers=numbers, evidence=evidence, findings=(finding,))
     if left:
         why = (

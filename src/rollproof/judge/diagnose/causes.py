@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.act import find_act
-from rollproof.core.counts import many
+from rollproof.core.counts import many, were
 from rollproof.core.facts import Facts
 from rollproof.core.runframe import ingress_log
 from rollproof.core.verdict import Finding
@@ -288,7 +288,8 @@ def _listener_closed(moment: Moment) -> Finding | None:
         return None
     return Finding(
         "LISTENER_CLOSED",
-        "new connections were refused or timed out while existing ones were served",
+        f"{many(len(burst.rows), 'new connection')} within {burst.end_s - burst.start_s:.2f} s {were(len(burst.rows))} "
+        "refused or timed out while existing ones were served",
         "the ingress pod or the path to it was replaced: check its rollout, hostPort and kube-proxy",
     )
 

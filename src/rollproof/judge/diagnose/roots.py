@@ -14,8 +14,10 @@ import numpy as np
 from rollproof.core.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.part import ActKind
+from rollproof.core.reasons import cannot_start
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Result, Verdict
@@ -124,18 +126,44 @@ def _pod_kept_it(case: _Case) -> Root | None:
     if not case.codes & _STUCK or (act is not None and act.failed is not None and act.failed_at == "old-gone"):
         return None
     old = act.old_uids if act is not None else ()
-    until_s = act.failed.end_s if act is not None and act.failed is not None else math.inf
+    until_s = _given_up_s(case)
     for pod in _last_of_each(case.facts, act.started.start_s if act is not None else 0.0, until_s):
         if pod.uid in old or not pod.member or pod.gone or pod.ready or pod.terminating:
             continue
+        if (late := _ready_late(case, pod)) is not None:
+            return late
         state = f"was {pod.phase}{f' ({pod.trouble})' if pod.trouble else ''} and not Ready at the end"
         if not pod.node:
             text, code = f"{pod.name} was given no node", "POD_NOT_SCHEDULED"
         else:
-            text, code = f"{pod.name} {state}{_said_of_itself(case, pod)}", "POD_NEVER_READY"
+            text = f"{pod.name} {state}{_said_of_itself(case, pod)}"
+            code = cannot_start(pod.trouble) or "POD_NEVER_READY"
         hint = f"kubectl -n {case.facts.plan.target.cluster.namespace} describe pod {pod.name}; and its log"
         return Root(finding=Finding(code, text, hint), evidence=(pod.event.seq,))
     return None
+
+
+def _given_up_s(case: _Case) -> float:
+    """Until when the pods were waited for: the release failed, or the fault was called not recovered."""
+    act = case.rollout
+    if act is not None and act.failed is not None:
+        return act.failed.end_s
+    said = (fault.said.get(FaultWord.NOT_RECOVERED) for fault in find_faults(case.facts))
+    return min((event.end_s for event in said if event is not None), default=math.inf)
+
+
+def _ready_late(case: _Case, pod: PodSeen) -> Root | None:
+    """The pod did get ready, after it was no longer waited for."""
+    seen = [one for one in pods_seen(case.facts) if one.uid == pod.uid]
+    ready = next((one for one in seen if one.at_s > pod.at_s and one.ready), None)
+    if ready is None or seen[0].initial:
+        return None
+    text = f"{pod.name} was Ready only {ready.at_s - seen[0].at_s:.1f} s after it was made, when nobody waited any more"
+    hint = (
+        "shorten its start (image, migrations, probe periods), or give it longer: faults.recovery_limit_s, for a "
+        "rollout progressDeadlineSeconds and release.deadline_s"
+    )
+    return Root(finding=Finding("POD_READY_LATE", text, hint), evidence=(pod.event.seq, ready.event.seq))
 
 
 def _said_of_itself(case: _Case, pod: PodSeen) -> str:
@@ -171,7 +199,10 @@ def _old_pod_stays(case: _Case) -> Root | None:
 
 
 def _lost_readiness(case: _Case) -> Root | None:
-    """Pods that lost their readiness without being told to end, while the Service had too few."""
+    """Pods that lost their readiness without being told to end, while the Service had too few.
+
+    Where the container ended by itself that is the cause; else it is what its readiness path asks for.
+    """
     if not case.codes & _UNSERVED:
         return None
     act = find_act(case.facts)
@@ -183,17 +214,39 @@ def _lost_readiness(case: _Case) -> Root | None:
     )
     if not lost:
         return None
-    names = ", ".join(name for _, name in lost)
-    spread_s = (lost[-1][0] or 0.0) - (lost[0][0] or 0.0)
-    text = f"{names} lost {'its' if len(lost) == 1 else 'their'} readiness"
-    text += f" within {spread_s:.1f} s" if len(lost) > 1 else ""
-    hint = "see what the readiness path asks for: the database, the cluster's DNS, a cache"
-    part = act.at(lost[0][0] or 0.0) if act is not None else None
-    if part is not None and part.kind is ActKind.FAULT:
-        text += f", {(lost[0][0] or 0.0) - part.started.start_s:.1f} s after {part.name} was injected"
-        hint += f"; did {part.name} take that away too?"
-    text += ", and nobody had told " + ("it" if len(lost) == 1 else "them") + " to end"
-    return Root(finding=Finding("READINESS_LOST", text, hint, {"pods": len(lost)}))
+    first_s, last_s = lost[0][0] or 0.0, lost[-1][0] or 0.0
+    names = [name for _, name in lost]
+    part = act.at(first_s) if act is not None else None
+    fault = part if part is not None and part.kind is ActKind.FAULT else None
+    within = f" within {last_s - first_s:.1f} s" if len(lost) > 1 else ""
+    after = f", {first_s - fault.started.start_s:.1f} s after {fault.name} was injected" if fault else ""
+    told = f", and nobody had told {'it' if len(lost) == 1 else 'them'} to end"
+    ended = _ended_by_themselves(case, names)
+    if len(ended) == len(names):
+        code, why = "CONTAINER_ENDED", ", ".join(dict.fromkeys(ended.values()))
+        text = f"the container of {', '.join(names)} ended by itself ({why}){within}{after}{told}"
+        hint = "see its log before the restart (`kubectl logs --previous`)"
+        hint += (
+            f"; did {fault.name} end it?" if fault else "; minReadySeconds keeps old pods until new ones have lasted"
+        )
+    else:
+        code, hint = "READINESS_LOST", "see what the readiness path asks for: the database, the cluster's DNS, a cache"
+        text = f"{', '.join(names)} lost {'its' if len(lost) == 1 else 'their'} readiness{within}{after}{told}"
+        hint += f"; did {fault.name} take that away too?" if fault else ""
+    return Root(finding=Finding(code, text, hint, {"pods": len(lost)}))
+
+
+def _ended_by_themselves(case: _Case, names: Iterable[str]) -> dict[str, str]:
+    """Of these pods those whose container had ended when they lost their readiness, each with Kubernetes' word."""
+    found: dict[str, str] = {}
+    before: dict[str, PodSeen] = {}
+    for pod in pods_seen(case.facts):
+        last = before.get(pod.name)
+        lost = pod.name in names and last is not None and last.ready and not pod.ready and not pod.terminating
+        if lost and (pod.trouble or (pod.restarts or 0) > (last.restarts or 0 if last is not None else 0)):
+            found.setdefault(pod.name, pod.trouble or "restarted")
+        before[pod.name] = pod
+    return found
 
 
 def _wrong_version(case: _Case) -> Root | None:

@@ -194,6 +194,17 @@ class TestUndo:
         told.tell("undo", "Undo/1", "left", at=2, outcome=Outcome.UNKNOWN, expected="a", found="b")
         assert undo.check(told.facts()).result is Result.INCONCLUSIVE
 
+    def test_where_only_the_last_look_fails_no_undo_of_ours_can_mend_it(self) -> None:
+        told = Story().tell("undo", "Undo/1-git-push", "written", at=1).tell("undo", "Undo/1-git-push", "done", at=2)
+        told.tell("undo", "Undo/check", "written", at=3, kind="check")
+        told.tell("undo", "Undo/check", "failed", at=4, outcome=Outcome.FAIL, reason="a pod without an owner")
+        verdict = undo.check(told.facts())
+        assert verdict.result is Result.FAIL
+        assert "mend what is said here by hand" in verdict.findings[0].hint
+        told.tell("undo", "Undo/2-git-push", "written", at=5)
+        told.tell("undo", "Undo/2-git-push", "failed", at=6, outcome=Outcome.FAIL, reason="403")
+        assert "by hand" not in undo.check(told.facts()).findings[0].hint
+
     def test_nothing_written_is_nothing_to_undo(self) -> None:
         assert undo.check(Story().facts()).result is Result.PASS
 
