@@ -255,7 +255,7 @@ class FaultSettings:
     abort_failures: Annotated[int | None, between(1, 10_000_000)] = None
     # or when so many of the Deployment's pods and no more may be away at once; None: it does not matter
     abort_pods: Annotated[int | None, between(0, 1_000)] = None
-    # or of the nodes, NotReady, beside the fault's own and those from before; None: they are not looked at
+    # or when more than so many nodes are NotReady, beside the fault's own and those from before; None: not looked at
     abort_nodes: Annotated[int | None, between(0, 1_000)] = None
     # until the watches show that a fault had an effect; else it tested nothing
     effect_within_s: Annotated[float, above(0, 600)] = 10.0

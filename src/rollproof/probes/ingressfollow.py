@@ -33,6 +33,7 @@ _LOGS_MAX = 32  # containers of ingress pods
 _NOTES_MAX = 10
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _REFUSED = (401, 403)
+_ENDED = ("Succeeded", "Failed")  # phases of a pod that logs nothing more
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class IngressFollow:
     # -- which logs there are -----------------------------------------------------------------------------------
 
     def _watch_pods(self) -> None:
-        first, refused = True, ""
+        refused = ""
         while True:
             try:
                 pods = self._kube.list("Pod", self._ingress.namespace, labels=self._ingress.selector)["items"]
@@ -113,15 +114,15 @@ class IngressFollow:
                     self._note(f"at {self._now_s():.1f} s the ingress's pods could not be listed: {error}")
                 refused = str(error)
             else:
-                self._meet(pods, first=first)
-                first = False
+                self._meet(pods)
             if self._stopping.wait(_LOOK_S):
                 return
 
-    def _meet(self, pods: list[Object], *, first: bool) -> None:
+    def _meet(self, pods: list[Object]) -> None:
         there = {
             (str(pod["metadata"].get("uid", "")), container): str(pod["metadata"]["name"])
             for pod in pods
+            if (pod.get("status") or {}).get("phase") not in _ENDED
             for container in containers_of(pod, self._ingress.container)
         }
         for key, log in self._logs.items():
@@ -132,8 +133,7 @@ class IngressFollow:
             if len(self._logs) >= _LOGS_MAX:
                 self._note(f"only {_LOGS_MAX} logs are followed: {name}/{key[1]} is not")
                 return
-            heard_s = time.monotonic() if first else self._begun_s  # of one that is new: all that it has
-            log = self._logs[key] = _Log(name, key[1], heard_s)
+            log = self._logs[key] = _Log(name, key[1], self._begun_s)
             self._begin(self._follow, "ingress-log", log)
 
     # -- one log ------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ class Kube:
         self.streams = streams
         self.there = list(streams)
         self.asked: list[tuple[str, str, int]] = []
+        self.phases: dict[str, str] = {}
         self.lists, self.listed_again = 0, threading.Event()
         self.left = sum(map(len, streams.values()))
         self.lock, self.all_said = threading.Lock(), threading.Event()
@@ -65,7 +66,7 @@ class Kube:
         if self.lists:
             self.listed_again.set()
         self.lists += 1
-        return {"items": [pod(name) for name in self.there]}
+        return {"items": [{**pod(name), "status": {"phase": self.phases.get(name, "Running")}} for name in self.there]}
 
     def follow_log(self, namespace: str, name: str, container: str, *, since_s: int, silence_s: float) -> Stream:
         assert (namespace, container) == ("ingress", "nginx")
@@ -135,6 +136,15 @@ def test_a_pod_that_is_replaced_in_the_middle() -> None:
     follow = followed(kube)
     assert follow.lines == ("rp1-1 200", "rp1-2 200")
     assert follow.notes == ()
+
+
+def test_a_pod_that_has_ended_is_not_asked_again_and_again() -> None:
+    """An evicted one, or that of a Job with the same labels."""
+    kube = Kube(a=[["rp1-1 200", lambda: kube.listed_again.wait(WAIT_S)]])
+    kube.there, kube.phases = ["a", "done"], {"done": "Succeeded"}
+    follow = followed(kube)
+    assert follow.lines == ("rp1-1 200",)
+    assert {name for name, *_ in kube.asked} == {"a"}
 
 
 def test_a_refusal_is_told_once_and_not_asked_again() -> None:
