@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from builders import Requests
 from story import Story, plan, target
 
@@ -88,6 +89,16 @@ def test_lost_requests_by_lane_and_class() -> None:
     assert found["lost"] == found["lost_on_keepalive-get"] + 2
     assert found["outage_ms_upper"] > 200
     assert "budget_spent" not in found
+
+
+@pytest.mark.parametrize(
+    ("sent_ns", "counted"), [(-1, False), (0, True), (26_000_000_000, True), (26_000_000_001, False)]
+)
+def test_lost_requests_count_from_the_start_to_the_end_of_the_window(sent_ns: int, counted: bool) -> None:
+    """It is over after 20 s; the target file adds 5 s and 1 s to that."""
+    log = Requests(start=90.0, seconds=50.0).fail(at=110.0).build()
+    log.rows["send_ns"][log.rows["outcome"] > 0] = 100 * 10**9 + sent_ns
+    assert numbers(told(), log)["lost"] == int(counted)
 
 
 def test_the_share_of_the_budget_that_was_spent() -> None:
