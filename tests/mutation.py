@@ -68,7 +68,7 @@ SLOW = "not never_improves and not truth_lies and not strangers_change_nothing a
 CPU_S = 30.0  # for all tests of one mutant: beyond it, it runs for ever, and that is noticed
 WAIT_S = 1800.0  # the same for one that waits for ever, on a machine with more to do
 KILLED_MIN = 0.95  # of all mutants: below it the judging code is not tested well enough
-NOT_MUTATED = {"__all__", "Checker", "Number", "REQUEST_DTYPE"}  # names, two types, and the layout of a file
+NOT_MUTATED = {"__all__", "Checker", "Number", "REQUEST_DTYPE", "T", "_Item"}  # names, types, and the layout of a file
 
 
 @dataclass(frozen=True)

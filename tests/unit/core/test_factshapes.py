@@ -27,10 +27,22 @@ TYPES: Mapping[str, Any] = {  # what a field is tried with
     "object": {}, "object of texts": {"k": "x"}, "object of ints": {"k": 7}, "object of reals": {"k": 7.5},
     "object of flags": {"k": True}, "object of pairs": {"k": [7, 7]}, "object of three": {"k": [7, 7, 7]},
 }  # fmt: skip
+NOT_IN_STORIES = (  # told by no story, because no checker reads them
+    ("kept", "Pod/shop/a", "state", {"container": "web", "waiting": "x", "ended": "x", "exit_code": 1, "restarts": 1}),
+    ("kept", "Pod/shop/a", "log", {"container": "web", "previous": True, "file": "x", "lines": 1, "cut": True,
+                                   "size_bytes": 1, "tail": ["x"]}),
+    ("kept", "Events/a", "events", {"listed": 1, "file": "x", "seen": [{
+        "object": "x", "reason": "x", "message": "x", "count": 1, "warning": True}]}),
+    ("kept", "Pod/shop/a", "unread", {"cause": "x", "reason": "x"}),
+    ("watch", "Deployment/shop/web", "added", {"template_hash": "x"}),
+    ("ingress", "Ingress", "log", {"followed": True}),
+)  # fmt: skip
 VIEWS = {("pipeline", "read"), ("posture", "read")}  # whole documents, each with a reader and tests of its own
 
 
 def facts() -> Iterator[Event]:
+    for source, subject, what, data in NOT_IN_STORIES:
+        yield from Story().tell(source, subject, what, at=1.0, **data).events
     for checker in CHECKERS:
         for _, told in histories(checker):
             yield from told.events

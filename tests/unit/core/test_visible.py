@@ -11,5 +11,7 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
 
 def test_one_printable_line_of_bounded_length() -> None:
     assert printable("a\x1b[31m\n\u202eb\x9b") == "a\\x1b[31m\\n\\u202eb\\x9b"
-    assert len(printable("x" * 100_000)) < 700
+    assert printable("ü\n€") == "ü\\n€"
+    assert printable("x" * 100_000) == "x" * 600 + "..."
+    assert printable("x" * 600) == "x" * 600
     assert printable("abcdef", length_max=3) == "abc..."

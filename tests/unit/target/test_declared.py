@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 import story
 
-from rollproof.core.declared import Range
+from rollproof.core.declared import OneOf, Range, above, between, one_of
 from rollproof.core.target import Control, Target
 from rollproof.target.rules import broken_rules
 
@@ -24,6 +24,12 @@ def numbers() -> Iterator[tuple[str, str, Any]]:
                 plain = str(getattr(hint, "__origin__", hint))
                 if "int" in plain or "float" in plain:
                     yield section.name, name, hint
+
+
+def test_what_is_declared() -> None:
+    assert above(0, 3) == Range(0, 3, low_allowed=False)
+    assert between(1, 3) == Range(1, 3, low_allowed=True)
+    assert one_of("a", "b") == OneOf(("a", "b"))
 
 
 def test_every_number_of_a_section_has_a_range() -> None:

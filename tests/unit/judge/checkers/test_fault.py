@@ -104,6 +104,7 @@ class TestPlanned:
     def test_a_fault_of_which_nothing_is_known_is_not_judged(self) -> None:
         verdicts = fault.check(self.story().facts())
         assert [(one.subject, one.result) for one in verdicts] == [("Fault/node-drain", Result.INCONCLUSIVE)]
+        assert verdicts[0].why == "it was planned, and nothing is known of it"
 
     def test_each_of_the_plan_has_one_verdict_and_what_it_does_not_name_has_one_too(self) -> None:
         verdicts = fault.check(self.story().fault("pod-delete").fault("node-drain", at=200).facts())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from story import NEW, Story, good_release
+from builders import Requests
+from story import NEW, OLD, Story, good_release
 
 from rollproof.core.event import Outcome
 from rollproof.core.verdict import Result
-from rollproof.judge.checkers import rollout
+from rollproof.judge.checkers import rollout, version
 from rollproof.judge.checkers.others import others
 
 
@@ -54,6 +55,13 @@ def test_a8_a_pod_of_somebody_else_is_no_new_pod() -> None:
     verdict = rollout.check(other(told.stages(), at=110).facts())
     assert verdict.result is Result.INCONCLUSIVE
     assert "no pod was replaced" in verdict.why
+
+
+def test_a8_whose_answers_may_be_the_strays_is_said_beside_the_version() -> None:
+    told = other(good_release(), at=110)
+    told.requests = Requests(start=88.0, seconds=53.0, version=OLD).says("ccccccc", at=115.0, until=116.0).build()
+    verdict = version.check(told.facts())
+    assert (verdict.result, [one.code for one in verdict.findings]) == (Result.FAIL, ["OTHERS_IN_SERVICE"]), verdict.why
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])

@@ -49,3 +49,25 @@ def test_no_recovery_is_one_only_if_it_was_watched_for_as_long_as_the_limit(at: 
     story = held(until="undone").tell("fault", "Fault/database-refused", "not-recovered", at=at, outcome=Outcome.FAIL)
     (verdict,) = fault.check(story.facts())
     assert verdict.result is result, verdict.why
+
+
+def answered(told: Story, what: str, *answers: tuple[str, int, str], outcome: Outcome = Outcome.FAIL) -> Story:
+    """Single pods asked while it is away: pod, status, and what it said."""
+    for pod, status, said in answers:
+        told.tell(
+            "proof", f"Pod/shop/{pod}", what, at=105.0, outcome=outcome, status=status, value=said, version=said,
+            expected="x",
+        )  # fmt: skip
+    return told
+
+
+def test_the_first_pod_that_breaks_a_promise_is_named_with_its_own_words() -> None:
+    told = answered(held(), "version", ("old-1", 502, ""), ("old-2", 503, ""), outcome=Outcome.UNKNOWN)
+    (verdict,) = dependency.check(told.facts())
+    assert verdict.why.endswith("Pod/shop/old-1 answered 502 while the database was away")
+    told = answered(held(), "version", ("old-1", 200, "one"), ("old-2", 200, "two"))
+    (verdict,) = dependency.check(told.facts())
+    assert verdict.why.endswith("Pod/shop/old-1 said version one instead of x")
+    told = answered(held(), "database", ("old-1", 200, "gone"), ("old-2", 204, "away"))
+    (verdict,) = dependency.check(told.facts())
+    assert verdict.why.endswith("Pod/shop/old-1 said 'gone' with HTTP status 200")
