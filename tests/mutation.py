@@ -49,7 +49,9 @@ TESTS = (
     "tests/unit/core",
     "tests/unit/judge/test_histories.py",
     "tests/unit/judge/test_judging.py",
+    "tests/unit/judge/test_ranking.py",
     "tests/unit/judge/test_silence.py",
+    "tests/unit/house/test_causecodes.py",
     # what of core/ is for other layers is tested with these
     "tests/unit/preflight/test_permissions.py",
     "tests/unit/preflight/test_roles.py",

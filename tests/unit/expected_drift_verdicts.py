@@ -130,6 +130,11 @@ def _controls() -> Told:
                                            lost=False)  # fmt: skip
     yield "undeclared, too short", then(hurt(undeclared(), UNDECLARED), "stayed", watched_s=9.98)
     yield "undeclared, not said how long", then(hurt(undeclared(), UNDECLARED), "stayed")
+    for name, data in {
+        "our change not seen": {"seen": False}, "unread at the end": {"found": "unread"},
+        "as before at the end": {"found": "original"}, "something else at the end": {"found": "other"},
+    }.items():  # fmt: skip
+        yield f"undeclared, {name}", then(hurt(undeclared(), UNDECLARED), "stayed", watched_s=10.0, **data)
     yield "undeclared, stays", then(hurt(undeclared(), UNDECLARED), "stayed", watched_s=9.9904)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from story import Story, good_release, target
 
+from rollproof.core.counts import many, were
 from rollproof.core.injection import Injection
+from rollproof.core.journal import read_journal
 from rollproof.core.kept import kept_containers
 from rollproof.core.plan import Touch
 from rollproof.core.rollout import find_rollout
@@ -132,6 +135,59 @@ def test_the_name_of_a_value_is_short_and_salted() -> None:
     assert len(hash_of("value", b"salt")) == 8
     assert hash_of("value", b"salt") != hash_of("value", b"other")
     assert hash_of("value", b"salt") == hash_of("value", b"salt")
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "said"),
+    [
+        (1, "proof", "1 proof"),
+        (0, "proof", "0 proofs"),
+        (1204, "request", "1,204 requests"),
+        ("?", "pod", "? pods"),
+        ("1", "pod", "1 pod"),
+        (2, "patch", "2 patches"),
+        (2, "push", "2 pushes"),
+        (2, "loss", "2 losses"),
+        (2, "box", "2 boxes"),
+        (2, "entry", "2 entries"),
+        (2, "day", "2 days"),
+        (2, "key", "2 keys"),
+        (2, "boy", "2 boys"),
+        (2, "guy", "2 guys"),
+    ],
+)
+def test_a_count_with_its_noun(count: object, noun: str, said: str) -> None:
+    assert many(count, noun) == said
+
+
+def test_the_verb_of_a_count() -> None:
+    assert [were(count) for count in (0, 1, 2)] == ["were", "was", "were"]
+
+
+@pytest.mark.parametrize(
+    ("state", "entry", "tried"),
+    [
+        ("done", "done", ""),
+        ("not-needed", "not-needed", ""),
+        ("left", "left", ""),
+        ("failed", "open", "failed"),
+        ("unknown", "open", "unknown"),
+        ("haunted", "open", ""),
+    ],
+)
+def test_how_an_undo_ended(state: str, entry: str, tried: str) -> None:
+    lines = [
+        {"number": 1, "kind": "drain", "subject": "Node/a", "args": {}},
+        {"number": 1, "state": state, "reason": "x", "expected": 1, "found": 2, "kept": True},
+    ]
+    record = read_journal("".join(json.dumps(line) + "\n" for line in lines).encode())
+    (one,) = record.entries
+    assert (one.state, one.tried, one.name) == (entry, tried, "Undo/1-drain")
+    known = state != "haunted"
+    assert (one.reason, one.expected, one.found, one.kept) == (("x", 1, 2, True) if known else ("", None, None, False))
+    assert record.damage == (
+        () if known else ("undo.jsonl line 2 cannot be read: it says nothing that this version knows",)
+    )
 
 
 def test_a_release_without_facts_is_none() -> None:

@@ -51,6 +51,19 @@ def test_no_recovery_is_one_only_if_it_was_watched_for_as_long_as_the_limit(at: 
     assert verdict.result is result, verdict.why
 
 
+@pytest.mark.parametrize(("health_first", "result"), [(True, PASS), (False, FAIL)])
+def test_where_the_health_path_was_not_asked_before_nothing_is_taken_off(health_first: bool, result: Result) -> None:
+    """The readiness path took 2.5 s, the limit is 2 s; the health path had taken 0.6 s, or was asked afterwards."""
+    told = held()
+    for at, what, took_s in sorted(((104.0 if health_first else 106.0, "version", 0.6), (105.0, "database", 2.5))):
+        told.tell(
+            "proof", "Pod/shop/old-1", what, at=at, outcome=Outcome.OK if what == "version" else Outcome.FAIL,
+            status=200 if what == "version" else 503, value="down", version="aaaaaaa", expected="x", took_s=took_s,
+        )  # fmt: skip
+    (verdict,) = dependency.check(told.facts())
+    assert verdict.result is result, verdict.why
+
+
 def answered(told: Story, what: str, *answers: tuple[str, int, str], outcome: Outcome = Outcome.FAIL) -> Story:
     """Single pods asked while it is away: pod, status, and what it said."""
     for pod, status, said in answers:
