@@ -104,6 +104,8 @@ def scaling_borders() -> Rows:
     yield "not above any more after it", not_up((115, 2.5), (190.1, 0.9)), FAIL
     yield "above for two looks and its own window", slow_up(145), FAIL
     yield "above for less than these", slow_up(145.1), OPEN
+    yield "within a tolerance of its own", slow_up(130, use=1.5, tolerance=0.5), OPEN
+    yield "beyond a tolerance of its own", slow_up(130, use=1.06, tolerance=0.05), FAIL
     yield "low enough for the window and two looks", not_back((215, 0.2)), FAIL
     yield "low enough for less", not_back((165, 1.0), (215.1, 0.2)), OPEN
     yield "a use that three replicas bear", not_back((165, 0.75)), FAIL
@@ -114,12 +116,12 @@ def scaling_borders() -> Rows:
     yield "one replica above the floor, by a use that it does not bear", one_above(0.67), OPEN
 
 
-def slow_up(since: float) -> Story:
+def slow_up(since: float, *, use: float = 2.5, tolerance: float = 0.1) -> Story:
     """An autoscaler that wants to see the use above its target for 15 s before it acts."""
     told = begun()
     told.tell(
-        "watch", "HorizontalPodAutoscaler/shop/web", "modified", at=since, use=2.5, current=2, desired=2, metrics=[],
-        reason="", window_s=30.0, up_window_s=15.0, tolerance=0.1,
+        "watch", "HorizontalPodAutoscaler/shop/web", "modified", at=since, use=use, current=2, desired=2, metrics=[],
+        reason="", window_s=30.0, up_window_s=15.0, tolerance=tolerance,
     )  # fmt: skip
     return lowered(say(told, ScalingWord.NOT_SCALED_UP, at=190, outcome=Outcome.FAIL, last_seen="2 are wanted"))
 
