@@ -76,6 +76,22 @@ def test_failures_later_after_termination_mean_prestop_too_short(facts: Facts) -
     assert "at least 8 s" in causes(broken)[0].hint
 
 
+def ended(facts: Facts, name: str, told_s: float) -> Facts:
+    """A pod of the app that was told to end, and was gone 0.6 s later."""
+    for at_s, state in ((told_s - 9.0, {"ready": True}), (told_s, {"ready": True, "terminating": True})):
+        facts = with_event(facts, pod_event(at_s, name, member=True, **state))
+    return with_event(facts, replace(pod_event(told_s + 0.6, name, member=True), what="deleted"))
+
+
+def test_of_two_pods_that_ended_the_one_that_was_gone_nearest_to_the_failures_is_blamed(facts: Facts) -> None:
+    broken = failing(facts, np.arange(TERMINATING + 0.15, TERMINATING + 0.5, 0.05), "http.502", lane=1)
+    early = ended(broken, "shop-6f9c-earlier", TERMINATING - 3.0)
+    assert "shop-6f9c-earlier" in causes(early)[0].text  # the fixture's own is there for 10 s more
+    both = ended(early, "shop-6f9c-later", TERMINATING)
+    assert found(both) == ["PRESTOP_MISSING"]
+    assert "shop-6f9c-later" in causes(both)[0].text
+
+
 def test_a_request_under_way_when_the_pod_stopped_is_dated_by_its_end_and_a_silent_one_by_its_sending(
     facts: Facts,
 ) -> None:

@@ -210,34 +210,43 @@ def _in_flight_cut(moment: Moment) -> Finding | None:
 
 def _termination(moment: Moment) -> Finding | None:
     """Requests were still sent to a pod that had stopped serving; not if the bad answers name others."""
-    burst, lives = moment.burst, moment.lives
-    named = burst.named()
-    for life in lives:
-        begin_s = life.terminating_s
-        if begin_s is None or (named and life.name not in named) or (moment.injected and not life.graceful):
-            continue
-        out_s = max(life.out_of_service_s or begin_s, begin_s) + AFTER_SERVICE_S
-        if not begin_s - SLACK_S - burst.took_s() <= burst.start_s <= out_s:
-            continue
-        from_s, until_s = burst.felt_s - begin_s, max(burst.end_s, burst.felt_s) - begin_s
-        left = f"; it left the Service after {life.out_of_service_s - begin_s:.2f} s" if life.out_of_service_s else ""
-        propose_s = max(_LEAST_PRESTOP_S, np.ceil(until_s + 2.0))
-        hint = (
-            f"preStop sleep of at least {propose_s:g} s (and a grace period above it plus the longest request), "
-            "and finish requests on SIGTERM"
-        )
-        if from_s < 1.0:
-            text = (
-                f"{life.name} stopped serving as soon as it was told to terminate: failures from "
-                f"{max(from_s, 0):.2f} to {max(until_s, 0):.2f} s after that{left}"
-            )
-            return Finding("PRESTOP_MISSING", text, hint, {"prestop_s": float(propose_s)})
+    burst = moment.burst
+    fitting = [life for life in moment.lives if _may_have_stopped(moment, life)]
+    if not fitting:
+        return None
+    life = min(fitting, key=lambda one: abs(burst.felt_s - (one.gone_s or one.terminating_s or 0.0)))
+    begin_s = life.terminating_s or 0.0
+    from_s, until_s = burst.felt_s - begin_s, max(burst.end_s, burst.felt_s) - begin_s
+    left = f"; it left the Service after {life.out_of_service_s - begin_s:.2f} s" if life.out_of_service_s else ""
+    propose_s = max(_LEAST_PRESTOP_S, np.ceil(until_s + 2.0))
+    hint = (
+        f"preStop sleep of at least {propose_s:g} s (and a grace period above it plus the longest request), "
+        "and finish requests on SIGTERM"
+    )
+    if from_s < 1.0:
         text = (
-            f"{life.name} stopped serving while it was still used: failures from {from_s:.2f} to {until_s:.2f} s "
-            f"after it began to terminate{left}"
+            f"{life.name} stopped serving as soon as it was told to terminate: failures from "
+            f"{max(from_s, 0):.2f} to {max(until_s, 0):.2f} s after that{left}"
         )
-        return Finding("PRESTOP_TOO_SHORT", text, hint, {"prestop_s": float(propose_s)})
-    return None
+        return Finding("PRESTOP_MISSING", text, hint, {"prestop_s": float(propose_s)})
+    text = (
+        f"{life.name} stopped serving while it was still used: failures from {from_s:.2f} to {until_s:.2f} s "
+        f"after it began to terminate{left}"
+    )
+    return Finding("PRESTOP_TOO_SHORT", text, hint, {"prestop_s": float(propose_s)})
+
+
+def _may_have_stopped(moment: Moment, life: PodLife) -> bool:
+    """Whether the failures began while this pod was ending, or while the ingress may still have used its address.
+
+    Of several the one that ended nearest to the first failure is the one: in a race of rollouts each has its own.
+    """
+    burst, begin_s = moment.burst, life.terminating_s
+    named = burst.named()
+    if begin_s is None or (named and life.name not in named) or (moment.injected and not life.graceful):
+        return False
+    out_s = max(life.out_of_service_s or begin_s, begin_s) + AFTER_SERVICE_S
+    return begin_s - SLACK_S - burst.took_s() <= burst.start_s <= out_s
 
 
 def _nearest_injection(moment: Moment) -> Finding | None:
