@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from expected_outage_verdicts import held
 from story import Story
 
 from rollproof.core.event import Outcome
@@ -32,6 +33,8 @@ def faults() -> Told:
     yield "too late", Story().fault(recovered=60.5)
     stale = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=120.0, by="no-running-pod")
     yield "recovered, and no running pod has the setting that was changed", stale
+    yield "recovered in time after it was undone", held(recovered=5.0)
+    yield "recovered too late after it was undone", held(recovered=60.5)
     yield "not recovered", unrecovered()
     yield "a process that nobody started again", unrecovered(by="nobody")
     yield "pods that wait on connections to a server that is gone", unrecovered(cause="connections-held")

@@ -16,9 +16,11 @@ MUST = {
     Result.PASS: {
         "recovered in time", "exactly in time", "recovered, and no running pod has the setting that was changed",
         "a watch was blind before", "a watch was away and lost nothing",
+        "recovered in time after it was undone",
     },
     Result.FAIL: {
-        "too late", "not recovered", "not recovered, and nobody noted what was seen",
+        "too late", "recovered too late after it was undone", "not recovered",
+        "not recovered, and nobody noted what was seen",
         "not recovered, and then after all", "a process that nobody started again",
         "a process that nobody started again, and readiness noticed",
         "a process that came back with a new container", "pods that wait on connections to a server that is gone",
