@@ -9,15 +9,18 @@ import pytest
 from story import Story, good_release, target
 
 from rollproof.core.counts import many, were
+from rollproof.core.drift import drift_trials
 from rollproof.core.injection import Injection
 from rollproof.core.journal import read_journal
 from rollproof.core.kept import kept_containers
+from rollproof.core.nights import Check
 from rollproof.core.plan import Touch
 from rollproof.core.rollout import find_rollout
 from rollproof.core.runframe import drill_took_s
 from rollproof.core.secretsearch import hash_of
 from rollproof.core.target import DriftSettings, Fences
 from rollproof.core.trials import TRIALS, allowed_trials
+from rollproof.core.verdict import Result
 from rollproof.core.watched import pods_seen
 
 
@@ -193,3 +196,25 @@ def test_how_an_undo_ended(state: str, entry: str, tried: str) -> None:
 def test_a_release_without_facts_is_none() -> None:
     assert find_rollout(Story().facts()) is None
     assert find_rollout(good_release().facts()) is not None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "limit"),
+    [
+        ({"limit_s": 60}, 60.0),
+        ({"limit_s": 0.5}, 0.5),
+        ({"limit_s": True}, None),
+        ({"limit_s": None}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_figure_of_a_night_was_compared_with(numbers: dict[str, Any], limit: float | None) -> None:
+    assert Check(drill="drift", name="heal", result=Result.PASS, numbers=numbers).limit == limit
+    assert Check(drill="drift", name="heal", result=Result.PASS).limit is None
+
+
+@pytest.mark.parametrize(("data", "by"), [({"by": "self-heal"}, "self-heal"), ({"by": None}, ""), ({}, "")])
+def test_who_undid_a_drift(data: dict[str, Any], by: str) -> None:
+    told = Story().tell("drift", "Drift/env", "planned", at=1).tell("drift", "Drift/env", "undone", at=2, **data)
+    (trial,) = drift_trials(told.facts())
+    assert trial.undone_by == by
