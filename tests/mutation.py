@@ -65,7 +65,7 @@ TESTS = (
     "tests/unit/target/test_declared.py",
     "tests/unit/target/test_pipeline_rules.py",
 )
-# seconds for each mutant that survives, and next to none is killed by these alone
+# seconds for each mutant that survives; what these alone would notice counts as alive
 SLOW = "not never_improves and not truth_lies and not strangers_change_nothing and not two_hundred_nights"
 CPU_S = 30.0  # for all tests of one mutant: beyond it, it runs for ever, and that is noticed
 WAIT_S = 1800.0  # the same for one that waits for ever, on a machine with more to do

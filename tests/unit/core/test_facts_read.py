@@ -10,6 +10,7 @@ from story import Story, good_release, target
 
 from rollproof.core.counts import many, were
 from rollproof.core.drift import drift_trials
+from rollproof.core.fault import find_faults
 from rollproof.core.injection import Injection
 from rollproof.core.journal import read_journal
 from rollproof.core.kept import kept_containers
@@ -218,3 +219,9 @@ def test_who_undid_a_drift(data: dict[str, Any], by: str) -> None:
     told = Story().tell("drift", "Drift/env", "planned", at=1).tell("drift", "Drift/env", "undone", at=2, **data)
     (trial,) = drift_trials(told.facts())
     assert trial.undone_by == by
+
+
+def test_a_fact_of_another_source_is_none_of_an_attempts() -> None:
+    told = Story().fault().tell("elsewhere", "Fault/pod-delete", "void", at=130)
+    (fault,) = find_faults(told.facts())
+    assert "void" not in fault.said

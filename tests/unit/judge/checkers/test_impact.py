@@ -120,6 +120,13 @@ def test_a_ghost_answers_after_its_object_was_gone() -> None:
     assert numbers(told(), replace(named, rows=rows))["ghost_s"] == 0.0
 
 
+def test_a_victim_whose_end_nobody_saw_is_no_ghost() -> None:
+    story = told()
+    story.events = [event for event in story.events if event.what != "deleted"]
+    log = Requests(start=90.0, seconds=50.0).build()
+    assert "ghost_s" not in numbers(story, replace(log, pods=("", "new-1", "old-1")))
+
+
 def test_they_are_numbers_of_the_verdict() -> None:
     facts = replace(told().facts(), requests=Requests(start=90.0, seconds=50.0).build())
     (verdict,) = checker.check(facts)
