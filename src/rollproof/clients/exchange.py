@@ -309,7 +309,10 @@ def said(error: BaseException) -> str:
             return str(cause.strerror)
         if isinstance(cause, http.client.HTTPException):
             return f"{type(cause).__name__}: {cause}"[:200]
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    text = str(error)
+    if isinstance(error, urllib3.exceptions.PoolError):
+        text = text.removeprefix(f"{error.pool}: ")
+    return " ".join(text.split())[:200] or type(error).__name__
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
