@@ -266,6 +266,7 @@ class Session:
     def __init__(self, wanted: list[str], sample: int = 0, seed: int = 0) -> None:
         self.wanted, self.sample, self.seed = set(wanted), sample, seed
         self.callers: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+        self.tests: list[Any] = []
         self.took_s: dict[str, float] = {}
         self.results: dict[str, Counter[str]] = defaultdict(Counter)
         self.of = 0  # so many mutants there are
@@ -277,6 +278,7 @@ class Session:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Instead of pytest's own loop."""
+        self.tests = session.items
         for test in session.items:
             self._watch(test)
         once_more = begun(None, session.items)
@@ -330,12 +332,13 @@ class Session:
             self.callers[key].append(test)
 
     def _tests(self, mutant: Mutant) -> list[pytest.Item]:
-        """The quickest first. A constant's are those that call a function of a module that knows it."""
-        keys = [(mutant.file, mutant.where)]
+        """The quickest first. A constant's are those that call a function of a module that knows it, or know it."""
+        keys, own = [(mutant.file, mutant.where)], list[Any]()
         if mutant.constant:
             known = users(importlib.import_module(mutant.module), mutant.where)
             keys = [(str(module.__file__), "") for module in known]
-        found = {test.nodeid: test for key in keys for test in self.callers.get(key, [])}
+            own = [test for test in self.tests if test.module in known]
+        found = {test.nodeid: test for test in (*own, *(test for key in keys for test in self.callers.get(key, [])))}
         return sorted(found.values(), key=lambda test: self.took_s[test.nodeid])
 
     def _try(self, name: str, mutant: Mutant) -> None:

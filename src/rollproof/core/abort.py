@@ -116,5 +116,5 @@ def exceeded(
 
 def aborted(facts: Facts) -> Event | None:
     """The fact that the drill was ended at once; None if it was not."""
-    found = facts.last(source=SOURCE, subject=SUBJECT, what=WORD)
-    return found if found is not None and found.drill == facts.drill else None
+    told = [one for one in facts.find(source=SOURCE, subject=SUBJECT, what=WORD) if one.drill == facts.drill]
+    return told[-1] if told else None

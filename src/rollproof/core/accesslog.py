@@ -229,7 +229,7 @@ FORMATS: tuple[Format, ...] = (  # the first whose marks are there; the last one
     Format(
         "haproxy", _any_of("retries", "terminationstate", "tsc", "retriescount"), "retries (%rc)", _haproxy,
     ),
-    Format("caddy", (frozenset({"logger", "request", "respheaders"}), frozenset({"respheaders"})),
+    Format("caddy", _any_of("respheaders"),
            "nothing that it has: Caddy does not log how often it tried", _nothing),
     Format("nginx", (frozenset(),), "upstream_addr ($upstream_addr) with addresses", _nginx),
 )  # fmt: skip

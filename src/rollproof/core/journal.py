@@ -79,7 +79,6 @@ def read_journal(content: bytes) -> Record:
 def missing_entries(record: Record, events: Iterable[Event]) -> tuple[str, ...]:
     """A sentence for each change that the timeline tells of, without an end, and that the journal does not have."""
     known = {entry.name for entry in record.entries}
-    looked = any(entry.kind == CHECK for entry in record.entries)
     told: dict[str, bool] = {}
     for event in events:
         if event.source == "undo" and event.subject not in known:
@@ -87,7 +86,7 @@ def missing_entries(record: Record, events: Iterable[Event]) -> tuple[str, ...]:
     return tuple(
         f"{subject} is on the timeline, and the journal has no such entry"
         for subject, ended in told.items()
-        if not ended and not (looked and subject == f"Undo/{CHECK}")
+        if not ended
     )
 
 

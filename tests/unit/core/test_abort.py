@@ -60,6 +60,7 @@ def test_too_many_lost_requests() -> None:
     lanes = {"get": lane(good_s=111.0, http_502=90, read_eof=11), "control": lane(http_502=900)}
     found = look(lanes)
     assert (found.cause, found.numbers["lost"]) == (AbortCause.FAILURES, 101)
+    assert found.reason == "101 requests were lost, 100 are allowed"
     assert look(lanes, lost_before=1) is None, "what was lost in the baseline is not the act's"
     assert look(lanes, limits=Limits(dead_s=10.0, failures=None)) is None
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.accesslog import FORMATS, read_line
+from rollproof.core.accesslog import FORMATS, AccessLine, read_line
 
 ID = "rp1-7"
 POD, OTHER = "10.244.1.7:8080", "10.244.2.9:8080"
@@ -230,3 +230,116 @@ def test_the_status_of_lines_of_text(line: str, good: bool) -> None:
     read = read_line(line, "rp1")
     assert read is not None
     assert (read.good, read.access) == (good, True)
+
+
+# ---- of two fields that say the same: which is heard ----
+
+ORDERS: dict[str, tuple[str, ...]] = {
+    "status": (
+        "DownstreamStatus", "status", "status_code", "response_code", "responseStatus", "response_status_code",
+        "http_status", "httpStatusCode",
+    ),
+    "addresses": ("upstream_addr", "upstream_address", "upstream_addrs", "upstream", "upstreams"),
+    "lists": ("upstream_status", "upstream_response_time", "upstream_connect_time", "upstream_response_length"),
+    "hosts": (
+        "upstream_hosts_attempted", "upstream_hosts_attempted_without_port", "upstream_host_names_attempted",
+    ),
+    "retries": ("retries", "rc", "retries_count"),
+}  # fmt: skip
+
+
+def pairs(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(first, second) for at, first in enumerate(names) for second in names[at + 1 :]]
+
+
+def read(**fields: object) -> AccessLine:
+    found = read_line(json.dumps({"id": ID, **fields}), "rp1")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("first", "second"), pairs(ORDERS["status"]))
+def test_of_two_statuses(first: str, second: str) -> None:
+    assert read(**{second: 502, first: 200}).good is True
+    assert read(**{second: 200, first: 502}).good is False
+
+
+@pytest.mark.parametrize(("first", "second"), [*pairs(ORDERS["addresses"]), *pairs(ORDERS["lists"])])
+def test_of_two_lists_of_nginx(first: str, second: str) -> None:
+    assert read(**{second: "x, y, z", first: "x, y"}).tries == 2
+    assert read(**{second: "x, y", first: "x, y, z"}).tries == 3
+    assert read(**{second: "x, y, z", first: "x"}).tries == 3, "one alone says nothing"
+
+
+@pytest.mark.parametrize(("first", "second"), pairs(ORDERS["hosts"]))
+def test_of_two_lists_of_envoy(first: str, second: str) -> None:
+    assert read(**{second: "x, y, z", first: "x, y"}).tries == 2
+
+
+@pytest.mark.parametrize(("first", "second"), pairs(ORDERS["retries"]))
+def test_of_two_counts_of_haproxy(first: str, second: str) -> None:
+    assert read(termination_state="--", **{second: 2, first: 1}).tries == 2
+
+
+@pytest.mark.parametrize(("first", "second"), pairs(tuple(MARKS)))
+def test_of_the_marks_of_two_proxies(first: str, second: str) -> None:
+    for one in MARKS[first]:
+        for two in MARKS[second]:
+            assert read(**{two: "x", one: "x"}).format == first
+
+
+def test_what_lies_higher_comes_first() -> None:
+    for a, z in (("a", "z"), ("z", "a")):  # whatever the names
+        deep = {a: {"status": 502, "upstream_addr": POD}}
+        assert read(**deep, **{z: {"b": {"status": 200}}}).good is False
+        assert read(**deep, status=200).good is True
+        assert read(**deep, upstream_addr=f"{OTHER}, {POD}").tries == 2
+
+
+@pytest.mark.parametrize("name", ["upstream", "upstreams", "Upstream-1"])
+@pytest.mark.parametrize("around", [(), ("nginx",)])
+def test_the_status_of_an_upstream_is_not_the_answers(name: str, around: tuple[str, ...]) -> None:
+    line: dict[str, object] = {name: {"status": 502}}
+    for outer in around:
+        line = {outer: line}
+    assert read(**line).good is None
+    assert read(**line, http={"status": 200}).good is True
+
+
+@pytest.mark.parametrize(
+    ("address", "tries"),
+    [
+        ("10.0.0.1:1", 1),
+        ("10.0.0.1:0", None),
+        ("10.0.0.1:65535", 1),
+        ("10.0.0.1:65536", None),
+        ("10.0.0.1:", None),
+        ("10.0.0.1:80x", None),
+        ("10.0.0.1:\u0661", None),  # a digit, and none of ours
+        ("10.0.0.256:80", None),
+        ("10.0.0.1", None),
+        ("fd00::7", None),  # its last group could be a port; fd00: is no address
+        ("[fd00::7]:80", 1),
+        ("unix:", None),
+        ("unix:/", 1),
+    ],
+)
+def test_what_is_the_address_of_a_server(address: str, tries: int | None) -> None:
+    assert read(upstream_addr=address).tries == tries
+
+
+@pytest.mark.parametrize(
+    ("name", "access"),
+    [
+        ("upstream_host", True),
+        ("response_flags", True),
+        ("RetryAttempts", True),
+        ("status", True),
+        ("bytes", False),
+        ("message", False),
+        ("upstream_name", False),
+        ("upstream_cluster", False),
+    ],
+)
+def test_a_line_that_names_a_request_may_be_no_access_line(name: str, access: bool) -> None:
+    assert read(**{name: "x"}).access is access

@@ -10,14 +10,22 @@ from pathlib import Path
 from house.syntax import nodes
 
 import rollproof
-from rollproof.core import reasons
 from rollproof.core.causecodes import CauseCode
-from rollproof.core.reasons import CAUSES_OF_BAD, HealCause, HealStage, StageCause, code_of
+from rollproof.core.reasons import (
+    ASIDES,
+    BREACHES,
+    CAUSES_OF_BAD,
+    DEEPEST,
+    SYMPTOMS,
+    HealCause,
+    HealStage,
+    StageCause,
+    code_of,
+)
 from rollproof.judge.checkers.posture.table import CHECKS
 
 JUDGE = Path(rollproof.__file__).parent / "judge"
 SHAPE = re.compile(r"[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")
-SETS = (reasons.DEEPEST, reasons.BREACHES, reasons.SYMPTOMS, reasons.ASIDES)
 NO_CODES = {"CAUSES", "CHECKERS", "CHECKS", "KEEPALIVE", "P99", "SPARSE"}  # names in __all__, and a word
 
 
@@ -47,6 +55,6 @@ def test_no_code_is_listed_that_nobody_says() -> None:
 
 
 def test_each_code_has_one_place_in_the_ranking() -> None:
-    ranked = [code for one in SETS for code in one]
+    ranked = [code for one in (DEEPEST, BREACHES, SYMPTOMS, ASIDES) for code in one]
     assert len(ranked) == len(set(ranked))
     assert set(ranked) <= set(CauseCode)
