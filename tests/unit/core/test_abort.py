@@ -73,6 +73,7 @@ def test_too_many_pods_away() -> None:
     good = {"get": lane(good_s=111.0)}
     found = look(good, pods_away=2)
     assert (found.cause, found.reason) == (AbortCause.PODS, "2 pods do not serve, 1 may; 0 requests lost")
+    assert found.numbers == {"lost": 0, "dead_s": 0.0, "pods_away": 2}
     assert look(good, pods_away=1) is None
     assert look(good, pods_away=9, limits=Limits(dead_s=10.0, failures=100)) is None
 
@@ -103,3 +104,27 @@ def test_the_fact_is_the_drills_own() -> None:
     told = story.Story("pod-delete").tell("run", "abort", "aborted", at=100, cause="dead", reason="why")
     assert aborted(told.facts()) is not None
     assert aborted(story.Story("pod-delete").facts()) is None
+
+
+def test_the_numbers_are_in_ms_and_tell_of_the_control_lane() -> None:
+    found = look({"get": dead(99.0), "control": lane(good_s=111.0, bad=1)}, now_s=110.12345)
+    assert found.numbers == {"lost": 3, "dead_s": 11.123, "pods_away": 0, "control_failed": True}
+
+
+@pytest.mark.parametrize(
+    ("away", "named"), [("ba", "(a, b)"), ("edcba", "(a, b, c, d, e)"), ("fedcba", "(a, b, c, d, e)")]
+)
+def test_five_nodes_are_named(away: str, named: str) -> None:
+    found = look({"get": lane(good_s=111.0)}, limits=Limits(dead_s=10.0, failures=100, nodes=1), nodes_away=[*away])
+    assert found.reason == (
+        f"{len(away)} nodes are NotReady that no fault of ours names, 1 may {named}; 0 requests lost"
+    )
+    assert found.numbers["nodes_away"] == len(away)
+
+
+def test_the_last_of_the_drills_own_counts_whatever_another_drill_said() -> None:
+    told = story.Story("pod-delete").tell("run", "abort", "aborted", at=1).tell("run", "abort", "aborted", at=2)
+    told.drill = "node-drain"
+    told.tell("run", "abort", "aborted", at=3)
+    told.drill = "pod-delete"
+    assert aborted(told.facts()) == told.events[1]

@@ -13,11 +13,12 @@ from rollproof.core.badrelease import BadRelease
 from rollproof.core.drift import drift_trial, drift_trials
 from rollproof.core.event import Event, Outcome
 from rollproof.core.fault import Fault, FaultWord, find_faults
+from rollproof.core.gate import why_closed
 from rollproof.core.journal import Entry, missing_entries, read_journal
 from rollproof.core.kept import file_of
 from rollproof.core.loadsettings import Lane, Settings, Tls
 from rollproof.core.outside import Outside, says
-from rollproof.core.reasons import BadKind
+from rollproof.core.reasons import BadKind, cannot_start
 from rollproof.core.requests import OPTIONAL
 from rollproof.core.rollout import find_rollout
 from rollproof.core.scaling import find_scalings, replicas_seen, scalers_seen
@@ -79,6 +80,36 @@ def test_an_autoscalers_use(data: dict[str, Any], use: float | None, tolerance: 
     (seen,) = scalers_seen(told.facts(), since_s=0, until_s=9)
     assert (seen.use, seen.tolerance, seen.is_above) == (use, tolerance, above)
     assert (seen.up_window_s, seen.current, seen.reason) == (0.0, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("word", "data", "sentence"),
+    [
+        ("before", {"missing": "a pod"}, "was not there before the drill, within 2.5 s: a pod"),
+        ("after", {}, "did not come back after the drill, within 2.5 s: nobody noted what"),
+        ("meanwhile", {"missing": ""}, "meanwhile, within 2.5 s: nobody noted what"),
+    ],
+)
+def test_why_a_gate_is_closed(word: str, data: dict[str, Any], sentence: str) -> None:
+    (gate,) = Story().tell("run", "gate", word, at=4.5, start=2, outcome=Outcome.FAIL, **data).events
+    assert why_closed(gate) == f"the steady state {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("ImagePullBackOff", "IMAGE_PULL_BACK_OFF"),
+        ("ErrImagePull", "IMAGE_PULL_BACK_OFF"),
+        ("CrashLoopBackOff", "CRASH_LOOP_BACK_OFF"),
+        ("CreateContainerConfigError", "CREATE_CONTAINER_CONFIG_ERROR"),
+        ("ContainerCreating", ""),
+        ("PodInitializing", ""),
+        ("DeadlineExceeded", ""),  # the rollout's, and no container's
+        ("", ""),
+    ],
+)
+def test_why_a_container_cannot_start(reason: str, code: str) -> None:
+    assert cannot_start(reason) == code
 
 
 # ---- acts ----
@@ -225,7 +256,37 @@ LOOK = {"number": 2, "kind": "check", "subject": "app", "args": {}}
     ],
 )
 def test_an_entry_as_the_journal_tells_it(lines: tuple[dict[str, Any], ...], entries: tuple[Entry, ...]) -> None:
-    assert read_journal(journal(*lines)).entries == entries
+    record = read_journal(journal(*lines))
+    assert (record.entries, record.damage) == (entries, ())
+    assert record.changes == tuple(one for one in entries if one.kind != "check")
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        (b"[]", "it is no JSON object"),
+        (b"{", "it is no JSON object"),
+        (b'{"number": NaN}', "it is no JSON object"),
+        (b'{"kind": "x"}', "it has no number"),
+        (b'{"number": true}', "it has no number"),
+        (b'{"number": 0}', "it has no number"),
+        (b'{"number": 2, "kind": 1, "subject": "x", "args": {}}', "kind, subject or args are of a wrong type"),
+        (b'{"number": 1, "kind": "x", "subject": "x", "args": {}}', "there is an entry 1 already"),
+        (b'{"number": 3, "state": "done"}', "it is about entry 3, which is not there"),
+        (b'{"number": 1, "state": "done", "reason": null}', "it says nothing that this version knows"),
+    ],
+)
+def test_what_is_wrong_with_a_line_of_the_journal(line: bytes, wrong: str) -> None:
+    record = read_journal(journal(DRAIN) + line + b"\n")
+    assert record.damage == (f"undo.jsonl line 2 cannot be read: {wrong}",)
+    assert record.entries == (Entry(1, "drain", "Node/a", {"uid": "u"}),)
+
+
+@pytest.mark.parametrize("end", [{"state": "done"}, {"state": "done", "reason": ""}])
+def test_an_undo_that_failed_and_then_worked(end: dict[str, Any]) -> None:
+    failed = {"number": 1, "state": "failed", "reason": "403", "expected": 1, "found": 2}
+    record = read_journal(journal(DRAIN, failed, {"number": 1, **end}))
+    assert record.entries == (Entry(1, "drain", "Node/a", {"uid": "u"}, "done"),)
 
 
 @pytest.mark.parametrize(

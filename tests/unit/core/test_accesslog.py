@@ -343,3 +343,63 @@ def test_what_is_the_address_of_a_server(address: str, tries: int | None) -> Non
 )
 def test_a_line_that_names_a_request_may_be_no_access_line(name: str, access: bool) -> None:
     assert read(**{name: "x"}).access is access
+
+
+@pytest.mark.parametrize(
+    ("fields", "failed"),
+    [
+        ({"upstream_addr": "a, b, c"}, ("a", "b")),
+        ({"upstream_addr": ["a", "b"]}, ("a",)),
+        ({"upstream_addr": "1.1.1.1:1 : 2.2.2.2:2 : 3.3.3.3:3", "upstream_status": "502 : 502 : 200"},
+         ("1.1.1.1:1", "2.2.2.2:2")),
+        ({"upstream_addr": "1.1.1.1:1 : 2.2.2.2:2", "upstream_status": "200 : 502"}, ()),
+        ({"upstream_hosts_attempted": "a,b,c"}, ("a", "b")),
+    ],
+)  # fmt: skip
+def test_all_but_the_last_server_were_asked_in_vain(fields: dict[str, object], failed: tuple[str, ...]) -> None:
+    found = read(**fields)
+    assert (found.failed, found.tries) == (failed, len(failed) + 1)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "count", "tries"),
+    [
+        ("a", None, None), ("a", "1", 1), ("a", "3", 3), ("a,b", None, 2), ("a,b", "-", 2), ("a,b", 0, 2),
+        ("a,b", 3, 3), ("a,b,c", 2, 3), ("a,-", None, None),
+    ],
+)  # fmt: skip
+def test_of_envoys_hosts_and_its_count_the_larger(hosts: str, count: object, tries: int | None) -> None:
+    counted = {} if count is None else {"upstream_request_attempt_count": count}
+    assert read(upstream_hosts_attempted=hosts, **counted).tries == tries
+
+
+@pytest.mark.parametrize("name", ORDERS["retries"])
+def test_each_count_of_haproxy(name: str) -> None:
+    assert read(termination_state="--", **{name: 2}).tries == 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"-, {POD}", f"{OTHER}, ", [], [OTHER, None], [OTHER, POD, True], [OTHER, [POD]], [{"a": OTHER}, POD], True, None],
+    ids=str,
+)
+def test_a_list_with_what_is_no_server_says_nothing(value: object) -> None:
+    assert read(upstream_addr=value).tries is None
+
+
+@pytest.mark.parametrize("value", [None, True, {}, [], [None]], ids=str)
+def test_a_status_that_is_none_is_looked_for_further_down(value: object) -> None:
+    assert read(status=value, http={"status": 200}).good is True
+
+
+@pytest.mark.parametrize(("depth", "read_at_all"), [(1, True), (8, True), (9, False)])
+def test_how_deep_a_line_is_read(depth: int, read_at_all: bool) -> None:
+    value: object = ID
+    for _ in range(depth):
+        value = {"a": value}
+    assert (read_line(json.dumps(value), "rp1") is not None) is read_at_all
+
+
+@pytest.mark.parametrize("line", ['{"a": "x rp1-7"}', '{"rp1-7": 1}', '{"a": "x", "rp1-7": "y"}', '{"a": [["rp1-7"]]}'])
+def test_a_line_that_holds_the_prefix_elsewhere_is_nobodys(line: str) -> None:
+    assert read_line(line, "rp1") is None
