@@ -403,3 +403,8 @@ def test_how_deep_a_line_is_read(depth: int, read_at_all: bool) -> None:
 @pytest.mark.parametrize("line", ['{"a": "x rp1-7"}', '{"rp1-7": 1}', '{"a": "x", "rp1-7": "y"}', '{"a": [["rp1-7"]]}'])
 def test_a_line_that_holds_the_prefix_elsewhere_is_nobodys(line: str) -> None:
     assert read_line(line, "rp1") is None
+
+
+def test_a_line_of_text_that_no_proxy_writes_is_no_access_line() -> None:
+    for line in ("took rp1-7 in hand", f'10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 61 "{ID}"'):
+        assert read_line(line, "rp1") == AccessLine(ID, "text", None, access=False)
