@@ -86,9 +86,13 @@ def press(one: Sandbox, moment: str, signal_it: Callable[[], None]) -> None:
         until(lambda: one.process.poll() is not None or signal_it(), one.said)
 
 
-def test_a_git_that_a_ctrl_c_has_ended_is_no_bad_input(sandbox: Start, tmp_path: Path) -> None:
-    """As it is born it is in our process group still."""
-    one = sandbox(environ={"PATH": git_script(tmp_path, 'kill -INT "$PPID"\nexit 130')})
+@pytest.mark.parametrize(
+    "signal_it", ['kill -INT "$PPID"', '(sleep 0.05; kill -INT "$PPID") </dev/null >/dev/null 2>&1 &'],
+    ids=["noticed before", "noticed after"],
+)  # fmt: skip
+def test_a_git_that_a_ctrl_c_has_ended_is_no_bad_input(sandbox: Start, tmp_path: Path, signal_it: str) -> None:
+    """As it is born it is in our process group still; what ended it may reach us later."""
+    one = sandbox(environ={"PATH": git_script(tmp_path, f"{signal_it}\nexit 130")})
     assert one.ended() == 3, one.said()
     assert "interrupted before the sandbox was up" in one.said()
 
