@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from story import Story, good_release
+from strangers import FAR_S, other
 
 from rollproof.core.abort import aborted
 from rollproof.core.attempt import Attempt
@@ -36,7 +37,6 @@ from rollproof.core.scaling import find_scalings, replicas_seen, scalers_seen, s
 from rollproof.core.undofacts import record_told, undo_events
 from rollproof.core.watched import deployed_tag, failing_replicasets, pods_seen, ready_addresses, watch_gaps
 
-FAR_S = 1000.0
 EVER = {"since_s": -1e9, "until_s": 1e9}
 MODEL = {"rule": "never", "start_s": 1.0, "factor": 2.0, "cap_s": 9.0, "cooldown_s": 8.0, "fixed_delay_s": 0.0}
 IMAGE = "ghcr.io/shop/web:aaaaaaa"
@@ -120,15 +120,6 @@ def of_undo_and_pods() -> Iterator[Row]:
     yield "kept_logs", by, log, kept_logs
     yield "kept_events", by, events, kept_events
     yield "unread_parts", by, one("kept", "Pod/shop/web-1", "unread", reason="403"), unread_parts
-
-
-def other(value: Any) -> Any:
-    """Something else of the same kind."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int | float):
-        return value + 7
-    return "stranger" if isinstance(value, str) else type(value)()
 
 
 def doubles(event: Event, word: str) -> Iterator[Event]:

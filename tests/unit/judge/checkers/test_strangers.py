@@ -8,26 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from expected_verdicts import histories
+from strangers import FAR_S, other
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.judge.checkers import CHECKERS, judge
 
-FAR_S = 1000.0
 ABOUT_SOMETHING = {"run", "watch", "drift"}  # sources whose facts are told apart by their subject
-
-
-def other(value: Any) -> Any:
-    """Something else of the same kind."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int | float):
-        return value + 7
-    return "stranger" if isinstance(value, str) else type(value)()
 
 
 def doubles(facts: Facts, change: Callable[[Event], Event | None]) -> Iterator[tuple[Event, ...]]:
