@@ -12,12 +12,11 @@ from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.preflight.checks import Clients
 from rollproof.probes.keeping import Keeper
-from rollproof.probes.proof import Prover
 from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, Rollout
 from rollproof.reports.console import LiveConsole
 from rollproof.run.abort import AbortProbe
-from rollproof.run.renewal import Renewal
+from rollproof.run.renewal import Renewal, renewal_of
 from rollproof.store.journal import Journal
 from rollproof.store.runfolder import RunFolder
 
@@ -59,11 +58,7 @@ class RunContext:
     def renewal(self) -> Renewal:
         """Replaces pods that a fault leaves behind. Made when first asked for: before the first fault of the run."""
         if self._renewal is None:
-            clients = self.clients
-            prover = Prover(self.target, clients.kube, clients.http, self.folder, clients.ways)
-            self._renewal = Renewal(
-                self.target, clients.kube, self.watches, self.folder, database_said=prover.database_said
-            )  # fmt: skip
+            self._renewal = renewal_of(self.target, self.clients, self.watches, self.folder)
         return self._renewal
 
     def status(self, text: str) -> None:

@@ -20,10 +20,12 @@ from rollproof.core.fault import FaultWord
 from rollproof.core.renewal import LEFT, SOURCE, SUBJECT, WORD, LeftBehind
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
+from rollproof.preflight.checks import Clients
+from rollproof.probes.proof import Prover
 from rollproof.probes.views import PodView, label_selector
 from rollproof.probes.watches import Watches
 
-__all__ = ["Renewal", "crowded_pod", "hanging_pods", "is_over", "restarted_pods"]
+__all__ = ["Renewal", "crowded_pod", "hanging_pods", "is_over", "renewal_of", "restarted_pods"]
 
 _GONE = (404, 409)  # there is no such pod any more, or its name belongs to another one
 _SEVERAL = 2  # pods that serve, so that one may leave
@@ -134,6 +136,12 @@ class Renewal:
     def _serving(self) -> frozenset[str]:
         """The uids of the pods that serve."""
         return frozenset(pod.uid for pod in self._watches.serving().values())
+
+
+def renewal_of(target: Target, clients: Clients, watches: Watches, recorder: Recorder) -> Renewal:
+    """One that asks the pods themselves what they say of their database."""
+    prover = Prover(target, clients.kube, clients.http, recorder, clients.ways)
+    return Renewal(target, clients.kube, watches, recorder, database_said=prover.database_said)
 
 
 def is_over(events: Iterable[Event], drill: str) -> bool:

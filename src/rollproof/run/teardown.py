@@ -33,7 +33,7 @@ from rollproof.probes.watches import Watches
 from rollproof.release import TAG_KIND, Release, restore_tag
 from rollproof.release.wait import StageFailedError
 from rollproof.reports.console import LiveConsole
-from rollproof.run.renewal import Renewal
+from rollproof.run.renewal import renewal_of
 from rollproof.store import manifest
 from rollproof.store.clusterjournal import BothStores, journal_store
 from rollproof.store.journal import DEAD_MAN, Entry, Handler, Journal, JournalStore, Late, Undone, replay
@@ -219,11 +219,6 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
     return _tell(ended, damage, console)
 
 
-def _renewal(plan: Plan, clients: Clients, watches: Watches, recorder: Recorder) -> Renewal:
-    prover = Prover(plan.target, clients.kube, clients.http, recorder, clients.ways)
-    return Renewal(plan.target, clients.kube, watches, recorder, database_said=prover.database_said)
-
-
 def forget_stored(store: JournalStore | None, journal: Journal) -> None:
     """Take the journal out of the cluster when nothing of it is left to undo; one that stays does no harm."""
     if isinstance(store, BothStores) and not journal.open_entries():
@@ -278,7 +273,7 @@ def _undo_stored(folder: RunFolder, journal: Journal, clients: Clients, console:
             release = connect(plan, clients, watches, folder, journal, console.status)
             undone = look_whether_as_before(
                 plan, entry, release=release, repo=clients.repo, journal=journal, status=console.status,
-                renew=_renewal(plan, clients, watches, folder).replace_hanging,
+                renew=renewal_of(plan.target, clients, watches, folder).replace_hanging,
             )  # fmt: skip
         if undone.how != "done":
             ended.append(undone)
