@@ -13,6 +13,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.oldfacts import is_member
 
 __all__ = [
+    "ENDED_PHASES",
     "Gap",
     "PodSeen",
     "deployed_tag",
@@ -23,7 +24,7 @@ __all__ = [
     "watch_gaps",
 ]
 
-_ENDED = ("Succeeded", "Failed")
+ENDED_PHASES = ("Succeeded", "Failed")  # of a pod, which never leaves them; an evicted one is Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class PodSeen:
     @property
     def ended(self) -> bool:
         """Whether it was left lying after its end (evicted, completed): it answers nobody, and nobody stops it."""
-        return self.event.data.get("phase") in _ENDED and not self.terminating
+        return self.event.data.get("phase") in ENDED_PHASES and not self.terminating
 
     @property
     def initial(self) -> bool:

@@ -19,6 +19,7 @@ from rollproof.clients.apierrors import ApiError, SilenceError, UnreachableError
 from rollproof.clients.exchange import MIB
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.target import Ingress
+from rollproof.core.watched import ENDED_PHASES
 from rollproof.errors import RollproofError
 
 __all__ = ["IngressFollow", "containers_of"]
@@ -33,7 +34,6 @@ _LOGS_MAX = 32  # containers of ingress pods
 _NOTES_MAX = 10
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _REFUSED = (401, 403)
-_ENDED = ("Succeeded", "Failed")  # phases of a pod that logs nothing more
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class IngressFollow:
         there = {
             (str(pod["metadata"].get("uid", "")), container): str(pod["metadata"]["name"])
             for pod in pods
-            if (pod.get("status") or {}).get("phase") not in _ENDED
+            if (pod.get("status") or {}).get("phase") not in ENDED_PHASES
             for container in containers_of(pod, self._ingress.container)
         }
         for key, log in self._logs.items():

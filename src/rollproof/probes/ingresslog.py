@@ -20,6 +20,7 @@ from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outcomes import Kind, kinds, lane_mask
 from rollproof.core.requests import RequestLog
 from rollproof.core.target import Ingress
+from rollproof.core.watched import ENDED_PHASES
 from rollproof.errors import RollproofError
 from rollproof.probes.ingressfollow import IngressFollow, containers_of
 
@@ -29,7 +30,6 @@ _IDS_MAX = 50
 _SHARE_MIN = 0.99  # of the answered requests must be in the log
 _LATE_S = 1.0  # a log that is collected elsewhere may be complete a little later
 _MARGIN_S = 5  # the log is requested in whole seconds, by the cluster's clock
-_ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
             try:
                 text = kube.pod_log(ingress.namespace, name, container, since_s=int(since_s) + _MARGIN_S)
             except ApiError:
-                if (pod.get("status") or {}).get("phase") not in _ENDED:
+                if (pod.get("status") or {}).get("phase") not in ENDED_PHASES:
                     raise
                 continue  # its log may be gone with its containers; missing lines count against the share of the whole
             lines.extend(text.splitlines())

@@ -42,6 +42,7 @@ from rollproof.core.posture import (
 from rollproof.core.posturefacts import SOURCE, PostureWord, Topic, Unread
 from rollproof.core.target import Target
 from rollproof.core.typedviews import stored
+from rollproof.core.watched import ENDED_PHASES
 from rollproof.errors import RollproofError
 from rollproof.probes import postureviews as views
 from rollproof.probes.scanfile import read_scan
@@ -308,7 +309,7 @@ def _cause(error: RollproofError) -> Unread:
 def _is_there(pod: Object) -> bool:
     """A pod that is not leaving and has not ended."""
     seen = Outside.of(pod, "a pod")
-    ended = seen.child("status").text("phase") in ("Succeeded", "Failed")
+    ended = seen.child("status").text("phase") in ENDED_PHASES
     return not ended and not seen.child("metadata").has("deletionTimestamp")
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from rollproof.clients.kube import Object
 from rollproof.core.outside import Outside, shown, without_nulls
+from rollproof.core.watched import ENDED_PHASES
 
 __all__ = [
     "AutoscalerView", "DeploymentView", "EndpointSliceView", "NodeView", "PodView", "ReplicaSetView",
     "app_container", "image_name", "image_tag", "label_selector", "those_that_serve",
 ]  # fmt: skip
 
-_ENDED = ("Succeeded", "Failed")  # phases that a pod never leaves; an evicted pod is Failed
 
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _SUFFIXES = {
@@ -109,7 +109,7 @@ class PodView:
     @property
     def ended(self) -> bool:
         """Whether it can never run again. Such a pod does not answer; one that is being deleted may still do."""
-        return self.phase in _ENDED
+        return self.phase in ENDED_PHASES
 
     @classmethod
     def of(cls, pod: Object, container: str = "", image: str = "") -> PodView:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rollproof.clients.kube import Kube
 from rollproof.core.outside import Outside
+from rollproof.core.watched import ENDED_PHASES
 from rollproof.errors import RollproofError
 from rollproof.preflight.checks import Clients
 
@@ -50,7 +51,7 @@ def pods_ended(kube: Kube, namespace: str) -> list[str] | str:
         return [
             f"{name}: {status.text('phase')} {status.text('reason')}".strip()
             for name, status in words
-            if status.text("phase") in ("Succeeded", "Failed")
+            if status.text("phase") in ENDED_PHASES
         ]
 
     found: list[str] | str = _or_unknown(told)
