@@ -237,6 +237,7 @@ class Handler(BaseHTTPRequestHandler):
     def _follow(self, text: str, more: Callable[[], str]) -> None:
         """A log that goes on, until the client or the pod is gone: as a kubelet sends it."""
         self._begin_chunks("text/plain; charset=utf-8")
+        self.close_connection = True
         fresh = text.splitlines(keepends=True)
         told = set(fresh)
         with suppress(StoreError, OSError, ValueError):  # the pod is gone, or who asked
@@ -247,12 +248,9 @@ class Handler(BaseHTTPRequestHandler):
                 lines = more().splitlines(keepends=True)
                 fresh = [line for line in lines if line not in told]
                 told = set(lines)
-            self.close_connection = True
             return
-        self.close_connection = True
         with suppress(OSError, ValueError):
-            self.wfile.write(b"0\r\n\r\n")
-            self.wfile.flush()
+            self._end_chunks()
 
     def _begin_chunks(self, content_type: str) -> None:
         self.send_response(200)
@@ -262,6 +260,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def _end_chunks(self) -> None:
+        self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 
     def _proxy(self, place: Place, sent: bytes) -> None:
@@ -295,8 +297,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()  # connected: no change is missed from here on
                 for line in watch.lines(self._is_gone):
                     self._chunk(line)
-            self.wfile.write(b"0\r\n\r\n")
-            self.wfile.flush()
+            self._end_chunks()
         finally:
             self._serving.watched(watch)
 

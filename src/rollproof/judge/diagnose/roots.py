@@ -241,11 +241,11 @@ def _ended_by_themselves(case: _Case, names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     before: dict[str, PodSeen] = {}
     for pod in pods_seen(case.facts):
-        last = before.get(pod.name)
-        lost = pod.name in names and last is not None and last.ready and not pod.ready and not pod.terminating
-        if lost and (pod.trouble or (pod.restarts or 0) > (last.restarts or 0 if last is not None else 0)):
+        last, before[pod.name] = before.get(pod.name), pod
+        if pod.name not in names or last is None or not last.ready or pod.ready or pod.terminating:
+            continue
+        if pod.trouble or (pod.restarts or 0) > (last.restarts or 0):
             found.setdefault(pod.name, pod.trouble or "restarted")
-        before[pod.name] = pod
     return found
 
 
