@@ -52,11 +52,11 @@ class JobsDrill:
                 self._sleep(min(left_s, settings.period_s))
                 self._report.read()
 
-    def to_boundary(self) -> None:
-        """Wait until a period has just begun."""
+    def to_boundary(self, *, early_s: float = -_INTO_PERIOD_S) -> None:
+        """Wait until a period has just begun, or until the next one that is at least `early_s` away is so near."""
         period_s = self._settings.period_s
         self._context.status("the next period of the jobs")
-        self._sleep(period_s - time.time() % period_s + _INTO_PERIOD_S)
+        self._sleep((-early_s - time.time()) % period_s)
 
     def _sleep(self, duration_s: float) -> None:
         """A wait that ends with an error as soon as a watch cannot go on."""

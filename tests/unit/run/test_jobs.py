@@ -62,6 +62,14 @@ def test_to_a_boundary(world: World) -> None:
     assert world.now_s == pytest.approx(1_000_080.2)
 
 
+def test_to_just_before_a_boundary(world: World) -> None:
+    world.drill.to_boundary(early_s=10.0)
+    assert world.now_s == pytest.approx(1_000_070.0)
+    world.now_s += 1.0  # nearer than that: to the one after it
+    world.drill.to_boundary(early_s=10.0)
+    assert world.now_s == pytest.approx(1_000_130.0)
+
+
 def test_without_a_report(world: World) -> None:
     assert world.drill.skipped == ""
     world.drill._context.target = story.target()  # type: ignore[misc]

@@ -175,7 +175,7 @@ def _findings(
         hint = "take a lock that all replicas share, or insert a unique (job, period) row before the work"
         yield Finding("RUN_TWICE", told(double, "ran more than once"), hint)
     if missed:
-        hint = "see cron and its log in the pods of that time; cron does not catch up what fell into a restart"
+        hint = "see cron and its log in the pods of that time: it catches up neither a restart nor a lost database"
         yield Finding("RUN_MISSED", told(missed, "did not run"), hint)
     if late:
         hint = "see what held it up: the lock, the database, a pod that was frozen"
