@@ -36,6 +36,7 @@ class FakeApi:
         self.compacted: dict[str, int] = {}  # plural -> versions below this are gone
         self.tokens: list[str] = []
         self.on_patch: Callable[[str, Object], None] = lambda _plural, _item: None  # plays the controllers
+        self.on_create: Callable[[str, Object], None] = lambda _plural, _item: None  # the same
         self.proxied: Callable[[str, str], tuple[int, str]] = lambda _pod, _path: (404, "")
         self.evicted: Callable[[str], None] = lambda _pod: None  # what an eviction begins
         self.sent: list[tuple[str, str, Object]] = []  # method, path and body of what asks for a change
@@ -184,7 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
             if (plural, body.get("metadata", {}).get("name")) in api.objects:
                 self._status(409, "AlreadyExists")
             else:
-                self._answer(201, api.put(plural, body))
+                made = api.put(plural, body)
+                self._answer(201, made)
+                api.on_create(plural, made)
         elif old is None:
             self._status(404, "NotFound", f'{plural} "{name}" not found')
         elif self.command == "GET":

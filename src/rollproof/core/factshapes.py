@@ -50,8 +50,8 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     "flag:fair,self_heal,automated,window_denied,ignored,deleted,complete,after_restored,known,restored "
     "int:attempts real:gap_s,remaining_s,quiet_s,start_s,factor,cap_s,cooldown_s,fixed_delay_s,watched_s,waited_s "
     "flags:checked",
-    ("fault", "", ""): "text:object,change,undo,reason,uid,resource_version,watched,by,last_seen,cause,version "
-    "texts:pods flag:affects_traffic,held real:limit_s,effect_within_s,waited_s",
+    ("fault", "", ""): "text:object,change,undo,reason,uid,resource_version,watched,by,last_seen,cause,version,"
+    "control texts:pods,tries flag:affects_traffic,held real:limit_s,effect_within_s,waited_s,took_s",
     ("undo", "", ""): "text:object,reason,version object:args",
     ("scaling", "", ""): "text:autoscaler,path,last_seen int:floor,max_replicas,replicas,requests,failures "
     "real:rate_per_s,window_s,up_within_s,ready_within_s,down_within_s,waited_s ints:outcomes",

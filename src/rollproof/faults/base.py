@@ -119,10 +119,14 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The watched fact that proves the effect, in words, and the uids of the pods that it was seen on."""
+    """The watched fact that proves the effect, in words, and the uids of the pods that it was seen on.
+
+    said: more fields of the fact `effect`, for a checker of its own (docs/facts.md).
+    """
 
     watched: str
     pods: tuple[str, ...] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AnyFault(ABC):

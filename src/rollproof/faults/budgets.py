@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rollproof.clients.kube import Kube, Object
 from rollproof.core.outside import Outside
+from rollproof.core.selectors import selects
 
 __all__ = ["Budget", "budgets_of_pod", "forbidden"]
 
@@ -65,16 +66,4 @@ def _selects(item: Object, labels: Mapping[str, str]) -> bool:
     spec = Outside.of(item, "a PodDisruptionBudget").child("spec")
     if "selector" not in spec.value:
         return False
-    selector = spec.child("selector")
-    if not selector.table("matchLabels").items() <= labels.items():
-        return False
-    return all(_holds(rule, labels) for rule in selector.objects("matchExpressions"))
-
-
-def _holds(rule: Outside, labels: Mapping[str, str]) -> bool:
-    value, how = labels.get(rule.needed("key")), rule.needed("operator")
-    if how in ("Exists", "DoesNotExist"):
-        return (value is not None) is (how == "Exists")
-    if how not in ("In", "NotIn"):
-        rule.refuse("operator", "one of In, NotIn, Exists, DoesNotExist")
-    return (value in rule.texts("values")) is (how == "In")
+    return selects(spec.child("selector"), labels)

@@ -206,7 +206,8 @@ class FaultRunner:
         if isinstance(effect, Void):
             self._tell(fault.name, FaultWord.VOID, {"reason": effect.reason}, begun=begun)
             return False
-        self._tell(fault.name, FaultWord.EFFECT, {"watched": effect.watched, "pods": list(effect.pods)}, begun=begun)
+        felt: dict[str, Any] = {"watched": effect.watched, "pods": list(effect.pods), **effect.said}
+        self._tell(fault.name, FaultWord.EFFECT, felt, begun=begun)
         return True
 
     def _recovered(self, fault: Fault, injection: Injection, begun: Event) -> bool:

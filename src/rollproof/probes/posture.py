@@ -40,6 +40,7 @@ from rollproof.core.posture import (
     ServiceSeen,
 )
 from rollproof.core.posturefacts import SOURCE, PostureWord, Topic, Unread
+from rollproof.core.selectors import selects
 from rollproof.core.target import Target
 from rollproof.core.typedviews import stored
 from rollproof.core.watched import ENDED_PHASES
@@ -327,4 +328,4 @@ def _scales(item: Object, deployment: str) -> bool:
 def _selects(item: Object, field: str, labels: dict[str, str]) -> bool:
     spec = Outside.of(item, "a policy").child("spec")
     # policy/v1: a budget with an empty selector selects every pod, one without selects none
-    return spec.value.get(field) is not None and views.selects(spec.child(field), labels)
+    return spec.value.get(field) is not None and selects(spec.child(field), labels)

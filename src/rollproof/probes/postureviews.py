@@ -33,7 +33,7 @@ from rollproof.probes.views import app_container
 
 __all__ = [
     "application_seen", "budget_seen", "config_seen", "controller_uid", "deployment_seen", "node_seen", "pod_seen",
-    "policy_seen", "project_seen", "scaler_seen", "selects",
+    "policy_seen", "project_seen", "scaler_seen",
 ]  # fmt: skip
 
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -52,22 +52,6 @@ def _scalar(data: Outside, key: str, default: str = "") -> str:
     """A number or a percentage, as text."""
     found = data.value.get(key)
     return default if found is None else str(found)
-
-
-def selects(selector: Outside, labels: dict[str, str]) -> bool:
-    """Whether a label selector chooses an object with these labels; an empty one chooses all (API conventions)."""
-    if any(labels.get(key) != value for key, value in selector.table("matchLabels").items()):
-        return False
-    return all(_holds(rule, labels) for rule in selector.objects("matchExpressions"))
-
-
-def _holds(rule: Outside, labels: dict[str, str]) -> bool:
-    value, values, how = labels.get(rule.needed("key")), rule.texts("values"), rule.text("operator")
-    if how in ("Exists", "DoesNotExist"):
-        return (value is not None) is (how == "Exists")
-    if how not in ("In", "NotIn"):
-        rule.refuse("operator", "one of In, NotIn, Exists, DoesNotExist")
-    return (value in values) is (how == "In")
 
 
 def controller_uid(item: Object) -> str:

@@ -20,6 +20,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.factshapes import check_fact
 from rollproof.core.outside import Outside
 from rollproof.core.posturefacts import SOURCE, Topic, view_of
+from rollproof.core.selectors import selects
 from rollproof.core.target import Cluster, Database, FaultSettings, Ingress, PostureSettings
 from rollproof.errors import CannotJudgeError, OutsideDataError
 from rollproof.probes import posture
@@ -32,7 +33,6 @@ from rollproof.probes.postureviews import (
     pod_seen,
     policy_seen,
     project_seen,
-    selects,
 )
 
 Object = dict[str, Any]
