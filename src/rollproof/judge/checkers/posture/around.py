@@ -221,6 +221,7 @@ def _evictions(seen: Posture) -> Counter[int]:
     advised="a NetworkPolicy that selects the pods and restricts what comes in",
     why="any pod of the cluster can reach the app past the ingress",
     source=f"{_K8S}/concepts/services-networking/network-policies/ and aws/amazon-vpc-cni-k8s#3068",
+    drill="rollproof run network-policy",
 )  # fmt: skip
 def network_policy(seen: Posture) -> Said:
     """What is written. Nobody has tried whether the network obeys: not every one does."""
