@@ -14,14 +14,15 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FORMATS", "AccessLine", "Format", "read_line"]
+__all__ = ["FORMATS", "AccessLine", "Format", "advice", "read_line"]
 
 _DEPTH_MAX = 8  # of nested objects in a line
 _FORBIDDEN_LIST = ("", "-")
+_LOOKED_AT = 50  # of the last lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ class AccessLine:
 @dataclass(frozen=True, slots=True)
 class Format:
     """A proxy's way to log. `marks` are fields (simplified names) that tell it, each group in full, `needs` is what a
-    line must hold to say how often the request was tried, for people; `tries` reads it.
+    line must hold to say how often the request was tried, for people; `tries` reads it. `names_it` is the setting with
+    which its lines hold the caller's X-Request-ID, for people.
     """
 
     name: str
     marks: tuple[frozenset[str], ...]
     needs: str
     tries: Callable[[Mapping[str, str]], tuple[int | None, tuple[str, ...]]]
+    names_it: str = ""
 
 
 def read_line(line: str, prefix: str) -> AccessLine | None:
@@ -220,18 +223,20 @@ FORMATS: tuple[Format, ...] = (  # the first whose marks are there; the last one
     Format(
         "envoy", _any_of("responseflags", "upstreamhost", "upstreamcluster", "responsecodedetails", *_ENVOY_COUNTS,
                          *_ENVOY_HOSTS),
-        "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)", _envoy,
+        "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)", _envoy, "%REQ(X-REQUEST-ID)%",
     ),
     Format(
         "traefik", _any_of("retryattempts", "downstreamstatus", "originstatus", "serviceurl", "routername"),
         "RetryAttempts", _traefik,
+        "accessLog.format json and accessLog.fields.headers.names.X-Request-Id keep",
     ),
     Format(
         "haproxy", _any_of("retries", "terminationstate", "tsc", "retriescount"), "retries (%rc)", _haproxy,
+        "capture request header X-Request-ID len 64",
     ),
     Format("caddy", _any_of("respheaders"),
            "nothing that it has: Caddy does not log how often it tried", _nothing),
-    Format("nginx", (frozenset(),), "upstream_addr ($upstream_addr) with addresses", _nginx),
+    Format("nginx", (frozenset(),), "upstream_addr ($upstream_addr) with addresses", _nginx, "$http_x_request_id"),
 )  # fmt: skip
 
 
@@ -254,6 +259,10 @@ _TEXTS: tuple[re.Pattern[str], ...] = (
 )
 
 
+# Traefik's default: the caller's id is not in it
+_TRAEFIK_TEXT = re.compile(r'" (?:\d{3}|-) (?:\d+|-) "[^"]*" "[^"]*" (?:\d+|-) "[^"]*" "[^"]*" \d+ms\s*$')
+
+
 def _read_text(line: str, prefix: str) -> AccessLine | None:
     named = re.search(rf"(?<![\w.-]){re.escape(prefix)}-?\d+", line)
     if named is None:
@@ -264,3 +273,27 @@ def _read_text(line: str, prefix: str) -> AccessLine | None:
             fields = {name.replace("_", ""): value for name, value in found.groupdict().items()}
             return _line(named[0], fields, fields.get("status") or fields.get("responsecode"))
     return AccessLine(named[0], "text", None, access=False)
+
+
+# -- lines without an id of ours --------------------------------------------------------------------------------------
+
+
+def advice(lines: Sequence[str]) -> str:
+    """With which setting the proxy whose lines these are would name our requests; "" if nobody knows them."""
+    form = next((form for line in lines[-_LOOKED_AT:] if (form := _form(line)) is not None), None)
+    return f"they look like {form.name}, which names the caller's id with {form.names_it}" if form else ""
+
+
+def _form(line: str) -> Format | None:
+    if _TRAEFIK_TEXT.search(line):
+        return next(form for form in FORMATS if form.name == "traefik")
+    entry = _json(line)
+    if entry is not None:
+        fields = set(_named(list(_leaves(entry))))
+    else:
+        found = next((found for pattern in _TEXTS if (found := pattern.search(line))), None)
+        fields = {name.replace("_", "") for name in found.groupdict()} if found else set()
+    known = [form for form in FORMATS if form.names_it and any(marks and marks <= fields for marks in form.marks)]
+    if known:
+        return known[0]
+    return FORMATS[-1] if fields & {*_NGINX_ADDRESSES, *_NGINX_LISTS} else None

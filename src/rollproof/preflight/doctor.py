@@ -18,6 +18,7 @@ from itertools import groupby
 
 from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state, automation
 from rollproof.clients.kube import Object
+from rollproof.core.accesslog import advice
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target, Traffic
@@ -274,7 +275,7 @@ def _ingress_log(patient: _Patient) -> Iterator[Line]:
     lines = read_log(patient.clients.kube, ingress, since_s=_LOG_S)
     structured = sum(1 for line in lines if "{" in line)
     if lines and not structured:
-        hint = "a JSON format with id, upstream and status is needed"
+        hint = advice(lines) or "a JSON format with id, upstream and status is needed"
         yield Line("ingress log", None, f"{len(lines)} lines in the last minute, none of them JSON", hint)
     else:
         yield Line("ingress log", True, f"readable, {len(lines)} lines in the last minute")

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rollproof.clients.kube import ApiError, Kube
-from rollproof.core.accesslog import FORMATS, AccessLine, read_line
+from rollproof.core.accesslog import FORMATS, AccessLine, advice, read_line
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outcomes import Kind, kinds, lane_mask
 from rollproof.core.requests import RequestLog
@@ -126,6 +126,7 @@ def record_retries(
     if not ingress.namespace:
         return
     prefix, answered = log.engine.request_id_prefix, answered_ids(log)
+    lines: list[str] = []
     followed, notes = (follow.lines, follow.notes) if follow is not None else ((), ())
 
     def look(since_s: float) -> Retries:
@@ -136,7 +137,8 @@ def record_retries(
                 raise
             there = []  # what was followed may be all there is to know; if not, the count says so
         known = frozenset(there)
-        return count_retries([*there, *(line for line in followed if line not in known)], prefix, answered)
+        lines[:] = [*there, *(line for line in followed if line not in known)]
+        return count_retries(lines, prefix, answered)
 
     try:
         retries = look(since_s)
@@ -147,8 +149,8 @@ def record_retries(
         _unreadable(recorder, str(error))
         return
     if not retries.matched:
-        reason = f"none of {retries.lines} lines holds an id that begins with {prefix!r}: JSON lines with id, upstream "
-        _unreadable(recorder, f"{reason}and status are needed", retries)
+        hint = advice(lines) or "JSON lines with id, upstream and status are needed"
+        _unreadable(recorder, f"none of {retries.lines} lines holds an id that begins with {prefix!r}: {hint}", retries)
         return
     mute = retries.mute & answered
     if mute:

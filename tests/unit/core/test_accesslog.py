@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.accesslog import FORMATS, AccessLine, read_line
+from rollproof.core.accesslog import FORMATS, AccessLine, advice, read_line
 
 ID = "rp1-7"
 POD, OTHER = "10.244.1.7:8080", "10.244.2.9:8080"
@@ -408,3 +408,26 @@ def test_a_line_that_holds_the_prefix_elsewhere_is_nobodys(line: str) -> None:
 def test_a_line_of_text_that_no_proxy_writes_is_no_access_line() -> None:
     for line in ("took rp1-7 in hand", f'10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 61 "{ID}"'):
         assert read_line(line, "rp1") == AccessLine(ID, "text", None, access=False)
+
+
+# ---- lines that do not name our requests ----
+
+ISTIO = '[2026-11-28T10:00:00.000Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 61 4 3 "-" "x" "y" "shop" "10.0.0.1:80"'
+
+
+@pytest.mark.parametrize(("line", "setting"), [
+    (traefik(RetryAttempts=0), "accessLog.fields.headers.names.X-Request-Id"),
+    (envoy(), "%REQ(X-REQUEST-ID)%"),
+    (ISTIO, "%REQ(X-REQUEST-ID)%"),
+    (haproxy("1/1/1/1/0"), "capture request header X-Request-ID"),
+    (haproxy_json(retries=0), "capture request header X-Request-ID"),
+    (nginx(upstream_addr=POD), "$http_x_request_id"),
+])  # fmt: skip
+def test_lines_of_a_known_proxy_that_do_not_name_our_requests_get_its_setting(line: str, setting: str) -> None:
+    assert setting in advice(["", "x", line.replace(ID, "-"), "x"])
+
+
+@pytest.mark.parametrize("lines", [[], ["", "x"], ["GET / 200"], ['{"level": "info", "msg": "x", "status": 200}'],
+                                   [traefik()] + ["x"] * 50])  # fmt: skip
+def test_lines_of_nobody_known_get_none(lines: list[str]) -> None:
+    assert advice(lines) == ""
