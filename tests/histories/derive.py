@@ -233,6 +233,21 @@ def small_outages_and_a_doubt(load: Load) -> None:
     load.slow(doubtful, load.row(0.8, "control"), took_ms=900.0)
 
 
+def starved_and_silent(load: Load) -> None:
+    """The generator came late again and again, and 60 requests were not answered in time: it may not have looked."""
+    for i in range(12):
+        load.stall(0.02 + 0.04 * i, for_ms=60.0)
+    silent = [load.row(0.6 + 0.005 * i) for i in range(60)]
+    load.lose(*silent, outcome="read.timeout")
+    load.slow(*silent, took_ms=600.0)
+
+
+def starved_and_refused(load: Load) -> None:
+    """The same, and six requests were answered with 503: nobody makes those by being late."""
+    starved_and_silent(load)
+    load.lose(*(load.row(0.05 + 0.001 * i, "new-get") for i in range(6)), outcome="http.503")
+
+
 TRAFFIC: dict[str, tuple[Callable[[Load], None], dict[str, float]]] = {
     "good/background-within-its-rate": (within_its_rate, {"background_failures_per_million": 1500.0}),
     "bad/background-exceeded": (more_than_its_rate, {"background_failures_per_million": 1500.0}),
@@ -244,6 +259,8 @@ TRAFFIC: dict[str, tuple[Callable[[Load], None], dict[str, float]]] = {
     "inconclusive/p99-with-the-control-lane": (all_slow_with_the_control, {"p99_ms_max": 500.0}),
     "bad/longest-above-its-limit": (one_very_slow, {"longest_ms_max": 1000.0}),
     "inconclusive/longest-in-a-stall": (slow_in_a_stall, {"longest_ms_max": 150.0}),
+    "inconclusive/starved-and-silent": (starved_and_silent, {"late_share_max": 0.02}),
+    "bad/starved-and-refused": (starved_and_refused, {"late_share_max": 0.02}),
     "bad/many-small-outages": (many_small_outages, {"downtime_budget_ms": 400.0, "outages_max": 3}),
     "inconclusive/small-outages-and-a-doubt": (
         small_outages_and_a_doubt, {"downtime_budget_ms": 400.0, "outages_max": 2, "longest_ms_max": 500.0},
@@ -341,6 +358,8 @@ FIRST = {
     "bad/fault-loses-requests": CauseCode.PRESTOP_MISSING,
     "bad/fault-not-recovered": CauseCode.POD_NEVER_READY,
     "bad/fault-health-follows-database": CauseCode.HEALTH_FOLLOWS_DATABASE,
+    "bad/starved-and-refused": CauseCode.UNEXPLAINED,
+    "inconclusive/starved-and-silent": CauseCode.GENERATOR_STALL,
     "inconclusive/somebody-else-changed": CauseCode.LEFT_ALONE,
 }
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask
 from rollproof.core.requests import RequestLog
 
-__all__ = ["Took", "mark_late", "took"]
+__all__ = ["Took", "generator_ms", "mark_late", "took"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def took(log: RequestLog, *, on_time: bool) -> Took:
     at_least = np.zeros(len(rows))
     if on_time:
         since_sent = (rows["done_ns"] - np.maximum(rows["intended_ns"], rows["send_ns"])) / 1e6
-        at_least = np.maximum(0.0, since_sent - _generator_ms(log) - _way_ms(log))
+        at_least = np.maximum(0.0, since_sent - generator_ms(log) - _way_ms(log))
     return Took(paced, kinds(log) == Kind.GOOD, at_most, at_least)
 
 
@@ -54,7 +54,7 @@ def mark_late(log: RequestLog, found: Took, limit_ms: float) -> RequestLog:
     return replace(log, rows=rows, outcomes=(*log.outcomes, LATE))
 
 
-def _generator_ms(log: RequestLog) -> NDArray[np.float64]:
+def generator_ms(log: RequestLog) -> NDArray[np.float64]:
     """For each row the generator's worst stall while it was under way: its answer may have been read so much later."""
     late = log.engine.late_ns[np.argsort(log.engine.late_ns[:, 0], kind="stable")]
     return _worst_beside(log, late[:, 0], late[:, 0] + late[:, 1], late[:, 1] / 1e6)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.requests import RequestLog
 
-__all__ = ["LATE", "Kind", "kind", "kinds", "lane_mask", "may_be_background", "named", "was_silence"]
+__all__ = ["LATE", "Kind", "kind", "kinds", "lane_mask", "may_be_background", "named", "of_lateness", "was_silence"]
 
 LATE = "answer.late"  # a whole, good answer that came after `traffic.longest_ms_max`: no generator writes it
 
@@ -23,6 +23,9 @@ _OWN = frozenset(
 ) | {"unfinished"}
 _LOST = ("connect.", "send.", "read.", "http.5")
 _WRONG = "read.malformed"  # something answered, and it was no HTTP
+_TOO_SLOWLY_ASKED = "http.408"  # the server's word for a client that takes too long to send its request
+_CLOSED = ("send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # what a server does to an idle connection, too
+_LATE_NS = 5_000_000  # a dispatch that is later counts as late (EngineFacts.late_ns)
 
 
 class Kind(IntEnum):
@@ -64,6 +67,19 @@ def was_silence(log: RequestLog) -> NDArray[np.bool_]:
     """Rows that were never answered within their deadline: those were failing all the time since they were sent."""
     table = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
     found: NDArray[np.bool_] = table[log.rows["outcome"]]
+    return found
+
+
+def of_lateness(log: RequestLog) -> NDArray[np.bool_]:
+    """Rows that failed in a way which a client that gets no CPU makes by itself; of such a one they are no evidence.
+
+    It did not look in time, asked too slowly, or came late to a connection that the server closes when it is idle. An
+    answer, a refusal, and a connection that was cut under a request that was sent in time are somebody else's act.
+    """
+    rows = log.rows
+    late = rows["reused"] & (rows["send_ns"] - rows["intended_ns"] > _LATE_NS)
+    closed = np.array([name.startswith(_CLOSED) for name in log.outcomes], dtype=bool)[rows["outcome"]]
+    found: NDArray[np.bool_] = was_silence(log) | named(log, _TOO_SLOWLY_ASKED) | (closed & late)
     return found
 
 

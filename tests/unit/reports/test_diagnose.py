@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,14 +165,84 @@ def test_long_requests_cut_when_their_pod_ends(facts: Facts) -> None:
     assert "10.7 s after it began to terminate" in causes(broken)[0].text
 
 
-def test_a_late_generator_is_blamed_first(facts: Facts) -> None:
-    broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "read.timeout")
-    log = broken.requests
+def test_what_a_late_generator_may_have_made_needs_no_cause_and_what_it_cannot_make_has_another(facts: Facts) -> None:
+    def late(outcome: str) -> list[str]:
+        broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), outcome, lane=1)
+        assert broken.requests is not None
+        spans = np.array([[int((BASE + TERMINATING) * 1e9), 500_000_000]], dtype=np.int64)
+        engine = replace(broken.requests.engine, late_ns=spans)
+        return found(replace(broken, requests=replace(broken.requests, engine=engine)))
+
+    assert late("read.timeout") == []
+    assert late("http.502") == ["PRESTOP_MISSING"]
+
+
+# Failures of which each rule says something; `test_no_rule_...` puts them where no verdict counts them.
+STEPS: dict[str, tuple[Iterable[float], str, dict[str, Any]]] = {
+    "PRESTOP_MISSING": (np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "http.502", {"lane": 1}),
+    "PRESTOP_TOO_SHORT": (np.arange(TERMINATING + 2.1, TERMINATING + 5.2, 0.1), "http.502", {}),
+    "READINESS_LIES": (np.arange(READY + 0.05, READY + 0.15, 0.02), "http.502", {"served_by": 4}),
+    "IN_FLIGHT_CUT": ([GONE - 0.4, GONE - 0.3], "read.eof", {"lane": 3, "took_s": 0.35}),
+    "KEEPALIVE_RACE": ([50.0], "read.eof", {}),
+    "INGRESS_RELOAD": ([50.0, 50.02, 50.04, 50.06], "read.ECONNRESET", {}),
+    "LISTENER_CLOSED": (np.arange(50.0, 51.0, 0.1), "connect.ECONNREFUSED", {"lane": 2, "reused": False}),
+    "BAD_ANSWERS": (np.arange(READY + 3.2, READY + 3.7, 0.1), "http.503", {"served_by": 4}),
+    "NO_ANSWER_IN_TIME": (np.arange(50.0, 50.5, 0.1), "read.timeout", {"took_s": 0.6}),
+    "SCATTERED": (np.arange(16.0, 44.0, 2.9), "http.502", {"reused": False}),
+    "NO_READY_ENDPOINT": (np.arange(24.0, 24.5, 0.05), "http.503", {}),
+    "ONE_ENDPOINT": (np.arange(24.0, 24.5, 0.05), "http.503", {}),
+    "OTHERS_IN_SERVICE": (np.arange(24.0, 24.5, 0.05), "http.503", {}),
+    "INJECTED": (np.arange(36.0, 37.0, 0.1), "read.timeout", {"took_s": 2.0}),
+    "UNEXPLAINED": (np.arange(50.0, 51.0, 0.1), "body.wrong", {}),
+}
+
+
+def told_of(code: str, facts: Facts) -> Facts:
+    """The timeline that the rule wants beside its failures."""
+    if code == "NO_READY_ENDPOINT":
+        return with_event(facts, endpoints(23.9, []))
+    if code == "ONE_ENDPOINT":
+        return with_event(facts, endpoints(23.9, ["10.244.1.19"]))
+    if code == "OTHERS_IN_SERVICE":
+        stranger = {"ready": True, "member": False, "in_service": True, "owner": "Job/x"}
+        return with_event(facts, pod_event(20.0, "batch-x", **stranger))
+    return TestInjected().faulted(facts) if code == "INJECTED" else facts
+
+
+def uncounted(facts: Facts, how: str) -> Facts:
+    """The same failures where no verdict counts them: its lateness made them, or the control lane failed."""
+    log = facts.requests
     assert log is not None
-    late = np.array([[int((BASE + TERMINATING) * 1e9), 500_000_000]], dtype=np.int64)
-    stalled = replace(broken, requests=replace(log, engine=replace(log.engine, late_ns=late)))
-    assert found(stalled) == ["GENERATOR_STALL"]
-    assert found(broken) != ["GENERATOR_STALL"]
+    rows, outcomes = log.rows.copy(), log.outcomes
+    bad = rows["outcome"] > 0
+    if how == "late":
+        outcomes = (*outcomes, "read.timeout")
+        rows["outcome"][bad] = len(outcomes) - 1
+        return replace(
+            facts, requests=replace(log, rows=rows, outcomes=outcomes, engine=replace(log.engine, cpu_s=1e9))
+        )
+    control = rows["lane"] == log.lanes.index(log.control)
+    rows["outcome"][control] = len(outcomes) - 1
+    return replace(facts, requests=replace(log, rows=rows))
+
+
+def test_every_rule_has_failures_that_it_explains(facts: Facts) -> None:
+    said = {
+        code: found(failing(told_of(code, facts), at, outcome, **more)) for code, (at, outcome, more) in STEPS.items()
+    }
+    assert said == {code: [code] for code in STEPS}
+    names = ("diagnose.causes", "diagnose.scattered", "checkers.others")
+    files = [import_module(f"rollproof.judge.{name}").__file__ for name in names]
+    source = "".join(Path(file or "").read_text() for file in files)
+    assert {*re.findall(r'Finding\(\s*"([A-Z_]+)"', source), "INJECTED"} == {*STEPS, "CONTROL_SUFFERED"}
+
+
+@pytest.mark.parametrize("how", ["late", "control"])
+@pytest.mark.parametrize("code", STEPS)
+def test_no_rule_speaks_of_failures_that_no_verdict_counts(facts: Facts, code: str, how: str) -> None:
+    at, outcome, more = STEPS[code]
+    assert found(uncounted(failing(told_of(code, facts), at, outcome, **more), how)) == []
+    assert found(failing(told_of(code, facts), np.arange(58.0, 58.5, 0.1), outcome, **more)) == []  # after the window
 
 
 def test_a_control_lane_that_suffers_too_acquits_the_app(facts: Facts) -> None:

@@ -127,6 +127,8 @@ def _numbers(case: _Case) -> dict[str, Number]:
         "latency_ms_max": round(most, _DECIMALS),
         "window_s": round((window.window_ns[1] - window.window_ns[0]) / 1e9, _DECIMALS),
     }
+    if window.self_made.any():
+        numbers["failures_of_a_late_generator"] = int(window.self_made.sum())
     if not failed:
         numbers["failure_probability_max"] = failure_bound(requests)
     if case.background is not None:
@@ -228,8 +230,15 @@ def _lost(case: _Case) -> Verdict | None:
         f"({_by_outcome(case.window.log, case.window.blamed)}); the longest of {_many(len(case.outages), 'outage')}: "
         f"{longest.lower_ms:,.0f} to {longest.upper_ms:,.0f} ms on {longest.lane}, {start_s:.1f} s after the start"
         f"{case.budget.words()}{background}; after one retry that RFC 9110 permits: "
-        f"{_many(int(case.numbers['failures_after_one_retry'] or 0), 'failure')}",
+        f"{_many(int(case.numbers['failures_after_one_retry'] or 0), 'failure')}{_not_counted(case.window)}",
     )
+
+
+def _not_counted(window: Window) -> str:
+    """The failures beside those of a FAIL that need not be the app's, as the end of its sentence."""
+    if not window.self_made.any():
+        return ""
+    return f"; not counted: {_by_outcome(window.log, window.self_made)}, which the generator may have made itself"
 
 
 def _too_slow(case: _Case) -> Verdict | None:
@@ -296,8 +305,18 @@ def _way_is_suspect(case: _Case) -> str:
         return f"{_many(int(window.suspect.sum()), 'request')} failed while the control probe failed too"
     if case.budget.covers:
         return ""
+    if window.self_made.any():
+        return _self_made(window)
     late, limit_ms = int(window.explained.sum()), case.facts.plan.target.traffic.longest_ms_max or 0.0
     return f"{_many(late, 'answer')} came later than {limit_ms:g} ms, and need not be the app's{_why_not_timed(case)}"
+
+
+def _self_made(window: Window) -> str:
+    """The failures that the generator may have made, and why."""
+    return (
+        f"{_many(int(window.self_made.sum()), 'request')} failed ({_by_outcome(window.log, window.self_made)}) as they "
+        f"do by themselves when the generator is not on time, and it was not: {window.why_late}"
+    )
 
 
 def _loss_in_doubt(case: _Case) -> str:
@@ -322,6 +341,7 @@ def _why_not_timed(case: _Case) -> str:
 _READ_THE_LOG = "it needs pods/log (get) in the ingress's namespace, and a log that is not rotated during a drill"
 _FIND_THE_CAUSE = "search the logs for the failed requests of the baseline, mend their cause, and lower the rate again"
 _NONE_BEFORE = "the baseline lost none, so that these may be the act's all the same: look at their times and pods"
+_QUIETER = "run it on a quieter host or give it real-time scheduling, and measure again"
 _LOWER_THE_RATE = "a rate limit or WAF stands in front: lower traffic.rate_per_s or let this client pass"
 
 
@@ -367,6 +387,8 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
     if case.background is not None and case.background.noise:
         hint = _FIND_THE_CAUSE if case.background.baseline[0] else _NONE_BEFORE
         found.append(Finding("NOISE", case.background.sentence(), hint))
+    if case.window.self_made.any():
+        found.append(Finding("GENERATOR_STALL", _self_made(case.window), _QUIETER))
     rows = case.window.log.rows
     later = case.window.app & (rows["send_ns"] > case.window.window_ns[1]) & (kinds(case.window.log) == Kind.HARD)
     if later.any():

@@ -31,8 +31,10 @@ def check(facts: Facts) -> Verdict:
         return Verdict("load_soundness", "Load", Result.INCONCLUSIVE, "no load ran")
     tested = self_test(facts)
     evidence = tuple(e.seq for e in facts.find(source="load"))
-    numbers = _numbers(log, _parts(facts, log))
-    troubles = [*_self_test(facts), *_counts(log), *_pace(facts, log, numbers), *_clock(log.engine)]
+    parts = _parts(facts, log)
+    numbers = _numbers(log, parts)
+    pace = [*_rate(log, parts, numbers), *_lateness(facts, log, numbers)]
+    troubles = [*_self_test(facts), *_counts(log), *pace, *_clock(log.engine)]
     if troubles:
         why = "the generator cannot be believed: " + "; ".join(troubles)
         return Verdict("load_soundness", "Load", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
@@ -48,8 +50,13 @@ def check(facts: Facts) -> Verdict:
 
 
 def not_on_time(facts: Facts, log: RequestLog) -> list[str]:
-    """Why this generator's times cannot be trusted; empty if it was on time."""
-    return _pace(facts, log, _numbers(log, _parts(facts, log)))
+    """Why this generator's times cannot be trusted; empty if it was on time.
+
+    A rate that was missed only because the target held so many requests that no more were sent is no lateness.
+    """
+    parts = _parts(facts, log)
+    numbers = _numbers(log, parts)
+    return [*_rate(log, parts, numbers, held_back=log.engine.dropped), *_lateness(facts, log, numbers)]
 
 
 def _self_test(facts: Facts) -> list[str]:
@@ -79,13 +86,21 @@ def _counts(log: RequestLog) -> list[str]:
     return troubles
 
 
-def _pace(facts: Facts, log: RequestLog, numbers: dict[str, Number]) -> list[str]:
+def _rate(
+    log: RequestLog, parts: dict[str, tuple[int, int]], numbers: dict[str, Number], *, held_back: int = 0
+) -> list[str]:
+    """The parts in which the rate was not reached, if that is not explained by requests that were held back."""
     troubles: list[str] = []
-    for part, (start_ns, end_ns) in _parts(facts, log).items():
-        share = numbers.get(f"rate_share_{part}")
-        if isinstance(share, float) and share < _RATE_MIN:
-            length_s = (end_ns - start_ns) / 1e9
+    for part, (start_ns, end_ns) in parts.items():
+        share, length_s = numbers.get(f"rate_share_{part}"), (end_ns - start_ns) / 1e9
+        missing = (1.0 - share) * log.engine.rate_per_s * length_s if isinstance(share, float) else 0.0
+        if isinstance(share, float) and share < _RATE_MIN and missing > held_back:
             troubles.append(f"only {share:.0%} of the rate was reached {part} the act ({length_s:.0f} s)")
+    return troubles
+
+
+def _lateness(facts: Facts, log: RequestLog, numbers: dict[str, Number]) -> list[str]:
+    troubles: list[str] = []
     share_late = len(log.engine.late_ns) / max(1, log.engine.planned)
     if share_late > facts.plan.target.traffic.late_share_max:
         worst = f"worst {numbers['late_ms_max']} ms"

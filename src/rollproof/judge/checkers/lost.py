@@ -23,13 +23,14 @@ _AFTERWARDS_NS = 1_000_000_000  # so long the load must have gone on after the e
 
 
 class Lost:
-    """The failed requests of the window, by kind."""
+    """The failed requests of the window, by kind: those that only the app can have caused, or (`doubtful`) with them
+    those that it need not have caused."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, *, doubtful: bool = False) -> None:
         log, self.window = window.log, window
         self._sends = log.rows["send_ns"]
         self._over_ns = None if window.act.over_s is None else int(window.act.over_s * 1e9)
-        blamed = window.blamed
+        blamed = window.blamed | window.doubtful if doubtful else window.blamed
         after = self._sends >= self._over_ns if self._over_ns is not None else np.zeros(len(log.rows), dtype=bool)
         silence = was_silence(log)
         self.all = int(blamed.sum())
@@ -107,7 +108,7 @@ def judged(
         result = Result.INCONCLUSIVE
     elif finding := broken(lost):
         result, why, findings = Result.FAIL, finding.text, (finding,)
-    elif why := lost.not_known():
+    elif why := lost.not_known() or _in_doubt(lost, broken):
         result = Result.INCONCLUSIVE
     else:
         result, why = Result.PASS, claim(lost)
@@ -115,3 +116,14 @@ def judged(
         checker, subject, result, why, numbers=lost.numbers, findings=findings,
         evidence=tuple(sorted({event.seq for event in evidence})),
     )  # fmt: skip
+
+
+def _in_doubt(lost: Lost, broken: Callable[[Lost], Finding | None]) -> str:
+    """Why the promise may be broken by failures that need not be the app's; "" if it is kept with them."""
+    window = lost.window
+    if not window.doubtful.any() or (finding := broken(Lost(window, doubtful=True))) is None:
+        return ""
+    why = "the generator was late then, or the control lane was slow too"
+    if window.self_made.any():
+        why = f"the generator was not on time: {window.why_late}"
+    return f"{finding.text}; whose failures these are is not known: {why}"

@@ -16,14 +16,15 @@ from rollproof.core.act import Act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import edges_ns, outages
-from rollproof.core.latency import Took, mark_late, took
-from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named
+from rollproof.core.latency import Took, generator_ms, mark_late, took
+from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named, of_lateness, was_silence
 from rollproof.core.requests import RequestLog
 from rollproof.judge.checkers import load_soundness
 
 __all__ = ["Window", "baseline_event", "open_window"]
 
 _OUTAGES_OF_AN_UNSOUND_WAY = 3
+_STOOD_STILL_SHARE = 0.5  # of a wait without an answer: from there on the app had no fair chance to answer it in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,12 @@ class Window:
     """Masks over the rows of the log. `app` rows are those of every lane but the control lane.
 
     `hard`: app rows in the window that failed (including an answer of a third version, and one that came too late) ·
-    `explained`: those of them that failed while the control lane failed too, or between its outages where it lost the
-    larger share, or were late for a reason that need not be the app's · `late`: rows, anywhere, whose answer came too
-    late · `limited`, `unknown`: app rows in the window without information about the app, by kind. `took` is None if no
-    rule needs the duration of answers; `not_on_time` says why the generator's times cannot be used. If the end of the
-    act was not seen, the window ends with the load.
+    `suspect`: those of them that failed while the control lane failed too, or between its outages where it lost the
+    larger share: they may be the way's · `doubtful`: answers that came too late for a reason that need not be the
+    app's, and what the lateness of the generator may have made · `late`: rows, anywhere, whose answer came too late ·
+    `limited`, `unknown`: app rows in the window without information about the app, by kind. `took` is None if no rule
+    needs the duration of answers; `not_on_time` says why the generator's times cannot be used (empty: they can).
+    If the end of the act was not seen, the window ends with the load.
     """
 
     log: RequestLog
@@ -45,7 +47,8 @@ class Window:
     app: NDArray[np.bool_]
     inside: NDArray[np.bool_]
     hard: NDArray[np.bool_]
-    explained: NDArray[np.bool_]
+    suspect: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
     limited: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
     control_failed: NDArray[np.bool_]
@@ -66,9 +69,19 @@ class Window:
         return self.hard & ~self.explained
 
     @property
-    def suspect(self) -> NDArray[np.bool_]:
-        """Failures that need not be the app's; for a late answer it is only unknown."""
-        return self.explained & ~self.late
+    def explained(self) -> NDArray[np.bool_]:
+        """Failures that need not be the app's."""
+        return self.suspect | self.doubtful
+
+    @property
+    def self_made(self) -> NDArray[np.bool_]:
+        """Failures that the generator's lateness may have made."""
+        return self.doubtful & ~self.late
+
+    @property
+    def why_late(self) -> str:
+        """Why the generator may have made failures."""
+        return "; ".join(self.not_on_time) or "it stood still for half of that time or more"
 
     @property
     def unfinished(self) -> int:
@@ -91,14 +104,15 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         end_ns = int((over_s + traffic.after_old_gone_s + traffic.tail_s) * 1e9)
     baseline = baseline_event(facts, act)
     since_ns = int(baseline.start_s * 1e9) if baseline is not None else log.engine.start_ns
-    timed, not_on_time = None, ()  # type: Took | None, tuple[str, ...]
+    not_on_time = tuple(load_soundness.not_on_time(facts, log))
+    timed: Took | None = None
     if traffic.p99_ms_max is not None or traffic.longest_ms_max is not None:
-        not_on_time = tuple(load_soundness.not_on_time(facts, log))
         timed = took(log, on_time=not not_on_time)
     if timed is not None and traffic.longest_ms_max is not None:
         log = mark_late(log, timed, traffic.longest_ms_max)
     late = named(log, LATE)
     doubtful = late if timed is None else late & (timed.at_least_ms <= (traffic.longest_ms_max or 0.0))
+    doubtful = doubtful | _of_the_generator(log, on_time=not not_on_time)
     sends = log.rows["send_ns"]
     inside = (sends >= start_ns) & (sends <= end_ns)
     kind = kinds(log)
@@ -106,6 +120,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
     app = ~control
     hard = ((kind == Kind.HARD) | _third_version(log, act)) & app & inside
     beside = _while_control_failed(log)
+    of_the_way = hard & (beside | _while_way_was_unsound(log, hard, beside, (start_ns, end_ns)))
     return Window(
         log=log,
         act=act,
@@ -114,7 +129,8 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
         app=app,
         inside=inside,
         hard=hard,
-        explained=hard & (beside | _while_way_was_unsound(log, hard, beside, (start_ns, end_ns)) | doubtful),
+        suspect=of_the_way & ~late,
+        doubtful=(hard & doubtful & ~of_the_way) | (of_the_way & late),
         limited=(kind == Kind.LIMITED) & app & inside,
         unknown=(kind == Kind.OWN) & app & inside,
         control_failed=control & (kind == Kind.HARD) & inside,
@@ -138,6 +154,19 @@ def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
         return np.zeros(len(log.rows), dtype=bool)
     third: NDArray[np.bool_] = ~np.isin(log.rows["version"], known)
     return third
+
+
+def _of_the_generator(log: RequestLog, *, on_time: bool) -> NDArray[np.bool_]:
+    """Rows whose failure the generator's lateness may have made. Of one that was on time as a whole: what was not
+    answered within a wait of which it stood still for half or more."""
+    if not on_time:
+        return of_lateness(log)
+    silent = was_silence(log)
+    if not len(log.engine.late_ns) or not silent.any():
+        return np.zeros(len(log.rows), dtype=bool)
+    waited_ms = (log.rows["done_ns"] - log.rows["send_ns"]) / 1e6
+    found: NDArray[np.bool_] = silent & (generator_ms(log) >= waited_ms * _STOOD_STILL_SHARE)
+    return found
 
 
 def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:

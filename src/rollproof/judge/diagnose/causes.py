@@ -19,6 +19,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.runframe import ingress_log
 from rollproof.core.verdict import Finding
 from rollproof.judge.checkers.others import finding, others
+from rollproof.judge.checkers.window import open_window
 from rollproof.judge.diagnose.moments import (
     AFTER_SERVICE_S,
     SLACK_S,
@@ -46,14 +47,13 @@ _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + m
 
 def causes(facts: Facts) -> tuple[Finding, ...]:
     """One finding for each kind of cause, for the burst in which it was seen first; what explains most comes first."""
-    if facts.requests is None:
+    log, act = facts.requests, find_act(facts)
+    if log is None or act is None or not len(log.rows):
         return ()
-    act = find_act(facts)
     lives = pod_lives(facts)
     found: dict[str, Finding] = {}
     counted: Counter[str] = Counter()
-    apart = bursts(facts.requests, act.started.start_s if act is not None else 0.0)
-    moments = [Moment(facts, burst, lives, act) for burst in apart]
+    moments = [Moment(facts, burst, lives, act) for burst in bursts(open_window(facts, log, act))]
     if (single := scattered(moments)) is not None:
         return (single,)
     for moment in moments:
@@ -75,26 +75,8 @@ def _with_what_was_done(finding: Finding, moment: Moment) -> Finding:
     return replace(finding, text=f"{finding.text}; {moment.when_injected(part)} before")
 
 
-def _generator_stall(moment: Moment) -> Finding | None:
-    burst = moment.burst
-    late = burst.log.engine.late_ns
-    if not len(late):
-        return None
-    send = burst.rows["send_ns"][:, None]
-    begin_ns, end_ns = late[:, 0] - 1_000_000, late[:, 0] + late[:, 1] + 1_000_000
-    stalled = int(((send >= begin_ns) & (send <= end_ns)).any(axis=1).sum())
-    if stalled < len(burst.rows) / 2:
-        return None
-    return Finding(
-        "GENERATOR_STALL",
-        f"{stalled} of {len(burst.rows)} failures fall into moments in which the generator itself was late",
-        "run it on a quieter host or give it real-time scheduling, and judge again",
-    )
-
-
 def _control_suffered(moment: Moment) -> Finding | None:
-    burst = moment.burst
-    if not burst.log.control or burst.log.control not in burst.lanes():
+    if not moment.burst.beside_control:
         return None
     untouched = "" if moment.injected else ", which the rollout does not touch,"
     return Finding(
@@ -353,7 +335,6 @@ def _within(burst: Burst, at_s: float, *, before_s: float) -> bool:
 
 
 _RULES: tuple[Callable[[Moment], Finding | None], ...] = (
-    _generator_stall,
     _control_suffered,
     _no_endpoint,
     _others_in_service,

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from rollproof.core.act import Act
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds, was_silence
+from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
 from rollproof.core.part import ActKind, Part
 from rollproof.core.requests import RequestLog
 from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
+from rollproof.judge.checkers.window import Window
 
 __all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
 
@@ -25,15 +26,25 @@ SLACK_S = 0.25  # a watch event arrives later than the change that it reports
 AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice lists it
 _NEARLY_ALL = 0.8
 _AROUND_S = 0.5
-_APART_S = 1.0  # failures further apart than this are separate bursts
+_APART_S = 1.0  # failures further apart than this are separate bursts, whatever their lane
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Failed requests close together. `rows` are their rows of the log; times are seconds on the timeline's clock."""
+    """Failed requests close together that the verdict counts. `rows` are their rows of the log; times are seconds on
+    the timeline's clock."""
 
     log: RequestLog
     rows: NDArray[np.void]
+
+    @property
+    def beside_control(self) -> bool:
+        """Whether the control lane, which no verdict counts, failed at the time of these."""
+        sends = self.log.rows["send_ns"]
+        around_ns = int(_APART_S * 1e9)
+        since_ns, until_ns = int(self.rows["send_ns"].min()) - around_ns, int(self.rows["send_ns"].max()) + around_ns
+        failed = lane_mask(self.log, self.log.control) & (kinds(self.log) == Kind.HARD)
+        return bool((failed & (sends >= since_ns) & (sends <= until_ns)).any())
 
     @property
     def start_s(self) -> float:
@@ -98,9 +109,12 @@ class Burst:
         return float((self.rows["done_ns"] - self.rows["send_ns"])[done].max(initial=0)) / 1e9
 
 
-def bursts(log: RequestLog, begin_s: float) -> list[Burst]:
-    """The failures after `begin_s`, grouped."""
-    failed = log.rows[(kinds(log) == Kind.HARD) & (log.rows["send_ns"] >= int(begin_s * 1e9))]
+def bursts(window: Window) -> list[Burst]:
+    """The failures that the verdict counts, grouped: what it does not count needs no cause, and could only name a wrong
+    one. Not the good answers that it counts too: of a version that should not answer (a root of its own), or too late.
+    """
+    log = window.log
+    failed = log.rows[window.blamed & ~window.late & (kinds(log) == Kind.HARD)]
     if not len(failed):
         return []
     cuts = np.flatnonzero(np.diff(failed["send_ns"]) > _APART_S * 1e9) + 1
@@ -132,21 +146,18 @@ class Moment:
     facts: Facts
     burst: Burst
     lives: Sequence[PodLife]
-    act: Act | None
+    act: Act
 
     @property
     def injected(self) -> Part | None:
         """The drift or fault during which the failures began; None if there was none, or it was a rollout."""
-        if self.act is None:
-            return None
         part = self.act.at(self.burst.start_s, early_s=SLACK_S, late_s=AFTER_SERVICE_S)
         return None if part is None or part.kind is ActKind.ROLLOUT else part
 
     @property
     def aside(self) -> str:
         """Words that the failures are not related to the act; "" while a drift or fault was active."""
-        noun = self.act.noun if self.act is not None else "act"
-        return "" if self.injected else f", at no step of the {noun}"
+        return "" if self.injected else f", at no step of the {self.act.noun}"
 
     def when_injected(self, part: Part) -> str:
         """Words for the drift or fault, and for how long it had been active."""

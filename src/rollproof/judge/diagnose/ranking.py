@@ -26,6 +26,7 @@ __all__ = ["rank"]
 _CAUSES_MAX = 12
 _UNDO = "undo"
 _NO_DOUBT = {"SLOW"}  # it is no reason why nothing can be claimed
+_NOT_COUNTED = {"GENERATOR_STALL"}  # it explains failures that no FAIL counts
 _DRILLS = {one.code: one.drill for one in CHECKS.values()}  # what shows the harm of a finding of posture
 
 
@@ -78,8 +79,8 @@ def _candidates(facts: Facts | None, verdicts: list[Verdict]) -> Iterator[_Candi
         _Candidate(order=_order(finding), finding=finding, verdict=verdict, evidence=verdict.evidence)
         for verdict in verdicts for finding in verdict.findings
     ]  # fmt: skip
-    if verdicts[0].result is not Result.FAIL:
-        found = [one for one in found if one.finding.code not in _NO_DOUBT]
+    no_cause = _NOT_COUNTED if verdicts[0].result is Result.FAIL else _NO_DOUBT
+    found = [one for one in found if one.finding.code not in no_cause]
     codes = {one.finding.code for one in found}
     deep = [_of_root(root, verdicts[0]) for root in behind if root.finding.code.partition("_SERVED")[0] not in codes]
     causes = [*deep, *(one for one in found if one.order is not _Order.ASIDE)]

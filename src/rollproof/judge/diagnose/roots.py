@@ -22,6 +22,7 @@ from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.core.watched import PodSeen, deployed_tag, pods_seen
+from rollproof.judge.checkers.window import open_window
 from rollproof.judge.diagnose.moments import pod_lives
 from rollproof.judge.diagnose.pods import said_by_pods
 
@@ -256,7 +257,7 @@ def _wrong_version(case: _Case) -> Root | None:
         return None
     strange = [bool(name) and name not in act.shas for name in log.versions]
     wrong = (kinds(log) == Kind.GOOD) & np.array(strange, dtype=bool)[log.rows["version"]]
-    wrong &= log.rows["send_ns"] >= int(act.started.start_s * 1e9)
+    wrong &= open_window(case.facts, log, act).blamed  # what the verdict counts
     count = int(wrong.sum())
     if not count:
         return None

@@ -35,8 +35,7 @@ def scattered(moments: Sequence[Moment]) -> Finding | None:
     if not bursts or any(moment.injected for moment in moments) or not _single(bursts):
         return None
     log, rows = bursts[0].log, np.concatenate([burst.rows for burst in bursts])
-    act = moments[0].act
-    since_s = act.started.start_s if act is not None else float(log.rows["send_ns"].min()) / 1e9
+    since_s = moments[0].act.started.start_s
     spread_s, watched_s = bursts[-1].end_s - bursts[0].start_s, float(log.rows["send_ns"].max()) / 1e9 - since_s
     if spread_s < _OVER_MIN * watched_s:
         return None
@@ -57,13 +56,14 @@ def _single(bursts: Sequence[Burst]) -> bool:
     log, rows = bursts[0].log, np.concatenate([burst.rows for burst in bursts])
     if len(rows) < _FEWEST or not may_be_background(replace(log, rows=rows)).all():
         return False
-    if any(log.control and log.control in burst.lanes() for burst in bursts):
+    if any(burst.beside_control for burst in bursts):
         return False
     if rows["reused"].all() and all(burst.share(*KEEPALIVE) == 1.0 for burst in bursts):
         return False
     if any(burst.share_of_asked() > _SHARE_MAX for burst in bursts):
         return False
     span_ns = (int(rows["send_ns"].min()), log.engine.end_ns)
-    kind = kinds(log)
-    in_a_row, _ = most_in_a_row(log, window_ns=span_ns, failed=kind == Kind.HARD, silent=kind > Kind.HARD)
+    counted = np.isin(log.rows["k"], rows["k"])
+    silent = (kinds(log) >= Kind.HARD) & ~counted
+    in_a_row, _ = most_in_a_row(log, window_ns=span_ns, failed=counted, silent=silent)
     return in_a_row <= 1
