@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import platform
 import re
 import shutil
@@ -38,7 +39,17 @@ __all__ = [
 ]
 
 GO_AT_LEAST = (1, 26, 4)  # required by metrics-server 0.9.0
+_PATCHED = "patched"  # a folder beside what is built
 _GO_OF_ARGOCD = (1, 27, 0)  # required by Argo CD 3.6
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Words in a file of a module, and what stands there instead; they must be there exactly once."""
+
+    path: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,7 @@ class Program:
     """A Go program: a folder below lab/go, or (``install``) a module with version; the linker sets ``values``.
 
     ``go`` is the oldest toolchain that builds it; the key does not name it. ``tags`` are build tags, with commas.
+    ``patched`` is a module (``path@version``) of which a copy is built, with the words in ``changes`` changed first.
     """
 
     name: str
@@ -54,6 +66,8 @@ class Program:
     values: tuple[tuple[str, str], ...] = ()
     go: tuple[int, ...] = field(default=GO_AT_LEAST, repr=False)
     tags: str = field(default="", repr=False)
+    patched: str = field(default="", repr=False)
+    changes: tuple[Change, ...] = field(default=(), repr=False)
 
 
 def _kube(name: str, version: str) -> Program:
@@ -67,14 +81,57 @@ def _kube(name: str, version: str) -> Program:
 
 KUBE: Mapping[str, Program] = {
     "1.37.2": _kube("kube", "1.37.2"),
+    "1.36.3": _kube("kube-1.36", "1.36.3"),
     "1.34.4": _kube("kube-1.34", "1.34.4"),
 }
 """kube-apiserver, -controller-manager, -scheduler, -proxy, kubelet, kubectl, kubeadm by version: the name of
 the file decides which of them runs."""
 
 _ARGOCD_VERSION = "github.com/argoproj/argo-cd/v3/common.version"
+_CONTEXT = "context.Background()"  # what the older calls used inside
+_CALLS_OF_THE_ENGINE = (
+    Change("util/argo/diff/diff.go", "diff.DiffArray(normResults", f"diff.DiffArray({_CONTEXT}, normResults"),
+    Change("util/argo/diff/diff.go", "diff.Diff(configArray", f"diff.Diff({_CONTEXT}, configArray"),
+    Change("util/argo/diff/diff.go", "import (\n", 'import (\n\t"context"\n'),
+    Change("controller/sync.go", "syncCtx.Terminate()", f"syncCtx.Terminate({_CONTEXT})"),
+    Change("controller/sync.go", "syncCtx.Sync()", f"syncCtx.Sync({_CONTEXT})"),
+)
+
+
+_SCHEMA = "schema, _, err := {}.LoadOpenAPISchema({})"
+_CALLS_OF_THE_OLD_ENGINE = (  # which wants the schema of the cluster's API from its caller
+    Change(
+        "util/kube/kubectl.go",
+        "\treturn k.ManageServerSideDiffDryRuns(config)",
+        f"\t{_SCHEMA.format('k', 'config')}\n\tif err != nil {{\n\t\treturn nil, nil, err\n\t}}\n"
+        "\treturn kube.ManageServerSideDiffDryRuns(config, schema, tracer, logger, onKubectlRun)",
+    ),
+    Change(
+        "controller/sync.go",
+        "\tsyncCtx, cleanup, err := sync.NewSyncContext(\n",
+        f"\t{_SCHEMA.format('m.kubectl', 'rawConfig')}\n\tif err != nil {{\n"
+        "\t\tstate.Phase, state.Message = common.OperationError, err.Error()\n\t\treturn\n\t}\n"
+        "\tsyncCtx, cleanup, err := sync.NewSyncContext(\n",
+    ),
+    Change(
+        "controller/sync.go",
+        "\t\tapp.Spec.Destination.Namespace,\n\t\topts...,",
+        "\t\tapp.Spec.Destination.Namespace,\n\t\tschema,\n\t\topts...,",
+    ),
+)
+
+
+def _argocd_with_another_engine(line: str, version: str, changes: tuple[Change, ...]) -> Program:
+    """A line whose own gitops-engine is no module: it is built with the nearest published one, called as that wants."""
+    source = f"github.com/argoproj/argo-cd/v3@v{version}"
+    return Program(f"argocd-{line}", values=((_ARGOCD_VERSION, version),), patched=source, changes=changes)
+
+
 ARGOCD: Mapping[str, Program] = {
     "3.6.1": Program("argocd", values=((_ARGOCD_VERSION, "3.6.1"),), go=_GO_OF_ARGOCD),
+    "3.5.7": _argocd_with_another_engine("3.5", "3.5.7", _CALLS_OF_THE_ENGINE),
+    "3.4.13": _argocd_with_another_engine("3.4", "3.4.13", _CALLS_OF_THE_ENGINE),
+    "3.3.19": _argocd_with_another_engine("3.3", "3.3.19", _CALLS_OF_THE_OLD_ENGINE),
     "3.2.6": Program("argocd-3.2", values=((_ARGOCD_VERSION, "3.2.6"),)),
 }
 """argocd-application-controller and argocd-repo-server by version: the file's name decides which of the two runs."""
@@ -97,7 +154,8 @@ OF_EVERY_LAB = (ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND
 
 def key(program: Program) -> str:
     """A key of the sources, the flags and the architecture; not of the toolchain: a newer Go needs no new build."""
-    digest = hashlib.sha256(f"go 1 {program!r} {architecture()}{program.tags}".encode())
+    patch = f"{program.patched}{program.changes}" if program.patched else ""
+    digest = hashlib.sha256(f"go 1 {program!r} {architecture()}{program.tags}{patch}".encode())
     if not program.install:
         for path in sorted(_sources(program).rglob("*")):
             if path.is_file():
@@ -138,9 +196,32 @@ def _build(program: Program, path: Path, log: Log) -> None:
         log.run(go, "install", *flags, program.install, env={**env, "GOBIN": str(unfinished)}, timeout_s=1800)
     else:
         target = unfinished / program.name
+        flags += [f"-modfile={_with_patches(program, go, unfinished, log)}"] if program.patched else []
         log.run(go, "build", *flags, "-o", target, program.package, env=env, cwd=_sources(program), timeout_s=2400)
+    shutil.rmtree(unfinished / _PATCHED, ignore_errors=True)
     shutil.rmtree(path.parent, ignore_errors=True)
     unfinished.rename(path.parent)
+
+
+def _with_patches(program: Program, go: Path, folder: Path, log: Log) -> Path:
+    """A go.mod like the program's own, but with a changed copy of one module, below ``folder``."""
+    said = log.run(go, "mod", "download", "-json", program.patched, env={"GOTOOLCHAIN": "local"}, timeout_s=600)
+    copy, sources = folder / _PATCHED, _sources(program)
+    shutil.copytree(json.loads(said)["Dir"], copy, ignore=shutil.ignore_patterns("ui", "docs", "*_test.go", "testdata"))
+    for change in program.changes:
+        path = copy / change.path
+        text = path.read_text(encoding="utf-8")
+        if text.count(change.old) != 1:
+            raise LabError(
+                f"{program.patched}: {change.path} has {change.old!r} {text.count(change.old)} times, not once"
+            )
+        path.chmod(0o644)  # the module cache is read-only
+        path.write_text(text.replace(change.old, change.new), encoding="utf-8")
+    module, _, _ = program.patched.partition("@")
+    text = (sources / "go.mod").read_text(encoding="utf-8")
+    shutil.copy(sources / "go.sum", folder / "go.sum")
+    (folder / "go.mod").write_text(f"{text}\nreplace {module} => {copy}\n", encoding="utf-8")
+    return folder / "go.mod"
 
 
 def architecture() -> str:

@@ -51,7 +51,7 @@ def test_without_a_word_about_argo_cd_a_lab_keeps_its_own_and_a_new_one_gets_the
 ) -> None:
     asked: list[Mode] = []
     monkeypatch.setattr(plan, "up", lambda mode, **_: asked.append(mode) or 0)
-    newest, older = settings.ARGOCD_VERSIONS
+    newest, older, *_ = settings.ARGOCD_VERSIONS
     command.main(["up"])
     settings.state().mkdir(parents=True)
     plan._mode().write_text(f'{{"images": "built", "argocd": "{older}"}}', encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from lab import __main__ as command
 from lab import cluster, gobuild, platform, public, settings, workloads
 from lab.cluster import Mode
-from lab.steps import Log
+from lab.gobuild import Change
+from lab.steps import LabError, Log
 
 
 def _manifest_images() -> Iterator[tuple[Path, str]]:
@@ -109,3 +111,41 @@ def test_what_is_built_is_handed_out_while_another_program_is_being_built(
     path.parent.mkdir(parents=True)
     path.touch()
     assert gobuild.build(gobuild.PAUSE, log) == path
+
+
+class _Go(Log):
+    """A go command that has one module, read-only as in the module cache."""
+
+    def __init__(self, path: Path, module: Path) -> None:
+        super().__init__(path)
+        self.module = module
+
+    def run(self, *_: object, **__: object) -> str:
+        return f'{{"Dir": "{self.module}"}}'
+
+
+def test_a_changed_module_is_a_copy_and_a_word_that_is_not_there_once_is_said(tmp_path: Path) -> None:
+    module = tmp_path / "cache"
+    module.mkdir()
+    (module / "a.go").write_text("f()\n")
+    (module / "a.go").chmod(0o444)
+    (module / "a_test.go").touch()
+    program = replace(gobuild.ARGOCD["3.3.19"], patched="m@v1", changes=(Change("a.go", "f()", "f(1)"),))
+    log = _Go(tmp_path / "log", module)
+    (tmp_path / "out").mkdir()
+    made = gobuild._with_patches(program, Path("go"), tmp_path / "out", log)
+    replaced = made.read_text().splitlines()[-1]
+    assert replaced.startswith("replace m => ")
+    copy = Path(replaced.rpartition(" ")[2])
+    assert [(path.name, path.read_text()) for path in copy.iterdir()] == [("a.go", "f(1)\n")]
+    assert (module / "a.go").read_text() == "f()\n"
+    (tmp_path / "again").mkdir()
+    with pytest.raises(LabError, match=r"m@v1: a.go has 'g\(\)' 0 times, not once"):
+        gobuild._with_patches(
+            replace(program, changes=(Change("a.go", "g()", "g(1)"),)), Path("go"), tmp_path / "again", log
+        )
+
+
+def test_what_is_changed_is_part_of_the_key() -> None:
+    program = gobuild.ARGOCD["3.5.7"]
+    assert gobuild.key(replace(program, changes=program.changes[1:])) != gobuild.key(program)
