@@ -22,14 +22,14 @@ LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD)) $(addprefix -
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: browser-tools help venv format lint test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: browser-tools help venv format lint test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind matrix sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
-	@echo "  make drill LAB=kind ARGOCD=3.2.6                        with that Argo CD (it stays until another is named)"
-	@echo "  make drill LAB=kind KUBERNETES=1.34.4                   with that Kubernetes, in a cluster made anew (likewise)"
+	@echo "  make drill LAB=kind ARGOCD=3.5.7                        with that Argo CD (it stays until another is named)"
+	@echo "  make drill LAB=kind KUBERNETES=1.36.3                   with that Kubernetes, in a cluster made anew (likewise)"
 	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
 
 venv: $(READY) ## Python environment with everything in it
@@ -106,6 +106,9 @@ endif
 test-kind: lab ## The conformance list, the whole drill, and known-bad releases, on the lab (ARGS="--share 3 --which 0": a third of the many cases)
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider tests/conformance --against lab
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider --timeout=1800 tests/kind $(ARGS)
+
+matrix: $(READY) ## Release, zero downtime, three drifts and rollback on pairs of Kubernetes and Argo CD, then docs/matrix.md; not in CI (ARGS="1.37.2,3.5.7": that pair)
+	$(BIN)/python -m tests.matrix $(ARGS)
 
 sandbox: $(READY) ## The embedded target in the foreground: no Docker, no root (DEFECT=NAME: with something wrong)
 	$(BIN)/rollproof sandbox $(addprefix --defect ,$(DEFECT))

@@ -1,20 +1,20 @@
 """The main job on pairs of Kubernetes and Argo CD: does it pass, are self-heals as far apart as modelled, what differs?
 
-`python -m tests.matrix [KUBERNETES,ARGOCD ...]` makes the lab with each pair (the newest Kubernetes with every Argo CD,
-then every Kubernetes with the newest, if none is named), runs `release` and the whole drill (zero downtime, drift,
-rollback), then scales the Deployment by hand four times, each time at once after it was restored, and reads how long
-Argo CD let pass. What was seen of a pair is kept in build/matrix/; a page in docs/ is written from it.
-Written on 2026-11-29 and not run to its end yet: no `make` target calls it, and there is no such page.
+`python -m tests.matrix [KUBERNETES,ARGOCD ...]` makes the lab with each pair (every Kubernetes with the newest Argo CD,
+then the newest with every Argo CD, if none is named), runs `release` and `all` (zero downtime, three drifts, rollback),
+then scales the Deployment by hand four times, each time at once after it was restored, and reads how long
+Argo CD let pass. What was seen of a pair is kept in docs/matrix/; docs/matrix.md is written from all that is there.
 A run is made a second time only if it was INCONCLUSIVE for lack of CPU alone (tests/starved.py), and the table says so.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,16 @@ from lab.steps import Log
 from rollproof.core.backoff import model
 from tests.starved import starved
 
-__all__ = ["Heal", "Seen", "differences", "page", "paths"]
+__all__ = ["Heal", "Seen", "differences", "page", "paths", "words_of"]
 
-_KEPT = Path("build/matrix")
+_KEPT = settings.REPOSITORY / "docs" / "matrix"  # in the repository: a pair that is new is run alone
+_REPORTS = Path("build/matrix")
 _PAGE = settings.REPOSITORY / "docs" / "matrix.md"
 _NAMESPACE = _APP = "angelpay-dev"
-_DRILLS = ("release", "all")
+_DRILLS: Mapping[str, tuple[str, ...]] = {
+    "release": (),
+    "all": ("--trial", "image", "--trial", "replicas", "--trial", "configmap"),  # zero downtime, three drifts, rollback
+}
 _HEALS = 4
 _HEAL_S = 120.0
 _WHOLE_S = 1.0  # Argo CD writes its times in whole seconds
@@ -69,16 +73,16 @@ def main(words: list[str]) -> int:
         pairs = [(kubernetes, argocd) for kubernetes, _, argocd in (word.partition(",") for word in words)]
     else:
         newest = settings.KUBERNETES_VERSIONS[0], settings.ARGOCD_VERSIONS[0]
-        pairs = [(newest[0], argocd) for argocd in settings.ARGOCD_VERSIONS]
-        pairs += [(kubernetes, newest[1]) for kubernetes in settings.KUBERNETES_VERSIONS[1:]]
+        pairs = [(kubernetes, newest[1]) for kubernetes in reversed(settings.KUBERNETES_VERSIONS[1:])]
+        pairs += [(newest[0], argocd) for argocd in reversed(settings.ARGOCD_VERSIONS)]  # ends with the default lab
     good = True
-    _KEPT.mkdir(parents=True, exist_ok=True)
+    _KEPT.mkdir(exist_ok=True)
     for kubernetes, argocd in pairs:
         seen = _one(kubernetes, argocd)
-        (_KEPT / f"{kubernetes},{argocd}.json").write_text(json.dumps(asdict(seen)), encoding="utf-8")
+        _write(seen)
         good &= all(result == "PASS" for run in seen.runs.values() for result in run.values())
     kept = [_read(path) for path in _KEPT.glob("*.json")]
-    _PAGE.write_text(page(sorted(kept, key=_order)), encoding="utf-8")
+    _PAGE.write_text(page(sorted(kept, key=_order), _read_by_rollproof()), encoding="utf-8")
     return 0 if good else 1
 
 
@@ -99,11 +103,13 @@ def _one(kubernetes: str, argocd: str) -> Seen:
 
 
 def _drill(drill: str) -> dict[str, Any]:
-    reports = _KEPT / "reports"
-    words = ("-m", "rollproof", "run", drill, "--target", "targets/lab.toml", "--reports", str(reports), "--quiet")
-    subprocess.run([sys.executable, *words], check=False)
-    newest = max(reports.glob("*/verdicts.json"), key=lambda path: path.parent.name)
-    return dict(json.loads(newest.read_text(encoding="utf-8")))
+    before = set(_REPORTS.glob("*/verdicts.json"))
+    words = ("-m", "rollproof", "run", drill, *_DRILLS[drill], "--target", "targets/lab.toml", "--quiet")
+    subprocess.run([sys.executable, *words, "--reports", str(_REPORTS)], check=False)
+    new = set(_REPORTS.glob("*/verdicts.json")) - before
+    if len(new) != 1:  # refused before it began: it has said why
+        raise RuntimeError(f"`rollproof run {drill}` left {len(new)} runs in {_REPORTS}, expected 1")
+    return dict(json.loads(new.pop().read_text(encoding="utf-8")))
 
 
 def _results(said: Mapping[str, Any]) -> dict[str, str]:
@@ -177,7 +183,7 @@ def paths(value: object, at: str = "") -> Iterator[str]:
         yield at
 
 
-def differences(first: Seen, other: Seen) -> list[str]:
+def differences(first: Seen, other: Seen, read: Collection[str]) -> list[str]:
     """Fields that only one of the two pairs has, in words."""
     lines = []
     for kind in first.fields:
@@ -185,8 +191,26 @@ def differences(first: Seen, other: Seen) -> list[str]:
         for names, what in ((right - left, "only here"), (left - right, "not here")):
             top = sorted(name for name in names if not any(_below(name, above) for above in names))
             if top:
-                lines.append(f"{kind}, {what}: {', '.join(f'`{name}`' for name in top)}")
+                lines.append(f"{kind}, {what}: {', '.join(_said(name, names, read) for name in top)}")
     return lines
+
+
+def words_of(source: str) -> set[str]:
+    """All texts that a module has."""
+    return {
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def _said(name: str, names: Collection[str], read: Collection[str]) -> str:
+    inside = [one for one in names if one == name or _below(one, name)]
+    return f"**`{name}`** (read)" if any(_last(one) in read for one in inside) else f"`{name}`"
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2].rstrip("[]")
 
 
 def _below(name: str, above: str) -> bool:
@@ -196,11 +220,12 @@ def _below(name: str, above: str) -> bool:
 _HEAD = """\
 # Versions: what was run on which
 
-`make matrix` makes the lab with each pair, runs `release` and the whole drill (zero downtime, ten drifts, rollback),
-then scales the Deployment by hand four times, each at once after the last was restored. Made by `tests/matrix.py`: do
-not edit. Only pairs that were run are here.
+`make matrix` (some 8 minutes a pair, beside what is built first) makes the lab with each pair, runs `release` and `all`
+(zero downtime, drift of `image`, `replicas` and `configmap`, rollback), then scales the Deployment by hand four times,
+each at once after the last was restored. Made by `tests/matrix.py` from `docs/matrix/`: do not edit. Only pairs that
+were run are here; of any other version `rollproof doctor` says that it is unknown. `lab/README.md` says what was built.
 
-| Kubernetes | Argo CD | when | `release` | zero downtime, drift, rollback | self-heals: seen (modelled), s |
+| Kubernetes | Argo CD | when | `release` | zero downtime, three drifts, rollback | self-heals: seen (modelled), s |
 |---|---|---|---|---|---|
 """
 _MIDDLE = f"""
@@ -210,13 +235,15 @@ starts up to {_WHOLE_S:g} s earlier or {_LATE_S:g} s later is as modelled; anyth
 
 ## Fields
 
-Fields of the live Application, Deployment, ReplicaSets, pods and EndpointSlices that one pair has and the first pair of
-the table has not, or the other way round. A field that is there only at times may be listed without being new.
+Fields of the live Application, Deployment, ReplicaSets, pods and EndpointSlices that one pair has and the default pair
+has not, or the other way round. **Read** are those whose name rollproof's source has as a word of its own; a name may
+be meant for another object there. A field that is there only at times may be listed without being new, and Argo CD was
+changed in place: what another line has written into an Application and this one leaves alone is still there.
 """
 
 
-def page(kept: Sequence[Seen]) -> str:
-    """The page."""
+def page(kept: Sequence[Seen], read: Collection[str]) -> str:
+    """The page; `read`: names of fields that rollproof's source knows."""
     rows = []
     for seen in kept:
         cells = (seen.kubernetes, seen.argocd, seen.day, *(_verdict(seen, drill) for drill in _DRILLS), _gaps(seen))
@@ -224,7 +251,7 @@ def page(kept: Sequence[Seen]) -> str:
     lines = []
     for seen in kept[1:]:
         lines += ["", f"Kubernetes {seen.kubernetes}, Argo CD {seen.argocd}:", ""]
-        lines += [f"- {line}" for line in differences(kept[0], seen)] or ["- none"]
+        lines += [f"- {line}" for line in differences(kept[0], seen, read)] or ["- none"]
     return "".join([_HEAD, *rows, _MIDDLE, *(f"{line}\n" for line in lines)])
 
 
@@ -242,6 +269,16 @@ def _gaps(seen: Seen) -> str:
         as_modelled = wanted_s - _WHOLE_S <= heal.heal_s <= wanted_s + _LATE_S
         cells.append(f"{heal.heal_s:g} ({wanted_s:g}){'' if as_modelled else ' **not as modelled**'}")
     return ", ".join(cells) or "-"
+
+
+def _read_by_rollproof() -> set[str]:
+    source = settings.REPOSITORY / "src" / "rollproof"
+    return {word for path in source.rglob("*.py") for word in words_of(path.read_text(encoding="utf-8"))}
+
+
+def _write(seen: Seen) -> None:
+    text = json.dumps(asdict(seen)) + "\n"
+    (_KEPT / f"{seen.kubernetes}-{seen.argocd}.json").write_text(text, encoding="utf-8")
 
 
 def _read(path: Path) -> Seen:

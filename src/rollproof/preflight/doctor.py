@@ -22,6 +22,7 @@ from rollproof.core.accesslog import advice
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target, Traffic
+from rollproof.core.versions import said_of, unknown
 from rollproof.errors import InputError, RollproofError
 from rollproof.preflight.checks import (
     QUESTIONS_OF_A_DRILL,
@@ -199,6 +200,17 @@ def _permission_line(place: str, wanted: Sequence[Permission], refused: Sequence
 # -- Argo CD ----------------------------------------------------------------------------------------------------------
 
 
+def _versions(patient: _Patient) -> Iterator[Line]:
+    kubernetes, argocd = patient.clients.kube.version(), patient.clients.argo.settings().version
+    said = f"Kubernetes {kubernetes}, Argo CD {argocd or 'of unknown version'}"
+    strange = unknown(kubernetes, argocd)
+    if strange:
+        hint = "docs/matrix.md lists what was run; there, each figure and field was seen"
+        yield Line("versions", None, f"{said}: unknown, never run on the lab: {', '.join(strange)}", hint)
+    else:
+        yield Line("versions", True, f"{said}: {said_of(kubernetes, argocd)}")
+
+
 def _self_heal(patient: _Patient) -> Iterator[Line]:
     if not patient.seen.order.drifts:
         return
@@ -328,6 +340,7 @@ def _quiet(late_ms: Sequence[float], traffic: Traffic) -> Line:
 
 _OWN = (
     _Topic("permissions", _permissions, ("Kubernetes API", "API of Argo CD")),
+    _Topic("versions", _versions, ("Kubernetes API", "API of Argo CD")),
     _Topic("self-heal", _self_heal, ("Application",)),
     _Topic("ingress log", _ingress_log, ("Kubernetes API",)),
     _Topic("generator", _generator),

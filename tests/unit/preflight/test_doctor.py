@@ -10,6 +10,7 @@ import story
 from patient import Object, Patient, an_application, well
 
 from rollproof.clients.http import Answer
+from rollproof.core import versions
 from rollproof.core.target import Control, DriftSettings, Fences, ReleaseSettings, Traffic
 from rollproof.errors import RollproofError
 from rollproof.preflight import checks, doctor
@@ -18,6 +19,7 @@ from rollproof.preflight.doctor import Line, summary
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> Patient:
+    monkeypatch.setattr(versions, "PAIRS", (("1.34.4", "3.2.6"),))
     return well(monkeypatch)
 
 
@@ -79,6 +81,18 @@ def test_an_unknown_version_is_said_to_be_assumed(patient: Patient) -> None:
     line = patient.examine()["back-off"]
     assert line.ok is None
     assert "assumed" in line.said
+
+
+def test_versions_that_were_run_are_known_and_others_are_not(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert patient.examine()["versions"].said == (
+        "Kubernetes v1.34.4, Argo CD v3.2.6: run as Kubernetes 1.34.4 with Argo CD 3.2.6"
+    )
+    monkeypatch.setattr(versions, "PAIRS", (("1.34.4", "3.3.6"),))
+    line = patient.examine()["versions"]
+    assert (line.ok, line.hint[:14]) == (None, "docs/matrix.md")
+    assert line.said.endswith("unknown, never run on the lab: Argo CD v3.2.6")
+    patient.kube.lists["StatefulSet"] = []
+    assert "Argo CD of unknown version: unknown" in patient.examine()["versions"].said
 
 
 def test_a_revision_without_an_operation_of_its_own(patient: Patient) -> None:
