@@ -79,6 +79,19 @@ def test_failures_later_after_termination_mean_prestop_too_short(facts: Facts) -
     assert "at least 8 s" in causes(broken)[0].hint
 
 
+def test_of_one_pod_and_of_one_template_one_thing_is_said_of_its_prestop(facts: Facts) -> None:
+    early, late = np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), np.arange(TERMINATING + 3.1, 34.1, 0.1)
+    assert found(failing(facts, late, "http.502", lane=1)) == ["PRESTOP_TOO_SHORT"]
+    (finding,) = causes(failing(facts, np.concatenate((early, late)), "http.502", lane=1))
+    assert finding.code == "PRESTOP_MISSING"
+    assert finding.numbers["failures"] == len(early) + len(late)
+    assert finding.numbers["prestop_s"] == 7.0  # covers the latest failure, not the first burst
+    assert "at least 7 s" in finding.hint
+    first_pod = np.arange(24.6, 24.9, 0.05)  # of the other old pod, 2.1 s after it was told
+    (both,) = causes(failing(facts, np.concatenate((first_pod, early)), "http.502", lane=1))
+    assert (both.code, both.text.split()[0]) == ("PRESTOP_MISSING", "shop-6f9c-bbbbb")
+
+
 def ended(facts: Facts, name: str, told_s: float) -> Facts:
     """A pod of the app that was told to end, and was gone 0.6 s later."""
     for at_s, state in ((told_s - 9.0, {"ready": True}), (told_s, {"ready": True, "terminating": True})):

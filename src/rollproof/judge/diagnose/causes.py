@@ -7,7 +7,7 @@ absence of a fact that was not watched for.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +42,7 @@ _FOUND_MAX = 5
 _MOST = 0.8  # of a burst: the rest may have another cause
 _CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
 _INJECTED = "INJECTED"
+_PRESTOP = ("PRESTOP_MISSING", "PRESTOP_TOO_SHORT")  # the first is what is said of a template that did both
 _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + margin
 
 
@@ -56,15 +57,43 @@ def causes(facts: Facts) -> tuple[Finding, ...]:
     moments = [Moment(facts, burst, lives, act) for burst in bursts(open_window(facts, log, act))]
     if (single := scattered(moments)) is not None:
         return (single,)
-    for moment in moments:
-        burst = moment.burst
-        finding = next((said for rule in _RULES if (said := rule(moment)) is not None), None)
-        finding = finding or _unexplained(burst)
-        counted[finding.code] += len(burst.rows)
-        if finding.code not in found:
-            found[finding.code] = _with_what_was_done(finding, moment)
+    for moment, said in _with_one_prestop([(moment, _likeliest(moment)) for moment in moments]):
+        counted[said.code] += len(moment.burst.rows)
+        if said.code not in found:
+            found[said.code] = _with_what_was_done(said, moment)
     most = sorted(found.values(), key=lambda finding: -counted[finding.code])[:_FOUND_MAX]
     return tuple(replace(one, numbers={**one.numbers, "failures": counted[one.code]}) for one in most)
+
+
+def _likeliest(moment: Moment) -> Finding:
+    """What the first rule that fits says of a burst."""
+    found = next((said for rule in _RULES if (said := rule(moment)) is not None), None)
+    return found or _unexplained(moment.burst)
+
+
+def _with_one_prestop(told: list[tuple[Moment, Finding]]) -> Iterator[tuple[Moment, Finding]]:
+    """The same, but of all pods of one template, which has one preStop, the same is said.
+
+    Where one of them stopped as soon as it was told, that is what all of them do, also where their failures came later;
+    and the sleep that is proposed is one that covers the latest of them.
+    """
+    of_template: dict[str, list[Finding]] = {}
+    templates = [_template_that_stopped(moment, said) for moment, said in told]
+    for template, (_, said) in zip(templates, told, strict=True):
+        of_template.setdefault(template, []).append(said)
+    for template, (moment, said) in zip(templates, told, strict=True):
+        if not template:
+            yield moment, said
+            continue
+        first = min(of_template[template], key=lambda one: _PRESTOP.index(one.code))
+        longest = max(of_template[template], key=lambda one: float(one.numbers.get("prestop_s") or 0.0))
+        yield moment, replace(first, hint=longest.hint, numbers=longest.numbers)
+
+
+def _template_that_stopped(moment: Moment, finding: Finding) -> str:
+    """The ReplicaSet of the pod to which a cause of preStop belongs; "" for any other cause."""
+    life = _stopped(moment) if finding.code in _PRESTOP else None
+    return life.template if life is not None else ""
 
 
 def _with_what_was_done(finding: Finding, moment: Moment) -> Finding:
@@ -192,11 +221,9 @@ def _in_flight_cut(moment: Moment) -> Finding | None:
 
 def _termination(moment: Moment) -> Finding | None:
     """Requests were still sent to a pod that had stopped serving; not if the bad answers name others."""
-    burst = moment.burst
-    fitting = [life for life in moment.lives if _may_have_stopped(moment, life)]
-    if not fitting:
+    burst, life = moment.burst, _stopped(moment)
+    if life is None:
         return None
-    life = min(fitting, key=lambda one: abs(burst.felt_s - (one.gone_s or one.terminating_s or 0.0)))
     begin_s = life.terminating_s or 0.0
     from_s, until_s = burst.felt_s - begin_s, max(burst.end_s, burst.felt_s) - begin_s
     left = f"; it left the Service after {life.out_of_service_s - begin_s:.2f} s" if life.out_of_service_s else ""
@@ -216,6 +243,13 @@ def _termination(moment: Moment) -> Finding | None:
         f"after it began to terminate{left}"
     )
     return Finding("PRESTOP_TOO_SHORT", text, hint, {"prestop_s": float(propose_s)})
+
+
+def _stopped(moment: Moment) -> PodLife | None:
+    """The pod that had stopped serving when these failures began; of several the one that ended nearest to them."""
+    fitting = [life for life in moment.lives if _may_have_stopped(moment, life)]
+    felt_s = moment.burst.felt_s
+    return min(fitting, key=lambda one: abs(felt_s - (one.gone_s or one.terminating_s or 0.0)), default=None)
 
 
 def _may_have_stopped(moment: Moment, life: PodLife) -> bool:

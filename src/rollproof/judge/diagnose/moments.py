@@ -126,6 +126,7 @@ class PodLife:
     """When a pod became ready, began to terminate, left the Service and was gone; None for what was not seen."""
 
     name: str
+    template: str  # the name of its ReplicaSet
     ready_s: float | None
     terminating_s: float | None
     out_of_service_s: float | None
@@ -193,7 +194,8 @@ def _life(seen: Sequence[PodSeen], slices: Sequence[tuple[Event, frozenset[str]]
     if terminating_s is not None:
         left = (e.start_s for e, ready_ips in slices if e.start_s >= terminating_s - 1.0 and not ips & ready_ips)
         out_s = next(left, None)
-    return PodLife(seen[0].name, ready_s, terminating_s, out_s, gone_s, lost_s)
+    template = seen[0].name.rpartition("-")[0]  # a ReplicaSet's pods are named after it
+    return PodLife(seen[0].name, template, ready_s, terminating_s, out_s, gone_s, lost_s)
 
 
 def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:
