@@ -285,7 +285,7 @@ class LiveConsole:
             self._console.print(Text.assemble((report.result, _STYLES[report.result]), bottom), soft_wrap=True)
             self._console.print(Text(f"exit {report.exit_code}: {exit_meaning(report.exit_code)}", style="dim"))
             if report.undo:
-                self._console.print(Text(_safe(undo_sentence(report.undo)), style="dim"), soft_wrap=True)
+                self._console.print(Text(_safe(undo_sentence(report)), style="dim"), soft_wrap=True)
             self._console.print(Text(f"report {_safe(str(folder / 'report.html'))}"), soft_wrap=True)
 
     def _causes(self, causes: Sequence[Cause]) -> None:

@@ -72,7 +72,7 @@ def html_page(report: Report) -> str:
             verdict_class=_CLASSES,
             bottom_line=bottom_line(report),
             exit_meaning=exit_meaning(report.exit_code),
-            undo=undo_sentence(report.undo),
+            undo=undo_sentence(report),
             cards=_cards(report, stages),
             blind=tables.blind_spots(report),
             broken=broken_line(report) if report.exit_code == EXIT_UNDO_FAILED else "",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rollproof.core.counts import many
+from rollproof.core.journal import CHECK
 from rollproof.core.plan import Plan
 from rollproof.core.target import Traffic
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
 from rollproof.reports.posture_rows import posture_sentence
+from rollproof.store.runfolder import UNDO
 
 __all__ = [
     "bottom_line",
@@ -28,7 +30,7 @@ _EXITS: Mapping[int, str] = {
     1: "a promise was broken",
     EXIT_USAGE: "the command or the target file is wrong; nothing was touched",
     3: "no claim is possible: see what could not be seen",
-    EXIT_UNDO_FAILED: "not everything was put back: `rollproof undo` tries again",
+    EXIT_UNDO_FAILED: "not everything is known to be as it was: `rollproof undo` tries again, or looks again",
 }
 _UNDO: Mapping[str, str] = {
     "clean": "Everything that the run changed is as it was before.",
@@ -36,6 +38,10 @@ _UNDO: Mapping[str, str] = {
     "left": "Something was left alone, because somebody else changed it after us.",
     "failed": "Not everything could be put back: run `rollproof undo`.",
 }
+# Of "failed": where nothing of ours is left, and where nobody knows what is.
+_LOOK_FAILED = "All that the run changed was put back, and something is not as it was before: see what, and mend it."
+_NOT_LOOKED = "All that the run changed was put back; whether all is as before was not seen: run `rollproof undo`."
+_DAMAGED = "What the run changed is not known in full, its record is damaged: look at what it planned to change."
 _NAMED = {
     ("drift", "Drift"),
     ("fault", "Fault"),
@@ -72,9 +78,24 @@ def release_words(plan: Plan) -> str:
     return f"{plan.old_sha or '?'} → {plan.new_sha}" if plan.new_sha else f"none; {plan.old_sha or '?'} stays"
 
 
-def undo_sentence(undo: str) -> str:
+def undo_sentence(report: Report) -> str:
     """The state after the run; an unknown word is shown as it is."""
-    return _UNDO.get(undo, f"Undo: {undo}." if undo else "")
+    if report.undo == "failed":
+        return _failed_undo(report)
+    return _UNDO.get(report.undo, f"Undo: {report.undo}." if report.undo else "")
+
+
+def _failed_undo(report: Report) -> str:
+    """What is known to be left: a change of ours, or only what the last look saw, or nothing for certain."""
+    journal = report.facts[UNDO].journal if UNDO in report.facts else None
+    if journal is None:
+        return _UNDO["failed"]
+    left = [entry for entry in journal.entries if entry.state == "open"]
+    if any(entry.kind != CHECK for entry in left):
+        return _UNDO["failed"]
+    if journal.damage or not left:
+        return _DAMAGED
+    return _LOOK_FAILED if any(entry.tried == "failed" for entry in left) else _NOT_LOOKED
 
 
 def finding_line(finding: Finding) -> str:
@@ -105,7 +126,7 @@ def stable_name(verdict: Verdict) -> str:
 def bottom_line(report: Report) -> str:
     """The run in one sentence: the check that decided, or what was proven."""
     if report.exit_code == EXIT_UNDO_FAILED:
-        return _UNDO["failed"]
+        return _failed_undo(report)
     if broken := broken_line(report):
         return broken
     passed = [verdict for verdict in report.verdicts if verdict.result is Result.PASS]

@@ -12,7 +12,7 @@ Exit codes:
   1  FAIL: a promise was broken
   2  the command or the target file is wrong; nothing was touched
   3  INCONCLUSIVE: no claim is possible, and the message says why
-  4  the undo failed: not everything was put back, `rollproof undo` tries again"""
+  4  not everything is known to be as it was: the undo or its last look failed, `rollproof undo` tries again"""
 
 
 def epilog(*examples: str) -> str:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from rollproof.core.event import Event, Outcome
+from rollproof.core.journal import CHECK, Entry, Record
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.reports.html import html_page
 from rollproof.reports.model import Report
+from rollproof.reports.words import bottom_line, undo_sentence
+from rollproof.store.runfolder import UNDO
 
 NASTY = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 VOID = {"meta", "br", "input", "img", "link", "hr"}
@@ -224,6 +227,37 @@ def test_the_timeline_before_the_verdicts_is_that_of_the_worst_drill(report: Rep
     blamed = tuple(replace(one, result=Result.FAIL) for one in order)
     page = html_page(replace(report, verdicts=blamed, result=Result.FAIL))
     assert page.index('id="timeline-rollback"') < page.index('id="verdicts"') < page.index('id="timeline-drift"')
+
+
+CHANGE, LOOK = Entry(number=1, kind="push", subject="git", args={}), Entry(number=2, kind=CHECK, subject="", args={})
+DONE = replace(CHANGE, state="done")
+
+
+@pytest.mark.parametrize(
+    ("entries", "damage", "words"),
+    [
+        ((replace(CHANGE, tried="failed"), LOOK), (), "Not everything could be put back"),
+        ((CHANGE, LOOK), (), "Not everything could be put back"),  # its undo never ran
+        ((replace(CHANGE, tried="unknown"), LOOK), (), "Not everything could be put back"),
+        ((replace(CHANGE, tried="failed"), LOOK), ("line 3",), "Not everything could be put back"),
+        ((DONE, replace(LOOK, tried="failed")), (), "something is not as it was before"),
+        ((replace(LOOK, tried="failed"),), (), "something is not as it was before"),
+        ((DONE, LOOK), (), "whether all is as before was not seen"),
+        ((DONE, replace(LOOK, tried="unknown")), (), "whether all is as before was not seen"),
+        ((DONE,), ("line 3",), "is not known in full"),
+        ((DONE, replace(LOOK, tried="failed")), ("line 3",), "is not known in full"),
+        (None, (), "Not everything could be put back"),
+    ],
+)
+def test_exit_4_says_what_is_true(
+    report: Report, entries: tuple[Entry, ...] | None, damage: tuple[str, ...], words: str
+) -> None:
+    journal = None if entries is None else Record(entries, damage)
+    facts = {**report.facts, UNDO: replace(report.facts["zero-downtime"], journal=journal)}
+    failed = replace(report, facts=facts, result=Result.FAIL, exit_code=4, undo="failed")
+    assert words in undo_sentence(failed)
+    assert bottom_line(failed) == undo_sentence(failed)
+    assert ("put back: run" in undo_sentence(failed)) is (words == "Not everything could be put back")
 
 
 def test_where_the_undo_failed_what_is_still_changed_comes_first_and_what_broke_is_said_too(report: Report) -> None:

@@ -37,6 +37,8 @@ def check(facts: Facts) -> Verdict:
         hint = f"run {again}, then look at {what}"
         if failed and all(entry.kind == CHECK for entry in failed):  # no undo of ours is left that could mend it
             hint = f"our own changes are back: mend what is said here by hand, then {again} looks again"
+        if unfinished and not failed and not damage and all(entry.kind == CHECK for entry in unfinished):
+            hint = f"our own changes are back, and nobody saw whether all else is as before: {again} looks"
         finding = Finding("UNDO_FAILED", why, hint)
         return Verdict("undo", "Undo", Result.FAIL, why, numbers=numbers, evidence=evidence, findings=(finding,))
     if left:

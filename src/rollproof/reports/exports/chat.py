@@ -62,7 +62,7 @@ def _named(report: Report) -> Iterator[tuple[Result, str]]:
 
 
 def _sentence(report: Report) -> str:
-    return _cut(f"{bottom_line(report)} {undo_sentence(report.undo)}".strip())
+    return _cut(f"{bottom_line(report)} {undo_sentence(report)}".strip())
 
 
 def _foot(report: Report) -> str:

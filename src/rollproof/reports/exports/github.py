@@ -77,7 +77,7 @@ def _head(report: Report) -> Iterator[str]:
     yield f"**{_safe(bottom_line(report))}**"
     yield ""
     yield f"{_safe(target_line(report))} · exit {report.exit_code}: {_safe(exit_meaning(report.exit_code))}  "
-    yield _safe(undo_sentence(report.undo))
+    yield _safe(undo_sentence(report))
 
 
 def _cause(report: Report) -> Iterator[str]:
