@@ -137,6 +137,7 @@ class AnyFault(ABC):
     no other. trial: of a drift, its name in `drift.trials`. journal_kind: the kind of its entries in the undo journal,
     "" for its name. breaks_entry: it breaks the way in that the control lane goes too. starts_container: a container of
     the app must start and be ready again before it is recovered from.
+    others: what it does to whoever else uses what it is done to, for the plan; "" where that is nobody.
     """
 
     name: str
@@ -147,6 +148,7 @@ class AnyFault(ABC):
     journal_kind: str = ""
     breaks_entry: bool = False
     starts_container: bool = False
+    others: str = ""
 
     @property
     def subject(self) -> str:

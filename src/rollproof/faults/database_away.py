@@ -21,9 +21,12 @@ from rollproof.faults.scaling import RESOURCES
 from rollproof.probes.views import PodView, app_container, label_selector
 
 __all__ = [
-    "RESOURCES", "DatabaseAway", "DatabasePod", "app_members", "database_of", "only_pod", "pod_permissions",
-    "probed_within_s", "workload_args",
+    "RESOURCES", "UNKNOWN_OTHERS", "DatabaseAway", "DatabasePod", "any_ready", "app_members", "database_of", "only_pod",
+    "pod_permissions", "probed_within_s", "workload_args",
 ]  # fmt: skip
+
+
+UNKNOWN_OTHERS = "which Deployments these are cannot be known from here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class DatabaseAway(Fault, ABC):
     affects_traffic = True
     held = True
     outage_by_design = True
+    others = f"loses it too for as long as that lasts, and has to come back by itself; {UNKNOWN_OTHERS}"
     silent = False  # whether the app is given no answer at all, so that it may be unable to say anything
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:
@@ -138,17 +142,28 @@ def only_pod(kube: Kube, args: Mapping[str, str]) -> DatabasePod | str:
     if workload is None:
         return f"there is no {who}: see [faults.database]"
     labels = label_selector(workload)
-    listed = kube.list("Pod", args["namespace"], labels=labels)["items"]
-    found = {str(item["metadata"]["name"]): item for item in listed}
-    views = {name: PodView.of(item) for name, item in found.items()}
-    ready = [name for name, view in views.items() if view.ready and not view.terminating]
+    ready = _ready_of(kube, args["namespace"], labels)
     if len(ready) != 1:
         return f"{who} has {len(ready)} ready pods, expected one: which of several holds the data is not known"
-    container = args["container"] or _only_container(found[ready[0]])
+    ((name, found),) = ready.items()
+    container = args["container"] or _only_container(found)
     if not container:
         return f"faults.database.container must say which container of {who} is the database"
-    view = views[ready[0]]
-    return DatabasePod(ready[0], view.uid, view.node, view.ip, container, labels)
+    view = PodView.of(found)
+    return DatabasePod(name, view.uid, view.node, view.ip, container, labels)
+
+
+def any_ready(kube: Kube, database: Database) -> bool:
+    """Whether a pod of the database's workload is ready, and stays."""
+    workload = kube.find(database.kind, database.namespace, database.name)
+    return workload is not None and bool(_ready_of(kube, database.namespace, label_selector(workload)))
+
+
+def _ready_of(kube: Kube, namespace: str, labels: str) -> dict[str, Object]:
+    """The pods with these labels that are ready and were not told to end, by name."""
+    listed = kube.list("Pod", namespace, labels=labels)["items"]
+    views = {str(item["metadata"]["name"]): (PodView.of(item), item) for item in listed}
+    return {name: item for name, (view, item) in views.items() if view.ready and not view.terminating}
 
 
 def _only_container(pod: Object) -> str:

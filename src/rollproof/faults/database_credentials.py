@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollproof.core.target import Database
+from rollproof.faults.database_away import UNKNOWN_OTHERS
 from rollproof.faults.database_server import OnDatabaseServer, query
 
 __all__ = ["FAULT", "DatabaseCredentials"]
@@ -19,6 +20,7 @@ class DatabaseCredentials(OnDatabaseServer):
     """Locked by the statement of MariaDB (from 10.4) and MySQL (from 5.7) for it."""
 
     name = "database-credentials"
+    others = f"is refused as long as that lasts, if it logs in with the same account; {UNKNOWN_OTHERS}"
     peers = "none"
     state = "the account"
     changed = "locked"

@@ -17,6 +17,7 @@ from rollproof.core.reasons import NotBack
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import LiveContext, Watching
+from rollproof.faults.database_away import UNKNOWN_OTHERS
 from rollproof.faults.database_frozen import DatabaseFrozen
 from rollproof.faults.inside import container_named
 from rollproof.faults.leaving import deployment_of
@@ -33,6 +34,7 @@ class DatabaseLost(DatabaseFrozen):
 
     name = "database-lost"
     peers = "none; Krkn and Litmus stop its instance, which tells everybody"
+    others = f"hangs like the app, and may go on hanging when all is undone: nobody renews it; {UNKNOWN_OTHERS}"
     done = "its main process stopped by SIGSTOP, then its packets dropped and the pod replaced"
     undone = "the rules deleted; the pod is replaced before that, or goes on by SIGCONT if rollproof is killed"
 

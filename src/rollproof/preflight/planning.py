@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from rollproof.core.abort import limits_of
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import SCHEMA, Plan, Touch
 from rollproof.core.reasons import BadKind
 from rollproof.core.target import Target
 from rollproof.core.trials import TRIALS, allowed_trials, is_fenced
 from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.faults.base import Fault
 from rollproof.faults.registry import fault_named, faults_of, is_kept_away, may_leave_pods
 from rollproof.preflight.fences import outside_hours
 from rollproof.preflight.readings import READINGS
@@ -282,7 +284,7 @@ def _touches(order: Order, plan: Plan, found: Found) -> Iterable[Touch]:
         yield from _fault_touches(found.faults, drill)
         yield from _renewal_touches(order, plan, drill)
         if drill.load or (order.under_load and "under-load" in drill.options):
-            yield from _node_touches(plan.target, drill)
+            yield from _abort_touches(plan.target, drill)
 
 
 def _renewal_touches(order: Order, plan: Plan, drill: Drill) -> Iterable[Touch]:
@@ -299,12 +301,29 @@ def _renewal_touches(order: Order, plan: Plan, drill: Drill) -> Iterable[Touch]:
     )  # fmt: skip
 
 
-def _node_touches(target: Target, drill: Drill) -> Iterable[Touch]:
-    """Of a drill under load that ends when nodes are lost (`run.abort`)."""
-    limit = target.faults.abort_nodes
-    if limit is not None:
-        ends = f"the drill ends at once if more than {limit} are NotReady, beyond the fault's own and those from before"
-        yield Touch(drill=drill.name, subject="Nodes", change=f"nothing: watched; {ends}", undo="none needed")
+def _abort_touches(target: Target, drill: Drill) -> Iterable[Touch]:
+    """Of a drill under load, what ends it at once (`run.abort`): a row for each limit that holds."""
+    limits, cluster = limits_of(target), target.cluster
+    faults = [fault for name in drill.faults if isinstance(fault := fault_named(name), Fault)]
+    by_design = any(fault.outage_by_design or fault.loss_by_design for fault in faults)
+    longer = ", longer while a fault takes the app away by design" if by_design else ""
+    rows = [
+        ("Load", f"no lane of the app has a good answer for more than {limits.dead_s:g} s{longer}"),
+        ("Load", f"more than {limits.failures:,} requests are lost{longer.replace('longer', 'more')}"),
+        (
+            f"Pods/{cluster.namespace}/{cluster.deployment}",
+            None if limits.pods is None else f"more than {limits.pods} of them do not serve at once",
+        ),
+        (
+            "Nodes",
+            None if limits.nodes is None
+            else f"more than {limits.nodes} are NotReady, beyond the fault's own and those from before",
+        ),
+    ]  # fmt: skip
+    for subject, ends in rows:
+        if ends is not None:
+            change = f"nothing: watched; the drill ends at once if {ends}"
+            yield Touch(drill=drill.name, subject=subject, change=change, undo="none needed")
 
 
 def _reading_touches(target: Target, drill: Drill, missing: Mapping[str, str]) -> Iterable[Touch]:
@@ -324,6 +343,9 @@ def _fault_touches(faults: Iterable[Injection | Skip], drill: Drill) -> Iterable
             continue
         if isinstance(one, Injection):
             yield Touch.of(one)
+            if others := fault_named(one.fault).others:
+                subject = f"whoever else uses {one.subject}"
+                yield Touch(drill=drill.name, subject=subject, change=others, undo="not by us: we do not know them")
         else:
             subject, change = fault_named(one.fault).subject, f"skipped: {one.reason}"
             yield Touch(drill=drill.name, subject=subject, change=change, undo="none needed")

@@ -20,9 +20,10 @@ from rollproof.core.fault import FaultWord
 from rollproof.core.renewal import LEFT, SOURCE, SUBJECT, WORD, LeftBehind
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
+from rollproof.faults.database_away import any_ready
 from rollproof.preflight.checks import Clients
 from rollproof.probes.proof import Prover
-from rollproof.probes.views import PodView, label_selector
+from rollproof.probes.views import PodView
 from rollproof.probes.watches import Watches
 
 __all__ = ["Renewal", "crowded_pod", "hanging_pods", "is_over", "renewal_of", "restarted_pods"]
@@ -117,13 +118,7 @@ class Renewal:
             return ""
         who = f"{database.kind}/{database.namespace}/{database.name}"
         try:
-            workload = self._kube.find(database.kind, database.namespace, database.name)
-            if workload is None:
-                ready = False
-            else:
-                listed = self._kube.list("Pod", database.namespace, labels=label_selector(workload))["items"]
-                ready = any(view.ready and not view.terminating for view in map(PodView.of, listed))
-            if ready or self._database_said(pod) is Outcome.OK:
+            if any_ready(self._kube, database) or self._database_said(pod) is Outcome.OK:
                 return ""
         except RollproofError:  # not permitted, or away: then it is tried
             return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,9 +12,12 @@ from rollproof.core.injection import Injection
 from rollproof.core.plan import Plan, Touch
 from rollproof.core.target import ArgoCd, BadReleases, DriftSettings, FaultSettings, Fences, ReleaseSettings, Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
+from rollproof.faults.database_away import DatabaseAway
+from rollproof.faults.registry import all_faults
 from rollproof.preflight.planning import (
     Found,
     Order,
+    _fault_touches,
     check_order,
     closed_fence,
     make_plan,
@@ -247,6 +250,43 @@ def test_that_a_drill_ends_when_nodes_are_lost_is_in_the_plan_where_it_has_load(
     assert len(said("drift", under_load=True)) == 1
 
 
+def test_each_limit_that_ends_a_drill_at_once_has_a_row() -> None:
+    def said(*drills: str, **limits: Any) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for touch in make(*drills, on=target(faults=FaultSettings(**limits))).touches:
+            if "ends at once" in touch.change:
+                found.setdefault(touch.subject.partition("/")[0], []).append(touch.change)
+        return found
+
+    always = said("zero-downtime")
+    assert list(always) == ["Load"]
+    dead, lost = always["Load"]
+    assert dead.endswith("if no lane of the app has a good answer for more than 10 s")
+    assert lost.endswith("requests are lost")
+    every = said("zero-downtime", abort_after_s=4.0, abort_failures=7, abort_pods=0, abort_nodes=2)
+    assert {kind: len(rows) for kind, rows in every.items()} == {"Load": 2, "Pods": 1, "Nodes": 1}
+    assert "for more than 4 s" in every["Load"][0]
+    assert "more than 7 requests" in every["Load"][1]
+    assert "more than 0 of them do not serve" in every["Pods"][0]
+    assert said("drift", abort_pods=0) == {}
+    assert said("database-refused")["Load"][0].endswith(", longer while a fault takes the app away by design")
+    named = {limit.name for limit in fields(FaultSettings) if limit.name.startswith("abort_")}
+    assert named == {"abort_after_s", "abort_failures", "abort_pods", "abort_nodes"}, "a new limit needs its row"
+
+
+@pytest.mark.parametrize("name", [name for name, fault in all_faults().items() if isinstance(fault, DatabaseAway)])
+def test_the_plan_says_of_each_fault_of_the_database_what_it_does_to_others(name: str) -> None:
+    fault = all_faults()[name]
+    one = Injection(
+        fault=name, drill=name, subject="Deployment/db/db", change="x", undo="y", args={}, affects_traffic=True,
+        limit_s=60.0, effect_within_s=10.0,
+    )  # fmt: skip
+    _, others = _fault_touches([one], Drill(name=name))
+    assert others.subject == "whoever else uses Deployment/db/db"
+    assert others.change == fault.others
+    assert others.change.endswith("which Deployments these are cannot be known from here")
+
+
 def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_in_production() -> None:
     on = target()
     plan = make("drift", on=on, under_load=True)
@@ -254,7 +294,10 @@ def test_load_that_a_drill_would_not_need_is_in_the_plan_and_is_no_small_thing_i
     assert plan.under_load
     assert load.change == f"{on.traffic.rate_per_s:g} requests/s while the drill runs (--under-load)"
     alone = make("drift", on=on)
-    assert (alone.under_load, [*alone.touches]) == (False, [touch for touch in plan.touches if touch is not load])
+    assert (alone.under_load, [*alone.touches]) == (
+        False,
+        [one for one in plan.touches if one is not load and one.subject != "Load"],
+    )
     assert [Order(drills=("drift",), under_load=wanted).loads for wanted in (True, False)] == [True, False]
     production = target(fences=Fences(namespaces=("shop",), production=True))
     with pytest.raises(FenceError, match="--under-load would put load on it"):
