@@ -13,6 +13,7 @@ from enum import StrEnum
 __all__ = [
     "ASIDES",
     "BREACHES",
+    "CANNOT_START",
     "CAUSES_OF_BAD",
     "DEEPEST",
     "EXIT_WORDS",
@@ -89,7 +90,8 @@ CAUSES_OF_BAD: Mapping[BadKind, frozenset[str]] = {
 }
 
 
-_CANNOT_START = frozenset().union(*CAUSES_OF_BAD.values()) - frozenset(StageCause)
+# Why a container waits that will not start by waiting longer: the one list, for whoever waits and whoever explains.
+CANNOT_START = frozenset().union(*CAUSES_OF_BAD.values()) - frozenset(StageCause)
 
 
 def code_of(reason: str) -> str:
@@ -100,7 +102,7 @@ def code_of(reason: str) -> str:
 def cannot_start(reason: str) -> str:
     """The code of why a container waits, if that is why it cannot start; "" if it is on its way, or just waits."""
     settled = "ImagePullBackOff" if reason == "ErrImagePull" else reason  # the kubelet goes to and fro between the two
-    return code_of(settled) if settled in _CANNOT_START else ""
+    return code_of(settled) if settled in CANNOT_START else ""
 
 
 class EventReason(StrEnum):

@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 from rollproof.clients.argo import ApplicationState, Argo
 from rollproof.clients.retry import retried
 from rollproof.core.event import Outcome
-from rollproof.core.reasons import StageCause
+from rollproof.core.reasons import CANNOT_START, StageCause
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
 from rollproof.probes.views import DeploymentView, PodView, image_tag
@@ -22,8 +22,6 @@ from rollproof.probes.watches import Watches
 
 __all__ = ["Seen", "StageFailedError", "Waits"]
 
-_HOPELESS_PODS = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CrashLoopBackOff",
-                  "CreateContainerConfigError", "CreateContainerError", "RunContainerError")  # fmt: skip
 # A ComparisonError with one of these is about the commit itself; others (git or repo-server away) may be temporary.
 _BROKEN_COMMIT = ("kustomize build", "Manifest generation error", "failed to generate manifest", "error unmarshaling")
 _AWAY = (
@@ -265,7 +263,7 @@ class Waits:
         )
 
     def _refuse_hopeless(self, name: str, pod: PodView) -> None:
-        if pod.reason in _HOPELESS_PODS and not pod.ready:
+        if pod.reason in CANNOT_START and not pod.ready:
             namespace = self._target.cluster.namespace
             raise StageFailedError(
                 "rolled-out", pod.reason, f"pod {name} of the new version is in {pod.reason}", last_seen=asdict(pod),

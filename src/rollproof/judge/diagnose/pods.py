@@ -12,17 +12,14 @@ from itertools import islice
 from rollproof.core.counts import many
 from rollproof.core.facts import Facts
 from rollproof.core.kept import ContainerKept, EventKept, LogKept, kept_containers, kept_events, kept_logs
-from rollproof.core.reasons import OOM_KILLED, EventReason
+from rollproof.core.reasons import CANNOT_START, OOM_KILLED, EventReason, code_of
 from rollproof.core.verdict import Finding
 from rollproof.core.watched import failing_replicasets, pods_seen
 
 __all__ = ["said_by_pods", "supports_of"]
 
 _STUCK = frozenset({"PROGRESS_DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"})
-_NO_START = frozenset({
-    "CRASH_LOOP_BACK_OFF", "CREATE_CONTAINER_CONFIG_ERROR", "CREATE_CONTAINER_ERROR", "ERR_IMAGE_NEVER_PULL",
-    "IMAGE_PULL_BACK_OFF", "INVALID_IMAGE_NAME", "RUN_CONTAINER_ERROR",
-})  # fmt: skip
+_NO_START = frozenset(map(code_of, CANNOT_START))
 _ROOTS = frozenset({
     "OUT_OF_MEMORY", "PODS_NOT_CREATED", "POD_NEVER_READY", "POD_NOT_SCHEDULED", "POD_READY_LATE",
     "VOLUME_NOT_MOUNTED",
