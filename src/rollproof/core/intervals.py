@@ -268,7 +268,7 @@ def blind_gaps(log: RequestLog, *, window_ns: tuple[int, int]) -> tuple[Gap, ...
     A dispatch that came late is seen as it was: the sample lies where it was really sent.
     """
     start_ns, end_ns = window_ns
-    sends = log.made_once("send_ns", lambda: np.ascontiguousarray(log.rows["send_ns"]))
+    sends = log.column("send_ns")
     inside = slice(np.searchsorted(sends, start_ns, side="left"), np.searchsorted(sends, end_ns, side="right"))
     sends, useful = sends[inside], kinds(log)[inside] <= Kind.HARD
     gaps: list[Gap] = []

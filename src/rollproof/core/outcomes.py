@@ -49,7 +49,7 @@ def kind(outcome: str) -> Kind:
 def kinds(log: RequestLog) -> NDArray[np.uint8]:
     """The kind of every row."""
     table = np.array([kind(name) for name in log.outcomes], dtype=np.uint8)
-    return log.made_once("kinds", lambda: table[log.rows["outcome"]])
+    return log.made_once("kinds", lambda: table[log.column("outcome")])
 
 
 def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
@@ -59,14 +59,14 @@ def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
     """
     lost = [name == LATE or (name.startswith(_LOST) and name != _WRONG and kind(name) is Kind.HARD)
             for name in log.outcomes]  # fmt: skip
-    found: NDArray[np.bool_] = np.array(lost, dtype=bool)[log.rows["outcome"]]
+    found: NDArray[np.bool_] = np.array(lost, dtype=bool)[log.column("outcome")]
     return found
 
 
 def was_silence(log: RequestLog) -> NDArray[np.bool_]:
     """Rows that were never answered within their deadline: those were failing all the time since they were sent."""
     table = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
-    found: NDArray[np.bool_] = table[log.rows["outcome"]]
+    found: NDArray[np.bool_] = table[log.column("outcome")]
     return found
 
 
@@ -78,7 +78,7 @@ def of_lateness(log: RequestLog) -> NDArray[np.bool_]:
     """
     rows = log.rows
     late = rows["reused"] & (rows["send_ns"] - rows["intended_ns"] > _LATE_NS)
-    closed = np.array([name.startswith(_CLOSED) for name in log.outcomes], dtype=bool)[rows["outcome"]]
+    closed = np.array([name.startswith(_CLOSED) for name in log.outcomes], dtype=bool)[log.column("outcome")]
     found: NDArray[np.bool_] = was_silence(log) | named(log, _TOO_SLOWLY_ASKED) | (closed & late)
     return found
 
@@ -86,7 +86,7 @@ def of_lateness(log: RequestLog) -> NDArray[np.bool_]:
 def named(log: RequestLog, outcome: str) -> NDArray[np.bool_]:
     """Rows with exactly this outcome."""
     table = np.array([name == outcome for name in log.outcomes], dtype=bool)
-    found: NDArray[np.bool_] = table[log.rows["outcome"]]
+    found: NDArray[np.bool_] = table[log.column("outcome")]
     return found
 
 
@@ -94,4 +94,4 @@ def lane_mask(log: RequestLog, lane: str) -> NDArray[np.bool_]:
     """The rows of one lane; none if there is no such lane."""
     if lane not in log.lanes:
         return np.zeros(len(log.rows), dtype=bool)
-    return log.made_once(f"lane {lane}", lambda: log.rows["lane"] == log.lanes.index(lane))
+    return log.made_once(f"lane {lane}", lambda: log.column("lane") == log.lanes.index(lane))

@@ -40,7 +40,7 @@ def latency_ms(
     log: RequestLog, chosen: NDArray[np.bool_], quantiles: tuple[float, ...] = (0.5, 0.99, 1.0)
 ) -> tuple[float, ...]:
     """Quantiles of the time from the *intended* send to the whole answer, so that a stall is not omitted."""
-    took = (log.rows["done_ns"][chosen] - log.rows["intended_ns"][chosen]) / 1e6  # columns: rows are ten times as wide
+    took = (log.column("done_ns")[chosen] - log.column("intended_ns")[chosen]) / 1e6
     if not len(took):
         return tuple(0.0 for _ in quantiles)
     return tuple(float(value) for value in np.quantile(took, quantiles))

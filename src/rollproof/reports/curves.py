@@ -49,22 +49,21 @@ def bucketed(log: RequestLog, axis: Axis, most: int = BUCKETS_MAX) -> Buckets:
         round(axis.length_ms / most) + 1,
     )
     count = int(axis.length_ms // step_ms) + 1
-    rows = log.rows
     begin_ns = int(axis.start_s * 1e9)
-    index = np.clip((rows["send_ns"] - begin_ns) // (step_ms * 1_000_000), 0, count - 1).astype(np.int64)
+    index = np.clip((log.column("send_ns") - begin_ns) // (step_ms * 1_000_000), 0, count - 1).astype(np.int64)
     bad = kinds(log) == Kind.HARD
-    lanes = rows["lane"].astype(np.int64)
-    paced = [number for number, lane in enumerate(log.lanes) if lane in log.open_loop and lane != log.control]
-    good = (rows["outcome"] == 0) & np.isin(lanes, paced)
-    p50_ms, p99_ms = _percentiles(index[good], rows["done_ns"][good] - rows["intended_ns"][good], count)
-    app = np.ones(len(rows), dtype=bool)
+    lanes = log.column("lane").astype(np.int64)
+    paced = np.array([lane in log.open_loop and lane != log.control for lane in log.lanes], dtype=bool)
+    good = (log.column("outcome") == 0) & paced[lanes]
+    p50_ms, p99_ms = _percentiles(index[good], log.column("done_ns")[good] - log.column("intended_ns")[good], count)
+    app = np.ones(len(log.rows), dtype=bool)
     if log.control:
         app = lanes != log.lanes.index(log.control)
     return Buckets(
         step_ms=step_ms,
         sent=_counts(lanes, index, len(log.lanes), count),
         failed=_counts(lanes[bad], index[bad], len(log.lanes), count),
-        versions=_counts(rows["version"][app].astype(np.int64), index[app], len(log.versions), count),
+        versions=_counts(log.column("version")[app].astype(np.int64), index[app], len(log.versions), count),
         p50_ms=p50_ms,
         p99_ms=p99_ms,
     )

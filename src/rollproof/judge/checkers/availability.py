@@ -102,7 +102,7 @@ def _numbers(case: _Case) -> dict[str, Number]:
     app = window.app & window.inside
     requests = int(app.sum())
     failed = int(window.hard.sum())
-    paced = np.isin(log.rows["lane"], [log.lanes.index(lane) for lane in log.open_loop])  # "slow" is slow on purpose
+    paced = np.array([lane in log.open_loop for lane in log.lanes])[log.column("lane")]  # "slow" is slow on purpose
     answered = (kinds(log) == Kind.GOOD) | window.late
     p50, p99, most = latency_ms(log, app & paced & answered)
     numbers: dict[str, Number] = {
@@ -163,10 +163,10 @@ def _intervals(case: _Case) -> tuple[Interval, ...]:
 
 def _slow(case: _Case) -> int:
     """Number of good answers later than `slow_ms`, without those that were late because we sent them late."""
-    rows = case.window.log.rows
+    log = case.window.log
     limit_ns = case.facts.plan.target.traffic.slow_ms * 1e6
-    took_ns = rows["done_ns"] - np.maximum(rows["intended_ns"], rows["send_ns"])
-    answered = (rows["outcome"] == 0) | case.window.late
+    took_ns = log.column("done_ns") - np.maximum(log.column("intended_ns"), log.column("send_ns"))
+    answered = (kinds(log) == Kind.GOOD) | case.window.late
     return int((case.window.app & case.window.inside & answered & (took_ns > limit_ns)).sum())
 
 

@@ -157,7 +157,7 @@ def _parts(facts: Facts, log: RequestLog) -> dict[str, tuple[int, int]]:
 
 def _sent(log: RequestLog, start_ns: int, end_ns: int) -> int:
     """Number of open-loop requests sent in that time."""
-    sends = log.rows["send_ns"]  # sorted
+    sends = log.column("send_ns")  # sorted
     begin, end = np.searchsorted(sends, start_ns, side="left"), np.searchsorted(sends, end_ns, side="right")
     return sum(int(lane_mask(log, lane)[begin:end].sum()) for lane in log.open_loop)
 

@@ -14,6 +14,7 @@ import numpy as np
 from rollproof.core.act import Act, find_act
 from rollproof.core.event import Event, Outcome, good_in_a_row
 from rollproof.core.facts import Facts
+from rollproof.core.outcomes import lane_mask
 from rollproof.core.runframe import Answer, answers, reason
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.watched import pods_seen
@@ -123,15 +124,12 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
     log = facts.requests
     if log is None or not len(log.rows):
         return _Stray()
-    rows = log.rows
-    app = np.ones(len(rows), dtype=bool)
-    if log.control:
-        app &= rows["lane"] != log.lanes.index(log.control)
-    answered = app & (rows["version"] > 0) & (rows["send_ns"] >= act.started.start_s * 1e9)
-    allowed = [i for i, sha in enumerate(log.versions) if sha in act.shas]
-    third = answered & ~np.isin(rows["version"], allowed)
+    sends, versions = log.column("send_ns"), log.column("version")
+    answered = ~lane_mask(log, log.control) & (versions > 0) & (sends >= act.started.start_s * 1e9)
+    strange = np.array([sha not in act.shas for sha in log.versions], dtype=bool)
+    third = answered & strange[versions]
     if third.any():
-        names = sorted({log.versions[i] for i in np.unique(rows["version"][third])})
+        names = sorted({log.versions[i] for i in np.unique(versions[third])})
         count = int(third.sum())
         allowed_names = act.to_sha if act.from_sha == act.to_sha else f"{act.from_sha} nor {act.to_sha}"
         which = "not" if act.from_sha == act.to_sha else "neither"
@@ -140,7 +138,7 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
     proven = act.rollout.stages.get("proven") if act.rollout is not None else None
     if proven is None or act.from_sha == act.to_sha or act.from_sha not in log.versions:
         return _Stray()
-    late = answered & (rows["version"] == log.versions.index(act.from_sha)) & (rows["send_ns"] > proven.end_s * 1e9)
+    late = answered & (versions == log.versions.index(act.from_sha)) & (sends > proven.end_s * 1e9)
     count = int(late.sum())
     why = f"{count} answers under load still came from {act.from_sha} after {act.to_sha} had been proven"
     return _Stray(late=count, why=why)

@@ -59,7 +59,7 @@ class Window:
     @property
     def before(self) -> NDArray[np.bool_]:
         """Rows of the baseline, with those of the control lane."""
-        sends = self.log.rows["send_ns"]
+        sends = self.log.column("send_ns")
         found: NDArray[np.bool_] = (sends >= self.baseline_ns[0]) & (sends < self.baseline_ns[1])
         return found
 
@@ -113,7 +113,7 @@ def open_window(facts: Facts, log: RequestLog, act: Act) -> Window:
     late = named(log, LATE)
     doubtful = late if timed is None else late & (timed.at_least_ms <= (traffic.longest_ms_max or 0.0))
     doubtful = doubtful | _of_the_generator(log, on_time=not not_on_time)
-    sends = log.rows["send_ns"]
+    sends = log.column("send_ns")
     inside = (sends >= start_ns) & (sends <= end_ns)
     kind = kinds(log)
     control = lane_mask(log, log.control)
@@ -149,10 +149,10 @@ def baseline_event(facts: Facts, act: Act) -> Event | None:
 
 def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
     """Answers of a version that should not answer: not the old or new one, and not one that a drift has set."""
-    known = [i for i, name in enumerate(log.versions) if name in act.shas or not name]
     if not act.from_sha or not act.to_sha:
         return np.zeros(len(log.rows), dtype=bool)
-    third: NDArray[np.bool_] = ~np.isin(log.rows["version"], known)
+    strange = np.array([bool(name) and name not in act.shas for name in log.versions], dtype=bool)
+    third: NDArray[np.bool_] = strange[log.column("version")]
     return third
 
 
@@ -173,8 +173,8 @@ def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
     """Rows whose time from send to outcome overlaps an outage of the control lane."""
     everything = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
     low, _, high = edges_ns(log, log.control, window_ns=everything)  # both increase: outages are sorted
-    at = np.searchsorted(high, log.rows["send_ns"], side="left")
-    overlap: NDArray[np.bool_] = np.append(low, everything[1])[at] <= log.rows["done_ns"]
+    at = np.searchsorted(high, log.column("send_ns"), side="left")
+    overlap: NDArray[np.bool_] = np.append(low, everything[1])[at] <= log.column("done_ns")
     return overlap
 
 
@@ -189,7 +189,7 @@ def _while_way_was_unsound(
     _, first, end = edges_ns(log, log.control, window_ns=window_ns)
     if len(first) < _OUTAGES_OF_AN_UNSOUND_WAY:
         return np.zeros(len(log.rows), dtype=bool)
-    sends, kind = log.rows["send_ns"], kinds(log)
+    sends, kind = log.column("send_ns"), kinds(log)
     span: NDArray[np.bool_] = (sends >= first[0]) & (sends <= end[-1])
     control, told = span & lane_mask(log, log.control), kind <= Kind.HARD
     app = span & ~control & ~beside & (told | hard)  # what says nothing, or fell into an outage, thins no share out
