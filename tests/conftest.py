@@ -14,6 +14,8 @@ import examples  # noqa: F401 - Hypothesis' profile
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+# Python looks for garbage after each 700 new objects: 8 % of the CPU of a test run, for there is hardly any.
+gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
