@@ -88,7 +88,10 @@ class Http:
         self._verify = self._tls(app)
 
     @staticmethod
-    def _tls(app: App) -> ssl.SSLContext:
+    def _tls(app: App) -> ssl.SSLContext | None:
+        """None for an app without TLS, of whose own nothing has to be read."""
+        if not (app.ca_file or app.client_cert_file or app.base_url[:6].lower() == "https:"):
+            return None
         try:
             context = ssl.create_default_context(cafile=app.ca_file or None)
             if app.client_cert_file:
@@ -122,7 +125,9 @@ def request(
 
     Through a proxy only if one is given: the load goes straight to the app, and so must what proves it.
     """
-    options: dict[str, Any] = {"ssl_context": verify or ssl.create_default_context()}
+    options: dict[str, Any] = {}
+    if any(one[:6].lower() == "https:" for one in (url, proxy)):  # what is trusted is read anew: 40 ms of CPU
+        options["ssl_context"] = verify or ssl.create_default_context()
     pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     pool.pool_classes_by_scheme = pools_by_scheme()
     sent = {"User-Agent": "rollproof", "Accept": "*/*", "Accept-Encoding": "identity", **headers, "Connection": "close"}

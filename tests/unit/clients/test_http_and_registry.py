@@ -34,6 +34,11 @@ def test_an_answer_is_what_the_app_said(site: Site) -> None:
     assert site.asked[0][2]["host"] == "shop.example"
 
 
+def test_what_is_trusted_is_not_read_where_there_is_no_tls(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssl.create_default_context", lambda **_: pytest.fail("40 ms of CPU for nothing"))
+    assert Http(App(base_url=site.url), {}).get("/").status is not None
+
+
 def test_every_question_has_its_own_connection(site: Site) -> None:
     http = Http(App(base_url=site.url), {})
     for _ in range(3):

@@ -93,6 +93,13 @@ def test_a_single_question_without_either_is_refused(gate: App) -> None:
     assert "certificate required" in nobody.error.lower()
 
 
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_a_server_whose_ca_nobody_named_is_refused_also_by_an_app_that_has_no_tls(gate: App, scheme: str) -> None:
+    url = gate.base_url.replace("https", scheme)
+    answer = Http(App(base_url="http://127.0.0.1:9"), {}).ask(f"{url}/", {})
+    assert (answer.status, answer.error.partition(":")[0]) == (None, "connect.tls")
+
+
 @pytest.mark.usefixtures("forked_scripts")
 @pytest.mark.parametrize("shown", [True, False])
 def test_the_load_shows_it_too(gate: App, tmp_path: Path, shown: bool) -> None:
