@@ -6,7 +6,8 @@ but Envoy's `upstream_host` and HAProxy's server address name the last one only,
 
 Sources: nginx ngx_http_upstream_module (`$upstream_addr`, `$upstream_status`), ingress-nginx "Log format", Envoy
 "Access logging" (`%UPSTREAM_REQUEST_ATTEMPT_COUNT%`, `%UPSTREAM_HOSTS_ATTEMPTED%`, response flag URX), HAProxy
-configuration manual 8.2.3 (`%rc`, with "+" after a redispatch), Traefik "Access logs" (`RetryAttempts`).
+configuration manual 8.2.3 (`%rc`, with "+" after a redispatch), and lines of a real Traefik 3.7.13: the retry
+middleware of Traefik 2 and 3 tells the log nothing (`retry.Listeners{}`), and `RetryAttempts` is 0 after any retry.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class AccessLine:
 class Format:
     """A proxy's way to log. `marks` are fields (simplified names) that tell it, each group in full, `needs` is what a
     line must hold to say how often the request was tried, for people; `tries` reads it. `names_it` is the setting with
-    which its lines hold the caller's X-Request-ID, for people.
+    which its lines hold the caller's X-Request-ID, for people; empty where that would help nobody.
     """
 
     name: str
@@ -204,7 +205,7 @@ def _haproxy(fields: Mapping[str, str]) -> tuple[int | None, tuple[str, ...]]:
 
 def _traefik(fields: Mapping[str, str]) -> tuple[int | None, tuple[str, ...]]:
     count = _count(fields.get("retryattempts", ""))
-    return (None if count is None else 1 + count), ()
+    return (1 + count if count else None), ()  # 0 is what Traefik 2 and 3 always write: no evidence of anything
 
 
 def _count(text: str) -> int | None:
@@ -227,8 +228,7 @@ FORMATS: tuple[Format, ...] = (  # the first whose marks are there; the last one
     ),
     Format(
         "traefik", _any_of("retryattempts", "downstreamstatus", "originstatus", "serviceurl", "routername"),
-        "RetryAttempts", _traefik,
-        "accessLog.format json and accessLog.fields.headers.names.X-Request-Id keep",
+        "nothing that it has: Traefik 2 and 3 write RetryAttempts 0 however often they tried", _traefik,
     ),
     Format(
         "haproxy", _any_of("retries", "terminationstate", "tsc", "retriescount"), "retries (%rc)", _haproxy,
@@ -279,9 +279,15 @@ def _read_text(line: str, prefix: str) -> AccessLine | None:
 
 
 def advice(lines: Sequence[str]) -> str:
-    """With which setting the proxy whose lines these are would name our requests; "" if nobody knows them."""
+    """With which setting the proxy whose lines these are would name our requests, or why none would help.
+
+    "" if nobody knows these lines.
+    """
     form = next((form for line in lines[-_LOOKED_AT:] if (form := _form(line)) is not None), None)
-    return f"they look like {form.name}, which names the caller's id with {form.names_it}" if form else ""
+    if form is None:
+        return ""
+    named = f"which names the caller's id with {form.names_it}" if form.names_it else f"where it takes {form.needs}"
+    return f"they look like {form.name}, {named}"
 
 
 def _form(line: str) -> Format | None:
@@ -293,7 +299,7 @@ def _form(line: str) -> Format | None:
     else:
         found = next((found for pattern in _TEXTS if (found := pattern.search(line))), None)
         fields = {name.replace("_", "") for name in found.groupdict()} if found else set()
-    known = [form for form in FORMATS if form.names_it and any(marks and marks <= fields for marks in form.marks)]
-    if known:
-        return known[0]
+    known = next((form for form in FORMATS if any(marks and marks <= fields for marks in form.marks)), None)
+    if known is not None:
+        return known
     return FORMATS[-1] if fields & {*_NGINX_ADDRESSES, *_NGINX_LISTS} else None

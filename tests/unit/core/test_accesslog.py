@@ -126,8 +126,8 @@ LINES: list[tuple[str, str, int | None]] = [
     ("haproxy-json-rc", json.dumps({"id": ID, "status": 200, "tsc": "----", "rc": "2"}), 3),
     ("rc-of-somebody-else", nginx(rc=200), None),
     # Traefik
-    ("traefik-once", traefik(RetryAttempts=0), 1),
-    ("traefik-retried", traefik(RetryAttempts=2), 3),
+    ("traefik-0-says-nothing", traefik(RetryAttempts=0), None),
+    ("traefik-1-retried", traefik(RetryAttempts=2), 3),
     ("traefik-field-dropped", traefik(), None),
     ("traefik-null", traefik(RetryAttempts=None), None),
     # others
@@ -193,7 +193,7 @@ def test_each_mark_alone_tells_the_proxy(name: str, mark: str) -> None:
 def test_each_format_says_what_it_needs() -> None:
     assert {form.name: form.needs for form in FORMATS} == {
         "envoy": "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)",
-        "traefik": "RetryAttempts",
+        "traefik": "nothing that it has: Traefik 2 and 3 write RetryAttempts 0 however often they tried",
         "haproxy": "retries (%rc)",
         "caddy": "nothing that it has: Caddy does not log how often it tried",
         "nginx": "upstream_addr ($upstream_addr) with addresses",
@@ -412,11 +412,16 @@ def test_a_line_of_text_that_no_proxy_writes_is_no_access_line() -> None:
 
 # ---- lines that do not name our requests ----
 
+TRAEFIK_TEXT = (  # its default
+    '127.0.0.1 - - [29/Nov/2026:15:26:05 +0000] "GET /health HTTP/1.1" 200 3 "-" "-" 2 "once-mw@file" '
+    '"http://127.0.0.1:46709" 1ms'
+)
 ISTIO = '[2026-11-28T10:00:00.000Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 61 4 3 "-" "x" "y" "shop" "10.0.0.1:80"'
 
 
 @pytest.mark.parametrize(("line", "setting"), [
-    (traefik(RetryAttempts=0), "accessLog.fields.headers.names.X-Request-Id"),
+    (traefik(RetryAttempts=0), "nothing that it has: Traefik 2 and 3"),
+    (TRAEFIK_TEXT, "nothing that it has: Traefik 2 and 3"),
     (envoy(), "%REQ(X-REQUEST-ID)%"),
     (ISTIO, "%REQ(X-REQUEST-ID)%"),
     (haproxy("1/1/1/1/0"), "capture request header X-Request-ID"),

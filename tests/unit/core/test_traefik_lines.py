@@ -1,0 +1,26 @@
+"""Lines that a Traefik 3.7.13 wrote, and how often each request reached a server, as the servers counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rollproof.core.accesslog import read_line
+
+REAL = (Path(__file__).parent / "traefik-3.7.13.jsonl").read_text(encoding="utf-8").splitlines()
+REACHED = {
+    "tried once": 1,
+    "a 503, then a 200 of another server, by its retry middleware": 2,
+    "a 503 three times": 3,
+    "a reused connection closed without an answer, sent again by its HTTP library": 2,
+}
+
+
+@pytest.mark.parametrize(("reached", "line"), list(zip(REACHED.values(), REAL, strict=True)), ids=REACHED)
+def test_what_a_real_traefik_writes_is_no_evidence_that_a_request_was_tried_once(reached: int, line: str) -> None:
+    found = read_line(line, "rp1")
+    assert found is not None
+    assert found.tries is None, f"{reached} servers were reached; the line says {json.loads(line)['RetryAttempts']}"
+    assert (found.format, found.access) == ("traefik", True)
