@@ -113,7 +113,7 @@ def _numbers(case: _Case) -> dict[str, Number]:
         "control_failures": int(window.control_failed.sum()),
         "refused_by_rate_limit": int(window.limited.sum()),
         "without_statement": int(window.unknown.sum()),
-        "slow": _slow(case),
+        "slow": int(_slow(case).sum()),
         "stale": int((log.rows["stale"] & app).sum()),
         "outages": len(case.outages),
         "outage_ms_lower": round(max((one.lower_ms for one in case.outages), default=0.0), _DECIMALS),
@@ -161,13 +161,14 @@ def _intervals(case: _Case) -> tuple[Interval, ...]:
     )  # fmt: skip
 
 
-def _slow(case: _Case) -> int:
-    """Number of good answers later than `slow_ms`, without those that were late because we sent them late."""
+def _slow(case: _Case) -> NDArray[np.bool_]:
+    """Good answers of any lane of the app later than `slow_ms`, without those that we sent late."""
     log = case.window.log
     limit_ns = case.facts.plan.target.traffic.slow_ms * 1e6
     took_ns = log.column("done_ns") - np.maximum(log.column("intended_ns"), log.column("send_ns"))
     answered = (kinds(log) == Kind.GOOD) | case.window.late
-    return int((case.window.app & case.window.inside & answered & (took_ns > limit_ns)).sum())
+    found: NDArray[np.bool_] = case.window.app & case.window.inside & answered & (took_ns > limit_ns)
+    return found
 
 
 # ---- the rows of the table ----
@@ -377,7 +378,7 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         text = f"whether the ingress retried any is not known: {unread}"
         found.append(Finding("INGRESS_LOG_UNREAD", text, _READ_THE_LOG))
     if slow := int(case.numbers["slow"] or 0):
-        most_ms = case.numbers["latency_ms_max"]
+        *_, most_ms = latency_ms(case.window.log, _slow(case))
         text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
         found.append(Finding("SLOW", text, "a slow answer is no outage; look for cold starts of the new pods"))
     if case.p99 is not None and case.p99.is_above and case.p99.is_known:

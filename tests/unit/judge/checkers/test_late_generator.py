@@ -174,3 +174,10 @@ def test_the_first_cause_of_what_nobody_can_claim_is_the_generator() -> None:
     )
     (verdict,) = [one for one in judge_drill(told.facts()) if one.checker == "availability"]
     assert [finding.code for finding in verdict.findings][:1] == ["GENERATOR_STALL"]
+
+
+def test_the_longest_of_the_slow_answers_is_one_of_them() -> None:
+    """The slow lane is slow on purpose, and left out of the percentiles: the longest is not theirs."""
+    verdict = judged(clean().slow("slow", at=120, took_ms=1500.0))
+    (slow,) = [finding for finding in verdict.findings if finding.code == "SLOW"]
+    assert slow.text == "1 answer took longer than 1000 ms (the longest 1500 ms)"
