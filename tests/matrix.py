@@ -220,10 +220,10 @@ def _below(name: str, above: str) -> bool:
 _HEAD = """\
 # Versions: what was run on which
 
-`make matrix` (some 8 minutes a pair, beside what is built first) makes the lab with each pair, runs `release` and `all`
-(zero downtime, drift of `image`, `replicas` and `configmap`, rollback), then scales the Deployment by hand four times,
-each at once after the last was restored. Made by `tests/matrix.py` from `docs/matrix/`: do not edit. Only pairs that
-were run are here; of any other version `rollproof doctor` says that it is unknown. `lab/README.md` says what was built.
+`make matrix` (7 to 13 minutes a pair, beside what is built first) makes the lab with each pair, runs `release` and
+`all` (zero downtime, drift of `image`, `replicas` and `configmap`, rollback), then scales the Deployment by hand four
+times, each at once after the last was restored. Made by `tests/matrix.py` from `docs/matrix/`: do not edit. Only pairs
+that were run are here; any other line is unknown to `rollproof doctor`. `lab/README.md` says how it is built.
 
 | Kubernetes | Argo CD | when | `release` | zero downtime, three drifts, rollback | self-heals: seen (modelled), s |
 |---|---|---|---|---|---|
