@@ -12,11 +12,12 @@ DRILL ?= all
 WORKERS ?= 4
 ARGOCD ?=
 KUBERNETES ?=
+INGRESS ?=
 ARGS ?=
 AXE := 4.14.1
 UNSTEADY ?= 0
 STEADY := $(BIN)/python -m tests.unsteady --most $(UNSTEADY)
-LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD)) $(addprefix --kubernetes ,$(KUBERNETES))
+LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD)) $(addprefix --kubernetes ,$(KUBERNETES)) $(addprefix --ingress ,$(INGRESS))
 
 # Without stored bytecode each process of a test compiles rollproof and its libraries anew: a third of `make test`.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,6 +31,7 @@ help: ## This list
 	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
 	@echo "  make drill LAB=kind ARGOCD=3.5.7                        with that Argo CD (it stays until another is named)"
 	@echo "  make drill LAB=kind KUBERNETES=1.36.3                   with that Kubernetes, in a cluster made anew (likewise)"
+	@echo "  make drill LAB=kind INGRESS=traefik                     with Traefik in the place of our own ingress (likewise)"
 	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
 
 venv: $(READY) ## Python environment with everything in it

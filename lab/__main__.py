@@ -40,7 +40,12 @@ def _mode(given: argparse.Namespace) -> Mode:
     if given.kubernetes and given.images == "public":
         raise LabError("--kubernetes goes with --images built: the version of public node images is that of kind's own")
     kept = plan.mode_of_the_lab()
-    return Mode(given.images, given.argocd or kept.argocd, given.kubernetes or kept.kubernetes)
+    return Mode(
+        given.images,
+        given.argocd or kept.argocd,
+        given.kubernetes or kept.kubernetes,
+        given.ingress or kept.ingress,
+    )
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -67,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         "--kubernetes",
         choices=settings.KUBERNETES_VERSIONS,
         help=f"which Kubernetes; a lab that runs another is made anew (default: as it is; new: {kubernetes})",
+    )
+    up.add_argument(
+        "--ingress",
+        choices=settings.INGRESSES,
+        help="our own nginx, or Traefik; a lab that has the other is changed in place (default: as it is; new: nginx)",
     )
     up.add_argument("--dry-run", action="store_true", help="print the images and steps, and do nothing")
     up.add_argument("--install", action="store_true", help="install missing Debian packages and Go first")

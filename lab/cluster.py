@@ -29,12 +29,13 @@ _API_PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """The kind of lab: images ``built`` here from packages and modules, or pulled from public registries; and the
-    versions of Argo CD and (in the built mode; kind's own node image has its own) Kubernetes."""
+    """The kind of lab: images ``built`` here from packages and modules, or pulled from public registries; the
+    versions of Argo CD and (in the built mode; kind's own node image has its own) Kubernetes; and the ingress."""
 
     name: str
     argocd: str = settings.ARGOCD_VERSIONS[0]
     kubernetes: str = settings.KUBERNETES_VERSIONS[0]
+    ingress: str = settings.INGRESSES[0]
 
     @property
     def built(self) -> bool:

@@ -45,9 +45,7 @@ def up(mode: Mode, *, install: bool) -> int:
             return 0
         sys.stdout.write(f"to be done: {lacking}\n")
         _finished().unlink(missing_ok=True)
-        _mode().write_text(
-            json.dumps({"images": mode.name, "argocd": mode.argocd, "kubernetes": mode.kubernetes}), encoding="utf-8"
-        )
+        _mode().write_text(_recorded(mode), encoding="utf-8")
         _sweep()
         run_steps(steps(mode), _logs())
         images.prune()
@@ -142,6 +140,7 @@ def _builds(mode: Mode) -> list[Step]:
         go("build Kubernetes", gobuild.KUBE[mode.kubernetes]),
         go("build metrics-server", gobuild.METRICS_SERVER),
         go("build Argo CD", gobuild.ARGOCD[mode.argocd], gobuild.KUSTOMIZE),
+        *([go("build Traefik", gobuild.TRAEFIK)] if mode.ingress == "traefik" else []),
         Step("Debian root", lambda log: _layers([images.BASE], log), lane="debian"),
         Step("node packages", lambda log: _layers(platform.debian_layers(), log), lane="debian"),
     ]
@@ -270,7 +269,7 @@ def _unwell(mode: Mode, log: Log) -> str:
 
 def _inputs(mode: Mode) -> str:
     """A hash of all inputs of the lab: if it changes, the steps run again."""
-    digest = hashlib.sha256(f"{mode.name} {mode.argocd} {mode.kubernetes}".encode())
+    digest = hashlib.sha256(_recorded(mode).encode())
     wanted: list[Image] = (
         [platform.node_image(mode.kubernetes), *platform.control_plane_images(mode.kubernetes), *workloads.images(mode)]
         if mode.built
@@ -303,19 +302,31 @@ def _mode() -> Path:
     return settings.state() / "mode.json"
 
 
+def _recorded(mode: Mode) -> str:
+    return json.dumps(
+        {"images": mode.name, "argocd": mode.argocd, "kubernetes": mode.kubernetes, "ingress": mode.ingress}
+    )
+
+
 def mode_of_the_lab() -> Mode:
     """The mode of the existing lab as recorded; the default if there is no record."""
     newest = Mode("built")
     try:
         said = json.loads(_mode().read_text(encoding="utf-8"))
-        # A lab of an older rollproof has no word about Kubernetes.
-        mode = Mode(said["images"], said["argocd"], said.get("kubernetes", newest.kubernetes))
+        return Mode(
+            said["images"],
+            _known(said["argocd"], settings.ARGOCD_VERSIONS),
+            # A lab of an older rollproof has no word about these two.
+            _known(said.get("kubernetes"), settings.KUBERNETES_VERSIONS),
+            _known(said.get("ingress"), settings.INGRESSES),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return newest
-    argocd = mode.argocd if mode.argocd in settings.ARGOCD_VERSIONS else newest.argocd
-    return Mode(
-        mode.name, argocd, mode.kubernetes if mode.kubernetes in settings.KUBERNETES_VERSIONS else newest.kubernetes
-    )
+
+
+def _known(said: object, choices: tuple[str, ...]) -> str:
+    """What was recorded; the default if there is no record, or one of another rollproof."""
+    return next((choice for choice in choices if choice == said), choices[0])
 
 
 def _logs() -> Path:

@@ -18,6 +18,7 @@ NODES = (CONTROL_PLANE, *WORKERS)
 
 KUBERNETES_VERSIONS = ("1.37.2", "1.36.3", "1.34.4")  # the default first; each has a module in lab/go
 ARGOCD_VERSIONS = ("3.6.1", "3.5.7", "3.4.13", "3.3.19", "3.2.6")  # the default first; each has a module in lab/go
+INGRESSES = ("nginx", "traefik")  # the default first: our own controller, or Traefik, which lab/go then builds
 INGRESS_PORT = 8080
 GIT_PORT = 8090
 POD_RANGE = "10.244.0.0/16"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab import apprepo, settings
-from lab.gobuild import ARGOCD, KUSTOMIZE
+from lab.gobuild import ARGOCD, KUSTOMIZE, TRAEFIK
 from lab.images import BASE, Debian, File, Files, Folder, Image, Link, tree
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "GIT_IMAGE",
     "INGRESS_IMAGE",
     "REDIS_IMAGE",
+    "TRAEFIK_IMAGE",
     "app_images",
     "argocd_name",
     "debian_layers",
@@ -31,6 +32,7 @@ REDIS_IMAGE = "docker.io/library/redis:7-bookworm"
 DATABASE_IMAGE = "docker.io/library/mariadb:10.11"
 GIT_IMAGE = "docker.io/rollproof-lab/git:1"
 INGRESS_IMAGE = "docker.io/rollproof-lab/ingress:1"
+TRAEFIK_IMAGE = "docker.io/rollproof-lab/traefik:3.7.13"
 
 _ARGOCD_UID = 999
 
@@ -59,9 +61,10 @@ def argocd_name(version: str) -> str:
     return f"{ARGOCD_REPOSITORY}:v{version}"
 
 
-def platform_images(argocd: str) -> tuple[Image, ...]:
-    """The images beside the app, with this version of Argo CD; needed on the control plane only."""
-    return (_argocd(argocd), _redis(), _database(), _git_server(), _ingress())
+def platform_images(argocd: str, ingress: str) -> tuple[Image, ...]:
+    """The images beside the app, with this version of Argo CD and this ingress; for the control plane only."""
+    entry = _traefik() if ingress == "traefik" else _ingress()
+    return (_argocd(argocd), _redis(), _database(), _git_server(), entry)
 
 
 def debian_layers() -> tuple[Debian, ...]:
@@ -94,6 +97,17 @@ def _ingress() -> Image:
         command=("nginx", "-c", "/etc/ingress/nginx.conf"),
         stop_signal="SIGQUIT",  # nginx ends the requests that it has begun
     )
+
+
+def _traefik() -> Image:
+    """The binary alone, as upstream's; it stands on the one Debian root, which every node has."""
+    files = Files(
+        (
+            File("/usr/local/bin/traefik", TRAEFIK, mode=0o755),
+            File("/etc/traefik/dynamic.yaml", settings.SOURCES / "traefik" / "dynamic.yaml"),
+        )
+    )
+    return Image(TRAEFIK_IMAGE, (BASE, files), entrypoint=("traefik",))
 
 
 def _git_server() -> Image:

@@ -7,6 +7,7 @@ must never overwrite the env repo, which belongs to the lab's users once it is f
 from __future__ import annotations
 
 import hashlib
+import http
 import json
 import shutil
 import sys
@@ -48,13 +49,15 @@ def _bare(image: str) -> str:
     return image.rpartition(":")[0]
 
 
-INGRESS = Component(
-    "ingress",
-    "ingress-nginx",
-    ("ingress/ingress.yaml",),
-    ("daemonset/ingress",),
-    (_bare(workload_images.INGRESS_IMAGE),),
-)
+def _ingress(manifest: str, image: str) -> Component:
+    """Both have the same objects by name, so that a lab changes from one to the other in place."""
+    return Component("ingress", "ingress-nginx", (manifest,), ("daemonset/ingress",), (_bare(image),))
+
+
+INGRESS: Mapping[str, Component] = {
+    "nginx": _ingress("ingress/ingress.yaml", workload_images.INGRESS_IMAGE),
+    "traefik": _ingress("traefik/ingress.yaml", workload_images.TRAEFIK_IMAGE),
+}
 GIT = Component("git server", "git", ("git/git.yaml",), ("deployment/git",), (_bare(workload_images.GIT_IMAGE),))
 DATABASE = Component(
     "database",
@@ -72,7 +75,11 @@ ARGOCD = Component(
     ("deployment/argocd-redis", "deployment/argocd-repo-server", "statefulset/argocd-application-controller"),
     (workload_images.ARGOCD_REPOSITORY, _bare(workload_images.REDIS_IMAGE)),
 )
-COMPONENTS = (INGRESS, DATABASE, GIT, ARGOCD)
+
+
+def components(mode: Mode) -> tuple[Component, ...]:
+    """The parts of the platform in this mode."""
+    return (INGRESS[mode.ingress], DATABASE, GIT, ARGOCD)
 
 
 def build_steps(mode: Mode) -> tuple[Step, ...]:
@@ -83,9 +90,15 @@ def build_steps(mode: Mode) -> tuple[Step, ...]:
             "workload images",
             lambda log: _build(mode, log),
             lane="workload images",
-            needs=("workload packages", *(("build Argo CD",) if mode.built else ())),
+            needs=("workload packages", *_programs(mode)),
         ),
     )
+
+
+def _programs(mode: Mode) -> tuple[str, ...]:
+    if not mode.built:
+        return ()
+    return ("build Argo CD", *(("build Traefik",) if mode.ingress == "traefik" else ()))
 
 
 def steps(mode: Mode) -> tuple[Step, ...]:
@@ -98,7 +111,7 @@ def steps(mode: Mode) -> tuple[Step, ...]:
     return (
         Step("namespaces and secrets", _secrets, lane="workloads", needs=("nodes ready",)),
         Step("load workload images", lambda log: _load(mode, log), lane="workloads", needs=built),
-        component(INGRESS, "ingress"),
+        component(INGRESS[mode.ingress], "ingress"),
         component(DATABASE, "database"),
         component(GIT, "workloads"),
         Step("env repo", _seed, lane="workloads"),
@@ -109,14 +122,14 @@ def steps(mode: Mode) -> tuple[Step, ...]:
 
 def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
     """Each part of the platform and each Application: its name, whether it is well, and its state in words."""
-    about = {ARGOCD.name: f"{mode.argocd}: "}
+    about = {ARGOCD.name: f"{mode.argocd}: ", INGRESS[mode.ingress].name: f"{mode.ingress}: "}
     rows = [
         (
             each.name,
             _is_deployed(each, _content(each, mode), log),
             about.get(each.name, "") + ", ".join(each.workloads),
         )
-        for each in COMPONENTS
+        for each in components(mode)
     ]
     return [*rows, *applications.rows(log)]
 
@@ -153,9 +166,8 @@ def images(mode: Mode) -> tuple[Image, ...]:
 
 def _platform(mode: Mode) -> tuple[Image, ...]:
     """All images of the platform, or, if public images are pulled, only those that have no public one."""
-    return tuple(
-        image for image in workload_images.platform_images(mode.argocd) if mode.built or image.name.startswith(_OWN)
-    )
+    made = workload_images.platform_images(mode.argocd, mode.ingress)
+    return tuple(image for image in made if mode.built or image.name.startswith(_OWN))
 
 
 def _app() -> tuple[Image, ...]:
@@ -193,7 +205,7 @@ def _deploy(component: Component, mode: Mode, log: Log) -> str:
             cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/appprojects.argoproj.io")
             cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/applications.argoproj.io")
     cluster.rolled_out(log, *component.workloads, namespace=component.namespace)
-    if component is INGRESS:
+    if component is INGRESS[mode.ingress]:
         cluster.wait_for(log, "the ingress to answer on the host", _ingress_answers, timeout_s=60)
     return ""
 
@@ -207,7 +219,7 @@ def _content(component: Component, mode: Mode) -> str:
     digest = hashlib.sha256(b"component 1")
     for name in (*component.manifests, *component.sources):
         digest.update(_manifest(name, mode).encode())
-    for image in workload_images.platform_images(mode.argocd):
+    for image in workload_images.platform_images(mode.argocd, mode.ingress):
         if _bare(image.name) in component.images:
             digest.update(image_store.image_key(image).encode())
     return digest.hexdigest()[:16]
@@ -235,7 +247,7 @@ def _runs(workload: Mapping[str, Any], content: str) -> bool:
 
 
 def _ingress_answers() -> bool:
-    return applications.get("control.lab", "/") == (200, "control\n")
+    return applications.get("control.lab", "/")[0] == http.HTTPStatus.OK
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

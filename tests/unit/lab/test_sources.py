@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as command
-from lab import cluster, gobuild, platform, public, settings, workloads
+from lab import cluster, gobuild, platform, public, settings, workload_images, workloads
 from lab.cluster import Mode
 from lab.gobuild import Change
 from lab.steps import LabError, Log
@@ -24,10 +24,13 @@ def _manifest_images() -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_every_image_that_a_manifest_names_has_a_source_in_both_modes(argocd: str) -> None:
-    workload_images = {mode: {i.name for i in workloads.images(Mode(mode, argocd))} for mode in ("built", "public")}
+    made = {
+        mode: {i.name for one in settings.INGRESSES for i in workloads.images(Mode(mode, argocd, ingress=one))}
+        for mode in ("built", "public")
+    }
     newest = settings.KUBERNETES_VERSIONS[0]
-    built = {i.name for i in platform.control_plane_images(newest)} | workload_images["built"]
-    pulled = set(public.pulled(argocd)) | workload_images["public"]
+    built = {i.name for i in platform.control_plane_images(newest)} | made["built"]
+    pulled = set(public.pulled(argocd)) | made["public"]
     for path, placed in _manifest_images():
         name = placed.replace("@ARGOCD@", argocd)
         assert name in built, f"{path}: nothing builds {name}"
@@ -103,6 +106,17 @@ def test_no_plugin_of_the_name_server_asks_outside() -> None:
     assert "plugin/forward" not in program
 
 
+def test_traefik_is_built_from_its_own_module_and_a_lab_without_it_asks_nothing_for_it() -> None:
+    program = gobuild.TRAEFIK
+    [(_, version)] = program.values
+    text = (settings.SOURCES / "go" / program.name / "go.mod").read_text(encoding="utf-8")
+    assert f"github.com/traefik/traefik/v3 v{version}\n" in text
+    assert workload_images.TRAEFIK_IMAGE.endswith(f":{version}")
+    assert workload_images.TRAEFIK_IMAGE not in {i.name for i in workloads.images(Mode("built"))}
+    module, _, patched = program.patched.partition("@")
+    assert f"{module} {patched} " in text
+
+
 def test_what_is_built_is_handed_out_while_another_program_is_being_built(
     monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
@@ -139,6 +153,10 @@ def test_a_changed_module_is_a_copy_and_a_word_that_is_not_there_once_is_said(tm
     copy = Path(replaced.rpartition(" ")[2])
     assert [(path.name, path.read_text()) for path in copy.iterdir()] == [("a.go", "f(1)\n")]
     assert (module / "a.go").read_text() == "f()\n"
+    (tmp_path / "whole").mkdir()
+    whole = replace(program, changes=(Change("a.go", "", "g()\n"),))
+    made = gobuild._with_patches(whole, Path("go"), tmp_path / "whole", log)
+    assert (made.parent / gobuild._PATCHED / "a.go").read_text() == "g()\n"
     (tmp_path / "again").mkdir()
     with pytest.raises(LabError, match=r"m@v1: a.go has 'g\(\)' 0 times, not once"):
         gobuild._with_patches(

@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lab import settings, workload_images, workloads
+from lab.cluster import Mode
 
 ENV_REPO = settings.SOURCES / "env-repo"
 SLOW_LIMIT_S = 2.0
@@ -109,10 +110,18 @@ def test_the_policy_lets_in_the_ingress_and_the_nodes_on_one_named_port() -> Non
     assert spec["policyTypes"] == ["Ingress", "Egress"]
 
 
+def everything() -> list[workloads.Component]:
+    return list(dict.fromkeys(each for one in settings.INGRESSES for each in workloads.components(mode(one))))
+
+
+def mode(ingress: str) -> Mode:
+    return Mode("built", ingress=ingress)
+
+
 def pod_templates() -> list[tuple[str, Any]]:
     return [
         (f"{each['kind']}/{each['metadata']['name']}", each["spec"]["template"])
-        for component in workloads.COMPONENTS
+        for component in everything()
         for name in component.manifests
         for each in load(settings.SOURCES / name)
         if each["kind"] in ("Deployment", "DaemonSet", "StatefulSet")
@@ -120,7 +129,7 @@ def pod_templates() -> list[tuple[str, Any]]:
 
 
 def test_every_workload_of_the_platform_is_waited_for() -> None:
-    waited = {workload for component in workloads.COMPONENTS for workload in component.workloads}
+    waited = {workload for component in everything() for workload in component.workloads}
     assert waited == {name.lower() for name, _ in pod_templates()}
 
 
@@ -134,10 +143,10 @@ def test_platform_pods_carry_their_content_and_stay_off_the_workers(subtests: py
 
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_every_image_in_a_manifest_is_made_by_the_lab(argocd: str) -> None:
-    made = {image.name for image in workload_images.platform_images(argocd)}
+    made = {image.name for one in settings.INGRESSES for image in workload_images.platform_images(argocd, one)}
     used = {c["image"] for _, template in pod_templates() for c in template["spec"]["containers"]}
     assert {name.replace("@ARGOCD@", argocd) for name in used} == made
-    named = {name for component in workloads.COMPONENTS for name in component.images}
+    named = {name for component in everything() for name in component.images}
     assert {name.rpartition(":")[0] for name in made} == named
 
 

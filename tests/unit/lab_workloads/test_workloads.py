@@ -11,6 +11,8 @@ import pytest
 from lab import settings, workloads
 from lab.cluster import Mode
 
+MODES = tuple(Mode("built", ingress=one) for one in settings.INGRESSES)
+
 
 def workload(**changes: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
@@ -48,8 +50,10 @@ def test_a_daemon_that_was_scheduled_nowhere_is_not_done() -> None:
 @pytest.mark.parametrize(
     ("component", "touched"),
     [
-        (workloads.INGRESS, "ingress/route.lua"),
-        (workloads.INGRESS, "ingress/ingress.yaml"),
+        (workloads.INGRESS["nginx"], "ingress/route.lua"),
+        (workloads.INGRESS["nginx"], "ingress/ingress.yaml"),
+        (workloads.INGRESS["traefik"], "traefik/dynamic.yaml"),
+        (workloads.INGRESS["traefik"], "traefik/ingress.yaml"),
         (workloads.GIT, "git/lighttpd.conf"),
         (workloads.DATABASE, "database/schema.sql"),
         (workloads.ARGOCD, "argocd/config.yaml"),
@@ -66,8 +70,9 @@ def test_a_change_of_a_source_is_a_change_of_content(
     assert workloads._content(workloads.ARGOCD, Mode("built", "3.2.6")) != workloads._content(
         workloads.ARGOCD, Mode("built", "3.6.1")
     )
-    before = {each.name: workloads._content(each, Mode("built")) for each in workloads.COMPONENTS}
+    mode = next(one for one in MODES if component in workloads.components(one))
+    before = {each.name: workloads._content(each, mode) for each in workloads.components(mode)}
     with (copy / touched).open("a", encoding="utf-8") as out:
         out.write("\n# changed\n")
-    after = {each.name: workloads._content(each, Mode("built")) for each in workloads.COMPONENTS}
+    after = {each.name: workloads._content(each, mode) for each in workloads.components(mode)}
     assert [name for name in before if before[name] != after[name]] == [component.name]
