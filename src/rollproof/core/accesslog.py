@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FORMATS", "AccessLine", "Format", "advice", "read_line"]
+__all__ = ["FORMATS", "AccessLine", "Format", "advice", "read_line", "says_nothing"]
 
 _DEPTH_MAX = 8  # of nested objects in a line
 _FORBIDDEN_LIST = ("", "-")
@@ -283,11 +283,21 @@ def advice(lines: Sequence[str]) -> str:
 
     "" if nobody knows these lines.
     """
-    form = next((form for line in lines[-_LOOKED_AT:] if (form := _form(line)) is not None), None)
+    form = _form_of(lines)
     if form is None:
         return ""
     named = f"which names the caller's id with {form.names_it}" if form.names_it else f"where it takes {form.needs}"
     return f"they look like {form.name}, {named}"
+
+
+def says_nothing(lines: Sequence[str]) -> str:
+    """Why these lines will never say how often a request was tried, whatever is set; "" if they may."""
+    form = _form_of(lines)
+    return f"they look like {form.name}, where it takes {form.needs}" if form and not form.names_it else ""
+
+
+def _form_of(lines: Sequence[str]) -> Format | None:
+    return next((form for line in lines[-_LOOKED_AT:] if (form := _form(line)) is not None), None)
 
 
 def _form(line: str) -> Format | None:

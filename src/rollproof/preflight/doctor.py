@@ -18,7 +18,7 @@ from itertools import groupby
 
 from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state, automation
 from rollproof.clients.kube import Object
-from rollproof.core.accesslog import advice
+from rollproof.core.accesslog import advice, says_nothing
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target, Traffic
@@ -289,6 +289,8 @@ def _ingress_log(patient: _Patient) -> Iterator[Line]:
     if lines and not structured:
         hint = advice(lines) or "a JSON format with id, upstream and status is needed"
         yield Line("ingress log", None, f"{len(lines)} lines in the last minute, none of them JSON", hint)
+    elif why := says_nothing(lines):
+        yield Line("ingress log", None, f"retries that the client never sees stay unseen: {why}")
     else:
         yield Line("ingress log", True, f"readable, {len(lines)} lines in the last minute")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollproof.core.accesslog import read_line
+from rollproof.core.accesslog import advice, read_line, says_nothing
 
 REAL = (Path(__file__).parent / "traefik-3.7.13.jsonl").read_text(encoding="utf-8").splitlines()
 REACHED = {
@@ -24,3 +24,10 @@ def test_what_a_real_traefik_writes_is_no_evidence_that_a_request_was_tried_once
     assert found is not None
     assert found.tries is None, f"{reached} servers were reached; the line says {json.loads(line)['RetryAttempts']}"
     assert (found.format, found.access) == ("traefik", True)
+
+
+def test_such_a_log_never_says_it_and_no_setting_is_advised() -> None:
+    assert "Traefik 2 and 3 write RetryAttempts 0" in says_nothing(REAL)
+    assert "accessLog" not in advice(REAL)
+    assert says_nothing(['{"upstream_addr": "10.0.0.1:80", "status": 200}']) == ""
+    assert says_nothing([]) == ""

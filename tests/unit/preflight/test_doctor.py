@@ -121,6 +121,13 @@ def test_an_ingress_log_in_another_format(patient: Patient) -> None:
     assert patient.examine()["ingress log"].ok is None
 
 
+def test_an_ingress_log_that_will_never_say_it(patient: Patient) -> None:
+    patient.kube.log = '{"DownstreamStatus": 200, "RetryAttempts": 0, "RouterName": "shop@kubernetes"}\n'
+    line = patient.examine()["ingress log"]
+    assert line.ok is None
+    assert "Traefik 2 and 3 write RetryAttempts 0" in line.said
+
+
 def test_production_is_said(patient: Patient) -> None:
     patient.target = replace(patient.target, fences=Fences(namespaces=("shop",), production=True))
     lines = patient.examine()
