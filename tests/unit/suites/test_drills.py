@@ -13,6 +13,7 @@ from house.syntax import nodes
 
 from rollproof import cli, suites
 from rollproof.errors import InputError
+from rollproof.judge.checkers import CHECKERS
 from rollproof.suites import Drill, drill_names, drill_table, expand, read_drill
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,6 +87,16 @@ def test_a_marker_says_what_the_test_asks_for(drill: Drill) -> None:
     assert drill.deploys is ("release" in asked)
     assert drill.drifts is ("drift" in asked)
     assert drill.summary.endswith(".")
+
+
+@pytest.mark.parametrize("drill", drill_table().values(), ids=lambda drill: drill.name)
+def test_a_drill_asks_checkers_that_there_are(drill: Drill) -> None:
+    """Else that is noticed at its end, on a cluster, when all has been done."""
+    calls = [node for node in ast.walk(ast.parse(drill.path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    judged = [call for call in calls if ast.unparse(call.func) == "run.judge"]
+    asked = {word.value for call in judged for word in call.args if isinstance(word, ast.Constant)}
+    assert asked, "a drill that judges nothing"
+    assert asked <= set(CHECKERS)
 
 
 def test_a_new_drill_is_one_new_file(folder: Path) -> None:
