@@ -13,6 +13,7 @@ from expected_fault_verdicts import faults
 from expected_job_verdicts import job_runs
 from expected_outage_verdicts import dependencies, losses, outages
 from expected_pipeline_verdicts import roads
+from expected_policy_verdicts import policies
 from expected_posture_verdicts import postures
 from expected_scaling_verdicts import scalings
 from expected_secret_verdicts import searches
@@ -310,6 +311,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "jobs": job_runs,
     "load_soundness": generators,
     "loss": losses,
+    "network_policy": policies,
     "outage": outages,
     "pipeline": roads,
     "posture": postures,

@@ -137,11 +137,14 @@ class DeniedPod(Creates):
         return too_few(serving(live), injection.args["members"])
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
-        """Delete the pod, if it is ours and as we made it."""
+        """Delete the pod, if it is ours and as we made it. One that runs stays for a moment after that."""
 
         def is_as_made(spec: Outside) -> bool:
             return [one.text("image") for one in spec.objects("containers")] == [args["image"]]
 
+        found = kube.find(_KIND, args["namespace"], args["name"])
+        if found is not None and found["metadata"].get("deletionTimestamp"):
+            return Undone("not-needed", reason="it is on its way out")
         return delete_ours(kube, args, is_as_made)
 
 

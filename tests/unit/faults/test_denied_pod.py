@@ -235,6 +235,24 @@ def test_without_an_image_it_is_skipped(stage: Stage) -> None:
     assert "faults.dead_man_image" in found.reason
 
 
+def test_a_pod_that_has_not_ended_leaves_slowly(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a pod whose image cannot be pulled: it is there for a moment after it was deleted."""
+    world(stage).on_create = lambda *_: None
+
+    def leaves(plural: str, name: str) -> Any:
+        if plural != "pods":
+            return super(Cluster, world(stage)).remove(plural, name)
+        item = stage.api.objects[plural, name]
+        return stage.api.put(
+            "pods", {**item, "metadata": {**item["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+        )
+
+    monkeypatch.setattr(stage.api, "remove", leaves)
+    assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]
+    assert verdict(stage).result is Result.INCONCLUSIVE
+    assert stage.journal.open_entries() == []
+
+
 def test_a_pod_that_is_not_ours_stays(stage: Stage) -> None:
     args = stage.injection().args
     theirs = {"metadata": {"name": POD[1], "namespace": "shop", "uid": "u", "labels": {}}, "spec": {"containers": []}}

@@ -41,6 +41,11 @@ def _verdict(result: Result, why: str, **more: Any) -> Verdict:
 
 
 def _why(fault: Fault) -> str:
+    if FaultWord.NO_EFFECT in fault.said:
+        waited_s = fault.watched_in_vain_s
+        return (
+            f"the pod that tries had not ended after {waited_s:.0f} s: could its image (faults.dead_man_image) be had?"
+        )
     words = (FaultWord.VOID, FaultWord.ABORTED, FaultWord.ERROR)
     return next((fault.reason(word) for word in words if word in fault.said), fault.why_unfinished())
 
@@ -48,14 +53,15 @@ def _why(fault: Fault) -> str:
 def _judge(facts: Facts, fault: Fault, tries: Tries, evidence: tuple[int, ...]) -> Verdict:
     rounds, last = len(tries.control), tries.last_reached
     open_s = tries.after_s(last)
+    reached = sum(map(sum, tries.reached.values()))
     numbers = {
         "addresses": len(tries.reached), "rounds": rounds, "took_s": tries.took_s,
-        "reached": sum(map(sum, tries.reached.values())), "reached_for_s": open_s,
+        "reached": reached, "reached_for_s": open_s,
     }  # fmt: skip
     more: dict[str, Any] = {"numbers": numbers, "evidence": evidence}
     who = f"{many(len(tries.reached), 'address')} of the app"
     if last > rounds - _SETTLED:
-        text = f"a pod that they deny reached the app {numbers['reached']} times, the last time after {open_s:g} s"
+        text = f"a pod that they deny reached the app {many(reached, 'time')}, the last time after {open_s:g} s"
         hint = "turn the enforcement of NetworkPolicies on in the cluster's network (on EKS: the VPC CNI's setting)"
         return _verdict(Result.FAIL, text, findings=(Finding("NOT_ENFORCED", text, hint),), **more)
     if doubt := _doubt(facts, fault, tries):
