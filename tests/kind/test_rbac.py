@@ -193,7 +193,7 @@ def test_the_printed_yaml_can_be_applied() -> None:
     kubectl("apply", "--dry-run=server", "-f", "-", stdin=printed)
 
 
-@pytest.mark.parametrize("drill", ["pod-evict", "drift"])
+@pytest.mark.parametrize("drill", ["pod-evict", "drift", "network-policy"])
 def test_a_whole_drill_runs_under_its_role_alone(tool: Tool, tmp_path: Path, drill: str) -> None:
     with granted(drill, tmp_path) as target:
         tool.target = target
