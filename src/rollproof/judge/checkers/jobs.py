@@ -169,7 +169,7 @@ def _findings(
             for period in periods[:_SHOWN]
         ]
         more = f" and {len(periods) - _SHOWN} more" if len(periods) > _SHOWN else ""
-        return f"{how} in {len(periods)} of {total}: {'; '.join(words)}{more}"
+        return f"{job} {how} in {len(periods)} of {total}: {'; '.join(words)}{more}"
 
     if double:
         hint = "take a lock that all replicas share, or insert a unique (job, period) row before the work"

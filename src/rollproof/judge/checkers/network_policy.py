@@ -19,6 +19,7 @@ from rollproof.core.verdict import Finding, Result, Verdict
 __all__ = ["check"]
 
 _SUBJECT = "NetworkPolicies"
+_WHO = "a pod that the NetworkPolicies deny"
 _SETTLED = 3  # rounds at the end in which no connection may be taken any more
 
 
@@ -61,12 +62,12 @@ def _judge(facts: Facts, fault: Fault, tries: Tries, evidence: tuple[int, ...]) 
     more: dict[str, Any] = {"numbers": numbers, "evidence": evidence}
     who = f"{many(len(tries.reached), 'address')} of the app"
     if last > rounds - _SETTLED:
-        text = f"a pod that they deny reached the app {many(reached, 'time')}, the last time after {open_s:g} s"
+        text = f"{_WHO} reached the app {many(reached, 'time')}, the last time after {open_s:g} s"
         hint = "turn the enforcement of NetworkPolicies on in the cluster's network (on EKS: the VPC CNI's setting)"
         return _verdict(Result.FAIL, text, findings=(Finding("NOT_ENFORCED", text, hint),), **more)
     if doubt := _doubt(facts, fault, tries):
         return _verdict(Result.INCONCLUSIVE, f"no connection was taken in the end, but {doubt}", **more)
-    why = f"a pod that they deny did not reach {who} in the last {many(rounds - last, 'round')} of {rounds}"
+    why = f"{_WHO} did not reach {who} in the last {many(rounds - last, 'round')} of {rounds}"
     if not last:
         return _verdict(Result.PASS, why, **more)
     text = f"a new pod was let through for its first {open_s:g} s"
