@@ -15,7 +15,7 @@ from typing import Any
 from rollproof.core.outside import Outside
 from rollproof.core.selectors import selects
 
-__all__ = ["ROUNDS", "Block", "Entry", "Port", "Tries", "entry_of", "restricts", "tries_of"]
+__all__ = ["ROUNDS", "Block", "Entry", "Port", "Tries", "entry_of", "policy_types", "restricts", "tries_of"]
 
 ROUNDS = 8  # of a try: a new pod may be let through for its first seconds, until the network knows it
 _NAME = "kubernetes.io/metadata.name"  # the label that every namespace has (KEP 2161)
@@ -57,10 +57,15 @@ class Entry:
     blocks: tuple[Block, ...] = ()
 
 
-def restricts(policy: Outside, labels: Mapping[str, str]) -> bool:
-    """Whether the policy selects a pod with these labels, and says who may reach it."""
+def policy_types(spec: Outside) -> tuple[str, ...]:
+    """Which ways it restricts: without policyTypes what comes in, and what goes out if it says so."""
+    return spec.texts("policyTypes") or ("Ingress", *(("Egress",) if spec.value.get("egress") is not None else ()))
+
+
+def restricts(policy: Outside, labels: Mapping[str, str], *, way: str = "Ingress") -> bool:
+    """Whether the policy selects a pod with these labels, and says who may reach it (`way` "Egress": whom it may)."""
     spec = policy.child("spec")
-    return selects(spec.child("podSelector"), labels) and "Ingress" in (spec.texts("policyTypes") or ("Ingress",))
+    return selects(spec.child("podSelector"), labels) and way in policy_types(spec)
 
 
 def entry_of(policies: Iterable[Outside], port: Port, *, namespace: str, labels: Mapping[str, str]) -> Entry:

@@ -21,6 +21,7 @@ from rollproof.core.labels import MANAGED_BY, OURS, labels_of
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import FaultSettings
 from rollproof.errors import CannotJudgeError
+from rollproof.faults.ownpod import pod_spec, script_container
 from rollproof.store.journal import Undone
 
 __all__ = [
@@ -198,26 +199,14 @@ class ActingJob(OwnerJob):
             "WAIT_S": str(math.ceil(self.after_s)), "PLACE": self.path, "REHEARSAL": json.dumps([same, back]),
             "DEED": json.dumps([same, still, back]),
         }  # fmt: skip
-        container = {
-            "name": "dead-man", "image": self.image, "imagePullPolicy": "IfNotPresent",
-            "command": ["sh", "-c", _SCRIPT],
-            "env": [{"name": key, "value": value} for key, value in environment.items()],
-            "readinessProbe": {"exec": {"command": ["test", "-e", "/armed/yes"]}, "periodSeconds": 1},
-            "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}},
-            "securityContext": {
-                "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True
-            },
-            "volumeMounts": [{"name": "armed", "mountPath": "/armed"}],
-        }  # fmt: skip
-        return {
-            "serviceAccountName": name, "restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 1,
-            "enableServiceLinks": False, "containers": [container],
-            "volumes": [{"name": "armed", "emptyDir": {}}],
-            "securityContext": {
-                "runAsNonRoot": True, "runAsUser": 65534, "runAsGroup": 65534, "fsGroup": 65534,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-        }  # fmt: skip
+        container = script_container(
+            "dead-man", self.image, _SCRIPT, environment,
+            readinessProbe={"exec": {"command": ["test", "-e", "/armed/yes"]}, "periodSeconds": 1},
+            volumeMounts=[{"name": "armed", "mountPath": "/armed"}],
+        )  # fmt: skip
+        return pod_spec(
+            container, serviceAccountName=name, restartPolicy="OnFailure", volumes=[{"name": "armed", "emptyDir": {}}]
+        )
 
 
 # One PATCH an attempt, by whichever client the image has. 422: a `test` of the patch says that it is not ours any more.

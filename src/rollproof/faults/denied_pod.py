@@ -15,13 +15,13 @@ from rollproof.core.labels import labels_of
 from rollproof.core.networkpolicy import ROUNDS, Block, Entry, Port, Tries, entry_of, restricts
 from rollproof.core.outside import Outside, without_nulls
 from rollproof.core.permission import Permission, each_verb
-from rollproof.core.selectors import selects
 from rollproof.core.target import Target
 from rollproof.core.watched import ENDED_PHASES
 from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.created import Creates, create_owned, delete_ours
 from rollproof.faults.deadman import OwnerJob, held_for_s
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
+from rollproof.faults.ownpod import pod_spec, script_container
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DeniedPod"]
@@ -68,10 +68,11 @@ class DeniedPod(Creates):
         port = _port(context, deployment)
         if port is None:
             return context.skip(self, f"Service {target.cluster.service} names no TCP port of the app's containers")
-        found = _policies(context.kube, namespace, deployment)
+        listed = _listed(context.kube, namespace)
+        found = _restricting(listed, deployment)
         if not found:
             return context.skip(self, "no NetworkPolicy restricts who reaches the app: everybody may")
-        entry = _entry(context.kube, found, port, namespace)
+        entry = _entry(listed, found, port, namespace)
         if entry.reason:
             return context.skip(
                 self, f"a pod of this namespace cannot show that it is denied: {_POLICY} {entry.reason}"
@@ -98,7 +99,7 @@ class DeniedPod(Creates):
     def outdated(self, injection: Injection, live: LiveContext) -> str:
         """The same policies, and every address that of a pod that serves."""
         args = injection.args
-        found = _policies(live.kube, args["namespace"], deployment_of(live))
+        found = _restricting(_listed(live.kube, args["namespace"]), deployment_of(live))
         if {one.child("metadata").text("name"): _version(one) for one in found} != args["policies"]:
             return "the NetworkPolicies have changed"
         return _not_there(injection, live)
@@ -153,17 +154,17 @@ def _takes_s(pods: int) -> float:
     return _START_S + ROUNDS * (_CONNECT_S * (pods + 1) + _APART_S)
 
 
-def _policies(kube: Kube, namespace: str, deployment: Object) -> tuple[Outside, ...]:
+def _listed(kube: Kube, namespace: str) -> tuple[Outside, ...]:
+    """All NetworkPolicies of the namespace."""
+    return tuple(Outside.of(without_nulls(item), _POLICY) for item in kube.list(_POLICY, namespace)["items"])
+
+
+def _restricting(listed: Iterable[Outside], deployment: Object) -> tuple[Outside, ...]:
     """Those that restrict who reaches the Deployment's pods, by name."""
     template = Outside.of(without_nulls(deployment), "the Deployment").child("spec").child("template")
     labels = template.child("metadata").table("labels")
-    found = [_of(item) for item in kube.list(_POLICY, namespace)["items"]]
-    mine = [one for one in found if restricts(one, labels)]
+    mine = [one for one in listed if restricts(one, labels)]
     return tuple(sorted(mine, key=lambda one: one.child("metadata").text("name")))
-
-
-def _of(item: Object) -> Outside:
-    return Outside.of(without_nulls(item), _POLICY)
 
 
 def _version(policy: Outside) -> str:
@@ -171,15 +172,13 @@ def _version(policy: Outside) -> str:
     return f"{metadata.text('uid')} {metadata.integer('generation')}"
 
 
-def _entry(kube: Kube, policies: Iterable[Outside], port: Port, namespace: str) -> Entry:
+def _entry(listed: Iterable[Outside], restricting: Iterable[Outside], port: Port, namespace: str) -> Entry:
     """What they say of our pod; or that another policy may hold back what our pod sends, which would look the same."""
     labels = labels_of("run")
-    for one in map(_of, kube.list(_POLICY, namespace)["items"]):
-        spec = one.child("spec")
-        sends = "Egress" in spec.texts("policyTypes") or (not spec.texts("policyTypes") and spec.has("egress"))
-        if sends and selects(spec.child("podSelector"), labels):
+    for one in listed:
+        if restricts(one, labels, way="Egress"):
             return Entry(f"{one.child('metadata').text('name')} restricts what such a pod sends")
-    return entry_of(policies, port, namespace=namespace, labels=labels)
+    return entry_of(restricting, port, namespace=namespace, labels=labels)
 
 
 def _port(context: Context, deployment: Object) -> Port | None:
@@ -215,22 +214,8 @@ def _spec(args: Mapping[str, Any]) -> Object:
         "ADDRESSES": " ".join(args["addresses"].values()), "PORT": str(args["port"]), "ROUNDS": str(ROUNDS),
         "CONNECT_S": str(_CONNECT_S), "APART_S": str(_APART_S),
     }  # fmt: skip
-    container = {
-        "name": "try", "image": args["image"], "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", _SCRIPT],
-        "env": [{"name": key, "value": value} for key, value in environment.items()],
-        "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True
-        },
-    }  # fmt: skip
-    return {
-        "automountServiceAccountToken": False, "enableServiceLinks": False, "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 1, "containers": [container],
-        "securityContext": {
-            "runAsNonRoot": True, "runAsUser": 65534, "runAsGroup": 65534,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    }  # fmt: skip
+    container = script_container("try", args["image"], _SCRIPT, environment)
+    return pod_spec(container, automountServiceAccountToken=False, restartPolicy="Never")
 
 
 # A line a round: a letter for each address of the app, and one for the API server, by whichever client the image has.

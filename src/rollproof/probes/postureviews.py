@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 from rollproof.clients.argo import automation
 from rollproof.clients.kube import Object
+from rollproof.core.networkpolicy import policy_types
 from rollproof.core.outside import Outside, parsed, without_nulls
 from rollproof.core.posture import (
     ApplicationSeen,
@@ -281,10 +282,10 @@ def budget_seen(item: Object) -> BudgetSeen:
 
 
 def policy_seen(item: Object) -> PolicySeen:
-    """The view of a NetworkPolicy. Without policyTypes it restricts what comes in, and what goes out if it says so."""
+    """The view of a NetworkPolicy."""
     seen = _seen("NetworkPolicy", item)
     spec = seen.child("spec")
-    types = spec.texts("policyTypes") or ("Ingress", *(("Egress",) if spec.value.get("egress") is not None else ()))
+    types = policy_types(spec)
     rules = spec.objects("ingress") if "Ingress" in types else ()
     peers = [peer for rule in rules for peer in rule.objects("from")]
     blocks = [peer.child("ipBlock").text("cidr") for peer in peers]
