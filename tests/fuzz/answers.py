@@ -207,7 +207,7 @@ def _everything(kube: Kube, http: Any) -> None:
     lock = RunLock(kube, "shop", "run-1")
     actions: list[Callable[[], object]] = [
         lambda: look(order, wanted_target(order, target), clients, run_id="run"),
-        lock.check_free, lambda: lock.check_undo(run_ended=False), lambda: registry.check_image("nodes", "x/y:z", kube),
+        lock.check_free, lambda: lock.check_undo(run_ended=False), lambda: registry.check_image("nodes", "x/y:z", kube, registry.RegistryAt("https://x")),
         clients.argo.settings, clients.argo.state, lambda: clients.argo.sync_windows("default"),
         clients.argo.read, lambda: fairness.unrest(clients.argo.state(), None),
         lambda: fairness.age_s(clients.argo.state().finished_at, 1e9),

@@ -12,7 +12,7 @@ from siteserver import serving
 
 from lab.registry import USER, Running, push
 from rollproof.clients.oci import Login, Registry
-from rollproof.clients.registry import check_image, login_for, manifest_status
+from rollproof.clients.registry import RegistryAt, check_image, login_for, manifest_status
 from rollproof.core.pipelinesettings import RegistrySettings
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.registrylogin import registry_login
@@ -69,7 +69,8 @@ def test_the_pull_secret_opens_it_and_a_wrong_one_or_none_does_not(start: Start,
     whole = f"{running.address}/{NAME}:{TAG}"
     right = login_for(running.address, secret(running.docker_config()))
     wrong = login_for(running.address, secret(running.docker_config(password="another")))
-    assert (manifest_status(whole, right), manifest_status(whole, wrong), manifest_status(whole)) == (200, 401, 401)
+    asked = [manifest_status(whole, RegistryAt(running.url, as_whom)) for as_whom in (right, wrong, None)]
+    assert asked == [200, 401, 401]
     assert login_for("ghcr.io", secret(running.docker_config())) is None
     with pytest.raises(CannotJudgeError, match="with the login: HTTP status 401"):
         Registry(running.url, wrong).image(NAME, TAG)
@@ -80,13 +81,16 @@ def test_the_pull_secret_opens_it_and_a_wrong_one_or_none_does_not(start: Start,
 def test_the_pull_secret_is_taken_for_the_host_and_port_of_the_target_file(start: Start) -> None:
     running = start()
     push(running, NAME, TAG, [image()])
-    settings = RegistrySettings(url=running.url, pull_secret="ghcr-pull-secret")
-    found, as_whom = registry_login(settings, Cluster(secret(running.docker_config())), "shop", {})  # type: ignore[arg-type]
+    settings, whole = (
+        RegistrySettings(url=running.url, pull_secret="ghcr-pull-secret"),
+        f"{running.address}/{NAME}:{TAG}",
+    )
+    found, as_whom = registry_login(settings, Cluster(secret(running.docker_config())), "shop", {}, whole)  # type: ignore[arg-type]
     assert Registry(running.url, found).image(NAME, TAG).platforms
     assert as_whom == "pull secret Secret/shop/ghcr-pull-secret"
     other = secret({"auths": {"127.0.0.1:1": running.docker_config()["auths"][running.address]}})
     with pytest.raises(CannotJudgeError, match=r"has no login for 127\.0\.0\.1"):
-        registry_login(settings, Cluster(other), "shop", {})  # type: ignore[arg-type]
+        registry_login(settings, Cluster(other), "shop", {}, whole)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("auth", KINDS)
@@ -98,22 +102,22 @@ def test_an_image_that_is_not_there(start: Start, auth: str) -> None:
         with pytest.raises(CannotJudgeError, match="HTTP status 404") as caught:
             asked.image(name, tag)
         assert "does not show to this login" in caught.value.hint
-        assert manifest_status(f"{running.address}/{name}:{tag}", login(running)) == 404
+        assert manifest_status(f"ghcr.io/{name}:{tag}", RegistryAt(running.url, login(running))) == 404
 
 
 def test_a_release_of_an_image_that_is_not_there_is_refused(start: Start) -> None:
     running = start(auth="none")
     push(running, NAME, TAG, [image()])
-    check_image("registry", f"{running.address}/{NAME}:{TAG}", None, scheme="http")  # type: ignore[arg-type]
+    check_image("registry", f"{running.address}/{NAME}:{TAG}", None, RegistryAt(running.url))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="has no image shop/web:fffffff"):
-        check_image("registry", f"{running.address}/{NAME}:fffffff", None, scheme="http")  # type: ignore[arg-type]
+        check_image("registry", f"{running.address}/{NAME}:fffffff", None, RegistryAt(running.url))  # type: ignore[arg-type]
 
 
 def test_a_private_image_cannot_be_asked_for_before_a_release(start: Start) -> None:
     running = start(auth="token")
     push(running, NAME, TAG, [image()])
     with pytest.raises(CannotJudgeError, match="401"):
-        check_image("registry", f"{running.address}/{NAME}:{TAG}", None, scheme="http")  # type: ignore[arg-type]
+        check_image("registry", f"{running.address}/{NAME}:{TAG}", None, RegistryAt(running.url))  # type: ignore[arg-type]
 
 
 def test_a_tag_that_is_pushed_again_names_another_digest(start: Start) -> None:

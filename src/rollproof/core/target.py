@@ -169,7 +169,7 @@ class ReleaseSettings:
     # "push": we commit; "observe": a pipeline does, we wait for the named sha
     mode: Annotated[str, one_of("push", "observe")] = "push"
     shas: tuple[str, ...] = ()  # candidates when no --sha is given: the first that is not running
-    # "nodes" (node.status.images), "registry" (HEAD manifest), "none"
+    # "nodes" (node.status.images), "registry" (HEAD manifest; a private one by the login of pipeline.registry), "none"
     image_check: Annotated[str, one_of("nodes", "registry", "none")] = "none"
     deadline_s: Annotated[float, above(0, 86_400)] = 300.0
     proof_count: Annotated[int, between(1, 10_000)] = 20  # answers in a row over new connections

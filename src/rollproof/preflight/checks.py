@@ -7,7 +7,7 @@ with exit 3 (CannotJudgeError). It must never repair anything, and never wait.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
@@ -15,7 +15,7 @@ from typing import Self
 from rollproof.clients.argo import Argo, application_state
 from rollproof.clients.http import Http
 from rollproof.clients.kube import Kube, Object
-from rollproof.clients.registry import check_image
+from rollproof.clients.registry import RegistryAt, check_image
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission
@@ -35,6 +35,7 @@ from rollproof.preflight.permissions import is_granted, needed_permissions
 from rollproof.preflight.planning import Found, Order, check_order, make_plan
 from rollproof.preflight.readings import READINGS
 from rollproof.preflight.rest import check_application, check_deployment
+from rollproof.probes.registrylogin import registry_at
 from rollproof.probes.views import DeploymentView, image_tag
 from rollproof.probes.ways import PodWays, look_at_pods
 from rollproof.suites import Drill
@@ -54,6 +55,7 @@ class Clients:
     http: Http
     repo: EnvRepo
     ways: PodWays | None = None  # to a single pod; what preflight has found out of them, the run goes by
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)  # the variables that the target file names
 
     @classmethod
     def of(cls, loaded: LoadedTarget) -> Self:
@@ -68,6 +70,7 @@ class Clients:
             http=Http(target.app, loaded.environ, timeout_s=target.traffic.timeout_s),
             repo=EnvRepo(target.env_repo, loaded.environ),
             ways=PodWays(kube, target.cluster.namespace, target.app.pod_port),
+            environ=loaded.environ,
         )
 
     def close(self) -> None:
@@ -373,7 +376,7 @@ def _see_image(seen: Look) -> str:
     if not plan.needs_image or release.image_check == "none":
         return "no image is asked for"
     image = f"{seen.image or seen.target.env_repo.image}:{plan.new_sha}"
-    check_image(release.image_check, image, seen.clients.kube)
+    _ask_for_image(seen, image)
     return f"{image} exists"
 
 
@@ -383,10 +386,19 @@ def _see_no_image(seen: Look, sha: str) -> str:
     if how == "none":
         return "no image is asked for"
     try:
-        check_image(how, image, seen.clients.kube)
+        _ask_for_image(seen, image)
     except InputError:
         return f"{image} is missing, as release.bad says"
     raise CannotJudgeError(f"release.bad.image_missing names {sha}, and {image} exists", "name a tag without an image")
+
+
+def _ask_for_image(seen: Look, image: str) -> None:
+    """InputError if there is none, CannotJudgeError if that cannot be known."""
+    target, how, kube = seen.target, seen.target.release.image_check, seen.clients.kube
+    at = RegistryAt.of(image)
+    if how == "registry":
+        at = registry_at(target.pipeline.registry, kube, target.cluster.namespace, seen.clients.environ, image)
+    check_image(how, image, kube, at)
 
 
 QUESTIONS_OF_A_TARGET = (

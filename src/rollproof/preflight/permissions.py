@@ -184,6 +184,9 @@ def _deploying(target: Target, *, again: str, needs_image: bool) -> Iterator[Per
         yield from each_verb("patch", "deployments", cluster.namespace, again, group="apps", name=cluster.deployment)
     if needs_image and target.release.image_check == "nodes":
         yield from each_verb("list", "nodes", "", 'release.image_check = "nodes"')
+    if needs_image and target.release.image_check == "registry" and (secret := target.pipeline.registry.pull_secret):
+        why = 'release.image_check = "registry", with this login; or name variables: pipeline.registry.password_env'
+        yield from each_verb("get", "secrets", cluster.namespace, why, name=secret)
 
 
 def _planning_faults(target: Target, drills: Iterable[Drill]) -> Iterator[Permission]:

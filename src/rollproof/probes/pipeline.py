@@ -224,8 +224,9 @@ class PipelineLook:
             raise _AbsentError("the target file names no registry (pipeline.registry.url)")
         if self.commit is None:
             raise CannotJudgeError("the tag is not known, and this is about its image")
-        login, as_whom = registry_login(settings, self._kube, self._target.cluster.namespace, self._environ)
-        _, name, _ = image_parts(f"{self.commit.image}:{self.commit.tag}")
+        image, namespace = f"{self.commit.image}:{self.commit.tag}", self._target.cluster.namespace
+        login, as_whom = registry_login(settings, self._kube, namespace, self._environ, image)
+        _, name, _ = image_parts(image)
         found = Registry(settings.url, login).image(name, self.commit.tag)
         return ImageSeen(
             image=self.commit.image, tag=self.commit.tag, digest=found.digest, is_index=found.is_index, login=as_whom,

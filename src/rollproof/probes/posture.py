@@ -13,7 +13,7 @@ from typing import Any
 
 from rollproof.clients.argo import Argo
 from rollproof.clients.kube import ApiError, Kube, Object
-from rollproof.clients.registry import login_for, manifest_status, registry_of
+from rollproof.clients.registry import RegistryAt, login_for, manifest_status, registry_of
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outside import Outside
 from rollproof.core.posture import (
@@ -46,6 +46,7 @@ from rollproof.core.typedviews import stored
 from rollproof.core.watched import ENDED_PHASES
 from rollproof.errors import RollproofError
 from rollproof.probes import postureviews as views
+from rollproof.probes.registrylogin import is_registry_of
 from rollproof.probes.scanfile import read_scan
 from rollproof.probes.views import label_selector
 
@@ -291,11 +292,13 @@ class _Look:
             raise _NoAnswerError(Unread.NOT_NAMED, "posture.pull_secret of the target file is not set")
         _, deployment = self._known()
         image = next((one.image for one in deployment.containers if one.name == deployment.app), "")
-        registry = registry_of(image)
+        registry, url = registry_of(image), self._target.pipeline.registry.url
         login = login_for(registry, self._kube.find("Secret", self._namespace, secret))
+        nobody = RegistryAt(url) if is_registry_of(url, image) else RegistryAt.of(image)
         return RegistrySeen(
             image=image, registry=registry, secret=secret, login=login is not None,
-            status=manifest_status(image, login) if login else 0, anonymous=manifest_status(image),
+            status=manifest_status(image, nobody._replace(login=login)) if login else 0,
+            anonymous=manifest_status(image, nobody),
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from siteserver import Site, serving
 from rollproof.clients.http import Answer, Http, pointed
 from rollproof.clients.kube import Kube
 from rollproof.clients.oci import Login, Registry
-from rollproof.clients.registry import check_image, image_parts, login_for, manifest_status, registry_of
+from rollproof.clients.registry import RegistryAt, check_image, image_parts, login_for, manifest_status, registry_of
 from rollproof.core.target import App
 from rollproof.errors import CannotJudgeError, InputError
 
@@ -87,6 +87,7 @@ def test_a_missing_field_says_why(body: bytes, pointer: str, said: str) -> None:
 # -- images -----------------------------------------------------------------------------------------------------
 
 NO_KUBE = Kube("none")
+GHCR = RegistryAt("https://ghcr.io")
 
 
 @pytest.fixture
@@ -101,7 +102,8 @@ def manifest(tag: str) -> str:
 
 
 def ask(site: Site, tag: str) -> None:
-    check_image("registry", f"{site.host}/shop/web:{tag}", NO_KUBE, scheme="http")
+    image = f"{site.host}/shop/web:{tag}"
+    check_image("registry", image, NO_KUBE, RegistryAt.of(image))
 
 
 def test_an_open_registry_is_asked_for_the_manifest_only(site: Site) -> None:
@@ -109,6 +111,19 @@ def test_an_open_registry_is_asked_for_the_manifest_only(site: Site) -> None:
     ask(site, "abc")
     assert [method for method, _, _ in site.asked] == ["HEAD"]
     assert "oci.image.index" in site.asked[0][2]["accept"]
+
+
+def test_a_private_registry_is_asked_with_the_login_that_is_given(site: Site) -> None:
+    site.answers["HEAD", manifest("abc")] = (401, {"WWW-Authenticate": 'Basic realm="here"'}, "")
+    with pytest.raises(CannotJudgeError, match="HTTP status 401") as caught:
+        check_image("registry", "ghcr.io/shop/web:abc", NO_KUBE, RegistryAt(site.url))
+    assert "wants a login: see pipeline.registry" in caught.value.hint
+    with pytest.raises(CannotJudgeError) as caught:
+        check_image("registry", "ghcr.io/shop/web:abc", NO_KUBE, RegistryAt(site.url, LOGIN))
+    assert "is the login of pipeline.registry right" in caught.value.hint
+    site.answers["HEAD+", manifest("abc")] = (200, {}, "")
+    check_image("registry", "ghcr.io/shop/web:abc", NO_KUBE, RegistryAt(site.url, LOGIN))
+    assert site.asked[-1][2]["authorization"] == BASIC
 
 
 def test_the_anonymous_token_that_public_registries_want(site: Site) -> None:
@@ -142,17 +157,18 @@ def test_a_login_is_sent_to_where_the_registry_sends_for_a_token(site: Site) -> 
     site.answers["HEAD", manifest("abc")] = (401, {"WWW-Authenticate": f'Bearer realm="{site.url}/token"'}, "")
     site.answers["HEAD+", manifest("abc")] = (200, {}, "")
     site.answers["GET", "/token?scope=repository%3Ashop%2Fweb%3Apull&service="] = (200, {}, json.dumps({"token": "t"}))
-    assert manifest_status(image, LOGIN) == 200
+    assert manifest_status(image, RegistryAt.of(image, LOGIN)) == 200
     first, token, last = (headers.get("authorization") for _, _, headers in site.asked)
     assert (first, token, last) == (None, BASIC, "Bearer t")
 
 
 def test_a_login_is_sent_to_a_registry_that_wants_it_itself(site: Site) -> None:
     site.answers["HEAD", manifest("abc")] = (401, {"WWW-Authenticate": 'Basic realm="here"'}, "")
-    assert manifest_status(f"{site.host}/shop/web:abc", LOGIN) == 401
+    image = f"{site.host}/shop/web:abc"
+    assert manifest_status(image, RegistryAt.of(image, LOGIN)) == 401
     assert site.asked[-1][2]["authorization"] == BASIC
     site.asked.clear()
-    assert manifest_status(f"{site.host}/shop/web:abc") == 401
+    assert manifest_status(image, RegistryAt.of(image)) == 401
     assert len(site.asked) == 1
 
 
@@ -165,7 +181,7 @@ def test_a_login_does_not_leave_tls(site: Site) -> None:
 
 def test_a_registry_that_is_not_there(free_port: int) -> None:
     with pytest.raises(CannotJudgeError, match="gave no answer"):
-        manifest_status(f"127.0.0.1:{free_port}/shop/web:abc")
+        manifest_status("ghcr.io/shop/web:abc", RegistryAt(f"http://127.0.0.1:{free_port}"))
 
 
 @pytest.mark.parametrize(
@@ -223,10 +239,10 @@ def test_what_the_nodes_hold(tmp_path: Path) -> None:
     api.put("nodes", node("ghcr.io/shop/web:def"))
     with api.serve(tmp_path) as kubeconfig:
         kube = Kube("fake", str(kubeconfig))
-        check_image("nodes", "ghcr.io/shop/web:def", kube)
+        check_image("nodes", "ghcr.io/shop/web:def", kube, GHCR)
         with pytest.raises(InputError, match=r"no node holds the image .*:typo"):
-            check_image("nodes", "ghcr.io/shop/web:typo", kube)
+            check_image("nodes", "ghcr.io/shop/web:typo", kube, GHCR)
         api.put("nodes", node(*(f"other:{number}" for number in range(50))))
         with pytest.raises(CannotJudgeError, match="cut off at 50"):
-            check_image("nodes", "ghcr.io/shop/web:typo", kube)
-        check_image("none", "ghcr.io/shop/web:typo", kube)
+            check_image("nodes", "ghcr.io/shop/web:typo", kube, GHCR)
+        check_image("none", "ghcr.io/shop/web:typo", kube, GHCR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from patient import FakeKube, Patient, well
 
 from rollproof.clients.argo import Argo
 from rollproof.core.permission import READING
+from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
 from rollproof.core.target import DriftSettings, FaultSettings, Ingress, JournalSettings, ReleaseSettings
 from rollproof.core.trials import TRIALS
 from rollproof.preflight import checks
@@ -139,21 +141,25 @@ def _place(permission: Permission) -> tuple[str, str]:
 
 def _asked() -> set[tuple[str, str, str, bool]]:
     """Everything that any drill could ask for: where, resource, verb, and whether a run is possible without it."""
-    target = story.target(
-        ingress=Ingress(namespace="ingress", selector="app=ingress"),
-        release=ReleaseSettings(shas=(story.OLD, story.NEW), image_check="nodes"),
-        drift=DriftSettings(trials=tuple(TRIALS)),
-        journal=JournalSettings(store="cluster"),
-    )
-    plans = [story.plan(target=target, restart=restart) for restart in (True, False)]
     permissions = [
         permission
-        for plan in plans
-        for permission in needed_permissions(
-            target, named("zero-downtime", "drift"), plan, [f"drift-{trial}" for trial in TRIALS]
-        )
+        for check, restart in itertools.product(("nodes", "registry"), (True, False))
+        for permission in _asked_by(check, restart=restart)
     ]
     return {(*_place(permission), permission.verb, permission.required) for permission in permissions}
+
+
+def _asked_by(image_check: str, *, restart: bool) -> list[Permission]:
+    target = story.target(
+        ingress=Ingress(namespace="ingress", selector="app=ingress"),
+        release=ReleaseSettings(shas=(story.OLD, story.NEW), image_check=image_check),
+        drift=DriftSettings(trials=tuple(TRIALS)),
+        journal=JournalSettings(store="cluster"),
+        pipeline=PipelineSettings(registry=RegistrySettings(url="https://ghcr.io", pull_secret="ghcr-pull-secret")),
+    )
+    trials = [f"drift-{trial}" for trial in TRIALS]
+    plan = story.plan(target=target, restart=restart)
+    return list(needed_permissions(target, named("zero-downtime", "drift"), plan, trials))
 
 
 def _on_the_page() -> set[tuple[str, str, str, bool]]:

@@ -13,7 +13,7 @@ import story
 from envserver import Server
 from patient import Patient, well
 
-from rollproof.clients.registry import check_image
+from rollproof.clients.registry import RegistryAt, check_image
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.pipelinesettings import PipelineSettings
 from rollproof.core.target import DriftSettings, Fences, PostureSettings, ReleaseSettings
@@ -105,7 +105,7 @@ class TestTheCommit:
         self, patient: Patient, serving: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[str] = []
-        monkeypatch.setattr("rollproof.preflight.checks.check_image", lambda _, image, __: asked.append(image))
+        monkeypatch.setattr("rollproof.preflight.checks.check_image", lambda _, image, *__: asked.append(image))
         serving(f"  newName: registry.example.com/mirror/web\n  newTag: {story.OLD}\n")
         release = ReleaseSettings(image_check="registry")
         patient.target = replace(patient.target, release=release)
@@ -121,9 +121,9 @@ class TestObserving:
         patient.target = replace(patient.target, release=ReleaseSettings(mode="observe", image_check="nodes"))
 
     def test_the_image_may_still_be_built(self, patient: Patient) -> None:
-        kube = patient.kube
+        image = f"ghcr.io/shop/web:{story.NEW}"
         with pytest.raises(InputError, match="no node holds the image"):
-            check_image("nodes", f"ghcr.io/shop/web:{story.NEW}", kube)  # type: ignore[arg-type]
+            check_image("nodes", image, patient.kube, RegistryAt.of(image))  # type: ignore[arg-type]
         assert patient.look("release", sha=story.NEW).new_sha == story.NEW
 
     def test_a_sha_that_runs_already_is_never_restarted(self, patient: Patient) -> None:

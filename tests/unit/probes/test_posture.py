@@ -19,6 +19,7 @@ from rollproof.clients.kube import Kube
 from rollproof.core.event import Event, Outcome
 from rollproof.core.factshapes import check_fact
 from rollproof.core.outside import Outside
+from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
 from rollproof.core.posturefacts import SOURCE, Topic, view_of
 from rollproof.core.selectors import selects
 from rollproof.core.target import Cluster, Database, FaultSettings, Ingress, PostureSettings
@@ -198,7 +199,7 @@ def test_a_pull_secret_is_tried_with_and_without_its_login(
 ) -> None:
     text = json.dumps({"auths": {"ghcr.io": {"username": "robot", "password": "a-password"}}})
     api.put("secrets", named("pull", data={".dockerconfigjson": base64.b64encode(text.encode()).decode()}))
-    monkeypatch.setattr(posture, "manifest_status", lambda _, login=None: 200 if login else 401)
+    monkeypatch.setattr(posture, "manifest_status", lambda _, at: 200 if at.login else 401)
     settings = PostureSettings(pull_secret="pull")
     told = look(kube, posture=settings)[Topic.REGISTRY].data
     assert (told["registry"], told["login"], told["status"], told["anonymous"]) == ("ghcr.io", True, 200, 401)
@@ -208,8 +209,30 @@ def test_a_pull_secret_is_tried_with_and_without_its_login(
     assert (told["login"], told["status"], told["anonymous"]) == (False, 0, 401)
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("", "https://ghcr.io"),
+        ("https://ghcr.io", "https://ghcr.io"),
+        ("http://127.0.0.1:8095", "http://127.0.0.1:8095"),
+        ("https://registry.example.com", "https://ghcr.io"),
+    ],
+)
+def test_the_registry_is_asked_where_the_target_file_says_that_it_is(
+    api: FakeApi, kube: Kube, monkeypatch: pytest.MonkeyPatch, url: str, asked: str
+) -> None:
+    """Another registry than the image's gets no question, and above all no login."""
+    text = json.dumps({"auths": {"ghcr.io": {"username": "robot", "password": "a-password"}}})
+    api.put("secrets", named("pull", data={".dockerconfigjson": base64.b64encode(text.encode()).decode()}))
+    urls: list[str] = []
+    monkeypatch.setattr(posture, "manifest_status", lambda _, at: urls.append(at.url) or 200)
+    pipeline = PipelineSettings(registry=RegistrySettings(url=url))
+    look(kube, posture=PostureSettings(pull_secret="pull"), pipeline=pipeline)
+    assert urls == [asked, asked]  # with the login, and without
+
+
 def test_a_registry_that_does_not_answer_is_not_known(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(_image: str, _login: object = None) -> int:
+    def silent(_image: str, _at: object) -> int:
         raise CannotJudgeError("the registry gave no answer")
 
     monkeypatch.setattr(posture, "manifest_status", silent)

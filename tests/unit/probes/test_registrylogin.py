@@ -10,11 +10,13 @@ import pytest
 
 from rollproof.clients.kube import Kube
 from rollproof.clients.oci import Login
+from rollproof.clients.registry import RegistryAt
 from rollproof.core.pipelinesettings import RegistrySettings
 from rollproof.errors import CannotJudgeError
-from rollproof.probes.registrylogin import registry_login
+from rollproof.probes.registrylogin import registry_at, registry_login
 
-URL = "https://ghcr.io"
+URL, HERE = "https://ghcr.io", "http://127.0.0.1:8095"
+IMAGE = "ghcr.io/shop/web:abc"
 
 
 def encoded(text: str) -> str:
@@ -37,7 +39,7 @@ class Secrets(Kube):
 
 
 def of_pull_secret(auths: dict[str, Any] | None) -> Login | None:
-    return registry_login(RegistrySettings(url=URL, pull_secret="pull"), Secrets(auths), "shop", {})[0]
+    return registry_login(RegistrySettings(url=URL, pull_secret="pull"), Secrets(auths), "shop", {}, IMAGE)[0]
 
 
 @pytest.mark.parametrize(
@@ -62,5 +64,39 @@ def test_a_pull_secret_that_has_none_is_said(auths: dict[str, Any] | None) -> No
 
 def test_variables_or_nobody() -> None:
     settings = RegistrySettings(url=URL, username_env="U", password_env="P")
-    assert registry_login(settings, Secrets(None), "shop", {"U": "ci", "P": "pw"})[0] == Login("ci", "pw")
-    assert registry_login(RegistrySettings(url=URL), Secrets(None), "shop", {}) == (None, "nobody")
+    assert registry_login(settings, Secrets(None), "shop", {"U": "ci", "P": "pw"}, IMAGE)[0] == Login("ci", "pw")
+    assert registry_login(RegistrySettings(url=URL), Secrets(None), "shop", {}, IMAGE) == (None, "nobody")
+
+
+GHCR = {"ghcr.io": {"username": "ci", "password": "pw"}}
+
+
+@pytest.mark.parametrize(
+    ("url", "auths", "login"),
+    [
+        (HERE, GHCR, Login("ci", "pw")),  # a port of this machine, behind which is the image's registry
+        (HERE, {"127.0.0.1:8095": {"username": "me", "password": "own"}, **GHCR}, Login("me", "own")),
+        (URL, GHCR, Login("ci", "pw")),
+        ("https://ghcr.io:8443", GHCR, None),
+        ("https://127.0.0.1.example.com", GHCR, None),
+        ("https://registry.example.com", GHCR, None),
+    ],
+)
+def test_a_login_goes_to_its_own_host_and_to_this_machine_alone(
+    url: str, auths: dict[str, Any], login: Login | None
+) -> None:
+    settings = RegistrySettings(url=url, pull_secret="pull")
+    if login is None:
+        assert registry_at(settings, Secrets(auths), "shop", {}, IMAGE) == RegistryAt("https://ghcr.io")
+        with pytest.raises(CannotJudgeError, match="has no login for"):
+            registry_login(settings, Secrets(auths), "shop", {}, IMAGE)
+    else:
+        assert registry_at(settings, Secrets(auths), "shop", {}, IMAGE) == RegistryAt(url, login)
+
+
+def test_an_image_of_another_registry_is_asked_for_there_and_without_a_login() -> None:
+    settings = RegistrySettings(url=URL, pull_secret="pull")
+    assert registry_at(settings, Secrets(GHCR), "shop", {}, "nginx:1.27") == RegistryAt("https://registry-1.docker.io")
+    settings = RegistrySettings(url="https://docker.io", username_env="U", password_env="P")
+    found = registry_at(settings, Secrets(None), "shop", {"U": "ci", "P": "pw"}, "nginx:1.27")
+    assert found == RegistryAt("https://docker.io", Login("ci", "pw"))
