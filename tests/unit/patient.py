@@ -65,7 +65,7 @@ class FakeKube:
     refused: tuple[str, ...] = ()
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     lists: dict[str, list[Object]] = field(default_factory=dict)
-    log: str = '{"id": "x"}\n'
+    log: str = '{"id": "x", "status": 200, "upstream": "10.0.0.1:8080"}\n'
 
     def version(self) -> str:
         if self.away:

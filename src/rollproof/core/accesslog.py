@@ -6,8 +6,10 @@ but Envoy's `upstream_host` and HAProxy's server address name the last one only,
 
 Sources: nginx ngx_http_upstream_module (`$upstream_addr`, `$upstream_status`), ingress-nginx "Log format", Envoy
 "Access logging" (`%UPSTREAM_REQUEST_ATTEMPT_COUNT%`, `%UPSTREAM_HOSTS_ATTEMPTED%`, response flag URX), HAProxy
-configuration manual 8.2.3 (`%rc`, with "+" after a redispatch), and lines of a real Traefik 3.7.13: the retry
+configuration manual 8.2 (`%rc`, with "+" after a redispatch), and lines of a real Traefik 3.7.13: the retry
 middleware of Traefik 2 and 3 tells the log nothing (`retry.Listeners{}`), and `RetryAttempts` is 0 after any retry.
+Caddy's `{http.reverse_proxy.retries}` (modules/caddyhttp/reverseproxy) counts its own loop, and leaves a request that
+it may send again to Go's HTTP library ("nil Body for http.Transport retries"): as with Traefik, a 0 proves nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FORMATS", "AccessLine", "Format", "advice", "read_line", "says_nothing"]
+__all__ = ["FORMATS", "AccessLine", "Format", "LogShape", "advice", "read_line", "shape_of"]
 
 _DEPTH_MAX = 8  # of nested objects in a line
 _FORBIDDEN_LIST = ("", "-")
 _LOOKED_AT = 50  # of the last lines
+_SENT_NOWHERE = ("", "-", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class AccessLine:
 class Format:
     """A proxy's way to log. `marks` are fields (simplified names) that tell it, each group in full, `needs` is what a
     line must hold to say how often the request was tried, for people; `tries` reads it. `names_it` is the setting with
-    which its lines hold the caller's X-Request-ID, for people; empty where that would help nobody.
+    which its lines hold the caller's X-Request-ID, for people; empty where that would help nobody. `counts` are the
+    fields of which a line needs one to say that a request was tried once; `set_it` is how to have it, for people.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Format:
     needs: str
     tries: Callable[[Mapping[str, str]], tuple[int | None, tuple[str, ...]]]
     names_it: str = ""
+    counts: tuple[str, ...] = ()
+    set_it: str = ""
 
 
 def read_line(line: str, prefix: str) -> AccessLine | None:
@@ -70,11 +76,16 @@ def read_line(line: str, prefix: str) -> AccessLine | None:
         return None
     fields = _named(leaves)
     status = next((fields[name] for name in _STATUS if name in fields), None)
-    return _line(request_id, fields, status, access=status is not None or bool(fields.keys() & _UPSTREAM_WORDS))
+    access = status is not None or bool(fields.keys() & _UPSTREAM_WORDS)
+    return _line(request_id, fields, status, access=access, names=_top(entry))
 
 
-def _line(request_id: str, fields: Mapping[str, str], status: str | None, *, access: bool = True) -> AccessLine:
-    form = next(form for form in FORMATS if any(marks <= fields.keys() for marks in form.marks))
+def _line(
+    request_id: str, fields: Mapping[str, str], status: str | None, *, access: bool = True,
+    names: frozenset[str] = frozenset(),
+) -> AccessLine:  # fmt: skip
+    there = fields.keys() | names
+    form = next(form for form in FORMATS if any(marks <= there for marks in form.marks))
     tries, failed = form.tries(fields)
     return AccessLine(request_id, form.name, tries, failed, _good(status), access or tries is not None)
 
@@ -111,6 +122,15 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
         yield path, str(value).strip()
 
 
+def _simple(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _top(entry: Mapping[str, Any]) -> frozenset[str]:
+    """The names at the top of a line, those of objects too: an empty one has no leaf, and tells whose line it is."""
+    return frozenset(_simple(str(name)) for name in entry)
+
+
 def _named(leaves: list[tuple[tuple[str, ...], str]]) -> dict[str, str]:
     """Fields by simplified name, under each tail of their path: upstream.addr, upstreamAddr, upstream_addr are one.
 
@@ -118,7 +138,7 @@ def _named(leaves: list[tuple[tuple[str, ...], str]]) -> dict[str, str]:
     """
     fields: dict[str, str] = {}
     for path, value in sorted(leaves, key=lambda leaf: len(leaf[0])):
-        names = [re.sub(r"[^a-z0-9]", "", part.lower()) for part in path]
+        names = [_simple(part) for part in path]
         last = max((at + 1 for at, name in enumerate(names[:-1]) if name.startswith("upstream")), default=len(names))
         for begin in range(last):
             fields.setdefault("".join(names[begin:]), value)
@@ -208,6 +228,11 @@ def _traefik(fields: Mapping[str, str]) -> tuple[int | None, tuple[str, ...]]:
     return (1 + count if count else None), ()  # 0 is what Traefik 2 and 3 always write: no evidence of anything
 
 
+def _caddy(fields: Mapping[str, str]) -> tuple[int | None, tuple[str, ...]]:
+    count = _count(fields.get("retries", ""))
+    return (1 + count if count else None), ()  # 0 is no evidence: Go's HTTP library sends again by itself
+
+
 def _count(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,4}", text) else None
 
@@ -220,25 +245,44 @@ def _any_of(*names: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset({name}) for name in names)
 
 
+_NGINX_SETTING = (
+    """log_format NAME escape=json '{"id":"$http_x_request_id","status":$status,"upstream_addr":"$upstream_addr"}'"""
+)
+
 FORMATS: tuple[Format, ...] = (  # the first whose marks are there; the last one takes what is left
     Format(
         "envoy", _any_of("responseflags", "upstreamhost", "upstreamcluster", "responsecodedetails", *_ENVOY_COUNTS,
                          *_ENVOY_HOSTS),
         "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)", _envoy, "%REQ(X-REQUEST-ID)%",
+        _ENVOY_COUNTS,
+        "a json_format with request_id: %REQ(X-REQUEST-ID)%, response_code: %RESPONSE_CODE%, "
+        "upstream_request_attempt_count: %UPSTREAM_REQUEST_ATTEMPT_COUNT%; and preserve_external_request_id: true, "
+        "without which an Envoy at the edge puts an id of its own in the place of ours",
     ),
     Format(
         "traefik", _any_of("retryattempts", "downstreamstatus", "originstatus", "serviceurl", "routername"),
         "nothing that it has: Traefik 2 and 3 write RetryAttempts 0 however often they tried", _traefik,
     ),
+    Format(  # before HAProxy: people name its count of retries "retries" too (log_append)
+        "caddy", (*_any_of("respheaders"), frozenset({"logger", "requestremoteip"})),
+        "nothing that it has: by itself Caddy does not log how often it tried, and of its count of retries a 0 proves "
+        "nothing",
+        _caddy,
+    ),
     Format(
         "haproxy", _any_of("retries", "terminationstate", "tsc", "retriescount"), "retries (%rc)", _haproxy,
-        "capture request header X-Request-ID len 64",
+        "capture request header X-Request-ID len 64", _HAPROXY_RETRIES,
+        "option httplog and: capture request header X-Request-ID len 64",
     ),
-    Format("caddy", _any_of("respheaders"),
-           "nothing that it has: Caddy does not log how often it tried", _nothing),
-    Format("nginx", (frozenset(),), "upstream_addr ($upstream_addr) with addresses", _nginx, "$http_x_request_id"),
+    Format(
+        "nginx", (frozenset(),), "upstream_addr ($upstream_addr) with addresses", _nginx, "$http_x_request_id",
+        _NGINX_ADDRESSES,
+        f"{_NGINX_SETTING} (ingress-nginx: its default log-format-upstream has it all)",
+    ),
 )  # fmt: skip
 
+
+_BY_NAME = {form.name: form for form in FORMATS}
 
 # -- lines that are not JSON ------------------------------------------------------------------------------------------
 
@@ -251,7 +295,7 @@ _TEXTS: tuple[re.Pattern[str], ...] = (
     ),
     re.compile(  # HAProxy, option httplog; the id is a captured header
         r"\] \S+ \S+/\S+ -?\d+/-?\d+/-?\d+/-?\d+/\+?\d+ (?P<status>-?\d+) \+?\d+ \S+ \S+ (?P<tsc>\S{4}) "
-        r"\d+/\d+/\d+/\d+/(?P<rc>\+?\d+) \d+/\d+ "
+        r"\d+/\d+/\d+/\d+/(?P<rc>\+?\d+) \d+/\d+ (?P<captured>\{)?"
     ),
     re.compile(  # Envoy's default, and Istio's, which has more words behind the flags
         r'^\[\d{4}-[^\]]*\] "[^"]*" (?P<response_code>\d+) (?P<response_flags>\S+) '
@@ -259,8 +303,27 @@ _TEXTS: tuple[re.Pattern[str], ...] = (
 )
 
 
-# Traefik's default: the caller's id is not in it
-_TRAEFIK_TEXT = re.compile(r'" (?:\d{3}|-) (?:\d+|-) "[^"]*" "[^"]*" (?:\d+|-) "[^"]*" "[^"]*" \d+ms\s*$')
+_COMBINED = Format(
+    "nginx or Apache (combined)", (), "$upstream_addr of nginx in a JSON line; Apache logs no retries", _nothing,
+    "$http_x_request_id", set_it=f"with nginx {_NGINX_SETTING}; Apache's log names no retries",
+)  # fmt: skip
+
+# Lines that hold neither the caller's id nor how often it was tried; whose they are, in the order of search.
+_TELL_NOTHING: tuple[tuple[Format, re.Pattern[str]], ...] = (
+    (  # its default
+        _BY_NAME["traefik"],
+        re.compile(r'" (?:\d{3}|-) (?:\d+|-) "[^"]*" "[^"]*" (?:\d+|-) "[^"]*" "[^"]*" \d+ms\s*$'),
+    ),
+    (_BY_NAME["haproxy"], re.compile(r"Connect from \S+:\d+ to \S+:\d+ \(\S+/(?:HTTP|TCP)\)\s*$")),  # its default
+    (  # option tcplog
+        _BY_NAME["haproxy"],
+        re.compile(r"\] \S+ \S+/\S+ -?\d+/-?\d+/\+?\d+ \+?\d+ \S\S \d+/\d+/\d+/\d+/\+?\d+ \d+/\d+\s*$"),
+    ),
+    (  # the common format, the combined one, and what nginx's packages make of it ("main")
+        _COMBINED,
+        re.compile(r'^\S+ \S+ \S+ \[[^\]]+\] "[^"]*" (?:\d{3}|-) (?:\d+|-)(?: "[^"]*" "[^"]*"(?: "[^"]*")?)?\s*$'),
+    ),
+)
 
 
 def _read_text(line: str, prefix: str) -> AccessLine | None:
@@ -278,38 +341,73 @@ def _read_text(line: str, prefix: str) -> AccessLine | None:
 # -- lines without an id of ours --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class LogShape:
+    """What lines will say of our requests, before there are any. `tells`: how often each was tried. `ever`: or would,
+    if `set_it` were set."""
+
+    form: Format
+    tells: bool
+
+    @property
+    def ever(self) -> bool:
+        """Whether any setting helps."""
+        return bool(self.form.names_it)
+
+    @property
+    def said(self) -> str:
+        """Whose lines they look like, and what they lack, for people."""
+        if self.tells:
+            return f"they look like {self.form.name}, and say how often a request was tried"
+        if not self.ever:
+            return f"they look like {self.form.name}, where it takes {self.form.needs}"
+        return f"they look like {self.form.name}, and lack one of both: whose request it is, how often it was tried"
+
+
+def shape_of(lines: Sequence[str]) -> LogShape | None:
+    """Of the last lines, those that say least: a log of two proxies says what both of them say. None: nobody's."""
+    found = [shape for line in lines[-_LOOKED_AT:] if (shape := _shape(line)) is not None]
+    forms = {shape.form.name: shape.form for shape in found}
+    shapes = [LogShape(form, any(one.tells for one in found if one.form is form)) for form in forms.values()]
+    return min(shapes, key=lambda shape: (shape.ever, shape.tells), default=None)
+
+
 def advice(lines: Sequence[str]) -> str:
     """With which setting the proxy whose lines these are would name our requests, or why none would help.
 
     "" if nobody knows these lines.
     """
-    form = _form_of(lines)
-    if form is None:
+    shape = shape_of(lines)
+    if shape is None:
         return ""
-    named = f"which names the caller's id with {form.names_it}" if form.names_it else f"where it takes {form.needs}"
-    return f"they look like {form.name}, {named}"
+    if not shape.ever:
+        return shape.said
+    return f"they look like {shape.form.name}, which names the caller's id with {shape.form.names_it}"
 
 
-def says_nothing(lines: Sequence[str]) -> str:
-    """Why these lines will never say how often a request was tried, whatever is set; "" if they may."""
-    form = _form_of(lines)
-    return f"they look like {form.name}, where it takes {form.needs}" if form and not form.names_it else ""
-
-
-def _form_of(lines: Sequence[str]) -> Format | None:
-    return next((form for line in lines[-_LOOKED_AT:] if (form := _form(line)) is not None), None)
-
-
-def _form(line: str) -> Format | None:
-    if _TRAEFIK_TEXT.search(line):
-        return next(form for form in FORMATS if form.name == "traefik")
+def _shape(line: str) -> LogShape | None:
     entry = _json(line)
-    if entry is not None:
-        fields = set(_named(list(_leaves(entry))))
-    else:
-        found = next((found for pattern in _TEXTS if (found := pattern.search(line))), None)
-        fields = {name.replace("_", "") for name in found.groupdict()} if found else set()
-    known = next((form for form in FORMATS if any(marks and marks <= fields for marks in form.marks)), None)
-    if known is not None:
-        return known
-    return FORMATS[-1] if fields & {*_NGINX_ADDRESSES, *_NGINX_LISTS} else None
+    if entry is None:
+        return _shape_of_text(line)
+    fields = _named(list(_leaves(entry)))
+    there = fields.keys() | _top(entry)
+    form = next((form for form in FORMATS if any(marks and marks <= there for marks in form.marks)), None)
+    if form is None and fields.keys() & {*_NGINX_ADDRESSES, *_NGINX_LISTS}:
+        form = FORMATS[-1]
+    return None if form is None else LogShape(form, bool(form.names_it) and _can_say(form, fields))
+
+
+def _shape_of_text(line: str) -> LogShape | None:
+    found = next((found for pattern in _TEXTS if (found := pattern.search(line))), None)
+    if found is not None:
+        fields = {name.replace("_", ""): value for name, value in found.groupdict().items() if value is not None}
+        form = next((form for form in FORMATS if any(marks and marks <= fields.keys() for marks in form.marks)), None)
+        if form is None:
+            return LogShape(FORMATS[-1], tells=True)
+        return LogShape(form, _can_say(form, fields) and (form.name != "haproxy" or "captured" in fields))
+    return next((LogShape(form, tells=False) for form, pattern in _TELL_NOTHING if pattern.search(line)), None)
+
+
+def _can_say(form: Format, fields: Mapping[str, str]) -> bool:
+    """It says it, or would of a request that was sent on: "-" and Envoy's 0 are of one that was not."""
+    return form.tries(fields)[0] is not None or any(fields.get(name) in _SENT_NOWHERE for name in form.counts)

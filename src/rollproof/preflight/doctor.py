@@ -18,7 +18,7 @@ from itertools import groupby
 
 from rollproof.clients.argo import ApplicationState, ControllerSettings, application_state, automation
 from rollproof.clients.kube import Object
-from rollproof.core.accesslog import advice, says_nothing
+from rollproof.core.accesslog import shape_of
 from rollproof.core.backoff import BackOff, model
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target, Traffic
@@ -278,6 +278,12 @@ def _windows(patient: _Patient) -> Line:
 # -- ingress ----------------------------------------------------------------------------------------------------------
 
 
+_LOG_HINT = (
+    "is its access log on, and is it that of ingress.selector and ingress.container? JSON lines with the id of "
+    "X-Request-ID, the status and every upstream are read"
+)
+
+
 def _ingress_log(patient: _Patient) -> Iterator[Line]:
     ingress = patient.target.ingress
     if not ingress.namespace:
@@ -285,14 +291,20 @@ def _ingress_log(patient: _Patient) -> Iterator[Line]:
         yield Line("ingress log", None, said, "see [ingress] in targets/staging.example.toml")
         return
     lines = read_log(patient.clients.kube, ingress, since_s=_LOG_S)
-    structured = sum(1 for line in lines if "{" in line)
-    if lines and not structured:
-        hint = advice(lines) or "a JSON format with id, upstream and status is needed"
-        yield Line("ingress log", None, f"{len(lines)} lines in the last minute, none of them JSON", hint)
-    elif why := says_nothing(lines):
-        yield Line("ingress log", None, f"retries that the client never sees stay unseen: {why}")
-    else:
-        yield Line("ingress log", True, f"readable, {len(lines)} lines in the last minute")
+    yield _log_line(lines)
+
+
+def _log_line(lines: Sequence[str]) -> Line:
+    """What such lines will say of our requests: nobody has sent one yet."""
+    count = f"{len(lines)} lines in the last minute"
+    shape = shape_of(lines)
+    if shape is None:
+        said = f"{count}, of no access log that is known" if lines else "no line in the last minute"
+        return Line("ingress log", None, f"{said}: retries that the client never sees stay unseen", _LOG_HINT)
+    if shape.tells:
+        return Line("ingress log", True, f"readable, {count}: {shape.said}")
+    hint = shape.form.set_it if shape.ever else "nothing to set: verdicts say INGRESS_LOG_UNREAD beside what they judge"
+    return Line("ingress log", None, f"retries that the client never sees stay unseen: {shape.said}", hint)
 
 
 # -- this machine -----------------------------------------------------------------------------------------------------

@@ -177,8 +177,8 @@ MARKS: dict[str, tuple[str, ...]] = {  # each alone tells whose line it is
         "upstream_hosts_attempted", "upstream_hosts_attempted_without_port", "upstream_host_names_attempted",
     ),
     "traefik": ("RetryAttempts", "DownstreamStatus", "OriginStatus", "ServiceURL", "RouterName"),
-    "haproxy": ("retries", "termination_state", "tsc", "retries_count"),
     "caddy": ("resp_headers",),
+    "haproxy": ("retries", "termination_state", "tsc", "retries_count"),
     "nginx": ("upstream_addr", "bytes"),
 }  # fmt: skip
 
@@ -195,7 +195,8 @@ def test_each_format_says_what_it_needs() -> None:
         "envoy": "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)",
         "traefik": "nothing that it has: Traefik 2 and 3 write RetryAttempts 0 however often they tried",
         "haproxy": "retries (%rc)",
-        "caddy": "nothing that it has: Caddy does not log how often it tried",
+        "caddy": "nothing that it has: by itself Caddy does not log how often it tried, and of its count of retries a "
+        "0 proves nothing",
         "nginx": "upstream_addr ($upstream_addr) with addresses",
     }
 
