@@ -44,13 +44,10 @@ class DeniedPod(Creates):
 
     def permissions(self, target: Target) -> Iterable[Permission]:
         """On pods of the app's namespace; the Job's."""
-        namespace, cluster = target.cluster.namespace, target.cluster
+        namespace = target.cluster.namespace
         yield from each_verb("get list create delete", "pods", namespace, "the pod that tries, and whom it tries")
         why = "to see which of them restrict who reaches the app"
         yield from each_verb("list", "networkpolicies", namespace, why, group="networking.k8s.io")
-        why = "to see on which port the app takes its requests"
-        yield from each_verb("get", "services", namespace, why, name=cluster.service)
-        yield from each_verb("get", "deployments", namespace, why, group="apps", name=cluster.deployment)
         yield from OwnerJob.permissions(namespace)
 
     def dead_man(self, args: Mapping[str, Any], target: Target) -> OwnerJob:
@@ -65,9 +62,7 @@ class DeniedPod(Creates):
         if not image:
             return context.skip(self, "faults.dead_man_image does not say of which image the pod that tries is made")
         deployment = deployment_of(context)
-        port = _port(context, deployment)
-        if port is None:
-            return context.skip(self, f"Service {target.cluster.service} names no TCP port of the app's containers")
+        port = Port(target.app.pod_port, _name_of(target.app.pod_port, deployment))
         listed = _listed(context.kube, namespace)
         found = _restricting(listed, deployment)
         if not found:
@@ -181,22 +176,12 @@ def _entry(listed: Iterable[Outside], restricting: Iterable[Outside], port: Port
     return entry_of(restricting, port, namespace=namespace, labels=labels)
 
 
-def _port(context: Context, deployment: Object) -> Port | None:
-    """The container's port that the Service's first TCP port leads to."""
-    cluster = context.target.cluster
-    service = Outside.of(without_nulls(context.kube.get("Service", cluster.namespace, cluster.service)), "the Service")
+def _name_of(number: int, deployment: Object) -> str:
+    """What the Deployment's pods call this TCP port, as a policy may name it too; "" if nothing."""
     pod = Outside.of(without_nulls(deployment), "the Deployment").child("spec").child("template").child("spec")
     ports = [port for container in pod.objects("containers") for port in container.objects("ports")]
-    known = {one.text("name"): one.integer("containerPort") for one in ports if one.text("protocol", "TCP") == "TCP"}
-    for one in service.child("spec").objects("ports"):
-        if one.text("protocol", "TCP") != "TCP":
-            continue
-        said = one.value.get("targetPort", one.value.get("port"))
-        if isinstance(said, str) and not said.isdecimal():
-            return Port(known[said], said) if said in known else None
-        number = int(said or 0)
-        return Port(number, next((name for name, at in known.items() if at == number), "")) if number else None
-    return None
+    mine = [one for one in ports if one.integer("containerPort") == number and one.text("protocol", "TCP") == "TCP"]
+    return next((one.text("name") for one in mine if one.text("name")), "")
 
 
 def _not_there(injection: Injection, live: LiveContext) -> str:

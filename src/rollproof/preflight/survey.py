@@ -62,7 +62,7 @@ def ask(kube: Kube, application: str = "", deployment: str = "") -> Survey:
         service=service,
         image=image_name(image),
         tags=_tags(replica_sets, container.text("name"), image_tag(image)),
-        port=_port(services, service, container),
+        port=_port(services, service, workload, notes),
         host=rule.host,
         tls=rule.tls,
         live_path=_path(container, "livenessProbe"),
@@ -217,16 +217,23 @@ def _tags(replica_sets: Sequence[Outside], container: str, running: str) -> tupl
     return tuple(found[:_TAGS])
 
 
-def _port(services: Sequence[Outside], service: str, container: Outside) -> int:
-    """The port of the pod behind the Service's first port."""
+def _port(services: Sequence[Outside], service: str, workload: Outside, notes: list[str]) -> int:
+    """The pod's port behind the Service's first TCP port: what `app.pod_port` says from then on, for everybody."""
     ports = [port for one in services if _name(one) == service for port in one.child("spec").objects("ports")]
-    if not ports:
-        return 80
-    target = ports[0].value.get("targetPort", ports[0].value.get("port"))
-    if isinstance(target, int):
-        return target
-    named = [one.integer("containerPort") for one in container.objects("ports") if one.text("name") == target]
-    return named[0] if named else 80
+    first = next((one for one in ports if one.text("protocol", "TCP") == "TCP"), None)
+    said = None if first is None else first.value.get("targetPort", first.value.get("port"))
+    if isinstance(said, int):
+        return said
+    named = [
+        port.integer("containerPort")
+        for container in _containers(workload)  # any of them: a proxy beside the app may take its requests
+        for port in container.objects("ports")
+        if port.text("name") == said and port.text("protocol", "TCP") == "TCP"
+    ]
+    if named and said:
+        return named[0]
+    notes.append(f"which port of {_name(workload)}'s pods the Service leads to is not known: app.pod_port is a guess")
+    return 80
 
 
 def _path(container: Outside, probe: str) -> str:

@@ -50,8 +50,6 @@ class World(Cluster):
         ports = [{"name": "http", "containerPort": 8080}]
         pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "ports": ports}]}}
         self.put("deployments", {**deployment, "spec": {**deployment["spec"], "template": pod}})
-        service = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}
-        self.put("services", {"metadata": {"name": "web", "namespace": "shop"}, "spec": service})
         self.put("networkpolicies", policy())
         self.on_create = self.created
 
@@ -82,7 +80,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with ExitStack() as stack:
         stage = Stage(FAULT, World(), tmp_path, stack)
         limits = FaultSettings(effect_within_s=1.0, recovery_limit_s=2.0, dead_man_image="curl:1")
-        stage.target = replace(stage.target, faults=limits)
+        stage.target = replace(stage.target, faults=limits, app=replace(stage.target.app, pod_port=8080))
         stage.live = replace(stage.live, target=stage.target)
         yield stage
 
@@ -116,6 +114,21 @@ def test_nobody_is_reached(stage: Stage) -> None:
     assert POD not in stage.api.objects
     assert not [name for plural, name in stage.api.objects if plural == "jobs"], "the dead-man is ended as well"
     assert stage.journal.open_entries() == []
+
+
+@pytest.mark.parametrize(("pod_port", "open_to_all"), [(8080, True), (9090, False)])
+def test_the_port_is_the_target_files_and_a_policy_may_name_it(stage: Stage, pod_port: int, open_to_all: bool) -> None:
+    stage.target = replace(stage.target, app=replace(stage.target.app, pod_port=pod_port))
+    stage.live = replace(stage.live, target=stage.target)
+    stage.api.put("networkpolicies", policy(ingress=[{"ports": [{"port": "http"}]}]))
+    found = FAULT.available(stage.live)
+    assert isinstance(found, Skip) is open_to_all
+    assert isinstance(found, Skip) or found.args["port"] == 9090
+
+
+def test_it_asks_for_no_right_that_every_run_has(stage: Stage) -> None:
+    asked = {one.resource for one in FAULT.permissions(stage.target)}
+    assert asked == {"pods", "networkpolicies", "jobs"}
 
 
 def test_the_pod_is_the_jobs_and_has_no_rights(stage: Stage) -> None:

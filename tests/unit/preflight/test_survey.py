@@ -99,6 +99,30 @@ def test_of_two_services_the_one_that_the_ingress_leads_to_is_meant() -> None:
     assert asked(Service=[service("metrics"), service("front")], Ingress=[ingress("front")]).service == "front"
 
 
+UDP = {"name": "h3", "port": 443, "targetPort": 8443, "protocol": "UDP"}
+BESIDE = {"name": "proxy", "image": "proxy:1", "ports": [{"name": "way-in", "containerPort": 9000}]}
+
+
+@pytest.mark.parametrize(
+    ("ports", "port"),
+    [
+        ([{"port": 80, "targetPort": 9090}], 9090),
+        ([{"port": 8080}], 8080),
+        ([UDP, {"port": 80, "targetPort": "http"}], 8080),
+        ([{"port": 80, "targetPort": "way-in"}], 9000),  # of another container of the pod
+        ([{"port": 80, "targetPort": "elsewhere"}], 0),
+        ([UDP], 0),
+        ([], 0),
+    ],
+)
+def test_the_port_of_the_pods_is_the_one_behind_the_services_first_tcp_port(ports: list[Object], port: int) -> None:
+    workload = deployment()
+    workload["spec"]["template"]["spec"]["containers"].append(BESIDE)
+    found = asked(Deployment=[workload], Service=[{**service(), "spec": {**service()["spec"], "ports": ports}}])
+    assert found.port == (port or 80)
+    assert any("app.pod_port is a guess" in note for note in found.notes) is not bool(port)
+
+
 def test_an_application_of_several_sources_is_taken_by_the_first_with_a_path() -> None:
     item = application()
     source = item["spec"].pop("source")
