@@ -40,6 +40,13 @@ class FaultWord(StrEnum):
     UNDONE = "undone"
 
 
+_BROKEN_OFF = {  # of a fault of which several are said, the first is told
+    FaultWord.ERROR: "the harness could not do it",
+    FaultWord.VOID: "void",
+    FaultWord.ABORTED: "it was ended at once",
+}
+
+
 class Fault(Attempt):
     """What is known of one fault."""
 
@@ -191,6 +198,11 @@ class Fault(Attempt):
         event = self.said.get(FaultWord.UNDONE)
         return str(event.data.get("by") or "") if event is not None else ""
 
+    @property
+    def broken_off(self) -> str:
+        """Why it was not carried through: the harness failed, it was void, or somebody ended it; "" if none of that."""
+        return next((f"{how}: {self.reason(word)}" for word, how in _BROKEN_OFF.items() if word in self.said), "")
+
     def why_void(self) -> str:
         """Nobody saw an effect, and what was said instead."""
         return f"{self.name} had no effect that anybody saw ({self.why_unfinished()})"
@@ -201,9 +213,8 @@ class Fault(Attempt):
 
     def why_unfinished(self) -> str:
         """One clause about why its end, or its effect, is not known."""
-        for word in (FaultWord.VOID, FaultWord.ABORTED, FaultWord.ERROR):
-            if word in self.said:
-                return f"{word}: {self.reason(word)}"
+        if self.broken_off:
+            return self.broken_off
         if FaultWord.NOT_RECOVERED in self.said or FaultWord.NO_EFFECT in self.said:
             return f"watched for {self.watched_in_vain_s:.1f} s"
         return f"the last that is known is {self.last_word()!r}"

@@ -9,7 +9,7 @@ from story import Story
 
 from rollproof.core.drift import ArgoState, Before, DriftTrial, Restored, argo_version, drift_trials
 from rollproof.core.event import Outcome
-from rollproof.core.fault import Fault, FaultWord, find_faults
+from rollproof.core.fault import Fault, find_faults
 from rollproof.core.scaling import Scaling, ScalingWord, Sent, find_scalings
 
 NOTHING = ArgoState(attempts=None, operation_revision="", started_at="", automated=False, initiated_by="")
@@ -186,9 +186,19 @@ def test_all_was_well_before_the_effect_and_not_since(back_at: float, unfelt: bo
     assert found.recovered_unfelt is unfelt
 
 
-@pytest.mark.parametrize("word", [FaultWord.VOID, FaultWord.ABORTED, FaultWord.ERROR])
-def test_why_a_fault_is_unfinished(word: FaultWord) -> None:
-    assert fault(injecting={}, **{word: {"reason": "why"}}).why_unfinished() == f"{word}: why"
+BROKEN_OFF = {"error": "the harness could not do it: e", "void": "void: v", "aborted": "it was ended at once: a"}
+
+
+@pytest.mark.parametrize("first", range(len(BROKEN_OFF)))
+def test_why_a_fault_was_broken_off(first: int) -> None:
+    """Of several reasons the first of that order is told."""
+    words = list(BROKEN_OFF)[first:]
+    found = fault(injecting={}, **{word: {"reason": word[0]} for word in reversed(words)})
+    assert found.broken_off == found.why_unfinished() == BROKEN_OFF[words[0]]
+
+
+def test_why_a_fault_is_unfinished() -> None:
+    assert fault(injecting={}).broken_off == ""
     assert fault(injecting={}).why_unfinished() == "the last that is known is 'injecting'"
     for waited in ({"no_effect": {}}, {"not_recovered": {}}):
         found = fault(injecting={}, **waited)

@@ -92,12 +92,8 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
 
 def _why_not_judged(facts: Facts, fault: Fault) -> str:
     """The checker's assumptions that do not hold; "" if all do, and the fault had an effect."""
-    if FaultWord.ERROR in fault.said:
-        return f"the harness could not do it: {fault.reason(FaultWord.ERROR)}"
-    if FaultWord.VOID in fault.said:
-        return f"void: {fault.reason(FaultWord.VOID)}"
-    if FaultWord.ABORTED in fault.said:
-        return f"it was ended at once: {fault.reason(FaultWord.ABORTED)}"
+    if fault.broken_off:
+        return fault.broken_off
     if not fault.begun:
         return f"it was not injected: the last that is known is {fault.last_word()!r}"
     step_s, _ = clock_step_s(facts)

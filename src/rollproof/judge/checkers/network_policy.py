@@ -33,22 +33,15 @@ def check(facts: Facts) -> tuple[Verdict, ...]:
         return (_verdict(Result.SKIPPED, fault.reason(FaultWord.SKIPPED), evidence=evidence),)
     tries = tries_of(fault.happened.data) if fault.happened is not None else None
     if tries is None:
-        return (_verdict(Result.INCONCLUSIVE, f"nobody knows what was tried: {_why(fault)}", evidence=evidence),)
+        why = f"nobody knows what was tried: {fault.why_unfinished()}"
+        if FaultWord.NO_EFFECT in fault.said:
+            why = f"{why}; could the image of the pod that tries (faults.dead_man_image) be had?"
+        return (_verdict(Result.INCONCLUSIVE, why, evidence=evidence),)
     return (_judge(facts, fault, tries, evidence),)
 
 
 def _verdict(result: Result, why: str, **more: Any) -> Verdict:
     return Verdict(checker="network_policy", subject=_SUBJECT, result=result, why=why, **more)
-
-
-def _why(fault: Fault) -> str:
-    if FaultWord.NO_EFFECT in fault.said:
-        waited_s = fault.watched_in_vain_s
-        return (
-            f"the pod that tries had not ended after {waited_s:.0f} s: could its image (faults.dead_man_image) be had?"
-        )
-    words = (FaultWord.VOID, FaultWord.ABORTED, FaultWord.ERROR)
-    return next((fault.reason(word) for word in words if word in fault.said), fault.why_unfinished())
 
 
 def _judge(facts: Facts, fault: Fault, tries: Tries, evidence: tuple[int, ...]) -> Verdict:
