@@ -86,11 +86,13 @@ def self_test(facts: Facts) -> SelfTest | None:
 
 @dataclass(frozen=True, slots=True)
 class IngressLog:
-    """What was read of the ingress's log. `masked`: None where it does not say how many failures a retry has hidden."""
+    """What was read of the ingress's log. `masked`: None where it does not say how many failures a retry has hidden.
+    `upstreams`: the servers that it asked in vain, as far as it names them."""
 
     event: Event
     matched: int
     masked: int | None
+    upstreams: frozenset[str] = frozenset()
 
 
 def ingress_log(facts: Facts) -> IngressLog | None:
@@ -107,7 +109,8 @@ def _log(event: Event | None) -> IngressLog | None:
     if event is None:
         return None
     masked = event.data.get("masked")
-    return IngressLog(event, int(event.data.get("matched") or 0), None if masked is None else int(masked))
+    upstreams = frozenset(map(str, event.data.get("upstreams") or ()))
+    return IngressLog(event, int(event.data.get("matched") or 0), None if masked is None else int(masked), upstreams)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import pytest
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
+from rollproof.core.podlives import pod_lives
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.diagnose import causes, explain
-from rollproof.judge.diagnose.moments import pod_lives
 from rollproof.reports.model import Report
 
 # The release of the made-up run: new pods Ready at 22.3 and 29.1 s, old ones terminating at 22.5 and 29.3 s,

@@ -24,6 +24,7 @@ from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_
 from rollproof.core.verdict import Finding, Interval, Number, Result, Verdict
 from rollproof.judge.checkers import background, limits
 from rollproof.judge.checkers.background import Background
+from rollproof.judge.checkers.endpoint_lag import EndpointLag, endpoint_lag
 from rollproof.judge.checkers.limits import P99, Budget
 from rollproof.judge.checkers.window import Window, baseline_event, open_window
 
@@ -46,6 +47,7 @@ class _Case:
     p99: P99 | None
     gap: Gap
     ingress: IngressLog | None
+    lag: EndpointLag | None
     numbers: Mapping[str, Number] = field(default_factory=dict)
 
     def verdict(self, result: Result, why: str) -> Verdict:
@@ -78,12 +80,14 @@ def check(facts: Facts) -> Verdict:
         verdict = row(case)
         if verdict is not None:
             return verdict
-    return case.verdict(Result.PASS, _claim(case))
+    lag = f"; {case.lag.words()}" if case.lag is not None else ""
+    return case.verdict(Result.PASS, f"{_claim(case)}{lag}")
 
 
 def _case(facts: Facts, window: Window) -> _Case:
     log, traffic = window.log, facts.plan.target.traffic
     allowed = traffic.background_failures_per_million / 1e6
+    ingress = ingress_log(facts)
     case = _Case(
         facts=facts,
         window=window,
@@ -92,7 +96,8 @@ def _case(facts: Facts, window: Window) -> _Case:
         background=background.compare(window, allowed=allowed) if allowed else None,
         p99=limits.p99(window, window.app & window.inside, traffic.p99_ms_max),
         gap=blind_gaps(log, window_ns=window.window_ns)[0],
-        ingress=ingress_log(facts),
+        ingress=ingress,
+        lag=endpoint_lag(facts, window, ingress or unreadable_log(facts)),
     )
     return replace(case, numbers=_numbers(case))
 
@@ -135,6 +140,8 @@ def _numbers(case: _Case) -> dict[str, Number]:
         numbers |= case.background.numbers()
     if case.p99 is not None:
         numbers |= case.p99.numbers()
+    if case.lag is not None:
+        numbers |= case.lag.numbers()
     return numbers | limits.longest_numbers(window, case.facts.plan.target.traffic)
 
 

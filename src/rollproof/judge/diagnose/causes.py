@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rollproof.core.act import find_act
 from rollproof.core.counts import many, were
 from rollproof.core.facts import Facts
+from rollproof.core.podlives import PodLife, pod_lives
 from rollproof.core.runframe import ingress_log
 from rollproof.core.verdict import Finding
 from rollproof.judge.checkers.others import finding, others
@@ -25,10 +26,8 @@ from rollproof.judge.diagnose.moments import (
     SLACK_S,
     Burst,
     Moment,
-    PodLife,
     bursts,
     fewest_endpoints,
-    pod_lives,
 )
 from rollproof.judge.diagnose.scattered import KEEPALIVE, SPARSE, scattered
 

@@ -1,4 +1,4 @@
-"""The input of the causes, on one clock: bursts of failed requests, what the drill did then, each pod's life.
+"""The input of the causes, on one clock: bursts of failed requests, and what the drill did then.
 
 Watch arrivals are a few milliseconds late, so rules compare with slack; this module must not decide about causes.
 """
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.act import Act
-from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
 from rollproof.core.part import ActKind, Part
+from rollproof.core.podlives import PodLife
 from rollproof.core.requests import RequestLog
-from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
+from rollproof.core.watched import ready_addresses
 from rollproof.judge.checkers.window import Window
 
-__all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "PodLife", "bursts", "fewest_endpoints", "pod_lives"]
+__all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "bursts", "fewest_endpoints"]
 
 SLACK_S = 0.25  # a watch event arrives later than the change that it reports
 AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice lists it
@@ -122,25 +122,6 @@ def bursts(window: Window) -> list[Burst]:
 
 
 @dataclass(frozen=True, slots=True)
-class PodLife:
-    """When a pod became ready, began to terminate, left the Service and was gone; None for what was not seen."""
-
-    name: str
-    template: str  # the name of its ReplicaSet
-    ready_s: float | None
-    terminating_s: float | None
-    out_of_service_s: float | None
-    gone_s: float | None
-    lost_readiness_s: float | None  # ready, then not, without being asked to terminate
-
-    @property
-    def graceful(self) -> bool:
-        """Whether its termination was seen before it was gone; otherwise there was no time for a preStop."""
-        told = self.terminating_s is not None
-        return told and (self.gone_s is None or self.gone_s > (self.terminating_s or 0.0))
-
-
-@dataclass(frozen=True, slots=True)
 class Moment:
     """The input of a rule: one burst of failures, the pods' lives, and what the drill did."""
 
@@ -164,38 +145,6 @@ class Moment:
         """Words for the drift or fault, and for how long it had been active."""
         since_s = max(self.burst.start_s - part.started.start_s, 0.0)
         return f"{part.name} was injected {since_s:.1f} s"
-
-
-def pod_lives(facts: Facts) -> list[PodLife]:
-    """The lives of all pods of the Deployment, in order of appearance."""
-    grouped: dict[str, list[PodSeen]] = {}
-    for pod in pods_seen(facts):
-        if pod.member:
-            grouped.setdefault(pod.uid, []).append(pod)
-    slices = ready_addresses(facts)
-    return [_life(seen, slices) for seen in grouped.values()]
-
-
-def _life(seen: Sequence[PodSeen], slices: Sequence[tuple[Event, frozenset[str]]]) -> PodLife:
-    ready_s = terminating_s = lost_s = gone_s = None
-    was_ready = False
-    for pod in seen:
-        if pod.gone:
-            gone_s = pod.at_s
-        if pod.terminating and terminating_s is None:
-            terminating_s = pod.at_s
-        if pod.ready and not was_ready and ready_s is None and not pod.initial:
-            ready_s = pod.at_s
-        if was_ready and not pod.ready and terminating_s is None and lost_s is None:
-            lost_s = pod.at_s
-        was_ready = pod.ready
-    ips = {pod.ip for pod in seen} - {""}
-    out_s = None
-    if terminating_s is not None:
-        left = (e.start_s for e, ready_ips in slices if e.start_s >= terminating_s - 1.0 and not ips & ready_ips)
-        out_s = next(left, None)
-    template = seen[0].name.rpartition("-")[0]  # a ReplicaSet's pods are named after it
-    return PodLife(seen[0].name, template, ready_s, terminating_s, out_s, gone_s, lost_s)
 
 
 def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:

@@ -17,13 +17,13 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.part import ActKind
+from rollproof.core.podlives import pod_lives
 from rollproof.core.reasons import cannot_start
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.core.watched import PodSeen, deployed_tag, pods_seen
 from rollproof.judge.checkers.window import open_window
-from rollproof.judge.diagnose.moments import pod_lives
 from rollproof.judge.diagnose.pods import said_by_pods
 
 __all__ = ["Root", "roots"]

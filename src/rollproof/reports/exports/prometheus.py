@@ -99,6 +99,7 @@ class _Run(Collector):
             ("rollproof_outage_lower_bound_seconds", "outage_ms_lower", 1000, "The longest outage, at least"),
             ("rollproof_outage_upper_bound_seconds", "outage_ms_upper", 1000, "The longest outage, at most"),
             ("rollproof_blind_gap_seconds", "gap_ms_max", 1000, "An outage shorter than this may go unseen"),
+            ("rollproof_endpoint_lag_seconds", "endpoint_lag_s", 1, "For so long an ending pod still got requests"),
         ):
             rows = [((one.drill,), _scaled(one.numbers.get(number), scale)) for one in found]
             yield self._gauge(name, documentation, rows, ("drill",))
