@@ -14,17 +14,19 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import cluster, docker, fence, gobuild, images, platform, prerequisites, settings, workloads
 from lab.cluster import Mode
 from lab.gobuild import Program
 from lab.images import Image
-from lab.steps import LabError, Log, Step, run_steps
+from lab.steps import CommandError, LabError, Log, Step, run_steps
 
 __all__ = ["down", "mode_of_the_lab", "status", "steps", "up"]
 
 _UNWELL_S = 20.0  # for so long a lab may be unwell before it is worked on: a pod that moves, Argo CD that compares
+_LEASE_S = 60.0  # rollproof's
 _BUILDS = ("build small programs", "build Kubernetes", "build metrics-server")
 
 
@@ -43,6 +45,11 @@ def up(mode: Mode, *, install: bool) -> int:
         if not lacking:
             sys.stdout.write(f"the lab is healthy, nothing to do ({time.monotonic() - start:.1f} s)\n")
             return 0
+        if holder := _held_by():
+            raise LabError(
+                f"{holder}, and this lab is to be changed ({lacking}): wait for that run's end; a run that was killed "
+                f"holds it for {_LEASE_S:.0f} s more, and wants `rollproof undo --all` first"
+            )
         sys.stdout.write(f"to be done: {lacking}\n")
         _finished().unlink(missing_ok=True)
         _mode().write_text(_recorded(mode), encoding="utf-8")
@@ -53,6 +60,28 @@ def up(mode: Mode, *, install: bool) -> int:
     sys.stdout.write(f"the lab is up after {time.monotonic() - start:.0f} s\n")
     workloads.describe()
     return 0
+
+
+def _held_by() -> str:
+    """Which run of rollproof is at work here, in words: its Lease is renewed (preflight/lock.py); "" if none is.
+
+    What does not answer holds nothing: a lab that is broken must be mended.
+    """
+    if docker.find() is None:
+        return ""
+    words = ("get", "leases", "--all-namespaces", "--field-selector=metadata.name=rollproof", "--output=json")
+    try:
+        listed = cluster.kubectl(Log(_logs() / "leases.log"), *words, check=False, timeout_s=20)
+    except CommandError:  # no answer in time
+        return ""
+    for item in json.loads(listed)["items"] if listed.strip() else []:
+        spec = item["spec"]
+        if not spec.get("renewTime") or not spec.get("holderIdentity"):
+            continue
+        age_s = (datetime.now(UTC) - datetime.fromisoformat(spec["renewTime"])).total_seconds()
+        if age_s < spec.get("leaseDurationSeconds", _LEASE_S):
+            return f"a run of rollproof is at work in {item['metadata']['namespace']}: {spec['holderIdentity']}"
+    return ""
 
 
 def down(*, with_cache: bool) -> int:

@@ -1,5 +1,7 @@
 import fcntl
+import json
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from owntime import own_time
@@ -191,3 +193,38 @@ def test_two_steps_of_one_name_are_a_mistake_that_is_said() -> None:
 
     with pytest.raises(LabError, match="two steps"):
         run_steps([Step("a", lambda _: None), Step("a", lambda _: None)], settings.state())
+
+
+def lease(holder: str, renewed: datetime) -> dict[str, object]:
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": 60, "renewTime": f"{renewed:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    return {"metadata": {"name": "rollproof", "namespace": "angelpay-dev"}, "spec": spec}
+
+
+@pytest.mark.parametrize(("age_s", "code"), [(5, 1), (61, 0)])
+def test_a_lab_is_not_changed_under_a_run_that_is_at_work_in_it(
+    age_s: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It did happen: the ingress was changed in the middle of a drill."""
+    ran: list[object] = []
+    items = [lease("r-1 on host (pid 7)", datetime.now(UTC) - timedelta(seconds=age_s))]
+    monkeypatch.setattr(docker, "find", lambda: docker.Daemon("unix:///nowhere", own=True))
+    monkeypatch.setattr(plan.cluster, "kubectl", lambda *_, **__: json.dumps({"items": items}))
+    monkeypatch.setattr(plan.prerequisites, "check", lambda _: [])
+    monkeypatch.setattr(plan, "_lacking", lambda _: "the lab is to have traefik")
+    monkeypatch.setattr(plan, "run_steps", lambda *_: ran.append("steps"))
+    monkeypatch.setattr(plan.workloads, "describe", lambda: None)
+    monkeypatch.setattr(plan.images, "prune", lambda: None)
+    assert command.main(["up"]) == code
+    assert bool(ran) is (code == 0)
+    said = capsys.readouterr().err
+    assert ("r-1 on host (pid 7)" in said and "wait for that run's end" in said) is (code == 1)
+    assert plan.mode_of_the_lab() == Mode("built") or code == 0, "nothing was noted of what was not done"
+
+
+@pytest.mark.parametrize("answer", ["", '{"items": []}', '{"items": [{"metadata": {"namespace": "x"}, "spec": {}}]}'])
+def test_a_lab_that_does_not_answer_is_held_by_nobody(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "find", lambda: docker.Daemon("unix:///nowhere", own=True))
+    monkeypatch.setattr(plan.cluster, "kubectl", lambda *_, **__: answer)
+    assert plan._held_by() == ""
+    monkeypatch.setattr(docker, "find", lambda: None)
+    assert plan._held_by() == ""
