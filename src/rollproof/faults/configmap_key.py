@@ -24,7 +24,7 @@ from rollproof.core.target import Target
 from rollproof.errors import InputError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Ways
 from rollproof.faults.delivery import asked_within_s, look_at_git
-from rollproof.faults.inside import container_named, exec_permissions, execute, no_exec
+from rollproof.faults.inside import NO_CONTAINER, container_named, exec_permissions, execute, no_exec
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
 from rollproof.store.journal import Undone
 
@@ -66,7 +66,7 @@ class ConfigMapKey(Fault):
         deployment = deployment_of(context)
         container, ready = container_named(context, deployment), ready_pods(context, deployment)
         if not container:
-            return context.skip(self, "cluster.container must say which container")
+            return context.skip(self, NO_CONTAINER)
         mount, in_environment = _uses(deployment, container, wanted.name)
         if not mount and not in_environment:
             return context.skip(self, f"container {container} has no key of {_KIND} {wanted.name} that is added to it")

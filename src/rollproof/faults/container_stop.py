@@ -14,14 +14,14 @@ from rollproof.core.target import Target
 from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.inside import (
     InOneContainer,
-    container_named,
     exec_permissions,
     execute,
     first_rested,
     no_exec,
     said_of,
+    takeable_inside,
 )
-from rollproof.faults.leaving import deployment_of, serving, takeable_pods, too_few
+from rollproof.faults.leaving import deployment_of, serving, too_few
 
 __all__ = ["FAULT", "ContainerStop"]
 
@@ -44,11 +44,9 @@ class ContainerStop(InOneContainer):
     def available(self, context: Context) -> Injection | Skip:
         """The first ready pod, by name, whose container has not been restarted lately and has a shell."""
         deployment, namespace = deployment_of(context), context.target.cluster.namespace
-        ready, reason = takeable_pods(context, deployment)
+        ready, container, reason = takeable_inside(context, deployment)
         if reason:
             return context.skip(self, reason)
-        if not (container := container_named(context, deployment)):
-            return context.skip(self, "cluster.container must say which container")
         name, reason = first_rested(context, tuple(ready), container)
         if reason := reason or no_exec(context, name, container):
             return context.skip(self, reason)

@@ -20,8 +20,8 @@ from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.database_away import probed_within_s
 from rollproof.faults.deadman import armed, held_for_s
-from rollproof.faults.inside import EXEC_S, InOneContainer, container_named, exec_permissions, execute, no_exec, said_of
-from rollproof.faults.leaving import deployment_of, serving, takeable_pods, too_few
+from rollproof.faults.inside import EXEC_S, InOneContainer, exec_permissions, execute, no_exec, said_of, takeable_inside
+from rollproof.faults.leaving import deployment_of, serving, too_few
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DnsAwayPod"]
@@ -46,11 +46,9 @@ class DnsAwayPod(InOneContainer):
     def available(self, context: Context) -> Injection | Skip:
         """The first ready pod, by name, whose resolver may be written from within."""
         deployment, namespace = deployment_of(context), context.target.cluster.namespace
-        ready, reason = takeable_pods(context, deployment)
+        ready, container, reason = takeable_inside(context, deployment)
         if reason:
             return context.skip(self, reason)
-        if not (container := container_named(context, deployment)):
-            return context.skip(self, "cluster.container must say which container")
         name, pod = next(iter(ready.items()))
         if reason := no_exec(context, name, container, _MAY_WRITE):
             return context.skip(self, reason)

@@ -23,11 +23,13 @@ from rollproof.faults.processes import LOOK, Process, parse, supervised
 from rollproof.probes.views import PodView, app_container
 
 __all__ = [
-    "EXEC_S", "Chosen", "InOneContainer", "chosen_process", "container_named", "exec_permissions", "execute",
-    "first_rested", "look", "no_exec", "not_one", "restart_begun", "restarted_lately", "said_of", "seen",
+    "EXEC_S", "NO_CONTAINER", "Chosen", "InOneContainer", "chosen_process", "container_named", "exec_permissions",
+    "execute", "first_rested", "look", "no_exec", "not_one", "restart_begun", "restarted_lately", "said_of", "seen",
+    "takeable_inside",
 ]  # fmt: skip
 
 EXEC_S = 10.0  # for one command, from the connection to its end
+NO_CONTAINER = "cluster.container must say which container"  # why a fault is not possible
 _BACK_OFF_S = 600.0  # the kubelet forgets a container's restarts after ten quiet minutes
 _SHOWN = 200
 
@@ -63,6 +65,15 @@ def container_named(context: Context, deployment: Object) -> str:
     """The name of the app's container; "" if the target file has to say which it is."""
     spec = Outside.of(deployment, "the Deployment").child("spec").child("template").child("spec")
     return app_container(spec, context.target.cluster.container, context.target.env_repo.image).text("name")
+
+
+def takeable_inside(context: Context, deployment: Object) -> tuple[Mapping[str, PodView], str, str]:
+    """`takeable_pods`, with the name of the app's container in them: (pods, container, ""); or why there are none."""
+    ready, reason = takeable_pods(context, deployment)
+    if reason:
+        return {}, "", reason
+    container = container_named(context, deployment)
+    return (ready, container, "") if container else ({}, "", NO_CONTAINER)
 
 
 def execute(kube: Kube, namespace: str, pod: str, container: str, script: str) -> Executed:
@@ -163,11 +174,9 @@ class Chosen:
 def chosen_process(context: Context, name: str) -> Chosen | str:
     """The process of that name below process 1, in the first ready pod by name that has rested; or why none is."""
     deployment, namespace = deployment_of(context), context.target.cluster.namespace
-    ready, reason = takeable_pods(context, deployment)
+    ready, container, reason = takeable_inside(context, deployment)
     if reason:
         return reason
-    if not (container := container_named(context, deployment)):
-        return "cluster.container must say which container"
     pod, reason = first_rested(context, tuple(ready), container)
     if reason := reason or no_exec(context, pod, container):
         return reason
