@@ -16,12 +16,11 @@ from rollproof_sandbox.api.store import Object, Store
 from rollproof_sandbox.envrepo import IMAGE
 from rollproof_sandbox.settings import PASSWORD, SHAS, Settings
 
-__all__ = ["ARGOCD", "CONTROLLER_VERSION", "INGRESS", "NAMESPACES", "NODE", "seed"]
+__all__ = ["ARGOCD", "INGRESS", "NAMESPACES", "NODE", "seed"]
 
 ARGOCD, INGRESS, SHOP = "argocd", "ingress", "shop"
 NAMESPACES = ("default", "kube-system", ARGOCD, INGRESS, SHOP)
 NODE = "sandbox"
-CONTROLLER_VERSION = "v3.2.6"
 _OPERATOR = "kubectl-client-side-apply"
 
 
@@ -35,7 +34,7 @@ def seed(store: Store, settings: Settings, addresses: Addresses, application: st
     for item in _argocd(settings):
         store.create(item, manager=_OPERATOR)
     store.create(_secret(), manager=_OPERATOR)
-    _controller(store)
+    _controller(store, settings.argocd.version)
     if settings.cluster.budget_allows is not None:
         _budget(store, settings.cluster.budget_allows, settings.workload.replicas)
     store.create(YAML(typ="safe").load(io.StringIO(application)), manager=_OPERATOR)
@@ -62,7 +61,7 @@ def _node(store: Store, settings: Settings, addresses: Addresses) -> None:
         "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
         "addresses": [{"type": "InternalIP", "address": addresses.node}, {"type": "Hostname", "address": NODE}],
         "images": [{"names": [f"{IMAGE}:{sha}"], "sizeBytes": 25_000_000} for sha in here],
-        "nodeInfo": {"kubeletVersion": "v1.34.4+sandbox", "containerRuntimeVersion": "sandbox://1"},
+        "nodeInfo": {"kubeletVersion": "v1.37.2+sandbox", "containerRuntimeVersion": "sandbox://1"},
     }
     item = _object("v1", "Node", "", NODE, {"kubernetes.io/hostname": NODE})
     _with_status(store, {**item, "spec": {}}, status, "kubelet")
@@ -119,11 +118,11 @@ def _secret() -> Object:
     return {**item, "data": {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}}
 
 
-def _controller(store: Store) -> None:
+def _controller(store: Store, version: str) -> None:
     name = "argocd-application-controller"
     labels = {"app.kubernetes.io/name": name}
     item = _object("apps/v1", "StatefulSet", ARGOCD, name, labels)
-    pod: dict[str, Any] = {"containers": [{"name": name, "image": f"quay.io/argoproj/argocd:{CONTROLLER_VERSION}"}]}
+    pod: dict[str, Any] = {"containers": [{"name": name, "image": f"quay.io/argoproj/argocd:v{version}"}]}
     item["spec"] = {
         "replicas": 1, "serviceName": name, "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": pod},

@@ -131,7 +131,13 @@ class ArgoCd:
     attempts: int = 0  # autoHealAttemptsCount of the last operation at the start
     finished_ago_s: float = 60.0  # age of the last operation at the start
     poll_s: float = 120.0
-    json_patch: bool = True  # writes operationState as 3.6: whole, and `"operation": null` stays; False: as 3.2, merged
+    version: str = "3.6.1"  # docs/argocd.md says what changed with 3.3 (state, count of heals) and 3.6 (refreshes)
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """The minor version."""
+        major, minor, *_ = self.version.split(".")
+        return int(major), int(minor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -358,7 +358,7 @@ def _application_touches(plan: Plan, drill: Drill) -> Iterable[Touch]:
         return
     application = f"Application/{argocd.namespace}/{argocd.application}"
     change = "annotations argocd.argoproj.io/refresh and refresh-timestamp, until the revision is seen"
-    undo = "Argo CD takes refresh off itself; refresh-timestamp stays"
+    undo = "Argo CD takes refresh off itself; before 3.6 refresh-timestamp stays"
     yield Touch(drill=drill.name, subject=application, change=change, undo=undo)
     healing = drill.drifts and not all(TRIALS[trial].control for trial in allowed_trials(plan.target))
     if healing and plan.target.drift.reset == "sync":

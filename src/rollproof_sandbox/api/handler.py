@@ -29,7 +29,7 @@ from rollproof_sandbox.api.watching import Watch
 
 __all__ = ["VERSION", "Handler", "Serving"]
 
-VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.4+sandbox", "platform": "linux/amd64"}
+VERSION = {"major": "1", "minor": "37", "gitVersion": "v1.37.2+sandbox", "platform": "linux/amd64"}
 _OPEN_PATHS = ("/version", "/healthz", "/livez", "/readyz")  # for everybody, also without a token
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _WATCH_S = 1800.0  # if the client gives no timeout

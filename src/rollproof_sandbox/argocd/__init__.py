@@ -1,6 +1,7 @@
-"""Argo CD's application controller, as far as rollproof's drills can see it: version 3.2.6, one Application.
+"""Argo CD's application controller, as far as rollproof's drills can see it: version 3.6.1, one Application.
 
-Operations are written as 3.6 does, unless a setting says otherwise; the rules of self-heal are those of 3.2.6.
+Where the lines since 3.2 differ in what is seen here, a setting chooses: how operations are written and heals counted
+(3.3), when a request to refresh is taken away (3.6).
 """
 
 from rollproof_sandbox.argocd.controller import Controller

@@ -1,8 +1,9 @@
 """Application: the object that the controller reads its orders from and writes its results to.
 
 Written as by the real controller, since drills see that: a status is merged field by field, an operation is set only if
-there is none, its state replaces the one before (3.6), or is a merge patch without empty fields, so that old ones
-stay (3.2; docs/argocd.md 1.4).
+there is none, its state replaces the one before (3.3 and later), or is a merge patch without empty fields, so that old
+ones stay (3.2; docs/argocd.md 1.4). A request to refresh is taken away with the status, whatever has come meanwhile, or
+(3.6) after it, unless another one has.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rollproof_sandbox.argocd.status import completed, stamp
 __all__ = ["REFRESH", "Application", "is_skipped"]
 
 REFRESH = "argocd.argoproj.io/refresh"
+_ASKED_AT = "argocd.argoproj.io/refresh-timestamp"
 _SKIP = "argocd.argoproj.io/skip-reconcile"
 _MANAGER = "argocd-application-controller"
 
@@ -24,9 +26,9 @@ _MANAGER = "argocd-application-controller"
 class Application:
     """The Application `name` in `namespace`."""
 
-    def __init__(self, store: Store, namespace: str, name: str, *, json_patch: bool = True) -> None:
+    def __init__(self, store: Store, namespace: str, name: str, *, line: tuple[int, int] = (3, 6)) -> None:
         self._store = store
-        self._json_patch = json_patch
+        self._line = line
         self.namespace = namespace
         self.name = name
 
@@ -55,23 +57,38 @@ class Application:
         old = seen.get("status") or {}
         changed = {key: value for key, value in status.items() if value != old.get(key)}
         gone = old.keys() - status.keys()
-        asked = REFRESH in (seen["metadata"].get("annotations") or {})
+        read = seen["metadata"].get("annotations") or {}
 
         def change(item: Object) -> None:
             now = item.setdefault("status", {})
             now.update(changed)
             for key in gone:
                 now.pop(key, None)
-            if asked:
+            if REFRESH in read and self._line < (3, 6):
                 (item["metadata"].get("annotations") or {}).pop(REFRESH, None)
+
+        self._mutate(change)
+        if self._line >= (3, 6) and read.keys() & {REFRESH, _ASKED_AT}:
+            self._answer(read)
+
+    def _answer(self, read: Mapping[str, str]) -> None:
+        """Take the request away with its time stamp, unless that has changed: then another one was made meanwhile."""
+
+        def change(item: Object) -> None:
+            there = item["metadata"].get("annotations") or {}
+            another = REFRESH in there and _ASKED_AT in there and there[_ASKED_AT] != read.get(_ASKED_AT)
+            if _ASKED_AT in read and another:
+                return
+            for name in read.keys() & {REFRESH, _ASKED_AT}:
+                there.pop(name, None)
 
         self._mutate(change)
 
     def set_state(self, state: Object, old: Mapping[str, Any] | None, *, utc_s: float) -> None:
         """Write the state of the operation; when that has ended, remove the operation.
 
-        Argo CD 3.6 uses a JSON patch: the state is replaced as a whole, and `"operation": null` is left where the CRD's
-        schema does not prune nulls. 3.2 uses a merge patch: old fields stay, the key is removed.
+        Argo CD 3.3 and later uses a JSON patch: the state is replaced as a whole, and `"operation": null` is left where
+        the CRD's schema does not prune nulls. 3.2 uses a merge patch: old fields stay, the key is removed.
         """
         body: Object = {"status": {"operationState": state}}
         if over := completed(state):
@@ -79,7 +96,7 @@ class Application:
             body["operation"] = None
         elif (old or {}).get("finishedAt") and not state.get("finishedAt"):
             body["status"] = {"operationState": {**state, "finishedAt": None}}
-        if not self._json_patch:
+        if self._line < (3, 3):
             self._merge(body)
             return
 

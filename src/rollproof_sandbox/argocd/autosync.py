@@ -1,4 +1,4 @@
-"""Automated sync: does a comparison call for an operation, and which? As autoSync of Argo CD 3.2.6. Pure.
+"""Automated sync: does a comparison call for an operation, and which? As autoSync of Argo CD 3.6.1. Pure.
 
 An operation on a revision that was not tried yet is a full sync; one on the revision of the last operation is a
 self-heal: only the objects that differ, only after the back-off, and never after a failure.

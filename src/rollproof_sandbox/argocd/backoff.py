@@ -1,4 +1,4 @@
-"""Back-off of self-heal and of sync retries, computed as in Argo CD 3.2.6. Pure; times are arguments.
+"""Back-off of self-heal and of sync retries, computed as in Argo CD 3.6.1 and 3.2.6. Pure; times are arguments.
 
 Written from Argo CD's source (controller/appcontroller.go, types.go) and not from the harness, so that the harness has
 to find a difference by itself.
@@ -6,6 +6,7 @@ to find a difference by itself.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,17 +15,23 @@ from typing import Any
 __all__ = ["SelfHeal", "retry_wait_s"]
 
 _SUCCESSFUL = "Succeeded"
+_COOLDOWN_S = 330.0
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
 class SelfHeal:
-    """The controller's four settings; the defaults are those of argocd-cmd-params-cm."""
+    """The controller's settings; the defaults are those of argocd-cmd-params-cm. Only lines before 3.3 cool down."""
 
     start_s: float = 2.0
     factor: float = 3.0
     cap_s: float = 300.0
-    cooldown_s: float = 330.0
+    cooldown_s: float = math.inf
+
+    @classmethod
+    def of(cls, line: tuple[int, int]) -> SelfHeal:
+        """The rules of that line."""
+        return cls(cooldown_s=_COOLDOWN_S) if line < (3, 3) else cls()
 
     def gap_s(self, attempts: int) -> float:
         """Least time between the end of an operation with so many heals and the next heal."""
@@ -33,11 +40,11 @@ class SelfHeal:
         return min(self.cap_s, self.start_s * self.factor ** (attempts - 1))
 
     def attempts(self, operation_state: Mapping[str, Any], finished_ago_s: float | None) -> int:
-        """The heals that count: 0 if the last operation succeeded long enough ago, or has not finished."""
-        if finished_ago_s is None:
-            return 0
-        if finished_ago_s >= self.cooldown_s and operation_state.get("phase") == _SUCCESSFUL:
-            return 0
+        """The heals that count. Before 3.3: 0 if the last operation succeeded long enough ago, or has not finished."""
+        if self.cooldown_s < math.inf:
+            cooled = finished_ago_s is None or finished_ago_s >= self.cooldown_s
+            if cooled and (finished_ago_s is None or operation_state.get("phase") == _SUCCESSFUL):
+                return 0
         sync = (operation_state.get("operation") or {}).get("sync") or {}
         return int(sync.get("autoHealAttemptsCount") or 0)
 

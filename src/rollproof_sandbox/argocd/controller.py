@@ -50,7 +50,7 @@ class Controller:
         self._clock = clock or SystemClock()
         self._pace = replace(pace or Pace(), heal_delay_s=settings.heal_delay_s, poll_s=settings.poll_s)
         self.agenda = Agenda(self._clock, failed)
-        self._application = Application(store, namespace, application, json_patch=settings.json_patch)
+        self._application = Application(store, namespace, application, line=settings.line)
         repository = Repository(repo, git or Git())
         self._manifests = Manifests(repository, self._clock, branch=branch, refs_s=settings.poll_s)
         self._refreshes = Refreshes(

@@ -1,4 +1,4 @@
-"""Operations: runs the Application's `.operation`, as processRequestedAppOperation of Argo CD 3.2.6 does.
+"""Operations: runs the Application's `.operation`, as processRequestedAppOperation of Argo CD 3.6.1 does.
 
 One at a time: it starts (Running), applies, and ends (Succeeded, Failed or Error), or waits for its next attempt, which
 is Running with a `finishedAt`. Every end requests a comparison with the newest commit.
@@ -147,8 +147,10 @@ class Operations:
             self._end(application, state)
         elif count < limit or limit < 0:
             utc_s = self._parts.clock.utc_s()
-            kitchen = time.strftime("%I:%M%p", time.gmtime(utc_s + retry_wait_s(retry, count))).lstrip("0")
-            message = f"{state['message']}. Retrying attempt #{count + 1} at {kitchen}."
+            again = time.gmtime(utc_s + retry_wait_s(retry, count))
+            new = self._parts.settings.line >= (3, 6)
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", again) if new else time.strftime("%I:%M%p", again).lstrip("0")
+            message = f"{state['message']}. Retrying attempt #{count + 1} at {at}."
             waiting = {"phase": "Running", "finishedAt": stamp(utc_s), "retryCount": count + 1, "message": message}
             self._leave(application, {**state, **waiting})
         else:

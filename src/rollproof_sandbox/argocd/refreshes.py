@@ -1,8 +1,8 @@
 """Refreshes: compare the Application with git at the requested level, write the status, and start what follows.
 
-As processAppRefreshQueueItem of Argo CD 3.2.6: one at a time, from the Application as it was at the start. A request
-that comes meanwhile is deleted with the one that was read (#28392). Levels: 3 newest commit, resolved again; 2 newest
-commit as cached; 1 the revision of the last comparison; 0 only the state of pods.
+As processAppRefreshQueueItem of Argo CD 3.6.1: one at a time, from the Application as it was at the start. A request
+that comes meanwhile is deleted with the one that was read (#28392), with 3.6 if it has no time stamp. Levels: 3 newest
+commit, resolved again; 2 newest commit as cached; 1 the revision of the last comparison; 0 only the state of pods.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Refreshes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._rules = SelfHeal()
+        self._rules = SelfHeal.of(parts.settings.line)
         self._lost_left = parts.settings.lost_refreshes
         self._wanted: int | None = None
         self._queued = self._under_way = self._again = False

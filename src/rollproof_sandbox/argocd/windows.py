@@ -1,6 +1,6 @@
 """Sync windows of an AppProject: may this Application be synced now? Pure; the time is an argument.
 
-As SyncWindows.Matches and CanSync of Argo CD 3.2.6, with cron fields of five columns.
+As SyncWindows.Matches and CanSync of Argo CD 3.6.1 without `syncOverrun`, with cron fields of five columns.
 """
 
 from __future__ import annotations

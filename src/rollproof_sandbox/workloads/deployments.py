@@ -1,6 +1,6 @@
 """Deployments: from a Deployment to its ReplicaSets: rollout, scaling, pause, history, and status.
 
-Follows kube-controller-manager 1.34 (pkg/controller/deployment), also in the order of its writes: a status is computed
+Follows kube-controller-manager 1.37 (pkg/controller/deployment), also in the order of its writes: a status is computed
 where the real one computes it, and in a rollout written after the ReplicaSet controller has run. Must never touch
 a pod. Implements one strategy: RollingUpdate.
 """

@@ -1,6 +1,6 @@
 """DeploymentStatus: the status that the Deployment controller writes: counts, Available, Progressing.
 
-Follows kube-controller-manager 1.34 (sync.go, progress.go). Pure except for the wall clock in conditions.
+Follows kube-controller-manager 1.37 (sync.go, progress.go). Pure except for the wall clock in conditions.
 """
 
 from __future__ import annotations

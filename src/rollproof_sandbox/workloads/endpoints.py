@@ -1,6 +1,6 @@
 """Endpoints: from a Service and its pods to its EndpointSlice, and from there to the routing table of the ingress.
 
-Follows the EndpointSlice controller of 1.34 (staging/src/k8s.io/endpointslice), with one slice a Service. Changes of
+Follows the EndpointSlice controller of 1.37 (staging/src/k8s.io/endpointslice), with one slice a Service. Changes of
 pods arrive `lag_s` late, each by itself, so that no step is hidden by the lag; a change of a Service arrives at once.
 """
 

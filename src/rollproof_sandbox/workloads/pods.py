@@ -1,6 +1,6 @@
 """Pods: the lifecycle of one pod: pull, run, probes, restarts with back-off, and termination with preStop and grace.
 
-A pod is a real process with an address of its own. Follows the kubelet of 1.34: drills judge by what is written into
+A pod is a real process with an address of its own. Follows the kubelet of 1.37: drills judge by what is written into
 the status, and when. All pods share one event loop; nothing here may block it for long.
 """
 

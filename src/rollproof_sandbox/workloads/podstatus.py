@@ -1,6 +1,6 @@
 """PodStatus: the status that the kubelet writes for a pod. Pure except for the wall clock.
 
-Follows the kubelet of 1.34 (pkg/kubelet/status): conditions with the time of their last transition, one container.
+Follows the kubelet of 1.37 (pkg/kubelet/status): conditions with the time of their last transition, one container.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Probes: real HTTP requests of the kubelet to a pod's process, at their period, up to their thresholds.
 
-Follows the kubelet's prober of 1.34: 200 to 399 is good, no response within the timeout is a failure, redirects are not
+Follows the kubelet's prober of 1.37: 200 to 399 is good, no response within the timeout is a failure, redirects are not
 followed. Only httpGet: the app here has no other.
 """
 
@@ -76,7 +76,7 @@ async def is_good(probe: Probe, ip: str) -> bool:
 async def _ask(probe: Probe, ip: str) -> int:
     reader, writer = await asyncio.open_connection(ip, probe.port)
     try:
-        head = f"GET {probe.path} HTTP/1.1\r\nHost: {ip}:{probe.port}\r\nUser-Agent: kube-probe/1.34\r\n"
+        head = f"GET {probe.path} HTTP/1.1\r\nHost: {ip}:{probe.port}\r\nUser-Agent: kube-probe/1.37\r\n"
         writer.write(f"{head}Accept: */*\r\nConnection: close\r\n\r\n".encode())
         status = int((await reader.readline()).split()[1])
         await reader.read(_BODY_BYTES)

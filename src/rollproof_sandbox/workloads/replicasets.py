@@ -1,6 +1,6 @@
 """ReplicaSets: keep as many pods as the spec wants, adopt orphans, release pods that do not match, write the status.
 
-Follows kube-controller-manager 1.34 (pkg/controller/replicaset): the counts are those from before the creations and
+Follows kube-controller-manager 1.37 (pkg/controller/replicaset): the counts are those from before the creations and
 deletions of the same reconciliation. One defect is implemented here: the old pod that is released, not deleted.
 """
 

@@ -1,6 +1,6 @@
 """Rollout: the arithmetic of a Deployment: the number of pods of each ReplicaSet, and the hash of a template.
 
-Follows kube-controller-manager 1.34 (pkg/controller/deployment/util). Pure: objects in, numbers and names out.
+Follows kube-controller-manager 1.37 (pkg/controller/deployment/util). Pure: objects in, numbers and names out.
 """
 
 from __future__ import annotations

@@ -92,8 +92,11 @@ class Rig:
     def tag(self) -> str:
         return self.repo.read(OVERLAY).split('newTag: "')[1].split('"')[0]
 
-    def refresh(self) -> None:
-        self.change_application({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}})
+    def refresh(self, stamp: str = "") -> None:
+        annotations = {"argocd.argoproj.io/refresh": "normal"}
+        if stamp:
+            annotations["argocd.argoproj.io/refresh-timestamp"] = stamp
+        self.change_application({"metadata": {"annotations": annotations}})
 
     def change_application(self, body: Object) -> None:
         self.store.patch("Application", "argocd", "shop", body, MERGE, manager="rollproof")

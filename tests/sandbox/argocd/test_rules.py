@@ -19,13 +19,15 @@ def test_the_gaps_are_those_of_argocd_md_1_2() -> None:
     assert [SelfHeal().gap_s(n) for n in range(8)] == [0, 2, 6, 18, 54, 162, 300, 300]
 
 
-def test_only_a_success_cools_down() -> None:
+def test_before_3_3_a_success_cools_down_and_nothing_else_does() -> None:
     counted = {"operation": {"sync": {"autoHealAttemptsCount": 4}}}
-    rules = SelfHeal()
+    rules = SelfHeal.of((3, 2))
     assert rules.attempts({**counted, "phase": "Succeeded"}, 329.9) == 4
     assert rules.attempts({**counted, "phase": "Succeeded"}, 330.0) == 0
     assert rules.attempts({**counted, "phase": "Failed"}, 999.0) == 4
     assert rules.attempts({**counted, "phase": "Running"}, None) == 0
+    for finished_ago_s in (0.0, 330.0, 9e9, None):
+        assert SelfHeal.of((3, 3)).attempts({**counted, "phase": "Succeeded"}, finished_ago_s) == 4
 
 
 def test_retries_wait_5_s_times_2_to_the_k_up_to_3_min() -> None:

@@ -86,11 +86,14 @@ def test_after_the_gap_nothing_is_waited_for(rig_with: RigWith) -> None:
     assert healed_s <= 0.6
 
 
-@pytest.mark.parametrize(("ago_s", "count_after"), [(325.0, 5), (331.0, 1)])
-def test_the_count_starts_again_330_s_after_a_successful_operation(
-    rig_with: RigWith, ago_s: float, count_after: int
+@pytest.mark.parametrize(
+    ("version", "ago_s", "count_after"),
+    [("3.2.6", 325.0, 5), ("3.2.6", 331.0, 1), ("3.3.19", 331.0, 5), ("3.6.1", 9e4, 5)],
+)
+def test_the_count_starts_again_330_s_after_a_successful_operation_before_3_3(
+    rig_with: RigWith, version: str, ago_s: float, count_after: int
 ) -> None:
-    rig = rig_with(attempts=4, finished_ago_s=ago_s)
+    rig = rig_with(version=version, attempts=4, finished_ago_s=ago_s)
     rig.drift()
     rig.run(2)
     assert rig.greeting() == "hello from dev"

@@ -70,7 +70,7 @@ def test_the_app_answers_through_the_ingress(sandbox: Sandbox) -> None:
 def test_the_target_file_and_the_clients_fit(sandbox: Sandbox) -> None:
     target = targetfile.load(sandbox.folder.target).target
     kube = Kube(target.cluster.context, target.cluster.kubeconfig)
-    assert kube.version() == "v1.34.4+sandbox"
+    assert kube.version() == "v1.37.2+sandbox"
     assert kube.get("Deployment", target.cluster.namespace, target.cluster.deployment)["status"]["readyReplicas"] == 2
     (ingress,) = kube.list("Pod", target.ingress.namespace, labels=target.ingress.selector)["items"]
     get(sandbox, "/health")
@@ -84,7 +84,7 @@ def test_what_an_operator_would_have_put_there(sandbox: Sandbox) -> None:
     (node,) = sandbox.store.list("Node")
     assert node["status"]["images"][0]["names"] == ["registry.local/shop:5f1c0de"]
     (controller,) = sandbox.store.list("StatefulSet")
-    assert controller["spec"]["template"]["spec"]["containers"][0]["image"] == "quay.io/argoproj/argocd:v3.2.6"
+    assert controller["spec"]["template"]["spec"]["containers"][0]["image"] == "quay.io/argoproj/argocd:v3.6.1"
     application = sandbox.store.get("Application", "argocd", "shop") or {}
     assert application["spec"]["source"]["repoURL"] == f"http://127.0.0.1:{sandbox.ports.git}/env.git"
 
