@@ -18,10 +18,10 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.errors import InputError
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.deadman import held_for_s
-from rollproof.faults.leaving import not_serving, pods_args, serving, too_few
-from rollproof.faults.nodes import carried, node_of_plan, node_permissions, not_back, take_node
+from rollproof.faults.leaving import pods_args, serving, too_few
+from rollproof.faults.nodes import OfOneNode, carried, node_of_plan, node_permissions, not_back, take_node
 from rollproof.store.journal import Undone
 
 __all__ = ["GRACE_S", "NodeAway", "away_permissions", "check_limit", "is_away"]
@@ -29,7 +29,7 @@ __all__ = ["GRACE_S", "NodeAway", "away_permissions", "check_limit", "is_away"]
 GRACE_S = 60.0  # until the cluster calls a silent node Unknown, at most
 
 
-class NodeAway(Fault):
+class NodeAway(OfOneNode):
     """Held: the node is silent until it is undone. Its args: those of its pods, "name", "uid", "mark", "at_most_s".
 
     how: it in the plan's words. back: what undoes it. timer: where the dead-man's clock is. back_s: how long the
@@ -80,14 +80,6 @@ class NodeAway(Fault):
             undo=self.back, dead_man=f"a timer {self.timer} does the same after {at_most_s:g} s",
             effect_after_s=GRACE_S,
         )  # fmt: skip
-
-    def watched(self, injection: Injection) -> Iterable[Watching]:
-        """The node."""
-        return (Watching(node=injection.args["name"]),)
-
-    def outdated(self, injection: Injection, live: LiveContext) -> str:
-        """The node must be one of the cluster, and its pods serve with all their fellows."""
-        return not_back(live, injection.args["name"]) or not_serving(injection.args, live)
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """In the node, or on its machine."""

@@ -15,17 +15,17 @@ from rollproof.clients.kube import Kube
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void, Watching
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.budgets import budgets_of_pod, forbidden
 from rollproof.faults.cordon import cordon, evict_all, forbidding, uncordon
 from rollproof.faults.leaving import PodsLeave, pods_args
-from rollproof.faults.nodes import Taken, node_permissions, not_back, take_node
+from rollproof.faults.nodes import OfOneNode, Taken, node_permissions, take_node
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "NodeDrain", "drain_args", "drain_permissions", "take_drainable"]
 
 
-class NodeDrain(PodsLeave):
+class NodeDrain(OfOneNode, PodsLeave):
     """Cordon first, in one request; then one eviction a pod, asked for again while a budget forbids it."""
 
     name = "node-drain"
@@ -47,14 +47,6 @@ class NodeDrain(PodsLeave):
             undo="uncordoned, if we have cordoned it; the pods stay where they went",
             dead_man="none possible (a Role names no node): it stays cordoned until `rollproof undo`",
         )  # fmt: skip
-
-    def watched(self, injection: Injection) -> Iterable[Watching]:
-        """The node."""
-        return (Watching(node=injection.args["name"]),)
-
-    def outdated(self, injection: Injection, live: LiveContext) -> str:
-        """The node must be one of the cluster, and its pods serve with all their fellows."""
-        return not_back(live, injection.args["name"]) or super().outdated(injection, live)
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """The cordon, then the evictions; a budget has until the recovery limit to let them go."""

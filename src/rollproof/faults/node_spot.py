@@ -16,13 +16,13 @@ from rollproof.clients.nodes import NodeShell
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
+from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.cordon import cordon, evict_all, uncordon
 from rollproof.faults.deadman import held_for_s
-from rollproof.faults.leaving import not_serving, serving, too_few
+from rollproof.faults.leaving import serving, too_few
 from rollproof.faults.node_away import GRACE_S, check_limit, is_away
 from rollproof.faults.node_drain import drain_args, drain_permissions, take_drainable
-from rollproof.faults.nodes import carried, node_of_plan, not_back
+from rollproof.faults.nodes import OfOneNode, carried, node_of_plan, not_back
 from rollproof.faults.packets import drop_all, let_through, why_no_firewall
 from rollproof.store.journal import Undone
 
@@ -33,7 +33,7 @@ _TAINT = {"key": "rollproof/spot-interruption", "value": "notice", "effect": "No
 _BACK_S = 25.0  # the kubelet says Ready up to 22 s after its packets pass again (lab)
 
 
-class NodeSpot(Fault):
+class NodeSpot(OfOneNode):
     """Held from the loss on. Its args: those of a drain, "notice_s" until the loss, "at_most_s" for the timer."""
 
     name = "node-spot"
@@ -69,14 +69,6 @@ class NodeSpot(Fault):
             dead_man=f"after {at_most_s:g} s a timer in the node lets packets pass; taint and cordon: none possible",
             effect_after_s=GRACE_S,
         )  # fmt: skip
-
-    def watched(self, injection: Injection) -> Iterable[Watching]:
-        """The node."""
-        return (Watching(node=injection.args["name"]),)
-
-    def outdated(self, injection: Injection, live: LiveContext) -> str:
-        """The node must be one of the cluster, and its pods serve with all their fellows."""
-        return not_back(live, injection.args["name"]) or not_serving(injection.args, live)
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """Notice, eviction, and the loss at its time, whoever is still there then: the machine does not wait."""

@@ -6,20 +6,22 @@ nothing about the app. Which nodes may be touched at all is a fence of its own (
 
 from __future__ import annotations
 
+from abc import ABC
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rollproof.clients.kube import Kube, Object
+from rollproof.core.injection import Injection
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, LiveContext
-from rollproof.faults.leaving import deployment_of, takeable_pods
+from rollproof.faults.base import Context, Fault, LiveContext, Watching
+from rollproof.faults.leaving import deployment_of, not_serving, takeable_pods
 from rollproof.probes.views import NodeView, PodView
 
-__all__ = ["Taken", "carried", "node_of_plan", "node_permissions", "not_back", "take_node"]
+__all__ = ["OfOneNode", "Taken", "carried", "node_of_plan", "node_permissions", "not_back", "take_node"]
 
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 _LOST = ("node.kubernetes.io/unreachable=", "node.kubernetes.io/not-ready=")  # taints of the node's life cycle
@@ -34,6 +36,18 @@ class Taken:
     uid: str
     pods: Mapping[str, PodView]
     members: int
+
+
+class OfOneNode(Fault, ABC):
+    """A fault of a node that carries pods of the app. Its args: {"name": the node, and those of `pods_args`}."""
+
+    def watched(self, injection: Injection) -> Iterable[Watching]:
+        """The node."""
+        return (Watching(node=injection.args["name"]),)
+
+    def outdated(self, injection: Injection, live: LiveContext) -> str:
+        """The node must be one of the cluster, and its pods serve with all their fellows."""
+        return not_back(live, injection.args["name"]) or not_serving(injection.args, live)
 
 
 def node_permissions(target: Target) -> Iterator[Permission]:
