@@ -2,7 +2,8 @@
 
 Each case has the name and the expectation of the sandbox's catalogue, so that both targets are held to one table; what
 the lab needs to show it is here. Nothing is tried again until it suits; a run that was INCONCLUSIVE for lack of CPU
-alone is skipped, and says so. The outcomes are in reports/truth-kind.json.
+alone is skipped, and says so. The outcomes are in reports/truth-kind.json; `python -m tests.truth --page` takes them
+into docs/truth.md.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from troubles import Beside, Stage
 from rollproof_sandbox.defects import DEFECTS, Defect
 from tests.starved import starved, waited_us
 from tests.truth.case import Outcome, first_cause, judged, worst
-from tests.truth.firstcauses import is_right, wanted
+from tests.truth.firstcauses import ON_KIND, is_right, wanted
+from tests.truth.kept import OnKind, merged, read_kind, write_kind
 from tests.truth.proofs import Record
 from tests.truth.table import excused
 
@@ -132,15 +135,16 @@ OURS = {
         drill=("process-kill",), result="PASS", checker="fault", change={},
     ),
 }  # fmt: skip
+assert OURS.keys() <= ON_KIND.keys(), "the first cause of a case that only the lab has stands in tests/truth/firstcauses.py"
 
 
 @pytest.fixture(scope="module")
 def outcomes() -> Iterator[list[Outcome]]:
-    """What was said so far; on disk when all is done."""
+    """What was said so far; on disk when all is done, beside what was said before."""
     said: list[Outcome] = []
     yield said
-    TABLE.parent.mkdir(exist_ok=True)
-    TABLE.write_text(json.dumps([asdict(one) for one in said], indent=1) + "\n")
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    write_kind(TABLE, merged(read_kind(TABLE), [OnKind(one, day) for one in said]))
     for one in said:
         word = "ok" if one.named else "caught, not named" if one.caught else "NOT CAUGHT"
         print(f"{word:<17} {one.name:<26} {one.result:<12} {one.took_s:6.1f} s")

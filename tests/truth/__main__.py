@@ -1,9 +1,10 @@
-"""`python -m tests.truth`: run every defect, compare, print the table; `--write` keeps it as docs/truth.md.
+"""`python -m tests.truth`: run every defect, compare, print the table; `--write` keeps it in docs/truth/ and truth.md.
 
 Exit code 0 if every defect was caught, at least 90 % were named, of at least 95 % the first cause was right, every
 sound run passed, named no cause and showed what is unusual in it, and only a few that must pass were inconclusive for
 lack of CPU. A run is never repeated to get a better result. `--again FILE` runs nothing: it judges anew what
-`--keep --json FILE` has kept.
+`--keep --json FILE` has kept. `--page` runs nothing either: it takes in what was said on the lab since (of
+`make truth LAB=kind`), and writes the page.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from tests.histories.keep import keep
 
 from .case import Outcome, judged_again, load_average, run
 from .firstcauses import is_right, wanted
-from .table import FIRST_MIN, excused, kind_outcomes, page, summary
+from .kept import SandboxRun, merged, read_kind, read_sandbox, write_kind, write_sandbox
+from .table import FIRST_MIN, excused, page, summary
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/truth.md"
-KIND = ROOT / "reports/truth-kind.json"  # written by tests/kind/test_truth.py
+KEPT = ROOT / "docs/truth"
+FROM_KIND = ROOT / "reports/truth-kind.json"  # written by tests/kind/test_truth.py
 HISTORIES = ROOT / "tests/histories"
 KINDS = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "inconclusive"}
 SOUND = [name for name, defect in DEFECTS.items() if defect.group == "sound"]
@@ -42,6 +45,9 @@ NAMED_MIN, EXCUSED_MAX = 0.9, 0.02
 
 def main() -> int:
     options = _options()
+    if options.page:
+        _write_page(read_sandbox(KEPT / "sandbox.json"))
+        return 0
     if options.again:
         return _again(options)
     cases = list(_cases(options))
@@ -90,9 +96,18 @@ def _conclude(options: argparse.Namespace, outcomes: list[Outcome], took_s: floa
     """The page, and the figures."""
     if options.write:
         command = shlex.join(["python", "-m", "tests.truth", *sys.argv[1:]])
-        PAGE.write_text(page(outcomes, kind_outcomes(KIND), took_s=took_s, command=command, seed=options.seed))
+        run_ = SandboxRun.now(outcomes, command=command, seed=options.seed, took_s=round(took_s, 1))
+        write_sandbox(KEPT / "sandbox.json", run_)
+        _write_page(run_)
     for line in summary(outcomes, took_s=took_s):
         print(line)
+
+
+def _write_page(run_: SandboxRun) -> None:
+    """The page, of a run on the sandbox and of all that is known of the lab."""
+    on_kind = merged(read_kind(KEPT / "kind.json"), read_kind(FROM_KIND).values())
+    write_kind(KEPT / "kind.json", on_kind)
+    PAGE.write_text(page(run_, on_kind), encoding="utf-8")
 
 
 def good(outcomes: list[Outcome]) -> bool:
@@ -176,6 +191,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all outcomes")
     parser.add_argument("--again", type=Path, metavar="FILE", help="judge the kept runs of that --json anew")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--page", action="store_true", help="only write the page, with what the lab has said since")
     options = parser.parse_args()
     if options.share < 1:
         parser.error("--share is a whole number from 1")

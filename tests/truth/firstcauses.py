@@ -123,6 +123,7 @@ ON_KIND: Mapping[str, C | None] = {
     "process-never-returns": C.SILENT_LOSS,
     "readiness-ignores-database": C.WRONG_ANSWER,  # pods that are not left out go on answering
     "liveness-needs-database": C.LIVENESS_FOLLOWS_DATABASE,
+    "sound-process-kill": None,
 }
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 from rollproof_sandbox.defects import DEFECTS, GROUPS
 
 from .case import Outcome
 from .firstcauses import is_right, wanted
+from .kept import OnKind, SandboxRun
 
-__all__ = ["CPU_PRESSURE_MIN", "FIRST_MIN", "excused", "kind_outcomes", "page", "summary"]
+__all__ = ["CPU_PRESSURE_MIN", "FIRST_MIN", "excused", "page", "summary"]
 
 # An INCONCLUSIVE sound run is excused only if some task waited for a CPU for at least this share of it. On two cores
 # with nothing else to do 15 runs had 7 % to 15 %; with up to six other busy jobs 34 had 27 % to 99 %. Most of those
@@ -31,7 +27,8 @@ one can be named (`tests/truth/firstcauses.py`); no run that passes names one. A
 where want of CPU explains it: some task waited for a CPU for {pressure:.0%} of the run's time or more, and nothing was
 said but what a starved machine causes (`load_soundness` does not believe the generator, nobody was looking for too
 long, a watch was away).
-Made by `{command}` (first seed {seed}); do not edit.
+*On kind*: what was said on the lab of `python -m lab up`, and when (`make truth LAB=kind`).
+Made by `{command}` (first seed {seed}) from what is kept in docs/truth/; do not edit.
 """
 _NOT_RUN = "-"
 
@@ -39,13 +36,6 @@ _NOT_RUN = "-"
 def excused(one: Outcome) -> bool:
     """Whether lack of CPU, as recorded, is the only reason for this INCONCLUSIVE run."""
     return one.starved and one.exit_code == 3 and one.cpu_pressure >= CPU_PRESSURE_MIN
-
-
-def kind_outcomes(path: Path) -> dict[str, Outcome]:
-    """The lab's result for each defect, by name; empty if there was no run (`make truth LAB=kind`)."""
-    if not path.is_file():
-        return {}
-    return {one["name"]: Outcome(**one) for one in json.loads(path.read_text())}
 
 
 def summary(outcomes: Sequence[Outcome], *, took_s: float) -> Iterator[str]:
@@ -76,12 +66,11 @@ def _first_causes(defects: Sequence[Outcome]) -> Iterator[str]:
         yield f"first cause right: {right} of {len(asked)} ({right / len(asked):.0%}; {FIRST_MIN:.0%} is asked); {none}"
 
 
-def page(outcomes: Sequence[Outcome], on_kind: Mapping[str, Outcome], *, took_s: float, command: str, seed: int) -> str:
-    """docs/truth.md. `on_kind` are the lab's outcomes by name; `command` made the rest."""
-    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    host = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-    head = _HEAD.format(pressure=CPU_PRESSURE_MIN, command=command, seed=seed)
-    lines = [head, f"{now}, {host}.", "", *(f"* {line}" for line in summary(outcomes, took_s=took_s))]
+def page(run: SandboxRun, on_kind: Mapping[str, OnKind]) -> str:
+    """docs/truth.md. `on_kind` are the lab's outcomes by name."""
+    outcomes = run.outcomes
+    head = _HEAD.format(pressure=CPU_PRESSURE_MIN, command=run.command, seed=run.seed)
+    lines = [head, f"{run.when}, {run.host}.", "", *(f"* {line}" for line in summary(outcomes, took_s=run.took_s))]
     lines += [f"* {line}" for line in _kind_summary(outcomes, on_kind)]
     if missing := sorted(DEFECTS.keys() - {one.name for one in outcomes}):
         lines.append(f"* not run this time, so nothing is said of them: {len(missing)}: {', '.join(missing)}")
@@ -93,13 +82,13 @@ def page(outcomes: Sequence[Outcome], on_kind: Mapping[str, Outcome], *, took_s:
             columns = ("defect", "what is wrong", "drill", "said", "by", "cause", "first cause", "s", "on kind")
             lines += ["", f"## {group}", "", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
             lines += [_row(one, on_kind.get(one.name)) for one in chosen]
+    lines += _only_on_kind(on_kind)
     return "\n".join(lines) + "\n"
 
 
-def _row(one: Outcome, on_kind: Outcome | None) -> str:
+def _row(one: Outcome, on_kind: OnKind | None) -> str:
     defect = DEFECTS[one.name]
-    result = f"exit {one.exit_code}" if one.result == "none" else one.result  # without verdicts
-    said = result if one.caught else f"**{result}** (must be {defect.result})"
+    said = _said(one) if one.caught else f"**{_said(one)}** (must be {defect.result})"
     by = defect.checker if one.named else ", ".join(who for who, what in one.said.items() if what == one.result)
     cause = (defect.cause or "-") if one.named else f"not named (must be {defect.checker or 'the run'}: {defect.cause})"
     cells = (
@@ -109,13 +98,17 @@ def _row(one: Outcome, on_kind: Outcome | None) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _said(one: Outcome) -> str:
+    return f"exit {one.exit_code}" if one.result == "none" else one.result  # without verdicts
+
+
 def _first(one: Outcome) -> str:
     if is_right(one.name, one.first):
         return one.first or "-"
     return f"**{one.first or 'none'}** (must be {wanted(one.name) or 'none'})"
 
 
-def _sound(chosen: Sequence[Outcome], on_kind: Mapping[str, Outcome]) -> list[str]:
+def _sound(chosen: Sequence[Outcome], on_kind: Mapping[str, OnKind]) -> list[str]:
     if not chosen:
         return []
     columns = ("control", "what is unusual", "runs", "PASS", "INCONCLUSIVE", "other", "on kind")
@@ -147,20 +140,48 @@ def _differences(here: Outcome, there: Outcome) -> list[str]:
     return [f"{who} {kind}, here {ours}" for who, kind, ours in pairs if kind != ours]
 
 
-def _compared(here: Outcome, there: Outcome | None) -> str:
-    if there is None:
+def _compared(here: Outcome, on_kind: OnKind | None) -> str:
+    if on_kind is None:
         return _NOT_RUN
+    there = on_kind.outcome
     differ = _differences(here, there)
-    return f"{there.result}: {'; '.join(differ)}" if differ else f"{there.result}, every checker agrees"
+    rest = f": {'; '.join(differ)}" if differ else ", every checker agrees"
+    return f"{_kind_said(there)}{rest} ({on_kind.day})"
 
 
-def _kind_summary(outcomes: Sequence[Outcome], on_kind: Mapping[str, Outcome]) -> Iterator[str]:
+def _kind_said(there: Outcome) -> str:
+    """With what is wrong in it: the expectations are the same on both targets."""
+    checks = (
+        (there.caught, "NOT CAUGHT"), (there.named, "not named"),
+        (is_right(there.name, there.first, on_kind=True), "first cause wrong"),
+    )  # fmt: skip
+    wrong = next((words for right, words in checks if not right), "")
+    return f"**{_said(there)}, {wrong}**" if wrong else _said(there)
+
+
+def _kind_summary(outcomes: Sequence[Outcome], on_kind: Mapping[str, OnKind]) -> Iterator[str]:
     first = {one.name: one for one in reversed(outcomes)}
-    both = [(first[name], there) for name, there in on_kind.items() if name in first]
+    both = [(first[name], there.outcome) for name, there in on_kind.items() if name in first]
     if both:
         same = sum(here.result == there.result for here, there in both)
         every = sum(not _differences(here, there) for here, there in both)
         yield f"on kind: {len(both)} of them, {same} with the same result, {every} with the same of every checker"
-    for name, there in on_kind.items():
-        if name not in DEFECTS:
-            yield f"only on kind: `{name}`, {there.result}, {'caught' if there.caught else 'NOT CAUGHT'}"
+    if there := [one.outcome for one in on_kind.values()]:
+        caught, named = sum(one.caught for one in there), sum(one.named for one in there)
+        right = sum(is_right(one.name, one.first, on_kind=True) for one in there)
+        rest = f"of {right} the first cause right (or rightly none)"
+        yield f"on kind: {len(there)} cases, {caught} caught, {named} named, {rest}"
+
+
+def _only_on_kind(on_kind: Mapping[str, OnKind]) -> list[str]:
+    chosen = [one for name, one in sorted(on_kind.items()) if name not in DEFECTS]
+    if not chosen:
+        return []
+    columns = ("case", "said", "first cause", "s", "day")
+    lines = ["", "## only on kind", "", "What they are: `tests/kind/test_truth.py`."]
+    lines += ["", f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for one in chosen:
+        there = one.outcome
+        cells = (f"`{there.name}`", _kind_said(there), there.first or "-", f"{there.took_s:.0f}", one.day)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines

@@ -20,8 +20,11 @@ from tests.truth import case
 from tests.truth.__main__ import good, main
 from tests.truth.case import BROKEN, Outcome, first_cause, judged, judged_again, worst
 from tests.truth.firstcauses import FIRST, ON_KIND, is_right, wanted
+from tests.truth.kept import OnKind, SandboxRun, merged, read_kind, read_sandbox, write_kind, write_sandbox
 from tests.truth.proofs import PROOFS, Record, happened
 from tests.truth.table import CPU_PRESSURE_MIN, excused, page
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def stored(result: str, checker: str, why: str = "", *codes: str) -> dict[str, Any]:
@@ -309,8 +312,8 @@ def test_the_worst_of_a_checkers_verdicts_is_what_it_said() -> None:
 
 
 def written(outcomes: list[Outcome], *on_kind: Outcome) -> str:
-    there = {one.name: one for one in on_kind}
-    return page(outcomes, there, took_s=0, command="python -m tests.truth --write", seed=7)
+    run = SandboxRun.now(outcomes, command="python -m tests.truth --write", seed=7, took_s=0)
+    return page(run, {one.name: OnKind(one, "2026-12-31") for one in on_kind})
 
 
 def row(name: str, *on_kind: Outcome, **more: Any) -> str:
@@ -360,13 +363,44 @@ def test_the_page_compares_every_checker_with_the_labs() -> None:
     here = {"drift": "FAIL", "undo": "PASS"}
     there = outcome("self-heal-off", "FAIL", 1, said=here)
     assert row("self-heal-off", said=here).endswith("| - |")
-    assert row("self-heal-off", there, said=here).endswith("| FAIL, every checker agrees |")
+    assert row("self-heal-off", there, said=here).endswith("| FAIL, every checker agrees (2026-12-31) |")
     other = replace(there, said={"drift": "FAIL", "watches": "PASS"})
-    differs = "| FAIL: drift INCONCLUSIVE, here FAIL; undo -, here PASS |"
+    differs = "| FAIL: drift INCONCLUSIVE, here FAIL; undo -, here PASS (2026-12-31) |"
     assert row("self-heal-off", replace(there, said={"drift": "INCONCLUSIVE"}), said=here).endswith(differs)
-    text = written([outcome("self-heal-off", "FAIL", 1, said=here)], other, replace(there, name="only-there"))
+    only = replace(there, name="process-never-returns", first="SILENT_LOSS")
+    text = written([outcome("self-heal-off", "FAIL", 1, said=here)], other, only)
     assert "on kind: 1 of them, 1 with the same result, 0 with the same of every checker" in text
-    assert "only on kind: `only-there`, FAIL, caught" in text
+    assert "on kind: 2 cases, 2 caught, 2 named" in text
+    assert "| `process-never-returns` | FAIL | SILENT_LOSS | 8 | 2026-12-31 |" in text
+    missed = replace(there, caught=False, named=False, result="PASS")
+    assert "| **PASS, NOT CAUGHT**: drift" in row("self-heal-off", missed)
+
+
+def test_what_is_kept_is_read_again_without_the_machine_s_folder(tmp_path: Path) -> None:
+    one = replace(outcome("self-heal-off", "FAIL", 1), folder="/here/reports/1", why="all well")
+    missed = replace(one, name="sync-retry", caught=False, why="it said PASS")
+    run = SandboxRun.now([one, missed], command="words", seed=7, took_s=1.5)
+    write_sandbox(tmp_path / "truth/sandbox.json", run)
+    bare = (replace(one, folder="", why=""), replace(missed, folder=""))
+    assert read_sandbox(tmp_path / "truth/sandbox.json") == replace(run, outcomes=bare)
+    write_kind(tmp_path / "kind.json", {"self-heal-off": OnKind(one, "2026-12-31")})
+    assert read_kind(tmp_path / "kind.json") == {"self-heal-off": OnKind(bare[0], "2026-12-31")}
+    assert read_kind(tmp_path / "none.json") == {}
+
+
+def test_the_lab_s_newest_word_counts() -> None:
+    old, new = (OnKind(outcome("self-heal-off", "FAIL", 1), day) for day in ("2026-11-30", "2026-12-01"))
+    other = OnKind(outcome("sync-retry", "FAIL", 1), "2026-01-01")
+    assert merged({"self-heal-off": old, "sync-retry": other}, [new]) == {"self-heal-off": new, "sync-retry": other}
+    assert merged({"self-heal-off": new}, [old]) == {"self-heal-off": new}
+    again = replace(new, outcome=replace(new.outcome, took_s=1.0))
+    assert merged({"self-heal-off": new}, [again]) == {"self-heal-off": again}
+
+
+def test_the_page_in_the_repository_is_what_is_kept_beside_it() -> None:
+    kept = ROOT / "docs/truth"
+    beside = page(read_sandbox(kept / "sandbox.json"), read_kind(kept / "kind.json"))
+    assert (ROOT / "docs/truth.md").read_text() == beside, "write it anew: python -m tests.truth --page"
 
 
 @pytest.mark.parametrize("words", [["--only", "sound-load"], ["--sound-only"]])
