@@ -68,7 +68,7 @@ FIRST: Mapping[str, C | None] = {
     "race-not-synced": C.SYNC_FAILED,
     "race-not-applied": C.NOT_APPLIED,
     "race-loses-requests": C.PRESTOP_MISSING,
-    "race-first-never-synced": None,
+    "race-first-never-synced": C.DEADLINE_EXCEEDED,  # as of the two others that Argo CD does not see
     "force-push-loses-requests": C.PRESTOP_MISSING,
     "force-push-not-allowed": None,
     "evict-prestop-too-short": C.PRESTOP_TOO_SHORT,
