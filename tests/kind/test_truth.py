@@ -135,7 +135,9 @@ OURS = {
         drill=("process-kill",), result="PASS", checker="fault", change={},
     ),
 }  # fmt: skip
-assert OURS.keys() <= ON_KIND.keys(), "the first cause of a case that only the lab has stands in tests/truth/firstcauses.py"
+assert OURS.keys() <= ON_KIND.keys(), (
+    "the first cause of a case that only the lab has stands in tests/truth/firstcauses.py"
+)
 
 
 @pytest.fixture(scope="module")

@@ -35,22 +35,36 @@ class Cron:
         self._table: str = told["table"]
         self._lock: str = told["app"]["jobs"]
         self._period_s: float = told["app"]["jobs_period_s"]
+        self._ended = False
+        self._works = 0
 
     def start(self) -> None:
         """Wait for the next period; a pod that was not there at its begin does not catch it up."""
         if self._table and self._lock != "off":
             self._await(int(time.time() / self._period_s) + 1)
 
+    def end(self) -> None:
+        """Begin no more job: who takes one and is ended before its row is written leaves a period without a run."""
+        self._ended = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is at work."""
+        return self._works > 0
+
     def _await(self, period: int) -> None:
         self._loop.later(period * self._period_s - time.time(), lambda: self._begin(period))
 
     def _begin(self, period: int) -> None:
+        if self._ended:
+            return
         for job in _JOBS:
             if self._takes(job, period):
                 self._work(job, period, time.time())
         self._await(period + 1)
 
     def _work(self, job: str, period: int, since_s: float) -> None:
+        self._works += 1
         self._loop.later(_WORK_S, lambda: self._done(job, period, since_s))
 
     def _takes(self, job: str, period: int) -> bool:
@@ -70,6 +84,7 @@ class Cron:
         }  # fmt: skip
         with open(f"{self._table}/runs", "ab", buffering=0) as file:  # noqa: PTH123 - pathlib takes long to import
             file.write(json.dumps(row).encode() + b"\n")
+        self._works -= 1
 
 
 def report(table: str) -> dict[str, Any]:

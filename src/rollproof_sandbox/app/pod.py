@@ -53,13 +53,14 @@ class Pod:
         self._heard_ready = False
         self._leave_s = 0.0
         self._listener = Listener(self.loop, told["ip"], told["port"], self._taken)
+        self._cron = Cron(self.loop, told)
 
     def start(self, rest: bytes) -> None:
         """Listen."""
         self.loop.on_signal(signal.SIGTERM, self._terminate)
         self.loop.on_stdin(lambda _: None, rest)
         self._listener.open()
-        Cron(self.loop, self._told).start()
+        self._cron.start()
         if (crash_s := self.settings["crash_after_s"]) is not None:
             self.loop.later(crash_s, lambda: os._exit(1))
         say({"listening": True})
@@ -95,13 +96,15 @@ class Pod:
         self.draining = True
         self._listener.close()
         if how == "drain":
+            self._cron.end()
             self._leave_s = now() + _LINGER_S
             for client in self.clients:
                 client.last = True
             self._leave()
 
     def _leave(self) -> None:
-        """Exit when no request is active and idle connections had `_LINGER_S`."""
-        if not self.clients or (now() >= self._leave_s and not any(client.busy for client in self.clients)):
+        """Exit when no request is active and idle connections had `_LINGER_S`, and no job is at work."""
+        silent = not self.clients or (now() >= self._leave_s and not any(client.busy for client in self.clients))
+        if silent and not self._cron.busy:
             os._exit(0)
         self.loop.later(_CHECK_S, self._leave)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from rollproof_sandbox.settings import App
-from tests.sandbox.app.driven import Pod, eventually
+from tests.sandbox.app.driven import PATIENCE_S, Pod, eventually
 
 Start = Callable[..., Pod]
 QUICK_S = 0.5
@@ -45,6 +46,17 @@ def test_what_a_run_says(start: Start, tmp_path: Path) -> None:
     assert run["period"] <= run["started_at"] < run["finished_at"]
     assert report.json["booked_cents"] == report.json["settled_cents"]
     assert report.headers["date"].endswith("GMT")
+
+
+def test_a_pod_that_leaves_ends_the_job_that_it_has_begun_and_begins_no_other(start: Start, tmp_path: Path) -> None:
+    """Who takes a period and dies before its row is written makes a sound rollout look like a job that was missed."""
+    pod = start(App(jobs_period_s=QUICK_S), table=str(tmp_path))
+    eventually(lambda: len(list(tmp_path.glob("settlement-*"))) > 0)
+    pod.terminate()
+    assert pod.child.wait(PATIENCE_S) == 0
+    rows = [json.loads(line) for line in (tmp_path / "runs").read_text().splitlines()]
+    taken = {path.name for path in tmp_path.glob("*-[0-9]*")}
+    assert {f"{row['job']}-{row['number']}" for row in rows} == taken
 
 
 def test_without_cron_and_without_a_table(start: Start, tmp_path: Path) -> None:
