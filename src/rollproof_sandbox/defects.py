@@ -301,7 +301,7 @@ _DEFECTS = (
         ("sound-pipeline", "nothing is wrong", PIPELINE, passes("pipeline"), {}),
         ("sound-rollback", "nothing is wrong", ROLLBACK, passes(), {}),
         ("back-off-at-attempt-6", "six heals before: the back-off is waited out and not judged", CONFIGMAP,
-         passes("drift"), {"argocd": {"attempts": 6, "finished_ago_s": 291.0}}),
+         passes("drift"), {"argocd": {"attempts": 6, "finished_ago_s": 272.0}}),
         ("deleted-object-new-uid", "a deleted object comes back with another uid",
          ("drift", "--trial", "delete-configmap"), passes("drift"), {}),
         ("superseding-commit", "somebody's later commit still carries our tag", RELEASE,
