@@ -44,6 +44,7 @@ class ReleaseRecipe:
     parent: str | None
     edits: tuple[Edit, ...] = ()
     branch: str = "main"
+    architecture: str = ""  # of its image; empty: that of the nodes
 
 
 _START = "exec /usr/bin/supervisord -c /srv/angelpay/docker/supervisord.conf\n"
@@ -114,9 +115,10 @@ RELEASES = (
         "wrong-platform",
         "Start without a shell",
         "third",
-        # The header of an ELF program for s390x, which no node of the lab is: "exec format error".
+        # The header of an ELF program for s390x, which no node of the lab is. Its image says so, too: no node pulls it.
         (Edit("docker/entrypoint", "#!/bin/sh\n", _S390X_PROGRAM),),
         "wrong-platform",
+        "s390x",
     ),
 )
 

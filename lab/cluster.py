@@ -21,7 +21,7 @@ from lab.steps import CommandError, LabError, Log
 
 __all__ = [
     "Mode", "api_answers", "apply", "create", "delete", "is_current", "kind_config", "kubectl", "load", "network",
-    "nodes_ready", "rolled_out", "wait_for",
+    "nodes_ready", "rolled_out", "use_registry", "wait_for",
 ]  # fmt: skip
 
 _API_PATIENCE_S = 60.0
@@ -297,7 +297,7 @@ def delete(log: Log) -> None:
 
 
 def _check_ports() -> None:
-    for port in (settings.INGRESS_PORT, settings.GIT_PORT):
+    for port in (settings.INGRESS_PORT, settings.GIT_PORT, settings.REGISTRY_PORT):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -363,6 +363,15 @@ def load_node_image(log: Log, mode: Mode) -> str:
         return "kept"
     daemon.docker(log, "load", stdin=images.archive([image], log), timeout_s=300)
     return ""
+
+
+def use_registry(log: Log) -> None:
+    """Tell the nodes where the registry of the app's images is: containerd reads that file at each pull."""
+    text = (settings.SOURCES / "node" / "hosts.toml").read_text(encoding="utf-8")
+    folder = f"/etc/containerd/certs.d/{settings.REGISTRY_NAME}"
+    write = f"mkdir -p {folder} && cat > {folder}/hosts.toml"
+    for node in settings.NODES:
+        docker.current().docker(log, "exec", "--interactive", node, "sh", "-c", write, stdin=text)
 
 
 def load(log: Log, wanted: Sequence[Image], nodes: Sequence[str] = settings.NODES) -> str:

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from lab import settings
 from lab.steps import LabError
 
 __all__ = ["Credentials", "ensure", "secret_objects"]
+
+_NAMES = {"git_username": "pipeline", "registry_username": "lab"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Credentials:
     database_root_password: str = field(repr=False)
     database_dev_password: str = field(repr=False)
     database_prod_password: str = field(repr=False)
+    registry_username: str
     registry_password: str = field(repr=False)
     argocd_server_secretkey: str = field(repr=False)
 
@@ -43,10 +47,13 @@ def ensure(path: Path) -> Credentials:
 
 def secret_objects(made: Credentials) -> list[dict[str, Any]]:
     """The cluster's Secrets as objects; only for kubectl's standard input."""
-    registry = base64.b64encode(f"lab:{made.registry_password}".encode()).decode()
-    pull = json.dumps({"auths": {"ghcr.io": {"username": "lab", "password": made.registry_password, "auth": registry}}})
+    user, password = made.registry_username, made.registry_password
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    login = {"username": user, "password": password, "auth": auth}
+    pull = json.dumps({"auths": {settings.REGISTRY_NAME: login}})
     objects = [
         _secret("git", "git-users", {"users": f"{made.git_username}:{made.git_password}\n"}),
+        _secret("registry", "registry-user", {"username": user, "password": password}),
         _secret(
             "database",
             "mariadb",
@@ -63,9 +70,9 @@ def secret_objects(made: Credentials) -> list[dict[str, Any]]:
         "app.kubernetes.io/part-of": "argocd",
         "app.kubernetes.io/name": "argocd-secret",
     }
-    for name, password in (("dev", made.database_dev_password), ("prod", made.database_prod_password)):
+    for name, database in (("dev", made.database_dev_password), ("prod", made.database_prod_password)):
         namespace = f"angelpay-{name}"
-        objects.append(_secret(namespace, "angelpay-secret", {"DB_USER": f"angelpay_{name}", "DB_PASS": password}))
+        objects.append(_secret(namespace, "angelpay-secret", {"DB_USER": f"angelpay_{name}", "DB_PASS": database}))
         objects.append(
             _secret(namespace, "ghcr-pull-secret", {".dockerconfigjson": pull}, "kubernetes.io/dockerconfigjson")
         )
@@ -85,7 +92,7 @@ def _secret(namespace: str, name: str, values: dict[str, str], kind: str = "Opaq
 
 def _new(name: str) -> str:
     # Letters and digits only: the values are used in SQL, shell and an ini file, and need no quoting there.
-    return "pipeline" if name == "git_username" else secrets.token_hex(16)
+    return _NAMES.get(name) or secrets.token_hex(16)
 
 
 def _read(path: Path) -> dict[str, str]:

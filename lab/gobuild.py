@@ -175,7 +175,7 @@ REGISTRY = Program("registry")
 CRANE = Program("crane", install="github.com/google/go-containerregistry/cmd/crane@v0.22.1")
 ACT = Program("act", install="github.com/nektos/act@v0.2.89")
 
-OF_EVERY_LAB = (ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND, KUSTOMIZE)
+OF_EVERY_LAB = (ETCD, COREDNS, LABNET, METRICS_SERVER, BOUNDED_RUNC, PAUSE, KIND, KUSTOMIZE, REGISTRY)
 """What a lab of built images needs beside its Kubernetes and its Argo CD."""
 
 

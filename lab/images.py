@@ -100,6 +100,7 @@ class Image:
     user: str = ""
     folder: str = "/"
     stop_signal: str = ""
+    architecture: str = ""  # said of it, as Go names them ("arm64"); empty: this machine's
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ def key(layer: Layer) -> str:
 def image_key(image: Image) -> str:
     """A key of the image's content, start command included."""
     words = repr((image.name, image.entrypoint, image.command, image.env, image.user, image.folder, image.stop_signal))
+    words += image.architecture
     return hashlib.sha256("\n".join([words, *(key(layer) for layer in image.layers)]).encode()).hexdigest()[:24]
 
 
@@ -207,7 +209,7 @@ def configuration(image: Image, layers: Sequence[Built]) -> bytes:
     if image.stop_signal:
         start["StopSignal"] = image.stop_signal
     content = {
-        "architecture": gobuild.architecture(),
+        "architecture": image.architecture or gobuild.architecture(),
         "os": "linux",
         "created": "2025-01-01T00:00:00Z",
         "config": start,

@@ -1,8 +1,7 @@
-"""A real image registry on 127.0.0.1: distribution/distribution on a folder, with a login; and images pushed to it.
+"""Images pushed to a registry on this machine as BuildKit pushes them; and such a registry as a child of this process.
 
-It is no part of the lab that ``up`` makes: the nodes pull nothing. A registry lives as long as the ``with`` that
-started it, and is a child of this process, which ends it by its own id. Must never listen, or push, beyond this
-machine.
+The lab's own registry (imageregistry/) is pushed to by ``up``: its nodes pull from there. Another one lives as long as
+the ``with`` that started it, and is ended by its own id: for tests. Must never listen, or push, beyond this machine.
 
     with started(folder, log) as registry:
         push(registry, "angelpay/angelpay", "1a2b3c4", [platform_image(image, log)])
@@ -13,9 +12,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import http
 import json
 import secrets
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,29 +25,47 @@ from typing import Any
 from urllib.parse import urljoin
 
 from lab import gobuild, images
-from lab.images import Image
+from lab.images import Built, Image
 from lab.steps import LabError, Log
 
-__all__ = ["PlatformImage", "Running", "attestation", "platform_image", "push", "started"]
+__all__ = [
+    "PlatformImage",
+    "Registry",
+    "Running",
+    "answers",
+    "attestation",
+    "holds",
+    "platform_image",
+    "push",
+    "started",
+]
 
 USER = "lab"
 _TYPE = "application/vnd.oci.image"
 _PATIENCE_S = 20.0
+# Nobody stands between this machine and itself, whatever the environment says of proxies.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A registry that runs. `address`: "127.0.0.1:41234"; `log_file`: what it says of each request."""
+class Registry:
+    """A registry and its login. `address`: "127.0.0.1:41234"; auth: "basic", "token" or "none"."""
 
     address: str
     password: str = field(repr=False)
-    log_file: Path
     auth: str
 
     @property
     def url(self) -> str:
         """Where it answers."""
         return f"http://{self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Registry):
+    """A registry that was started here. `log_file`: what it says of each request."""
+
+    log_file: Path
 
     def docker_config(self, *, password: str | None = None) -> dict[str, Any]:
         """The content of a pull secret for it."""
@@ -56,11 +75,30 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """An image as a registry keeps it: its configuration (JSON), and its layers as files or bytes (tar)."""
+    """An image as a registry keeps it: its configuration (JSON), and its layers (tar) from the cache or as bytes."""
 
     config: bytes
-    layers: tuple[Path | bytes, ...]
+    layers: tuple[Built | bytes, ...]
     platform: str  # "linux/arm64"
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """A manifest or an index, and the blobs that must be there before it is."""
+
+    text: bytes
+    media_type: str
+    blobs: tuple[Built | bytes, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return _digest(self.text)
+
+    def entry(self, platform: str, **more: Any) -> dict[str, Any]:
+        """How an index names it."""
+        os, architecture = platform.split("/")[:2]
+        named = {"os": os, "architecture": architecture}
+        return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.text), "platform": named, **more}
 
 
 @contextlib.contextmanager
@@ -88,7 +126,7 @@ def started(
         if not address:
             tail = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise LabError(f"the registry did not start: {' '.join(tail) or 'it said nothing'} (see {log_file})")
-        yield Running(address, password, log_file, auth)
+        yield Running(address, password, auth, log_file)
     finally:
         child.terminate()
         try:
@@ -99,10 +137,10 @@ def started(
 
 
 def platform_image(image: Image, log: Log) -> PlatformImage:
-    """An image of the lab, for this machine's platform; its layers come from the cache, or are built."""
+    """An image of the lab; its layers come from the cache, or are built."""
     layers = [images.build(layer, log) for layer in image.layers]
     config = images.configuration(image, layers)
-    return PlatformImage(config, tuple(layer.path for layer in layers), f"linux/{gobuild.architecture()}")
+    return PlatformImage(config, tuple(layers), f"linux/{image.architecture or gobuild.architecture()}")
 
 
 def attestation(subject: str) -> dict[str, Any]:
@@ -111,82 +149,109 @@ def attestation(subject: str) -> dict[str, Any]:
 
 
 def push(
-    registry: Running, name: str, tag: str, of: Sequence[PlatformImage], *, attested: bool = True
+    registry: Registry, name: str, tag: str, of: Sequence[PlatformImage], *, attested: bool = True
 ) -> tuple[str, tuple[str, ...]]:
     """Push an index of these images under a tag, as BuildKit does: with an `unknown/unknown` entry for each.
 
-    One image that is not attested is pushed as it is, without an index. Returns the tag's digest, and each image's.
+    One image that is not attested is pushed as it is, without an index. What the registry has is not pushed again.
+    Returns the tag's digest, and each image's.
     """
-    client = _Client(registry, name)
-    entries = [client.image(one) for one in of]
-    digests = tuple(str(entry["digest"]) for entry in entries)
-    if len(of) == 1 and not attested:
-        client.manifest(tag, client.manifest_of(of[0]), f"{_TYPE}.manifest.v1+json")
-        return digests[0], digests
+    made = [_image_manifest(one) for one in of]
+    proof = _proof()
+    entries = [each.entry(one.platform) for each, one in zip(made, of, strict=True)]
     if attested:
-        entries += [client.attestation(digest) for digest in digests]
-    index = json.dumps({"schemaVersion": 2, "mediaType": f"{_TYPE}.index.v1+json", "manifests": entries}).encode()
-    return client.manifest(tag, index, f"{_TYPE}.index.v1+json"), digests
+        entries += [proof.entry("unknown/unknown", annotations=attestation(each.digest)) for each in made]
+    top = made[0] if len(made) == 1 and not attested else _index(entries)
+    client = _Client(registry, name)
+    if client.digest_of(tag) != top.digest:
+        for part in (*made, *([proof] if attested else [])):
+            client.put(part.digest, part)
+        client.put(tag, top)
+    return top.digest, tuple(each.digest for each in made)
+
+
+def holds(registry: Registry, name: str, tag: str) -> bool:
+    """Whether there is something under that tag; not so too if the registry does not answer."""
+    try:
+        return bool(_Client(registry, name).digest_of(tag))
+    except OSError:
+        return False
+
+
+def answers(registry: Registry) -> bool:
+    """Whether it takes its login."""
+    try:
+        return _Client(registry, "").answers()
+    except OSError:
+        return False
+
+
+def _image_manifest(image: PlatformImage, layer: str = f"{_TYPE}.layer.v1.tar") -> _Manifest:
+    layers = [{"mediaType": layer, "digest": _digest(one), "size": _size(one)} for one in image.layers]
+    config = {"mediaType": f"{_TYPE}.config.v1+json", "digest": _digest(image.config), "size": len(image.config)}
+    media_type = f"{_TYPE}.manifest.v1+json"
+    content = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers}
+    return _Manifest(json.dumps(content, sort_keys=True).encode(), media_type, (*image.layers, image.config))
+
+
+def _proof() -> _Manifest:
+    """An attestation as BuildKit makes it: a manifest of no platform, whose layer is an in-toto statement."""
+    made = PlatformImage(b'{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers"}}', (b"{}",), "")
+    return _image_manifest(made, layer="application/vnd.in-toto+json")
+
+
+def _index(entries: Sequence[dict[str, Any]]) -> _Manifest:
+    media_type = f"{_TYPE}.index.v1+json"
+    content = {"schemaVersion": 2, "mediaType": media_type, "manifests": list(entries)}
+    return _Manifest(json.dumps(content).encode(), media_type)
 
 
 class _Client:
     """Pushes to one repository, by the OCI distribution specification (monolithic upload: POST, then PUT)."""
 
-    def __init__(self, registry: Running, name: str) -> None:
+    def __init__(self, registry: Registry, name: str) -> None:
         if not registry.address.startswith("127.0.0.1:"):
             raise LabError(f"the lab pushes to 127.0.0.1 only, and not to {registry.address}")
         self._base, self._registry, self._name = f"{registry.url}/v2/{name}/", registry, name
         self._authorization = self._login()
 
-    def image(self, image: PlatformImage) -> dict[str, Any]:
-        """Push an image; the index's entry for it."""
-        for layer in image.layers:
-            self._blob(layer)
-        self._blob(image.config)
-        text = self.manifest_of(image)
-        os, architecture = image.platform.split("/")[:2]
-        digest = self.manifest(_digest(text), text, f"{_TYPE}.manifest.v1+json")
-        return _entry("manifest.v1+json", text, digest) | {"platform": {"os": os, "architecture": architecture}}
-
-    def attestation(self, subject: str) -> dict[str, Any]:
-        """Push an attestation as BuildKit makes it: a manifest of no platform, whose layer is an in-toto statement."""
-        made = PlatformImage(b'{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers"}}', (b"{}",), "")
-        for blob in (made.config, *made.layers):
+    def put(self, reference: str, manifest: _Manifest) -> None:
+        """Put a manifest or index under a tag or its digest, its blobs first."""
+        for blob in manifest.blobs:
             self._blob(blob)
-        text = self.manifest_of(made, layer="application/vnd.in-toto+json")
-        digest = self.manifest(_digest(text), text, f"{_TYPE}.manifest.v1+json")
-        unknown = {"os": "unknown", "architecture": "unknown"}
-        return _entry("manifest.v1+json", text, digest) | {"platform": unknown, "annotations": attestation(subject)}
+        self._send("PUT", f"manifests/{reference}", manifest.text, {"Content-Type": manifest.media_type})
 
-    def manifest_of(self, image: PlatformImage, layer: str = f"{_TYPE}.layer.v1.tar") -> bytes:
-        """An OCI image manifest."""
-        layers = [
-            {
-                "mediaType": layer,
-                "digest": _digest(one),
-                "size": one.stat().st_size if isinstance(one, Path) else len(one),
-            }
-            for one in image.layers
-        ]
-        config = _entry("config.v1+json", image.config, _digest(image.config))
-        content = {"schemaVersion": 2, "mediaType": f"{_TYPE}.manifest.v1+json", "config": config, "layers": layers}
-        return json.dumps(content, sort_keys=True).encode()
+    def answers(self) -> bool:
+        """Whether the registry takes this login; HTTPError if not."""
+        return bool(self._send("GET", "/v2/", None))
 
-    def manifest(self, reference: str, text: bytes, media_type: str) -> str:
-        """Put a manifest or index under a tag or its digest; its digest."""
-        self._send("PUT", f"manifests/{reference}", text, {"Content-Type": media_type})
-        return _digest(text)
+    def digest_of(self, reference: str) -> str:
+        """What is under a tag; "" if nothing is."""
+        kinds = ", ".join(f"{_TYPE}.{kind}.v1+json" for kind in ("index", "manifest"))
+        found = self._find(f"manifests/{reference}", {"Accept": kinds})
+        return str(found["Docker-Content-Digest"]) if found else ""
 
-    def _blob(self, content: Path | bytes) -> None:
+    def _blob(self, content: Built | bytes) -> None:
+        digest = _digest(content)
+        if self._find(f"blobs/{digest}"):
+            return
         where = self._send("POST", "blobs/uploads/", b"")["Location"]
-        size = content.stat().st_size if isinstance(content, Path) else len(content)
-        url = f"{urljoin(self._base, where)}{'&' if '?' in where else '?'}digest={_digest(content)}"
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        url = f"{urljoin(self._base, where)}{'&' if '?' in where else '?'}digest={digest}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(_size(content))}
         if isinstance(content, bytes):
             self._send("PUT", url, content, headers)
             return
-        with content.open("rb") as body:
+        with content.path.open("rb") as body:
             self._send("PUT", url, body, headers)
+
+    def _find(self, path: str, headers: dict[str, str] | None = None) -> Any:
+        """The headers of what is there; None if it is not."""
+        try:
+            return self._send("HEAD", path, None, headers)
+        except urllib.error.HTTPError as error:
+            if error.code == http.HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
     def _login(self) -> str:
         pair = base64.b64encode(f"{USER}:{self._registry.password}".encode()).decode()
@@ -194,23 +259,21 @@ class _Client:
             return f"Basic {pair}"
         asked = f"{self._registry.url}/token?service=registry&scope=repository:{self._name}:pull,push"
         request = urllib.request.Request(asked, headers={"Authorization": f"Basic {pair}"})  # noqa: S310 - 127.0.0.1
-        with urllib.request.urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310
+        with _DIRECT.open(request, timeout=_PATIENCE_S) as answer:
             return f"Bearer {json.load(answer)['token']}"
 
     def _send(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         request = urllib.request.Request(urljoin(self._base, path), data=body, method=method)  # noqa: S310 - 127.0.0.1
         for name, value in {"Authorization": self._authorization, **(headers or {})}.items():
             request.add_header(name, value)
-        with urllib.request.urlopen(request, timeout=600) as answer:  # noqa: S310
+        with _DIRECT.open(request, timeout=600) as answer:
             return answer.headers
 
 
-def _entry(kind: str, content: bytes, digest: str) -> dict[str, Any]:
-    return {"mediaType": f"{_TYPE}.{kind}", "digest": digest, "size": len(content)}
+def _size(content: Built | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else content.path.stat().st_size
 
 
-def _digest(content: Path | bytes) -> str:
-    if isinstance(content, bytes):
-        return f"sha256:{hashlib.sha256(content).hexdigest()}"
-    with content.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+def _digest(content: Built | bytes) -> str:
+    """A layer's is known since it was built."""
+    return f"sha256:{hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else content.digest}"

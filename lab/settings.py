@@ -21,6 +21,8 @@ ARGOCD_VERSIONS = ("3.6.1", "3.5.7", "3.4.13", "3.3.19", "3.2.6")  # the default
 INGRESSES = ("nginx", "traefik")  # the default first: our own controller, or Traefik, which lab/go then builds
 INGRESS_PORT = 8080
 GIT_PORT = 8090
+REGISTRY_PORT = 8095
+REGISTRY_NAME = "ghcr.io"  # as images name it; inside of the lab it is the lab's own (node/hosts.toml)
 POD_RANGE = "10.244.0.0/16"
 SERVICE_RANGE = "10.96.0.0/16"
 

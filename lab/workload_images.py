@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab import apprepo, settings
-from lab.gobuild import ARGOCD, KUSTOMIZE, TRAEFIK
+from lab.gobuild import ARGOCD, KUSTOMIZE, REGISTRY, TRAEFIK
 from lab.images import BASE, Debian, File, Files, Folder, Image, Link, tree
 
 __all__ = [
@@ -19,18 +19,23 @@ __all__ = [
     "GIT_IMAGE",
     "INGRESS_IMAGE",
     "REDIS_IMAGE",
+    "REGISTRY_IMAGE",
+    "TOOLS_IMAGE",
     "TRAEFIK_IMAGE",
     "app_images",
     "argocd_name",
     "debian_layers",
     "platform_images",
+    "tools",
 ]
 
-APP_NAME = "ghcr.io/angelpay/angelpay"
+APP_NAME = f"{settings.REGISTRY_NAME}/angelpay/angelpay"
 ARGOCD_REPOSITORY = "quay.io/argoproj/argocd"
 REDIS_IMAGE = "docker.io/library/redis:7-bookworm"
 DATABASE_IMAGE = "docker.io/library/mariadb:10.11"
 GIT_IMAGE = "docker.io/rollproof-lab/git:1"
+REGISTRY_IMAGE = "docker.io/rollproof-lab/registry:1"
+TOOLS_IMAGE = "docker.io/rollproof-lab/tools:1"
 INGRESS_IMAGE = "docker.io/rollproof-lab/ingress:1"
 TRAEFIK_IMAGE = "docker.io/rollproof-lab/traefik:3.7.13"
 
@@ -64,7 +69,7 @@ def argocd_name(version: str) -> str:
 def platform_images(argocd: str, ingress: str) -> tuple[Image, ...]:
     """The images beside the app, with this version of Argo CD and this ingress; for the control plane only."""
     entry = _traefik() if ingress == "traefik" else _ingress()
-    return (_argocd(argocd), _redis(), _database(), _git_server(), entry)
+    return (_argocd(argocd), _redis(), _database(), _git_server(), _registry(), entry)
 
 
 def debian_layers() -> tuple[Debian, ...]:
@@ -77,6 +82,14 @@ def app_images(repository: Path, releases: dict[str, str], work: Path) -> tuple[
     return tuple(_app(repository, name, sha, work / sha) for name, sha in releases.items())
 
 
+def tools() -> Image:
+    """What pods of ours are made of in namespaces without a pull secret: a shell and python3, on the workers.
+
+    Its layers are those that all releases share, so that a node that pulls one fetches its small layer alone.
+    """
+    return Image(TOOLS_IMAGE, (BASE, _WEB, _APP), command=("sh",))
+
+
 def _app(repository: Path, name: str, sha: str, folder: Path) -> Image:
     folder.mkdir(parents=True, exist_ok=True)
     apprepo.export(repository, name, folder)
@@ -87,7 +100,13 @@ def _app(repository: Path, name: str, sha: str, folder: Path) -> Image:
             File("/etc/cron.d/angelpay", folder / "docker" / "crontab"),
         )
     )
-    return Image(f"{APP_NAME}:{sha}", (BASE, _WEB, _APP, files), command=(f"{_APP_FOLDER}/docker/entrypoint",))
+    [recipe] = [one for one in apprepo.RELEASES if one.name == name]
+    return Image(
+        f"{APP_NAME}:{sha}",
+        (BASE, _WEB, _APP, files),
+        command=(f"{_APP_FOLDER}/docker/entrypoint",),
+        architecture=recipe.architecture,
+    )
 
 
 def _ingress() -> Image:
@@ -121,6 +140,18 @@ def _git_server() -> Image:
         )
     )
     return Image(GIT_IMAGE, (BASE, _GIT, _GIT_SERVER, files), command=("lab-git",))
+
+
+def _registry() -> Image:
+    files = Files(
+        (
+            File("/usr/local/bin/registry", REGISTRY, mode=0o755),
+            File("/usr/local/bin/lab-registry", settings.SOURCES / "imageregistry" / "entrypoint", mode=0o755),
+            Folder("/var/lib/registry", uid=33, gid=33),
+            Folder("/run/registry", uid=33, gid=33),
+        )
+    )
+    return Image(REGISTRY_IMAGE, (BASE, files), command=("lab-registry",))
 
 
 def _database() -> Image:

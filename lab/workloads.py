@@ -6,18 +6,20 @@ must never overwrite the env repo, which belongs to the lab's users once it is f
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import http
 import json
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import applications, apprepo, cluster, credentials, envrepo, settings, workload_images
+from lab import applications, apprepo, cluster, credentials, envrepo, registry, settings, workload_images
 from lab import images as image_store
 from lab.cluster import Mode
 from lab.images import Image
@@ -25,9 +27,14 @@ from lab.steps import Log, Step
 
 __all__ = ["NAMESPACES", "build_steps", "describe", "images", "releases", "status", "steps"]
 
-NAMESPACES = ("argocd", "ingress-nginx", "git", "database", *(f"angelpay-{name}" for name in applications.ENVIRONMENTS))
+NAMESPACES = (
+    *("argocd", "ingress-nginx", "git", "registry", "database"),
+    *(f"angelpay-{name}" for name in applications.ENVIRONMENTS),
+)
 _CONTENT = "rollproof.lab/content"
+_MAKING = threading.Lock()
 _OWN = "docker.io/rollproof-lab/"
+_NAME = workload_images.APP_NAME.partition("/")[2]  # of the app's images in the registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,13 @@ INGRESS: Mapping[str, Component] = {
     "traefik": _ingress("traefik/ingress.yaml", workload_images.TRAEFIK_IMAGE),
 }
 GIT = Component("git server", "git", ("git/git.yaml",), ("deployment/git",), (_bare(workload_images.GIT_IMAGE),))
+REGISTRY = Component(
+    "registry",
+    "registry",
+    ("imageregistry/registry.yaml",),
+    ("deployment/registry",),
+    (_bare(workload_images.REGISTRY_IMAGE),),
+)
 DATABASE = Component(
     "database",
     "database",
@@ -79,7 +93,7 @@ ARGOCD = Component(
 
 def components(mode: Mode) -> tuple[Component, ...]:
     """The parts of the platform in this mode."""
-    return (INGRESS[mode.ingress], DATABASE, GIT, ARGOCD)
+    return (INGRESS[mode.ingress], DATABASE, REGISTRY, GIT, ARGOCD)
 
 
 def build_steps(mode: Mode) -> tuple[Step, ...]:
@@ -98,11 +112,11 @@ def build_steps(mode: Mode) -> tuple[Step, ...]:
 def _programs(mode: Mode) -> tuple[str, ...]:
     if not mode.built:
         return ()
-    return ("build Argo CD", *(("build Traefik",) if mode.ingress == "traefik" else ()))
+    return ("build Argo CD", "build registry", *(("build Traefik",) if mode.ingress == "traefik" else ()))
 
 
 def steps(mode: Mode) -> tuple[Step, ...]:
-    """Steps that need the cluster: three lanes, because the parts of the platform are independent."""
+    """Steps that need the cluster, in lanes, because the parts of the platform are independent."""
 
     def component(which: Component, lane: str) -> Step:
         return Step(which.name, lambda log: _deploy(which, mode, log), lane=lane, needs=("load workload images",))
@@ -113,10 +127,13 @@ def steps(mode: Mode) -> tuple[Step, ...]:
         Step("load workload images", lambda log: _load(mode, log), lane="workloads", needs=built),
         component(INGRESS[mode.ingress], "ingress"),
         component(DATABASE, "database"),
+        Step("nodes' registry", cluster.use_registry, lane="registry", needs=("nodes ready",)),
+        component(REGISTRY, "registry"),
+        Step("push releases", _push, lane="registry"),
         component(GIT, "workloads"),
         Step("env repo", _seed, lane="workloads"),
         component(ARGOCD, "workloads"),
-        Step("applications", applications.deploy, lane="workloads", needs=("ingress", "database")),
+        Step("applications", applications.deploy, lane="workloads", needs=("ingress", "database", "push releases")),
     )
 
 
@@ -131,7 +148,16 @@ def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
         )
         for each in components(mode)
     ]
+    rows.append(_releases_row())
     return [*rows, *applications.rows(log)]
+
+
+def _releases_row() -> tuple[str, bool, str]:
+    path, place = _releases_file(), _registry()
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else releases()
+    lacking = [name for name, sha in known.items() if not registry.holds(place, _NAME, sha)]
+    about = f"not in the registry: {', '.join(lacking)}" if lacking else f"{len(known)} in the registry"
+    return "releases", not lacking, about
 
 
 def describe() -> None:
@@ -141,6 +167,7 @@ def describe() -> None:
     sys.stdout.write(
         f"ingress      http://127.0.0.1:{settings.INGRESS_PORT}  with Host: {names} control.lab\n"
         f"env repo     {envrepo.URL}  (pushing: GIT_USERNAME and GIT_PASSWORD in {settings.credentials()})\n"
+        f"registry     {_registry().url}  for {settings.REGISTRY_NAME}  (REGISTRY_USERNAME, REGISTRY_PASSWORD)\n"
         f"kubeconfig   {settings.kubeconfig()}  context {settings.CONTEXT}\n"
         f"releases     {'  '.join(f'{name} {sha}' for name, sha in made.items())}\n"
     )
@@ -148,12 +175,22 @@ def describe() -> None:
 
 def releases() -> dict[str, str]:
     """The short sha of each release of the app by its name; also written to a file for the harness."""
-    made = apprepo.build(settings.state() / "app.git")
-    path = settings.state() / "releases.json"
+    with _MAKING:  # lanes ask at the same time, and the repository is read by others once it is there
+        return _made(settings.state())
+
+
+@functools.cache
+def _made(state: Path) -> dict[str, str]:
+    made = apprepo.build(state / "app.git")
+    path = _releases_file()
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(path)
     return made
+
+
+def _releases_file() -> Path:
+    return settings.state() / "releases.json"
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -161,7 +198,7 @@ def releases() -> dict[str, str]:
 
 def images(mode: Mode) -> tuple[Image, ...]:
     """All images that the lab makes for the workloads in this mode."""
-    return (*_platform(mode), *_app())
+    return (*_platform(mode), workload_images.tools(), *_app())
 
 
 def _platform(mode: Mode) -> tuple[Image, ...]:
@@ -182,14 +219,33 @@ def _build_packages(log: Log) -> None:
 def _build(mode: Mode, log: Log) -> str:
     platform, app = _platform(mode), _app()
     image_store.archive(platform, log)
-    image_store.archive(app, log)
+    image_store.archive([workload_images.tools()], log)
+    for layer in dict.fromkeys(layer for image in app for layer in image.layers):
+        image_store.build(layer, log)
     return f"{len(platform)} of the platform, {len(app)} releases of the app"
 
 
 def _load(mode: Mode, log: Log) -> str:
-    """Import the platform's images on the control plane and the app's on the workers."""
-    notes = {cluster.load(log, _platform(mode), (settings.CONTROL_PLANE,)), cluster.load(log, _app(), settings.WORKERS)}
-    return "; ".join(sorted(notes))
+    """Import the platform's images on the control plane and the tools on the workers; the app's are pulled."""
+    tools = cluster.load(log, [workload_images.tools()], settings.WORKERS)
+    return "; ".join(sorted({cluster.load(log, _platform(mode), (settings.CONTROL_PLANE,)), tools}))
+
+
+def _registry() -> registry.Registry:
+    made = credentials.ensure(settings.credentials())
+    return registry.Registry(f"127.0.0.1:{settings.REGISTRY_PORT}", made.registry_password, "basic")
+
+
+def _push(log: Log) -> str:
+    """Push every release under its sha, as the pipeline would; what is there already is left."""
+    place = _registry()
+    cluster.wait_for(
+        log, f"the registry at {place.url} to take its login", lambda: registry.answers(place), timeout_s=60
+    )
+    app = _app()
+    for image in app:
+        registry.push(place, _NAME, image.name.rpartition(":")[2], [registry.platform_image(image, log)])
+    return f"{len(app)} releases"
 
 
 # --- platform ---------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ CASES = {
         ("overlays/dev/kustomization.yaml has no image 'ghcr.io/angelpay/other'", "env_repo.image is"),
     ),
     "no image of that sha": Case(
-        None, 2, ("no node holds the image ghcr.io/angelpay/angelpay:0badbad", "is the sha right"),
+        None, 2, ("127.0.0.1:8095 has no image angelpay/angelpay:0badbad", "is the sha right"),
         words=("zero-downtime", "--sha", "0badbad"),
     ),
     "base URL wrong": Case(

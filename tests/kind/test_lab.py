@@ -129,7 +129,8 @@ def test_a_service_address_that_nobody_serves_is_refused_in_the_node(log: Log) -
 def test_everything_is_published_on_the_loopback_only(log: Log) -> None:
     published = [docker.current().docker(log, "port", node) for node in settings.NODES]
     addresses = {line.split(" -> ")[1] for text in published for line in text.splitlines()}
-    assert addresses >= {f"127.0.0.1:{settings.INGRESS_PORT}", f"127.0.0.1:{settings.GIT_PORT}"}
+    ports = (settings.INGRESS_PORT, settings.GIT_PORT, settings.REGISTRY_PORT)
+    assert addresses >= {f"127.0.0.1:{port}" for port in ports}
     assert all(address.startswith("127.0.0.1:") for address in addresses)
 
 

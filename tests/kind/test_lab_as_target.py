@@ -56,7 +56,6 @@ def test_without_pods_proxy_single_pods_are_proven_by_port_forward(
         tool.target = derived_target(
             user=('kubeconfig = "$XDG_STATE_HOME/rollproof/lab/kubeconfig"', f'kubeconfig = "{kubeconfig}"'),
             argocd=("[argocd]\n", f'[argocd]\ncontext = "{CONTEXT}"\nkubeconfig = "{STATE}/kubeconfig"\n'),
-            images=('image_check = "nodes"', 'image_check = "none"'),
         )
         ended = tool.sound_drill("release")
     assert ended.exit_code == 0, ended.output

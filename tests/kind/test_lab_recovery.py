@@ -50,7 +50,7 @@ def _kill_up_at(step: str, sign: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["docker", "node image", "cluster", "pod network", "load workload images", "applications"]
+    "step", ["docker", "node image", "cluster", "pod network", "load workload images", "push releases", "applications"]
 )
 def test_up_that_was_killed_is_completed_by_the_next(step: str) -> None:
     assert _lab("down").returncode == 0

@@ -1,11 +1,12 @@
-// An image registry on 127.0.0.1: upstream's (distribution/distribution) handlers on a folder, with a login.
+// An image registry: upstream's (distribution/distribution) handlers on a folder, with a login.
 //
-//	registry serve -data DIR -users FILE [-listen 127.0.0.1:0] [-auth basic|token|none] [-realm URL] [-redirect URL]
+//	registry serve -data DIR -users FILE [-listen 127.0.0.1:0 | -anywhere -listen :5000] [-auth basic|token|none]
+//	               [-realm URL] [-redirect URL]
 //	registry users NAME < password       a line of the file of users (htpasswd, bcrypt)
 //
 // The first line of its output is the address. With -auth token the registry's own token authentication is on, and
 // tokens are given at /token for a login of the file of users; -realm names another place, -redirect sends who asks for
-// a blob there, as object stores have it. What is served there by this program is /blobs/, without a login.
+// a blob there, as object stores have it. With -redirect here this program serves them at /blobs/, without a login.
 package main
 
 import (
@@ -47,15 +48,19 @@ func main() {
 		log.Fatal("usage: registry serve -data DIR -users FILE | registry users NAME")
 	}
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
-	listen := flags.String("listen", "127.0.0.1:0", "address; 127.0.0.1 only")
+	listen := flags.String("listen", "127.0.0.1:0", "address; 127.0.0.1 only, without -anywhere")
+	anywhere := flags.Bool("anywhere", false, "-listen may be any address: inside of a pod")
 	data := flags.String("data", "", "folder of the images")
 	users := flags.String("users", "", "file of users (htpasswd)")
 	kind := flags.String("auth", "basic", "basic, token or none")
 	realm := flags.String("realm", "", "where a token is to be had; empty: here, at /token")
 	redirect := flags.String("redirect", "", "where blobs are to be had; \"here\": below /blobs; empty: they are served")
 	must(flags.Parse(os.Args[2:]))
-	if !strings.HasPrefix(*listen, "127.0.0.1:") || *data == "" || (*users == "" && *kind != "none") {
-		log.Fatal("-listen must begin with 127.0.0.1:, and -data and -users must be given")
+	if !*anywhere && !strings.HasPrefix(*listen, "127.0.0.1:") {
+		log.Fatal("-listen must begin with 127.0.0.1:, or -anywhere be given")
+	}
+	if *data == "" || (*users == "" && *kind != "none") {
+		log.Fatal("-data and -users must be given")
 	}
 	listener, err := net.Listen("tcp", *listen)
 	must(err)
@@ -63,11 +68,11 @@ func main() {
 	if *realm == "" {
 		*realm = "http://" + address + "/token"
 	}
+	mux := http.NewServeMux()
 	if *redirect == "here" {
 		*redirect = "http://" + address + "/blobs"
+		mux.Handle("/blobs/", http.StripPrefix("/blobs/", http.FileServer(http.Dir(*data))))
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/blobs/", http.StripPrefix("/blobs/", http.FileServer(http.Dir(*data))))
 	config := configured(*data, *redirect)
 	switch *kind {
 	case "basic":

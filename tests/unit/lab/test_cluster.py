@@ -21,7 +21,7 @@ def test_the_file_as_it_is_publishes_on_the_loopback_only() -> None:
     nodes = _parse(TEXT)["nodes"]
     assert [node["role"] for node in nodes] == ["control-plane", "worker", "worker"]
     published = {(m["listenAddress"], m["hostPort"], m["containerPort"]) for m in nodes[0]["extraPortMappings"]}
-    assert published == {("127.0.0.1", 8080, 80), ("127.0.0.1", 8090, 30090)}
+    assert published == {("127.0.0.1", 8080, 80), ("127.0.0.1", 8090, 30090), ("127.0.0.1", 8095, 30500)}
 
 
 def test_the_built_mode_brings_its_own_nodes_network_and_images() -> None:

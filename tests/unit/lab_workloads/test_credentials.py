@@ -67,4 +67,7 @@ def test_argo_cd_finds_its_key_and_the_kubelet_its_registry_login(tmp_path: Path
     assert secrets["argocd-secret"]["data"]["server.secretkey"]
     pull = secrets["ghcr-pull-secret"]
     assert pull["type"] == "kubernetes.io/dockerconfigjson"
-    assert "ghcr.io" in json.loads(base64.b64decode(pull["data"][".dockerconfigjson"]))["auths"]
+    login = json.loads(base64.b64decode(pull["data"][".dockerconfigjson"]))["auths"]["ghcr.io"]
+    server = {name: base64.b64decode(value).decode() for name, value in secrets["registry-user"]["data"].items()}
+    assert {name: login[name] for name in ("username", "password")} == server
+    assert base64.b64decode(login["auth"]).decode() == f"{server['username']}:{server['password']}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
 
-from lab import settings, workloads
+from lab import apprepo, settings, workloads
 from lab.cluster import Mode
 
 MODES = tuple(Mode("built", ingress=one) for one in settings.INGRESSES)
@@ -55,6 +58,7 @@ def test_a_daemon_that_was_scheduled_nowhere_is_not_done() -> None:
         (workloads.INGRESS["traefik"], "traefik/dynamic.yaml"),
         (workloads.INGRESS["traefik"], "traefik/ingress.yaml"),
         (workloads.GIT, "git/lighttpd.conf"),
+        (workloads.REGISTRY, "imageregistry/entrypoint"),
         (workloads.DATABASE, "database/schema.sql"),
         (workloads.ARGOCD, "argocd/config.yaml"),
         (workloads.ARGOCD, "argocd/git-verify-wrapper.sh"),
@@ -76,3 +80,23 @@ def test_a_change_of_a_source_is_a_change_of_content(
         out.write("\n# changed\n")
     after = {each.name: workloads._content(each, mode) for each in workloads.components(mode)}
     assert [name for name in before if before[name] != after[name]] == [component.name]
+
+
+def test_the_apps_repository_is_not_made_anew_while_another_lane_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    settings.state().mkdir(parents=True)
+    both, made = Barrier(2), []
+
+    def build(repository: Path) -> dict[str, str]:
+        made.append(repository)
+        with contextlib.suppress(BrokenBarrierError):
+            both.wait(timeout=0.2)  # as long as a second one would need to be here as well
+        return {"first": "f9c039c"}
+
+    monkeypatch.setattr(apprepo, "build", build)
+    with ThreadPoolExecutor(2) as lanes:
+        found = list(lanes.map(lambda _: workloads.releases(), range(2)))
+    assert found == [{"first": "f9c039c"}] * 2
+    assert len(made) == 1

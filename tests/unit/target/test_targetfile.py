@@ -182,7 +182,8 @@ def test_the_targets_that_we_ship_are_good(name: str, tmp_path: Path) -> None:
     state = tmp_path / "rollproof" / "lab"
     state.mkdir(parents=True)
     (state / "credentials.env").write_text("")
-    words = ["GIT_USERNAME", "GIT_PASSWORD", "STAGING_GIT_USERNAME", "STAGING_GIT_TOKEN", "STAGING_GATE_TOKEN"]
+    words = ["GIT_USERNAME", "GIT_PASSWORD", "REGISTRY_USERNAME", "REGISTRY_PASSWORD"]
+    words += ["STAGING_GIT_USERNAME", "STAGING_GIT_TOKEN", "STAGING_GATE_TOKEN"]
     environ = {"XDG_STATE_HOME": str(tmp_path), **dict.fromkeys(words, "a-value-7c1")}
     assert load(REPOSITORY / "targets" / name, environ).target.name == name.removesuffix(".toml").removesuffix(
         ".example"
