@@ -35,21 +35,25 @@ class Creates(Fault):
         return Blast(pods=0, lasts_s=super().blast(injection, target).lasts_s)
 
 
-def create_owned(injection: Injection, live: LiveContext, api_version: str, spec: Mapping[str, Any]) -> Injected | Void:
+def create_owned(
+    injection: Injection, live: LiveContext, api_version: str, spec: Mapping[str, Any], *, name: str = ""
+) -> Injected | Void:  # fmt: skip
     """One creation of the object that the injection's args name (kind, namespace, name), owned by the dead-man Job.
 
-    Void if one of that name was there before. ApiError for another refusal, LostAnswerError if it may have been made.
+    `name`: which, where the injection makes several. Void if one of that name was there before. ApiError for another
+    refusal, LostAnswerError if it may have been made.
     """
-    args, owner = injection.args, live.owner
+    args, owner, name = injection.args, live.owner, name or injection.args["name"]
     if owner is None:
         raise RuntimeError(f"the dead-man of {injection.subject} must be there before it")
-    metadata = owner.metadata(args["name"])
+    metadata = owner.metadata(name)
     body: Object = {"apiVersion": api_version, "kind": args["kind"], "metadata": metadata, "spec": dict(spec)}
     try:
         made = live.kube.create(args["kind"], args["namespace"], body)["metadata"]
     except ApiError as error:
         if error.status == 409:
-            return Void(f"{injection.subject} was there before: an earlier run's, or somebody else's")
+            subject = f"{args['kind']}/{args['namespace']}/{name}"
+            return Void(f"{subject} was there before: an earlier run's, or somebody else's")
         raise
     return Injected({"uid": made["uid"], "resource_version": str(made["resourceVersion"])})
 

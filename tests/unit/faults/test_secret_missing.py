@@ -57,7 +57,7 @@ class World(Cluster):
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.05)
-    monkeypatch.setattr("rollproof.faults.secret_missing.SecretMissing._of_copy", staticmethod(_of_copy))
+    monkeypatch.setattr("rollproof.faults.copied_pod.CopiesPod.of_copy", staticmethod(_of_copy))
     with ExitStack() as stack:
         stage = Stage(FAULT, World(), tmp_path, stack)
         limits = FaultSettings(effect_within_s=0.5, hold_s=0.2, recovery_limit_s=1.0)
