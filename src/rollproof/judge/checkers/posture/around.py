@@ -82,7 +82,7 @@ def entry_one_node(seen: Posture) -> Said:
     "pull-secret", asks="can a node pull the image with the secret that is named?",
     advised="imagePullSecrets that the kubelet can read",
     why="a new node has no image in its cache: without the secret its pods never start, and nothing shows it before",
-    source="https://github.com/kubernetes/enhancements/issues/2535",
+    source="https://github.com/kubernetes/enhancements/issues/2535", drill="rollproof run pull-secret-unusable",
 )  # fmt: skip
 def pull_secret(seen: Posture) -> Said:
     """That it is named, and that no kubelet has said it cannot read it. Whether it opens the registry is asked next."""
@@ -101,6 +101,7 @@ def pull_secret(seen: Posture) -> Said:
     advised="HTTP 200 for the image's manifest, with the login of posture.pull_secret",
     why="a login that has ended is seen when a node without the image needs it: in a drain, a scale-up, a spot loss",
     source="https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests",
+    drill="rollproof run pull-secret-unusable",
 )  # fmt: skip
 def pull_secret_opens(seen: Posture) -> Said:
     """The manifest is asked for as a node would; without a login as well: that says whether one is needed."""
