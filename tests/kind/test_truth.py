@@ -142,11 +142,9 @@ assert OURS.keys() <= ON_KIND.keys(), (
 
 @pytest.fixture(scope="module")
 def outcomes() -> Iterator[list[Outcome]]:
-    """What was said so far; on disk when all is done, beside what was said before."""
+    """What was said so far."""
     said: list[Outcome] = []
     yield said
-    day = f"{datetime.now(UTC):%Y-%m-%d}"
-    write_kind(TABLE, merged(read_kind(TABLE), [OnKind(one, day) for one in said]))
     for one in said:
         word = "ok" if one.named else "caught, not named" if one.caught else "NOT CAUGHT"
         print(f"{word:<17} {one.name:<26} {one.result:<12} {one.took_s:6.1f} s")
@@ -172,6 +170,8 @@ def test_a_defect_is_caught_and_named(name: str, stage: Stage, outcomes: list[Ou
     pressure = round((waited_us() - began_us) / 1e6 / took_s, 3)
     outcome = replace(_outcome(defect, ended), took_s=round(took_s, 1), cpu_pressure=pressure)
     outcomes.append(outcome)
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    write_kind(TABLE, merged(read_kind(TABLE), [OnKind(outcome, day)]))  # of each at once: all take most of an hour
     if defect.result == "PASS" and excused(outcome):  # as tests/truth has it
         pytest.skip(f"INCONCLUSIVE for lack of CPU alone, which says nothing: {outcome.why}")
     assert outcome.caught, f"must be {defect.result}; said, exit {ended.exit_code}: {outcome.why}"
