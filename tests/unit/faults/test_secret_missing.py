@@ -31,6 +31,8 @@ class World(Cluster):
         super().__init__()
         self.said = ["ContainerCreating", "CreateContainerConfigError"]
         self.goes = True
+        self.starts = threading.Event()  # a pod that was refused says something else only then
+        self.starts.set()
 
     def put(self, plural: str, item: Any) -> Any:
         made = super().put(plural, item)
@@ -39,7 +41,9 @@ class World(Cluster):
         return made
 
     def kubelet(self) -> None:
-        for reason in self.said:
+        for number, reason in enumerate(self.said):
+            if number and self.said[number - 1] == "CreateContainerConfigError":
+                self.starts.wait(10)
             status = {"phase": "Pending", "containerStatuses": [
                 {"name": "copy", "restartCount": 0, "state": {"waiting": {"reason": reason}}}
             ]}  # fmt: skip
@@ -130,8 +134,18 @@ def test_an_image_that_cannot_be_had_is_void(stage: Stage) -> None:
     assert COPY not in stage.api.objects
 
 
-def test_a_pod_that_starts_after_all_is_void(stage: Stage) -> None:
+def test_a_pod_that_starts_after_all_is_void(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     world(stage).said = ["CreateContainerConfigError", "ContainerCreating"]
+    world(stage).starts.clear()
+    seen = FAULT.evidence
+
+    def then_it_starts(injection: Any, live: Any) -> Any:
+        if (effect := seen(injection, live)) is not None:
+            world(stage).starts.set()
+        return effect
+
+    monkeypatch.setattr(FAULT, "evidence", then_it_starts)
+    stage.live = replace(stage.live, target=replace(stage.target, faults=replace(stage.target.faults, hold_s=5.0)))
     assert "void" in stage.run()
     assert stage.verdict() is Result.INCONCLUSIVE
 
