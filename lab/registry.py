@@ -43,8 +43,17 @@ __all__ = [
 USER = "lab"
 _TYPE = "application/vnd.oci.image"
 _PATIENCE_S = 20.0
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The login is the registry's alone: urllib would send it along to wherever it is told to go."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 # Nobody stands between this machine and itself, whatever the environment says of proxies.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +254,14 @@ class _Client:
             self._send("PUT", url, body, headers)
 
     def _find(self, path: str, headers: dict[str, str] | None = None) -> Any:
-        """The headers of what is there; None if it is not."""
+        """The headers of what is there, here or where the registry sends for it; None if it is not."""
         try:
             return self._send("HEAD", path, None, headers)
         except urllib.error.HTTPError as error:
             if error.code == http.HTTPStatus.NOT_FOUND:
                 return None
+            if error.code == http.HTTPStatus.TEMPORARY_REDIRECT:
+                return error.headers
             raise
 
     def _login(self) -> str:

@@ -36,6 +36,10 @@ class Store(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         found = self.held.get(self.path)
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        if found is not None and "/blobs/" in self.path and (store := self.server.store):  # type: ignore[attr-defined]
+            self.answer(307, Location=store + self.path)
+            return
         self.answer(404 if found is None else 200, Docker_Content_Digest=registry._digest(found or b""))
 
     def do_GET(self) -> None:
@@ -61,7 +65,9 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Store)
         self.held: dict[str, bytes] = {}
+        self.store = ""  # where blobs are sent to
         self.puts: list[str] = []
+        self.asked: list[str] = []
 
     def named(self, reference: str) -> bytes:
         return self.held[f"/v2/shop/web/manifests/{reference}"]
@@ -101,6 +107,16 @@ def test_what_is_there_is_not_pushed_again() -> None:
         registry.push(place, "shop/web", "1a2b3c4", [other])  # the same tag of another image
         assert [path for path in server.puts if registry._digest(LAYER) in path] == [], "the layer is there"
         assert json.loads(server.named("1a2b3c4"))["manifests"][0]["digest"] in server.puts[-2] + server.puts[-3]
+
+
+def test_a_store_elsewhere_is_not_asked_and_so_gets_no_login() -> None:
+    with _started() as (elsewhere, other), _started() as (server, place):
+        server.store = other.url
+        registry.push(place, "shop/web", "1a2b3c4", [IMAGE])
+        server.puts.clear()
+        registry.push(place, "shop/web", "5d6e7f8", [IMAGE])
+        assert [path for path in server.puts if "/blobs/" in path or "digest=" in path] == [], "all layers are there"
+        assert elsewhere.asked == []
 
 
 def test_a_layer_of_the_cache_is_pushed_by_the_digest_that_it_was_built_with(tmp_path: Path) -> None:
