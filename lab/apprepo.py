@@ -6,11 +6,13 @@ can change a sha. Must never touch a repository that it did not make.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ __all__ = ["RELEASES", "Edit", "ReleaseRecipe", "build", "export"]
 _AUTHOR = "AngelPay Team <team@angelpay.example>"
 _FIRST_COMMIT_AT = 1_767_258_000  # 2026-01-01 09:00 UTC; each release comes one day later
 _DAY_S = 86_400
+_MADE_OF = "rollproof-made-of"  # a file in it: the hash of its history
 _EXECUTABLE = frozenset({"docker/entrypoint"})
 
 
@@ -124,15 +127,40 @@ RELEASES = (
 
 
 def build(repository: Path) -> dict[str, str]:
-    """Create the bare app repository again; returns the short sha of each release by its name."""
-    shutil.rmtree(repository, ignore_errors=True)
-    repository.parent.mkdir(parents=True, exist_ok=True)
-    _git("init", "--quiet", "--bare", "--initial-branch=main", str(repository))
-    _git("-C", str(repository), "fast-import", "--quiet", stdin=b"".join(_stream(_source_files())))
+    """Create the bare app repository, if there is none of this content; the short sha of each release by its name.
+
+    Two processes may do so at the same time (`status` while `up` works): one that is there whole is never taken away.
+    """
+    history = b"".join(_stream(_source_files()))
+    made_of = hashlib.sha256(history).hexdigest()
+    if not _is_made_of(repository, made_of):
+        _make(repository, history, made_of)
     return {
         recipe.name: _git("-C", str(repository), "rev-parse", f"refs/tags/{recipe.name}^{{commit}}").decode()[:7]
         for recipe in RELEASES
     }
+
+
+def _is_made_of(repository: Path, made_of: str) -> bool:
+    marker = repository / _MADE_OF
+    return marker.is_file() and marker.read_text(encoding="utf-8") == made_of
+
+
+def _make(repository: Path, history: bytes, made_of: str) -> None:
+    """Beside its place, and then there at once."""
+    repository.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f"{repository.name}-", dir=repository.parent))
+    try:
+        _git("init", "--quiet", "--bare", "--initial-branch=main", str(beside))
+        _git("-C", str(beside), "fast-import", "--quiet", stdin=history)
+        (beside / _MADE_OF).write_text(made_of, encoding="utf-8")
+        shutil.rmtree(repository, ignore_errors=True)
+        beside.rename(repository)
+    except OSError:
+        if not _is_made_of(repository, made_of):  # else somebody else was quicker
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def export(repository: Path, name: str, folder: Path) -> None:

@@ -34,6 +34,31 @@ def test_building_again_replaces_what_a_killed_build_left(tmp_path: Path) -> Non
     assert len(apprepo.build(tmp_path / "app.git")) == len(apprepo.RELEASES)
 
 
+def test_what_is_there_whole_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lab status` asks for the releases while `lab up` reads the repository."""
+    made = apprepo.build(tmp_path / "app.git")
+    before = (tmp_path / "app.git").stat().st_ino
+    assert apprepo.build(tmp_path / "app.git") == made
+    assert (tmp_path / "app.git").stat().st_ino == before
+    monkeypatch.setattr(apprepo, "_AUTHOR", "Somebody Else <else@angelpay.example>")
+    assert apprepo.build(tmp_path / "app.git") != made
+    assert [path.name for path in tmp_path.iterdir()] == ["app.git"]
+
+
+def test_of_two_that_build_at_once_the_slower_takes_the_other_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = apprepo.build(tmp_path / "other.git")
+    rename = Path.rename
+
+    def is_late(_: Path, target: Path) -> Path:
+        rename(tmp_path / "other.git", target)
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(Path, "rename", is_late)
+    assert apprepo.build(tmp_path / "app.git") == made
+
+
 def exported(tmp_path: Path, name: str) -> Path:
     apprepo.build(tmp_path / "app.git")
     folder = tmp_path / name
