@@ -22,6 +22,9 @@ import kubernetes
 from edits import Edit
 from lab_user import APP, CONTEXT, NAMESPACE, STATE, EnvRepo, Tool, kubectl, patched, settle
 
+from lab import docker, settings
+from lab.steps import Log
+
 OVERLAY = "overlays/dev/kustomization.yaml"
 SKIP = "argocd.argoproj.io/skip-reconcile"
 PERSON = "kubectl-edit"
@@ -300,35 +303,51 @@ def noop_commit(stage: Stage) -> Iterator[None]:
         yield
 
 
+def _controller() -> Callable[[str], str]:
+    """Sends a signal to Argo CD's application controller (STOP, CONT).
+
+    It heals within half a second: skip-reconcile at the drift's begin may come too late, and before it would be seen
+    (the trial would not be fair).
+    """
+    log, daemon = Log(settings.state() / "logs" / "tests.log"), docker.current()
+
+    def in_control_plane(*words: str) -> str:
+        return daemon.docker(log, "exec", settings.CONTROL_PLANE, *words, timeout_s=20).strip()
+
+    pid = in_control_plane("pgrep", "--oldest", "--full", "^argocd-application-controller")
+    return lambda sign: in_control_plane("kill", f"-{sign}", pid)
+
+
 def healed_by_a_person(stage: Stage) -> AbstractContextManager[None]:
-    """Somebody sees the ConfigMap change and puts it back; Argo CD looks away so that the person is first."""
+    """Somebody sees the ConfigMap change and puts it back; Argo CD stands still so that the person is first."""
     core = kubernetes.client.CoreV1Api(stage.api)
     where = ("angelpay-config", NAMESPACE)
-    before = core.read_namespaced_config_map(*where)
+    before, controller = core.read_namespaced_config_map(*where), _controller()
 
     def action(fact: Await) -> None:
         fact("drift", "before")
-        stage.hold(held=True)
+        controller("STOP")
         try:
             fact("drift", "injected")
             core.patch_namespaced_config_map(*where, {"data": before.data}, field_manager=PERSON)
         finally:
-            stage.hold(held=False)
+            controller("CONT")
 
     return actor(stage, action)
 
 
 def heals_late(stage: Stage) -> AbstractContextManager[None]:
-    """Argo CD looks away from the drift on, for longer than the promise."""
+    """The application controller stands still from the drift on, for longer than the promise."""
+    controller = _controller()
 
     def action(fact: Await) -> None:
         fact("drift", "before")
-        stage.hold(held=True)
+        controller("STOP")
         try:
             fact("drift", "injected")
             time.sleep(12)
         finally:
-            stage.hold(held=False)
+            controller("CONT")
 
     return actor(stage, action)
 

@@ -123,6 +123,8 @@ ON_KIND: Mapping[str, C | None] = {
     "process-never-returns": C.SILENT_LOSS,
     "readiness-ignores-database": C.WRONG_ANSWER,  # pods that are not left out go on answering
     "liveness-needs-database": C.LIVENESS_FOLLOWS_DATABASE,
+    "heals-late": C.NOT_DETECTED,  # its controller stands still before it has noticed
+    "replacement-late": C.NOT_RECOVERED,  # the new pod is ready within 3 s there; the old one's preStop takes 6 s
     "sound-process-kill": None,
 }
 
