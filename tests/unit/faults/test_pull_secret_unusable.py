@@ -2,86 +2,40 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.podcluster import Cluster, Stage
+from faults.copycluster import CopyCluster, copy_stage, pod_of, then_it_goes_on
+from faults.podcluster import Stage
 
 from rollproof.core.injection import Skip
-from rollproof.core.target import FaultSettings
 from rollproof.core.verdict import Result
 from rollproof.faults.pull_secret_unusable import FAULT
 
 COPY, CONTROL = "rollproof-pull-secret", "rollproof-pull-control"
-POD, CONTROL_POD = f"{COPY}-x", f"{CONTROL}-x"
+POD = pod_of(COPY)
 FELT = ["planned", "injecting", "injected", "effect"]
 IMAGE_ID = "ghcr.io/shop/web@sha256:12"
 PULLED, REFUSED = ("CrashLoopBackOff", IMAGE_ID), ("ErrImagePull", "")
 
 
-class World(Cluster):
-    """`said`: by Deployment, what its pod says and which image it has, one after the other, 0.1 s apart."""
-
-    def __init__(self) -> None:
-        waits = ("ContainerCreating", "")
-        self.said = {COPY: [waits, REFUSED, ("ImagePullBackOff", "")], CONTROL: [waits, PULLED]}
-        self.creates = threading.Event()  # a pod says ContainerCreating only then
-        self.creates.set()
-        super().__init__()
-        app = self.objects["deployments", "web"]
-        app["spec"]["template"]["spec"]["imagePullSecrets"] = [{"name": "pull"}]
-
-    def put(self, plural: str, item: Any) -> Any:
-        made, name = super().put(plural, item), item["metadata"]["name"]
-        if plural == "deployments" and name in self.said:
-            threading.Thread(target=self.kubelet, args=(name,)).start()
-        return made
-
-    def kubelet(self, deployment: str) -> None:
-        for reason, image_id in self.said[deployment]:
-            if reason == "ContainerCreating":
-                self.creates.wait(10)
-            status = {"phase": "Pending", "containerStatuses": [
-                {"name": "copy", "restartCount": 0, "imageID": image_id, "state": {"waiting": {"reason": reason}}}
-            ]}  # fmt: skip
-            name = f"{deployment}-x"
-            metadata = {"name": name, "namespace": "shop", "uid": f"uid-{name}", "labels": {"rollproof.io/copy": COPY}}
-            spec = {"containers": [{"name": "copy", "image": "web"}]}
-            self.put("pods", {"metadata": metadata, "spec": spec, "status": status})
-            time.sleep(0.1)
-
-    def remove(self, plural: str, name: str) -> Any:
-        if plural == "deployments" and ("pods", f"{name}-x") in self.objects:
-            super(Cluster, self).remove("pods", f"{name}-x")
-        return super(Cluster, self).remove(plural, name)
+WAITS = ("ContainerCreating", "")
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.05)
-    monkeypatch.setattr("rollproof.faults.copied_pod.CopiesPod.of_copy", staticmethod(_of_copy))
+    said = {COPY: [WAITS, REFUSED, ("ImagePullBackOff", "")], CONTROL: [WAITS, PULLED]}
+    api = CopyCluster(COPY, said, refused=REFUSED[0])
+    api.objects["deployments", "web"]["spec"]["template"]["spec"]["imagePullSecrets"] = [{"name": "pull"}]
     with ExitStack() as stack:
-        stage = Stage(FAULT, World(), tmp_path, stack)
-        limits = FaultSettings(effect_within_s=1.0, hold_s=0.2, recovery_limit_s=1.0)
-        stage.target = replace(stage.target, faults=limits)
-        stage.live = replace(stage.live, target=stage.target)
-        yield stage
+        yield copy_stage(FAULT, api, tmp_path, monkeypatch, stack, effect_s=1.0)
 
 
-def _of_copy(injection: Any, live: Any) -> dict[str, Any]:
-    """The small API server does not choose by labels."""
-    pods = live.watches.beside(injection.args["namespace"])
-    return {name: one for name, one in pods.items() if name.startswith("rollproof-pull")}
-
-
-def world(stage: Stage) -> World:
-    assert isinstance(stage.api, World)
+def world(stage: Stage) -> CopyCluster:
+    assert isinstance(stage.api, CopyCluster)
     return stage.api
 
 
@@ -135,23 +89,14 @@ def test_what_does_not_show_it_is_void(stage: Stage, copy: Any, control: Any, re
 
 
 def test_a_pod_that_gets_on_after_all_is_void(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    world(stage).said = {COPY: [REFUSED, ("ContainerCreating", "")], CONTROL: [PULLED]}
-    world(stage).creates.clear()
-    seen = FAULT.evidence
-
-    def then_it_gets_on(injection: Any, live: Any) -> Any:
-        if (effect := seen(injection, live)) is not None:
-            world(stage).creates.set()
-        return effect
-
-    monkeypatch.setattr(FAULT, "evidence", then_it_gets_on)
-    stage.live = replace(stage.live, target=replace(stage.target, faults=replace(stage.target.faults, hold_s=5.0)))
+    world(stage).said = {COPY: [REFUSED, WAITS], CONTROL: [PULLED]}
+    then_it_goes_on(stage, world(stage), monkeypatch)
     assert "void" in stage.run()
     assert "did not go on saying" in str(stage.said("void").data["reason"])
     assert left(stage) == []
 
 
-@pytest.mark.parametrize("control", [[("ContainerCreating", "")], []])
+@pytest.mark.parametrize("control", [[WAITS], []])
 def test_without_the_control_s_word_there_is_no_effect(stage: Stage, control: Any) -> None:
     world(stage).said = {COPY: [REFUSED], CONTROL: control}
     assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]

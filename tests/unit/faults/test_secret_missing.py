@@ -2,83 +2,42 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.podcluster import Cluster, Stage
+from faults.copycluster import CopyCluster, Said, copy_stage, pod_of, then_it_goes_on
+from faults.podcluster import Stage
 
 from rollproof.core.injection import Skip
-from rollproof.core.target import FaultSettings
 from rollproof.core.verdict import Result
 from rollproof.faults.secret_missing import FAULT
 
 COPY = ("deployments", "rollproof-secret-missing")
-POD = "rollproof-secret-missing-x"
+POD = pod_of(COPY[1])
 OURS = {"app.kubernetes.io/managed-by": "rollproof"}
 FELT = ["planned", "injecting", "injected", "effect"]
 
 
-class World(Cluster):
-    """`said`: what the copy's pod says, one after the other, 0.1 s apart. `goes`: whether it goes with the copy."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said = ["ContainerCreating", "CreateContainerConfigError"]
-        self.goes = True
-        self.starts = threading.Event()  # a pod that was refused says something else only then
-        self.starts.set()
-
-    def put(self, plural: str, item: Any) -> Any:
-        made = super().put(plural, item)
-        if (plural, item["metadata"]["name"]) == COPY:
-            threading.Thread(target=self.kubelet).start()
-        return made
-
-    def kubelet(self) -> None:
-        for number, reason in enumerate(self.said):
-            if number and self.said[number - 1] == "CreateContainerConfigError":
-                self.starts.wait(10)
-            status = {"phase": "Pending", "containerStatuses": [
-                {"name": "copy", "restartCount": 0, "state": {"waiting": {"reason": reason}}}
-            ]}  # fmt: skip
-            metadata = {"name": POD, "namespace": "shop", "uid": "uid-copy", "labels": {"rollproof.io/copy": COPY[1]}}
-            spec = {"containers": [{"name": "copy", "image": "web"}]}
-            self.put("pods", {"metadata": metadata, "spec": spec, "status": status})
-            time.sleep(0.1)
-
-    def remove(self, plural: str, name: str) -> Any:
-        if (plural, name) == COPY and self.goes and ("pods", POD) in self.objects:
-            super(Cluster, self).remove("pods", POD)
-        return super(Cluster, self).remove(plural, name)
+WAITS, REFUSED = ("ContainerCreating", ""), ("CreateContainerConfigError", "")
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.05)
-    monkeypatch.setattr("rollproof.faults.copied_pod.CopiesPod.of_copy", staticmethod(_of_copy))
+    api = CopyCluster(COPY[1], {COPY[1]: [WAITS, REFUSED]}, refused=REFUSED[0])
     with ExitStack() as stack:
-        stage = Stage(FAULT, World(), tmp_path, stack)
-        limits = FaultSettings(effect_within_s=0.5, hold_s=0.2, recovery_limit_s=1.0)
-        stage.target = replace(stage.target, faults=limits)
-        stage.live = replace(stage.live, target=stage.target)
-        yield stage
+        yield copy_stage(FAULT, api, tmp_path, monkeypatch, stack, effect_s=0.5)
 
 
-def _of_copy(injection: Any, live: Any) -> dict[str, Any]:
-    """The small API server does not choose by labels."""
-    pods = live.watches.beside(injection.args["namespace"])
-    return {name: one for name, one in pods.items() if name.startswith(COPY[1])}
-
-
-def world(stage: Stage) -> World:
-    assert isinstance(stage.api, World)
+def world(stage: Stage) -> CopyCluster:
+    assert isinstance(stage.api, CopyCluster)
     return stage.api
+
+
+def says(stage: Stage, *said: Said) -> None:
+    world(stage).said = {COPY[1]: said}
 
 
 def test_a_missing_secret_is_named_and_the_copy_goes(stage: Stage) -> None:
@@ -121,31 +80,22 @@ def test_the_copy_is_never_the_app(stage: Stage) -> None:
 
 
 def test_a_copy_that_nobody_starts_is_no_effect(stage: Stage) -> None:
-    world(stage).said = ["ContainerCreating"]
+    says(stage, WAITS)
     assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]
     assert stage.verdict() is Result.INCONCLUSIVE
     assert COPY not in stage.api.objects
 
 
 def test_an_image_that_cannot_be_had_is_void(stage: Stage) -> None:
-    world(stage).said = ["ErrImagePull"]
+    says(stage, ("ErrImagePull", ""))
     assert "void" in stage.run()
     assert "says ErrImagePull" in str(stage.said("void").data["reason"])
     assert COPY not in stage.api.objects
 
 
 def test_a_pod_that_starts_after_all_is_void(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    world(stage).said = ["CreateContainerConfigError", "ContainerCreating"]
-    world(stage).starts.clear()
-    seen = FAULT.evidence
-
-    def then_it_starts(injection: Any, live: Any) -> Any:
-        if (effect := seen(injection, live)) is not None:
-            world(stage).starts.set()
-        return effect
-
-    monkeypatch.setattr(FAULT, "evidence", then_it_starts)
-    stage.live = replace(stage.live, target=replace(stage.target, faults=replace(stage.target.faults, hold_s=5.0)))
+    says(stage, REFUSED, WAITS)
+    then_it_goes_on(stage, world(stage), monkeypatch)
     assert "void" in stage.run()
     assert stage.verdict() is Result.INCONCLUSIVE
 
@@ -159,21 +109,22 @@ def test_a_pod_that_stays_is_no_recovery(stage: Stage) -> None:
 
 def test_what_is_not_as_planned_is_void(stage: Stage) -> None:
     injection = stage.injection()
-    world(stage).kubelet()
+    world(stage).kubelet(COPY[1])
     assert stage.run(injection) == ["planned", "void"]
     assert "of an earlier copy is still there" in str(stage.said("void").data["reason"])
 
 
 def test_a_deployment_of_that_name_is_void_and_stays(stage: Stage) -> None:
     injection = stage.injection()
-    world(stage).said = []
+    says(stage)
     stage.api.put("deployments", _copy("other"))
     assert stage.run(injection) == ["planned", "injecting", "void"]
     assert COPY in stage.api.objects
 
 
 def test_undone_twice_and_never_what_is_somebody_elses(stage: Stage) -> None:
-    args, world(stage).said = stage.injection().args, []
+    args = stage.injection().args
+    says(stage)
     assert FAULT.undo(stage.live.kube, args).how == "not-needed"
     stage.api.put("deployments", _copy(args["secret"], labels=OURS))
     assert FAULT.undo(stage.live.kube, args).how == "done"
@@ -190,7 +141,7 @@ def test_what_cannot_be_done_is_skipped_with_its_reason(stage: Stage) -> None:
         assert isinstance(skip, Skip)
         return skip.reason
 
-    world(stage).said = []
+    says(stage)
     stage.api.put("deployments", _copy("x"))
     assert "rollproof undo --all" in reason()
     del stage.api.objects[COPY]
