@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from lab import settings
+from lab import registry, settings
 from lab.steps import LabError
 
 __all__ = ["Credentials", "ensure", "secret_objects"]
 
-_NAMES = {"git_username": "pipeline", "registry_username": "lab"}
+_NAMES = {"git_username": "pipeline", "registry_username": registry.USER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ def ensure(path: Path) -> Credentials:
 def secret_objects(made: Credentials) -> list[dict[str, Any]]:
     """The cluster's Secrets as objects; only for kubectl's standard input."""
     user, password = made.registry_username, made.registry_password
-    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
-    login = {"username": user, "password": password, "auth": auth}
-    pull = json.dumps({"auths": {settings.REGISTRY_NAME: login}})
+    pull = json.dumps(registry.docker_config(settings.REGISTRY_NAME, user, password))
     objects = [
         _secret("git", "git-users", {"users": f"{made.git_username}:{made.git_password}\n"}),
         _secret("registry", "registry-user", {"username": user, "password": password}),

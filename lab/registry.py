@@ -34,6 +34,7 @@ __all__ = [
     "Running",
     "answers",
     "attestation",
+    "docker_config",
     "holds",
     "platform_image",
     "push",
@@ -54,6 +55,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 # Nobody stands between this machine and itself, whatever the environment says of proxies.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+
+
+def docker_config(host: str, user: str, password: str) -> dict[str, Any]:
+    """The content of a pull secret (.dockerconfigjson) with a login for one registry, as kubectl makes it."""
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return {"auths": {host: {"username": user, "password": password, "auth": auth}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,7 @@ class Running(Registry):
 
     def docker_config(self, *, password: str | None = None) -> dict[str, Any]:
         """The content of a pull secret for it."""
-        auth = base64.b64encode(f"{USER}:{self.password if password is None else password}".encode()).decode()
-        return {"auths": {self.address: {"auth": auth}}}
+        return docker_config(self.address, USER, self.password if password is None else password)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from lab_user import credentials, kubectl
 
-from lab import settings, workload_images
+from lab import registry, settings, workload_images
 
 pytestmark = [pytest.mark.kind, pytest.mark.usefixtures("at_rest")]
 
@@ -21,8 +21,8 @@ Reason = tuple[str, str]
 
 
 def _docker_config(password: str) -> str:
-    auth = base64.b64encode(f"{credentials()['REGISTRY_USERNAME']}:{password}".encode()).decode()
-    return base64.b64encode(json.dumps({"auths": {settings.REGISTRY_NAME: {"auth": auth}}}).encode()).decode()
+    content = registry.docker_config(settings.REGISTRY_NAME, credentials()["REGISTRY_USERNAME"], password)
+    return base64.b64encode(json.dumps(content).encode()).decode()
 
 
 @contextmanager
