@@ -154,13 +154,20 @@ def _make(repository: Path, history: bytes, made_of: str) -> None:
         _git("init", "--quiet", "--bare", "--initial-branch=main", str(beside))
         _git("-C", str(beside), "fast-import", "--quiet", stdin=history)
         (beside / _MADE_OF).write_text(made_of, encoding="utf-8")
-        shutil.rmtree(repository, ignore_errors=True)
-        beside.rename(repository)
-    except OSError:
-        if not _is_made_of(repository, made_of):  # else somebody else was quicker
-            raise
+        _put(beside, repository, made_of)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _put(beside: Path, repository: Path, made_of: str) -> None:
+    """In the place of what is there, unless somebody else was quicker."""
+    try:
+        beside.rename(repository)
+    except OSError:
+        if _is_made_of(repository, made_of):
+            return
+        shutil.rmtree(repository, ignore_errors=True)
+        beside.rename(repository)
 
 
 def export(repository: Path, name: str, folder: Path) -> None:

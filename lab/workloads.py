@@ -153,8 +153,7 @@ def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
 
 
 def _releases_row() -> tuple[str, bool, str]:
-    path, place = _releases_file(), _registry()
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else releases()
+    known, place = releases(), _registry()
     lacking = [name for name, sha in known.items() if not registry.holds(place, _NAME, sha)]
     about = f"not in the registry: {', '.join(lacking)}" if lacking else f"{len(known)} in the registry"
     return "releases", not lacking, about
@@ -182,15 +181,11 @@ def releases() -> dict[str, str]:
 @functools.cache
 def _made(state: Path) -> dict[str, str]:
     made = apprepo.build(state / "app.git")
-    path = _releases_file()
+    path = state / "releases.json"
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
     unfinished.replace(path)
     return made
-
-
-def _releases_file() -> Path:
-    return settings.state() / "releases.json"
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
