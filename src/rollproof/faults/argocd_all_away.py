@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from rollproof.clients.kube import Object
-from rollproof.core.outside import Outside
-from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
+from rollproof.faults.argocd_away import ArgoCdAway
 from rollproof.faults.base import Context
-from rollproof.faults.delivery import DeliveryAway
-from rollproof.faults.scaling import RESOURCES
 
 __all__ = ["FAULT", "ArgoCdAllAway"]
 
@@ -18,43 +12,25 @@ _PART_OF = "app.kubernetes.io/part-of"  # of every pod of the official manifests
 _ARGOCD = "argocd"
 
 
-class ArgoCdAllAway(DeliveryAway):
+class ArgoCdAllAway(ArgoCdAway):
     """All Deployments and StatefulSets whose pods have the label app.kubernetes.io/part-of=argocd."""
 
     name = "argocd-all-away"
     peers = "none; by hand, kubectl scale of each part"
-    in_argocd = True
-    no_dead_man = "none possible: a dead-man sets one object back, and these are several; `rollproof undo` does it"
 
-    def workloads(self, target: Target) -> Iterable[tuple[str, str, str]]:
-        """Whatever is there: the parts' names differ between the manifests and the charts."""
-        return ((kind, target.argocd.namespace, "") for kind in RESOURCES)
-
-    def permissions(self, target: Target) -> Iterable[Permission]:
-        """Its parts are found by a list."""
-        yield from super().permissions(target)
-        for resource in RESOURCES.values():
-            yield from each_verb(
-                "list", resource, target.argocd.namespace, "to find the parts of Argo CD", group="apps", argocd=True
-            )
+    def no_dead_man(self, target: Target) -> str:  # noqa: ARG002 - it is so everywhere
+        """There never is one."""
+        return "none possible: a dead-man sets one object back, and these are several; `rollproof undo` does it"
 
     def place(self, context: Context) -> tuple[str, str, list[dict[str, str]]] | str:
         """The parts, the controllers first: what would notice that the others go."""
         namespace = context.target.argocd.namespace
         found = [
-            {"kind": kind, "name": str(item["metadata"]["name"])}
-            for kind in ("StatefulSet", "Deployment")
-            for item in context.argo.kube.list(kind, namespace)["items"]
-            if _is_part(item)
+            {"kind": kind, "name": name} for kind, name, value in self.labelled(context, _PART_OF) if value == _ARGOCD
         ]
         if not found:
             return f"nothing in namespace {namespace} has pods with the label {_PART_OF}={_ARGOCD}"
         return namespace, f"{_PART_OF}={_ARGOCD}", found
-
-
-def _is_part(workload: Object) -> bool:
-    pod = Outside.of(workload, "a workload of Argo CD").child("spec").child("template").child("metadata")
-    return pod.table("labels").get(_PART_OF) == _ARGOCD
 
 
 FAULT = ArgoCdAllAway()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube
+from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
@@ -56,8 +57,11 @@ class DeliveryAway(Fault):
     affects_traffic = False
     held = True
     kinds = frozenset(RESOURCES)
-    no_dead_man: str  # why there is none, where there is none
     in_argocd = False  # whether they are where Argo CD lives, which may be another cluster
+
+    @abstractmethod
+    def no_dead_man(self, target: Target) -> str:
+        """Why there is none, where there is none."""
 
     @abstractmethod
     def place(self, context: Context) -> tuple[str, str, list[dict[str, str]]] | str:
@@ -97,13 +101,13 @@ class DeliveryAway(Fault):
             "namespace": namespace, "labels": labels, "workloads": scaled,
             "revision": context.argo.state().sync_revision,
         }  # fmt: skip
+        dead_man = self.dead_man(args, context.target) or self.no_dead_man(context.target)
         words = ", ".join(f"{one['kind']} {one['name']}" for one in scaled)
         back = ", ".join(f"{one['name']} {one['original']}" for one in scaled)
         hold_s, polled_s = context.target.faults.hold_s, poll_s(context.argo.settings().reconciliation)
         subject = f"{scaled[0]['kind']}/{namespace}/{scaled[0]['name']}"
         return context.injection(
-            self, subject, args=args, dead_man=str(self.dead_man(args, context.target) or self.no_dead_man),
-            recovery_after_s=polled_s,
+            self, subject, args=args, dead_man=str(dead_man), recovery_after_s=polled_s,
             change=f"after the push: {words} -> 0 replicas, for {hold_s:g} s after the last pod was gone",
             undo=f"replicas as before ({back}), where they still are 0",
         )  # fmt: skip
@@ -142,6 +146,14 @@ class DeliveryAway(Fault):
             return None
         going = f", {len(pods)} still terminating" if pods else ""
         return Effect(f"no pod of {injection.args['labels']} in {injection.args['namespace']} serves{going}")
+
+    def observe(self, injection: Injection, live: LiveContext) -> Void | None:
+        """It must stay away for as long as it is held, and the commit with it."""
+        if seen := self._seen(injection, live):
+            return Void(f"Argo CD has seen the commit although it was away: it is at {seen}")
+        if serving := sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values()):
+            return Void(f"{many(serving, 'pod')} of {injection.args['labels']} came back before the undo")
+        return None
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """As many pods as before, and Argo CD synced at the newer commit. No refresh is asked for."""

@@ -1,4 +1,4 @@
-"""What delivers a commit is taken away after a push, against a small API server: the git server, all of Argo CD."""
+"""What delivers a commit is taken away after a push, against a small API server: git, all of Argo CD, a part of it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import FaultSettings, Fences, Target, UndoSettings, Workload
 from rollproof.faults.base import LiveContext
+from rollproof.faults.deadman import NO_IMAGE
 from rollproof.faults.delivery import DeliveryAway, poll_s
 from rollproof.faults.registry import fault_named
 from rollproof.faults.runner import FaultRunner
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import FolderStore, Journal
 
-NAMES = ("git-away", "argocd-all-away")
+PARTS = {
+    "argocd-controller-away": ("statefulsets", "argocd-application-controller"),
+    "argocd-repo-server-away": ("deployments", "argocd-repo-server"),
+    "argocd-redis-away": ("deployments", "argocd-redis"),
+}
+NAMES = ("git-away", "argocd-all-away", *PARTS)
 FELT = ["planned", "injecting", "injected", "effect", "undone"]
 BEFORE, PUSHED = "1" * 40, "2" * 40
 Part = tuple[str, str]  # plural, name
@@ -38,29 +44,44 @@ class World(AppCluster):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.namespace = "git" if name == "git-away" else "argocd"
-        self.labels = {"app": "git"} if name == "git-away" else {"app.kubernetes.io/part-of": "argocd"}
-        argocd: tuple[Part, ...] = (("statefulsets", "controller"), ("deployments", "repo-server"))
-        self.parts: tuple[Part, ...] = (("deployments", "git"),) if name == "git-away" else argocd
-        for part in self.parts:
+        self.beside: tuple[Part, ...] = ()  # of Argo CD, and none of the fault's
+        self.parts: tuple[Part, ...] = (("deployments", "git"),)
+        if name in PARTS:
+            self.parts, self.beside = (PARTS[name],), tuple(PARTS[one] for one in PARTS if one != name)
+        elif name != "git-away":
+            self.parts = (("statefulsets", "controller"), ("deployments", "repo-server"))
+        self.named = name in PARTS
+        for part in (*self.parts, *self.beside):
             self.scale(part, 1)
+        for part in self.parts:  # not of those beside: this API server filters no pods by their labels
             self.put("pods", self.pod(part))
         self.at(BEFORE)
         self.delivers, self.pods_follow = True, True
         self.on_patch = self.scaled
 
+    def labels(self, part: Part) -> dict[str, str]:
+        if self.namespace == "git":
+            return {"app": "git"}
+        named = {"app.kubernetes.io/name": part[1]} if self.named else {}
+        return {"app.kubernetes.io/part-of": "argocd", **named}
+
     def pod(self, part: Part) -> dict[str, Any]:
         owner = controlled("ReplicaSet", part[1])
-        return pod_of(f"{part[1]}-x", namespace=self.namespace, labels=self.labels, owner=owner)
+        return pod_of(f"{part[1]}-x", namespace=self.namespace, labels=self.labels(part), owner=owner)
 
     def scale(self, part: Part, replicas: int) -> None:
         containers = [{"name": "part", "image": "part:1"}]
-        template = {"metadata": {"labels": self.labels}, "spec": {"containers": containers}}
-        spec = {"replicas": replicas, "selector": {"matchLabels": self.labels}, "template": template}
+        labels = self.labels(part)
+        template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
         metadata = {"name": part[1], "namespace": self.namespace, "uid": f"uid-{part[1]}"}
         self.put(part[0], {"metadata": metadata, "spec": spec, "status": {}})
 
     def replicas(self) -> list[int]:
         return [self.objects[part]["spec"]["replicas"] for part in self.parts]
+
+    def came_back(self, part: Part) -> None:
+        self.put("pods", self.pod(part))
 
     def at(self, revision: str) -> None:
         sync = {"status": "Synced", "revision": revision}
@@ -81,13 +102,26 @@ class World(AppCluster):
             self.at(PUSHED)
 
 
+class FollowedRecorder(ListRecorder):
+    """`then` is told of each event: what happens in the middle of a fault."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: Callable[[Event], None] = lambda _: None
+
+    def record(self, *args: Any, **more: Any) -> Event:
+        event = super().record(*args, **more)
+        self.then(event)
+        return event
+
+
 class Stage:
     """The runner on that cluster."""
 
     def __init__(self, name: str, folder: Path, stack: ExitStack) -> None:
         fault = fault_named(name)
         assert isinstance(fault, DeliveryAway)
-        self.fault, self.api, self.recorder = fault, World(name), ListRecorder()
+        self.fault, self.api, self.recorder = fault, World(name), FollowedRecorder()
         self.kube = Kube("fake", str(stack.enter_context(self.api.serve(folder))))
         argo = Argo(self.kube, "argocd", "shop")
         git = Workload(kind="Deployment", namespace="git", name="git")
@@ -108,9 +142,10 @@ class Stage:
         assert isinstance(found, Injection)
         return found
 
-    def run(self, injection: Injection | None = None) -> list[str]:
+    def run(self, injection: Injection | None = None, **faults: Any) -> list[str]:
         plan = story.plan(injections=(injection or self.injection(),))
-        FaultRunner(self.live, self.recorder, self.journal).run(plan)
+        target = replace(self.target, faults=replace(self.target.faults, **faults))
+        FaultRunner(replace(self.live, target=target), self.recorder, self.journal).run(plan)
         return [event.what for event in self.recorder.events if event.source == "fault"]
 
     def said(self, what: str) -> Event:
@@ -175,6 +210,34 @@ def test_a_commit_that_is_seen_while_all_goes_is_void_and_all_comes_back(stages:
     assert stage.api.replicas() == [1]
 
 
+@pytest.mark.parametrize("name", PARTS)
+def test_the_other_parts_of_argo_cd_stay(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    injection, changed = stage.injection(), list[Part]()
+    assert [one.labels for one in stage.fault.watched(injection)] == [f"app.kubernetes.io/name={PARTS[name][1]}"]
+    stage.api.on_patch = lambda plural, item: changed.append((plural, item["metadata"]["name"]))
+    stage.run(injection)
+    assert set(changed) == {PARTS[name]}
+    assert [stage.api.objects[part]["spec"]["replicas"] for part in stage.api.beside] == [1, 1]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_that_comes_back_while_it_is_held_is_void(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    stage.recorder.then = lambda event: stage.api.came_back(PARTS[name]) if event.what == "effect" else None
+    assert stage.run(hold_s=30.0) == ["planned", "injecting", "injected", "effect", "void", "undone"]
+    assert "1 pod of app.kubernetes.io/name=" in stage.said("void").data["reason"]
+    assert stage.api.replicas() == [1]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_commit_that_is_seen_while_a_part_is_held_is_void(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    stage.recorder.then = lambda event: stage.api.at(PUSHED) if event.what == "effect" else None
+    assert stage.run(hold_s=30.0) == ["planned", "injecting", "injected", "effect", "void", "undone"]
+    assert "although it was away: it is at 222222222222" in stage.said("void").data["reason"]
+
+
 def test_what_somebody_else_has_scaled_is_void_and_the_parts_before_it_come_back(
     stages: Callable[[str], Stage],
 ) -> None:
@@ -222,6 +285,41 @@ def test_where_there_is_nothing_to_scale_it_is_skipped(stages: Callable[[str], S
     assert "scaled to 0 already" in reason(stage.available())
     argocd = fault_named("argocd-all-away")
     assert "part-of=argocd" in reason(argocd.available(stage.live))
+    redis = fault_named("argocd-redis-away")
+    assert "has pods with the label app.kubernetes.io/name=argocd-redis" in reason(redis.available(stage.live))
+
+
+def test_a_part_that_is_not_one_workload_is_skipped(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-redis-away")
+    own = stage.api.objects[PARTS["argocd-redis-away"]]
+    stage.api.put("deployments", {**own, "metadata": {**own["metadata"], "name": "other-redis"}})
+    found = stage.available()
+    assert isinstance(found, Skip)
+    assert "several workloads in namespace argocd (Deployment argocd-redis, Deployment other-redis)" in found.reason
+    stage.api.remove("deployments", "other-redis")
+    stage.api.remove(*PARTS["argocd-redis-away"])
+    stage.api.scale(("deployments", "argocd-redis-ha-haproxy"), 3)
+    found = stage.available()
+    assert isinstance(found, Skip)
+    assert "it runs as a set of several: Deployment argocd-redis-ha-haproxy" in found.reason
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_has_a_dead_man_beside_it_and_none_in_another_cluster(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    assert stage.injection().dead_man == NO_IMAGE
+    found = stage.available(dead_man_image="tools:1")
+    assert isinstance(found, Injection)
+    plural, workload = PARTS[name]
+    assert found.dead_man == f"a Job in argocd sets /spec/replicas of {plural} {workload} to 1 after 60.6 s"
+    there = replace(stage.target, argocd=replace(stage.target.argocd, context="elsewhere"))
+    there = replace(there, faults=replace(there.faults, dead_man_image="tools:1"))
+    moved = stage.fault.available(replace(stage.live, target=there))
+    assert isinstance(moved, Injection)
+    assert "in another cluster" in moved.dead_man
+    here = replace(there, argocd=stage.target.argocd)
+    assert any(one.resource == "jobs" for one in stage.fault.permissions(here))
+    assert not any(one.resource == "jobs" for one in stage.fault.permissions(there))
 
 
 def test_the_limit_allows_for_the_poll_of_argo_cd(stages: Callable[[str], Stage]) -> None:
