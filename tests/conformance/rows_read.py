@@ -37,7 +37,20 @@ def _none(kind: str, version: str) -> Row:
     )
 
 
+def _not_served(kind: str, group: str) -> Row:
+    """Of a custom kind that neither has: the sandbox, or a lab whose ingress is ours."""
+    return row(
+        kind,
+        "not-served",
+        get(404, path=None, message="404 page not found"),
+        get(404, whole_path=f"/apis/{group}/v1", message="404 page not found"),
+        seeded=False,
+        watched=None,
+    )
+
+
 READ = (
+    *(_not_served(kind, "gateway.networking.k8s.io") for kind in ("HTTPRoute", "Gateway")),
     *(_none(kind, version) for kind, version in _LISTED.items()),
     row(
         "ReplicaSet",

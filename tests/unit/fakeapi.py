@@ -262,7 +262,7 @@ def _place(path: str) -> tuple[str, str]:
     """(plural, name or "") of an API path."""
     parts = unquote(path).strip("/").split("/")
     start = parts.index("namespaces") + 2 if "namespaces" in parts else {"api": 2, "apis": 3}.get(parts[0], 0)
-    parts = parts[start:]
+    parts = parts[start:] or [""]  # discovery of a group
     return parts[0], parts[1] if len(parts) > 1 else ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rollproof.clients.kube import ApiError, Object
+from rollproof.clients.kube import KINDS, STRATEGIC, ApiError, Object
 
 NAMESPACE, REVISION = "shop", "c" * 40
 
@@ -47,6 +47,13 @@ def ingress() -> Object:
     return _item("Ingress", "web", spec={"rules": [{"host": "shop.example", "http": {"paths": paths}}]})
 
 
+def http_route() -> Object:
+    backends = [{"group": "", "kind": "Service", "name": "web", "port": 80, "weight": 1}]
+    rules = [{"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": backends}]
+    spec = {"parentRefs": [{"name": "public"}], "hostnames": ["shop.example"], "rules": rules}
+    return _item("HTTPRoute", "web", spec=spec)
+
+
 def autoscaler() -> Object:
     reference = {"kind": "Deployment", "name": "another"}  # of `web` git declares the replicas
     return _item("HorizontalPodAutoscaler", "web", spec={"scaleTargetRef": reference, "maxReplicas": 4})
@@ -58,7 +65,7 @@ def networkpolicy() -> Object:
 
 def application() -> Object:
     tracked = [
-        ("Deployment", "web"), ("Service", "web"), ("ConfigMap", "config"), ("Ingress", "web"),
+        ("Deployment", "web"), ("Service", "web"), ("ConfigMap", "config"), ("Ingress", "web"), ("HTTPRoute", "web"),
         ("HorizontalPodAutoscaler", "web"), ("NetworkPolicy", "web"),
     ]  # fmt: skip
     past = stamp(datetime.now(UTC) - timedelta(minutes=1))
@@ -69,7 +76,11 @@ def application() -> Object:
         "status": {
             "sync": {"status": "Synced", "revision": REVISION},
             "health": {"status": "Healthy"},
-            "resources": [{"kind": kind, "name": name, "namespace": NAMESPACE} for kind, name in tracked],
+            "resources": [
+                {"kind": kind, "name": name, "namespace": NAMESPACE}
+                | ({"group": group} if (group := KINDS[kind].group) else {})
+                for kind, name in tracked
+            ],
             "operationState": operation_state(0, past),
         },
     }
@@ -128,7 +139,8 @@ class FakeCluster:
         self._lock = threading.RLock()
         self._version = 100
         for item in (
-            deployment(), service(), configmap(), ingress(), autoscaler(), networkpolicy(), application()
+            deployment(), service(), configmap(), ingress(), http_route(), autoscaler(), networkpolicy(),
+            application(),
         ):  # fmt: skip
             self.put(item)
         self.git = {key: copy.deepcopy(item) for key, item in self.objects.items() if key[0] != "Application"}
@@ -209,6 +221,8 @@ class FakeCluster:
         self, kind: str, namespace: str, name: str, body: Object, *, how: str = "", dry_run: bool = False
     ) -> Object:
         with self._lock:
+            if how == STRATEGIC and KINDS[kind].custom:
+                raise ApiError("the body of the request was in an unknown format", status=415)
             old = self.get(kind, namespace, name)
             new = merged(old, body)
             if dry_run:

@@ -92,6 +92,9 @@ class FakeKube:
             raise ApiError(f"{kind} is forbidden", status=403)
         return {"items": self.lists.get(kind, [])}
 
+    def list_if_served(self, kind: str, namespace: str) -> Object:
+        return self.list(kind, namespace)
+
     def pod_log(self, *_: Any, **__: Any) -> str:
         return self.log
 

@@ -22,11 +22,11 @@ from rollproof.clients import execute, forward
 from rollproof.clients.apierrors import ApiError, LostAnswerError, SilenceError, UnreachableError, api_error
 from rollproof.clients.credentials import learn_objects
 from rollproof.clients.exchange import MIB, BodyError, read_body, said, time_out, was_sent, watch_sending
-from rollproof.clients.kinds import KINDS, Kind
 from rollproof.clients.kubeconfig import api_client
 from rollproof.clients.linestream import LineStream
 from rollproof.clients.podstream import StreamError
 from rollproof.clients.shapes import check_object
+from rollproof.core.kinds import KINDS, Kind
 from rollproof.core.outside import Outside, parsed, shown, without_nulls
 from rollproof.errors import OutsideDataError
 
@@ -126,6 +126,28 @@ class Kube:
                 raise OutsideDataError(f"{who} does not end: after {len(seen)} pieces it goes on at {shown(token)}")
             seen.add(token)
             query = {**query, "continue": token}
+
+    def list_if_served(self, kind: str, namespace: str) -> Object:
+        """The list of a custom kind; an empty one where the cluster does not have that kind.
+
+        A cluster without it answers 404, but 403 to those who have no right to it. The API's discovery tells the two
+        apart, and everybody who is logged in may ask it.
+        """
+        try:
+            return self.list(kind, namespace)
+        except ApiError as error:
+            if error.status not in (403, 404) or not self._is_unknown(kind):
+                raise
+        return {"items": []}
+
+    def _is_unknown(self, kind: str) -> bool:
+        """Whether discovery says so; what cannot be asked is not known to be unknown."""
+        place = KINDS[kind].group_path
+        try:
+            answer = Outside.of(self.request("GET", place), f"{place} of {self._server}")
+        except ApiError as error:
+            return error.status == 404
+        return KINDS[kind].plural not in [one.text("name") for one in answer.objects("resources")]
 
     def patch(
         self, kind: str, namespace: str, name: str, body: Object, *, how: str = MERGE, dry_run: bool = False

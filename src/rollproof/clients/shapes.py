@@ -61,6 +61,14 @@ _SHAPES: Mapping[str, str] = {
     "Ingress": "metadata.resourceVersion:digits spec:child! spec.rules:objects spec.rules[].http:child "
     "spec.rules[].http.paths:objects spec.rules[].http.paths[].backend:child "
     "spec.rules[].http.paths[].backend.service:child spec.rules[].http.paths[].backend.service.name:text",
+    "HTTPRoute": "metadata.resourceVersion:digits spec:child! spec.hostnames:texts spec.parentRefs:objects "
+    "spec.parentRefs[].name:text spec.rules:objects spec.rules[].matches:objects spec.rules[].matches[].path:child "
+    "spec.rules[].matches[].path.value:text spec.rules[].backendRefs:objects spec.rules[].backendRefs[].group:text "
+    "spec.rules[].backendRefs[].kind:text spec.rules[].backendRefs[].name:text "
+    "spec.rules[].backendRefs[].namespace:text spec.rules[].backendRefs[].weight:count",
+    "Gateway": "spec:child! spec.listeners:objects spec.listeners[].name:text spec.listeners[].port:count "
+    "spec.listeners[].protocol:text spec.listeners[].hostname:text status:child status.addresses:objects "
+    "status.addresses[].value:text",
     "NetworkPolicy": "metadata.resourceVersion:digits spec:child! spec.podSelector:child "
     "spec.podSelector.matchLabels:table spec.ingress:objects spec.egress:objects",
     "ResourceQuota": "spec:child spec.hard:child status:child",
@@ -80,7 +88,7 @@ _SHAPES: Mapping[str, str] = {
     "status.sync.status:text status.sync.revision:text status.sync.comparedTo:child status.health:child "
     "status.health.status:text status.conditions:objects status.conditions[].type:text "
     "status.conditions[].message:text status.resources:objects status.resources[].kind:text "
-    f"status.resources[].name:text status.resources[].namespace:text {_OPERATION}",
+    f"status.resources[].group:text status.resources[].name:text status.resources[].namespace:text {_OPERATION}",
     "AppProject": "spec:child spec.syncWindows:objects spec.syncWindows[].kind:text! spec.syncWindows[].schedule:text! "
     "spec.syncWindows[].duration:text! spec.syncWindows[].timeZone:text spec.syncWindows[].manualSync:flag "
     "spec.syncWindows[].applications:texts spec.syncWindows[].namespaces:texts spec.syncWindows[].clusters:texts",

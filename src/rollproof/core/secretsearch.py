@@ -18,6 +18,7 @@ from rollproof.core.facts import Facts
 
 __all__ = [
     "LEAST",
+    "OBJECT_KINDS",
     "SOURCE",
     "Place",
     "Search",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 SOURCE = "secrets"
+OBJECT_KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap", "Ingress", "HTTPRoute")  # of Place.OBJECTS
 LEAST = 6  # characters: a shorter value is found everywhere
 _HASH_DIGITS = 8
 

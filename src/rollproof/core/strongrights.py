@@ -44,6 +44,9 @@ _WORDS: Mapping[tuple[str, frozenset[str]], str] = {
     ("nodes/proxy", READING | _CHANGING): "it is the kubelet's API: commands in every container of the node",
     ("services", _CHANGING | {"delete"}): "it sends the traffic of this namespace elsewhere, or nowhere",
     ("ingresses.networking.k8s.io", _CHANGING | {"delete"}): "it sends the app's traffic elsewhere, or nowhere",
+    ("httproutes.gateway.networking.k8s.io", _CHANGING | {"delete"}): (
+        "it sends the app's traffic elsewhere, or nowhere"
+    ),
     ("resourcequotas", _CHANGING): "a quota of nothing keeps every new pod out of this namespace, also one that heals",
     ("resourcequotas", frozenset({"delete"})): "it takes away what limits this namespace",
     ("networkpolicies.networking.k8s.io", _CHANGING | {"delete"}): "it opens or closes the ways between pods",

@@ -26,6 +26,7 @@ class Survey:
     port: int = 80
     host: str = ""
     tls: bool = False
+    entry_port: int = 0  # where it is not the scheme's own
     live_path: str = ""
     ready_path: str = ""
     autoscaler: bool = False

@@ -119,15 +119,13 @@ class Traffic:
     tail_s: Annotated[float, between(0, 3_600)] = 5.0
     # the largest blind gap per lane with which a clean run may still PASS
     resolution_ms: Annotated[float, above(0, 60_000)] = 250.0
-    # an answer later than this is reported as slow (never FAIL by itself)
-    slow_ms: Annotated[float, above(0, 600_000)] = 1000.0
+    slow_ms: Annotated[float, above(0, 600_000)] = 1000.0  # a later answer is reported as slow (never FAIL by itself)
     downtime_budget_ms: Annotated[float, between(0, 3_600_000)] = 0.0  # 0: no hard failure at all is allowed
     # that the budget covers, counted 1 s apart, however short they are
     outages_max: Annotated[int | None, between(1, 1_000)] = None
     # of requests that are lost without any release, each by itself
     background_failures_per_million: Annotated[float, between(0, 100_000)] = 0.0
-    # of the open-loop lanes of the app, from the intended send
-    p99_ms_max: Annotated[float | None, above(0, 600_000)] = None
+    p99_ms_max: Annotated[float | None, above(0, 600_000)] = None  # of the app's open-loop lanes, from intended send
     # on the same lanes: a later answer counts as lost
     longest_ms_max: Annotated[float | None, above(0, 600_000)] = None
     # share of dispatches > 5 ms late above which the generator was not sound
@@ -191,10 +189,12 @@ class DriftSettings:
     configmap: str = ""  # a declared ConfigMap; empty: the first that the Application tracks
     configmap_key: str = ""
     ingress: str = ""  # a declared Ingress of the app; empty: the first that the Application tracks
+    http_route: str = ""  # the same of HTTPRoutes (Gateway API)
     autoscaler: str = ""  # the same of HorizontalPodAutoscalers
     network_policy: str = ""  # the same of NetworkPolicies
     # these trials only run where this is said: what they delete is gone for users until self-heal has created it again
     delete_ingress: bool = False
+    delete_http_route: bool = False
     delete_hpa: bool = False
     delete_deployment: bool = False
     drift_image_tag: str = ""  # tag for the image drift; empty: another of release.shas

@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollproof.clients.kinds import KINDS
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.clients.repo import PushRefusedError
 from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
+from rollproof.core.kinds import KINDS
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rollproof.clients.kube import STRATEGIC, ApiError, Kube, Object
+from rollproof.clients.kube import KINDS, MERGE, STRATEGIC, ApiError, Kube, Object
+from rollproof.core.httproute import service_of
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
@@ -51,7 +52,7 @@ class FieldDrift(Drift):
     def noted(self, trial: Trial, item: Object, kube: Kube) -> Mapping[str, Any]:
         """Tried first: the server may write the value in another form."""
         body = field_patch(trial.path, trial.value)
-        would = kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC, dry_run=True)
+        would = kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=_how(trial.kind), dry_run=True)
         return {
             "kind": trial.kind, "namespace": trial.namespace, "name": trial.object_name, "path": list(trial.path),
             "original": read_field(item, trial.path), "ours": read_field(would, trial.path),
@@ -61,7 +62,7 @@ class FieldDrift(Drift):
         """A patch that is refused if somebody has written in between."""
         body = field_patch(trial.path, trial.value)
         body.setdefault("metadata", {})["resourceVersion"] = item["metadata"]["resourceVersion"]
-        return kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=STRATEGIC)
+        return kube.patch(trial.kind, trial.namespace, trial.object_name, body, how=_how(trial.kind))
 
     def version_after(self, item: Object, reply: Object) -> int | None:
         """A patch that changes nothing makes no new version."""
@@ -99,13 +100,18 @@ class FieldDrift(Drift):
             body = field_patch(path, args["original"])
             body.setdefault("metadata", {})["resourceVersion"] = item["metadata"]["resourceVersion"]
             try:
-                kube.patch(kind, namespace, name, body, how=STRATEGIC)
+                kube.patch(kind, namespace, name, body, how=_how(kind))
             except ApiError as error:
                 if error.status != 409:
                     raise
                 continue
             return Undone("done")
         return Undone("failed", reason=f"{kind} {name} changed {_TRIES} times while it was being put back")
+
+
+def _how(kind: str) -> str:
+    """Custom kinds know no strategic merge (415): a list in them is sent as a whole, and no path leads through one."""
+    return MERGE if KINDS[kind].custom else STRATEGIC
 
 
 # -- which field of which object ------------------------------------------------------------------------------------
@@ -230,6 +236,21 @@ def _ingress_rule(context: Context) -> Trial:
     raise NotHereError(f"no rule of Ingress {item['metadata']['name']} goes to Service {ours}: see drift.ingress")
 
 
+def _http_route_rule(context: Context) -> Trial:
+    item, cluster = tracked(context, "HTTPRoute"), context.target.cluster
+    rules = copy.deepcopy(item["spec"].get("rules") or [])
+    for rule in rules:
+        for backend in rule.get("backendRefs") or ():
+            if service_of(Outside.of(backend, "a backendRef of the HTTPRoute"), cluster.namespace) != cluster.service:
+                continue
+            backend["name"] = _DRIFTED
+            paths = [read_field(match, ("path", "value")) for match in rule.get("matches") or ()]
+            said = f"{paths[0] if paths and paths[0] else 'a rule'} goes to Service {_DRIFTED}, which is not there, "
+            return _trial("http-route-rule", item, ("spec", "rules"), rules, f"{said}instead of {cluster.service}")
+    name = item["metadata"]["name"]
+    raise NotHereError(f"no rule of HTTPRoute {name} goes to Service {cluster.service}: see drift.http_route")
+
+
 def _hpa_max(context: Context) -> Trial:
     item = tracked(context, "HorizontalPodAutoscaler")
     path = ("spec", "maxReplicas")
@@ -289,6 +310,7 @@ _FOUND_BY = {
     "configmap": _configmap,
     "service-selector": _selector,
     "ingress-rule": _ingress_rule,
+    "http-route-rule": _http_route_rule,
     "hpa-max": _hpa_max,
     "network-policy": _network_policy,
     "undeclared-annotation": _annotation,

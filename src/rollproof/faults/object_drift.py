@@ -96,6 +96,7 @@ FAULTS = (
     _whole("delete-service", service),
     _whole("delete-configmap", partial(tracked, kind="ConfigMap")),
     _whole("delete-ingress", partial(tracked, kind="Ingress")),
+    _whole("delete-http-route", partial(tracked, kind="HTTPRoute")),
     _whole("delete-hpa", partial(tracked, kind="HorizontalPodAutoscaler")),
     _whole("delete-deployment", deployment_of),
 )

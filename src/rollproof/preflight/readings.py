@@ -13,7 +13,9 @@ from pathlib import Path
 from rollproof.clients.actions import GITHUB
 from rollproof.clients.http import Http
 from rollproof.clients.kube import ApiError, Kube
+from rollproof.core.kinds import KINDS
 from rollproof.core.permission import Permission, each_verb
+from rollproof.core.secretsearch import OBJECT_KINDS
 from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, InputError, OutsideDataError
 from rollproof.probes.autoscaler import check_autoscaler, missing
@@ -113,10 +115,14 @@ def _secrets(target: Target) -> Iterable[tuple[str, str]]:
         yield f"Secret/{namespace}/{name}", "its values are read, to be looked for"
     size = f"up to {git.git_mib_max} MiB in {git.git_s_max:g} s"
     yield target.env_repo.url, f"every object of every ref is read, in a private clone ({size})"
-    yield f"namespace {namespace}", "its workloads, Services, ConfigMaps, Ingresses, events and the app's logs are read"
+    read = "workloads, Services, ConfigMaps, Ingresses, HTTPRoutes, events and the app's logs"
+    yield f"namespace {namespace}", f"its {read} are read"
     yield f"Application/{target.argocd.namespace}/{target.argocd.application}", "it is read"
     if git.ci_log_file:
         yield git.ci_log_file, "it is read, as it lies there"
+
+
+_READ_ANYWAY = ("Pod", "ReplicaSet")  # every run needs them, for its watches
 
 
 def _may_read(target: Target) -> Iterable[Permission]:
@@ -124,10 +130,8 @@ def _may_read(target: Target) -> Iterable[Permission]:
     known = "to know the values that are looked for; without it name variables: secrets.values_env"
     for name in secret_names(target.secrets):
         yield from each_verb("get", "secrets", namespace, known, name=name)
-    for resource in ("configmaps", "events", "services"):
-        yield from each_verb("list", resource, namespace, why, required=False)
-    yield from each_verb("list", "deployments", namespace, why, group="apps", required=False)
-    yield from each_verb("list", "ingresses", namespace, why, group="networking.k8s.io", required=False)
+    for kind in (KINDS[name] for name in (*OBJECT_KINDS, "Event") if name not in _READ_ANYWAY):
+        yield from each_verb("list", kind.plural, namespace, why, group=kind.group, required=False)
     yield from each_verb("get", "pods", namespace, why, subresource="log", required=False)
 
 

@@ -7,17 +7,20 @@ said in the notes of the Survey.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from rollproof.clients.kube import ApiError, Kube
+from rollproof.clients.kube import KINDS, ApiError, Kube
 from rollproof.core.outside import Outside
 from rollproof.core.survey import Survey
 from rollproof.errors import InputError
+from rollproof.preflight.entry import Entry, of_ingresses, of_routes, with_gateway
 from rollproof.probes.views import image_name, image_tag
 
 __all__ = ["ask"]
 
-_INGRESS_CONTROLLERS = ("app.kubernetes.io/name=ingress-nginx", "app.kubernetes.io/name=traefik", "app=ingress")
+_TRAEFIK = "app.kubernetes.io/name=traefik"
+_INGRESS_CONTROLLERS = ("app.kubernetes.io/name=ingress-nginx", _TRAEFIK, "app=ingress")
+# of pods that were made for one Gateway: GEP-1762 (NGINX Gateway Fabric, Istio and others), Envoy Gateway
+_OF_A_GATEWAY = ("gateway.networking.k8s.io/gateway-name", "gateway.envoyproxy.io/owning-gateway-name")
 _REVISION = "deployment.kubernetes.io/revision"
 _TAGS = 3
 
@@ -35,19 +38,21 @@ def ask(kube: Kube, application: str = "", deployment: str = "") -> Survey:
     if not namespace:
         raise InputError(f"Application {_name(chosen)} names no destination namespace", "write the file by hand")
     services = _list(kube, "Service", namespace)
-    entry = _entry(_list(kube, "Ingress", namespace, notes))
+    routes = _list(kube, "HTTPRoute", namespace, notes)
+    entry = [*of_ingresses(_list(kube, "Ingress", namespace, notes)), *of_routes(routes, namespace)]
     workload = _deployment(_list(kube, "Deployment", namespace), deployment, services, entry)
     service = _service(services, workload, entry)
     if not service:
         notes.append(f"no Service in {namespace} selects the pods of {_name(workload)}")
-    rule = next((one for one in entry if one.service == service), _Entry())
+    ours = sorted((one for one in entry if one.service == service), key=lambda one: not one.host)
+    rule = with_gateway(kube, ours[0] if service and ours else Entry(), namespace, notes)
     if not rule.host:
-        notes.append("no Ingress rule with a host leads to the Service: app.base_url is a guess")
+        notes.append("no Ingress and no HTTPRoute with a host leads to the Service: app.base_url is a guess")
     container = _container(workload, notes)
     image = container.text("image")
     replica_sets = [one for one in _list(kube, "ReplicaSet", namespace) if _owner(one) == _uid(workload)]
     autoscalers = _list(kube, "HorizontalPodAutoscaler", namespace, notes)
-    ingress_namespace, ingress_selector = _controller(kube, notes)
+    ingress_namespace, ingress_selector = _controller(kube, rule, notes)
     several = len(_containers(workload)) > 1
     return Survey(
         argocd_namespace=chosen.child("metadata").text("namespace"),
@@ -65,6 +70,7 @@ def ask(kube: Kube, application: str = "", deployment: str = "") -> Survey:
         port=_port(services, service, workload, notes),
         host=rule.host,
         tls=rule.tls,
+        entry_port=rule.port,
         live_path=_path(container, "livenessProbe"),
         ready_path=_path(container, "readinessProbe"),
         autoscaler=any(_scales(one, _name(workload)) for one in autoscalers),
@@ -77,8 +83,9 @@ def ask(kube: Kube, application: str = "", deployment: str = "") -> Survey:
 def _list(kube: Kube, kind: str, namespace: str, notes: list[str] | None = None) -> Sequence[Outside]:
     """All of that kind; with `notes`, a refusal is noted there and nothing is found."""
     where = f"{kind} in {namespace or 'the cluster'}"
+    asked = kube.list_if_served if KINDS[kind].custom and notes is not None else kube.list
     try:
-        return Outside.of(kube.list(kind, namespace), f"the list of {where}").objects("items")
+        return Outside.of(asked(kind, namespace), f"the list of {where}").objects("items")
     except ApiError as error:
         if notes is None:
             raise
@@ -137,30 +144,8 @@ def _branch(revision: str, notes: list[str]) -> str:
 # -- the app ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A rule of an Ingress: where requests for a host go."""
-
-    host: str = ""
-    service: str = ""
-    tls: bool = False
-
-
-def _entry(ingresses: Sequence[Outside]) -> list[_Entry]:
-    found = []
-    for ingress in ingresses:
-        spec = ingress.child("spec")
-        secured = {host for one in spec.objects("tls") for host in one.texts("hosts")}
-        for rule in spec.objects("rules"):
-            host = rule.text("host")
-            for path in rule.child("http").objects("paths"):
-                service = path.child("backend").child("service").text("name")
-                found.append(_Entry(host, service, host in secured))
-    return found
-
-
-def _deployment(found: Sequence[Outside], wanted: str, services: Sequence[Outside], entry: Sequence[_Entry]) -> Outside:
-    """The one that is named, the only one, or the only one that an Ingress leads to."""
+def _deployment(found: Sequence[Outside], wanted: str, services: Sequence[Outside], entry: Sequence[Entry]) -> Outside:
+    """The one that is named, the only one, or the only one that an Ingress or an HTTPRoute leads to."""
     names = ", ".join(sorted(_name(one) for one in found)) or "none"
     if wanted:
         named = [one for one in found if _name(one) == wanted]
@@ -171,7 +156,8 @@ def _deployment(found: Sequence[Outside], wanted: str, services: Sequence[Outsid
     entered = [one for one in found if any(_name(svc) in led_to and _selects(svc, one) for svc in services)]
     chosen = found if len(found) == 1 else entered
     if len(chosen) != 1:
-        raise InputError(f"{len(found)} Deployments, and not one alone is behind an Ingress", f"--deployment: {names}")
+        wrong = f"{len(found)} Deployments, and not one alone is behind an Ingress or an HTTPRoute"
+        raise InputError(wrong, f"--deployment: {names}")
     return chosen[0]
 
 
@@ -181,8 +167,8 @@ def _selects(service: Outside, workload: Outside) -> bool:
     return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
 
 
-def _service(services: Sequence[Outside], workload: Outside, entry: Sequence[_Entry]) -> str:
-    """The Service of the pods; of several, one that an Ingress leads to."""
+def _service(services: Sequence[Outside], workload: Outside, entry: Sequence[Entry]) -> str:
+    """The Service of the pods; of several, one that an Ingress or an HTTPRoute leads to."""
     led_to = {rule.service for rule in entry}
     names = [_name(one) for one in services if _selects(one, workload)]
     return min(names, key=lambda name: name not in led_to, default="")
@@ -245,9 +231,11 @@ def _scales(autoscaler: Outside, deployment: str) -> bool:
     return target.text("kind") == "Deployment" and target.text("name") == deployment
 
 
-def _controller(kube: Kube, notes: list[str]) -> tuple[str, str]:
-    """Namespace and selector of the ingress controller's pods, by the labels of those that are known."""
-    for selector in _INGRESS_CONTROLLERS:
+def _controller(kube: Kube, rule: Entry, notes: list[str]) -> tuple[str, str]:
+    """Namespace and selector of the pods through which users come in, by the labels of those that are known."""
+    gateway = rule.gateway.rpartition("/")[2]
+    of_gateway = [f"{label}={gateway}" for label in _OF_A_GATEWAY if gateway]
+    for selector in (*of_gateway, _TRAEFIK) if rule.route else _INGRESS_CONTROLLERS:
         try:
             pods = Outside.of(kube.list("Pod", "", labels=selector), f"pods with {selector}").objects("items")
         except ApiError as error:
@@ -255,4 +243,7 @@ def _controller(kube: Kube, notes: list[str]) -> tuple[str, str]:
             break
         if pods:
             return pods[0].child("metadata").text("namespace"), selector
+    if rule.route:
+        notes.append("which pods serve the HTTPRoute is not known: without [ingress] retries that users do not see "
+                     "stay unseen, and no fault is done to the entry")  # fmt: skip
     return "", ""

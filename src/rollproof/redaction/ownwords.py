@@ -49,7 +49,8 @@ gate nothing held_s
 renewal replaced not-serving restarted crowded renew_pods followed
 abort aborted abort_nodes nodes_away dead dead_s failures lost pods_away control_failed
 took_s connections-held not-restarted
-probe-path pull-secret ingress-rule hpa-max network-policy delete-ingress delete-hpa delete-deployment
+probe-path pull-secret ingress-rule http-route-rule hpa-max network-policy delete-ingress delete-http-route delete-hpa
+delete-deployment
 bad bad_release bad-release config_missing crash_loop image_missing line_number never_ready wrong_platform wrong_version
 createcontainerconfigerror createcontainererror errimageneverpull invalidimagename runcontainererror
 absent account address advised allowed anybody appproject architecture automount autorestart autoscalers budgets

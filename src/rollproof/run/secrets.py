@@ -9,8 +9,9 @@ from pathlib import Path
 from rollproof.clients.gitobjects import GitObjects, planted_files
 from rollproof.clients.kube import ApiError, Object
 from rollproof.clients.secretform import placeholders
+from rollproof.core.kinds import KINDS
 from rollproof.core.outside import Outside
-from rollproof.core.secretsearch import Place
+from rollproof.core.secretsearch import OBJECT_KINDS, Place
 from rollproof.errors import RollproofError
 from rollproof.preflight.readings import READINGS
 from rollproof.probes.secretsearch import CANARY, SecretSearch, canary_objects, ci_log_text, texts_of_objects
@@ -19,7 +20,6 @@ from rollproof.run.context import RunContext
 
 __all__ = ["SecretsDrill"]
 
-_KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap", "Ingress")
 _LOG_LINES = 5000
 _TEXTS = (".json", ".jsonl", ".log", ".txt")  # of a run folder
 _MIB = 1024 * 1024
@@ -91,7 +91,7 @@ class SecretsDrill:
 
     def _objects(self, search: SecretSearch) -> None:
         planted = canary_objects(Place.OBJECTS, search.canary)
-        listed = (item for kind in _KINDS for item in self._listed(kind))
+        listed = (item for kind in OBJECT_KINDS for item in self._listed(kind))
         search.look(Place.OBJECTS, texts_of_objects((*listed, *planted)), planted=len(planted))
 
     def _events(self, search: SecretSearch) -> None:
@@ -104,7 +104,9 @@ class SecretsDrill:
         search.look(Place.APPLICATION, texts_of_objects((item, *planted)), planted=len(planted))
 
     def _listed(self, kind: str) -> Iterator[Object]:
-        for item in self._context.clients.kube.list(kind, self._namespace)["items"]:
+        kube = self._context.clients.kube
+        asked = kube.list_if_served if KINDS[kind].custom else kube.list
+        for item in asked(kind, self._namespace)["items"]:
             yield {"kind": kind, **item}
 
     def _logs(self, search: SecretSearch) -> None:

@@ -29,7 +29,8 @@ def draft(found: Survey, given: Given) -> str:
 
 
 def _lines(found: Survey, given: Given) -> Iterator[str]:
-    base_url = given.base_url or f"{'https' if found.tls else 'http'}://{found.host or 'localhost'}"
+    port = f":{found.entry_port}" if found.entry_port else ""
+    base_url = given.base_url or f"{'https' if found.tls else 'http'}://{found.host or 'localhost'}{port}"
     load_host = urlsplit(base_url).hostname or "localhost"
     yield f"# Written by `rollproof init` from what context {_quoted(given.context)} says. Read it once; then"
     yield "# `rollproof doctor --target THIS_FILE`. Nothing secret goes in here: *_env are NAMES of variables."

@@ -50,6 +50,36 @@ def test_writes_carry_our_field_manager_and_a_dry_run_says_so(kube: Kube, api: F
     assert api.asked[-1][2]["dryRun"] == "All"
 
 
+ROUTES = "/apis/gateway.networking.k8s.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "discovery", "found"),
+    [
+        (404, (404, "404 page not found"), []),
+        (403, (404, "404 page not found"), []),  # who has no right to a kind is refused before it is looked for
+        (403, (200, {"resources": [{"name": "gateways"}]}), []),
+        (403, (200, {"resources": [{"name": "httproutes"}]}), 403),
+        (404, (200, {"resources": [{"name": "httproutes"}]}), 404),
+        (403, (403, ""), 403),
+        (500, (404, ""), 500),
+    ],
+)
+def test_a_kind_that_the_cluster_does_not_have_is_none_and_one_that_may_not_be_read_is_unknown(
+    kube: Kube, api: FakeApi, answer: int, discovery: tuple[int, object], found: object
+) -> None:
+    api.refuse_next("/httproutes", answer)
+    api.refuse_next(ROUTES, *discovery)  # type: ignore[arg-type]
+    if isinstance(found, int):
+        with pytest.raises(ApiError) as caught:
+            kube.list_if_served("HTTPRoute", "shop")
+        assert caught.value.status == found
+    else:
+        assert kube.list_if_served("HTTPRoute", "shop")["items"] == found
+    asked = [path for _, path, _ in api.asked]
+    assert asked == [f"{ROUTES}/namespaces/shop/httproutes"] + ([ROUTES] if answer != 500 else [])
+
+
 @pytest.mark.parametrize("status", [403, 404, 409, 429, 500, 503])
 def test_an_error_is_one_attempt_and_typed(kube: Kube, api: FakeApi, status: int) -> None:
     api.refuse_next("configmaps", status)

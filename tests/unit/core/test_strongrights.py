@@ -15,6 +15,7 @@ RESOURCES = (  # resource, its group, its subresources; the last ones are weak
     ("nodes", "", ("", "proxy")),
     ("services", "", ("",)),
     ("ingresses", "networking.k8s.io", ("",)),
+    ("httproutes", "gateway.networking.k8s.io", ("",)),
     ("networkpolicies", "networking.k8s.io", ("",)),
     ("resourcequotas", "", ("",)),
     ("horizontalpodautoscalers", "autoscaling", ("",)),

@@ -16,12 +16,16 @@ KINDS = {
     "ConfigMap": {"configmap", "delete-configmap"},
     "Service": {"service-selector", "delete-service", "undeclared-annotation", "void-patch"},
     "Ingress": {"ingress-rule", "delete-ingress"},
+    "HTTPRoute": {"http-route-rule", "delete-http-route"},
     "HorizontalPodAutoscaler": {"hpa-max", "delete-hpa"},
     "NetworkPolicy": {"network-policy"},
 }  # fmt: skip
 CONTROLS = {"undeclared-annotation", "void-patch"}
 UNFELT = {*CONTROLS, "revision-history", "network-policy"}
-ASKED_FOR = {"delete-ingress": "delete_ingress", "delete-hpa": "delete_hpa", "delete-deployment": "delete_deployment"}
+ASKED_FOR = {
+    "delete-ingress": "delete_ingress", "delete-http-route": "delete_http_route", "delete-hpa": "delete_hpa",
+    "delete-deployment": "delete_deployment",
+}  # fmt: skip
 SETTINGS = {one.name for one in fields(DriftSettings)}
 
 

@@ -87,12 +87,21 @@ def test_what_git_does_not_declare_is_skipped(tmp_path: Path, name: str) -> None
     assert "does not declare" in trial.reason
 
 
+def route_to(**backend: Any) -> dict[str, Any]:
+    return {"rules": [{"backendRefs": [{"name": "web", "port": 80, **backend}]}]}
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "trial", "reason"),
     [
         ("Ingress", {"rules": []}, "ingress-rule", "no rule of Ingress web goes to Service web"),
         ("Ingress", {"defaultBackend": {}}, "ingress-rule", "see drift.ingress"),
         ("NetworkPolicy", {"podSelector": {}}, "network-policy", "NetworkPolicy web has no rule"),
+        ("HTTPRoute", {"rules": []}, "http-route-rule", "no rule of HTTPRoute web goes to Service web"),
+        ("HTTPRoute", route_to(name="other"), "http-route-rule", "see drift.http_route"),
+        ("HTTPRoute", route_to(namespace="other"), "http-route-rule", "see drift.http_route"),
+        ("HTTPRoute", route_to(kind="TraefikService", group="traefik.io"), "http-route-rule", "see drift.http_route"),
+        ("HTTPRoute", route_to(weight=0), "http-route-rule", "see drift.http_route"),
     ],
 )
 def test_an_object_without_what_the_trial_changes_is_a_reason_to_skip(
@@ -127,6 +136,7 @@ def test_a_deployment_without_what_the_trial_changes_is_a_reason_to_skip(
     [
         ("ingress-rule", "Ingress"), ("delete-ingress", "Ingress"), ("hpa-max", "HorizontalPodAutoscaler"),
         ("delete-hpa", "HorizontalPodAutoscaler"), ("network-policy", "NetworkPolicy"),
+        ("http-route-rule", "HTTPRoute"), ("delete-http-route", "HTTPRoute"),
     ],
 )  # fmt: skip
 def test_what_the_application_does_not_track_is_skipped_and_what_is_named_and_missing_is_said(
@@ -139,15 +149,39 @@ def test_what_the_application_does_not_track_is_skipped_and_what_is_named_and_mi
     (skip,) = Drill(tmp_path, trial, cluster=cluster).plan()
     assert isinstance(skip, Skip)
     assert skip.reason == f"the Application shop tracks no {kind}"
-    setting = {"HorizontalPodAutoscaler": "autoscaler", "NetworkPolicy": "network_policy"}.get(kind, "ingress")
+    setting = {
+        "HorizontalPodAutoscaler": "autoscaler", "NetworkPolicy": "network_policy", "HTTPRoute": "http_route",
+    }.get(kind, "ingress")  # fmt: skip
     with pytest.raises(InputError, match="there is no") as raised:
         Drill(tmp_path, trial, cluster=cluster, **{setting: "other"}).plan()
     assert f"drift.{setting}" in raised.value.hint
 
 
+def test_a_kind_of_the_same_name_in_another_group_is_not_meant(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    app = cluster.get("Application", "argocd", "shop")
+    for one in app["status"]["resources"]:
+        if one["kind"] in ("NetworkPolicy", "HTTPRoute"):
+            one["group"] = "crd.example.com"
+    cluster.put(app)
+    planned = Drill(tmp_path, "network-policy", "http-route-rule", cluster=cluster).plan()
+    assert [one.reason for one in planned if isinstance(one, Skip)] == [
+        "the Application shop tracks no NetworkPolicy", "the Application shop tracks no HTTPRoute",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trial", ["http-route-rule", "delete-http-route"])
+def test_a_route_that_is_led_away_or_deleted_is_healed(tmp_path: Path, trial: str) -> None:
+    drill = Drill(tmp_path, trial, delete_http_route=True).run()
+    assert "restored" in drill.words(), drill.words()
+    backends = drill.cluster.get("HTTPRoute", NAMESPACE, "web")["spec"]["rules"][0]["backendRefs"]
+    assert [one["name"] for one in backends] == ["web"]
+
+
 def test_a_change_that_is_too_long_for_a_line_is_said_in_words(tmp_path: Path) -> None:
-    planned = Drill(tmp_path, "ingress-rule", "pull-secret", "network-policy", "probe-path").plan()
+    planned = Drill(tmp_path, "ingress-rule", "http-route-rule", "pull-secret", "network-policy", "probe-path").plan()
     assert [one.change for one in planned if isinstance(one, Injection)] == [
+        "spec.rules: / goes to Service rollproof-drift, which is not there, instead of web",
         "spec.rules: / goes to Service rollproof-drift, which is not there, instead of web",
         "spec.template.spec.imagePullSecrets: without pull",
         "spec.ingress: a rule more: from 192.0.2.1/32, where nobody is",

@@ -110,6 +110,7 @@ def test_a_write_in_between_is_read_again_and_a_field_that_was_not_there_is_remo
         ("Deployment", ("spec", "template", "spec", "imagePullSecrets"), None, [{"name": "another"}]),
         ("Ingress", ("spec", "rules"), [{"host": "ours.example"}], [{"host": "theirs.example"}]),
         ("NetworkPolicy", ("spec", "ingress"), [{}], [{"ports": []}]),
+        ("HTTPRoute", ("spec", "rules"), [{"backendRefs": [{"name": "a"}]}], [{"backendRefs": [{"name": "b"}]}]),
     ],
 )
 def test_a_list_is_put_back_as_a_whole_and_what_somebody_else_made_of_it_is_left(
@@ -134,7 +135,7 @@ def test_endless_conflicts_are_a_failure_and_not_a_loop() -> None:
     assert _undo(cluster, "field-restore", _field_args()) == "failed"
 
 
-@pytest.mark.parametrize("kind", ["Service", "Ingress", "HorizontalPodAutoscaler", "Deployment"])
+@pytest.mark.parametrize("kind", ["Service", "Ingress", "HTTPRoute", "HorizontalPodAutoscaler", "Deployment"])
 def test_a_deleted_object_is_created_again_only_if_nobody_did(kind: str) -> None:
     cluster = FakeCluster(heals=False)
     item = cluster.get(kind, NAMESPACE, "web")

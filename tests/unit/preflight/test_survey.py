@@ -39,6 +39,22 @@ def ingress(to: str = "web", host: str = "shop.example.com") -> Object:
     return {"metadata": {"name": "web"}, "spec": spec}
 
 
+def route(to: str = "web", host: str = "api.example.com", **parent: Any) -> Object:
+    backends = [{"name": "elsewhere", "namespace": "other"}, {"name": "canary", "weight": 0}, {"name": to}]
+    parents = [{"kind": "Service", "group": "", "name": to}, {"name": "public", "namespace": "infra", **parent}]
+    spec = {"parentRefs": parents, "hostnames": [host] if host else [], "rules": [{"backendRefs": backends}]}
+    return {"metadata": {"name": "web"}, "spec": spec}
+
+
+def listener(name: str, protocol: str, port: int, **more: str) -> Object:
+    return {"name": name, "protocol": protocol, "port": port, **more}
+
+
+def gateway(*listeners: Object, address: str = "192.0.2.7") -> Object:
+    addresses = [{"value": address}] if address else []
+    return {"metadata": {"name": "public"}, "spec": {"listeners": [*listeners]}, "status": {"addresses": addresses}}
+
+
 def replica_set(revision: int, tag: str) -> Object:
     made = deployment(image=f"registry.example.com:5000/shop/web:{tag}")
     annotations = {"deployment.kubernetes.io/revision": str(revision)}
@@ -46,12 +62,15 @@ def replica_set(revision: int, tag: str) -> Object:
     return {**made, "metadata": {"name": f"web-{tag}", "annotations": annotations, "ownerReferences": owners}}
 
 
-def asked(refused: tuple[str, ...] = (), application_name: str = "", workload: str = "", **lists: Any) -> Survey:
+def asked(
+    refused: tuple[str, ...] = (), application_name: str = "", workload: str = "", gateway: Object | None = None,
+    **lists: Any,
+) -> Survey:  # fmt: skip
     found = {
         "Application": [application()], "Deployment": [deployment()], "Service": [service()], "Ingress": [ingress()],
         "ReplicaSet": [replica_set(1, "0000001"), replica_set(3, "1a2b3c4"), replica_set(2, "0000002")], **lists,
     }  # fmt: skip
-    kube = FakeKube(refused=refused, lists=found)
+    kube = FakeKube(refused=refused, lists=found, objects={("Gateway", "public"): gateway} if gateway else {})
     return ask(cast("Kube", kube), application_name, workload)
 
 
@@ -97,6 +116,82 @@ def test_of_two_deployments_the_one_behind_the_ingress_is_meant() -> None:
 
 def test_of_two_services_the_one_that_the_ingress_leads_to_is_meant() -> None:
     assert asked(Service=[service("metrics"), service("front")], Ingress=[ingress("front")]).service == "front"
+
+
+def test_of_two_deployments_the_one_behind_the_route_is_meant() -> None:
+    two, services = [deployment("worker"), deployment()], [service(), service("worker", "worker")]
+    found = asked(Deployment=two, Service=services, Ingress=[], HTTPRoute=[route()])
+    assert (found.deployment, found.service, found.host) == ("web", "web", "api.example.com")
+    for away in ({"namespace": "other"}, {"weight": 0}, {"kind": "TraefikService", "group": "traefik.io"}):
+        one = route()
+        one["spec"]["rules"] = [{"backendRefs": [{"name": "web", **away}]}]
+        with pytest.raises(InputError, match="behind an Ingress or an HTTPRoute"):
+            asked(Deployment=two, Service=services, Ingress=[], HTTPRoute=[one])
+
+
+HTTP, HTTPS = listener("web", "HTTP", 80), listener("safe", "HTTPS", 443)
+ANY_PORT = (False, 0, "api.example.com")
+
+
+@pytest.mark.parametrize(
+    ("listeners", "made", "found"),
+    [
+        ([HTTP], route(), ANY_PORT),
+        ([HTTP, HTTPS], route(), (True, 0, "api.example.com")),
+        ([HTTP, HTTPS], route(sectionName="web"), ANY_PORT),
+        ([HTTP, HTTPS], route(port=80), ANY_PORT),
+        ([listener("web", "HTTP", 8000), listener("db", "TCP", 443)], route(), (False, 8000, "api.example.com")),
+        ([HTTP, listener("safe", "HTTPS", 443, hostname="other.example.com")], route(), ANY_PORT),
+        ([HTTP, listener("safe", "HTTPS", 8443, hostname="*.example.com")], route(), (True, 8443, "api.example.com")),
+        ([listener("web", "HTTP", 80, hostname="shop.example.com")], route(host=""), (False, 0, "shop.example.com")),
+        ([listener("web", "HTTP", 80, hostname="*.example.com")], route(host=""), (False, 0, "")),
+        ([HTTP], route(host="*.example.com"), (False, 0, "")),
+    ],
+)
+def test_scheme_and_port_are_those_of_the_gateways_listener(
+    listeners: list[Object], made: Object, found: tuple[bool, int, str]
+) -> None:
+    said = asked(Ingress=[], HTTPRoute=[made], gateway=gateway(*listeners))
+    assert (said.tls, said.entry_port, said.host) == found
+    assert any("behind Gateway infra/public, at 192.0.2.7, port" in note for note in said.notes)
+    assert any("no HTTPRoute with a host leads" in note for note in said.notes) is not bool(found[2])
+
+
+def test_what_is_not_known_of_a_gateway_is_said() -> None:
+    def notes(*refused: str, made: Object | None = None, gateway: Object | None = None) -> str:
+        found = asked(refused, Ingress=[], HTTPRoute=[made or route()], gateway=gateway)
+        assert (found.host, found.tls, found.entry_port) == ("api.example.com", False, 0)
+        return " | ".join(found.notes)
+
+    assert "behind Gateway infra/public, which is not there" in notes()
+    assert "Gateway infra/public could not be read" in notes("get Gateway")
+    assert "none of whose listeners fits" in notes(gateway=gateway(HTTPS), made=route(sectionName="web"))
+    assert "whose address it does not say, port 80" in notes(gateway=gateway(HTTP, address=""))
+    assert "names no Gateway" in notes(made=route(kind="ListenerSet"))
+    found = asked(("list HTTPRoute",))
+    assert "HTTPRoute in shop could not be read" in found.notes[0]
+    assert found.host == "shop.example.com"
+
+
+def test_the_pods_of_the_gateway_are_found_by_its_name_and_not_those_of_an_ingress_controller() -> None:
+    class Kube(FakeKube):
+        said = "gateway.networking.k8s.io/gateway-name=public"
+
+        def list(self, kind: str, namespace: str, **more: str) -> Object:
+            if kind == "Pod":
+                return {"items": [{"metadata": {"namespace": "infra"}}] if more["labels"] == self.said else []}
+            return super().list(kind, namespace, **more)
+
+    lists = {"Application": [application()], "Deployment": [deployment()], "Service": [service()]}
+    kube = Kube(lists={**lists, "HTTPRoute": [route()]})
+    found = ask(cast("Kube", kube))
+    assert (found.ingress_namespace, found.ingress_selector) == ("infra", kube.said)
+    kube.said = "app.kubernetes.io/name=ingress-nginx"
+    found = ask(cast("Kube", kube))
+    assert (found.ingress_namespace, found.ingress_selector) == ("", "")
+    assert "which pods serve the HTTPRoute is not known" in found.notes[-1]
+    kube.lists = {**lists, "Ingress": [ingress()]}
+    assert ask(cast("Kube", kube)).ingress_selector == kube.said
 
 
 UDP = {"name": "h3", "port": 443, "targetPort": 8443, "protocol": "UDP"}

@@ -17,7 +17,7 @@ from recorder import ListRecorder
 
 from rollproof.clients.kube import ApiError
 from rollproof.core.event import Event
-from rollproof.core.secretsearch import Place
+from rollproof.core.secretsearch import OBJECT_KINDS, Place
 from rollproof.core.target import EnvRepo, SecretSettings
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.preflight.readings import READINGS
@@ -60,6 +60,9 @@ class Kube:
         if kind in self.refused:
             raise ApiError(f"list {kind}: 403 Forbidden", status=403)
         return {"items": self.objects.get(kind, [])}
+
+    def list_if_served(self, kind: str, namespace: str) -> dict[str, Any]:
+        return self.list(kind, namespace)
 
     def pod_log_end(self, _namespace: str, pod: str, _container: str, *, lines: int, previous: bool) -> str:
         assert lines
@@ -228,6 +231,14 @@ def test_a_value_in_git(world: World) -> None:
     world.commit("b.txt", PASSWORD)
     (hit,) = world.search()[Place.GIT].data["hits"]
     assert hit.endswith("b.txt")
+
+
+@pytest.mark.parametrize("kind", OBJECT_KINDS)
+def test_a_value_in_any_kind_of_object(world: World, kind: str) -> None:
+    found = {"metadata": {"name": "web", "annotations": {"note": f"is {PASSWORD}"}}}
+    world.kube.objects = {**world.kube.objects, kind: [found, *world.kube.objects.get(kind, [])]}
+    (hit,) = world.search()[Place.OBJECTS].data["hits"]
+    assert f"{kind}/web" in hit
 
 
 def test_what_may_not_be_read_is_told_and_the_rest_is_searched(world: World) -> None:

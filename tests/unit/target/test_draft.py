@@ -52,6 +52,12 @@ def test_what_the_person_says_goes_before_what_the_cluster_says() -> None:
     assert "password_env" not in document["env_repo"], "ssh finds its own key"
 
 
+def test_a_port_that_is_not_the_schemes_own_is_in_the_url_and_not_in_the_fence() -> None:
+    document = tomllib.loads(draft(replace(FOUND, entry_port=8443), Given(context="x")))
+    assert document["app"]["base_url"] == "https://shop.example.com:8443"
+    assert document["fences"]["load_hosts"] == ["shop.example.com"]
+
+
 @pytest.mark.parametrize(("live", "ready", "health"), [("", "/ready", "/health"), ("/up", "/up", "/health")])
 def test_a_liveness_path_that_is_that_of_readiness_is_not_taken_for_the_version(
     live: str, ready: str, health: str

@@ -25,8 +25,8 @@ from rollproof.probes.objectwatch import Arrival
 __all__ = ["Drift", "NotHereError", "service", "tracked"]
 
 _NAMED_BY = {  # kind -> the setting of [drift] that names the object
-    "ConfigMap": "configmap", "Ingress": "ingress", "HorizontalPodAutoscaler": "autoscaler",
-    "NetworkPolicy": "network_policy",
+    "ConfigMap": "configmap", "Ingress": "ingress", "HTTPRoute": "http_route",
+    "HorizontalPodAutoscaler": "autoscaler", "NetworkPolicy": "network_policy",
 }  # fmt: skip
 
 
@@ -158,7 +158,8 @@ def named(target: Target, kind: str) -> str:
 
 def _first_tracked(context: Context, kind: str) -> str:
     resources = (context.argo.read().get("status") or {}).get("resources") or ()
-    for one in resources:
-        if one.get("kind") == kind and one.get("namespace") == context.target.cluster.namespace:
+    wanted = (KINDS[kind].group, kind, context.target.cluster.namespace)
+    for one in resources:  # by group as well: Calico has NetworkPolicies of its own, Knative Ingresses
+        if (one.get("group", ""), one.get("kind"), one.get("namespace")) == wanted:
             return str(one["name"])
     raise NotHereError(f"the Application {context.argo.application} tracks no {kind}")

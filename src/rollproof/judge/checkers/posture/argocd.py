@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rollproof.core.kinds import KINDS
 from rollproof.core.posture import ApplicationSeen, IgnoreSeen, ProjectSeen
 from rollproof.core.posturefacts import Posture
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound
@@ -9,11 +10,7 @@ from rollproof.judge.checkers.posture.base import Said, check, finding, nothing,
 _DOCS = "https://argo-cd.readthedocs.io/en/stable"
 _REPLICAS = ("/spec/replicas", ".spec.replicas")
 _RESPECTS = "RespectIgnoreDifferences=true"
-_IN_A_GROUP = {
-    "Deployment": "apps", "StatefulSet": "apps", "DaemonSet": "apps", "ReplicaSet": "apps",
-    "Ingress": "networking.k8s.io", "NetworkPolicy": "networking.k8s.io", "HorizontalPodAutoscaler": "autoscaling",
-    "CronJob": "batch", "Job": "batch", "PodDisruptionBudget": "policy",
-}  # fmt: skip
+_IN_A_GROUP = {one.name: one.group for one in KINDS.values() if one.group} | {"DaemonSet": "apps", "CronJob": "batch"}
 
 
 @check(

@@ -11,17 +11,26 @@ __all__ = ["KINDS", "Kind"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where a kind lives in the API."""
+    """Where a kind lives in the API.
+
+    `custom`: of a CustomResourceDefinition. A cluster may not have it, and no strategic merge patch is known of it.
+    """
 
     name: str
     plural: str
     group: str = ""  # empty: the core group
     version: str = "v1"
+    custom: bool = False
+
+    @property
+    def group_path(self) -> str:
+        """The URL path of its group and version, which says whether the cluster has them."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def path(self, namespace: str, name: str = "") -> str:
         """The URL path of a collection or of one object."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        place = f"{root}/namespaces/{_part(namespace)}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        root, inside = self.group_path, f"namespaces/{_part(namespace)}/" if namespace else ""
+        place = f"{root}/{inside}{self.plural}"
         return f"{place}/{_part(name)}" if name else place
 
 
@@ -54,8 +63,10 @@ KINDS: Mapping[str, Kind] = {
         Kind("ResourceQuota", "resourcequotas"),
         Kind("NetworkPolicy", "networkpolicies", "networking.k8s.io"),
         Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy"),
-        Kind("Application", "applications", "argoproj.io", "v1alpha1"),
-        Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1"),
+        Kind("HTTPRoute", "httproutes", "gateway.networking.k8s.io", custom=True),
+        Kind("Gateway", "gateways", "gateway.networking.k8s.io", custom=True),
+        Kind("Application", "applications", "argoproj.io", "v1alpha1", custom=True),
+        Kind("AppProject", "appprojects", "argoproj.io", "v1alpha1", custom=True),
         Kind("SelfSubjectAccessReview", "selfsubjectaccessreviews", "authorization.k8s.io"),
     )
 }
