@@ -38,6 +38,16 @@ class Mode:
     ingress: str = settings.INGRESSES[0]
 
     @property
+    def traefik(self) -> bool:
+        """Whether Traefik is the ingress: for Ingresses and HTTPRoutes alike."""
+        return self.ingress != settings.INGRESSES[0]
+
+    @property
+    def entry(self) -> str:
+        """The kind of object by which the env repo lets users in."""
+        return "HTTPRoute" if self.ingress == "traefik-gateway" else "Ingress"
+
+    @property
     def built(self) -> bool:
         """Whether the nodes must find every image without a registry."""
         return self.name == "built"

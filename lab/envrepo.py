@@ -14,10 +14,12 @@ from lab import settings
 from lab.credentials import Credentials
 from lab.steps import CommandError, LabError, Log
 
-__all__ = ["URL", "answers", "head", "seed", "tag"]
+__all__ = ["URL", "answers", "entry", "head", "let_in_by", "seed", "tag"]
 
 URL = f"http://127.0.0.1:{settings.GIT_PORT}/env.git"
 BRANCH = "main"
+_ENTRIES = {"Ingress": "ingress.yaml", "HTTPRoute": "httproute.yaml"}  # kind -> its file in base, and `patch-` of it
+_BASE = "base/kustomization.yaml"
 _SEEDED_AT = "2026-01-05T09:00:00+00:00"
 _PERSON = ("AngelPay pipeline", "pipeline@angelpay.example")
 _PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
@@ -39,15 +41,7 @@ def head(log: Log) -> str:
 
 def tag(log: Log, environment: str) -> str:
     """The version that the overlay names, at the head of the branch."""
-    clone = settings.state() / "env-repo-view"
-    shutil.rmtree(clone, ignore_errors=True)
-    log.run(
-        "git", "clone", "--quiet", "--depth=1", "--no-tags", f"--branch={BRANCH}", URL, clone, env=_PLAIN, timeout_s=30
-    )
-    try:
-        text = (clone / "overlays" / environment / "kustomization.yaml").read_text(encoding="utf-8")
-    finally:
-        shutil.rmtree(clone, ignore_errors=True)
+    text = _text(log, f"overlays/{environment}/kustomization.yaml")
     found = re.search(r'^\s*newTag: "?([^"\s]+)"?', text, re.MULTILINE)
     if not found:
         raise LabError(
@@ -56,14 +50,63 @@ def tag(log: Log, environment: str) -> str:
     return found[1]
 
 
+def entry(log: Log) -> str:
+    """The kind of object that lets users in, at the head of the branch; "" if it is none that the lab knows."""
+    text = _text(log, _BASE)
+    return next((kind for kind, name in _ENTRIES.items() if re.search(rf"^ *- {name}$", text, re.MULTILINE)), "")
+
+
+def let_in_by(log: Log, clone: Path, kind: str, made: Credentials) -> str:
+    """Commit the other kind of entry and push it, as a person would; a branch without one that we know is left."""
+    before = entry(log)
+    if before in ("", kind):
+        return "kept"
+    _clone(log, clone)
+    old, new, sources = _ENTRIES[before], _ENTRIES[kind], settings.SOURCES / "env-repo"
+    for path in clone.glob("*/**/kustomization.yaml"):
+        text = path.read_text(encoding="utf-8").replace(f"- {old}\n", f"- {new}\n")
+        path.write_text(text.replace(f"- path: patch-{old}\n", f"- path: patch-{new}\n"), encoding="utf-8")
+    for path in sources.glob(f"*/**/*{new}"):
+        if not (clone / path.relative_to(sources)).exists():  # the repository is of an older lab
+            shutil.copyfile(path, clone / path.relative_to(sources))
+    plain = _as_pipeline()
+    log.run("git", "-C", clone, "add", "--all", env=plain)
+    log.run("git", "-C", clone, "commit", "--quiet", f"--message=Let users in by {kind}", env=plain)
+    log.run("git", "-C", clone, "push", "--quiet", URL, BRANCH, env={**plain, **_login(made)}, timeout_s=60)
+    return f"users come in by {kind}"
+
+
+def _text(log: Log, path: str) -> str:
+    """A file at the head of the branch."""
+    clone = settings.state() / "env-repo-view"
+    shutil.rmtree(clone, ignore_errors=True)
+    _clone(log, clone)
+    try:
+        return (clone / path).read_text(encoding="utf-8")
+    finally:
+        shutil.rmtree(clone, ignore_errors=True)
+
+
+def _clone(log: Log, place: Path) -> None:
+    words = ("--quiet", "--depth=1", "--no-tags", f"--branch={BRANCH}")
+    log.run("git", "clone", *words, URL, place, env=_PLAIN, timeout_s=30)
+
+
+def _as_pipeline(at: str = "") -> dict[str, str]:
+    """The author of a commit, and if given its time."""
+    made = {**_PLAIN}
+    for role in ("AUTHOR", "COMMITTER"):
+        made |= {f"GIT_{role}_NAME": _PERSON[0], f"GIT_{role}_EMAIL": _PERSON[1]}
+        made |= {f"GIT_{role}_DATE": at} if at else {}
+    return made
+
+
 def seed(log: Log, work: Path, first: str, made: Credentials) -> None:
     """Commit the layout with the first release and push it to the empty repository."""
     shutil.copytree(settings.SOURCES / "env-repo", work, dirs_exist_ok=True)
     for path in sorted(work.glob("overlays/*/kustomization.yaml")):
         path.write_text(path.read_text(encoding="utf-8").replace("@FIRST@", first), encoding="utf-8")
-    plain = {**_PLAIN}
-    for role in ("AUTHOR", "COMMITTER"):
-        plain |= {f"GIT_{role}_NAME": _PERSON[0], f"GIT_{role}_EMAIL": _PERSON[1], f"GIT_{role}_DATE": _SEEDED_AT}
+    plain = _as_pipeline(_SEEDED_AT)
     log.run("git", "init", "--quiet", f"--initial-branch={BRANCH}", work, env=plain)
     log.run("git", "-C", work, "add", "--all", env=plain)
     log.run("git", "-C", work, "commit", "--quiet", f"--message=Run {first} in dev and prod", env=plain)

@@ -251,6 +251,16 @@ def _with_patches(program: Program, go: Path, folder: Path, log: Log) -> Path:
     return folder / "go.mod"
 
 
+def module_folder(program: Program, module: str, log: Log) -> Path:
+    """The files of a module that the program is built with, in the version of its go.mod; downloaded if need be."""
+    go = find_go(program.go)
+    if go is None:
+        raise LabError(missing_go(program.go))
+    words = ("mod", "download", "-json", module)
+    said = log.run(go, *words, env={"GOTOOLCHAIN": "local"}, cwd=_sources(program), timeout_s=600)
+    return Path(json.loads(said)["Dir"])
+
+
 def architecture() -> str:
     """This machine's architecture in Go's and the image format's spelling."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

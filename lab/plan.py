@@ -170,7 +170,7 @@ def _builds(mode: Mode) -> list[Step]:
         go("build metrics-server", gobuild.METRICS_SERVER),
         go("build Argo CD", gobuild.ARGOCD[mode.argocd], gobuild.KUSTOMIZE),
         go("build registry", gobuild.REGISTRY),
-        *([go("build Traefik", gobuild.TRAEFIK)] if mode.ingress == "traefik" else []),
+        *([go("build Traefik", gobuild.TRAEFIK)] if mode.traefik else []),
         Step("Debian root", lambda log: _layers([images.BASE], log), lane="debian"),
         Step("node packages", lambda log: _layers(platform.debian_layers(), log), lane="debian"),
     ]

@@ -76,7 +76,7 @@ def _unbuilt(mode: Mode) -> list[Program]:
         wanted = [*gobuild.OF_EVERY_LAB, gobuild.KUBE[mode.kubernetes], gobuild.ARGOCD[mode.argocd]]
     else:
         wanted = [gobuild.REGISTRY, *([gobuild.KIND] if shutil.which("kind") is None else [])]
-    wanted += [gobuild.TRAEFIK] if mode.ingress == "traefik" else []
+    wanted += [gobuild.TRAEFIK] if mode.traefik else []
     return [program for program in wanted if not gobuild.path_of(program).exists()]
 
 

@@ -66,9 +66,9 @@ def argocd_name(version: str) -> str:
     return f"{ARGOCD_REPOSITORY}:v{version}"
 
 
-def platform_images(argocd: str, ingress: str) -> tuple[Image, ...]:
+def platform_images(argocd: str, *, traefik: bool) -> tuple[Image, ...]:
     """The images beside the app, with this version of Argo CD and this ingress; for the control plane only."""
-    entry = _traefik() if ingress == "traefik" else _ingress()
+    entry = _traefik() if traefik else _ingress()
     return (_argocd(argocd), _redis(), _database(), _git_server(), _registry(), entry)
 
 

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import applications, apprepo, cluster, credentials, envrepo, registry, settings, workload_images
+from lab import applications, apprepo, cluster, credentials, envrepo, gobuild, registry, settings, workload_images
 from lab import images as image_store
 from lab.cluster import Mode
+from lab.gobuild import Program
 from lab.images import Image
 from lab.steps import Log, Step
 
@@ -41,7 +42,8 @@ _NAME = workload_images.APP_NAME.partition("/")[2]  # of the app's images in the
 class Component:
     """One part of the platform: its manifests in order, the workloads to wait for, and its other inputs.
 
-    ``images`` are names without a tag.
+    ``images`` are names without a tag. ``crds`` are applied first: a folder of a Go module, as (program whose go.mod
+    says which version, module, folder).
     """
 
     name: str
@@ -50,21 +52,32 @@ class Component:
     workloads: tuple[str, ...]
     images: tuple[str, ...]
     sources: tuple[str, ...] = ()
+    crds: tuple[Program, str, str] | None = None
 
 
 def _bare(image: str) -> str:
     return image.rpartition(":")[0]
 
 
-def _ingress(manifest: str, image: str) -> Component:
-    """Both have the same objects by name, so that a lab changes from one to the other in place."""
-    return Component("ingress", "ingress-nginx", (manifest,), ("daemonset/ingress",), (_bare(image),))
-
-
-INGRESS: Mapping[str, Component] = {
-    "nginx": _ingress("ingress/ingress.yaml", workload_images.INGRESS_IMAGE),
-    "traefik": _ingress("traefik/ingress.yaml", workload_images.TRAEFIK_IMAGE),
-}
+_NGINX = Component(
+    "ingress",
+    "ingress-nginx",
+    ("ingress/ingress.yaml",),
+    ("daemonset/ingress",),
+    (_bare(workload_images.INGRESS_IMAGE),),
+)
+# The same objects by name, so that a lab changes from one to the other in place. Only here are the CRDs of the Gateway
+# API: many clusters do not have them, and the default lab shows what is said there.
+_TRAEFIK = Component(
+    "ingress",
+    "ingress-nginx",
+    ("traefik/gateway.yaml", "traefik/ingress.yaml"),
+    ("daemonset/ingress",),
+    (_bare(workload_images.TRAEFIK_IMAGE),),
+    sources=("go/traefik/go.mod",),
+    crds=(gobuild.TRAEFIK, "sigs.k8s.io/gateway-api", "config/crd/standard"),
+)
+INGRESS: Mapping[str, Component] = {"nginx": _NGINX, "traefik": _TRAEFIK, "traefik-gateway": _TRAEFIK}
 GIT = Component("git server", "git", ("git/git.yaml",), ("deployment/git",), (_bare(workload_images.GIT_IMAGE),))
 REGISTRY = Component(
     "registry",
@@ -112,7 +125,7 @@ def build_steps(mode: Mode) -> tuple[Step, ...]:
 def _programs(mode: Mode) -> tuple[str, ...]:
     if not mode.built:
         return ()
-    return ("build Argo CD", "build registry", *(("build Traefik",) if mode.ingress == "traefik" else ()))
+    return ("build Argo CD", "build registry", *(("build Traefik",) if mode.traefik else ()))
 
 
 def steps(mode: Mode) -> tuple[Step, ...]:
@@ -131,7 +144,13 @@ def steps(mode: Mode) -> tuple[Step, ...]:
         component(REGISTRY, "registry"),
         Step("push releases", _push, lane="registry"),
         component(GIT, "workloads"),
-        Step("env repo", _seed, lane="workloads"),
+        # An HTTPRoute that comes before its CRD is a sync that fails, and Argo CD tries a revision no more.
+        Step(
+            "env repo",
+            lambda log: _seed(mode, log),
+            lane="workloads",
+            needs=("ingress",) if mode.entry == "HTTPRoute" else (),
+        ),
         component(ARGOCD, "workloads"),
         Step("applications", applications.deploy, lane="workloads", needs=("ingress", "database", "push releases")),
     )
@@ -148,8 +167,13 @@ def status(mode: Mode, log: Log) -> list[tuple[str, bool, str]]:
         )
         for each in components(mode)
     ]
-    rows.append(_releases_row())
+    rows += [_entry_row(mode, log), _releases_row()]
     return [*rows, *applications.rows(log)]
+
+
+def _entry_row(mode: Mode, log: Log) -> tuple[str, bool, str]:
+    found = envrepo.entry(log)
+    return "env repo", found in ("", mode.entry), f"lets users in by {found or 'nothing that the lab knows'}"
 
 
 def _releases_row() -> tuple[str, bool, str]:
@@ -198,7 +222,7 @@ def images(mode: Mode) -> tuple[Image, ...]:
 
 def _platform(mode: Mode) -> tuple[Image, ...]:
     """All images of the platform, or, if public images are pulled, only those that have no public one."""
-    made = workload_images.platform_images(mode.argocd, mode.ingress)
+    made = workload_images.platform_images(mode.argocd, traefik=mode.traefik)
     return tuple(image for image in made if mode.built or image.name.startswith(_OWN))
 
 
@@ -250,11 +274,14 @@ def _deploy(component: Component, mode: Mode, log: Log) -> str:
     content = _content(component, mode)
     if _is_deployed(component, content, log):
         return "kept"
+    if component.crds:
+        program, module, folder = component.crds
+        cluster.apply(log, gobuild.module_folder(program, module, log) / folder)
+        cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     for name in component.manifests:
         cluster.apply(log, _manifest(name, mode).replace("@CONTENT@", content))
         if name.endswith("crds.yaml"):
-            cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/appprojects.argoproj.io")
-            cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd/applications.argoproj.io")
+            cluster.kubectl(log, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     cluster.rolled_out(log, *component.workloads, namespace=component.namespace)
     if component is INGRESS[mode.ingress]:
         cluster.wait_for(log, "the ingress to answer on the host", _ingress_answers, timeout_s=60)
@@ -270,7 +297,7 @@ def _content(component: Component, mode: Mode) -> str:
     digest = hashlib.sha256(b"component 1")
     for name in (*component.manifests, *component.sources):
         digest.update(_manifest(name, mode).encode())
-    for image in workload_images.platform_images(mode.argocd, mode.ingress):
+    for image in workload_images.platform_images(mode.argocd, traefik=mode.traefik):
         if _bare(image.name) in component.images:
             digest.update(image_store.image_key(image).encode())
     return digest.hexdigest()[:16]
@@ -330,15 +357,14 @@ def _database_init() -> dict[str, Any]:
     }
 
 
-def _seed(log: Log) -> str:
-    """Fill the env repo by a push, as the pipeline would; one that has a main branch is not changed."""
+def _seed(mode: Mode, log: Log) -> str:
+    """Fill the env repo by a push, as the pipeline would. In one that has a main branch only the entry is changed."""
     made = credentials.ensure(settings.credentials())
     cluster.wait_for(log, "the git server to answer on the host", lambda: envrepo.answers(log), timeout_s=60)
-    if envrepo.head(log):
-        return "kept"
     work = Path(tempfile.mkdtemp(prefix="env-repo-"))
     try:
-        envrepo.seed(log, work, releases()["first"], made)
+        if not envrepo.head(log):
+            envrepo.seed(log, work / "new", releases()["first"], made)
+        return envrepo.let_in_by(log, work / "clone", mode.entry, made)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return ""

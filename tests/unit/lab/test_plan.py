@@ -83,6 +83,12 @@ def test_a_lab_keeps_its_ingress_until_another_is_named(monkeypatch: pytest.Monk
     assert [mode.ingress for mode in asked] == ["nginx", "traefik", "traefik", "nginx", "nginx"]
 
 
+def test_an_http_route_is_committed_when_its_crd_is_there() -> None:
+    for ingress, needs in (("nginx", False), ("traefik", False), ("traefik-gateway", True)):
+        [step] = [one for one in plan.steps(Mode("built", ingress=ingress)) if one.name == "env repo"]
+        assert ("ingress" in step.needs) is needs, ingress
+
+
 def test_another_ingress_is_a_cause_to_run_the_steps_again() -> None:
     inputs = {plan._inputs(Mode("built", ingress=one)) for one in settings.INGRESSES}
     assert len(inputs) == len(settings.INGRESSES)

@@ -58,7 +58,7 @@ def test_go_is_needed_only_if_something_is_to_be_built(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("argocd", gobuild.ARGOCD)
 @pytest.mark.parametrize("kubernetes", gobuild.KUBE)
-@pytest.mark.parametrize(("ingress", "program"), [("nginx", ()), ("traefik", (gobuild.TRAEFIK,))])
+@pytest.mark.parametrize(("ingress", "program"), [("nginx", ()), ("traefik-gateway", (gobuild.TRAEFIK,))])
 def test_every_program_that_a_step_builds_is_known_before(
     monkeypatch: pytest.MonkeyPatch, argocd: str, kubernetes: str, ingress: str, program: tuple[gobuild.Program, ...]
 ) -> None:

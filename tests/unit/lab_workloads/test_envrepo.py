@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from lab import credentials, envrepo
+from lab import credentials, envrepo, settings
 from lab.steps import CommandError, LabError, Log
 
 
@@ -103,3 +105,60 @@ def test_an_overlay_without_a_tag_is_named(tmp_path: Path, log: Log) -> None:
     subprocess.run(["git", "-C", work, "push", "--quiet", envrepo.URL, "main"], check=True)
     with pytest.raises(LabError, match=r"overlays/dev/kustomization.yaml in .* has no newTag"):
         envrepo.tag(log, "dev")
+
+
+def rendered(server: Path, tmp_path: Path, name: str) -> dict[str, list[str]]:
+    """The files that each Kustomization names, at the head of the branch."""
+    place = tmp_path / name
+    subprocess.run(["git", "clone", "--quiet", server, place], check=True)
+    found = {}
+    for path in ("base", "overlays/dev", "overlays/prod"):
+        read = yaml.safe_load((place / path / "kustomization.yaml").read_text(encoding="utf-8"))
+        files = [*read["resources"], *(one["path"] for one in read.get("patches", ()))]
+        assert all((place / path / file).exists() for file in files)
+        found[path] = [file for file in files if "ingress" in file or "httproute" in file]
+    return found
+
+
+def test_users_are_let_in_by_another_kind_and_back(server: Path, tmp_path: Path, log: Log) -> None:
+    made = seed(tmp_path, log)
+    first = envrepo.head(log)
+    assert envrepo.let_in_by(log, tmp_path / "a", "Ingress", made) == "kept"
+    assert envrepo.head(log) == first
+    before = rendered(server, tmp_path, "before")
+    assert before["base"] == ["ingress.yaml"]
+    assert "HTTPRoute" in envrepo.let_in_by(log, tmp_path / "b", "HTTPRoute", made)
+    assert envrepo.entry(log) == "HTTPRoute"
+    patched = ["patch-httproute.yaml"]
+    route = {"base": ["httproute.yaml"], "overlays/dev": patched, "overlays/prod": patched}
+    assert rendered(server, tmp_path, "route") == route
+    assert envrepo.tag(log, "dev") == "1e23456"
+    envrepo.let_in_by(log, tmp_path / "c", "Ingress", made)
+    assert rendered(server, tmp_path, "after") == before
+
+
+def test_a_repository_of_an_older_lab_gets_the_files(
+    server: Path, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "sources"
+    shutil.copytree(settings.SOURCES / "env-repo", copy / "env-repo")
+    for path in copy.rglob("*httproute.yaml"):
+        path.unlink()
+    with monkeypatch.context() as older:
+        older.setattr(settings, "SOURCES", copy)
+        made = seed(tmp_path, log)
+    envrepo.let_in_by(log, tmp_path / "a", "HTTPRoute", made)
+    assert rendered(server, tmp_path, "route")["overlays/dev"] == ["patch-httproute.yaml"]
+
+
+def test_a_repository_without_an_entry_that_we_know_is_left(server: Path, tmp_path: Path, log: Log) -> None:
+    made = seed(tmp_path, log)
+    work = tmp_path / "work"
+    path = work / "base" / "kustomization.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("  - ingress.yaml\n", ""), encoding="utf-8")
+    person = ["-c", "user.name=x", "-c", "user.email=x@example"]
+    subprocess.run(["git", "-C", work, *person, "commit", "--quiet", "--all", "--message=x"], check=True)
+    subprocess.run(["git", "-C", work, "push", "--quiet", server, "main"], check=True)
+    head = envrepo.head(log)
+    assert envrepo.let_in_by(log, tmp_path / "a", "HTTPRoute", made) == "kept"
+    assert (envrepo.entry(log), envrepo.head(log)) == ("", head)

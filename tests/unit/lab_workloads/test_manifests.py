@@ -89,6 +89,7 @@ def test_each_overlay_has_its_host_its_database_and_the_app_image(name: str) -> 
     assert overlay["namespace"] == f"angelpay-{name}"
     assert [image["name"] for image in overlay["images"]] == [workload_images.APP_NAME] == [container()["image"]]
     assert one(f"overlays/{name}/patch-ingress.yaml")["spec"]["rules"][0]["host"] == f"angelpay-{name}.lab"
+    assert one(f"overlays/{name}/patch-httproute.yaml")["spec"]["hostnames"] == [f"angelpay-{name}.lab"]
     assert one(f"overlays/{name}/patch-configmap.yaml")["data"] == {"DB_NAME": f"angelpay_{name}"}
 
 
@@ -99,6 +100,14 @@ def test_both_applications_heal_and_give_up_soon() -> None:
         assert each["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
         assert each["spec"]["syncPolicy"]["retry"]["limit"] == 2
         assert each["spec"]["source"]["path"] == f"overlays/{each['metadata']['name'].removeprefix('angelpay-')}"
+
+
+def test_the_route_leads_where_the_ingress_leads_and_its_gateway_is_made_by_the_lab() -> None:
+    [rule], [parent] = one("base/httproute.yaml")["spec"]["rules"], one("base/httproute.yaml")["spec"]["parentRefs"]
+    assert rule["backendRefs"] == [{"name": "angelpay", "port": one("base/service.yaml")["spec"]["ports"][0]["port"]}]
+    kind, gateway = load(settings.SOURCES / "traefik" / "gateway.yaml")
+    assert parent == {key: gateway["metadata"][key] for key in ("name", "namespace")}
+    assert gateway["spec"]["gatewayClassName"] == kind["metadata"]["name"]
 
 
 def test_the_policy_lets_in_the_ingress_and_the_nodes_on_one_named_port() -> None:
@@ -143,7 +152,7 @@ def test_platform_pods_carry_their_content_and_stay_off_the_workers(subtests: py
 
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_every_image_in_a_manifest_is_made_by_the_lab(argocd: str) -> None:
-    made = {image.name for one in settings.INGRESSES for image in workload_images.platform_images(argocd, one)}
+    made = {image.name for by in (True, False) for image in workload_images.platform_images(argocd, traefik=by)}
     used = {c["image"] for _, template in pod_templates() for c in template["spec"]["containers"]}
     assert {name.replace("@ARGOCD@", argocd) for name in used} == made
     named = {name for component in everything() for name in component.images}
