@@ -12,6 +12,8 @@ from zlib import crc32
 import pytest
 from lab_user import STATE, TARGET, EnvRepo, Tool, branch_head, settle
 
+from tests.changedtext import changed
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--share", type=int, default=1, metavar="N", help="one in N of the many cases")
@@ -68,12 +70,8 @@ def derived_target(tmp_path: Path) -> Callable[..., Path]:
     """targets/lab.toml with some lines replaced: {"rate_per_s = 200": "rate_per_s = 300"}."""
 
     def derive(**replace: tuple[str, str]) -> Path:
-        text = TARGET.read_text()
-        for old, new in replace.values():
-            assert old in text, f"{old!r} is not in {TARGET.name}"
-            text = text.replace(old, new)
         path = tmp_path / "target.toml"
-        path.write_text(text)
+        path.write_text(changed(TARGET.read_text(), dict(replace.values()), where=TARGET.name))
         return path
 
     return derive

@@ -27,15 +27,12 @@ from rollproof.preflight.planning import Order, wanted_target
 from rollproof.preflight.roles import Rule, Wanted, roles_for
 from rollproof.suites import drill_table
 from rollproof.target.file import LoadedTarget, load
+from tests.changedtext import LAB_OPENED, changed
 
 pytestmark = [pytest.mark.usefixtures("at_rest"), pytest.mark.timeout(900)]
 
 NAME = "rollproof-test-rbac"
 KUBECONFIG = 'kubeconfig = "$XDG_STATE_HOME/rollproof/lab/kubeconfig"'
-OPENED = {  # what the lab's target file keeps closed: else a drill is skipped for that, whatever its rights
-    '"argocd", "git"]': '"argocd", "git", "kube-system"]',
-    "[faults]\n": "[faults]\nforce_push = true\n",
-}
 DRILLS = tuple(drill_table())
 Objects = Sequence[dict[str, Any]]
 
@@ -117,11 +114,8 @@ def granted(drill: str, folder: Path) -> Iterator[Path]:
         config = json.loads(kubectl("config", "view", "--raw", "--minify", "-o", "json"))
         config["users"][0]["user"] = {"token": token}
         (folder / "kubeconfig").write_text(json.dumps(config))
-        text = TARGET.read_text()
-        for before, after in {**OPENED, KUBECONFIG: f'kubeconfig = "{folder / "kubeconfig"}"'}.items():
-            assert before in text
-            text = text.replace(before, after)
-        (folder / "target.toml").write_text(text)
+        changes = {**LAB_OPENED, KUBECONFIG: f'kubeconfig = "{folder / "kubeconfig"}"'}
+        (folder / "target.toml").write_text(changed(TARGET.read_text(), changes, where=TARGET.name))
         await_all(drill, load(folder / "target.toml"))
         yield folder / "target.toml"
     finally:

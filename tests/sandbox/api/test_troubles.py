@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +10,7 @@ from rollproof.clients.kube import STRATEGIC, ApiError, Kube, UnreachableError, 
 from rollproof_sandbox.api.moments import ARGO_MANAGER
 from rollproof_sandbox.settings import ApiServer, Trouble
 from tests.sandbox.api.conftest import Served, configmap, pod
+from tests.waiting import until
 
 Serve = Callable[..., Served]
 _APPLICATION = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "spec": {},
@@ -23,13 +23,6 @@ def on_rollout(kind: str, **more: float) -> ApiServer:
 
 def watch(served: Served, kind: str = "Deployment", since: str = "") -> WatchStream:
     return served.kube.watch(kind, "shop", resource_version=since or served.version(kind))
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited 60 s for {what}"
-        time.sleep(0.005)
 
 
 def is_away(kube: Kube) -> bool:

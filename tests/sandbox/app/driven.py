@@ -8,7 +8,6 @@ import itertools
 import json
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,14 +31,6 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
-
-
-def eventually(what: Callable[[], bool]) -> None:
-    """Wait until it is true."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < end_s, "it did not become so"
-        time.sleep(0.01)
 
 
 def connect(host: str, port: int) -> http.client.HTTPConnection:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rollproof_sandbox.settings import App
-from tests.sandbox.app.driven import PATIENCE_S, Pod, eventually
+from tests.sandbox.app.driven import PATIENCE_S, Pod
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 QUICK_S = 0.5
@@ -28,18 +29,18 @@ def test_how_often_a_period_is_done_by_two_pods(start: Start, tmp_path: Path, lo
     app = App(jobs=lock, jobs_period_s=QUICK_S)
     pods = [start(app, table=str(tmp_path)) for _ in range(2)]
     begun = max((run["number"] for run in runs(pods[0])), default=0) + 1
-    eventually(lambda: len({run["number"] for run in runs(pods[0]) if run["number"] > begun}) > 5)
+    until(lambda: len({run["number"] for run in runs(pods[0]) if run["number"] > begun}) > 5)
     done = Counter((run["job"], run["number"]) for run in runs(pods[1]))
     newest = max(number for _, number in done)
     judged = {count for (_, number), count in done.items() if begun < number < newest}
     assert max(judged) <= times
     if times > 1:  # on a busy machine one of two may come when the other is done: not in each period
-        eventually(lambda: times in Counter((run["job"], run["number"]) for run in runs(pods[1])).values())
+        until(lambda: times in Counter((run["job"], run["number"]) for run in runs(pods[1])).values())
 
 
 def test_what_a_run_says(start: Start, tmp_path: Path) -> None:
     pod = start(App(jobs_period_s=QUICK_S), table=str(tmp_path))
-    eventually(lambda: len(runs(pod)) > 1)
+    until(lambda: len(runs(pod)) > 1)
     report = pod.ask("/jobs")
     run = report.json["runs"][0]
     assert (run["pod"], run["version"], run["job"] in ("order-statistics", "settlement")) == (pod.name, "b7a2e11", True)
@@ -51,7 +52,7 @@ def test_what_a_run_says(start: Start, tmp_path: Path) -> None:
 def test_a_pod_that_leaves_ends_the_job_that_it_has_begun_and_begins_no_other(start: Start, tmp_path: Path) -> None:
     """Who takes a period and dies before its row is written makes a sound rollout look like a job that was missed."""
     pod = start(App(jobs_period_s=QUICK_S), table=str(tmp_path))
-    eventually(lambda: len(list(tmp_path.glob("settlement-*"))) > 0)
+    until(lambda: len(list(tmp_path.glob("settlement-*"))) > 0)
     pod.terminate()
     assert pod.child.wait(PATIENCE_S) == 0
     rows = [json.loads(line) for line in (tmp_path / "runs").read_text().splitlines()]

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from rollproof_sandbox.settings import App
-from tests.sandbox.app.driven import PATIENCE_S, Pod, ask, eventually
+from tests.sandbox.app.driven import PATIENCE_S, Pod, ask
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 
@@ -21,7 +22,7 @@ def test_drain_finishes_what_runs_says_close_and_leaves(start: Start) -> None:
         running.request("GET", "/slow?ms=1000")
         ask(idle)  # the slow request was read before
         pod.terminate()
-        eventually(pod.refuses)
+        until(pod.refuses)
         last = ask(idle)
         assert (last.status, last.headers["connection"]) == (200, "close")
         answer = running.getresponse()
@@ -58,7 +59,7 @@ def test_cut_stops_listening_and_goes_on_until_it_is_killed(start: Start) -> Non
         running.request("GET", "/slow?ms=5000")
         ask(other)
         pod.terminate()
-        eventually(pod.refuses)
+        until(pod.refuses)
         assert "connection" not in ask(other).headers
         assert not pod.child.ended.is_set()
         pod.child.kill()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rollproof_sandbox.settings import App, Trouble
-from tests.sandbox.app.driven import Pod, ask, eventually
+from tests.sandbox.app.driven import Pod, ask
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 LONG_S = 60.0
@@ -50,15 +51,15 @@ def test_it_begins_with_readiness(start: Start, kind: str, expected: str) -> Non
     pod = start(trouble(kind))
     assert outcome(pod) == GOOD
     assert pod.ask("/ready").status == 200
-    eventually(lambda: outcome(pod) == expected)
+    until(lambda: outcome(pod) == expected)
 
 
 @pytest.mark.parametrize(("kind", "expected"), HITS)
 def test_it_ends(start: Start, kind: str, expected: str) -> None:
     pod = start(trouble(kind, 0.3))
     pod.ask("/ready")
-    eventually(lambda: outcome(pod) == expected)
-    eventually(lambda: outcome(pod) == GOOD)
+    until(lambda: outcome(pod) == expected)
+    until(lambda: outcome(pod) == GOOD)
 
 
 @pytest.mark.parametrize("kind", ["http-500", "http-503", "truncate", "wrong-body", "reset", "stall", "slow"])
@@ -72,7 +73,7 @@ def test_it_begins_some_time_after_its_moment(start: Start) -> None:
     pod = start(trouble("http-500", after_s=0.3))
     pod.ask("/ready")
     assert outcome(pod) == GOOD
-    eventually(lambda: outcome(pod) == "500 b7a2e11")
+    until(lambda: outcome(pod) == "500 b7a2e11")
 
 
 def test_it_does_not_begin_before_readiness_was_answered_well(start: Start) -> None:
@@ -86,7 +87,7 @@ def test_sigterm_is_a_moment_too(start: Start) -> None:
     pod.ask("/ready")
     assert outcome(pod) == GOOD
     pod.terminate()
-    eventually(lambda: outcome(pod) == "reset")
+    until(lambda: outcome(pod) == "reset")
 
 
 def test_reset_reused_spares_new_connections(start: Start) -> None:
@@ -102,7 +103,7 @@ def test_refuse_lets_open_connections_go_on(start: Start) -> None:
     pod = start(trouble("refuse"))
     with contextlib.closing(pod.connect()) as connection:
         ask(connection, "/ready")
-        eventually(pod.refuses)
+        until(pod.refuses)
         assert ask(connection).status == 200
 
 

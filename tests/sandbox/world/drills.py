@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandboxes import PYTHON, Sandbox, until
+from sandboxes import PYTHON, Sandbox
 
 from rollproof.clients.kube import Kube
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE, APP, CONFIG = "shop", "shop", "shop-config"

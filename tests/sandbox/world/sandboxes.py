@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from rollproof_sandbox.processes import MARKER
+from tests.waiting import until
 
 PYTHON = [sys.executable, "-m", "rollproof"]
 PATIENCE_S = 120.0  # nothing waits that long but on a machine that is busy with other work
@@ -66,14 +66,6 @@ class Sandbox:
     def left_files(self) -> set[str]:
         """The names in its folder."""
         return {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
-
-
-def until(is_so: Callable[[], object], why: Callable[[], str] = lambda: "", *, patience_s: float = PATIENCE_S) -> None:
-    """Wait for a condition outside of this process."""
-    end_s = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < end_s, why()
-        time.sleep(0.01)
 
 
 def _pids() -> list[int]:

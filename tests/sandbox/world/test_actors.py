@@ -14,6 +14,7 @@ from rollproof_sandbox.api.store import Change, Store
 from rollproof_sandbox.envrepo import OVERLAY, EnvRepo
 from rollproof_sandbox.settings import Actors as Who
 from rollproof_sandbox.settings import Settings
+from tests.waiting import until
 
 STRATEGIC = "application/strategic-merge-patch+json"
 US = "rollproof <rollproof@localhost>"
@@ -59,8 +60,6 @@ def push(repo: EnvRepo, tag: str, message: str) -> str:
 
 def heads(repo: EnvRepo, author: str) -> str:
     """Wait for a commit of that author; its subject."""
-    from sandboxes import until
-
     until(lambda: repo.last_commit()[1] == author, lambda: str(repo.last_commit()))
     return repo.last_commit()[2]
 

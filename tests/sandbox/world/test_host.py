@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import until
 
 from rollproof.errors import InputError
 from rollproof_sandbox.api.store import Store
 from rollproof_sandbox.host import HostTroubles, check_has_command
 from rollproof_sandbox.settings import Host, Trouble
+from tests.waiting import until
 
 STRATEGIC = "application/strategic-merge-patch+json"
 GENERATOR = "import time\nwhile True: time.sleep(1)"

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandboxes import PYTHON, Sandbox, until
+from sandboxes import PYTHON, Sandbox
+
+from tests.waiting import until
 
 Start = Callable[..., Sandbox]
 

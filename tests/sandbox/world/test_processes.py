@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rollproof_sandbox.processes import MARKER, Child, Processes, script_words
+from tests.waiting import until
 
 ECHO = """
 import json, signal, sys
@@ -77,13 +77,6 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end_s, "it has not come to that"
-        time.sleep(0.01)
 
 
 def test_a_child_hears_and_answers(processes: Processes, script: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,15 +17,9 @@ from rollproof.clients.http import Http
 from rollproof.core.target import App, Traffic
 from rollproof.errors import InputError
 from rollproof.loadgen import LoadSession
+from tests.waiting import until
 
 BODY = b'{"version": "abc"}'
-
-
-def until(is_so: Callable[[], bool], patience_s: float = 60.0) -> None:
-    end_s = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < end_s, "it has not come to that"
-        time.sleep(0.01)
 
 
 def issued(folder: Path, name: str, *words: str) -> tuple[str, str]:

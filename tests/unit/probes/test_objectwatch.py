@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rollproof.clients.kube import Kube, WatchStream
 from rollproof.probes import waiting
 from rollproof.probes.objectwatch import ObjectHistory
 from rollproof.probes.waiting import Changes
+from tests.waiting import until
 
 
 def configmap(**data: str) -> dict[str, object]:
@@ -34,13 +35,6 @@ def api(tmp_path: Path) -> Iterator[FakeApi]:
 def history(api: FakeApi, tmp_path: Path) -> Iterator[ObjectHistory]:  # noqa: ARG001 - it serves
     with ObjectHistory(Kube("fake", str(tmp_path / "kubeconfig")), "ConfigMap", "shop", "config", Changes()) as opened:
         yield opened
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 def seen(history: ObjectHistory) -> list[str]:
