@@ -6,7 +6,8 @@ failure, which ends with the run, `rollproof undo` (exit 0), the cluster and the
 `rollproof judge` (any verdict, but no failed undo), `rollproof undo` again (exit 0). Exit code 1 if any point failed.
 
 `--lab [NAME...]`: on the lab each chaos drill once, killed with SIGKILL as soon as its fault is injected, before the
-journal says that it was.
+journal says that it was. A drill that was refused is a failure there; one that was skipped proves nothing, is counted
+apart and named with its reason.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
 DELETE, EVICT = ("pod-delete",), ("pod-evict",)
 FAILURES = ("api", "git", "disk")  # beside SIGKILL; without a push nobody notices the git server
 SHORT_POINTS = 10  # of the matrix, in CI
-_NOT_KILLED = "it ended by itself: skipped, or it changes nothing that an undo puts back"
+OK, NOT_KILLED, WRONG = "ok", "not killed", "NOT AS BEFORE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +68,24 @@ def main() -> int:
             people.append(LabPerson(work / "lab"))
             points = [Point((name,), at="fault:made") for name in chaos_drills(options.lab)]
         print(f"{len(points)} points, {len(people)} side by side", flush=True)
-        failed = _all(points, people)
+        ended = _all(points, people)
     finally:
         for person in people:
             person.close()
     took_s = time.monotonic() - began_s
-    print(f"{len(points) - len(failed)} of {len(points)} points: all as before, in {took_s / 60:.1f} min", flush=True)
-    if failed:
+    print(_sum(ended, len(points), took_s), flush=True)
+    if ended.count(WRONG) or len(ended) < len(points):
         print(f"kept: {work}")
-    else:
-        shutil.rmtree(work, ignore_errors=True)
-    return 1 if failed else 0
+        return 1
+    shutil.rmtree(work, ignore_errors=True)
+    return 0
+
+
+def _sum(ended: list[str], points: int, took_s: float) -> str:
+    """What was proven of how many; a run that was not killed proves nothing."""
+    apart = "".join(f", {ended.count(word)} {word}" for word in (NOT_KILLED, WRONG) if word in ended)
+    left = f", {points - len(ended)} not tried" if len(ended) < points else ""
+    return f"{ended.count(OK)} of {points} points: killed, and all as before{apart}{left}; in {took_s / 60:.1f} min"
 
 
 def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
@@ -90,7 +98,7 @@ def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
         folder = person.drill(drill)
         took_s[drill] = time.monotonic() - began_s
         if folder is None or person.difference():
-            raise SystemExit(f"{' '.join(drill)} does not work: {(person.folder / 'drill.log').read_text()[-2000:]}")
+            raise SystemExit(f"{' '.join(drill)} does not work: {person.said()[-2000:]}")
         appends = len((folder / "undo.jsonl").read_text().splitlines())
         print(f"{' '.join(drill)}: {appends} appends, {took_s[drill]:.0f} s", flush=True)
         for number in range(1, appends + 1):
@@ -107,13 +115,12 @@ def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
         yield Point(drill, after_s=0.5 + share * took_s[drill])
 
 
-def _all(points: list[Point], people: list[Person]) -> list[Point]:
-    """Run every point, each on a free sandbox; returns the points that failed."""
+def _all(points: list[Point], people: list[Person]) -> list[str]:
+    """Run every point, each on a free sandbox; returns how each ended, in their order of ending."""
     todo: queue.SimpleQueue[Point] = queue.SimpleQueue()
     for point in points:
         todo.put(point)
-    failed: list[Point] = []
-    done: list[Point] = []
+    ended: list[str] = []
 
     def work(person: Person) -> None:
         while True:
@@ -123,15 +130,14 @@ def _all(points: list[Point], people: list[Person]) -> list[Point]:
                 return
             began_s = time.monotonic()
             try:
-                wrong = _killed(person, point)
+                person.prepare()
+                word, why = _killed(person, point)
             except Exception as error:  # noqa: BLE001 - whatever it is, this point did not come back
-                wrong = f"{type(error).__name__}: {error}"
-            done.append(point)
-            word = "not killed" if wrong == _NOT_KILLED else "NOT AS BEFORE" if wrong else "ok"
+                word, why = WRONG, f"{type(error).__name__}: {error}"
+            ended.append(word)
             took_s = time.monotonic() - began_s
-            print(f"{len(done):>3}/{len(points)}  {word:<13} {took_s:5.1f} s  {point}  {wrong}", flush=True)
-            if wrong and wrong != _NOT_KILLED:
-                failed.append(point)
+            print(f"{len(ended):>3}/{len(points)}  {word:<13} {took_s:5.1f} s  {point}  {why}", flush=True)
+            if word == WRONG:
                 return  # its sandbox cannot be used for another run
 
     workers = [threading.Thread(target=work, args=(person,)) for person in people]
@@ -139,17 +145,34 @@ def _all(points: list[Point], people: list[Person]) -> list[Point]:
         worker.start()
     for worker in workers:
         worker.join()
-    failed.extend(point for point in points if point not in done)
-    return failed
+    return ended
 
 
-def _killed(person: Person, point: Point) -> str:
-    """Kill the run there, and undo it; returns what is wrong after that, "" if nothing."""
+def _killed(person: Person, point: Point) -> tuple[str, str]:
+    """Kill the run there, and undo it; returns how that ended, and what is to be said of it."""
     folder = person.drill(point.drill, at=point.at, how=point.how, after_s=point.after_s)
     if folder is None or not (folder / "plan.json").is_file():
-        return person.difference()  # it had not begun
-    if point.at and (folder / "verdicts.json").is_file() and point.how == "kill":
-        return person.difference() or _NOT_KILLED
+        if point.at:  # killed by time it may not have begun; at a write of its journal it must have
+            return WRONG, f"the run was refused: {person.said()[-600:]}"
+        wrong = person.difference()
+    elif point.at and (folder / "verdicts.json").is_file() and point.how == "kill":
+        wrong = person.difference()
+        if not wrong:
+            return NOT_KILLED, _skipped(folder)
+    else:
+        wrong = _undone(person, folder)
+    return (WRONG, wrong) if wrong else (OK, "")
+
+
+def _skipped(folder: Path) -> str:
+    """Why a run ended by itself."""
+    verdicts = json.loads((folder / "verdicts.json").read_text())["verdicts"]
+    reasons = [str(one["why"]) for one in verdicts if one["result"] == "SKIPPED"]
+    return f"skipped: {reasons[0]}" if reasons else "it ended by itself: it changes nothing that an undo puts back"
+
+
+def _undone(person: Person, folder: Path) -> str:
+    """Undo a run, judge it, undo it again; returns what is wrong, "" if nothing."""
     code, said = person.does("undo", str(folder))
     if code != 0:
         return f"undo ended with {code}: {said[-600:]}"

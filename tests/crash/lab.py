@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 from rollproof.clients.kube import Kube
+from tests.changedtext import LAB_OPENED, changed
+from tests.waiting import until
 
 from .person import ROOT, Person
 
@@ -24,7 +26,7 @@ _LATE = "\n[undo]\nlate_s = 15.0\n"
 
 
 class LabPerson(Person):
-    """Uses the lab that is up, with the target file that everybody uses but for `undo.late_s`."""
+    """Uses the lab that is up, with the target file that everybody uses, opened for all faults, and `undo.late_s`."""
 
     watched = {  # noqa: RUF012 - never changed
         "angelpay-dev": (*_MADE_BY_FAULTS, "HorizontalPodAutoscaler", "Lease", "PodDisruptionBudget", "Service"),
@@ -42,8 +44,25 @@ class LabPerson(Person):
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         target = folder / "target.toml"
-        target.write_text((ROOT / "targets" / "lab.toml").read_text(encoding="utf-8") + _LATE, encoding="utf-8")
+        text = (ROOT / "targets" / "lab.toml").read_text(encoding="utf-8")
+        target.write_text(changed(text, LAB_OPENED, where="targets/lab.toml") + _LATE, encoding="utf-8")
         super().__init__(folder, target, Kube(_CONTEXT, str(_STATE / "kubeconfig")))
+
+    def prepare(self) -> None:
+        """A drain leaves all pods on one node, and no fault takes the node that carries all: spread them again."""
+        nodes = self._nodes_of_pods()
+        if len(nodes) > 1 and len(set(nodes.values())) == 1:
+            self._kube.delete("Pod", self.pods_of, next(iter(nodes)))
+            until(lambda: len(set(self._nodes_of_pods().values())) > 1, "the app's pods to be on two nodes")
+
+    def _nodes_of_pods(self) -> dict[str, str]:
+        """Of each ready pod of the app that is not leaving, its node."""
+        return {
+            pod["metadata"]["name"]: pod["spec"]["nodeName"]
+            for pod in self._kube.list("Pod", self.pods_of)["items"]
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+        }
 
     def tree(self) -> str:
         names = dict(

@@ -13,19 +13,19 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rollproof.clients.kube import Kube
 from rollproof.errors import RollproofError
+from tests.waiting import until
 
-__all__ = ["PYTHON", "ROOT", "Drill", "Person", "until"]
+__all__ = ["PYTHON", "ROOT", "Drill", "Person"]
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOK = Path(__file__).parent / "hook"
 PYTHON = (sys.executable, "-m", "rollproof")
-_UP_S = 120.0
 _CHANGES_BY_ITSELF = ("revision", "restartedAt", "refresh")  # parts of annotations that others count up or remove
 
 Drill = tuple[str, ...]
@@ -51,6 +51,9 @@ class Person(ABC):
     @abstractmethod
     def tree(self) -> str:
         """The id of the env repo's tree."""
+
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """Before each point: bring about what its drill needs beside the state before."""
 
     @abstractmethod
     def close(self) -> None:
@@ -111,9 +114,13 @@ class Person(ABC):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # the group that was started here, and nothing else
             process.wait()
-        until(lambda: not _group(process.pid), _UP_S, "the end of all that the run started")
+        until(lambda: not _group(process.pid), "the end of all that the run started")
         folders = list(self.reports.iterdir()) if self.reports.is_dir() else []
         return folders[0] if folders else None
+
+    def said(self) -> str:
+        """What the last drill printed."""
+        return (self.folder / "drill.log").read_text(encoding="utf-8", errors="replace").strip()
 
     def does(self, *words: str) -> tuple[int, str]:
         """Run `rollproof`; returns its exit code and output."""
@@ -133,14 +140,6 @@ def _as_written(item: Mapping[str, Any]) -> dict[str, Any]:
     spec = {k: v for k, v in (content.get("spec") or {}).items() if k not in ("clusterIP", "clusterIPs")}
     content = {**content, "spec": spec, "labels": metadata.get("labels") or {}, "annotations": kept}
     return dict(json.loads(json.dumps(content, sort_keys=True)))
-
-
-def until(is_so: Callable[[], object], patience_s: float, what: str) -> None:
-    end_s = time.monotonic() + patience_s
-    while not is_so():
-        if time.monotonic() > end_s:
-            raise AssertionError(f"waited {patience_s:g} s for {what}")
-        time.sleep(0.05)
 
 
 def _group(number: int) -> bool:

@@ -6,12 +6,13 @@ import subprocess
 from pathlib import Path
 
 from rollproof.clients.kube import Kube
+from tests.changedtext import changed
+from tests.waiting import PATIENCE_S, until
 
-from .person import PYTHON, Person, until
+from .person import PYTHON, Person
 
 __all__ = ["SandboxPerson"]
 
-_UP_S = 120.0
 _SHORT = {
     "baseline_s = 3.0": "baseline_s = 1.0", "after_old_gone_s = 2.0": "after_old_gone_s = 0.5",
     "tail_s = 1.0": "tail_s = 0.3", 'trials = ["replicas", "configmap"]': 'trials = ["configmap", "delete-service"]',
@@ -33,14 +34,10 @@ class SandboxPerson(Person):
             self._sandbox = subprocess.Popen(
                 [*PYTHON, *words], stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, process_group=0
             )
-        until(lambda: "the sandbox is up" in " ".join(output.read_text().split()), _UP_S, "the sandbox")
+        until(lambda: "the sandbox is up" in " ".join(output.read_text().split()), "the sandbox")
         text = (folder / "sandbox" / "target.toml").read_text()
-        for before, after in _SHORT.items():
-            if before not in text:
-                raise AssertionError(f"the sandbox's target file says no longer {before!r}")
-            text = text.replace(before, after)
         target = folder / "target.toml"
-        target.write_text(text + _UNDO)
+        target.write_text(changed(text, _SHORT, where="the sandbox's target file") + _UNDO)
         self._repo = folder / "sandbox" / "repos" / "env.git"
         super().__init__(folder, target, Kube("sandbox", str(folder / "sandbox" / "kubeconfig")))
 
@@ -50,4 +47,4 @@ class SandboxPerson(Person):
 
     def close(self) -> None:
         self._sandbox.terminate()
-        self._sandbox.wait(_UP_S)
+        self._sandbox.wait(PATIENCE_S)
