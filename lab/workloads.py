@@ -153,6 +153,7 @@ def steps(mode: Mode) -> tuple[Step, ...]:
         ),
         component(ARGOCD, "workloads"),
         Step("applications", applications.deploy, lane="workloads", needs=("ingress", "database", "push releases")),
+        *(() if mode.traefik else (Step("no Gateway API", _without_gateway_api, lane="workloads"),)),
     )
 
 
@@ -286,6 +287,18 @@ def _deploy(component: Component, mode: Mode, log: Log) -> str:
     if component is INGRESS[mode.ingress]:
         cluster.wait_for(log, "the ingress to answer on the host", _ingress_answers, timeout_s=60)
     return ""
+
+
+def _without_gateway_api(log: Log) -> str:
+    """Take away what Traefik has left, when no Application needs it any more."""
+    kinds = "customresourcedefinitions,validatingadmissionpolicies,validatingadmissionpolicybindings"
+    found = cluster.kubectl(log, "get", kinds, "--output=name").split()
+    left = [name for name in found if name.endswith(".gateway.networking.k8s.io")]
+    if not left:
+        return "kept"
+    # The policy first: it says which changes of the CRDs are allowed.
+    cluster.kubectl(log, "delete", *sorted(left, key=lambda name: "policy" not in name))
+    return f"{len(left)} objects deleted"
 
 
 def _manifest(name: str, mode: Mode) -> str:
