@@ -32,6 +32,7 @@ help: ## This list
 	@echo "  make drill LAB=kind ARGOCD=3.5.7                        with that Argo CD (it stays until another is named)"
 	@echo "  make drill LAB=kind KUBERNETES=1.36.3                   with that Kubernetes, in a cluster made anew (likewise)"
 	@echo "  make drill LAB=kind INGRESS=traefik                     with Traefik in the place of our own ingress (likewise)"
+	@echo "  make drill LAB=kind INGRESS=traefik-gateway             the same, with the app behind an HTTPRoute (Gateway API)"
 	@echo "  make drill DRILL=rollback TARGET=targets/staging.toml   one drill, another target"
 
 venv: $(READY) ## Python environment with everything in it

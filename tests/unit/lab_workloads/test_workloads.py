@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from lab import apprepo, settings, workloads
+from lab import apprepo, cluster, settings, workloads
 from lab.cluster import Mode
+from lab.steps import Log
 
 MODES = tuple(Mode("built", ingress=one) for one in settings.INGRESSES)
 
@@ -100,3 +101,23 @@ def test_the_apps_repository_is_not_made_anew_while_another_lane_reads_it(
         found = list(lanes.map(lambda _: workloads.releases(), range(2)))
     assert found == [{"first": "f9c039c"}] * 2
     assert len(made) == 1
+
+
+def test_what_traefik_left_of_the_gateway_api_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    route, policy = "crd/httproutes.gateway.networking.k8s.io", "policy/safe-upgrades.gateway.networking.k8s.io"
+    there = ["crd/applications.argoproj.io", route, policy]
+
+    def kubectl(_log: Log, *words: str) -> str:
+        asked.append(words)
+        return "\n".join(there)
+
+    monkeypatch.setattr(cluster, "kubectl", kubectl)
+    log = Log(tmp_path / "step.log")
+    assert "2 objects" in workloads._without_gateway_api(log)
+    assert asked[1:] == [("delete", policy, route)], "the policy may forbid it"
+    there[1:] = []
+    assert workloads._without_gateway_api(log) == "kept"
+    assert len(asked) == 3
+    names = {one: {step.name for step in workloads.steps(Mode("built", ingress=one))} for one in settings.INGRESSES}
+    assert [one for one in names if "no Gateway API" in names[one]] == ["nginx"]
