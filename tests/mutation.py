@@ -64,6 +64,7 @@ TESTS = (
     "tests/unit/store/test_damaged_journal.py",
     "tests/unit/target/test_declared.py",
     "tests/unit/target/test_pipeline_rules.py",
+    "tests/unit/test_matrix.py",
 )
 # seconds for each mutant that survives; what these alone would notice counts as alive
 SLOW = "not never_improves and not truth_lies and not strangers_change_nothing and not two_hundred_nights"

@@ -111,13 +111,15 @@ def job_runs() -> Told:
 def amounts() -> Told:
     def booked(*pairs: tuple[float | None, float | None]) -> Story:
         story = story_of(settled_pointer="/settled", booked_pointer="/booked")
-        for minute, (settled, sum_of_runs) in zip((0.5, 5.5), pairs, strict=False):
+        minutes = (0.5, 5.5) if len(pairs) == 2 else (0.5, 3.5, 5.5)
+        for minute, (settled, sum_of_runs) in zip(minutes, pairs, strict=True):
             read(
-                story, minute, (job_run(-1), job_run(0), *FOUR[: 4 * (minute > 1)]), settled=settled, booked=sum_of_runs
+                story, minute, (job_run(-1), job_run(0), *FOUR[: int(minute - 1)]), settled=settled, booked=sum_of_runs
             )
         return story
 
     yield "settled once", booked((100, 100), (500, 500))
+    yield "settled once, read in the middle too", booked((100, 100), (300, 300), (500, 500))
     yield "settled twice", booked((100, 100), (500, 600))
     yield "settled twice, before we came", booked((100, 200), (500, 600))
     yield "nothing settled", booked((100, 100), (100, 100))

@@ -5,54 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from accesslines import ID, OTHER, POD, envoy, haproxy, haproxy_json, ingress_nginx, nginx, traefik
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.accesslog import FORMATS, AccessLine, advice, read_line
-
-ID = "rp1-7"
-POD, OTHER = "10.244.1.7:8080", "10.244.2.9:8080"
-
-
-def nginx(**fields: object) -> str:
-    return json.dumps({"id": ID, "status": 200, **fields})
-
-
-def envoy(**fields: object) -> str:
-    """Istio's JSON lines."""
-    line = {
-        "authority": "shop", "duration": 4, "method": "GET", "path": "/health", "request_id": ID, "response_code": 200,
-        "response_flags": "-", "upstream_cluster": "outbound|80||web", "upstream_host": POD, "route_name": "default",
-    }  # fmt: skip
-    return json.dumps({**line, **fields})
-
-
-def traefik(**fields: object) -> str:
-    line = {
-        "DownstreamStatus": 200, "OriginStatus": 200, "RouterName": "shop@kubernetes", "ServiceAddr": POD,
-        "ServiceURL": f"http://{POD}", "request_X-Request-Id": ID, "level": "info", "msg": "",
-    }  # fmt: skip
-    return json.dumps({**line, **fields})
-
-
-def haproxy(counts: str, status: int = 200) -> str:
-    return (
-        f"10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in shop/pod-1 10/0/30/69/109 {status} 2750 - - ---- {counts} "
-        f'0/0 {{{ID}}} "GET /health HTTP/1.1"'
-    )
-
-
-def haproxy_json(**fields: object) -> str:
-    line = {"id": ID, "status": 200, "upstream_addr": "10.244.1.7", "backend_name": "shop", "termination_state": "----"}
-    return json.dumps({**line, **fields})
-
-
-def ingress_nginx(address: str, length: str, took: str, status: str) -> str:
-    return (
-        '10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET /health HTTP/1.1" 200 61 "-" "rollproof" 180 0.004 '
-        f"[shop-web-80] [] {address} {length} {took} {status} {ID}"
-    )
-
+from rollproof.core.accesslog import FORMATS, AccessLine, read_line
 
 # (what it is, the line, how often it was tried; None: it does not say)
 LINES: list[tuple[str, str, int | None]] = [
@@ -133,6 +90,10 @@ LINES: list[tuple[str, str, int | None]] = [
     # others
     ("caddy", json.dumps({"logger": "http.log.access", "request": {"headers": {"X-Request-Id": [ID]}}, "status": 200,
                           "resp_headers": {}}), None),
+    ("caddy-retried", json.dumps({"logger": "http.log.access", "request": {"headers": {"X-Request-Id": [ID]}},
+                                  "status": 200, "resp_headers": {}, "retries": 2}), 3),
+    ("caddy-0-says-nothing", json.dumps({"logger": "http.log.access", "request": {"headers": {"X-Request-Id": [ID]}},
+                                         "status": 200, "resp_headers": {}, "retries": 0}), None),
     ("common-log-format", f'10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET /health HTTP/1.1" 200 61 "{ID}"', None),
 ]  # fmt: skip
 
@@ -409,31 +370,3 @@ def test_a_line_that_holds_the_prefix_elsewhere_is_nobodys(line: str) -> None:
 def test_a_line_of_text_that_no_proxy_writes_is_no_access_line() -> None:
     for line in ("took rp1-7 in hand", f'10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 61 "{ID}"'):
         assert read_line(line, "rp1") == AccessLine(ID, "text", None, access=False)
-
-
-# ---- lines that do not name our requests ----
-
-TRAEFIK_TEXT = (  # its default
-    '127.0.0.1 - - [29/Nov/2026:15:26:05 +0000] "GET /health HTTP/1.1" 200 3 "-" "-" 2 "once-mw@file" '
-    '"http://127.0.0.1:46709" 1ms'
-)
-ISTIO = '[2026-11-28T10:00:00.000Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 61 4 3 "-" "x" "y" "shop" "10.0.0.1:80"'
-
-
-@pytest.mark.parametrize(("line", "setting"), [
-    (traefik(RetryAttempts=0), "nothing that it has: Traefik 2 and 3"),
-    (TRAEFIK_TEXT, "nothing that it has: Traefik 2 and 3"),
-    (envoy(), "%REQ(X-REQUEST-ID)%"),
-    (ISTIO, "%REQ(X-REQUEST-ID)%"),
-    (haproxy("1/1/1/1/0"), "capture request header X-Request-ID"),
-    (haproxy_json(retries=0), "capture request header X-Request-ID"),
-    (nginx(upstream_addr=POD), "$http_x_request_id"),
-])  # fmt: skip
-def test_lines_of_a_known_proxy_that_do_not_name_our_requests_get_its_setting(line: str, setting: str) -> None:
-    assert setting in advice(["", "x", line.replace(ID, "-"), "x"])
-
-
-@pytest.mark.parametrize("lines", [[], ["", "x"], ["GET / 200"], ['{"level": "info", "msg": "x", "status": 200}'],
-                                   [traefik()] + ["x"] * 50])  # fmt: skip
-def test_lines_of_nobody_known_get_none(lines: list[str]) -> None:
-    assert advice(lines) == ""

@@ -214,6 +214,14 @@ def test_what_a_figure_of_a_night_was_compared_with(numbers: dict[str, Any], lim
     assert Check(drill="drift", name="heal", result=Result.PASS).limit is None
 
 
+def test_the_limit_of_an_outage_is_its_budget() -> None:
+    check = Check(
+        drill="rollback", name="availability", result=Result.PASS, figure="outage_ms_upper",
+        numbers={"limit_s": 3.0, "budget_ms": 200.0},
+    )  # fmt: skip
+    assert check.limit == 200.0
+
+
 @pytest.mark.parametrize(("data", "by"), [({"by": "self-heal"}, "self-heal"), ({"by": None}, ""), ({}, "")])
 def test_who_undid_a_drift(data: dict[str, Any], by: str) -> None:
     told = Story().tell("drift", "Drift/env", "planned", at=1).tell("drift", "Drift/env", "undone", at=2, **data)

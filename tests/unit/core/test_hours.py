@@ -54,6 +54,13 @@ def test_several_windows_whole_days_and_days_over_the_weeks_end() -> None:
     assert not is_within(parsed_hours(" "), datetime.now(UTC))
 
 
+@pytest.mark.parametrize(("number", "day"), list(enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))))
+def test_each_day_of_the_week_is_itself(number: int, day: str) -> None:
+    """2026-01-05 is a Monday."""
+    inside = [other for other in range(7) if at(f"2026-01-{5 + other:02}T12:00", f"{day} 09:00-17:00", "UTC")]
+    assert inside == [number]
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("weekdays", "expected \"Mon-Fri 09:00-17:00\""), ("Mon-Fry 09:00-17:00", "'fry' is no day"),
     ("Mon 9:00-17:00", "is no window"), ("Mon 09:00-24:30", "24:30 is no time"),

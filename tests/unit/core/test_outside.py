@@ -57,6 +57,11 @@ def test_the_place_of_an_element_is_told() -> None:
         [one.text("name") for one in pod.child("spec").objects("containers")]
 
 
+def test_an_element_that_is_no_object_is_told() -> None:
+    with pytest.raises(OutsideDataError, match=r"containers must be a list of objects, not "):
+        Outside.of({"containers": [{"name": "a"}, 7]}, WHO).objects("containers")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

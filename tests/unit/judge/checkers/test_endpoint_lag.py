@@ -118,6 +118,13 @@ def test_of_a_pod_that_may_have_been_asked_in_vain_nothing_is_said() -> None:
     assert known(found) == {"endpoint_lag_s": pytest.approx(2.25, abs=0.05), "endpoint_lag_pods": 1}  # of old-2
     late = Requests().fail("keepalive-get", at=121.0, until=121.1, outcome="http.502")
     assert known(verdict(requests=log(late))) == {}, "which of the two had it is not known"
+    after = Requests().fail("keepalive-get", at=126.0, until=126.1, outcome="http.502")  # old-1 is gone since 118
+    assert known(verdict(requests=log(after))) == {
+        "endpoint_lag_s": pytest.approx(1.5, abs=0.05),
+        "endpoint_lag_pods": 1,
+    }
+    control = Requests().fail("control", at=114.0, until=114.1, outcome="http.502")  # it never asks the app
+    assert known(verdict(requests=log(control)))["endpoint_lag_pods"] == 2
     long_ago = Requests().fail("keepalive-get", at=104.0, until=104.1, outcome="http.502")
     assert known(verdict(requests=log(long_ago)))["endpoint_lag_pods"] == 2
 

@@ -24,7 +24,7 @@ def test_a8_a_ready_pod_of_a_job_in_the_service_is_a_finding_with_its_owner_and_
     assert verdict.result is Result.PASS
     (finding,) = verdict.findings
     assert finding.code == "OTHERS_IN_SERVICE"
-    assert "migrate-x1 of Job/migrate" in finding.text
+    assert finding.text == "pods of others are ready in Service web and get its traffic: migrate-x1 of Job/migrate"
 
 
 @pytest.mark.parametrize(

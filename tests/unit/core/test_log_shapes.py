@@ -1,0 +1,43 @@
+"""Lines that do not name our requests: whose they are, what they will say, and with which setting."""
+
+from __future__ import annotations
+
+import pytest
+from accesslines import ID, POD, envoy, haproxy, haproxy_json, ingress_nginx, nginx, traefik
+
+from rollproof.core.accesslog import advice, shape_of
+
+TRAEFIK_TEXT = (  # its default
+    '127.0.0.1 - - [29/Nov/2026:15:26:05 +0000] "GET /health HTTP/1.1" 200 3 "-" "-" 2 "once-mw@file" '
+    '"http://127.0.0.1:46709" 1ms'
+)
+ISTIO = '[2026-11-28T10:00:00.000Z] "GET / HTTP/1.1" 200 - via_upstream - "-" 0 61 4 3 "-" "x" "y" "shop" "10.0.0.1:80"'
+
+
+@pytest.mark.parametrize(("line", "setting"), [
+    (traefik(RetryAttempts=0), "nothing that it has: Traefik 2 and 3"),
+    (TRAEFIK_TEXT, "nothing that it has: Traefik 2 and 3"),
+    (envoy(), "%REQ(X-REQUEST-ID)%"),
+    (ISTIO, "%REQ(X-REQUEST-ID)%"),
+    (haproxy("1/1/1/1/0"), "capture request header X-Request-ID"),
+    (haproxy_json(retries=0), "capture request header X-Request-ID"),
+    (nginx(upstream_addr=POD), "$http_x_request_id"),
+])  # fmt: skip
+def test_lines_of_a_known_proxy_that_do_not_name_our_requests_get_its_setting(line: str, setting: str) -> None:
+    assert setting in advice(["", "x", line.replace(ID, "-"), "x"])
+
+
+@pytest.mark.parametrize(("line", "tells"), [
+    (ingress_nginx(POD, "61", "0.004", "200"), True), (haproxy("1/1/1/1/0"), True), (ISTIO, False),
+])  # fmt: skip
+def test_a_line_of_text_says_what_its_proxy_will_say(line: str, tells: bool) -> None:
+    shape = shape_of([line])
+    assert shape is not None
+    assert shape.tells is tells
+    assert shape.form.name in shape.said
+
+
+@pytest.mark.parametrize("lines", [[], ["", "x"], ["GET / 200"], ['{"level": "info", "msg": "x", "status": 200}'],
+                                   [traefik()] + ["x"] * 50])  # fmt: skip
+def test_lines_of_nobody_known_get_none(lines: list[str]) -> None:
+    assert advice(lines) == ""
