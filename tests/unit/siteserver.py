@@ -28,6 +28,7 @@ class Site:
 class _Handler(BaseHTTPRequestHandler):
     site: Site
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # see fakeapi.py
 
     def log_message(self, *_: object) -> None:
         pass

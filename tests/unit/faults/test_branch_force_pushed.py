@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -38,8 +39,15 @@ class Following(Platform):
     """It follows the branch that the Application names."""
 
     def __init__(self, folder: Path, api: FakeApi) -> None:
-        self.followed, self.sources, self.marks = "main", False, {}
+        self.marks: dict[str, str] = {}
         super().__init__(folder, api)
+
+    @property
+    def followed(self) -> str:
+        """What the Application says now, also while the answer to who changed it is on its way."""
+        with self.api.changed:
+            item = self.api.objects.get(("applications", "shop"), {})
+            return str(item.get("spec", {}).get("source", {}).get("targetRevision", "main"))
 
     def head(self) -> str:
         return git(self.bare, "rev-parse", self.followed)
@@ -49,15 +57,23 @@ class Following(Platform):
         return text.rpartition("newTag: ")[2].strip()
 
     def on_patch(self, plural: str, item: dict[str, Any]) -> None:
+        threading.Thread(target=self._act, args=(plural, item)).start()
+
+    def _act(self, plural: str, item: dict[str, Any]) -> None:
+        """A branch that is gone while it is looked at is no error, if it is not followed any more."""
         with self.lock:
-            if plural == "applications":
-                self.followed = item["spec"]["source"]["targetRevision"]
-        threading.Thread(target=super().on_patch, args=(plural, item)).start()
+            followed = self.followed
+            try:
+                super().on_patch(plural, item)
+            except subprocess.CalledProcessError:
+                if self.followed == followed:
+                    raise
 
     def _application(self, *args: Any, **more: Any) -> None:
         with self.api.changed:  # nobody sees it without its branch
+            followed = self.followed
             super()._application(*args, **more)
-            self.point(self.followed)
+            self.point(followed)
 
     def point(self, branch: str, **spec: Any) -> None:
         item = self.api.objects["applications", "shop"]
