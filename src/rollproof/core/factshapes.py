@@ -83,7 +83,8 @@ def check_fact(event: Event, who: str, *, error: type[RollproofError]) -> None:
     for key in {(source, "", ""), (source, kind, ""), (source, "", event.what), (source, kind, event.what)}:
         for reader, names in _fields(key):
             for name in names:
-                reader(data, name)
+                if name in data.value:  # what is not there is of no type, and most of them are not
+                    reader(data, name)
         for name in _NEEDED.get(key, ()):
             if data.value.get(name) is None:
                 data.refuse(name, "there")

@@ -125,9 +125,8 @@ def edges_ns(
     log: RequestLog, lane: str, *, window_ns: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Of all outages of one lane, however many, in order: the earliest begin, the first failed send, the latest end."""
-    for name, runs in _runs_by_lane(log, window_ns, None, None):
-        if name == lane:
-            return runs.begins[0], runs.rows["send_ns"][runs.first].astype(np.int64), runs.ends[1]
+    for _, runs in _runs_by_lane(log, window_ns, None, None, (lane,)):
+        return runs.begins[0], runs.sends[runs.first], runs.ends[1]
     nothing = np.zeros(0, dtype=np.int64)
     return nothing, nothing, nothing
 
@@ -143,9 +142,13 @@ def most_in_a_row(
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """The runs of failures of one lane, [first, after), in columns; brackets as in Outage."""
+    """The runs of failures of one lane, [first, after), in columns; brackets as in Outage.
 
-    rows: NDArray[np.void]
+    They count the lane's attempts that say something: `rows` are their places in the log, `sends` when they were sent.
+    """
+
+    rows: NDArray[np.intp]
+    sends: NDArray[np.int64]
     first: NDArray[np.intp]
     after: NDArray[np.intp]
     begins: tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -175,14 +178,14 @@ class _Runs:
     def outage(self, log: RequestLog, lane: str, i: int) -> Outage:
         """The i-th run as an object."""
         first, after = self.first[i], self.after[i]
-        values, counts = np.unique(self.rows["outcome"][first:after], return_counts=True)
+        values, counts = np.unique(log.column("outcome")[self.rows[first:after]], return_counts=True)
         named = zip(values, counts, strict=True)
         return Outage(
             lane=lane,
             begins_ns=(int(self.begins[0][i]), int(self.begins[1][i])),
             ends_ns=(int(self.ends[0][i]), int(self.ends[1][i])),
-            first_send_ns=int(self.rows["send_ns"][first]),
-            last_send_ns=int(self.rows["send_ns"][after - 1]),
+            first_send_ns=int(self.sends[first]),
+            last_send_ns=int(self.sends[after - 1]),
             count=int(after - first),
             outcomes={log.outcomes[value] or "version.wrong": int(n) for value, n in named},
             open_end=not bool(self.ended[i]),
@@ -190,12 +193,14 @@ class _Runs:
 
 
 def _runs_by_lane(
-    log: RequestLog, window_ns: tuple[int, int], failed: NDArray[np.bool_] | None, silent: NDArray[np.bool_] | None
-) -> Iterator[tuple[str, _Runs]]:
+    log: RequestLog, window_ns: tuple[int, int], failed: NDArray[np.bool_] | None, silent: NDArray[np.bool_] | None,
+    lanes: Iterable[str] | None = None,
+) -> Iterator[tuple[str, _Runs]]:  # fmt: skip
+    """Of these lanes (None: of all) each that has such a run."""
     kind = kinds(log)
     failed = kind == Kind.HARD if failed is None else failed
     silent = (kind > Kind.HARD) & ~failed if silent is None else silent
-    for lane in log.lanes:
+    for lane in log.lanes if lanes is None else lanes:
         chosen = np.flatnonzero(lane_mask(log, lane) & ~silent)
         if failed[chosen].any():
             runs = _runs(log, chosen, failed[chosen], window_ns)
@@ -204,21 +209,20 @@ def _runs_by_lane(
 
 
 def _runs(log: RequestLog, chosen: NDArray[np.intp], failed: NDArray[np.bool_], window_ns: tuple[int, int]) -> _Runs:
-    rows = log.rows[chosen]
-    send, done = rows["send_ns"].astype(np.int64), rows["done_ns"].astype(np.int64)
+    send, done, reused = (log.column(name)[chosen] for name in ("send_ns", "done_ns", "reused"))
     edges = np.flatnonzero(np.diff(np.concatenate(([False], failed, [False])).astype(np.int8)))
     inside = (send[edges[::2]] <= window_ns[1]) & (send[edges[1::2] - 1] >= window_ns[0])
     first, after = edges[::2][inside], edges[1::2][inside]
     cuts = np.stack((first, after), axis=1).ravel()
     known = np.append(np.where(was_silence(log)[chosen], send, done), _NEVER)
-    all_reused = np.logical_and.reduceat(np.append(rows["reused"], True), cuts)[::2]
+    all_reused = np.logical_and.reduceat(np.append(reused, True), cuts)[::2]
     known_first = np.minimum.reduceat(known, cuts)[::2]
     begun = np.where(first > 0, send[np.maximum(first - 1, 0)], min(log.engine.start_ns, int(send[0])))
-    good_by = _good_by(done, failed)[_proof_of_end(rows, failed, after, all_reused)]
+    good_by = _good_by(done, failed)[_proof_of_end(reused, failed, after, all_reused)]
     ended = good_by < _NEVER
     over = np.where(ended, good_by, max(int(done.max()), log.engine.end_ns))
     last = send[after - 1]
-    return _Runs(rows, first, after, (begun, known_first), (last, np.maximum(over, last)), ended)
+    return _Runs(chosen, send, first, after, (begun, known_first), (last, np.maximum(over, last)), ended)
 
 
 def _good_by(done: NDArray[np.int64], failed: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -229,12 +233,12 @@ def _good_by(done: NDArray[np.int64], failed: NDArray[np.bool_]) -> NDArray[np.i
 
 
 def _proof_of_end(
-    rows: NDArray[np.void], failed: NDArray[np.bool_], after: NDArray[np.intp], all_reused: NDArray[np.bool_]
+    reused: NDArray[np.bool_], failed: NDArray[np.bool_], after: NDArray[np.intp], all_reused: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
     """From which position on a good answer proves that the run was over. After failures on reused connections alone, a
     request on a new one proves nothing about reused ones: then from the next but one (docs/measurement.md 10.3)."""
-    last = len(rows) - 1
-    on_new = (after <= last) & ~rows["reused"][np.minimum(after, last)]
+    last = len(reused) - 1
+    on_new = (after <= last) & ~reused[np.minimum(after, last)]
     then_good = (after < last) & ~failed[np.minimum(after + 1, last)]
     position: NDArray[np.intp] = after + (all_reused & on_new & then_good)
     return position

@@ -48,8 +48,12 @@ def kind(outcome: str) -> Kind:
 
 def kinds(log: RequestLog) -> NDArray[np.uint8]:
     """The kind of every row."""
-    table = np.array([kind(name) for name in log.outcomes], dtype=np.uint8)
-    return log.made_once("kinds", lambda: table[log.column("outcome")])
+
+    def make() -> NDArray[np.uint8]:
+        found: NDArray[np.uint8] = np.array([kind(name) for name in log.outcomes], np.uint8)[log.column("outcome")]
+        return found
+
+    return log.made_once("kinds", make)
 
 
 def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
@@ -65,9 +69,13 @@ def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
 
 def was_silence(log: RequestLog) -> NDArray[np.bool_]:
     """Rows that were never answered within their deadline: those were failing all the time since they were sent."""
-    table = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
-    found: NDArray[np.bool_] = table[log.column("outcome")]
-    return found
+
+    def make() -> NDArray[np.bool_]:
+        ends = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
+        found: NDArray[np.bool_] = ends[log.column("outcome")]
+        return found
+
+    return log.made_once("silence", make)
 
 
 def of_lateness(log: RequestLog) -> NDArray[np.bool_]:

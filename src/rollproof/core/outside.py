@@ -46,7 +46,7 @@ def parsed(text: bytes | str, who: str, *, error: type[RollproofError] = Outside
     """
     try:
         plain = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
-        found = json.loads(plain, parse_constant=_no_constant)
+        found = _JSON.decode(plain)
     except UnicodeDecodeError:
         raise error(f"{who} is not UTF-8: it begins with {shown(repr(text[:20]))}") from None
     except RecursionError:
@@ -57,11 +57,16 @@ def parsed(text: bytes | str, who: str, *, error: type[RollproofError] = Outside
     why = _unusable(found)
     if why:
         raise error(f"{who} {why}")
-    return _without_surrogates(found) if _ESCAPED.search(plain) or _SURROGATE.search(plain) else found
+    if ("\\u" in plain and _ESCAPED.search(plain)) or (not plain.isascii() and _SURROGATE.search(plain)):
+        return _without_surrogates(found)
+    return found
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)  # one for all: a timeline is thousands of lines
 
 
 def _unusable(document: Any) -> str:
@@ -70,15 +75,14 @@ def _unusable(document: Any) -> str:
     for _ in range(DEPTH_MAX):
         below: list[Any] = []
         for value in level:
-            if isinstance(value, str):  # most are, and all of them can be worked with
-                continue
-            if isinstance(value, dict):
+            kind = type(value)  # JSON has these types and none made of them
+            if kind is dict:
                 below.extend(value.values())
-            elif isinstance(value, list):
+            elif kind is list:
                 below.extend(value)
-            elif isinstance(value, float) and not math.isfinite(value):
+            elif kind is float and not math.isfinite(value):
                 return "holds a number that is too large"
-            elif isinstance(value, int) and abs(value) >= _INTEGER_MAX:
+            elif kind is int and abs(value) >= _INTEGER_MAX:
                 return "holds a number beyond 64 bits"
         if not below:
             return ""

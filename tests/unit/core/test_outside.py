@@ -82,6 +82,7 @@ def test_d5_half_a_surrogate_pair_becomes_a_character_that_can_be_written() -> N
     found = parsed(b'{"a\\ud800": ["\\udfff", "\\ud83d\\ude00"]}', "x")
     assert json.dumps(found, ensure_ascii=False).encode()
     assert found == {"a\ufffd": ["\ufffd", "\U0001f600"]}
+    assert parsed('["\udfff"]', "x") == ["\ufffd"], "of a text that holds it unescaped"
 
 
 def test_a_bom_is_no_fault() -> None:
