@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 import typer.core
+import typer.main
 
 from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.reports.output import guarded
@@ -380,9 +382,15 @@ def main() -> None:
         _main()
 
 
+@cache
+def _commands() -> Any:
+    """As typer makes them of the functions above. It takes longer than many a command, and tests run hundreds."""
+    return typer.main.get_command(app)
+
+
 def _main() -> None:
     try:
-        app(prog_name="rollproof")
+        _commands()(prog_name="rollproof")
     except RollproofError as error:
         _console(sys.stderr).problem(str(error), error.hint)
         sys.exit(error.exit_code)
