@@ -221,6 +221,10 @@ def _not_healed() -> Told:
     for cause in (*by_choice, *broken):
         told = hurt(ready(tale(must_heal=False)))
         yield f"{cause}, where nobody promised it", unhealed(told, checked={cause: True})
+    unread = hurt(ready(tale(must_heal=False)))
+    yield "a choice that nobody could read, where nobody promised it", unhealed(unread, checked={"sync_window": None})
+    unread = hurt(ready(tale(must_heal=False)))
+    yield "what nobody could read is no choice", unhealed(unread, checked={"controller_away": None})
     yield "not healed, blind", gap(unhealed(shared()), T0 + 1, T0 + 2, reason="API away")
     yield "off by choice, blind", gap(unhealed(shared(), checked={"self_heal_off": True}), T0 + 1, T0 + 2)
     yield "broken, blind", gap(unhealed(shared(), checked={"last_sync_failed": True}), T0 + 1, T0 + 2)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.outside import Outside, parsed, shown, timestamp_s
+from rollproof.core.outside import Outside, parsed, shown, timestamp_s, without_nulls
 from rollproof.errors import OutsideDataError, RollproofError, RunFolderError
 
 WHO = "Pod/shop/web-1 of the API"
@@ -55,6 +55,11 @@ def test_the_place_of_an_element_is_told() -> None:
     pod = Outside.of({"spec": {"containers": [{"name": "a"}, {"name": 7}]}}, WHO)
     with pytest.raises(OutsideDataError, match=r"spec\.containers\[1\]\.name must be a string, not 7"):
         [one.text("name") for one in pod.child("spec").objects("containers")]
+
+
+def test_a_null_counts_as_absent_however_deep_it_lies() -> None:
+    item = {"a": None, "b": {"c": None, "d": [1, {"e": None, "f": 2}, [{"g": None}]]}, "h": 0, "i": "", "j": False}
+    assert without_nulls(item) == {"b": {"d": [1, {"f": 2}, [{}]]}, "h": 0, "i": "", "j": False}
 
 
 def test_an_element_that_is_no_object_is_told() -> None:

@@ -1,7 +1,7 @@
 """Every verdict in full, one small history a line: tests/golden/verdicts/ is all that the checkers can say.
 
 What a result must be is asserted beside this file; here is what is said about it: the sentence, the numbers, the
-evidence, the findings. A change of a word is a change of the golden, to be read before it is committed.
+evidence, the intervals, the findings. A change of a word is a change of the golden, to be read before it is committed.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ def said(verdict: Verdict, facts: Facts) -> Iterator[str]:
         events = {event.seq: event for event in facts.events}
         named = [f"{events[seq].subject.rpartition('/')[2]} {events[seq].what}" for seq in verdict.evidence]
         yield "  because of " + ", ".join(f"{name} #{n}" for name, n in zip(named, verdict.evidence, strict=True))
+    for one in verdict.intervals:
+        begins, ends = (" to ".join(f"{ns / 1e9:.6f}" for ns in two) for two in (one.begins_ns, one.ends_ns))
+        yield f"  ~ {one.kind} {one.lane} from {begins} s, until {ends} s: {one.text}"
     for finding in verdict.findings:
         yield f"  ! {finding.code}: {finding.text}"
         yield f"    -> {finding.hint}"

@@ -80,6 +80,7 @@ def test_what_one_place_says_decides_its_leg(
 ) -> None:
     verdict = legs(told({place: change}))[leg]
     assert (verdict.result, [finding.code for finding in verdict.findings]) == (result, [code] if code else [])
+    assert all(finding.text and finding.hint for finding in verdict.findings)
 
 
 @pytest.mark.parametrize("place", [place for place in Place if place is not Place.SCAN_REPORT])
@@ -236,6 +237,7 @@ def test_a_report_counts_for_the_image_that_runs_and_for_no_other(
 ) -> None:
     verdict = legs(reported({REPORT: change}))[Leg.SCAN]
     assert (verdict.result, [finding.code for finding in verdict.findings]) == (result, [code] if code else [])
+    assert all(finding.text and finding.hint for finding in verdict.findings)
 
 
 @pytest.mark.parametrize(

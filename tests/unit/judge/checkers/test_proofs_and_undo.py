@@ -194,6 +194,25 @@ class TestUndo:
         told.tell("undo", "Undo/1", "left", at=2, outcome=Outcome.UNKNOWN, expected="a", found="b")
         assert undo.check(told.facts()).result is Result.INCONCLUSIVE
 
+    def test_what_nobody_answered_is_unknown_and_not_a_failed_undo(self) -> None:
+        told = Story().tell("undo", "Undo/1", "written", at=1)
+        told.tell("undo", "Undo/1", "unknown", at=2, outcome=Outcome.UNKNOWN, reason="no answer")
+        verdict = undo.check(told.facts())
+        assert verdict.result is Result.FAIL
+        assert verdict.why.endswith(": unknown: no answer")
+
+    @pytest.mark.parametrize(
+        ("expected", "found", "code"),
+        [("a", "b", "LEFT_ALONE"), ("a", None, "LEFT_ALONE"), (None, "b", "LEFT_ALONE"), (None, None, "NOT_SEEN")],
+    )
+    def test_left_alone_is_of_others_unless_nothing_of_it_is_known(
+        self, expected: str | None, found: str | None, code: str
+    ) -> None:
+        told = Story().tell("undo", "Undo/1", "written", at=1)
+        told.tell("undo", "Undo/1", "left", at=2, outcome=Outcome.UNKNOWN, expected=expected, found=found)
+        (finding,) = undo.check(told.facts()).findings
+        assert finding.code == code
+
     def test_where_only_the_last_look_fails_no_undo_of_ours_can_mend_it(self) -> None:
         told = Story().tell("undo", "Undo/1-git-push", "written", at=1).tell("undo", "Undo/1-git-push", "done", at=2)
         told.tell("undo", "Undo/check", "written", at=3, kind="check")
