@@ -239,6 +239,7 @@ def test_an_old_pod_that_stays_is_no_finished_rollout(lab: Lab) -> None:
     assert set(failed.data["last_seen"]["pods"]) == {"web-2-0", "web-2-1", "web-3-0", "web-3-1"}
 
 
+@never_comes
 def test_synced_and_degraded_is_not_proven(lab: Lab) -> None:
     lab.platform.health = "Degraded"
     failed = lab.release.deploy().failed
