@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.run.drill import DriftDrill, Run, Traffic
+from rollproof.run.drift import DriftDrill
+from rollproof.run.drill import Run, Traffic
 
 
 @pytest.mark.drill("drift", rows=(9,), all=3, options=("trial", "under-load"))

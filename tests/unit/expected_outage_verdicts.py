@@ -19,13 +19,15 @@ NAME = subject_of("database-refused")
 Told = Iterator[tuple[str, Story]]
 
 
-def held(*, until: str = "recovered", recovered: float = 5.0, by_plan: Plan | None = None) -> Story:
+def held(
+    *, until: str = "recovered", recovered: float = 5.0, by_plan: Plan | None = None, **effect: object
+) -> Story:  # fmt: skip
     """The database is away from 100 s on, felt after 1 s, back at 112 s; all is well `recovered` s after that."""
     told = Story(plan=by_plan)
     planned = {"object": "Deployment/db/db", "change": "away", "limit_s": 60.0, "effect_within_s": 10.0, "held": True}
     words: list[tuple[FaultWord, float, dict[str, object]]] = [
         (FaultWord.PLANNED, 99.0, planned), (FaultWord.INJECTING, 100.0, {}), (FaultWord.INJECTED, 100.2, {}),
-        (FaultWord.EFFECT, 101.0, {"watched": "a pod says so", "pods": ["uid-old-1"]}),
+        (FaultWord.EFFECT, 101.0, {"watched": "a pod says so", "pods": ["uid-old-1"], **effect}),
         (FaultWord.UNDONE, 112.0, {"by": "harness"}), (FaultWord.RECOVERED, 112.0 + recovered, {}),
     ]  # fmt: skip
     for word, at, data in words:

@@ -11,6 +11,7 @@ from expected_bad_release_verdicts import bad_releases
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
 from expected_job_verdicts import job_runs
+from expected_meanwhile_verdicts import meanwhiles
 from expected_outage_verdicts import dependencies, losses, outages
 from expected_pipeline_verdicts import roads
 from expected_policy_verdicts import policies
@@ -311,6 +312,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "jobs": job_runs,
     "load_soundness": generators,
     "loss": losses,
+    "meanwhile": meanwhiles,
     "network_policy": policies,
     "outage": outages,
     "pipeline": roads,

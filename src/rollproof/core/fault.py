@@ -16,6 +16,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.part import ActKind
 from rollproof.core.target import FaultSettings
+from rollproof.core.trials import is_drift
 
 __all__ = ["SOURCE", "Fault", "FaultWord", "find_faults", "loss_budget_s", "planned_faults", "subject_of"]
 
@@ -151,6 +152,17 @@ class Fault(Attempt):
         return str(self.happened.data.get("watched") or "its effect") if self.happened is not None else ""
 
     @property
+    def healer_gone(self) -> bool:
+        """Whether what heals drifts was away itself, so that nothing can have been healed while it was."""
+        return self.happened is not None and self.happened.data.get("healer_gone") is True
+
+    @property
+    def away_s(self) -> tuple[float, float] | None:
+        """Of a held fault: from when it was felt until its undo began; None if one of the two is not known."""
+        felt, undone = self.happened, self.said.get(FaultWord.UNDONE)
+        return (felt.end_s, undone.start_s) if self.held and felt is not None and undone is not None else None
+
+    @property
     def felt_by(self) -> frozenset[str]:
         """The uids of the pods that it was seen on."""
         return frozenset(map(str, self.happened.data.get("pods") or ())) if self.happened is not None else frozenset()
@@ -243,13 +255,14 @@ def loss_budget_s(settings: FaultSettings, name: str) -> float:
 
 
 def planned_faults(facts: Facts) -> tuple[Fault, ...]:
-    """Those that the plan has for this drill, in its order, and then whatever else the timeline tells of.
+    """Those that the plan has for this drill, in its order, and then whatever else the timeline tells of; no drifts.
 
     One of which nothing was recorded has nothing said.
     """
     found = {fault.subject: fault for fault in find_faults(facts)}
     named: tuple[Injection | Skip, ...] = (*facts.plan.injections, *facts.plan.skips)
-    planned = {subject_of(one.fault): Fault(subject_of(one.fault), {}) for one in named if one.drill == facts.drill}
+    names = [one.fault for one in named if one.drill == facts.drill and not is_drift(one.fault)]
+    planned = {subject_of(name): Fault(subject_of(name), {}) for name in names}
     return tuple({**planned, **found}.values())
 
 

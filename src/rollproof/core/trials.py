@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rollproof.core.target import Target
 
-__all__ = ["TRIALS", "TrialKind", "allowed_trials", "is_fenced"]
+__all__ = ["TRIALS", "TrialKind", "allowed_trials", "fault_of_trial", "is_drift", "is_fenced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,19 @@ TRIALS: Mapping[str, TrialKind] = {
     "undeclared-annotation": TrialKind(kind="Service", control=True, affects_traffic=False),
     "void-patch": TrialKind(kind="Service", control=True, affects_traffic=False),
 }
+
+
+def fault_of_trial(trial: str) -> str:
+    """The name of that trial among the faults."""
+    return f"drift-{trial}"
+
+
+def is_drift(fault: str) -> bool:
+    """Whether the fault of that name is a trial: it has words of its own on the timeline."""
+    return fault in _FAULTS
+
+
+_FAULTS = frozenset(map(fault_of_trial, TRIALS))
 
 
 def is_fenced(name: str, target: Target) -> bool:

@@ -6,13 +6,15 @@ The parts are found by the labels of their pods, because the names of the worklo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rollproof.clients.kube import Object
+from rollproof.core.injection import Injection
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context
+from rollproof.faults.base import Context, Effect, LiveContext, Void
 from rollproof.faults.deadman import NO_IMAGE, ActingJob
 from rollproof.faults.delivery import DeliveryAway
 from rollproof.faults.scaling import RESOURCES, scale_dead_man
@@ -50,8 +52,13 @@ class ArgoCdAway(DeliveryAway):
 
 
 class ArgoCdPartAway(ArgoCdAway):
-    """One part of Argo CD, by the name that the official manifests give it; the others go on."""
+    """One part of Argo CD, by the name that the official manifests give it; the others go on. `heals`: only it does.
 
+    Drills take it away right after a push, or with a drift made meanwhile (chaos/).
+    """
+
+    moment = ""
+    heals: ClassVar[bool] = False
     peers = "none; by hand, kubectl scale of that part"
     part: str
 
@@ -70,6 +77,11 @@ class ArgoCdPartAway(ArgoCdAway):
         yield from super().permissions(target)
         if target.faults.dead_man_image and not target.argocd.context:
             yield from ActingJob.permissions(target.argocd.namespace)
+
+    def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
+        """With whether anything can be healed now."""
+        found = super().evidence(injection, live)
+        return replace(found, said={"healer_gone": self.heals}) if isinstance(found, Effect) else found
 
     def place(self, context: Context) -> tuple[str, str, list[dict[str, str]]] | str:
         """The one workload of that part."""

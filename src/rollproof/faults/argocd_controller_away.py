@@ -12,6 +12,7 @@ class ArgoCdControllerAway(ArgoCdPartAway):
 
     name = "argocd-controller-away"
     part = "argocd-application-controller"
+    heals = True
 
 
 FAULT = ArgoCdControllerAway()

@@ -74,6 +74,7 @@ class LiveContext(Context):
     watches: Watches
     prover: Prover | None = None
     sha: str = ""
+    in_release: bool = False  # a commit was pushed just before, and is not to be deployed while a fault lasts
     owner: Owner | None = None  # the dead-man of the fault that is injected now, if it has one in the cluster
 
     @property

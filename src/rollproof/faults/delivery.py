@@ -57,6 +57,7 @@ class DeliveryAway(Fault):
     affects_traffic = False
     held = True
     kinds = frozenset(RESOURCES)
+    moment = "after the push: "  # when it is taken away, in the plan
     in_argocd = False  # whether they are where Argo CD lives, which may be another cluster
 
     @abstractmethod
@@ -108,7 +109,7 @@ class DeliveryAway(Fault):
         subject = f"{scaled[0]['kind']}/{namespace}/{scaled[0]['name']}"
         return context.injection(
             self, subject, args=args, dead_man=str(dead_man), recovery_after_s=polled_s,
-            change=f"after the push: {words} -> 0 replicas, for {hold_s:g} s after the last pod was gone",
+            change=f"{self.moment}{words} -> 0 replicas, for {hold_s:g} s after the last pod was gone",
             undo=f"replicas as before ({back}), where they still are 0",
         )  # fmt: skip
 
@@ -156,11 +157,13 @@ class DeliveryAway(Fault):
         return None
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
-        """As many pods as before, and Argo CD synced at the newer commit. No refresh is asked for."""
+        """As many pods as before, and Argo CD synced at the commit, if one was pushed. No refresh is asked for."""
         wanted = sum(one["original"] for one in injection.args["workloads"])
         ready = sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values())
         if ready < wanted:
             return f"{ready} of {wanted} pods of {injection.args['labels']} are ready"
+        if not live.in_release:
+            return ""
         if not self._seen(injection, live):
             return f"Argo CD is still at {injection.args['revision'][:12]}, the commit from before the push"
         state = live.watches.application()
@@ -188,7 +191,12 @@ class DeliveryAway(Fault):
             raise CannotJudgeError(f"a part of {self.name} was done and could not be taken back: {undone.reason}")
 
     def _seen(self, injection: Injection, live: LiveContext) -> str:
-        """The commit at which Argo CD is, shortened, if it is not the one of the plan any more; "" else."""
+        """The commit at which Argo CD is, shortened, if it is not the one of the plan any more; "" else.
+
+        Where none of ours was pushed, another one is nobody's sign.
+        """
+        if not live.in_release:
+            return ""
         revision = live.watches.application().sync_revision
         return revision[:12] if revision and revision != injection.args["revision"] else ""
 

@@ -48,7 +48,8 @@ class FaultRunner:
 
     `expect_outage` is told for how long (seconds) all traffic, and some of it, may be lost by design, and which node.
     `plan_again` says what a fault would do now, where drills before this one have changed what the plan has seen.
-    `keep` reads what pods say that did not come back (`probes.keeping`).
+    `keep` reads what pods say that did not come back (`probes.keeping`). `while_held` is called once a fault that is
+    held was felt, before its hold begins.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class FaultRunner:
         status: Callable[[str], None] = lambda _: None,
         plan_again: Callable[[str], Injection | Skip] | None = None,
         expect_outage: Callable[[float, float, str], None] = lambda *_: None,
-        keep: Callable[[], None] = lambda: None,
+        keep: Callable[[], None] = lambda: None, while_held: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._live = live
         self._recorder = recorder
@@ -64,7 +65,7 @@ class FaultRunner:
         self._status = status
         self._plan_again = plan_again
         self._run_id = ""
-        self._expect_outage, self._keep = expect_outage, keep
+        self._expect_outage, self._keep, self._while_held = expect_outage, keep, while_held
         self._aborted = ""  # why the drill was ended at once
 
     def run(self, plan: Plan) -> None:
@@ -183,6 +184,7 @@ class FaultRunner:
     def _hold(self, fault: Fault, injection: Injection) -> bool:
         """Leave it in place, and ask meanwhile what must be true. Whether its effect lasted for so long."""
         hold_s = self._live.target.faults.hold_s
+        self._while_held()
         self._status(f"fault {fault.name}: it is held for {hold_s:g} s")
         ended = self._live.watches.poll(lambda: fault.observe(injection, self._live), timeout_s=hold_s)
         fault.finish(injection, self._live)

@@ -1,4 +1,4 @@
-"""The objects that a drill uses: the run, the traffic around its act, the drifts, the faults.
+"""The objects that a drill uses: the run, the traffic around its act, the faults; its drifts are in `run.drift`.
 
 They implement the phases (settle, baseline, act, recovery, steady) and judge nothing: verdicts come from checkers.
 Whatever was started is ended, above all the load, however the drill ends.
@@ -20,7 +20,6 @@ from rollproof.errors import AbortedError, CannotJudgeError, Inconclusive, Locke
 from rollproof.faults.base import Context, Fault, LiveContext
 from rollproof.faults.registry import fault_named
 from rollproof.faults.runner import FaultRunner
-from rollproof.faults.selfheal.runner import DriftRunner
 from rollproof.judge.checkers import CHECKERS
 from rollproof.judge.judging import judge_drill
 from rollproof.loadgen import LoadSession
@@ -33,6 +32,7 @@ from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
 from rollproof.run.abort import AbortProbe
 from rollproof.run.autoscaling import AutoscalingDrill
 from rollproof.run.context import RunContext
+from rollproof.run.drift import DriftDrill
 from rollproof.run.gate import pass_gate
 from rollproof.run.jobs import JobsDrill
 from rollproof.run.pipeline import follow_pipeline
@@ -41,7 +41,7 @@ from rollproof.run.secrets import SecretsDrill
 from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
 
-__all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
+__all__ = ["FaultDrill", "Load", "Run", "Traffic"]
 
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
@@ -171,7 +171,7 @@ class Run:
 
     def drift(self) -> DriftDrill:
         """Drifts, one at a time."""
-        return DriftDrill(self._context, self)
+        return DriftDrill(self._context, self.drill, self.phase)
 
     def look(self) -> None:
         """Read the live objects that decide how the app takes a release and a fault (`probes.posture`)."""
@@ -366,21 +366,6 @@ class Load:
             time.sleep(min(left_s, _PROGRESS_S))
 
 
-class DriftDrill:
-    """The trials of the plan."""
-
-    def __init__(self, context: RunContext, run: Run) -> None:
-        self._context = context
-        self._run = run
-
-    def run_all(self) -> None:
-        """Inject each drift, wait for its repair, undo what was not repaired. The app should be at rest before."""
-        context, clients = self._context, self._context.clients
-        with self._run.phase("act"):
-            trials = Context(drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo)
-            DriftRunner(trials, context.folder, context.journal, status=context.status).run(context.plan)
-
-
 class FaultDrill:
     """The injections that the plan has for one drill."""
 
@@ -388,13 +373,15 @@ class FaultDrill:
         self._context = context
         self._run = run
 
-    def run(self) -> None:
+    def run(self, *, while_held: Callable[[], None] = lambda: None) -> None:
         """Inject each, wait for its effect and for the recovery, undo; then ask the app for its state, and one that
         did not come back only in short: what hangs is asked for a minute a pod, and the verdict is known.
+
+        `while_held` is called once one that lasts until it is undone was felt.
         """
         context = self._context
         with self._run.phase("act"):
-            prover = self._inject()
+            prover = self._inject(while_held=while_held)
         if context.probe is not None and context.probe.fired:
             return
         context.status("what the app says now")
@@ -404,19 +391,19 @@ class FaultDrill:
 
     def inject(self) -> None:
         """Inject each and wait for the recovery, in the middle of a release, which proves itself what the app says."""
-        self._inject()
+        self._inject(in_release=True)
 
-    def _inject(self) -> Prover:
+    def _inject(self, *, in_release: bool = False, while_held: Callable[[], None] = lambda: None) -> Prover:
         context, clients = self._context, self._context.clients
         prover = Prover(self._run.target, clients.kube, clients.http, context.folder, clients.ways)
         live = LiveContext(
             drill=self._run.drill, target=self._run.target, kube=clients.kube, argo=clients.argo, repo=clients.repo,
-            watches=context.watches, prover=prover, sha=context.running_sha(),
+            watches=context.watches, prover=prover, sha=context.running_sha(), in_release=in_release,
         )  # fmt: skip
         FaultRunner(
             live, context.folder, context.journal, status=context.status, plan_again=self._plan_again(live),
             expect_outage=context.probe.expect_outage if context.probe is not None else lambda *_: None,
-            keep=context.keeper.keep,
+            keep=context.keeper.keep, while_held=while_held,
         ).run(context.plan)  # fmt: skip
         return prover
 

@@ -130,7 +130,9 @@ class Stage:
             faults=limits, fences=Fences(namespaces=("shop", "git", "argocd")), undo=UndoSettings(late_s=0.0)
         )
         watches = stack.enter_context(Watches(self.target, self.kube, argo, self.recorder))
-        self.live = LiveContext(drill=name, target=self.target, kube=self.kube, argo=argo, watches=watches)
+        self.live = LiveContext(
+            drill=name, target=self.target, kube=self.kube, argo=argo, watches=watches, in_release=True
+        )  # fmt: skip
         self.journal = Journal(FolderStore(folder / "undo.jsonl"), self.recorder)
 
     def available(self, **faults: Any) -> Injection | Skip:

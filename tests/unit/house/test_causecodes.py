@@ -26,7 +26,7 @@ from rollproof.judge.checkers.posture.table import CHECKS
 
 JUDGE = Path(rollproof.__file__).parent / "judge"
 SHAPE = re.compile(r"[A-Z][A-Z0-9]+(_[A-Z0-9]+)*")
-NO_CODES = {"CAUSES", "CHECKERS", "CHECKS", "KEEPALIVE", "P99", "SPARSE"}  # names in __all__, and a word
+NO_CODES = {"CAUSES", "CHECKERS", "CONTROLLER", "CHECKS", "KEEPALIVE", "P99", "SPARSE"}  # names in __all__, and a word
 
 
 def constants() -> Iterator[str]:

@@ -16,7 +16,7 @@ from rollproof.core.blast import Blast
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.core.trials import TRIALS
+from rollproof.core.trials import TRIALS, fault_of_trial
 from rollproof.errors import CannotJudgeError, InputError
 from rollproof.faults.base import AnyFault, Context
 from rollproof.faults.selfheal.trial import Trial, subject_of_trial
@@ -41,7 +41,7 @@ class Drift(AnyFault):
 
     def __init__(self, trial: str, find: Callable[[Context], Trial]) -> None:
         self.trial = trial
-        self.name = f"drift-{trial}"
+        self.name = fault_of_trial(trial)
         self.affects_traffic = TRIALS[trial].affects_traffic
         self.kinds = frozenset({TRIALS[trial].kind})
         self._find = find

@@ -7,8 +7,8 @@ watch. Whatever self-heal does not repair is put back here. It records facts and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -71,38 +71,45 @@ class DriftRunner:
 
     def run(self, plan: Plan) -> None:
         """Every drift that the plan has for this drill; what it has skipped is said again, with its reason."""
+        for drift, injection in self._mine(plan):
+            self._status(f"drift {drift.trial}")
+            self._journal.allow()
+            with self._guarded(drift.trial):
+                trial = self._resolved(drift, injection)
+                with quick(), ExitStack() as stack:
+                    self._trial(drift, trial, self._watched(trial, stack))
+
+    # -- the steps of a trial -----------------------------------------------------------------------------------
+
+    def _mine(self, plan: Plan) -> list[tuple[Drift, Injection]]:
+        """The drifts of this drill, after what was skipped was told."""
         for skip in plan.skips:
             drift = fault_named(skip.fault)
             if skip.drill == self._context.drill and isinstance(drift, Drift):
                 self._tell(drift.trial, "skipped", {"reason": skip.reason})
-        for injection in plan.injections:
-            drift = fault_named(injection.fault)
-            if injection.drill == self._context.drill and isinstance(drift, Drift):
-                self._status(f"drift {drift.trial}")
-                self._journal.allow()
-                self._run_one(drift, injection)
+        of_drill = [one for one in plan.injections if one.drill == self._context.drill]
+        return [(drift, one) for one in of_drill if isinstance(drift := fault_named(one.fault), Drift)]
 
-    def _run_one(self, drift: Drift, injection: Injection) -> None:
-        """One trial, resolved again against the cluster as it is now: a release may have come since the plan."""
+    def _resolved(self, drift: Drift, injection: Injection) -> Trial:
+        """The trial against the cluster as it is now: a release may have come since the plan."""
+        trial = drift.resolved(self._context)
+        if (trial.target, trial.args) != (injection.subject, injection.args):
+            raise NotHereError(f"the plan does not name it: {trial.target}, {trial.change}")
+        kind = "control" if trial.control else "heal"
+        planned = {"object": trial.target, "change": trial.change, "undo": trial.undo, "kind": kind}
+        self._tell(drift.trial, "planned", planned)
+        return trial
+
+    @contextmanager
+    def _guarded(self, trial: str) -> Iterator[None]:
+        """What goes wrong inside ends the trial: it is told, and what is open of it is put back."""
         try:
-            trial = drift.resolved(self._context)
-            if (trial.target, trial.args) != (injection.subject, injection.args):
-                self._tell(
-                    drift.trial, "skipped", {"reason": f"the plan does not name it: {trial.target}, {trial.change}"}
-                )
-                return
-            kind = "control" if trial.control else "heal"
-            planned = {"object": trial.target, "change": trial.change, "undo": trial.undo, "kind": kind}
-            self._tell(drift.trial, "planned", planned)
-            with quick(), ExitStack() as stack:
-                self._trial(drift, trial, self._watched(trial, stack))
+            yield
         except NotHereError as reason:
-            self._tell(drift.trial, "skipped", {"reason": str(reason)})
+            self._tell(trial, "skipped", {"reason": str(reason)})
         except RollproofError as error:
-            self._tell(drift.trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)
-            self._put_back(drift.trial)
-
-    # -- the steps of a trial -----------------------------------------------------------------------------------
+            self._tell(trial, "error", {"reason": str(error)}, outcome=Outcome.UNKNOWN)
+            self._put_back(trial)
 
     def _watched(self, trial: Trial, stack: ExitStack) -> Watched:
         changes, cluster = Changes(), self._target.cluster
@@ -122,8 +129,11 @@ class DriftRunner:
         if not before["fair"]:
             return
         done = inject(drift, trial, self._kube, self._journal, self._recorder)
-        if done is None:
-            return
+        if done is not None:
+            self._follow(trial, watched, done, before)
+
+    def _follow(self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any]) -> None:
+        """What became of the change."""
         if trial.control:
             self._control(trial, watched, done)
         else:
@@ -224,10 +234,7 @@ class DriftRunner:
         self._put_back(trial.name, done.entry)
 
     def _heal(self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any]) -> None:
-        checked = self._causes(trial)
-        patience_s = 2 * self._settings.limit_s if known_beforehand(checked) else self._settings.deadline_s
-        patience_s += float(before["remaining_s"])
-        restored = watched.wait(lambda: self._restored(watched, done), patience_s)
+        restored = watched.wait(lambda: self._restored(watched, done), self._patience_s(trial, before))
         detected = self._first(watched, done, lambda state: _noticed(state, before))
         if detected is not None:
             self._tell(trial.name, "detected", {}, start_s=done.at_s, end_s=detected.at_s)
@@ -239,6 +246,11 @@ class DriftRunner:
         watched.wait(lambda: self._interference(watched, done), restored.at_s + _STAYS_S - time.monotonic())
         self._journal.settle(done.entry, Undone("not-needed", reason="restored by self-heal"))
         self._tell(trial.name, "undone", {"by": UndoneBy.SELF_HEAL})
+
+    def _patience_s(self, trial: Trial, before: Mapping[str, Any]) -> float:
+        """For how long a repair is waited for."""
+        hopeless = known_beforehand(self._causes(trial))
+        return float(before["remaining_s"]) + (2 * self._settings.limit_s if hopeless else self._settings.deadline_s)
 
     def _not_healed(
         self, trial: Trial, watched: Watched, done: Injected, before: Mapping[str, Any], *, seen: bool
@@ -300,7 +312,7 @@ class DriftRunner:
             late = time.monotonic() - back_s > _NO_OPERATION_S
             ended = (state.started_at != before["started_at"] or late) and state.phase not in ("Running", "Terminating")
             return (
-                _arrived_s(watched) if ended and state.sync_status == "Synced" and not state.operation_pending else None
+                watched.arrived_s() if ended and state.sync_status == "Synced" and not state.operation_pending else None
             )
 
         def healthy() -> float | None:
@@ -433,9 +445,3 @@ class DriftRunner:
 
 def _noticed(state: ApplicationState, before: Mapping[str, Any]) -> bool:
     return state.sync_status == "OutOfSync" or state.started_at != before["started_at"]
-
-
-def _arrived_s(watched: Watched) -> float:
-    """When the newest of what a wait looks at arrived."""
-    newest = [one for one in (watched.application.newest(), watched.deployment.newest()) if one is not None]
-    return max((one.at_s for one in newest), default=0.0)

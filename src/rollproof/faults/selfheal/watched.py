@@ -36,6 +36,11 @@ class Watched:
         gone = newest is None or newest.change == "DELETED"
         return None if newest is None or gone else DeploymentView.of(newest.item, container)
 
+    def arrived_s(self) -> float:
+        """When the newest that was seen of Application and Deployment arrived."""
+        newest = [one for one in (self.application.newest(), self.deployment.newest()) if one is not None]
+        return max((one.at_s for one in newest), default=0.0)
+
     def wait(self, look: Callable[[], T | None], timeout_s: float) -> T | None:
         """The first value of `look` that is not None, asked after every arrival; None when the time is over."""
         return self.changes.wait(look, timeout_s=timeout_s)

@@ -21,7 +21,7 @@ from rollproof.core.watched import Gap
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.watches import lost_watch
 
-__all__ = ["CAUSES", "check"]
+__all__ = ["CAUSES", "CONTROLLER", "check", "unproven_absence", "why_not_healed"]
 
 CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and server-side apply
 _GRAIN_S = 1.0  # Argo CD's finishedAt has whole seconds, so a wait can be that much shorter than the schedule
@@ -128,7 +128,7 @@ def _judge_control(facts: Facts, trial: DriftTrial) -> Verdict:
     stayed = trial.stayed
     if stayed is None or _lost(facts, trial) is not None:
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))
-    unproven = _unproven(stayed)
+    unproven = unproven_absence(stayed)
     if unproven:
         return _verdict(trial.subject, Result.INCONCLUSIVE, f"whether it stayed is not known: {unproven}")
     watched_s, wanted_s = stayed.watched_s, facts.plan.target.drift.negative_watch_s
@@ -300,20 +300,12 @@ def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mappi
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if _lost(facts, trial) is not None and not (true and true[0] in _BY_CHOICE):
         return _verdict(trial.subject, Result.INCONCLUSIVE, _unfinished(facts, trial))  # a repair may be unseen
-    unproven = _unproven(end)
+    unproven = unproven_absence(end)
     if unproven:
         why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
-    findings = tuple(Finding(name.upper(), *CAUSES[name]) for name in true)
+    because, findings = why_not_healed(trial, end)
     unknown = [name for name in CAUSES if name in checked and checked[name] is None]
-    looked = f"all were checked but {', '.join(unknown)}" if unknown else "all were checked"
-    because = CAUSES[true[0]][0] if true else f"none of the known causes holds ({looked})"
-    if trial.healed_by_refresh in ("", CONTROLLER):
-        findings, because = (*findings, _WATCH_BROKEN), _WATCH_BROKEN.text
-    elif not true and end.stage in _HELD_UP:
-        said, hint = _HELD_UP[end.stage]
-        code = end.stage.upper().replace("-", "_")
-        findings = (Finding(code, f"in {waited_s:.1f} s {said}; none of the known causes holds", hint),)
     why = f"not healed within {waited_s:.1f} s ({end.stage}): {because}"
     if settings.must_heal:
         return _verdict(trial.subject, Result.FAIL, why, findings=findings)
@@ -325,7 +317,24 @@ def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mappi
     return _verdict(trial.subject, Result.FAIL, why, findings=findings)
 
 
-def _unproven(end: Looked) -> str:
+def why_not_healed(trial: DriftTrial, end: Looked) -> tuple[str, tuple[Finding, ...]]:
+    """Why no repair came, as a clause, and what to do: the known causes that hold, else how far Argo CD came."""
+    checked = end.checked
+    true = [name for name in CAUSES if checked.get(name)]
+    unknown = [name for name in CAUSES if name in checked and checked[name] is None]
+    findings = tuple(Finding(name.upper(), *CAUSES[name]) for name in true)
+    looked = f"all were checked but {', '.join(unknown)}" if unknown else "all were checked"
+    because = CAUSES[true[0]][0] if true else f"none of the known causes holds ({looked})"
+    if trial.healed_by_refresh in ("", CONTROLLER):
+        return _WATCH_BROKEN.text, (*findings, _WATCH_BROKEN)
+    if not true and end.stage in _HELD_UP:
+        said, hint = _HELD_UP[end.stage]
+        text = f"in {end.watched_s:.1f} s {said}; none of the known causes holds"
+        return because, (Finding(end.stage.upper().replace("-", "_"), text, hint),)
+    return because, findings
+
+
+def unproven_absence(end: Looked) -> str:
     """Why "not repaired" is not proven; "" if our change was seen on the watch, and is there at the end."""
     if not end.seen:
         return "our own change was not seen on that watch, so a repair would not have been seen either"
