@@ -144,10 +144,13 @@ class Stage:
         assert isinstance(found, Injection)
         return found
 
-    def run(self, injection: Injection | None = None, **faults: Any) -> list[str]:
+    def run(
+        self, injection: Injection | None = None, *, while_held: Callable[[], None] = lambda: None, **faults: Any
+    ) -> list[str]:  # fmt: skip
         plan = story.plan(injections=(injection or self.injection(),))
         target = replace(self.target, faults=replace(self.target.faults, **faults))
-        FaultRunner(replace(self.live, target=target), self.recorder, self.journal).run(plan)
+        live = replace(self.live, target=target)
+        FaultRunner(live, self.recorder, self.journal, while_held=while_held).run(plan)
         return [event.what for event in self.recorder.events if event.source == "fault"]
 
     def said(self, what: str) -> Event:
@@ -221,6 +224,30 @@ def test_the_other_parts_of_argo_cd_stay(stages: Callable[[str], Stage], name: s
     stage.run(injection)
     assert set(changed) == {PARTS[name]}
     assert [stage.api.objects[part]["spec"]["replicas"] for part in stage.api.beside] == [1, 1]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_without_a_commit_it_is_over_when_its_pods_are_back(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    stage.live, stage.api.delivers = replace(stage.live, in_release=False), False
+    stage.recorder.then = lambda event: stage.api.at(PUSHED) if event.what == "effect" else None  # somebody else's
+    assert stage.run() == [*FELT, "recovered"]
+    assert stage.said("effect").data["healer_gone"] is (name == "argocd-controller-away")
+
+
+def test_what_is_done_while_it_is_held_is_done_once_and_before_its_undo(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-redis-away")
+    seen: list[list[int]] = []
+    stage.run(while_held=lambda: seen.append(stage.api.replicas()))
+    assert seen == [[0]]
+
+
+def test_what_was_not_felt_is_not_held(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-redis-away")
+    stage.api.pods_follow = False
+    seen: list[list[int]] = []
+    stage.run(while_held=lambda: seen.append(stage.api.replicas()))
+    assert seen == []
 
 
 @pytest.mark.parametrize("name", PARTS)
