@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.run.drift import DriftDrill
-from rollproof.run.drill import Run, Traffic
+from rollproof.run.drill import DriftDrill, Run, Traffic
 
 
 @pytest.mark.drill("drift", rows=(9,), all=3, options=("trial", "under-load"))

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rollproof.run.drift import DriftDrill
 from rollproof.run.drill import FaultDrill, Run, Traffic
 
 
 @pytest.mark.drill(
-    "drift-argocd-redis-away",
-    rows=(9, 14),
-    group="gitops",
-    load=True,
+    "drift-argocd-redis-away", rows=(9, 14), group="gitops", load=True,
     faults=("argocd-redis-away", "drift-revision-history"),
-)
-def test_a_drift_is_healed_when_it_is_back(run: Run, faults: FaultDrill, drift: DriftDrill, traffic: Traffic) -> None:
+)  # fmt: skip
+def test_a_drift_is_healed_when_it_is_back(run: Run, faults: FaultDrill, traffic: Traffic) -> None:
     """Scale that one part to 0, change a field that users do not feel, hold, scale it up: healed without a refresh."""
-    with traffic.steady(), drift.meanwhile() as change:
-        faults.run(while_held=change)
+    with traffic.steady():
+        faults.run_with_drift()
     run.judge("fault", "meanwhile", "availability", "load_soundness", "readiness", "version", "watches")

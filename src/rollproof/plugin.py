@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.reports.console import LiveConsole
     from rollproof.run.autoscaling import AutoscalingDrill
-    from rollproof.run.drift import DriftDrill
-    from rollproof.run.drill import FaultDrill, Run, Traffic
+    from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.jobs import JobsDrill
     from rollproof.run.secrets import SecretsDrill
     from rollproof.run.session import Session

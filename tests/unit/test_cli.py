@@ -218,7 +218,7 @@ def test_f5_what_needs_no_library_imports_none(words: list[str], environ: dict[s
     ("line", "expected"),
     [
         ("rollproof run ze", "zero-downtime"),
-        ("rollproof plan dr", "drift"),
+        ("rollproof plan bad", "bad-release"),
         ("rollproof run drift --trial undec", "undeclared-annotation"),
         ("rollproof sandbox --defect prestop-too", "prestop-too-short"),
         ("rollproof judge 2026", "20260101T000000Z-zero-downtime"),

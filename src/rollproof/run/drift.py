@@ -10,7 +10,7 @@ from rollproof.faults.selfheal.meanwhile import DriftMeanwhile
 from rollproof.faults.selfheal.runner import DriftRunner
 from rollproof.run.context import RunContext
 
-__all__ = ["DriftDrill"]
+__all__ = ["DriftDrill", "drift_meanwhile"]
 
 
 class DriftDrill:
@@ -23,19 +23,21 @@ class DriftDrill:
         """Inject each drift, wait for its repair, undo what was not repaired. The app should be at rest before."""
         context = self._context
         with self._phase("act"):
-            DriftRunner(self._trials(), context.folder, context.journal, status=context.status).run(context.plan)
+            trials = _trials(context, self._drill)
+            DriftRunner(trials, context.folder, context.journal, status=context.status).run(context.plan)
 
-    @contextmanager
-    def meanwhile(self) -> Iterator[Callable[[], None]]:
-        """What makes the drill's one drift, for a fault that is held; at the end of the block its repair is waited for.
 
-        Where the drill was ended at once it is not waited for, but put back.
-        """
-        context = self._context
-        runner = DriftMeanwhile(self._trials(), context.folder, context.journal, status=context.status)
-        with runner.around(context.plan, ended=lambda: context.probe is not None and context.probe.fired) as make:
-            yield make
+@contextmanager
+def drift_meanwhile(context: RunContext, drill: str) -> Iterator[Callable[[], None]]:
+    """What makes the drift of that drill, for a fault that is held; at the end of the block its repair is waited for.
 
-    def _trials(self) -> Context:
-        clients = self._context.clients
-        return Context(drill=self._drill, target=self._context.target, kube=clients.kube, argo=clients.argo)
+    Where the drill was ended at once it is not waited for, but put back.
+    """
+    runner = DriftMeanwhile(_trials(context, drill), context.folder, context.journal, status=context.status)
+    with runner.around(context.plan, ended=lambda: context.probe is not None and context.probe.fired) as make:
+        yield make
+
+
+def _trials(context: RunContext, drill: str) -> Context:
+    clients = context.clients
+    return Context(drill=drill, target=context.target, kube=clients.kube, argo=clients.argo)

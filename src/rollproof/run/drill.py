@@ -32,7 +32,7 @@ from rollproof.release import TAG_KIND, Release, Rollout, restore_tag
 from rollproof.run.abort import AbortProbe
 from rollproof.run.autoscaling import AutoscalingDrill
 from rollproof.run.context import RunContext
-from rollproof.run.drift import DriftDrill
+from rollproof.run.drift import DriftDrill, drift_meanwhile
 from rollproof.run.gate import pass_gate
 from rollproof.run.jobs import JobsDrill
 from rollproof.run.pipeline import follow_pipeline
@@ -41,7 +41,7 @@ from rollproof.run.secrets import SecretsDrill
 from rollproof.store.journal import replay
 from rollproof.store.runfolder import UnwritableError
 
-__all__ = ["FaultDrill", "Load", "Run", "Traffic"]
+__all__ = ["DriftDrill", "FaultDrill", "Load", "Run", "Traffic"]
 
 _PROGRESS_S = 0.5
 _BEYOND_S = 0.5  # the end of the judged window must lie inside the load
@@ -388,6 +388,11 @@ class FaultDrill:
         pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
         ask = prover.prove if is_over(context.folder.events(), self._run.drill) else prover.glance
         ask(pods, context.running_sha())
+
+    def run_with_drift(self) -> None:
+        """The same with the drill's drift, made while the fault is held; its repair is waited for afterwards."""
+        with drift_meanwhile(self._context, self._run.drill) as change:
+            self.run(while_held=change)
 
     def inject(self) -> None:
         """Inject each and wait for the recovery, in the middle of a release, which proves itself what the app says."""

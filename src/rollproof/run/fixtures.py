@@ -14,8 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from rollproof.release.deploy import Release
     from rollproof.run.autoscaling import AutoscalingDrill
-    from rollproof.run.drift import DriftDrill
-    from rollproof.run.drill import FaultDrill, Run, Traffic
+    from rollproof.run.drill import DriftDrill, FaultDrill, Run, Traffic
     from rollproof.run.jobs import JobsDrill
     from rollproof.run.secrets import SecretsDrill
 
