@@ -373,26 +373,27 @@ class FaultDrill:
         self._context = context
         self._run = run
 
-    def run(self, *, while_held: Callable[[], None] = lambda: None) -> None:
-        """Inject each, wait for its effect and for the recovery, undo; then ask the app for its state, and one that
-        did not come back only in short: what hangs is asked for a minute a pod, and the verdict is known.
-
-        `while_held` is called once one that lasts until it is undone was felt.
-        """
-        context = self._context
+    def run(self) -> None:
+        """Inject each, wait for its effect and for the recovery, undo; then ask the app for its state."""
         with self._run.phase("act"):
-            prover = self._inject(while_held=while_held)
+            prover = self._inject()
+        self._ask(prover)
+
+    def run_with_drift(self) -> None:
+        """The same with the drill's drift, which is made while the fault is held, and whose repair is waited for."""
+        with self._run.phase("act"), drift_meanwhile(self._context, self._run.drill) as change:
+            prover = self._inject(while_held=change)
+        self._ask(prover)
+
+    def _ask(self, prover: Prover) -> None:
+        """In short where it did not come back: what hangs is asked for a minute a pod, and the verdict is known."""
+        context = self._context
         if context.probe is not None and context.probe.fired:
             return
         context.status("what the app says now")
         pods = [name for name, pod in context.watches.pods().items() if not pod.terminating]
         ask = prover.prove if is_over(context.folder.events(), self._run.drill) else prover.glance
         ask(pods, context.running_sha())
-
-    def run_with_drift(self) -> None:
-        """The same with the drill's drift, made while the fault is held; its repair is waited for afterwards."""
-        with drift_meanwhile(self._context, self._run.drill) as change:
-            self.run(while_held=change)
 
     def inject(self) -> None:
         """Inject each and wait for the recovery, in the middle of a release, which proves itself what the app says."""
