@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,12 @@ class Away(FakeCluster):
         self._heal(("Deployment", "web"))
 
 
-def run(drill: Drill, held: Callable[[Callable[[], None]], None], *, ended: bool = False) -> list[str]:
+def run(
+    drill: Drill, held: Callable[[Callable[[], None]], None], *, ended: bool = False, limit_s: float = 5.0
+) -> list[str]:
     """The words of the trial without `detected`, which may or may not be seen; `held` is what goes on meanwhile."""
     made = drill.plan()
-    injections = tuple(one for one in made if isinstance(one, Injection))
+    injections = tuple(replace(one, limit_s=limit_s) for one in made if isinstance(one, Injection))
     plan = story.plan(injections=injections, skips=tuple(one for one in made if isinstance(one, Skip)))
     runner = DriftMeanwhile(drill.context, drill.recorder, drill.journal)
     with runner.around(plan, ended=lambda: ended) as change:
@@ -76,10 +80,22 @@ def test_a_repair_during_the_fault_is_seen_although_nobody_waited_for_it(tmp_pat
 
 def test_what_is_not_healed_within_the_limit_is_put_back(tmp_path: Path) -> None:
     drill = Drill(tmp_path, TRIAL, cluster=FakeCluster(heals=False), deadline_s=0.2)
-    words = run(drill, lambda change: change())
+    words = run(drill, lambda change: change(), limit_s=0.1)
     assert words == [*BEFORE, "injected", "not-healed", "refreshed", "undone"]
     assert drill.said("undone") == {"by": "harness"}
     assert history(drill.cluster) == 5
+
+
+def test_a_repair_may_come_as_late_as_the_limit_of_the_fault_allows(tmp_path: Path) -> None:
+    cluster = Away()
+    drill = Drill(tmp_path, TRIAL, cluster=cluster, deadline_s=0.01)
+    later = threading.Timer(0.3, cluster.back)
+
+    def held(change: Callable[[], None]) -> None:
+        change()
+        later.start()
+
+    assert run(drill, held, limit_s=60.0) == [*BEFORE, "injected", *HEALED]
 
 
 def test_nothing_is_changed_where_the_fault_was_never_held(tmp_path: Path) -> None:
