@@ -14,6 +14,7 @@ from typing import Any
 
 from rollproof.core.event import Outcome
 from rollproof.core.plan import Plan
+from rollproof.core.trials import is_drift
 from rollproof.faults.selfheal.drift import Drift
 from rollproof.faults.selfheal.injecting import Injected, inject
 from rollproof.faults.selfheal.runner import DriftRunner
@@ -46,7 +47,8 @@ class DriftMeanwhile(DriftRunner):
 
         ended: whether the drill was ended at once: then it is put back instead.
         """
-        self._limit_s = max((one.limit_s for one in plan.injections if one.drill == self._context.drill), default=0.0)
+        mine = [one for one in plan.injections if one.drill == self._context.drill and not is_drift(one.fault)]
+        self._limit_s = max((one.limit_s for one in mine), default=0.0)
         with quick(), ExitStack() as stack:
             begun = self._begin(plan, stack)
             yield lambda: self._make(begun)
