@@ -54,7 +54,7 @@ class Finding:
 
     code: str
     text: str
-    hint: str = ""
+    hint: str
     numbers: Mapping[str, Number] = field(default_factory=dict, hash=False)
 
 

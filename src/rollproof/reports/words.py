@@ -100,7 +100,7 @@ def _failed_undo(report: Report) -> str:
 
 def finding_line(finding: Finding) -> str:
     """A finding on one line, with the next step behind an arrow."""
-    return f"{finding.code}: {finding.text}" + (f" → {finding.hint}" if finding.hint else "")
+    return f"{finding.code}: {finding.text} → {finding.hint}"
 
 
 def target_line(report: Report) -> str:

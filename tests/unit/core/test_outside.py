@@ -57,6 +57,14 @@ def test_the_place_of_an_element_is_told() -> None:
         [one.text("name") for one in pod.child("spec").objects("containers")]
 
 
+def test_a_long_value_is_shown_cut_and_says_so() -> None:
+    whole, cut = shown("x" * 60), shown("x" * 5000)
+    assert whole == f'"{"x" * 60}"'
+    assert cut.startswith('"xxx')
+    assert cut.endswith('..."')
+    assert len(cut) < 100
+
+
 def test_a_null_counts_as_absent_however_deep_it_lies() -> None:
     item = {"a": None, "b": {"c": None, "d": [1, {"e": None, "f": 2}, [{"g": None}]]}, "h": 0, "i": "", "j": False}
     assert without_nulls(item) == {"b": {"d": [1, {"f": 2}, [{}]]}, "h": 0, "i": "", "j": False}

@@ -17,7 +17,7 @@ def ranked(story: Story, *verdicts: Verdict, result: Result = Result.FAIL) -> Se
 
 
 def failed(checker: str, *codes: str, drill: str = "zero-downtime", **numbers: int) -> Verdict:
-    findings = tuple(Finding(code, f"said of {code}") for code in codes)
+    findings = tuple(Finding(code, f"said of {code}", "look") for code in codes)
     return Verdict(checker, "it", Result.FAIL, f"{checker} failed", drill, numbers=numbers, findings=findings)
 
 
@@ -94,8 +94,8 @@ def test_what_stands_beside_is_no_cause_and_silence_is_said() -> None:
 
 
 def test_what_explains_more_requests_comes_first() -> None:
-    few = Finding("KEEPALIVE_RACE", "few", numbers={"failures": 2})
-    most = Finding("READINESS_LIES", "most", numbers={"failures": 8})
+    few = Finding("KEEPALIVE_RACE", "few", "look", numbers={"failures": 2})
+    most = Finding("READINESS_LIES", "most", "look", numbers={"failures": 8})
     verdict = Verdict(
         "availability", "it", Result.FAIL, "lost", "zero-downtime", numbers={"failures": 10}, findings=(few, most)
     )
@@ -106,13 +106,20 @@ def test_what_explains_more_requests_comes_first() -> None:
 
 
 def test_a_run_that_passed_has_no_cause() -> None:
-    passed = Verdict("availability", "it", Result.PASS, "well", "zero-downtime", findings=(Finding("MASKED", "m"),))
+    passed = Verdict(
+        "availability", "it", Result.PASS, "well", "zero-downtime", findings=(Finding("MASKED", "m", "look"),)
+    )
     assert ranked(stuck_release(answer="down"), passed, result=Result.PASS) == ()
 
 
 def test_late_answers_are_no_reason_why_nothing_can_be_claimed() -> None:
     verdict = Verdict(
-        "availability", "it", Result.INCONCLUSIVE, "who knows", "zero-downtime", findings=(Finding("SLOW", "late"),)
+        "availability",
+        "it",
+        Result.INCONCLUSIVE,
+        "who knows",
+        "zero-downtime",
+        findings=(Finding("SLOW", "late", "look"),),
     )
     assert ranked(Story(), verdict, result=Result.INCONCLUSIVE) == ()
 

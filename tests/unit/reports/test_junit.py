@@ -89,9 +89,11 @@ def test_f3_what_failed_is_told_once(report: Report) -> None:
 
 
 def test_f3_a_finding_of_a_pass_is_in_system_out(report: Report) -> None:
-    verdict = Verdict("release", "Release", Result.PASS, "why", "zero-downtime", findings=(Finding("MASKED", "text"),))
+    verdict = Verdict(
+        "release", "Release", Result.PASS, "why", "zero-downtime", findings=(Finding("MASKED", "text", "look"),)
+    )
     case = case_of(replace(report, verdicts=(verdict,)), "zero-downtime", "release")
-    assert case.findtext("system-out") == "MASKED: text"
+    assert case.findtext("system-out") == "MASKED: text → look"
 
 
 def test_f3_an_error_says_that_it_is_inconclusive(report: Report) -> None:

@@ -115,7 +115,7 @@ def test_no_artifact_holds_a_secret(tmp_path: Path) -> None:
     basic = base64.b64encode(secret.encode()).decode()
     event = folder.record("run", secret, "error", data={"reason": f"{secret} {url} {basic}"})
     folder.write_environment({"header": secret})
-    verdict = Verdict("x", secret, Result.FAIL, secret, findings=(Finding("X", secret),))
+    verdict = Verdict("x", secret, Result.FAIL, secret, findings=(Finding("X", secret, "look"),))
     folder.write_verdicts([verdict], result=Result.FAIL, exit_code=1, undo="clean", target_kind="kind")
     folder.close()
     for path in folder.path.iterdir():

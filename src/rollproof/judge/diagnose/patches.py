@@ -21,7 +21,7 @@ from rollproof.judge.diagnose.yamltext import Tree, yaml_text
 
 __all__ = ["Proposal", "propose"]
 
-_NO_PATCH = "no setting of the env repo mends this"
+_NO_PATCH = "no setting of the env repo mends this: see the hint"
 _RETRIES = 5  # Argo CD waits 5, 10, 20, 40, 80 s between them by default
 _LEAST_DEADLINE_S = 10
 _ROOM_S = 5  # between the longest request and the end of the grace period
@@ -43,7 +43,7 @@ def propose(finding: Finding, seen: Posture) -> Proposal:
     """The change for a cause by its code."""
     maker = _MAKERS.get(finding.code)
     if maker is None:
-        return Proposal(why_not=f"{_NO_PATCH}: see the hint" if finding.hint else _NO_PATCH)
+        return Proposal(why_not=_NO_PATCH)
     try:
         return maker(finding, seen)
     except UnreadError as error:

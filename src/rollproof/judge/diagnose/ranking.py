@@ -23,6 +23,7 @@ from rollproof.judge.diagnose.roots import Root, roots
 
 __all__ = ["rank"]
 
+_LOOK_CLOSER = "no known cause fits: see the evidence, and what the pods and Argo CD logged in that time"
 _CAUSES_MAX = 12
 _UNDO = "undo"
 _NO_DOUBT = {"SLOW"}  # it is no reason why nothing can be claimed
@@ -89,7 +90,7 @@ def _candidates(facts: Facts | None, verdicts: list[Verdict]) -> Iterator[_Candi
         return
     for verdict in verdicts:
         said = next(iter(verdict.findings), None) if verdict.checker == _UNDO else None
-        said = said or Finding("UNEXPLAINED", verdict.why)
+        said = said or Finding("UNEXPLAINED", verdict.why, _LOOK_CLOSER)
         yield _Candidate(order=_Order.VERDICT, finding=said, verdict=verdict, evidence=verdict.evidence)
 
 

@@ -36,6 +36,18 @@ def test_a8_one_that_gets_no_traffic_or_is_the_apps_is_no_finding(data: dict[str
     assert rollout.check(other(good_release(), at=110, **data).facts()).findings == ()
 
 
+def test_a8_of_many_five_are_named_and_the_rest_counted() -> None:
+    told = good_release()
+    for number in range(7):
+        told.tell(
+            "watch", f"Pod/shop/x{number}", "modified", at=110, uid=f"uid-{number}", ready=True, member=False,
+            in_service=True, owner="Job/j", phase="Running",
+        )  # fmt: skip
+    (finding,) = rollout.check(told.facts()).findings
+    named = ", ".join(f"x{number} of Job/j" for number in range(5))
+    assert finding.text.endswith(f"get its traffic: {named} and 2 more")
+
+
 def test_a8_a_bare_pod_is_nobodys() -> None:
     (finding,) = rollout.check(other(good_release(), at=110, owner="").facts()).findings
     assert "migrate-x1 of nobody" in finding.text
