@@ -52,7 +52,7 @@ lint: $(READY) ## Style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Lint and unit tests: no cluster, no root; some 5 minutes of CPU, so 3 to 5 minutes on 2 cores
+test: lint ## Lint and unit tests: no cluster, no root; some 4 minutes of CPU, so 2 to 4 minutes on 2 cores
 	$(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
