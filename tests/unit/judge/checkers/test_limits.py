@@ -1,10 +1,10 @@
-"""The budget of outages: what is within it for certain, what may be, and what is not."""
+"""Limits: of outages and of the 99th percentile; what keeps them for certain, what may, and what does not."""
 
 from __future__ import annotations
 
 import pytest
 
-from rollproof.judge.checkers.limits import Budget
+from rollproof.judge.checkers.limits import P99, Budget
 
 
 def budget(
@@ -32,3 +32,11 @@ def test_so_is_a_number_of_outages(count_max: int | None, may_cover: bool, cover
 
 def test_without_a_limit_no_outage_is_allowed_not_even_one_of_nothing() -> None:
     assert not budget(0, 0, 0).covers
+
+
+@pytest.mark.parametrize(("limit_ms", "is_above", "may_be_above"), [
+    (79.9, True, True), (80, False, True), (119.9, False, True), (120, False, False), (121, False, False),
+])  # fmt: skip
+def test_a_percentile_at_its_limit_keeps_it(limit_ms: float, is_above: bool, may_be_above: bool) -> None:
+    one = P99(at_least_ms=80, at_most_ms=120, limit_ms=limit_ms)
+    assert (one.is_above, one.may_be_above) == (is_above, may_be_above)

@@ -235,3 +235,7 @@ def test_names_in_the_target_file(settings: dict[str, Any], message: str, hint: 
     with pytest.raises(InputError, match=message.replace("?", ".")) as caught:
         check_names(target(posture=PostureSettings(**settings)))
     assert hint in caught.value.hint
+
+
+def test_some_may_be_promised_and_others_skipped() -> None:
+    check_names(target(posture=PostureSettings(must=("replicas",), skip=("restarts",))))
