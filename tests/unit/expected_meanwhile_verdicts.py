@@ -31,10 +31,16 @@ def made(told: Story, *, at: float = MADE, **changes: Any) -> Story:
     return told.tell("drift", DRIFT, "injected", at=at, field="spec.revisionHistoryLimit")
 
 
-def healed(told: Story, *, at: float, revision: str = REVISION, **said: Any) -> Story:
+def healed(
+    told: Story, *, at: float, revision: str = REVISION, automated: bool = True, read: bool = True, **said: Any
+) -> Story:  # fmt: skip
     restored = {"manager": "argocd-controller", "complete": True, "value": 5, **said}
     told.tell("drift", DRIFT, "restored", at=at, start=MADE, **restored)
-    state = {"attempts": 1, "operation_revision": revision, "automated": True, "started_at": "2026-01-01T00:01:00Z"}
+    if not read:
+        return told
+    state = {
+        "attempts": 1, "operation_revision": revision, "automated": automated, "started_at": "2026-01-01T00:01:00Z"
+    }  # fmt: skip
     return told.tell("drift", DRIFT, "after", at=at + 1, **state)
 
 
@@ -89,6 +95,8 @@ def _unknown() -> Told:
     yield "ended after the deed", made(held())
     yield "made after the fault", healed(made(held(), at=115), at=120)
     yield "Argo CD had moved on", healed(made(held()), at=120, revision=OTHER)
+    yield "somebody asked for a sync", healed(made(held()), at=120, automated=False)
+    yield "Argo CD was not read afterwards", healed(made(held()), at=120, read=False)
     yield "somebody else restored it", healed(made(held()), at=120, manager="kubectl-edit")
     other = healed(made(held()), at=120).tell("drift", DRIFT, "interfered", at=121, manager="alice", value=9)
     yield "somebody else changed it", other

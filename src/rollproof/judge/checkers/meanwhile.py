@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rollproof.core.drift import DriftTrial, drift_trials
+from rollproof.core.drift import DriftTrial, Restored, drift_trials
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.reasons import HealCause
@@ -85,13 +85,8 @@ def _judge(facts: Facts, fault: Fault, trial: DriftTrial, evidence: tuple[int, .
     numbers["limit_s"] = limit_s
     if trial.restored is None:
         return replace(_not_healed(facts, fault, trial, until_s, evidence), numbers=numbers)
-    if trial.before and trial.after and trial.after.operation_revision != trial.before.sync_revision:
-        why = "Argo CD had moved on to another revision: an ordinary auto-sync restored it"
-        return replace(_verdict(trial.subject, Result.INCONCLUSIVE, why, evidence), numbers=numbers)
-    if not trial.restored.complete or trial.restored.manager not in ("", CONTROLLER):
-        who = trial.restored.manager or "nobody said who"
-        why = f"it was not Argo CD that restored it, or not all of it ({who}: {trial.restored.value!r})"
-        return replace(_verdict(trial.subject, Result.INCONCLUSIVE, why, evidence), numbers=numbers)
+    if otherwise := _restored_otherwise(trial, trial.restored):
+        return replace(_verdict(trial.subject, Result.INCONCLUSIVE, otherwise, evidence), numbers=numbers)
     at_s = trial.said["restored"].end_s
     if at_s < until_s:
         numbers["healed_while_away_s"] = round(at_s - injected_s, _DECIMALS)
@@ -109,6 +104,21 @@ def _judge(facts: Facts, fault: Fault, trial: DriftTrial, evidence: tuple[int, .
     hint = "see Argo CD's poll (timeout.reconciliation); or allow for it in faults.recovery_limits_s"
     late = Finding("RECOVERED_LATE", f"healed {took_s - limit_s:.1f} s later than the limit", hint)
     return replace(_verdict(trial.subject, Result.FAIL, why, evidence, late), numbers=numbers)
+
+
+def _restored_otherwise(trial: DriftTrial, restored: Restored) -> str:
+    """Why this repair is not proven to be Argo CD's own; "" if it is."""
+    if not restored.complete or restored.manager not in ("", CONTROLLER):
+        who = restored.manager or "nobody said who"
+        return f"it was not Argo CD that restored it, or not all of it ({who}: {restored.value!r})"
+    before, after = trial.before, trial.after
+    if before is None or after is None:
+        return "Argo CD's operation state was not read: the cause of the repair is unknown"
+    if after.operation_revision != before.sync_revision:
+        return "Argo CD had moved on to another revision: an ordinary auto-sync restored it"
+    if not after.automated:
+        return f"restored by a sync that somebody started ({after.initiated_by or 'nobody said who'})"
+    return ""
 
 
 def _not_healed(facts: Facts, fault: Fault, trial: DriftTrial, until_s: float, evidence: tuple[int, ...]) -> Verdict:
