@@ -200,6 +200,14 @@ class _TlsSocket(_Deadline, ssl.SSLSocket):
     """TLS; the SSL context makes these by itself."""
 
 
+def _addresses(host: str, port: int, within_s: float) -> list[Any]:
+    """What getaddrinfo says. An address is itself at once; only a name needs a thread that can be left waiting."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return bounded(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), within_s, "getaddrinfo")
+
+
 class _Connecting:
     """What both kinds of connection have in common: bounded name resolution, and noting that something was sent."""
 
@@ -207,9 +215,7 @@ class _Connecting:
         whole_s = float(self.timeout)
         until_s = time.monotonic() + whole_s
         try:
-            found = bounded(
-                lambda: socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM), whole_s, "getaddrinfo"
-            )
+            found = _addresses(self._dns_host, self.port, whole_s)
         except (socket.gaierror, UnicodeError) as error:
             raise urllib3.exceptions.NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
         except TimeoutError as error:

@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile import HOSTILE, answers, hostile, kubeconfig_of, says
@@ -283,10 +284,22 @@ def test_b1_a_refusal_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_not_resolved_in_time_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    for_ever = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: for_ever.wait() or [])
+    for_ever, real, asked = threading.Event(), socket.getaddrinfo, []
+
+    def no_dns(host: str, *rest: Any, flags: int = 0, **more: Any) -> Any:
+        """Numeric addresses need no name server."""
+        if flags & socket.AI_NUMERICHOST:
+            return real(host, *rest, flags=flags, **more)
+        asked.append(host)
+        return for_ever.wait() or []
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_dns)
     assert request("GET", "http://shop.example.org/", {}, timeout_s=0.1).error == "connect.timeout"
     for_ever.set()
+    assert asked == ["shop.example.org"]
+    with hostile(answers(b"{}")) as url:
+        assert request("GET", url, {}, timeout_s=5).status == 200
+    assert asked == ["shop.example.org"], "an address is asked of no name server"
 
 
 def test_not_http_is_said_in_few_words(tmp_path: Path) -> None:
