@@ -11,6 +11,7 @@ from expected_bad_release_verdicts import bad_releases
 from expected_drift_verdicts import drifts
 from expected_fault_verdicts import faults
 from expected_job_verdicts import job_runs
+from expected_kept_verdicts import kept
 from expected_meanwhile_verdicts import meanwhiles
 from expected_outage_verdicts import dependencies, losses, outages
 from expected_pipeline_verdicts import roads
@@ -319,6 +320,7 @@ _PARTS: dict[str, Callable[[], Told]] = {
     "posture": postures,
     "readiness": readinesses,
     "release": releases,
+    "replicas_kept": kept,
     "rollback": rollbacks,
     "rollout": rollouts,
     "secrets": searches,

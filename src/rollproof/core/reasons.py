@@ -223,6 +223,6 @@ SYMPTOMS = frozenset({
 })  # fmt: skip
 # These stand beside a failure and do not explain it.
 ASIDES = frozenset({
-    "BACKOFF_SCHEDULE", "FAILED_LATER", "INGRESS_LOG_UNREAD", "MASKED", "NOISE", "ORDINARY_PRIORITY",
-    "SUPERSEDED", "UNDO_FAILED",
+    "APPLICATION_DEGRADED", "BACKOFF_SCHEDULE", "FAILED_LATER", "INGRESS_LOG_UNREAD", "MASKED", "NOISE",
+    "ORDINARY_PRIORITY", "SUPERSEDED", "UNDO_FAILED",
 })  # fmt: skip

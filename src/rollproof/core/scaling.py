@@ -19,7 +19,7 @@ from rollproof.core.part import ActKind
 
 __all__ = [
     "AUTOSCALER", "METRICS_S", "SOURCE", "SYNC_S", "ReplicasSeen", "ScalerSeen", "Scaling", "ScalingWord",
-    "Sent", "find_scalings", "replicas_seen", "scalers_seen", "subject_of", "syncs_begun",
+    "Sent", "degraded_s", "find_scalings", "replicas_seen", "scalers_seen", "subject_of", "syncs_begun",
 ]  # fmt: skip
 
 SOURCE = "scaling"
@@ -192,6 +192,16 @@ class ScalerSeen:
         return int(self.event.data.get("current") or 0)
 
     @property
+    def floor(self) -> int:
+        """Its minReplicas."""
+        return int(self.event.data.get("min_replicas") or 0)
+
+    @property
+    def ceiling(self) -> int:
+        """Its maxReplicas: beyond that it takes replicas away whatever it measures."""
+        return int(self.event.data.get("max_replicas") or 0)
+
+    @property
     def reason(self) -> str:
         """Why it cannot scale, in Kubernetes' word; "" if it can."""
         return str(self.event.data.get("reason") or "")
@@ -248,6 +258,18 @@ def syncs_begun(facts: Facts, *, since_s: float, until_s: float) -> int:
         elif event.start_s <= until_s and started not in ("", before, *begun):
             begun.append(started)
     return len(begun)
+
+
+def degraded_s(facts: Facts, *, since_s: float, until_s: float) -> float:
+    """For how long Argo CD called the Application Degraded meanwhile (s)."""
+    begun_s: float | None = None
+    lasted_s = 0.0
+    for event in facts.find(source="watch", subject="Application/"):
+        at_s = min(max(event.start_s, since_s), until_s)
+        if begun_s is not None:
+            lasted_s += at_s - begun_s
+        begun_s = at_s if event.data.get("health") == "Degraded" else None
+    return lasted_s if begun_s is None else lasted_s + until_s - begun_s
 
 
 def subject_of(name: str) -> str:

@@ -248,8 +248,7 @@ class FaultSettings:
     chaos: tuple[str, ...] = ()  # the drills of `rollproof run chaos`; empty: all that inject faults
     # how long the steady state must have been there between two drills of one run: what watches show late is over then
     rest_s: Annotated[float, between(0, 600)] = 10.0
-    # a drill under load ends at once when every lane of the app was without a good answer for so long, beyond what
-    # traffic.downtime_budget_ms allows
+    # a drill under load ends at once when no lane had a good answer for longer than this and traffic.downtime_budget_ms
     abort_after_s: Annotated[float, above(0, 3_600)] = 10.0
     # or when so many requests were lost; None: as many as are lost in that time if all are
     abort_failures: Annotated[int | None, between(1, 10_000_000)] = None
@@ -271,12 +270,13 @@ class FaultSettings:
     node_loss_budget_s: Annotated[float, between(0, 3_600)] = 60.0
     # the same of single faults whose losses nobody can prevent (a process that stands still), by their name
     loss_budgets_s: Annotated[dict[str, float], between(0, 3_600)] = field(default_factory=dict)
-    # node-spot: the share of the two minutes between the notice and the loss
-    spot_factor: Annotated[float, between(0.1, 1)] = 0.25
+    spot_factor: Annotated[float, between(0.1, 1)] = 0.25  # node-spot: share of the 2 min between notice and loss
     # within what time the readiness path must say that the database is away: an app's connect time-out of 1 s (a
     # probe's own default time-out) and 1 s more; counted beyond what the health path took, asked the same way
     ready_answer_s: Annotated[float, above(0, 60)] = 2.0
     git: Workload | None = None  # the git server of the env repo, if it may be scaled to 0
+    # metrics-away: who serves the metrics API, if it may be scaled to 0: fences.namespaces must name its namespace
+    metrics: Workload = Workload(kind="Deployment", namespace="kube-system", name="metrics-server")
     database: Database | None = None  # the app's database, if it may be taken away
     configmap: ConfigMapInGit | None = None  # one that a commit may give one key more
     # has a shell, and curl or python3: a pod of it undoes what lasts if we never come back; "": nobody does

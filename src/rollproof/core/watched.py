@@ -21,6 +21,7 @@ __all__ = [
     "image_tag",
     "pods_seen",
     "ready_addresses",
+    "restarts_seen",
     "watch_gaps",
 ]
 
@@ -133,6 +134,17 @@ class PodSeen:
 def pods_seen(facts: Facts) -> Iterator[PodSeen]:
     """Every event of a pod, in order."""
     return (PodSeen(event) for event in facts.find(source="watch", subject="Pod/"))
+
+
+def restarts_seen(facts: Facts, *, since_s: float, until_s: float) -> Iterator[PodSeen]:
+    """Each time in that stretch that the app's container of a pod of the Deployment was seen to be started again."""
+    count: dict[str, int] = {}
+    for pod in pods_seen(facts):
+        if not pod.member or pod.restarts is None:
+            continue
+        if since_s <= pod.at_s <= until_s and pod.restarts > count.get(pod.uid, pod.restarts):
+            yield pod
+        count[pod.uid] = pod.restarts
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,12 +87,13 @@ class LiveContext(Context):
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Pods beside the target's own, or a node, that must be watched from before the fault until it is over."""
+    """Pods beside the target's own, a node or an autoscaler, watched from before the fault until it is over."""
 
     namespace: str = ""
     labels: str = ""
     argocd: bool = False  # where Argo CD lives, which may be another cluster
     node: str = ""  # the name of one node instead
+    autoscaler: str = ""  # the name of one autoscaler of the app's namespace instead
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,9 @@ class FaultRunner:
         with ExitStack() as stack:
             for one in fault.watched(injection):
                 kube, watches = self._live.argo.kube if one.argocd else self._live.kube, self._live.watches
+                if one.autoscaler:
+                    stack.enter_context(watches.autoscaler_beside(one.autoscaler))
+                    continue
                 beside = watches.pods_beside(kube, one.namespace, one.labels)
                 stack.enter_context(watches.node_beside(kube, one.node) if one.node else beside)
             yield

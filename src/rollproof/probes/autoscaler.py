@@ -12,7 +12,7 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, FenceError, InputError
 from rollproof.probes.views import AutoscalerView
 
-__all__ = ["autoscaler_of", "check_autoscaler", "longest_s", "missing"]
+__all__ = ["autoscaler_of", "check_autoscaler", "longest_s", "missing", "other_metrics"]
 
 _METRICS = "/apis/metrics.k8s.io/v1beta1"  # what CPU and memory of pods are read from
 _ABSENT = {404: "has no metrics API (metrics.k8s.io)", 503: "has a metrics API (metrics.k8s.io) that does not answer"}
@@ -32,6 +32,13 @@ def autoscaler_of(target: Target, kube: Kube) -> tuple[str, AutoscalerView] | No
         message = f"several autoscalers scale Deployment {cluster.deployment!r}: {names}"
         raise InputError(message, "leave one: they undo each other's work")
     return found[0] if found else None
+
+
+def other_metrics(kube: Kube, namespace: str, name: str) -> tuple[str, ...]:
+    """The kinds of its metrics that are not of pods' CPU or memory (Pods, Object, External), which others serve."""
+    items = kube.list("HorizontalPodAutoscaler", namespace, fields=f"metadata.name={name}")["items"]
+    metrics = (one for item in items for one in Outside.of(item, "an autoscaler").child("spec").objects("metrics"))
+    return tuple(sorted({kind for one in metrics if not (kind := one.text("type")).endswith("Resource")}))
 
 
 def missing(target: Target, kube: Kube) -> str:

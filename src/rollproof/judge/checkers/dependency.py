@@ -12,7 +12,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, find_faults
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import pods_seen
+from rollproof.core.watched import restarts_seen
 
 __all__ = ["check"]
 
@@ -75,16 +75,12 @@ def _asked(facts: Facts, what: str, since_s: float, until_s: float) -> list[Answ
 def _restarted(facts: Facts, fault: Fault) -> _Found | None:
     """Containers of a pod that were restarted."""
     start_s, end_s = fault.started.start_s, fault.end_s or fault.started.end_s
-    count: dict[str, int] = {}
-    for pod in pods_seen(facts):
-        if not pod.member or pod.restarts is None:
-            continue
-        if start_s <= pod.at_s <= end_s and pod.restarts > count.get(pod.uid, pod.restarts):
-            text = f"the container of {pod.subject} was restarted while the database was away"
-            hint = "its liveness probe must not ask for the database: a restart repairs nothing, and drops requests"
-            return text, Finding("LIVENESS_FOLLOWS_DATABASE", text, hint), [pod.event]
-        count[pod.uid] = pod.restarts
-    return None
+    pod = next(restarts_seen(facts, since_s=start_s, until_s=end_s), None)
+    if pod is None:
+        return None
+    text = f"the container of {pod.subject} was restarted while the database was away"
+    hint = "its liveness probe must not ask for the database: a restart repairs nothing, and drops requests"
+    return text, Finding("LIVENESS_FOLLOWS_DATABASE", text, hint), [pod.event]
 
 
 def _not_alive(facts: Facts, alive: list[Answer]) -> _Found | None:
