@@ -28,7 +28,8 @@ def not_missed(events: list[Event]) -> list[Event]:
 def taken_away(events: list[Event]) -> list[Event]:
     """The autoscaler took a replica away while it measured nothing."""
     at_s = _only(events, "fault", "effect")["end_s"] + 8.0
-    before = [e for e in events if e["subject"].startswith("Deployment/") and e["start_s"] <= at_s][-1]
+    told = (e for e in events if e["source"] == "watch" and e["subject"].startswith("Deployment/"))
+    before = [e for e in told if e["start_s"] <= at_s][-1]
     data = {**before["data"], "spec_replicas": before["data"]["spec_replicas"] - 1}
     data |= {"replicas_by": ["kube-controller-manager"], "initial": False}
     later = next(index for index, event in enumerate(events) if event["start_s"] > at_s)
