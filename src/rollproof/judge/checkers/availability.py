@@ -18,6 +18,7 @@ from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
 from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.part import ActKind
 from rollproof.core.requests import RequestLog
 from rollproof.core.runframe import IngressLog, ingress_log, reason, unreadable_log
 from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
@@ -374,6 +375,13 @@ def _claim(case: _Case) -> str:
     )
 
 
+def _where_slow(case: _Case) -> str:
+    """What makes answers slow in such an act."""
+    if case.window.act.kind is ActKind.ROLLOUT:
+        return "look for cold starts of the new pods"
+    return "look for what waits for the part that was changed or taken away, cold starts of pods that came anew"
+
+
 def _findings(case: _Case) -> tuple[Finding, ...]:
     found: list[Finding] = []
     slow_ms = case.facts.plan.target.traffic.slow_ms
@@ -387,11 +395,9 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
     if slow := int(case.numbers["slow"] or 0):
         *_, most_ms = latency_ms(case.window.log, _slow(case))
         text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
-        found.append(Finding("SLOW", text, "a slow answer is no outage; look for cold starts of the new pods"))
+        found.append(Finding("SLOW", text, f"a slow answer is no outage; {_where_slow(case)}"))
     if case.p99 is not None and case.p99.is_above and case.p99.is_known:
-        found.append(
-            Finding("P99_TOO_LATE", case.p99.sentence(), "look for cold starts of the new pods, CPU limits, locks")
-        )
+        found.append(Finding("P99_TOO_LATE", case.p99.sentence(), f"{_where_slow(case)}, CPU limits, locks"))
     if case.background is not None and case.background.noise:
         hint = _FIND_THE_CAUSE if case.background.baseline[0] else _NONE_BEFORE
         found.append(Finding("NOISE", case.background.sentence(), hint))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from builders import Requests
-from story import NEW, OLD, Story
+from story import NEW, OLD, Story, good_release
 
 from rollproof.core.event import Outcome
 from rollproof.core.verdict import Result
-from rollproof.judge.checkers import load_soundness, readiness, version
+from rollproof.judge.checkers import availability, load_soundness, readiness, version
 
 
 def asked(told: Story, what: str, at: float, outcome: Outcome = Outcome.OK, **data: Any) -> Story:
@@ -67,3 +67,14 @@ def test_the_load_must_have_been_there_before_during_and_after_any_act() -> None
     verdict = load_soundness.check(told.facts())
     assert "during the act" in verdict.why
     assert {"rate_share_before", "rate_share_during", "rate_share_after"} <= verdict.numbers.keys()
+
+
+def test_a_slow_answer_is_looked_for_where_such_an_act_makes_one() -> None:
+    told = Story().fault()
+    told.requests = Requests(start=88.0, seconds=53.0, version=OLD).slow(at=110.0, until=110.1, took_ms=3000.0).build()
+    (slow,) = [one for one in availability.check(told.facts()).findings if one.code == "SLOW"]
+    assert slow.hint.startswith("a slow answer is no outage; look for what waits for the part that was changed")
+    released = good_release()
+    released.requests = Requests().slow(at=110.0, until=110.1, took_ms=3000.0).build()
+    (slow,) = [one for one in availability.check(released.facts()).findings if one.code == "SLOW"]
+    assert slow.hint == "a slow answer is no outage; look for cold starts of the new pods"
