@@ -96,9 +96,7 @@ def _judge(facts: Facts, fault: Fault, trial: DriftTrial, evidence: tuple[int, .
         return replace(_verdict(trial.subject, result, why, evidence), numbers=numbers)
     took_s = at_s - until_s
     numbers["healed_after_return_s"] = round(took_s, _DECIMALS)
-    why = (
-        f"healed {took_s:.1f} s after {fault.name} was taken away, and not in {away_s:.1f} s of it; limit {limit_s:g} s"
-    )
+    why = f"healed {took_s:.1f} s after {fault.name} was undone, and not in {away_s:.1f} s before; limit {limit_s:g} s"
     if took_s <= limit_s:
         return replace(_verdict(trial.subject, Result.PASS, why, evidence), numbers=numbers)
     hint = "see Argo CD's poll (timeout.reconciliation); or allow for it in faults.recovery_limits_s"
