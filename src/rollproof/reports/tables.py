@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rollproof.core.backoff import schedule
 from rollproof.core.counts import many
@@ -108,7 +108,7 @@ def stage_tables(report: Report) -> list[StageTable]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftRow:
-    """One trial. Times are None if not measured."""
+    """One trial. Times are None if not measured. `held`: judged beside a fault that was held, by a limit of its own."""
 
     trial: str
     change: str
@@ -121,6 +121,11 @@ class DriftRow:
     by: str
     seqs: tuple[int, ...]
     result: Result | None
+    held: bool = False
+    held_s: float | None = None  # from the change to the fault's undo
+    healed_while_s: float | None = None
+    healed_after_s: float | None = None  # from the undo
+    limit_s: float | None = None  # of that
 
 
 def drift_rows(report: Report) -> list[DriftRow]:
@@ -131,7 +136,8 @@ def drift_rows(report: Report) -> list[DriftRow]:
         for trial in drift_trials(facts):
             verdict = verdicts.get(trial.subject)
             numbers, result = (verdict.numbers, verdict.result) if verdict else ({}, None)
-            rows.append(_drift_row(trial, numbers, result))
+            row = _drift_row(trial, numbers, result)
+            rows.append(_beside_fault(row, numbers) if verdict and verdict.checker == "meanwhile" else row)
     return rows
 
 
@@ -152,6 +158,13 @@ def _drift_row(trial: DriftTrial, numbers: Mapping[str, Number], result: Result 
         seqs=tuple(event.seq for event in events.values()),
         result=result,
     )
+
+
+def _beside_fault(row: DriftRow, numbers: Mapping[str, Number]) -> DriftRow:
+    return replace(
+        row, held=True, held_s=_seconds(numbers, "away_s"), healed_while_s=_seconds(numbers, "healed_while_away_s"),
+        healed_after_s=_seconds(numbers, "healed_after_return_s"), limit_s=_seconds(numbers, "limit_s"),
+    )  # fmt: skip
 
 
 def _count(state: ArgoState | None) -> str:

@@ -57,6 +57,10 @@ def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) ->
         assert verdict is None or (row.repair_s, row.restored_s, row.result) == (
             verdict.numbers.get("detect_and_apply_s"), verdict.numbers.get("restored_s"), verdict.result,
         )  # fmt: skip
+        if verdict is not None and verdict.checker == "meanwhile":
+            names = ("away_s", "healed_while_away_s", "healed_after_return_s", "limit_s")
+            shown = (row.held_s, row.healed_while_s, row.healed_after_s, row.limit_s)
+            assert (row.held, *shown) == (True, *(verdict.numbers.get(name) for name in names))
     for fault in fault_rows(report):
         verdict = next((one for one in report.verdicts if one.subject == f"Fault/{fault.fault}"), None)
         assert verdict is None or (fault.effect_s, fault.recovery_s, fault.limit_s, fault.result) == (
