@@ -32,15 +32,14 @@ def made(told: Story, *, at: float = MADE, **changes: Any) -> Story:
 
 
 def healed(
-    told: Story, *, at: float, revision: str = REVISION, automated: bool = True, read: bool = True, **said: Any
+    told: Story, *, at: float, revision: str = REVISION, automated: bool = True, read: bool = True,
+    started_at: str = "2026-01-01T00:01:00Z", **said: Any,
 ) -> Story:  # fmt: skip
     restored = {"manager": "argocd-controller", "complete": True, "value": 5, **said}
     told.tell("drift", DRIFT, "restored", at=at, start=MADE, **restored)
     if not read:
         return told
-    state = {
-        "attempts": 1, "operation_revision": revision, "automated": automated, "started_at": "2026-01-01T00:01:00Z"
-    }  # fmt: skip
+    state = {"attempts": 1, "operation_revision": revision, "automated": automated, "started_at": started_at}
     return told.tell("drift", DRIFT, "after", at=at + 1, **state)
 
 
@@ -96,6 +95,8 @@ def _unknown() -> Told:
     yield "made after the fault", healed(made(held(), at=115), at=120)
     yield "Argo CD had moved on", healed(made(held()), at=120, revision=OTHER)
     yield "somebody asked for a sync", healed(made(held()), at=120, automated=False)
+    same = "2026-01-01T00:00:00Z"
+    yield "Argo CD began no operation", healed(made(held()), at=120, manager="", started_at=same)
     yield "Argo CD was not read afterwards", healed(made(held()), at=120, read=False)
     yield "somebody else restored it", healed(made(held()), at=120, manager="kubectl-edit")
     other = healed(made(held()), at=120).tell("drift", DRIFT, "interfered", at=121, manager="alice", value=9)

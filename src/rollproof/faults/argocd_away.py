@@ -59,6 +59,7 @@ class ArgoCdPartAway(ArgoCdAway):
 
     moment = ""
     heals: ClassVar[bool] = False
+    ends_within_s = 30.0  # Kubernetes' terminationGracePeriodSeconds, where a pod says none
     peers = "none; by hand, kubectl scale of that part"
     part: str
 
@@ -70,7 +71,8 @@ class ArgoCdPartAway(ArgoCdAway):
         """A Job that may scale this one workload, and scales it up again if it still has 0."""
         if target.argocd.context:
             return None
-        return scale_dead_man(target, {**args["workloads"][0], "namespace": args["namespace"]})
+        one = {**args["workloads"][0], "namespace": args["namespace"]}
+        return scale_dead_man(target, one, effect_after_s=self.ends_within_s)
 
     def permissions(self, target: Target) -> Iterable[Permission]:
         """With those of the dead-man."""
@@ -79,9 +81,16 @@ class ArgoCdPartAway(ArgoCdAway):
             yield from ActingJob.permissions(target.argocd.namespace)
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
-        """With whether anything can be healed now."""
+        """With whether anything can be healed now. A pod that is ending works on: it must be gone.
+
+        The others hold connections to it, and the controller watches and syncs until it ends.
+        """
         found = super().evidence(injection, live)
-        return replace(found, said={"healer_gone": self.heals}) if isinstance(found, Effect) else found
+        if not isinstance(found, Effect):
+            return found
+        if any(not pod.ended for pod in live.watches.beside(injection.args["namespace"]).values()):
+            return None
+        return replace(found, said={"healer_gone": self.heals})
 
     def place(self, context: Context) -> tuple[str, str, list[dict[str, str]]] | str:
         """The one workload of that part."""

@@ -58,6 +58,7 @@ class DeliveryAway(Fault):
     held = True
     kinds = frozenset(RESOURCES)
     moment = "after the push: "  # when it is taken away, in the plan
+    ends_within_s = 0.0  # by how much the effect may be later, where it must have ended and not only be out of service
     in_argocd = False  # whether they are where Argo CD lives, which may be another cluster
 
     @abstractmethod
@@ -109,7 +110,9 @@ class DeliveryAway(Fault):
         subject = f"{scaled[0]['kind']}/{namespace}/{scaled[0]['name']}"
         return context.injection(
             self, subject, args=args, dead_man=str(dead_man), recovery_after_s=polled_s,
-            change=f"{self.moment}{words} -> 0 replicas, for {hold_s:g} s after the last pod was gone",
+            effect_after_s=self.ends_within_s,
+            change=f"{self.moment}{words} -> 0 replicas, for {hold_s:g} s after the last pod "
+            f"{'was gone' if self.ends_within_s else 'served'}",
             undo=f"replicas as before ({back}), where they still are 0",
         )  # fmt: skip
 
@@ -119,8 +122,9 @@ class DeliveryAway(Fault):
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:
         """Every pod must be ready, and Argo CD must not have seen the commit yet."""
-        seen = self._seen(injection, live)
-        return f"Argo CD has seen the commit before it could be taken away: it is at {seen}" if seen else ""
+        if seen := self._seen(injection, live):
+            return f"Argo CD has seen the commit before it could be taken away: it is at {seen}"
+        return _too_few(injection, live)
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch each. If one of them is refused or void, those before it are taken back at once."""
@@ -158,12 +162,8 @@ class DeliveryAway(Fault):
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """As many pods as before, and Argo CD synced at the commit, if one was pushed. No refresh is asked for."""
-        wanted = sum(one["original"] for one in injection.args["workloads"])
-        ready = sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values())
-        if ready < wanted:
-            return f"{ready} of {wanted} pods of {injection.args['labels']} are ready"
-        if not live.in_release:
-            return ""
+        if (few := _too_few(injection, live)) or not live.in_release:
+            return few
         if not self._seen(injection, live):
             return f"Argo CD is still at {injection.args['revision'][:12]}, the commit from before the push"
         state = live.watches.application()
@@ -207,6 +207,13 @@ class DeliveryAway(Fault):
 def _each(args: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The workloads, each with the namespace of the whole, which is what the fences are asked about."""
     return ({**one, "namespace": args["namespace"]} for one in args["workloads"])
+
+
+def _too_few(injection: Injection, live: LiveContext) -> str:
+    """How many pods serve, where those are fewer than there are to be; "" else."""
+    wanted = sum(one["original"] for one in injection.args["workloads"])
+    ready = sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values())
+    return f"{ready} of {wanted} pods of {injection.args['labels']} are ready" if ready < wanted else ""
 
 
 def _serves(pod: PodView) -> bool:

@@ -142,7 +142,7 @@ class Stage:
     def injection(self) -> Injection:
         found = self.available()
         assert isinstance(found, Injection)
-        return found
+        return replace(found, effect_within_s=0.5)  # not what a pod may take to end
 
     def run(
         self, injection: Injection | None = None, *, while_held: Callable[[], None] = lambda: None, **faults: Any
@@ -206,6 +206,31 @@ def test_a_commit_that_was_seen_before_is_void(stages: Callable[[str], Stage], n
     assert stage.run(injection) == ["planned", "void"]
     assert "has seen the commit before" in stage.said("void").data["reason"]
     assert [method for method, _, _ in stage.api.asked if method == "PATCH"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_did_not_serve_before_is_not_taken_away(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    ill = stage.api.pod(stage.api.parts[0])
+    ill["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    stage.api.put("pods", ill)
+    assert stage.run() == ["planned", "void"]
+    wanted = len(stage.api.parts)
+    assert f"{wanted - 1} of {wanted} pods of " in stage.said("void").data["reason"]
+    assert [method for method, _, _ in stage.api.asked if method == "PATCH"] == []
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_whose_pod_is_still_ending_is_not_away(stages: Callable[[str], Stage], name: str) -> None:
+    stage = stages(name)
+    found = stage.available()
+    assert isinstance(found, Injection)
+    assert found.effect_within_s == 30.5, "as long as Kubernetes gives a pod to end"
+    stage.api.pods_follow = False
+    ending = stage.api.pod(PARTS[name])
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    stage.api.on_patch = lambda *_: stage.api.put("pods", ending)
+    assert stage.run() == ["planned", "injecting", "injected", "no-effect", "undone"]
 
 
 def test_a_commit_that_is_seen_while_all_goes_is_void_and_all_comes_back(stages: Callable[[str], Stage]) -> None:
@@ -340,7 +365,7 @@ def test_a_part_has_a_dead_man_beside_it_and_none_in_another_cluster(stages: Cal
     found = stage.available(dead_man_image="tools:1")
     assert isinstance(found, Injection)
     plural, workload = PARTS[name]
-    assert found.dead_man == f"a Job in argocd sets /spec/replicas of {plural} {workload} to 1 after 60.6 s"
+    assert found.dead_man == f"a Job in argocd sets /spec/replicas of {plural} {workload} to 1 after 90.6 s"
     there = replace(stage.target, argocd=replace(stage.target.argocd, context="elsewhere"))
     there = replace(there, faults=replace(there.faults, dead_man_image="tools:1"))
     moved = stage.fault.available(replace(stage.live, target=there))

@@ -112,6 +112,8 @@ def _restored_otherwise(trial: DriftTrial, restored: Restored) -> str:
     before, after = trial.before, trial.after
     if before is None or after is None:
         return "Argo CD's operation state was not read: the cause of the repair is unknown"
+    if after.started_at and after.started_at == before.state.started_at:
+        return f"Argo CD started no operation: {restored.manager or 'somebody else'} did it"
     if after.operation_revision != before.sync_revision:
         return "Argo CD had moved on to another revision: an ordinary auto-sync restored it"
     if not after.automated:
