@@ -137,12 +137,12 @@ def _characters(octets: bytes, size: int) -> Iterator[tuple[str, int]]:
 
 def encoded_forms(value: str) -> Iterator[str]:
     """The encodings of the value in which every character changes, and the few spellings that `layers_below` misses."""
-    octets = value.encode(errors="surrogatepass")
+    octets = _octets(value)
     yield value
     yield from (unicodedata.normalize(form, value) for form in ("NFC", "NFD"))
     yield octets.decode("latin-1")  # the bytes of a header, decoded as HTTP libraries decode headers
     yield value.replace(" ", "+")
-    yield quote_plus(value).replace("%2B", "+")
+    yield quote_plus(octets).replace("%2B", "+")
     for doubled in ("'", '"'):
         yield value.replace(doubled, doubled * 2)
     quoted = shlex.quote(value)
@@ -156,7 +156,15 @@ def encoded_forms(value: str) -> Iterator[str]:
 
 def pair_forms(user: str, password: str) -> Iterator[str]:
     """The forms of a user and a password in basic auth."""
-    yield from _base64(f"{user}:{password}".encode(errors="surrogatepass"))
+    yield from _base64(_octets(f"{user}:{password}"))
+
+
+def _octets(text: str) -> bytes:
+    """What is sent. Of bytes in the environment that are no UTF-8 Python makes halves of characters: those again."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
 
 
 def _base64(octets: bytes) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import numpy as np
 import pytest
@@ -36,6 +39,23 @@ def test_c4_a_secret_is_found_in_every_form(secret: str, form: str) -> None:
         assert written not in text
         assert (text.startswith(before) and text.endswith(after)) or "json" in form or "repr" in form or "she" in form
         assert not redactor.holds(text)
+
+
+@pytest.mark.parametrize("octets", [b"p\xf6-latin-1-word", b"\xff\xfe\x00-in-two-bytes"])
+def test_a_secret_that_is_no_utf_8_is_found_as_it_is_read_and_as_it_is_sent(octets: bytes) -> None:
+    """A variable of the environment may be any bytes; Python reads those that are no UTF-8 as halves of characters."""
+    secret = os.fsdecode(octets)
+    redactor = Redactor()
+    redactor.add([secret], pairs=[("shop", secret)])
+    for written in (
+        secret, base64.b64encode(octets).decode(), base64.b64encode(b"shop:" + octets).decode(), octets.hex(),
+        quote(octets), quote_plus(octets), octets.decode("latin-1"),
+    ):  # fmt: skip
+        assert redactor.text(f"<{written}>") == f"<{REDACTED}>", ascii(written)
+
+
+def test_half_a_character_that_stands_for_no_byte_is_found_too() -> None:
+    assert Redactor(["pass\ud83dword"]).text("<pass\ud83dword>") == f"<{REDACTED}>"
 
 
 @pytest.mark.parametrize("form", ["plain", "base64", "hex"])

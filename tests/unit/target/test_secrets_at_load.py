@@ -76,7 +76,8 @@ def test_c5_a_line_break_at_the_end_of_a_secret_is_taken_off(tmp_path: Path, end
 
 
 @pytest.mark.parametrize(
-    "value", [f"{CANARY}\n{CANARY}", f"{CANARY}\r\nX-Other: 1", f"{CANARY}\x1b[2J", f"{CANARY}\u2028b"]
+    "value",
+    [f"{CANARY}\n{CANARY}", f"{CANARY}\r\nX-Other: 1", f"{CANARY}\x1b[2J", f"{CANARY}\u2028b", f"{CANARY}\udcf6"],
 )
 @pytest.mark.parametrize("name", ["GIT_PASSWORD", "GATE", "APP_PASSWORD", "U"])
 def test_c5_a_secret_that_cannot_be_sent_is_refused_and_not_shown(tmp_path: Path, name: str, value: str) -> None:
