@@ -20,6 +20,7 @@ from rollproof.faults.base import Context, Injected, LiveContext, Void, Watching
 from rollproof.faults.created import Creates, create_owned, delete_ours
 from rollproof.faults.deadman import OwnerJob
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
+from rollproof.faults.sending import take_back
 from rollproof.probes.views import PodView, app_container
 from rollproof.store.journal import Undone
 
@@ -124,7 +125,7 @@ class CopiesPod(Creates, ABC):
 
     def _take_back(self, kube: Kube, args: Mapping[str, Any], count: int) -> None:
         if count:
-            self.undo(kube, {**args, "names": args["names"][:count]})
+            take_back(self.name, lambda: self.undo(kube, {**args, "names": args["names"][:count]}))
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """Nothing of the copy is left, and the app's pods serve as before."""

@@ -16,9 +16,9 @@ from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
 from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_to_zero
+from rollproof.faults.sending import take_back
 from rollproof.probes.views import PodView
 from rollproof.store.journal import Undone
 
@@ -185,10 +185,8 @@ class DeliveryAway(Fault):
         return self.undo(Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig), args)
 
     def _take_back(self, kube: Kube, args: Mapping[str, Any], done: list[str]) -> None:
-        """After half a deed. CannotJudgeError if that fails: then the entry stays open, and the run's undo looks."""
-        undone = self.undo(kube, args) if done else Undone("not-needed")
-        if undone.how == "failed":
-            raise CannotJudgeError(f"a part of {self.name} was done and could not be taken back: {undone.reason}")
+        if done:
+            take_back(self.name, lambda: self.undo(kube, args))
 
     def _seen(self, injection: Injection, live: LiveContext) -> str:
         """The commit at which Argo CD is, shortened, if it is not the one of the plan any more; "" else.

@@ -17,11 +17,11 @@ from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Injected, LiveContext, Void
 from rollproof.faults.created import Creates, create_owned, delete_ours
 from rollproof.faults.deadman import OwnerJob
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
+from rollproof.faults.sending import take_back
 from rollproof.probes.views import PodView, ReplicaSetView
 from rollproof.store.journal import Undone
 
@@ -115,9 +115,7 @@ class QuotaFull(Creates):
         except UnreachableError as error:
             raise LostAnswerError(f"the quota was made, and the restart got no answer: {error}", error.hint) from None
         except ApiError as error:
-            undone = self.undo(live.kube, args)
-            if undone.how == "failed":
-                raise CannotJudgeError(f"{injection.subject} could not be deleted: {undone.reason}") from error
+            take_back(self.name, lambda: self.undo(live.kube, args))
             if error.status in _ANOTHER:
                 return Void(f"Deployment {args['deployment']} with uid {args['uid']} was gone when it was to restart")
             raise

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rollproof.clients.kube import ApiError, UnreachableError
-from rollproof.errors import UnansweredError
+from rollproof.errors import CannotJudgeError, RollproofError, UnansweredError
 from rollproof.store.journal import Entry, Journal, Undone
 
-__all__ = ["sending"]
+__all__ = ["sending", "take_back"]
 
 
 @contextmanager
@@ -27,3 +27,17 @@ def sending(journal: Journal, entry: Entry) -> Iterator[None]:
         if error.status < 500:  # refused: nothing was changed
             journal.settle(entry, Undone("not-needed", reason=f"refused: {error.reason}"))
         raise
+
+
+def take_back(what: str, undo: Callable[[], Undone]) -> None:
+    """After half of a deed of several requests, inside of `sending`. CannotJudgeError where that fails.
+
+    A refusal of this one must not pass for a refusal of the deed, which changed nothing: the entry stays open instead,
+    and the end of the run looks again.
+    """
+    try:
+        undone = undo()
+    except RollproofError as error:
+        undone = Undone("failed", reason=str(error))
+    if undone.how == "failed":
+        raise CannotJudgeError(f"a part of {what} was done and could not be taken back: {undone.reason}")

@@ -25,7 +25,7 @@ from rollproof.faults.delivery import DeliveryAway, poll_s
 from rollproof.faults.registry import fault_named
 from rollproof.faults.runner import FaultRunner
 from rollproof.probes.watches import Watches
-from rollproof.store.journal import FolderStore, Journal
+from rollproof.store.journal import FolderStore, Journal, replay
 
 PARTS = {
     "argocd-controller-away": ("statefulsets", "argocd-application-controller"),
@@ -310,6 +310,21 @@ def test_a_part_that_may_not_be_scaled_leaves_none_at_0(stages: Callable[[str], 
     del stage.api.refusing["deployments/repo-server/scale"]
     assert stage.fault.undo(stage.kube, injection.args).how in {"done", "not-needed"}
     assert stage.api.replicas() == [1, 1]
+
+
+def test_half_a_deed_that_could_not_be_taken_back_stays_open(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-all-away")
+    injection = stage.injection()
+    stage.api.on_patch = lambda *_: stage.api.refusing.update({"/scale": 401})  # the token ends after the first
+    assert stage.run(injection)[-1] == "error"
+    assert "was done and could not be taken back" in stage.said("error").data["reason"]
+    assert [entry.kind for entry in stage.journal.open_entries()] == ["argocd-all-away"]
+    assert stage.api.replicas() == [0, 1]
+    stage.api.on_patch = lambda *_: None
+    stage.api.refusing.clear()
+    replay(stage.journal, {"argocd-all-away": lambda args: stage.fault.undo(stage.kube, args)})
+    assert stage.api.replicas() == [1, 1]
+    assert stage.journal.open_entries() == []
 
 
 @pytest.mark.parametrize("name", NAMES)

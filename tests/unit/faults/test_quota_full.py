@@ -173,6 +173,15 @@ def test_a_restart_that_is_refused_takes_the_quota_along(stage: Stage) -> None:
     assert QUOTA not in stage.api.objects
 
 
+def test_a_quota_that_cannot_be_taken_along_stays_open(stage: Stage) -> None:
+    stage.api.refusing |= {"/deployments/web?": 403, "/resourcequotas/": 403}
+    injection = stage.injection()
+    assert stage.run(injection) == ["planned", "injecting", "error"]
+    assert "was done and could not be taken back" in str(stage.said("error").data["reason"])
+    assert QUOTA in stage.api.objects
+    assert FAULT.name in [entry.kind for entry in stage.journal.open_entries()]
+
+
 def test_undone_twice_and_never_what_is_somebody_elses(stage: Stage) -> None:
     args = stage.injection().args
     assert FAULT.undo(stage.live.kube, args).how == "not-needed"
