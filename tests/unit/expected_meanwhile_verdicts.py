@@ -82,6 +82,7 @@ def _unknown() -> Told:
     yield "the fault was not felt", made(held(until="injected"))
     skipped = Story().tell("fault", NAME, FaultWord.SKIPPED, at=90, reason="there is no redis")
     yield "the fault was skipped", skipped.tell("drift", DRIFT, "planned", at=97, kind="heal")
+    yield "it was somebody else who undid the fault", healed(made(held(until="effect")), at=107)
     void = healed(made(held()), at=120).tell("fault", NAME, FaultWord.VOID, at=111, reason="1 pod came back")
     yield "the fault ended by itself", void
     yield "the drift was skipped", held().tell("drift", DRIFT, "skipped", at=97, reason="git does not declare it")

@@ -133,6 +133,7 @@ class FakeCluster:
         self.heals = heals
         self.deeds: list[tuple[str, str, str]] = []
         self.conflicts = 0  # so many writes are refused with 409 first
+        self.unserved: set[str] = set()  # kinds that this API does not have
         self.git: dict[tuple[str, str], Object] = {}
         self.objects: dict[tuple[str, str], Object] = {}
         self._watches: list[tuple[str, str, FakeWatch]] = []
@@ -194,6 +195,9 @@ class FakeCluster:
     def find(self, kind: str, namespace: str, name: str) -> Object | None:
         with self._lock:
             return copy.deepcopy(self.objects.get((kind, name)))
+
+    def is_unknown(self, kind: str) -> bool:
+        return kind in self.unserved
 
     def list(self, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> Object:
         name = fields.removeprefix("metadata.name=")

@@ -136,11 +136,11 @@ class Kube:
         try:
             return self.list(kind, namespace)
         except ApiError as error:
-            if error.status not in (403, 404) or not self._is_unknown(kind):
+            if error.status not in (403, 404) or not self.is_unknown(kind):
                 raise
         return {"items": []}
 
-    def _is_unknown(self, kind: str) -> bool:
+    def is_unknown(self, kind: str) -> bool:
         """Whether discovery says so; what cannot be asked is not known to be unknown."""
         place = KINDS[kind].group_path
         try:

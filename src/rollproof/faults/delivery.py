@@ -172,8 +172,16 @@ class DeliveryAway(Fault):
         return ""
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
-        """Each as before; the worst answer counts, what was done else."""
-        ended = [scale_back(kube, one) for one in _each(args)]
+        """Each as before; the worst answer counts, what was done else. One that is refused keeps no other away."""
+        ended: list[Undone] = []
+        refused: list[ApiError] = []
+        for one in _each(args):
+            try:
+                ended.append(scale_back(kube, one))
+            except ApiError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
         order = ("failed", "left", "done", "not-needed")
         return min(ended, key=lambda undone: order.index(undone.how))
 

@@ -15,7 +15,7 @@ from recorder import ListRecorder
 from surroundings import AppCluster, controlled, pod_of
 
 from rollproof.clients.argo import Argo
-from rollproof.clients.kube import Kube
+from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Event, Outcome
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import FaultSettings, Fences, Target, UndoSettings, Workload
@@ -310,6 +310,17 @@ def test_a_part_that_may_not_be_scaled_leaves_none_at_0(stages: Callable[[str], 
     del stage.api.refusing["deployments/repo-server/scale"]
     assert stage.fault.undo(stage.kube, injection.args).how in {"done", "not-needed"}
     assert stage.api.replicas() == [1, 1]
+
+
+def test_a_part_that_cannot_be_scaled_up_keeps_no_other_away(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-all-away")
+    args = stage.injection().args
+    for one in stage.api.parts:
+        stage.api.scale(one, 0)
+    stage.api.refusing["statefulsets/controller/scale"] = 403
+    with pytest.raises(ApiError):
+        stage.fault.undo(stage.kube, args)
+    assert stage.api.replicas() == [0, 1]
 
 
 def test_half_a_deed_that_could_not_be_taken_back_stays_open(stages: Callable[[str], Stage]) -> None:

@@ -157,6 +157,18 @@ def test_what_the_application_does_not_track_is_skipped_and_what_is_named_and_mi
     assert f"drift.{setting}" in raised.value.hint
 
 
+@pytest.mark.parametrize("trial", ["http-route-rule", "delete-http-route"])
+def test_a_route_of_an_older_version_of_its_group_is_skipped(tmp_path: Path, trial: str) -> None:
+    """Argo CD tracks it, and the API server answers 404 to those who ask for v1."""
+    cluster = FakeCluster()
+    del cluster.objects["HTTPRoute", "web"]
+    cluster.unserved = {"HTTPRoute"}
+    for named in ("", "web"):
+        (skip,) = Drill(tmp_path, trial, cluster=cluster, delete_http_route=True, http_route=named).plan()
+        assert isinstance(skip, Skip)
+        assert skip.reason == "the cluster has no HTTPRoute of gateway.networking.k8s.io/v1, and no other is asked for"
+
+
 def test_a_kind_of_the_same_name_in_another_group_is_not_meant(tmp_path: Path) -> None:
     cluster = FakeCluster()
     app = cluster.get("Application", "argocd", "shop")

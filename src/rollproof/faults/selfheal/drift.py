@@ -142,6 +142,9 @@ def tracked(context: Context, kind: str) -> Object:
     """The object of that kind that may be drifted: the one of the target file, else the first that Argo CD tracks."""
     name, namespace = named(context.target, kind), context.target.cluster.namespace
     found = context.kube.find(kind, namespace, name or _first_tracked(context, kind))
+    if found is None and KINDS[kind].custom and context.kube.is_unknown(kind):
+        place = f"{KINDS[kind].group}/{KINDS[kind].version}"
+        raise NotHereError(f"the cluster has no {kind} of {place}, and no other is asked for")
     if found is None and name:
         message = f"there is no {kind} {name!r} in namespace {namespace!r}"
         raise InputError(message, f"see drift.{_NAMED_BY[kind]} in the target file")

@@ -33,7 +33,7 @@ def check(facts: Facts) -> Verdict:
     evidence = tuple(event.seq for event in (*trial.events, *fault.events))
     if fault.away_s is None:
         skipped = FaultWord.SKIPPED in fault.said and not fault.begun
-        why = fault.reason(FaultWord.SKIPPED) if skipped else f"{fault.why_void()}, so nothing was to be waited out"
+        why = fault.reason(FaultWord.SKIPPED) if skipped else f"{_why_not_away(fault)}, so nothing was to be waited out"
         return _verdict(trial.subject, Result.SKIPPED if skipped else Result.INCONCLUSIVE, why, evidence)
     if "skipped" in trial.said:
         return _verdict(trial.subject, Result.SKIPPED, trial.reason("skipped"), evidence)
@@ -47,6 +47,12 @@ def _verdict(
     subject: str, result: Result, why: str, evidence: tuple[int, ...] = (), *findings: Finding
 ) -> Verdict:  # fmt: skip
     return Verdict("meanwhile", subject, result, why, evidence=evidence, findings=findings)
+
+
+def _why_not_away(fault: Fault) -> str:
+    if fault.happened is None or fault.broken_off:
+        return fault.why_void()
+    return f"how long {fault.name} was held is not known (the last that is known is {fault.last_word()!r})"
 
 
 def _why_not_judged(facts: Facts, fault: Fault, trial: DriftTrial) -> str:
