@@ -15,6 +15,7 @@ from rollproof.core.gate import GateWord
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
+from rollproof.core.trials import is_drift
 from rollproof.core.verdict import Result, worst
 from rollproof.errors import AbortedError, CannotJudgeError, Inconclusive, LockedError, RollproofError, RollproofFailure
 from rollproof.faults.base import Context, Fault, LiveContext
@@ -79,11 +80,12 @@ class Run:
 
     @property
     def skipped(self) -> str:
-        """Why no planned fault of this drill is possible; "" if one is."""
-        skips = [
-            one for one in self.plan.skips if one.drill == self.drill and isinstance(fault_named(one.fault), Fault)
-        ]
-        return "" if self.injections else "; ".join(skip.reason for skip in skips)
+        """Why no planned fault of this drill is possible, or no drift that is to be made beside it; "" else."""
+        skips = [one for one in self.plan.skips if one.drill == self.drill]
+        if not self.injections:
+            return "; ".join(skip.reason for skip in skips if isinstance(fault_named(skip.fault), Fault))
+        drifts = any(one.drill == self.drill and is_drift(one.fault) for one in self.plan.injections)
+        return "" if drifts else "; ".join(skip.reason for skip in skips if is_drift(skip.fault))
 
     def enter(self) -> str:
         """Require the steady state before the faults of one of several drills. CannotJudgeError if it is missing.

@@ -14,6 +14,7 @@ from owntime import own_time
 from recorder import ListRecorder
 
 from rollproof.core.abort import LaneCount
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.target import Traffic as TrafficSettings
 from rollproof.errors import AbortedError
 from rollproof.loadgen.session import LiveCounts
@@ -96,6 +97,41 @@ def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Traffic, Any, Run]:
         status=lambda _: None, console=console, folder=folder, clients=clients, environ={}, watches=watches, probe=None
     )  # fmt: skip
     return Traffic(context, run), generator, run  # type: ignore[arg-type]
+
+
+NAME = "drift-argocd-redis-away"
+FAULT, DRIFT = "argocd-redis-away", "drift-revision-history"
+
+
+def injection(name: str) -> Injection:
+    return Injection(
+        fault=name, drill=NAME, subject="x", change="", undo="", args={}, affects_traffic=False, effect_within_s=1.0,
+        limit_s=1.0,
+    )  # fmt: skip
+
+
+def skip(name: str, why: str) -> Skip:
+    return Skip(fault=name, drill=NAME, reason=why)
+
+
+@pytest.mark.parametrize(
+    ("planned", "why"),
+    [
+        ((injection(FAULT), injection(DRIFT)), ""),
+        ((skip(FAULT, "there is no redis"), injection(DRIFT)), "there is no redis"),
+        ((injection(FAULT), skip(DRIFT, "git does not declare it")), "git does not declare it"),
+        ((skip(FAULT, "there is no redis"), skip(DRIFT, "git does not declare it")), "there is no redis"),
+        ((skip(DRIFT, "git does not declare it"),), ""),  # a drill of drifts alone tells of each
+        ((injection(FAULT),), ""),
+    ],
+)
+def test_nothing_is_taken_away_for_a_drift_that_cannot_be_made(
+    planned: tuple[Injection | Skip, ...], why: str
+) -> None:  # fmt: skip
+    injections = tuple(one for one in planned if isinstance(one, Injection))
+    plan = story.plan(injections=injections, skips=tuple(one for one in planned if isinstance(one, Skip)))
+    context: Any = SimpleNamespace(plan=plan)
+    assert drill.Run(context, NAME).skipped == why
 
 
 def test_any_block_is_held_until_its_judged_window_is_over(made: tuple[Traffic, Any, Run]) -> None:

@@ -36,7 +36,8 @@ def check(facts: Facts) -> Verdict:
         why = fault.reason(FaultWord.SKIPPED) if skipped else f"{_why_not_away(fault)}, so nothing was to be waited out"
         return _verdict(trial.subject, Result.SKIPPED if skipped else Result.INCONCLUSIVE, why, evidence)
     if "skipped" in trial.said:
-        return _verdict(trial.subject, Result.SKIPPED, trial.reason("skipped"), evidence)
+        why = f"{fault.name} was held, and no drift was made: {trial.reason('skipped')}"  # the plan had one
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence)
     why = _why_not_judged(facts, fault, trial)
     if why:
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence)
