@@ -19,7 +19,8 @@ _PORT_OF = {"HTTPS": 443, "HTTP": 80}  # the listeners that an HTTPRoute can be 
 class Entry:
     """Where requests for a host go. `host` "": any, or of a pattern. `port` 0: the scheme's own, or it is not known.
 
-    `route` is the HTTPRoute that says so, whose `gateway` (NAMESPACE/NAME) is known when it was looked for.
+    `route` is the HTTPRoute that says so, whose `gateway` (NAMESPACE/NAME) and its class are known when it was looked
+    for.
     """
 
     host: str = ""
@@ -27,6 +28,7 @@ class Entry:
     tls: bool = False
     port: int = 0
     gateway: str = ""
+    gateway_class: str = ""
     route: Outside | None = None
 
 
@@ -75,6 +77,7 @@ def with_gateway(kube: Kube, entry: Entry, namespace: str, notes: list[str]) -> 
 
 def _behind(gateway: Outside, parent: Outside, entry: Entry, said: str, notes: list[str]) -> Entry:
     """By the listener for which the route asks; HTTPS, if it asks for none."""
+    entry = replace(entry, gateway_class=gateway.child("spec").text("gatewayClassName"))
     listeners = [one for one in gateway.child("spec").objects("listeners") if _fits(one, parent, entry.host)]
     listener = min(listeners, key=lambda one: list(_PORT_OF).index(one.text("protocol")), default=None)
     if listener is None:

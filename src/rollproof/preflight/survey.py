@@ -235,7 +235,9 @@ def _controller(kube: Kube, rule: Entry, notes: list[str]) -> tuple[str, str]:
     """Namespace and selector of the pods through which users come in, by the labels of those that are known."""
     gateway = rule.gateway.rpartition("/")[2]
     of_gateway = [f"{label}={gateway}" for label in _OF_A_GATEWAY if gateway]
-    for selector in (*of_gateway, _TRAEFIK) if rule.route else _INGRESS_CONTROLLERS:
+    may_be_traefik = not rule.gateway_class or "traefik" in rule.gateway_class.casefold()
+    of_route = (*of_gateway, _TRAEFIK) if may_be_traefik else of_gateway
+    for selector in of_route if rule.route else _INGRESS_CONTROLLERS:
         try:
             pods = Outside.of(kube.list("Pod", "", labels=selector), f"pods with {selector}").objects("items")
         except ApiError as error:

@@ -194,6 +194,31 @@ def test_the_pods_of_the_gateway_are_found_by_its_name_and_not_those_of_an_ingre
     assert ask(cast("Kube", kube)).ingress_selector == kube.said
 
 
+TRAEFIK = "app.kubernetes.io/name=traefik"
+
+
+@pytest.mark.parametrize(
+    ("name", "selector"), [("gke-l7-global-external-managed", ""), ("traefik", TRAEFIK), ("", TRAEFIK)]
+)
+def test_traefiks_pods_do_not_serve_a_gateway_of_another_class(name: str, selector: str) -> None:
+    class Kube(FakeKube):
+        def list(self, kind: str, namespace: str, **more: str) -> Object:
+            if kind == "Pod":
+                return {"items": [{"metadata": {"namespace": "edge"}}] if more["labels"] == TRAEFIK else []}
+            return super().list(kind, namespace, **more)
+
+    there = gateway(HTTP)
+    there["spec"]["gatewayClassName"] = name
+    lists = {
+        "Application": [application()],
+        "Deployment": [deployment()],
+        "Service": [service()],
+        "HTTPRoute": [route()],
+    }
+    found = ask(cast("Kube", Kube(lists=lists, objects={("Gateway", "public"): there})))
+    assert found.ingress_selector == selector
+
+
 UDP = {"name": "h3", "port": 443, "targetPort": 8443, "protocol": "UDP"}
 BESIDE = {"name": "proxy", "image": "proxy:1", "ports": [{"name": "way-in", "containerPort": 9000}]}
 
