@@ -6,7 +6,7 @@ said in the notes of the Survey.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rollproof.clients.kube import KINDS, ApiError, Kube
 from rollproof.core.outside import Outside
@@ -19,8 +19,9 @@ __all__ = ["ask"]
 
 _TRAEFIK = "app.kubernetes.io/name=traefik"
 _INGRESS_CONTROLLERS = ("app.kubernetes.io/name=ingress-nginx", _TRAEFIK, "app=ingress")
-# of pods that were made for one Gateway: GEP-1762 (NGINX Gateway Fabric, Istio and others), Envoy Gateway
-_OF_A_GATEWAY = ("gateway.networking.k8s.io/gateway-name", "gateway.envoyproxy.io/owning-gateway-name")
+# of pods that were made for one Gateway: GEP-1762 (NGINX Gateway Fabric, Istio and others), in its namespace
+_OF_GATEWAY = "gateway.networking.k8s.io/gateway-name"
+_ENVOY = "gateway.envoyproxy.io/owning-gateway-"  # Envoy Gateway, in a namespace of its own
 _REVISION = "deployment.kubernetes.io/revision"
 _TAGS = 3
 
@@ -231,15 +232,21 @@ def _scales(autoscaler: Outside, deployment: str) -> bool:
     return target.text("kind") == "Deployment" and target.text("name") == deployment
 
 
+def _of_route(rule: Entry) -> Iterator[tuple[str, str]]:
+    """Where pods of its Gateway would be ("": anywhere), and their labels. Two Gateways may have the same name."""
+    namespace, _, name = rule.gateway.rpartition("/")
+    if name:
+        yield namespace, f"{_OF_GATEWAY}={name}"
+        yield "", f"{_ENVOY}name={name},{_ENVOY}namespace={namespace}"
+    if not rule.gateway_class or "traefik" in rule.gateway_class.casefold():
+        yield "", _TRAEFIK
+
+
 def _controller(kube: Kube, rule: Entry, notes: list[str]) -> tuple[str, str]:
     """Namespace and selector of the pods through which users come in, by the labels of those that are known."""
-    gateway = rule.gateway.rpartition("/")[2]
-    of_gateway = [f"{label}={gateway}" for label in _OF_A_GATEWAY if gateway]
-    may_be_traefik = not rule.gateway_class or "traefik" in rule.gateway_class.casefold()
-    of_route = (*of_gateway, _TRAEFIK) if may_be_traefik else of_gateway
-    for selector in of_route if rule.route else _INGRESS_CONTROLLERS:
+    for namespace, selector in _of_route(rule) if rule.route else [("", one) for one in _INGRESS_CONTROLLERS]:
         try:
-            pods = Outside.of(kube.list("Pod", "", labels=selector), f"pods with {selector}").objects("items")
+            pods = Outside.of(kube.list("Pod", namespace, labels=selector), f"pods with {selector}").objects("items")
         except ApiError as error:
             notes.append(f"the ingress controller could not be looked for: {error}")
             break

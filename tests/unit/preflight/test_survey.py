@@ -194,6 +194,26 @@ def test_the_pods_of_the_gateway_are_found_by_its_name_and_not_those_of_an_ingre
     assert ask(cast("Kube", kube)).ingress_selector == kube.said
 
 
+ENVOY = "gateway.envoyproxy.io/owning-gateway-name=public,gateway.envoyproxy.io/owning-gateway-namespace=infra"
+OWN = "gateway.networking.k8s.io/gateway-name=public"
+
+
+@pytest.mark.parametrize(
+    ("there", "found"), [((OWN, "infra"), OWN), ((OWN, "other"), ""), ((ENVOY, "envoy-gateway-system"), ENVOY)]
+)
+def test_pods_of_another_gateway_of_the_same_name_are_not_meant(there: tuple[str, str], found: str) -> None:
+    class Kube(FakeKube):
+        def list(self, kind: str, namespace: str, **more: str) -> Object:
+            if kind == "Pod":
+                is_meant = more["labels"] == there[0] and namespace in ("", there[1])
+                return {"items": [{"metadata": {"namespace": there[1]}}] if is_meant else []}
+            return super().list(kind, namespace, **more)
+
+    lists = {"Application": [application()], "Deployment": [deployment()], "Service": [service()]}
+    said = ask(cast("Kube", Kube(lists={**lists, "HTTPRoute": [route()]})))
+    assert (said.ingress_namespace, said.ingress_selector) == ((there[1], found) if found else ("", ""))
+
+
 TRAEFIK = "app.kubernetes.io/name=traefik"
 
 
