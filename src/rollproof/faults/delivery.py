@@ -149,7 +149,8 @@ class DeliveryAway(Fault):
         pods = live.watches.beside(injection.args["namespace"])
         if any(_serves(pod) for pod in pods.values()):
             return None
-        going = f", {len(pods)} still terminating" if pods else ""
+        ending = sum(not pod.ended for pod in pods.values())
+        going = f", {ending} still terminating" if ending else ""
         return Effect(f"no pod of {injection.args['labels']} in {injection.args['namespace']} serves{going}")
 
     def observe(self, injection: Injection, live: LiveContext) -> Void | None:
