@@ -181,11 +181,16 @@ def test_metrics_that_somebody_gives_back_are_void(stage: DatabaseStage) -> None
     def felt() -> bool | None:
         return True if any(event.what == FaultWord.EFFECT for event in stage.recorder.events) else None
 
+    def ready() -> bool | None:
+        return any(pod.ready for pod in stage.live.watches.beside("kube-system").values()) or None
+
     def looks(served: bool) -> None:
         api.looked(served)
         if not served and stage.live.watches.poll(felt, timeout_s=60):
             api.scale_server(1)
-            api.follow(1)
+            api.put("pods", api.pod())
+            assert stage.live.watches.poll(ready, timeout_s=60), "its pod is seen before the autoscaler measures again"
+            api.looked(True)
 
     api.looks = looks
     assert stage.run() == [*FELT, "void"]
