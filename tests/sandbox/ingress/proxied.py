@@ -15,7 +15,8 @@ from typing import Any
 
 from rollproof_sandbox.processes import Processes, script_words
 from rollproof_sandbox.settings import Ingress
-from tests.sandbox.app.driven import FOLDER, PATIENCE_S, Answer, Started, ask, connect, eventually
+from tests.sandbox.app.driven import FOLDER, PATIENCE_S, Answer, Started, ask, connect
+from tests.waiting import until
 
 HOST, CONTROL = "shop.sandbox", "control.sandbox"
 # The process with shorter time limits, so that tests need not wait a minute.
@@ -74,7 +75,7 @@ class Proxy(Started):
 
     def lines(self) -> list[dict[str, Any]]:
         """The log, once it has a line for each answer that `ask` has received."""
-        eventually(lambda: self._log.read_text().count("\n") >= self._answered)
+        until(lambda: self._log.read_text().count("\n") >= self._answered)
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     def status_of(self, path: str = "/", method: str = "GET") -> int:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from rollproof_sandbox.settings import App, Ingress
-from tests.sandbox.app.driven import PATIENCE_S, Pod, eventually
+from tests.sandbox.app.driven import PATIENCE_S, Pod
 from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Script
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 
@@ -19,7 +20,7 @@ Start = Callable[..., Pod]
 def test_requests_go_to_the_pods_in_turn(start: Start, listen: Listen) -> None:
     one, two, proxy = start(), start(), listen()
     proxy.route(one.peer, two.peer)
-    eventually(lambda: proxy.status_of() == 200)
+    until(lambda: proxy.status_of() == 200)
     seen = [proxy.served_by() for _ in range(6)]
     assert seen in ([one.name, two.name] * 3, [two.name, one.name] * 3)
 
@@ -29,11 +30,11 @@ def test_hosts(start: Start, listen: Listen) -> None:
     assert proxy.status_of() == 503  # no table yet
     assert proxy.ask(host=CONTROL).body == b"control\n"
     proxy.route(pod.peer)
-    eventually(lambda: proxy.status_of() == 200)
+    until(lambda: proxy.status_of() == 200)
     assert proxy.ask(host=f"{HOST.upper()}:8080").status == 200
     assert proxy.ask(host="other").status == 404
     proxy.route()
-    eventually(lambda: proxy.status_of() == 503)
+    until(lambda: proxy.status_of() == 503)
 
 
 def test_what_is_passed_on(listen: Listen, script: Script) -> None:
@@ -152,7 +153,7 @@ def test_a_client_that_goes_away_is_499(start: Start, listen: Listen) -> None:
     proxy.route(pod.peer)
     with contextlib.closing(proxy.connect()) as connection:
         connection.request("GET", "/slow?ms=5000", headers={"Host": HOST})
-    eventually(lambda: [line["status"] for line in proxy.lines()] == [499])
+    until(lambda: [line["status"] for line in proxy.lines()] == [499])
     assert proxy.status_of() == 200
 
 
@@ -162,7 +163,7 @@ def test_the_table_is_applied_after_its_lag_but_the_first_one_at_once(start: Sta
     assert proxy.served_by() == one.name
     proxy.route(two.peer)
     assert proxy.served_by() == one.name
-    eventually(lambda: proxy.served_by() == two.name)
+    until(lambda: proxy.served_by() == two.name)
     assert proxy.served_by() == two.name
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from rollproof_sandbox.settings import App, Ingress, Trouble
-from tests.sandbox.app.driven import Pod, eventually
+from tests.sandbox.app.driven import Pod
 from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Proxy
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 
@@ -26,7 +27,7 @@ def begun(start: Start, listen: Listen) -> Callable[[Ingress], Proxy]:
     def begin(settings: Ingress) -> Proxy:
         proxy = listen(settings)
         proxy.route(start(App(start_s=0.0, latency_s=0.0)).peer)
-        eventually(lambda: proxy.status_of() == 200)
+        until(lambda: proxy.status_of() == 200)
         return proxy
 
     return begin
@@ -70,9 +71,9 @@ def test_refuse_lets_open_connections_go_on(begun: Begun) -> None:
     proxy = begun(trouble("refuse", 1.0))
     with contextlib.closing(proxy.connect()) as connection:
         proxy.begin_rollout()
-        eventually(proxy.refuses)
+        until(proxy.refuses)
         assert not lost(proxy, connection)
-        eventually(lambda: not proxy.refuses())
+        until(lambda: not proxy.refuses())
         assert proxy.status_of() == 200
         assert not lost(proxy, connection)
 
@@ -84,10 +85,10 @@ def test_reload_says_close_loses_nothing_and_is_told(start: Start, listen: Liste
         assert proxy.ask(host=CONTROL, connection=idle).headers["connection"] == "keep-alive"
         busy.request("GET", "/", headers={"Host": HOST})
         proxy.begin_rollout()
-        eventually(lambda: proxy.ask(host=CONTROL, connection=idle).headers["connection"] == "close")
+        until(lambda: proxy.ask(host=CONTROL, connection=idle).headers["connection"] == "close")
         answer = busy.getresponse()
         assert (answer.status, answer.getheader("connection")) == (200, "close")
-    eventually(lambda: proxy.said.get("reloads") == 2)
+    until(lambda: proxy.said.get("reloads") == 2)
     assert proxy.ask(host=CONTROL).headers["connection"] == "keep-alive"
 
 
@@ -98,7 +99,7 @@ def test_reload_keeps_a_connection_whose_answer_has_begun_for_one_more(begun: Be
         answer = busy.getresponse()  # its head: a long answer begins at once
         assert answer.headers["connection"] == "keep-alive"
         proxy.begin_rollout()
-        eventually(lambda: "reloads" in proxy.said)
+        until(lambda: "reloads" in proxy.said)
         answer.read()
         busy.auto_open = 0  # the same connection, or none
         assert proxy.ask(connection=busy).headers["connection"] == "close"
@@ -128,7 +129,7 @@ def test_reload_drop_cuts_what_runs_but_not_the_first_request_of_a_connection(be
         answer = new.getresponse()
         assert answer.status == 200
         assert answer.read()
-    eventually(lambda: sorted(line["status"] for line in proxy.lines() if "slow" in line["uri"]) == [200, 499])
+    until(lambda: sorted(line["status"] for line in proxy.lines() if "slow" in line["uri"]) == [200, 499])
 
 
 def test_reload_drop_resets_the_rest_at_its_end(begun: Begun) -> None:
@@ -145,7 +146,7 @@ def test_drop_reused_drops_so_many_requests_to_the_app_and_spreads_them(begun: B
     with contextlib.closing(proxy.connect()) as connection, contextlib.closing(proxy.connect()) as control:
         assert not lost(proxy, connection)
         proxy.begin_rollout()
-        eventually(lambda: lost(proxy, connection))
+        until(lambda: lost(proxy, connection))
         found = []
         while sum(found) < 2:
             found.append(lost(proxy, connection))

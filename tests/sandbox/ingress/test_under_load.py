@@ -20,8 +20,9 @@ from rollproof.loadgen.child import Child
 from rollproof.loadgen.code import script
 from rollproof.loadgen.record import read_record
 from rollproof_sandbox.settings import App, Ingress, Trouble
-from tests.sandbox.app.driven import Pod, eventually
+from tests.sandbox.app.driven import Pod
 from tests.sandbox.ingress.proxied import CONTROL, HOST, Listen, Proxy
+from tests.waiting import until
 
 Start = Callable[..., Pod]
 SECONDS = 6.0
@@ -96,7 +97,7 @@ def test_a_rollout_under_load_loses_nothing(start: Start, listen: Listen, tmp_pa
             assert leaving.child.wait(60) == 0
 
     proxy.route(*(pod.peer for pod in old))
-    eventually(lambda: proxy.status_of() == 200)
+    until(lambda: proxy.status_of() == 200)
     before_s = cpu_s(proxy.child.pid)
     log = load(f"http://127.0.0.1:{proxy.port}", tmp_path / "record.npz", rollout, rate_per_s=rate_per_s)
     spent_s = cpu_s(proxy.child.pid) - before_s
