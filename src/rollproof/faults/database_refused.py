@@ -72,11 +72,7 @@ class DatabaseRefused(DatabaseAway):
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch, bound to the version of the scale that was looked at."""
-        args = injection.args
-        reply = scale_to_zero(live.kube, args)
-        if isinstance(reply, Void):
-            return reply
-        return Injected({"uid": args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
+        return scale_to_zero(live.kube, injection.args)
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """The replicas from before, if nobody has changed ours since."""

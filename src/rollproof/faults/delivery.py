@@ -19,7 +19,6 @@ from rollproof.core.target import Target
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
 from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_to_zero
 from rollproof.faults.sending import take_back
-from rollproof.probes.views import PodView
 from rollproof.store.journal import Undone
 
 __all__ = ["DeliveryAway", "asked_within_s", "look_at_git", "poll_s"]
@@ -129,25 +128,25 @@ class DeliveryAway(Fault):
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch each. If one of them is refused or void, those before it are taken back at once."""
         kube = self._kube(live)
-        versions: list[str] = []
+        all_done: list[Injected] = []
         for one in _each(injection.args):
             try:
                 done = scale_to_zero(kube, one)
             except ApiError:
-                self._take_back(kube, injection.args, versions)
+                self._take_back(kube, injection.args, all_done)
                 raise
             if isinstance(done, Void):
-                self._take_back(kube, injection.args, versions)
+                self._take_back(kube, injection.args, all_done)
                 return done
-            versions.append(str(done["metadata"]["resourceVersion"]))
-        return Injected({"uid": injection.args["workloads"][0]["uid"], "resource_version": versions[0]})
+            all_done.append(done)
+        return all_done[0]
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
         """No pod of it serves any more, and Argo CD is still at the commit from before the push."""
         if seen := self._seen(injection, live):
             return Void(f"Argo CD had seen the commit before all was away: it is at {seen}")
         pods = live.watches.beside(injection.args["namespace"])
-        if any(_serves(pod) for pod in pods.values()):
+        if any(pod.serves for pod in pods.values()):
             return None
         ending = sum(not pod.ended for pod in pods.values())
         going = f", {ending} still terminating" if ending else ""
@@ -157,7 +156,7 @@ class DeliveryAway(Fault):
         """It must stay away for as long as it is held, and the commit with it."""
         if seen := self._seen(injection, live):
             return Void(f"Argo CD has seen the commit although it was away: it is at {seen}")
-        if serving := sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values()):
+        if serving := sum(pod.serves for pod in live.watches.beside(injection.args["namespace"]).values()):
             return Void(f"{many(serving, 'pod')} of {injection.args['labels']} came back before the undo")
         return None
 
@@ -193,7 +192,7 @@ class DeliveryAway(Fault):
             return self.undo(kube, args)
         return self.undo(Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig), args)
 
-    def _take_back(self, kube: Kube, args: Mapping[str, Any], done: list[str]) -> None:
+    def _take_back(self, kube: Kube, args: Mapping[str, Any], done: list[Injected]) -> None:
         if done:
             take_back(self.name, lambda: self.undo(kube, args))
 
@@ -219,9 +218,5 @@ def _each(args: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _too_few(injection: Injection, live: LiveContext) -> str:
     """How many pods serve, where those are fewer than there are to be; "" else."""
     wanted = sum(one["original"] for one in injection.args["workloads"])
-    ready = sum(_serves(pod) for pod in live.watches.beside(injection.args["namespace"]).values())
+    ready = sum(pod.serves for pod in live.watches.beside(injection.args["namespace"]).values())
     return f"{ready} of {wanted} pods of {injection.args['labels']} are ready" if ready < wanted else ""
-
-
-def _serves(pod: PodView) -> bool:
-    return pod.ready and not pod.terminating and not pod.ended

@@ -77,10 +77,7 @@ class DnsAwayCluster(DatabaseAway):
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch, bound to the version of the scale that was looked at."""
-        reply = scale_to_zero(live.kube, injection.args)
-        if isinstance(reply, Void):
-            return reply
-        return Injected({"uid": injection.args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
+        return scale_to_zero(live.kube, injection.args)
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """The replicas from before, if nobody has changed ours since."""

@@ -111,10 +111,7 @@ class MetricsAway(Fault):
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One patch, bound to the version of the scale that was looked at."""
-        reply = scale_to_zero(live.kube, injection.args)
-        if isinstance(reply, Void):
-            return reply
-        return Injected({"uid": injection.args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
+        return scale_to_zero(live.kube, injection.args)
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
         """No pod of it serves, and the autoscaler says that it cannot read what pods use."""
@@ -206,7 +203,7 @@ def _owner(pod: PodView) -> str:
 
 def _server_ready(injection: Injection, live: LiveContext) -> bool:
     pods = live.watches.beside(injection.args["namespace"]).values()
-    return any(pod.ready and not pod.terminating and not pod.ended for pod in pods)
+    return any(pod.serves for pod in pods)
 
 
 def _unwell(injection: Injection, live: LiveContext) -> str:

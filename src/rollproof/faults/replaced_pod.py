@@ -52,7 +52,7 @@ class ReplacedPod(Fault):
             return context.skip(self, why)
         listed = self._kube(context).list("Pod", namespace, labels=labels)["items"]
         views = {str(item["metadata"]["name"]): PodView.of(item) for item in listed}
-        ready = {name: pod for name, pod in sorted(views.items()) if _serves(pod) and pod.owner}
+        ready = {name: pod for name, pod in sorted(views.items()) if pod.serves and pod.owner}
         if not ready:
             why = f"no ready pod with the labels {labels} in namespace {namespace} has a controller to replace it"
             return context.skip(self, why)
@@ -113,8 +113,4 @@ class ReplacedPod(Fault):
 
     @staticmethod
     def _ready(injection: Injection, live: LiveContext) -> list[PodView]:
-        return [pod for pod in live.watches.beside(injection.args["namespace"]).values() if _serves(pod)]
-
-
-def _serves(pod: PodView) -> bool:
-    return pod.ready and not pod.terminating and not pod.ended
+        return [pod for pod in live.watches.beside(injection.args["namespace"]).values() if pod.serves]

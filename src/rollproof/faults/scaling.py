@@ -12,7 +12,7 @@ from rollproof.clients.kube import KINDS, MERGE, ApiError, Kube, Object
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission
 from rollproof.core.target import Target
-from rollproof.faults.base import Void
+from rollproof.faults.base import Injected, Void
 from rollproof.faults.deadman import ActingJob, held_for_s
 from rollproof.store.journal import Undone
 
@@ -38,8 +38,8 @@ def replicas_of(scale: Object) -> int:
     return Outside.of(scale, "the scale of the API").child("spec").count("replicas")
 
 
-def scale_to_zero(kube: Kube, args: Mapping[str, Any]) -> Object | Void:
-    """One patch, bound to the version of the scale that was looked at; the API's reply."""
+def scale_to_zero(kube: Kube, args: Mapping[str, Any]) -> Injected | Void:
+    """One patch, bound to the version of the scale that was looked at."""
     who = f"{args['kind']}/{args['namespace']}/{args['name']}"
     scale = find_scale(kube, args)
     if scale is None or scale["metadata"]["uid"] != args["uid"]:
@@ -47,11 +47,12 @@ def scale_to_zero(kube: Kube, args: Mapping[str, Any]) -> Object | Void:
     if replicas_of(scale) != args["original"]:
         return Void(f"{who} had {replicas_of(scale)} replicas when it was to be scaled")
     try:
-        return _set_replicas(kube, args, scale, _GONE)
+        reply = _set_replicas(kube, args, scale, _GONE)
     except ApiError as error:
         if error.status in (404, 409):
             return Void(f"{who} was changed by somebody else when it was to be scaled")
         raise
+    return Injected({"uid": args["uid"], "resource_version": str(reply["metadata"]["resourceVersion"])})
 
 
 def scale_back(kube: Kube, args: Mapping[str, Any]) -> Undone:

@@ -111,6 +111,11 @@ class PodView:
         """Whether it can never run again. Such a pod does not answer; one that is being deleted may still do."""
         return self.phase in ENDED_PHASES
 
+    @property
+    def serves(self) -> bool:
+        """Whether it is ready, and to stay so: neither being deleted nor ended."""
+        return self.ready and not self.terminating and not self.ended
+
     @classmethod
     def of(cls, pod: Object, container: str = "", image: str = "") -> PodView:
         """The view of a Pod object; `container` and `image` identify the app's container (`app_container`)."""
@@ -158,11 +163,7 @@ def those_that_serve(pods: Mapping[str, PodView], addresses: Set[str]) -> dict[s
 
     addresses: those that the EndpointSlices call ready. They decide; a selector says only what they will be.
     """
-    return {
-        name: pod
-        for name, pod in sorted(pods.items())
-        if pod.ready and not pod.terminating and not pod.ended and pod.ip in addresses
-    }
+    return {name: pod for name, pod in sorted(pods.items()) if pod.serves and pod.ip in addresses}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
