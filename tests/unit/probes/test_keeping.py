@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import story
+import views
 
 from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.core import kept
@@ -24,14 +24,6 @@ from rollproof.store.runfolder import UnwritableError
 NOW = "2099-01-01T00:00:00Z"  # after any drill's begin, however slow the machine
 LONG_AGO = "2020-01-01T00:00:00Z"
 TOKEN = "ghp_" + "a1B2" * 9  # the form of a token of GitHub
-
-
-def pod(*, ready: bool = False, restarts: int = 0, reason: str = "", **more: Any) -> PodView:
-    plain = PodView(
-        uid="", replicaset="web-abc", template_hash="abc", image="", image_id="", phase="Running", ready=ready,
-        ready_since="", terminating=False, node="n1", ip="", restarts=restarts, reason=reason,
-    )  # fmt: skip
-    return replace(plain, **more)
 
 
 def event(of: str, reason: str, *, at: str = NOW, message: str = "said", **more: Any) -> dict[str, Any]:
@@ -124,7 +116,7 @@ class Stage:
 def crashing() -> Stage:
     """A pod that was killed twice, with a log before and after its restart."""
     stage = Stage()
-    stage.pods_known = {"web-1": pod(restarts=2, reason="CrashLoopBackOff")}
+    stage.pods_known = {"web-1": views.pod(ready=False, restarts=2, reason="CrashLoopBackOff")}
     stage.cluster.containers["web-1"] = [container(restarts=2, waiting={"reason": "CrashLoopBackOff"})]
     stage.cluster.logs = {("web-1", True): "one\ntwo\n", ("web-1", False): "three\n"}
     return stage
@@ -144,17 +136,17 @@ def test_state_logs_and_events_are_kept_as_facts_and_files() -> None:
 
 def test_a_pod_that_is_well_is_not_read() -> None:
     stage = Stage()
-    stage.pods_known = {"web-1": pod(ready=True)}
+    stage.pods_known = {"web-1": views.pod()}
     stage.keeper.keep()
     assert stage.cluster.asked == ["Event"]
 
 
 def test_the_pods_that_kept_it_come_first_and_the_rest_is_left_out() -> None:
     stage = Stage()
-    stage.pods_known = {f"web-{i}": pod() for i in range(9)} | {"web-9": pod(reason="CrashLoopBackOff")}
+    stage.pods_known = views.pods(8, ready=False) | {"web-9": views.pod(ready=False, reason="CrashLoopBackOff")}
     stage.cluster.containers = {name: [container(running={"startedAt": NOW})] for name in stage.pods_known}
     stage.keeper.keep()
-    assert [one.pod for one in stage.states()] == ["web-9", *(f"web-{i}" for i in range(5))]
+    assert [one.pod for one in stage.states()] == ["web-9", *(f"web-{i}" for i in range(1, 6))]
 
 
 def test_what_may_not_be_read_is_told_and_the_rest_is_read() -> None:
@@ -308,7 +300,7 @@ def test_events_of_another_time_are_left_out() -> None:
     stage = crashing()
     stage.cluster.events = [
         event("Pod/web-1", "Unhealthy", at=LONG_AGO),
-        event("ReplicaSet/web-abc", "FailedCreate", lastTimestamp="", eventTime=NOW),
+        event("ReplicaSet/web-1", "FailedCreate", lastTimestamp="", eventTime=NOW),
     ]
     stage.keeper.keep()
     assert [one.reason for one in stage.events()] == ["FailedCreate"]

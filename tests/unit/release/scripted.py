@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import views
 from recorder import ListRecorder
 from story import NEW, OLD, plan, target
 
@@ -24,18 +25,14 @@ OURS, OTHERS, OLD_REVISION = "c" * 40, "d" * 40, "0" * 40
 
 
 def pod(name: str, sha: str, *, ready: bool = True, reason: str = "") -> PodView:
-    return PodView(
-        uid=f"uid-{name}", replicaset=f"rs-{sha}", template_hash=f"hash-{sha}", image=f"ghcr.io/shop/web:{sha}",
-        image_id="", phase="Running", ready=ready, ready_since="", terminating=False, node="n", ip="10.0.0.1",
-        restarts=0, reason=reason,
+    return views.pod(
+        name, replicaset=f"rs-{sha}", template_hash=f"hash-{sha}", image=f"ghcr.io/shop/web:{sha}", ready=ready,
+        ip="10.0.0.1", reason=reason, member=None, in_service=None,
     )  # fmt: skip
 
 
 def deployment(sha: str, *, updated: int = 2) -> DeploymentView:
-    return DeploymentView(
-        uid="d", generation=2, observed_generation=2, spec_replicas=2, replicas=2, updated=updated, available=2,
-        ready=2, image=f"ghcr.io/shop/web:{sha}", paused=False, deadline_exceeded=False, resource_version="1",
-    )  # fmt: skip
+    return views.deployment(updated=updated, image=f"ghcr.io/shop/web:{sha}")
 
 
 SYNCED = ApplicationState(sync_status="Synced", health="Healthy", phase="Succeeded")

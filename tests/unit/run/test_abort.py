@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import story
+import views
 from recorder import ListRecorder
 
 from rollproof.core.abort import LaneCount
@@ -35,12 +37,11 @@ class Stage:
     def __init__(self) -> None:
         self.load, self.recorder = Load(), ListRecorder()
         self.lost_nodes: set[str] = set()
-        self.pods: dict[str, Any] = {
-            f"web-{n}": SimpleNamespace(ip=str(n), ready=True, terminating=False, ended=False) for n in (1, 2)
-        }
+        self.pods = views.pods(2)
         watches: Any = SimpleNamespace(
-            deployment=lambda: SimpleNamespace(spec_replicas=2), nodes_not_ready=lambda: frozenset(self.lost_nodes),
-            serving=lambda: those_that_serve(self.pods, {"1", "2"}), asking=nullcontext, nodes_beside=self.watch_nodes,
+            deployment=lambda: views.deployment(spec_replicas=2), nodes_not_ready=lambda: frozenset(self.lost_nodes),
+            serving=lambda: those_that_serve(self.pods, {"10.0.0.1", "10.0.0.2"}), asking=nullcontext,
+            nodes_beside=self.watch_nodes,
         )  # fmt: skip
         target = story.target(faults=FaultSettings(abort_failures=10, abort_pods=1, abort_nodes=0))
         self.probe = AbortProbe(target, self.load, watches, self.recorder)
@@ -92,16 +93,16 @@ def test_an_outage_by_design_has_a_budget_of_its_own(stage: Stage) -> None:
 def test_a_pod_that_is_told_to_go_does_not_count_though_its_address_is_there_still(stage: Stage) -> None:
     """As with `publishNotReadyAddresses`."""
     stage.probe.arm()
-    stage.pods["web-1"].terminating = stage.pods["web-2"].terminating = True
+    stage.pods = views.pods(2, terminating=True)
     with pytest.raises(AbortedError, match="2 pods do not serve, 1 may"):
         stage.probe.look()
 
 
 def test_pods_that_do_not_serve(stage: Stage) -> None:
     stage.probe.arm()
-    stage.pods["web-1"].ready = False
+    stage.pods["web-1"] = replace(stage.pods["web-1"], ready=False)
     stage.probe.look()
-    stage.pods["web-2"].ready = False
+    stage.pods = views.pods(2, ready=False)
     with pytest.raises(AbortedError, match="2 pods do not serve, 1 may"):
         stage.probe.look()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import story
+import views
 from recorder import ListRecorder
 
 from rollproof.core.scaling import ScalingWord
@@ -28,24 +29,19 @@ class Watching:
     def __init__(self, *steps: Callable[[Watching], None]) -> None:
         self.wanted, self.there, self.ready, self.blind = 2, 2, 2, ""
         self.steps = list(steps)
-        self.view = SimpleNamespace(
-            min_replicas=2, max_replicas=4, window_s=30.0, metrics=("cpu 4 % of 80 %",), reason=""
-        )  # fmt: skip
+        self.view = views.autoscaler()
 
     def autoscaler(self) -> Any:
         return self.view
 
     def deployment(self) -> Any:
-        return SimpleNamespace(spec_replicas=self.wanted) if self.wanted >= 0 else None
+        return views.deployment(spec_replicas=self.wanted) if self.wanted >= 0 else None
 
     def pods(self) -> dict[str, Any]:
-        return {
-            f"web-{i}": SimpleNamespace(ip=f"10.0.0.{i}", ready=i < self.ready, terminating=False, ended=False)
-            for i in range(self.there)
-        }
+        return views.pods(self.ready) | dict(list(views.pods(self.there, ready=False).items())[self.ready :])
 
     def serving(self) -> dict[str, Any]:
-        return those_that_serve(self.pods(), {f"10.0.0.{i}" for i in range(self.ready)})
+        return those_that_serve(self.pods(), {one.ip for one in views.pods(self.ready).values()})
 
     def away(self) -> str:
         return self.blind

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import story
+import views
 from owntime import own_time
 from recorder import ListRecorder
 
@@ -204,7 +205,7 @@ def test_an_app_that_did_not_come_back_is_not_asked_for_minutes(
     monkeypatch.setattr(drill, "FaultRunner", Faults)
     monkeypatch.setattr(drill, "Prover", lambda *_: prover)
     clients = SimpleNamespace(kube=None, argo=None, repo=None, http=None, ways=None)
-    pods = {"web-1": SimpleNamespace(terminating=False)}
+    pods = views.pods(1)
     context: Any = SimpleNamespace(
         clients=clients, watches=SimpleNamespace(pods=lambda: pods),
         folder=SimpleNamespace(events=lambda: recorder.events),

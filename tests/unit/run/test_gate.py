@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import story
+import views
 from recorder import ListRecorder
 
+from rollproof.clients.argo import ApplicationState
 from rollproof.core.event import Outcome
 from rollproof.core.gate import GateWord
 from rollproof.errors import CannotJudgeError
-from rollproof.probes.views import those_that_serve
+from rollproof.probes.views import PodView, those_that_serve
 from rollproof.probes.waiting import Changes
 from rollproof.run import drill, gate
 from rollproof.run.drill import Run
@@ -25,22 +28,25 @@ class Cluster:
     """Two pods that serve, as the watches show them."""
 
     def __init__(self) -> None:
-        pods = {
-            f"web-{n}": SimpleNamespace(ip=f"10.0.0.{n}", ready=True, terminating=False, ended=False) for n in (1, 2)
-        }
-        self.there: dict[str, Any] = pods
+        self.there = views.pods(2)
         self.addresses = {"10.0.0.1", "10.0.0.2"}
         self.replicas: int | None = 2
-        self.state = SimpleNamespace(sync_status="Synced", health="Healthy")
+        self.state = ApplicationState(sync_status="Synced", health="Healthy")
         self.broken = ""
 
     def deployment(self) -> Any:
-        return None if self.replicas is None else SimpleNamespace(spec_replicas=self.replicas)
+        return None if self.replicas is None else views.deployment(spec_replicas=self.replicas)
 
-    def pods(self) -> dict[str, Any]:
+    def change_pod(self, name: str, **more: Any) -> None:
+        self.there[name] = replace(self.there[name], **more)
+
+    def change_state(self, **more: Any) -> None:
+        self.state = replace(self.state, **more)
+
+    def pods(self) -> dict[str, PodView]:
         return self.there
 
-    def serving(self) -> dict[str, Any]:
+    def serving(self) -> dict[str, PodView]:
         return those_that_serve(self.there, self.addresses)
 
     def application(self) -> Any:
@@ -78,13 +84,13 @@ def test_all_is_there_for_as_long_as_was_asked(journal: Journal) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda one: setattr(one.there["web-1"], "terminating", True), "still terminating: web-1"),
-        (lambda one: setattr(one.there["web-1"], "ready", False), "1 of 2 pods serve"),
+        (lambda one: one.change_pod("web-1", terminating=True), "still terminating: web-1"),
+        (lambda one: one.change_pod("web-1", ready=False), "1 of 2 pods serve"),
         (lambda one: one.addresses.discard("10.0.0.2"), "1 of 2 pods serve"),
         (lambda one: setattr(one, "replicas", 1), "2 of 1 pods serve, 2 are there"),
         (lambda one: setattr(one, "replicas", None), "there is no Deployment"),
-        (lambda one: setattr(one.state, "health", "Degraded"), "Argo CD says Synced, Degraded"),
-        (lambda one: setattr(one.state, "sync_status", ""), "Argo CD says nothing, Healthy"),
+        (lambda one: one.change_state(health="Degraded"), "Argo CD says Synced, Degraded"),
+        (lambda one: one.change_state(sync_status=""), "Argo CD says nothing, Healthy"),
         (lambda one: setattr(one, "broken", "a watch ended for good: Pod"), "a watch ended for good"),
     ],
 )

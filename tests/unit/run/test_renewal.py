@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import story
 from recorder import ListRecorder
+from views import pod
 
 from rollproof.clients.kube import ApiError
 from rollproof.core.event import Outcome
@@ -19,15 +19,6 @@ from rollproof.probes.views import PodView, those_that_serve
 from rollproof.run import renewal
 from rollproof.run.drill import Run
 from rollproof.run.renewal import Renewal, crowded_pod, hanging_pods, is_over, restarted_pods
-
-
-def pod(name: str, *, node: str = "n1", ready: bool = True, **more: Any) -> PodView:
-    made = PodView(
-        uid=f"uid-{name}", replicaset="web-1", template_hash="1", image="web:1", image_id="", phase="Running",
-        ready=ready, ready_since="", terminating=False, node=node, ip=f"ip-{name}", restarts=0, reason="", member=True,
-        in_service=True,
-    )  # fmt: skip
-    return replace(made, **more)
 
 
 class Cluster:
