@@ -92,4 +92,13 @@ def test_environment_steps_and_attachments_are_shown(generated: Path) -> None:
     assert {"target", "platform", "new_sha"} <= {one["name"] for one in environment}
     release = result(generated / "out-one", "zero-downtime.release")
     assert sum(one.get("name", "").startswith("Release/") for one in release["steps"]) == 8
-    assert [one["link"]["name"] for one in release["attachments"]] == ["report.html"]
+
+
+def test_every_result_has_the_page_that_all_share(generated: Path) -> None:
+    out = generated / "out-one/data"
+    found = [json.loads(path.read_text()) for path in (out / "test-results").glob("*.json")]
+    assert len(found) == 15
+    for one in found:
+        (link,) = [step["link"] for after in one["teardown"] for step in after["steps"]]
+        assert (link["name"], link["missed"]) == ("report.html", False), one["fullName"]
+        assert (out / f"attachments/{link['id']}{link['ext']}").read_text() == "<p>the page</p>"

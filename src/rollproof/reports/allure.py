@@ -21,7 +21,9 @@ from allure_commons.model2 import (
     Parameter,
     Status,
     StatusDetails,
+    TestAfterResult,
     TestResult,
+    TestResultContainer,
     TestStepResult,
 )  # fmt: skip
 from allure_commons.utils import md5, uuid4
@@ -60,15 +62,22 @@ def write_allure(
     """Replace `folder` (the run's allure-results) with one result per verdict, and the files beside them.
 
     attachments are of every result, load_attachments of those about the generator; each is copied once, and left out
-    above 5 MB: a page with everything in it must stay one that opens.
+    above 5 MB: a page with everything in it must stay one that opens. They hang on a tear down that the results share:
+    Allure 3 gives a file that several results name to the first it reads, and shows it as missing in the others.
     """
     if folder.is_symlink() or folder.is_file():
         folder.unlink()  # a link in its place is neither emptied nor written through
     logger = AllureFileLogger(str(folder), clean=True)
-    attached, of_load = (_copied(logger, paths) for paths in (attachments, load_attachments))
+    results, of_load = [], []
     for case in cases(report):
-        own = [*attached, *of_load] if case.verdict.checker == "load_soundness" else attached
-        logger.report_result(_result(report, case, own))
+        result = _result(report, case)
+        logger.report_result(result)
+        results.append(result.uuid)
+        if case.verdict.checker == "load_soundness":
+            of_load.append(result.uuid)
+    for name, shared, sharing in (("the run", attachments, results), ("the load", load_attachments, of_load)):
+        if sharing and (copied := _copied(logger, shared)):
+            logger.report_container(_container(name, copied, sharing))
     for name, text in beside_results(report).items():
         (folder / name).write_text(SECRETS.text(text), encoding="utf-8")
 
@@ -85,7 +94,12 @@ def _copied(logger: AllureFileLogger, paths: Iterable[Path]) -> list[Attachment]
     return found
 
 
-def _result(report: Report, case: Case, attached: list[Attachment]) -> TestResult:
+def _container(name: str, attached: list[Attachment], results: list[str]) -> TestResultContainer:
+    told = TestAfterResult(name=f"pages of {name}", status=Status.PASSED, stage="finished", attachments=attached)
+    return TestResultContainer(uuid=uuid4(), name=name, children=results, afters=[told])
+
+
+def _result(report: Report, case: Case) -> TestResult:
     verdict, target = case.verdict, report.plan.target.name
     full_name = f"rollproof.{case.suite}.{case.name}"
     test_case_id = md5(full_name)
@@ -120,7 +134,6 @@ def _result(report: Report, case: Case, attached: list[Attachment]) -> TestResul
         ],
         links=[Link(type="custom", url=url, name=name) for name, url in ci_links()],
         steps=list(_steps(report, case)),
-        attachments=attached,
     )
 
 

@@ -23,6 +23,12 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in folder.glob("*-result.json")]
 
 
+def shared(folder: Path) -> list[tuple[set[str], list[dict[str, Any]]]]:
+    """Of each tear down: the results that share it, and its attachments."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*-container.json"))]
+    return [(set(one["children"]), [file for after in one["afters"] for file in after["attachments"]]) for one in found]
+
+
 def test_statuses_are_those_of_the_verdicts(report: Report, tmp_path: Path) -> None:
     write_allure(tmp_path / "allure", report)
     found = results(tmp_path / "allure")
@@ -46,7 +52,7 @@ def test_attachments_are_copied_and_named(report: Report, tmp_path: Path) -> Non
     page = tmp_path / "report.html"
     page.write_text("<p>page</p>")
     write_allure(tmp_path / "allure", report, (page,))
-    attachment = results(tmp_path / "allure")[0]["attachments"][0]
+    ((_, (attachment,)),) = shared(tmp_path / "allure")
     assert (attachment["name"], attachment["type"]) == ("report.html", "text/html")
     assert (tmp_path / "allure" / attachment["source"]).read_text() == "<p>page</p>"
 
@@ -72,10 +78,15 @@ def test_a_file_that_is_too_large_is_left_out_and_load_pages_go_to_the_load_alon
     huge.write_bytes(b"x" * 5_000_001)
     write_allure(tmp_path / "allure", report, (page, huge), (load,))
     found = results(tmp_path / "allure")
+    groups = shared(tmp_path / "allure")
     for one in found:
-        names = [attachment["name"] for attachment in one["attachments"]]
+        names = {file["name"] for children, files in groups if one["uuid"] in children for file in files}
         about_load = "load_soundness" in [label["value"] for label in one["labels"]]
-        assert names == (["report.html", "locust-x.html"] if about_load else ["report.html"])
+        assert names == ({"report.html", "locust-x.html"} if about_load else {"report.html"})
+    named = [file["source"] for _, files in groups for file in files] + [
+        file["source"] for one in found for file in one.get("attachments", ())
+    ]
+    assert len(named) == len(set(named)), "Allure 3 shows a file in the first place that names it, and nowhere else"
     assert len(list((tmp_path / "allure").glob("*-attachment*"))) == 2, "each is copied once"
 
 
