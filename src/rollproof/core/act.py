@@ -143,8 +143,7 @@ def _goes_on(facts: Facts, rollout: Rollout, first: Part) -> bool:
 def _shas(facts: Facts, rollout: Rollout | None, *, inside: bool, at_s: float) -> tuple[str, str]:
     """The versions before and after. Where nothing was rolled out: the one that should run, as the drill's start says.
 
-    Runs of older versions do not say it: then it is what the Deployment had, if that is one of ours. A drill sees no
-    watch events of the drills before it, so that this may be the version of before them.
+    Runs of older versions do not say it: then it is what the Deployment had, if that is one of ours.
     """
     plan = facts.plan
     if rollout is not None and inside:

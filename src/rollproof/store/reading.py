@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,6 +41,7 @@ _OUTCOMES = {str(outcome) for outcome in Outcome}
 _EVENTS_MAX = 200_000  # of a timeline; a run of an hour has about ten thousand
 _SPAN_MAX_S = 7 * 86400.0  # no run lasts for longer: each of its waits has a deadline of a day at most
 _DRILL = re.compile(r"(?!undo$)[a-z][a-z0-9-]{0,40}")  # also a part of file names
+_WATCHED = frozenset({"Pod", "ReplicaSet", "Deployment", "EndpointSlice", "Application"})  # all the time of a run
 _EVENT_KEYS = {field.name for field in fields(Event)}
 
 
@@ -112,9 +113,10 @@ def good_events(path: Path) -> list[Event]:
 
 
 def of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
-    """The drill's events, those of no drill, and what was noted later but was so in the drill already.
+    """The drill's events, those of no drill, what was so as it began, and what was noted later but was so in it.
 
-    That is a gap of a watch that ended after it, and a lock that was lost before its end: once lost, it stays so.
+    What was noted later: a gap of a watch that ended after it, and a lock that was lost before its end: once lost, it
+    stays so.
     """
     own = [event for event in events if event.drill == drill]
     begun_s = own[0].start_s if own else float("inf")
@@ -126,7 +128,31 @@ def of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:
             return event.start_s < until_s
         return noted == ("watch", "gap") and begun_s < event.end_s and event.start_s < until_s
 
-    return tuple(event for event in events if event.drill in {drill, ""} or concerns(event))
+    outdated, left = _left_behind([event for event in events if own and event.seq < own[0].seq])
+    found = [event for event in events if event.drill in {drill, ""} or concerns(event)]
+    kept = [event for event in found if event.seq not in outdated]
+    return tuple(sorted((*kept, *left), key=lambda event: event.seq))
+
+
+def _left_behind(before: list[Event]) -> tuple[set[int], list[Event]]:
+    """Of what drills before this one have changed: what the first lists said of it, which is outdated (by seq), and
+    how they left it, as facts of a first list. Without these a pod that was restarted then seems to be restarted now.
+    """
+    told: dict[str, list[Event]] = {}
+    for event in before:
+        if event.source == "watch" and event.what != "gap":
+            told.setdefault(event.subject, []).append(event)
+    changed = [of_one for of_one in told.values() if of_one[-1].drill]
+    outdated = {event.seq for of_one in changed for event in of_one}
+    there = [of_one[-1] for of_one in changed if of_one[-1].what != "deleted" and _is_watched_on(of_one[-1])]
+    return outdated, [replace(event, data={**event.data, "initial": True}) for event in there]
+
+
+def _is_watched_on(event: Event) -> bool:
+    """Whether its watch goes on between drills; those that a fault opens for its own objects end with it."""
+    kind = event.subject.partition("/")[0]
+    beside = kind == "Pod" and event.data.get("member") is False and not event.data.get("in_service")
+    return kind in _WATCHED and not beside
 
 
 def read_timeline(path: Path) -> list[Event]:

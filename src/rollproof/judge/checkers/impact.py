@@ -58,8 +58,8 @@ def _first_s(pods: list[PodSeen]) -> float | None:
 
 
 def _left_endpoints_s(facts: Facts, addresses: set[str], start_s: float) -> float | None:
-    """When the Service's endpoints were first without one of these addresses. A drill that is not the first has no
-    first list, so the state before is not checked: a victim served, or the fault was void."""
+    """When the Service's endpoints were first without one of these addresses. The state before is not checked: a victim
+    served, or the fault was void."""
     if not addresses:
         return None
     told = (event.start_s for event, ready in ready_addresses(facts) if event.start_s >= start_s and addresses - ready)
