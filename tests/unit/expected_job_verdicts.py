@@ -122,5 +122,7 @@ def amounts() -> Told:
     yield "settled once, read in the middle too", booked((100, 100), (300, 300), (500, 500))
     yield "settled twice", booked((100, 100), (500, 600))
     yield "settled twice, before we came", booked((100, 200), (500, 600))
+    yield "settled once, in cents", booked((10.0, 10.1), (20.2, 20.3))
+    yield "one cent settled twice, of very much", booked((0, 0), (9007199254740993, 9007199254740994))
     yield "nothing settled", booked((100, 100), (100, 100))
     yield "amounts not told", booked((100, 100), (None, 500))

@@ -68,7 +68,7 @@ def _amount(answer: Answer, pointer: str) -> float | None:
         found: Any = answer.field(pointer) if pointer else None
     except LookupError:
         return None
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def _ahead_s(answer: Answer, wall_s: float, end_wall_s: float) -> tuple[float, float] | None:

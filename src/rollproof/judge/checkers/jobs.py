@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from rollproof.core.counts import many
 from rollproof.core.facts import Facts
@@ -207,15 +208,22 @@ def _amount(settings: JobSettings, reads: Sequence[Reading]) -> Iterator[Verdict
         why = f"the report told both amounts {len(told)} times: {settings.settled_pointer}, {settings.booked_pointer}"
         yield Verdict("jobs", "Jobs/amount", Result.INCONCLUSIVE, why, evidence=evidence)
         return
-    before, after = (float(read.booked or 0) - float(read.settled or 0) for read in (told[0], told[-1]))
-    moved = float(told[-1].settled or 0) - float(told[0].settled or 0)
-    numbers: dict[str, Number] = {"settled": moved, "difference_before": before, "difference_after": after}
+    first, last = ((_exact(read.settled), _exact(read.booked)) for read in (told[0], told[-1]))
+    before, after, moved = first[1] - first[0], last[1] - last[0], last[0] - first[0]
+    numbers: dict[str, Number] = {
+        "settled": float(moved), "difference_before": float(before), "difference_after": float(after),
+    }  # fmt: skip
     if after != before:
-        why = f"what the runs booked and what is settled drifted apart by {after - before:g} meanwhile"
+        why = f"what the runs booked and what is settled drifted apart by {float(after - before):g} meanwhile"
         yield Verdict("jobs", "Jobs/amount", Result.FAIL, why, numbers=numbers, evidence=evidence)
     elif not moved:
         why = "nothing was settled meanwhile, so nothing could be settled twice"
         yield Verdict("jobs", "Jobs/amount", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     else:
-        why = f"{moved:g} settled, and the runs booked as much"
+        why = f"{float(moved):g} settled, and the runs booked as much"
         yield Verdict("jobs", "Jobs/amount", Result.PASS, why, numbers=numbers, evidence=evidence)
+
+
+def _exact(amount: float | None) -> Decimal:
+    """As it was written: of two amounts of cents a difference in binary would be another than the one before."""
+    return Decimal(str(amount or 0))
