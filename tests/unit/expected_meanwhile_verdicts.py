@@ -71,6 +71,12 @@ def _not_healed() -> Told:
     yield "self-heal is off", unhealed(made(held()), **off)
     free = plan(target=target(drift=DriftSettings(must_heal=False)))
     yield "self-heal is off, by choice", unhealed(made(held(by_plan=free)), **off)
+    ignored = {"checked": {"ignored_difference": True}, "stage": "not-detected"}
+    yield "ignoreDifferences covers it, by choice", unhealed(made(held(by_plan=free)), **ignored)
+    unread = {"checked": {"self_heal_off": False, "sync_window": None}, "stage": "not-synced"}
+    yield "whether it is by choice could not be found out", unhealed(made(held(by_plan=free)), **unread)
+    failed = {"checked": {"last_sync_failed": True, "ignored_difference": True}, "stage": "not-synced"}
+    yield "by choice, and broken besides", unhealed(made(held(by_plan=free)), **failed)
     asked = unhealed(made(held())).tell("drift", DRIFT, "refreshed", at=181, restored=True, manager="argocd-controller")
     yield "healed after a refresh only", asked
 

@@ -21,7 +21,7 @@ from rollproof.core.watched import Gap
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.watches import lost_watch
 
-__all__ = ["CAUSES", "CONTROLLER", "check", "unproven_absence", "why_not_healed"]
+__all__ = ["CAUSES", "CONTROLLER", "check", "unhealed", "unproven_absence", "why_not_healed"]
 
 CONTROLLER = "argocd-controller"  # Argo CD's field manager, for client-side and server-side apply
 _GRAIN_S = 1.0  # Argo CD's finishedAt has whole seconds, so a wait can be that much shorter than the schedule
@@ -305,16 +305,25 @@ def _judge_not_healed(facts: Facts, trial: DriftTrial, end: Looked, times: Mappi
         why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     because, findings = why_not_healed(trial, end)
-    unknown = [name for name in CAUSES if name in checked and checked[name] is None]
-    why = f"not healed within {waited_s:.1f} s ({end.stage}): {because}"
-    if settings.must_heal:
-        return _verdict(trial.subject, Result.FAIL, why, findings=findings)
+    result, chosen = unhealed(end, must_heal=settings.must_heal)
+    why = f"not healed within {waited_s:.1f} s ({end.stage}): {because}{chosen}"
+    return _verdict(trial.subject, result, why, findings=findings)
+
+
+def unhealed(end: Looked, *, must_heal: bool) -> tuple[Result, str]:
+    """What a repair that surely did not come means, and the end of its sentence: nothing where healing is not promised,
+    and the Application says that it is not meant to."""
+    true = [name for name in CAUSES if end.checked.get(name)]
+    if must_heal:
+        return Result.FAIL, ""
     if true and true[0] in _BY_CHOICE:
-        return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", findings=findings)
-    if any(name in _BY_CHOICE for name in unknown):
-        why = f"{why}; drift.must_heal is false, and whether it is meant to heal could not be found out"
-        return _verdict(trial.subject, Result.INCONCLUSIVE, why, findings=findings)
-    return _verdict(trial.subject, Result.FAIL, why, findings=findings)
+        return Result.SKIPPED, "; drift.must_heal is false"
+    if any(name in end.checked and end.checked[name] is None for name in _BY_CHOICE):
+        return (
+            Result.INCONCLUSIVE,
+            "; drift.must_heal is false, and whether it is meant to heal could not be found out",
+        )
+    return Result.FAIL, ""
 
 
 def why_not_healed(trial: DriftTrial, end: Looked) -> tuple[str, tuple[Finding, ...]]:

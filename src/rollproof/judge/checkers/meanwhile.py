@@ -12,16 +12,14 @@ from dataclasses import replace
 from rollproof.core.drift import DriftTrial, Restored, drift_trials
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
-from rollproof.core.reasons import HealCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
-from rollproof.judge.checkers.drift import CONTROLLER, unproven_absence, why_not_healed
+from rollproof.judge.checkers.drift import CONTROLLER, unhealed, unproven_absence, why_not_healed
 from rollproof.judge.checkers.watches import lost_watch
 
 __all__ = ["check"]
 
 _DECIMALS = 3
-_BY_CHOICE = (HealCause.AUTOMATED_OFF, HealCause.SELF_HEAL_OFF, HealCause.SKIP_RECONCILE)
 
 
 def check(facts: Facts) -> Verdict:
@@ -142,8 +140,6 @@ def _not_healed(facts: Facts, fault: Fault, trial: DriftTrial, until_s: float, e
         why = f"whether it was healed within {waited_s:.1f} s is not known: {unproven}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence)
     because, findings = why_not_healed(trial, end)
-    why = f"not healed within {waited_s:.1f} s after {fault.name} was taken away ({end.stage}): {because}"
-    chosen = any(end.checked.get(cause) for cause in _BY_CHOICE)
-    if chosen and not facts.plan.target.drift.must_heal:
-        return _verdict(trial.subject, Result.SKIPPED, f"{why}; drift.must_heal is false", evidence, *findings)
-    return _verdict(trial.subject, Result.FAIL, why, evidence, *findings)
+    result, chosen = unhealed(end, must_heal=facts.plan.target.drift.must_heal)
+    why = f"not healed within {waited_s:.1f} s after {fault.name} was taken away ({end.stage}): {because}{chosen}"
+    return _verdict(trial.subject, result, why, evidence, *findings)
