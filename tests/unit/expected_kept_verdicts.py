@@ -35,6 +35,10 @@ def pod(told: Story, restarts: int, *, at: float, member: bool = True, name: str
     return told.tell("watch", f"Pod/shop/{name}", "modified", at=at, **data)
 
 
+def gone(told: Story, kind: str, *, at: float, name: str = "web") -> Story:
+    return told.tell("watch", f"{kind}/shop/{name}", "deleted", at=at)
+
+
 def health(told: Story, word: str, *, at: float) -> Story:
     return told.tell("watch", "Application/argocd/shop", "modified", at=at, health=word, started_at="1")
 
@@ -68,6 +72,9 @@ def kept() -> Told:
     yield "they stayed, and Argo CD called it ill", back(health(health(away(), "Degraded", at=113), "Healthy", at=150))
     yield "they stayed, and it is ill to the end", back(health(away(), "Degraded", at=113))
     yield "they stayed, and nothing was measured again", say(away(), FaultWord.UNDONE, at=142, by="harness")
+    cut = say(scaler(Story("metrics-away"), at=110, reason=UNREAD), FaultWord.PLANNED, at=99, held=True)
+    say(say(replicas(cut, 3, at=110), FaultWord.INJECTING, at=100), FaultWord.EFFECT, at=112, watched="x", pods=[])
+    yield "the run ended as soon as it was felt", cut
     yield from _changed()
     yield "a pod was restarted", back(pod(away(), 1, at=120))
     other = pod(away(), 0, at=101, member=False, name="other")
@@ -83,6 +90,10 @@ def kept() -> Told:
     yield "ended at once", say(away(), FaultWord.ABORTED, at=115, outcome=UNKNOWN, reason="2,001 requests were lost")
     blind = back().tell("watch", "Watch/Deployment", "gap", at=125, start=120, outcome=UNKNOWN, lost=True, reason="410")
     yield "a watch was blind", blind
+    yield "the autoscaler was deleted, and made again", back(gone(away(), "HorizontalPodAutoscaler", at=120))
+    yield "the Deployment was deleted, and made again", back(replicas(gone(away(), "Deployment", at=120), 3, at=121))
+    yield "somebody deleted another Deployment", back(gone(away(), "Deployment", at=120, name="worker"))
+    yield "the autoscaler was deleted long before", back(gone(away(), "HorizontalPodAutoscaler", at=95))
     untold = Story("metrics-away")
     untold.events = [one for one in back().events if not one.subject.startswith("Deployment/")]
     yield "the Deployment told nothing", untold

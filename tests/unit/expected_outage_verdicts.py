@@ -101,8 +101,18 @@ def dependencies() -> Told:
         "a restart of somebody else's",
         other.tell("watch", "Pod/db/db-1", "modified", at=111, restarts=1, member=False),
     )
+    yield "alive and honest, and ended at once", _broken_off(asked(held()), FaultWord.ABORTED)
+    yield "alive and honest, until somebody gave it back", _broken_off(asked(held()), FaultWord.VOID)
+    yield "alive and honest, and the run ended before it was undone", asked(held(until="effect"), at=100.8)
+    yield "alive and honest, and the run ended with the undo", asked(held(until="undone"))
+    vain = held(until="undone").tell("fault", NAME, FaultWord.NOT_RECOVERED, at=172, outcome=FAIL)
+    yield "alive and honest, and not recovered", asked(vain)
     early = asked(held())
     yield "a restart before", early.tell("watch", "Pod/shop/old-1", "added", at=90, restarts=3, member=True)
+
+
+def _broken_off(told: Story, word: FaultWord) -> Story:
+    return told.tell("fault", NAME, word, at=106, outcome=UNKNOWN, reason="2,001 requests were lost")
 
 
 def outages() -> Told:
@@ -122,6 +132,9 @@ def outages() -> Told:
     yield "sick before", _loaded(held(), _load().fail(at=95, outcome="http.503"))
     yield "no end was seen", _loaded(held(until="undone"), _load().fail(at=105, outcome="http.503"))
     yield "the load ended with it", _loaded(held(), _load(seconds=27.5))
+    yield "nobody asked while it lasted", _loaded(held(), _load().without(at=100.0, until=117.0))
+    yield "nobody asked after it", _loaded(held(), _load().without(at=117.0, until=140.0))
+    yield "nobody asked since it began", _loaded(held(), _load().without(at=100.0, until=140.0))
     both = _load().fail("control", at=104, until=106, outcome="connect.refused")
     yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="http.503"))
 
@@ -153,6 +166,9 @@ def losses() -> Told:
     yield "sick before", _loaded(held(), _load().fail(at=95, outcome="http.503"))
     yield "no end was seen", _loaded(held(until="undone"), _load().fail(at=105, outcome="read.timeout"))
     yield "the load ended with it", _loaded(held(), _load(seconds=27.5))
+    yield "nobody asked while it lasted", _loaded(held(), _load().without(at=100.0, until=117.0))
+    yield "nobody asked after it", _loaded(held(), _load().without(at=117.0, until=140.0))
+    yield "nobody asked since it began", _loaded(held(), _load().without(at=100.0, until=140.0))
     both = _load().fail("control", at=104, until=106, outcome="connect.refused")
     yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="read.timeout"))
 

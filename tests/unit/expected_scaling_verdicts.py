@@ -106,6 +106,8 @@ def _not_up() -> Told:
     told = Story("autoscaling")
     say(say(told, W.RAISED, at=100), W.NOT_SCALED_UP, at=190, outcome=FAIL, waited_s=90.0)
     yield "the autoscaler told nothing", told
+    gone = not_up((115, 2.5)).tell("watch", "HorizontalPodAutoscaler/shop/web", "deleted", at=120)
+    yield "no replica, and somebody deleted the autoscaler", gone
     yield "no replica, but nobody could look", not_up((115, 2.5), outcome=UNKNOWN)
     slow = say(replicas(scaler(begun(), 2.0, at=129), 4, at=130), W.SCALED_UP, at=130, replicas=4)
     say(slow, W.NOT_READY, at=190, outcome=FAIL, waited_s=60.0, last_seen=FOUR)

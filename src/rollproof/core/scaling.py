@@ -19,11 +19,13 @@ from rollproof.core.part import ActKind
 
 __all__ = [
     "AUTOSCALER", "METRICS_S", "SOURCE", "SYNC_S", "ReplicasSeen", "ScalerSeen", "Scaling", "ScalingWord",
-    "Sent", "degraded_s", "find_scalings", "replicas_seen", "scalers_seen", "subject_of", "syncs_begun",
+    "Sent", "degraded_s", "deleted_meanwhile", "find_scalings", "replicas_seen", "scalers_seen", "subject_of",
+    "syncs_begun",
 ]  # fmt: skip
 
 SOURCE = "scaling"
 _KIND = "Scaling"
+_AUTOSCALERS = "HorizontalPodAutoscaler/"
 AUTOSCALER = "kube-controller-manager"  # the field manager as which every HorizontalPodAutoscaler writes replicas
 METRICS_S = 15.0  # metrics-server: --metric-resolution
 SYNC_S = 15.0  # kube-controller-manager: --horizontal-pod-autoscaler-sync-period
@@ -232,7 +234,7 @@ def find_scalings(facts: Facts) -> tuple[Scaling, ...]:
 
 def scalers_seen(facts: Facts, *, since_s: float, until_s: float) -> list[ScalerSeen]:
     """The autoscaler's states: the one at `since_s`, and each after it until `until_s`."""
-    seen = [ScalerSeen(one) for one in facts.find(source="watch", subject="HorizontalPodAutoscaler/")]
+    seen = [ScalerSeen(one) for one in facts.find(source="watch", subject=_AUTOSCALERS)]
     there = [one for one in seen if one.event.what != "deleted" and one.event.start_s <= until_s]
     before = [one for one in there if one.event.start_s <= since_s]
     return before[-1:] + [one for one in there if one.event.start_s > since_s]
@@ -245,6 +247,14 @@ def replicas_seen(facts: Facts, *, since_s: float, until_s: float) -> list[Repli
     there = [ReplicasSeen(one) for one in found if one.what != "deleted" and one.start_s <= until_s]
     before = [one for one in there if one.event.start_s <= since_s]
     return before[-1:] + [one for one in there if one.event.start_s > since_s]
+
+
+def deleted_meanwhile(facts: Facts, *, since_s: float, until_s: float) -> Event | None:
+    """The first deletion of the autoscaler or the Deployment in that stretch: what was seen before it ends there."""
+    cluster = facts.plan.target.cluster
+    deployment = f"Deployment/{cluster.namespace}/{cluster.deployment}"
+    gone = (one for one in facts.find(source="watch", what="deleted") if since_s <= one.start_s <= until_s)
+    return next((one for one in gone if one.subject == deployment or one.subject.startswith(_AUTOSCALERS)), None)
 
 
 def syncs_begun(facts: Facts, *, since_s: float, until_s: float) -> int:

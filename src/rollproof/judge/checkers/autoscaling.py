@@ -19,6 +19,7 @@ from rollproof.core.scaling import (
     ScalerSeen,
     Scaling,
     ScalingWord,
+    deleted_meanwhile,
     find_scalings,
     replicas_seen,
     scalers_seen,
@@ -33,6 +34,7 @@ __all__ = ["check"]
 _NAME = "autoscaling"
 _LOOKS = 2  # so many looks of the autoscaler, each SYNC_S apart, must have had the chance to act
 _SHOWN = 3
+_ENDS = {ScalingWord.NOT_SCALED_UP, ScalingWord.NOT_READY, ScalingWord.FLOOR, ScalingWord.NOT_FLOOR}
 _Write = tuple[ReplicasSeen, ReplicasSeen]  # before and after
 _MORE = "raise autoscaling.rate_per_s, or name a path in autoscaling.path that costs the app more"
 
@@ -59,9 +61,12 @@ def _end_s(scaling: Scaling) -> float:
 
 
 def _doubt(facts: Facts, scaling: Scaling) -> str | None:
-    """Why the watches cannot be trusted for the time of it."""
-    lost = lost_watch(facts, since_s=scaling.started.start_s, until_s=_end_s(scaling))
-    return f"{lost.subject} was blind during the rise of load: {lost.reason}" if lost is not None else None
+    """Why what the watches told of that time says nothing of the autoscaler."""
+    since_s, until_s = scaling.started.start_s, _end_s(scaling)
+    if (lost := lost_watch(facts, since_s=since_s, until_s=until_s)) is not None:
+        return f"{lost.subject} was blind during the rise of load: {lost.reason}"
+    gone = deleted_meanwhile(facts, since_s=since_s, until_s=until_s)
+    return f"{gone.subject} was deleted during the rise of load, by somebody else" if gone is not None else None
 
 
 # -- did they follow? -------------------------------------------------------------------------------------------------
@@ -259,6 +264,9 @@ def _owned(facts: Facts, scaling: Scaling) -> Verdict:
         result, why = Result.INCONCLUSIVE, "spec.replicas was not written, so that nobody could fight over it"
     elif any(not after.owners for _, after in written):
         result, why = Result.INCONCLUSIVE, "who wrote spec.replicas is not known: the API told no managedFields"
+    elif scaling.said.keys().isdisjoint(_ENDS):
+        last = f"the last that is known is {scaling.last_word()!r}"
+        result, why = Result.INCONCLUSIVE, f"it was not watched to its end who writes spec.replicas: {last}"
     else:
         way = " → ".join(str(one.wanted) for one in (written[0][0], *(after for _, after in written)))
         result, why = Result.PASS, f"{way}, by {AUTOSCALER} alone; {syncs or 'no'} sync by Argo CD meanwhile"

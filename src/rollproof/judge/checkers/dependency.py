@@ -17,6 +17,7 @@ from rollproof.core.watched import restarts_seen
 __all__ = ["check"]
 
 _ERROR = 500  # HTTP statuses from here on are errors
+_TO_THE_END = {FaultWord.RECOVERED, FaultWord.NOT_RECOVERED}
 
 
 def check(facts: Facts) -> tuple[Verdict, ...]:
@@ -53,7 +54,7 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
                 evidence=tuple(event.seq for event in evidence[:50]),
             )  # fmt: skip
     evidence_seen = tuple(answer.event.seq for answer in (*alive, *honest)[:50])
-    if unknown := _unknown(facts, alive, honest):
+    if unknown := fault.broken_off or _unknown(facts, alive, honest) or _not_held(fault):
         return Verdict("dependency", subject, Result.INCONCLUSIVE, unknown, numbers=numbers, evidence=evidence_seen)
     app = facts.plan.target.app
     why = (
@@ -145,6 +146,13 @@ def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:
         return f"{', '.join(silent)} never said at {app.health_path} which version it is"
     unfelt = _never(honest, Outcome.FAIL)
     return f"{', '.join(unfelt)} never said at {app.ready_path} that the database is away" if unfelt else ""
+
+
+def _not_held(fault: Fault) -> str:
+    """Why "none was restarted" cannot be claimed: a liveness probe needs several failures, and a moment more."""
+    if FaultWord.UNDONE in fault.said and not fault.said.keys().isdisjoint(_TO_THE_END):
+        return ""
+    return f"it was not watched to its end whether a pod was restarted: the last that is known is {fault.last_word()!r}"
 
 
 def _never(asked: list[Answer], outcome: Outcome) -> list[str]:

@@ -38,6 +38,8 @@ class Lost:
         self.wrong = int((blamed & ~silence & ~may_be_background(log)).sum())
         self.after = int((blamed & after).sum())
         self.requests = int((window.app & window.inside).sum())
+        told = window.app & window.inside & (kinds(log) <= Kind.HARD)  # what says anything of the app
+        self._told_during, self._told_after = int((told & ~after).sum()), int((told & after).sum())
         times = self._sends[blamed] / 1e9 - window.act.started.start_s
         self.from_s, self.to_s = (float(times.min()), float(times.max())) if self.all else (0.0, 0.0)
         waits_ms = (log.rows["done_ns"] - self._sends)[blamed] / 1e6
@@ -73,7 +75,9 @@ class Lost:
             return f"{many(limited, 'request')} got 403 or 429, from whoever limits the rate"
         if unfinished := self.window.unfinished:
             return f"{many(unfinished, 'request')} had no outcome when the load ended"
-        if self.window.log.engine.end_ns < self._over_ns + _AFTERWARDS_NS:
+        if not self._told_during:
+            return "nobody asked while it lasted: that nothing was lost then says nothing"
+        if self.window.log.engine.end_ns < self._over_ns + _AFTERWARDS_NS or not self._told_after:
             return "the load ended with the fault: nobody asked afterwards"
         return ""
 

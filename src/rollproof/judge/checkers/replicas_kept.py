@@ -18,6 +18,7 @@ from rollproof.core.scaling import (
     ReplicasSeen,
     ScalerSeen,
     degraded_s,
+    deleted_meanwhile,
     replicas_seen,
     scalers_seen,
     syncs_begun,
@@ -82,6 +83,15 @@ def _found(
         yield Result.FAIL, why, (Finding("RESTARTED_MEANWHILE", why, hint),), [pod.event]
     if fault.broken_off:
         yield Result.INCONCLUSIVE, fault.broken_off, (), []
+    if FaultWord.UNDONE not in fault.said:
+        yield (
+            Result.INCONCLUSIVE,
+            f"it was not held to its end: the last that is known is {fault.last_word()!r}",
+            (),
+            [],
+        )
+    if (gone := deleted_meanwhile(facts, since_s=since_s, until_s=until_s)) is not None:
+        yield Result.INCONCLUSIVE, f"{gone.subject} was deleted meanwhile, by somebody else", (), [gone]
     if written:
         why = f"whether they had stayed is not known: {'; '.join(_told(one, scalers) for one in written[:3])}"
         yield Result.INCONCLUSIVE, why, (), [after.event for _, after in written]

@@ -12,10 +12,11 @@ from rollproof.judge.checkers import dependency, fault, outage
 
 PASS, FAIL, INCONCLUSIVE = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
 DEPENDENCY = {
-    "alive and honest": PASS, "a restart of somebody else's": PASS, "a restart before": PASS,
+    "alive and honest": PASS, "alive and honest, and not recovered": PASS, "a restart before": PASS,
+    "a restart of somebody else's": PASS, "said in time": PASS, "said late, but the way was as slow": PASS,
+    "no answer on either path": PASS, "skipped": Result.SKIPPED,
     "the health path fails too": FAIL, "another version answers": FAIL, "away with status 200": FAIL, "a restart": FAIL,
-    "skipped": Result.SKIPPED, "said in time": PASS, "said late, but the way was as slow": PASS, "said late": FAIL,
-    "no answer, and alive": FAIL, "no answer on either path": PASS,
+    "said late": FAIL, "no answer, and alive": FAIL,
 }  # fmt: skip
 OUTAGE = {
     "nothing was lost": PASS, "refused at once while it lasted": PASS,
