@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 __all__ = ["denied"]
 
+_LOOK_BACK_S = 10 * 366 * 86_400.0  # a schedule may fire on 29 February alone
 _UNITS_S = {"h": 3600, "m": 60, "s": 1}
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _NAMES = {
@@ -45,15 +46,19 @@ def _applies(window: Mapping[str, Any], application: str, namespace: str) -> boo
 
 
 def _open(window: Mapping[str, Any], now: datetime) -> bool:
-    """Did the schedule fire within the last `duration`?"""
+    """Did the schedule fire within the last `duration`? ValueError if that is longer than we look back."""
     here = now.astimezone(ZoneInfo(str(window.get("timeZone") or "UTC")))
-    fields = _fields(str(window["schedule"]))
-    minute = here.replace(second=0, microsecond=0)
-    earliest = here - timedelta(seconds=_duration_s(str(window["duration"])))
-    while minute > earliest:
-        if _fires(fields, minute):
+    fields, duration_s = _fields(str(window["schedule"])), _duration_s(str(window["duration"]))
+    at = here.replace(second=0, microsecond=0)
+    earliest = here - timedelta(seconds=min(duration_s, _LOOK_BACK_S))
+    while at > earliest:
+        if not _is_day(fields, at):
+            at = at.replace(hour=0, minute=0)
+        elif _fires(fields, at):
             return True
-        minute -= timedelta(minutes=1)
+        at -= timedelta(minutes=1)
+    if duration_s > _LOOK_BACK_S:
+        raise ValueError(f"duration {window['duration']!r}")
     return False
 
 
@@ -79,17 +84,31 @@ def _values(part: str, low: int, high: int) -> frozenset[int] | None:
     for item in part.split(","):
         span, _, step = item.partition("/")
         first, _, last = span.partition("-")
-        start = low if first == "*" else int(_NAMES.get(first, first))
-        end = high if first == "*" or (step and not last) else int(_NAMES.get(last or first, last or first))
-        found.update(range(start, end + 1, int(step or 1)))
+        start = low if first == "*" else _number(first, low, high)
+        end = high if first == "*" or (step and not last) else _number(last or first, low, high)
+        if start > end:  # Argo CD's cron refuses it too
+            raise ValueError(f"range {span!r}")
+        found.update(range(start, end + 1, _number(step or "1", 1, high)))
     return frozenset(found)
 
 
+def _number(text: str, low: int, high: int) -> int:
+    found = _NAMES.get(text, text)
+    if not re.fullmatch("[0-9]{1,2}", found) or not low <= int(found) <= high:
+        raise ValueError(f"{text!r} where {low} to {high} was expected")
+    return int(found)
+
+
 def _fires(fields: tuple[frozenset[int] | None, ...], at: datetime) -> bool:
-    minutes, hours, days, months, weekdays = fields
-    for allowed, value in ((minutes, at.minute), (hours, at.hour), (months, at.month)):
-        if allowed is not None and value not in allowed:
-            return False
+    """At that time of a day that `_is_day`."""
+    minutes, hours, *_ = fields
+    return (minutes is None or at.minute in minutes) and (hours is None or at.hour in hours)
+
+
+def _is_day(fields: tuple[frozenset[int] | None, ...], at: datetime) -> bool:
+    _, _, days, months, weekdays = fields
+    if months is not None and at.month not in months:
+        return False
     weekday = at.isoweekday() % 7
     by_day = days is None or at.day in days
     by_weekday = weekdays is None or bool(weekdays & ({0, 7} if weekday == 0 else {weekday}))

@@ -57,6 +57,28 @@ def test_windows_of_other_applications_do_not_count() -> None:
     assert ask() is False
 
 
-@pytest.mark.parametrize("broken", [{"schedule": "@daily"}, {"duration": "1d"}, {"timeZone": "Mars/Base"}])
+@pytest.mark.parametrize(
+    ("schedule", "duration", "is_open"),
+    [
+        ("0 0 29 2 *", "20000h", True),
+        ("0 0 29 2 *", "700h", False),
+        ("0 12 30 2 *", "80000h", False),  # there is no such day
+        ("0 0 1 1 *", "1512h30m", True),
+        ("0 0 1 1 *", "1500h", False),
+        ("* * * * *", "99999999999999h", True),
+    ],
+)
+def test_a_window_may_last_for_years(schedule: str, duration: str, is_open: bool) -> None:
+    assert ask(window(schedule=schedule, duration=duration)) is is_open
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"schedule": "@daily"}, {"duration": "1d"}, {"timeZone": "Mars/Base"}, {"schedule": "0 12 * * fri-mon"},
+        {"schedule": "0-99999999999 12 * * *"}, {"schedule": "*/0 12 * * *"}, {"schedule": "*/-1 12 * * *"},
+        {"schedule": "60 12 * * *"}, {"schedule": "0 12 0 * *"}, {"schedule": "0 12 30 2 *", "duration": "99999999999999h"},
+    ],
+)  # fmt: skip
 def test_what_cannot_be_read_is_not_guessed(broken: dict[str, Any]) -> None:
     assert ask(window(**broken)) is None
