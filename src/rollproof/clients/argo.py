@@ -71,7 +71,8 @@ class ControllerSettings:
     backoff_factor: float = 3.0
     backoff_cap_s: float = 300.0
     backoff_cooldown_s: float = 330.0
-    reconciliation: str = ""
+    reconciliation: str = ""  # timeout.reconciliation as it is written; "" if unknown
+    jitter: str = ""  # timeout.reconciliation.jitter, likewise
     readable: bool = False
 
 
@@ -189,6 +190,7 @@ class Argo:
             backoff_cap_s=number("backoff.cap.seconds", 300),
             backoff_cooldown_s=number("backoff.cooldown.seconds", 330),
             reconciliation=str((general or {}).get("timeout.reconciliation", "")),
+            jitter=str((general or {}).get("timeout.reconciliation.jitter", "")),
             readable=readable,
         )
 

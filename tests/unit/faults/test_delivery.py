@@ -14,7 +14,7 @@ import story
 from recorder import ListRecorder
 from surroundings import AppCluster, controlled, pod_of
 
-from rollproof.clients.argo import Argo
+from rollproof.clients.argo import Argo, ControllerSettings
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Event, Outcome
 from rollproof.core.injection import Injection, Skip
@@ -410,7 +410,21 @@ def test_the_limit_allows_for_the_poll_of_argo_cd(stages: Callable[[str], Stage]
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [("", 180.0), ("0", 180.0), ("120s", 180.0), ("2m30s", 210.0), ("1h", 3660.0)]
-)
-def test_the_poll_is_read_as_argo_cd_does(said: str, seconds: float) -> None:
-    assert poll_s(said) == seconds
+    ("said", "jitter", "seconds"),
+    [
+        ("", "", 180.0), ("0", "", 180.0), ("120s", "", 180.0), ("2m30s", "", 210.0), ("1h", "", 3660.0),
+        ("1d", "", 86_460.0), ("500ms", "", 180.0), ("3 minutes", "", 180.0), ("-5m", "", 180.0),
+        ("120s", "10m", 720.0), ("120s", "0s", 180.0), ("", "1h", 3720.0), ("120s", "soon", 180.0),
+    ],
+)  # fmt: skip
+def test_the_poll_is_read_as_argo_cd_does(said: str, jitter: str, seconds: float) -> None:
+    assert poll_s(ControllerSettings(reconciliation=said, jitter=jitter)) == seconds
+
+
+def test_the_limit_allows_for_the_jitter_that_argo_cd_has(stages: Callable[[str], Stage]) -> None:
+    stage = stages("argocd-all-away")
+    data = {"timeout.reconciliation": "120s", "timeout.reconciliation.jitter": "10m"}
+    stage.api.put("configmaps", {"metadata": {"name": "argocd-cm"}, "data": data})
+    found = stage.available(recovery_limits_s={})
+    assert isinstance(found, Injection)
+    assert found.limit_s == 60.0 + 120.0 + 600.0
