@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rollproof.clients.inputfile import KUBECONFIG_MAX, check_regular, read_input
 from rollproof.redaction import SECRETS
 
 __all__ = ["learn_configuration", "learn_kubeconfig", "learn_objects"]
 
-_SIZE_MAX = 1 << 20
 _FIELD = re.compile(
     r"""["']?\b(?:token|password|client-key-data|id-token|refresh-token|access-token|client-secret)["']?\s*:\s*"""
     r"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"',}\]#][^\s,}\]]*))"""
@@ -85,6 +85,7 @@ def _decoded(value: str) -> Iterator[str]:
 def _text(path: str) -> str:
     try:
         file = Path(path).expanduser()
-        return file.read_text(encoding="utf-8", errors="replace") if file.stat().st_size <= _SIZE_MAX else ""
+        check_regular(file, size_max=KUBECONFIG_MAX)  # a pipe can be read once, and is not ours
+        return read_input(file, size_max=KUBECONFIG_MAX).decode(errors="replace")
     except (OSError, RuntimeError, ValueError):  # RuntimeError: nobody knows where ~ is
         return ""

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import Any
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 from kubernetes.config.exec_provider import ExecProvider
-from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, FileOrData, KubeConfigLoader, KubeConfigMerger
+from kubernetes.config.kube_config import FileOrData, KubeConfigLoader, KubeConfigMerger
 
 from rollproof.clients.credentials import learn_configuration, learn_kubeconfig
 from rollproof.clients.exchange import pools_by_scheme
+from rollproof.clients.inputfile import KUBECONFIG_MAX, check_regular
 from rollproof.clients.proxies import proxy_for
 from rollproof.core.outside import Outside, parsed, shown, timestamp_s
 from rollproof.errors import CannotJudgeError, InputError
@@ -44,6 +46,8 @@ class CredentialsError(CannotJudgeError):
 def api_client(context: str, kubeconfig: str) -> Any:
     """The official ApiClient of that context. InputError for a file that is none; CredentialsError from its plugin."""
     where = kubeconfig or "KUBECONFIG or ~/.kube/config"
+    usual = os.environ.get("KUBECONFIG") or "~/.kube/config"  # kubectl takes an empty KUBECONFIG for none
+    _check_files([kubeconfig] if kubeconfig else usual.split(os.pathsep))
     if kubeconfig and not Path(kubeconfig).is_file():
         hint = "cluster.kubeconfig in the target file names it; `make lab` or `make sandbox` writes theirs"
         raise InputError(f"kubeconfig {where} does not exist", hint)
@@ -52,7 +56,7 @@ def api_client(context: str, kubeconfig: str) -> Any:
     configuration.connection_pool_maxsize = _POOL
     configuration.proxy = None  # what the client took from the environment by a rule of its own
     try:
-        merged = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
+        merged = KubeConfigMerger(kubeconfig or usual).config
         if merged is None:
             raise kubernetes_config.ConfigException("Invalid kube-config file. No configuration found.")
         loader: Any = _Loader(context, config_dict=merged, active_context=context, config_base_path=None)
@@ -68,6 +72,16 @@ def api_client(context: str, kubeconfig: str) -> Any:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{where} is not a kubeconfig: {said}", "see cluster.kubeconfig in the target file") from None
     return _connected(configuration, where)
+
+
+def _check_files(names: Iterable[str]) -> None:
+    """InputError if one of the files would be read without an end, or is too large to be learned."""
+    for name in filter(None, names):
+        try:
+            check_regular(Path(name).expanduser(), size_max=KUBECONFIG_MAX)
+        except (OSError, RuntimeError) as error:
+            why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+            raise InputError(f"kubeconfig {name} cannot be read: {why}", "name a regular file") from None
 
 
 def _connected(configuration: Any, where: str) -> Any:
@@ -112,6 +126,16 @@ class _Loader(KubeConfigLoader):  # what it reads lives in `_user` and `_cluster
         if expiry_s is not None:
             self.expiry = datetime.fromtimestamp(expiry_s, UTC)
         return True
+
+    def _load_user_token(self) -> Any:
+        user: Any = self._user
+        if named := user and user.safe_get("tokenFile"):
+            base_path = self._get_base_path(user.path)  # type: ignore[no-untyped-call]
+            try:
+                check_regular(Path(base_path, str(named)))
+            except OSError as error:
+                raise CredentialsError(f"tokenFile {named} of context {self._named!r}: {error.strerror}") from None
+        return super()._load_user_token()  # type: ignore[no-untyped-call]
 
     def _as_file(self, status: Outside, key: str, base_path: str) -> Any:
         return FileOrData(

@@ -23,6 +23,7 @@ from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from rollproof.clients.inputfile import read_input
 from rollproof.core.target import Target
 from rollproof.errors import TargetFileError
 from rollproof.redaction import SECRETS, Redactor, texts_of, unhideable
@@ -38,6 +39,7 @@ _PATHS = (  # fields that name a file on this machine
 )  # fmt: skip
 _PLAIN_NAME = re.compile(r"(?=[A-Z0-9_]{1,64}$)(?:[A-Z]{1,16}|[A-Z]{1,16}[0-9]{0,3}(?:_[A-Z]{0,16}[0-9]{0,3})+)")
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.-]{20,}")  # some servers take a token as the user name
+_DOTS_MAX = 2000  # in one key, and in one value: a list of hosts on one line has many
 _EXPECTED = {
     "string_type": "a text in quotes", "float_type": "a number", "int_type": "a whole number",
     "int_from_float": "a whole number", "bool_type": "true or false", "tuple_type": "a list [...]",
@@ -156,20 +158,33 @@ def _pairs(target: Target) -> list[tuple[str, ...]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        text = read_input(path).decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         raise TargetFileError(f"target file {path} does not exist", _nearby(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise TargetFileError(f"target file {path} cannot be read: {reason}", "save it as UTF-8 text") from None
+        hint = "name a target file with --target" if isinstance(error, OSError) else "save it as UTF-8 text"
+        raise TargetFileError(f"target file {path} cannot be read: {reason}", hint) from None
     try:
-        document = tomllib.loads(text)
+        document = _document(text)
     except tomllib.TOMLDecodeError as error:
         raise TargetFileError(f"target file {path} is not TOML: {error}") from None
+    except (ValueError, RecursionError):
+        message = f"target file {path} holds a number or a nesting that no setting can have"
+        raise TargetFileError(message, "targets/staging.example.toml shows the form") from None
     schema = document.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:
         message = f"target file {path} has schema {schema}; this rollproof knows schemas up to {SCHEMA}"
         raise TargetFileError(message, "upgrade rollproof")
+    return document
+
+
+def _document(text: str) -> dict[str, Any]:
+    """TOML. ValueError or RecursionError for what it allows and nobody can work with."""
+    if any(part.count(".") > _DOTS_MAX for line in text.splitlines() for part in line.split("=")):
+        raise ValueError("a key of too many parts")  # tomllib takes memory by the square of them
+    document = tomllib.loads(text)
+    json.dumps(document, default=str)  # an integer of thousands of digits, tables in tables
     return document
 
 
@@ -278,7 +293,7 @@ def _env_file(path: Path, name: str) -> dict[str, str]:
     if not name:
         return {}
     try:
-        lines = Path(name).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_input(Path(name)).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         hint = "create it with KEY=VALUE lines, or remove env_file and set the variables; "

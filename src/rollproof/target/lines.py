@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rollproof.clients.inputfile import read_input
+
 __all__ = ["noted", "setting_lines"]
 
 _SECTION = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]")
@@ -28,7 +30,7 @@ def setting_lines(text: str) -> Mapping[str, int]:
 def noted(path: Path) -> dict[str, Any]:
     """For environment.json: the file's path as CI knows it (below the current folder, else its name), and its lines."""
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        text = read_input(path).decode("utf-8-sig", errors="replace")
         whole = path.resolve()
         below = whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else Path(path.name)
     except OSError:
