@@ -31,6 +31,10 @@ def tried(
     return told
 
 
+def seen(told: Story, *, at: float, ip: str = "10.0.0.2") -> Story:
+    return told.tell("watch", "Pod/shop/web-2", "modified", at=at, uid="uid-2", ip=ip, ready=False, member=True)
+
+
 def policies() -> Told:
     yield "nothing at all", Story("network-policy")
     skipped = Story("network-policy").fault("denied-pod", until="planned")
@@ -53,4 +57,9 @@ def policies() -> Told:
     )
     yield "denied, and the API server was not always reached", tried("nnnnnnnn", control="nyyyyyyy")
     yield "denied, and the app did not answer its entry", tried("nnnnnnnn", entry=FAIL)
+    yield "denied, and a pod of the app was not ready meanwhile", seen(tried("nnnnnnnn"), at=110)
+    yield "denied, and a pod of the app was not ready before", seen(tried("nnnnnnnn"), at=99)
+    yield "denied, and a pod of the app was not ready after", seen(tried("nnnnnnnn"), at=121)
+    yield "denied, and another pod was not ready meanwhile", seen(tried("nnnnnnnn"), at=110, ip="10.0.0.9")
+    yield "let through, and a pod of the app was not ready meanwhile", seen(tried("yyyyyyyy"), at=110)
     yield "denied, and nobody asked the app", tried("nnnnnnnn", entry=None)

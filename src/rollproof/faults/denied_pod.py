@@ -93,11 +93,7 @@ class DeniedPod(Creates):
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:
         """The same policies, and every address that of a pod that serves."""
-        args = injection.args
-        found = _restricting(_listed(live.kube, args["namespace"]), deployment_of(live))
-        if {one.child("metadata").text("name"): _version(one) for one in found} != args["policies"]:
-            return "the NetworkPolicies have changed"
-        return _not_there(injection, live)
+        return _other_policies(injection, live) or _not_there(injection, live)
 
     def inject(self, injection: Injection, live: LiveContext) -> Injected | Void:
         """One creation; 409 is a pod of that name that was there before."""
@@ -114,6 +110,8 @@ class DeniedPod(Creates):
             return None
         if gone := _not_there(injection, live):
             return Void(f"the app has changed while it was tried: {gone}")
+        if other := _other_policies(injection, live):
+            return Void(f"while it was tried {other}")
         blocks = [Block(policy, cidr, tuple(cuts)) for policy, cidr, cuts in args["blocks"]]
         if block := next((one for one in blocks if one.holds(status.text("podIP"))), None):
             return Void(f"{_POLICY} {block.policy} lets {block.cidr} in, and the pod's address is one of them")
@@ -182,6 +180,17 @@ def _name_of(number: int, deployment: Object) -> str:
     ports = [port for container in pod.objects("containers") for port in container.objects("ports")]
     mine = [one for one in ports if one.integer("containerPort") == number and one.text("protocol", "TCP") == "TCP"]
     return next((one.text("name") for one in mine if one.text("name")), "")
+
+
+def _other_policies(injection: Injection, live: LiveContext) -> str:
+    """Whether other policies say now who may reach the app, or what such a pod may send; "" if none do."""
+    args, deployment = injection.args, deployment_of(live)
+    listed = _listed(live.kube, args["namespace"])
+    found = _restricting(listed, deployment)
+    if {one.child("metadata").text("name"): _version(one) for one in found} != args["policies"]:
+        return "the NetworkPolicies have changed"
+    entry = _entry(listed, found, Port(args["port"], _name_of(args["port"], deployment)), args["namespace"])
+    return f"a {_POLICY} has come: {entry.reason}" if entry.reason else ""
 
 
 def _not_there(injection: Injection, live: LiveContext) -> str:

@@ -300,3 +300,31 @@ def test_an_image_without_a_client_says_so(tmp_path: Path) -> None:
     (tmp_path / "sh").symlink_to(shutil.which("sh") or "/bin/sh")
     done = subprocess.run([str(tmp_path / "sh"), "-c", denied_pod._SCRIPT], env={"PATH": str(tmp_path)}, check=False)
     assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [
+        (policy(ingress=[{"from": [{"podSelector": {}}]}]) | {"metadata": {"name": "web", "generation": 2}}, "changed"),
+        (policy("more"), "changed"),
+        (policy("egress", podSelector={}, policyTypes=["Egress"], egress=[]), "egress restricts what such a pod sends"),
+    ],
+    ids=["another version", "one more", "one of what it sends"],
+)
+@pytest.mark.parametrize("message", [said(REACHED), said(DENIED)])
+def test_policies_that_changed_while_it_tried_are_void(
+    stage: Stage, other: dict[str, Any], word: str, message: str
+) -> None:
+    """What they let in then was not denied, and what they hold back then was not denied by those that were tried."""
+    world(stage).message = message
+
+    def created(plural: str, item: Any) -> None:
+        if plural == "pods":
+            stage.api.put("networkpolicies", other)
+        world(stage).created(plural, item)
+
+    world(stage).on_create = created
+    assert "void" in stage.run()
+    found = verdict(stage)
+    assert found.result is Result.INCONCLUSIVE
+    assert word in found.why

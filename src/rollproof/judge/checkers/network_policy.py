@@ -15,6 +15,7 @@ from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.networkpolicy import Tries, tries_of
 from rollproof.core.runframe import answers
 from rollproof.core.verdict import Finding, Result, Verdict
+from rollproof.core.watched import pods_seen
 
 __all__ = ["check"]
 
@@ -75,7 +76,19 @@ def _doubt(facts: Facts, fault: Fault, tries: Tries) -> str:
         return (
             f"that pod did not reach the API server either, in {many(lost, 'round')}: its own network may be at fault"
         )
+    if away := _away(facts, fault, tries):
+        return f"{away} did not serve all the time: it may have been deaf to everybody"
     said = [one for one in answers(facts, "version", since_s=fault.started.start_s) if one.event.subject == "Ingress"]
     if not said or said[-1].event.outcome is not Outcome.OK:
         return "the app was not seen to answer through its entry: it may have been deaf to everybody"
+    return ""
+
+
+def _away(facts: Facts, fault: Fault, tries: Tries) -> str:
+    """The first pod of the app that was tried, and was seen not to be ready meanwhile; "" if none was."""
+    since_s, until_s = fault.started.start_s, fault.happened.end_s if fault.happened is not None else 0.0
+    for pod in pods_seen(facts):
+        tried = pod.member and pod.ip in tries.reached and since_s <= pod.at_s <= until_s
+        if tried and (pod.gone or pod.terminating or not pod.ready):
+            return pod.name
     return ""
