@@ -97,6 +97,10 @@ def kept() -> Told:
     untold = Story("metrics-away")
     untold.events = [one for one in back().events if not one.subject.startswith("Deployment/")]
     yield "the Deployment told nothing", untold
+    unsaid = Story("metrics-away")
+    told = replicas(back(), 2, at=120).events
+    unsaid.events = [one for one in told if not one.subject.startswith("Deployment/") or one.end_s > 100]
+    yield "the Deployment told nothing before it", unsaid
     deaf = Story("metrics-away")
     deaf.events = [one for one in back().events if not one.subject.startswith("Horizontal")]
     yield "the autoscaler told nothing", deaf

@@ -178,6 +178,22 @@ def test_why_a_container_cannot_start_is_the_cause_also_where_only_a_fault_waite
     assert codes_of(ranked(story, failed("fault", "NOT_RECOVERED"))) == ["IMAGE_PULL_BACK_OFF", "NOT_RECOVERED"]
 
 
+def test_a_pod_that_was_ready_before_the_fault_is_not_said_to_have_been_ready_never() -> None:
+    story = Story().fault("process-freeze", until="effect")
+    for at_s, ready in ((90.0, True), (103.0, False)):
+        story.tell(
+            "watch", "Pod/shop/old-1", "modified", at=at_s, uid="uid-old-1", ready=ready, phase="Running", member=True,
+            node="n1",
+        )  # fmt: skip
+    story.tell(
+        "fault", "Fault/process-freeze", "not-recovered", at=160.0, start=100.0, outcome=Outcome.FAIL, waited_s=60.0
+    )
+    first = ranked(kept_state(story, "old-1", waiting="", restarts=0), failed("fault", "NOT_RECOVERED"))[0]
+    assert first.code == "READINESS_LOST"
+    assert first.text == "old-1 lost its readiness, and was Running and not Ready at the end"
+    assert first.supports == ("old-1/web: running, not ready",)
+
+
 def test_a_pod_that_was_ready_after_it_was_given_up_was_late() -> None:
     story = stuck_release()
     story.tell(

@@ -95,9 +95,10 @@ def _found(
     if written:
         why = f"whether they had stayed is not known: {'; '.join(_told(one, scalers) for one in written[:3])}"
         yield Result.INCONCLUSIVE, why, (), [after.event for _, after in written]
-    if not seen or not numbers["unmeasured_s"]:
-        what = "the number of replicas" if not seen else "an autoscaler without a measurement"
-        yield Result.INCONCLUSIVE, f"no watch told of {what}", (), []
+    if not seen or seen[0].event.start_s > since_s:
+        yield Result.INCONCLUSIVE, f"no watch told of the number of replicas{' before it' if seen else ''}", (), []
+    if not numbers["unmeasured_s"]:
+        yield Result.INCONCLUSIVE, "no watch told of an autoscaler without a measurement", (), []
     why = (
         f"{numbers['replicas']} replicas all the time, although the autoscaler measured nothing for "
         f"{numbers['unmeasured_s']} s ({_reasons(scalers)}); no pod was restarted, {numbers['syncs'] or 'no'} sync by "

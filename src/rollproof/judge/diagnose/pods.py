@@ -22,7 +22,7 @@ _STUCK = frozenset({"PROGRESS_DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"})
 _NO_START = frozenset(map(code_of, CANNOT_START))
 _ROOTS = frozenset({
     "OUT_OF_MEMORY", "PODS_NOT_CREATED", "POD_NEVER_READY", "POD_NOT_SCHEDULED", "POD_READY_LATE",
-    "VOLUME_NOT_MOUNTED",
+    "READINESS_LOST", "VOLUME_NOT_MOUNTED",
 })  # fmt: skip
 _POD_CAUSES = _STUCK | _NO_START | _ROOTS | {"DATABASE_AWAY", "NOT_RECOVERED"}  # a pod's words are evidence of them
 _CREATING = "ContainerCreating"

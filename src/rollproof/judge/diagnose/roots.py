@@ -122,7 +122,7 @@ def _pods_say(case: _Case) -> Root | None:
 
 
 def _pod_kept_it(case: _Case) -> Root | None:
-    """The new version's pod that never got ready, with what it said of itself."""
+    """The pod that never got ready, or lost its readiness for good, with what it said of itself."""
     act = case.rollout
     if not case.codes & _STUCK or (act is not None and act.failed is not None and act.failed_at == "old-gone"):
         return None
@@ -137,8 +137,9 @@ def _pod_kept_it(case: _Case) -> Root | None:
         if not pod.node:
             text, code = f"{pod.name} was given no node", "POD_NOT_SCHEDULED"
         else:
-            text = f"{pod.name} {state}{_said_of_itself(case, pod)}"
-            code = cannot_start(pod.trouble) or "POD_NEVER_READY"
+            lost = any(one.ready for one in pods_seen(case.facts) if one.uid == pod.uid and one.at_s < pod.at_s)
+            text = f"{pod.name} {'lost its readiness, and ' if lost else ''}{state}{_said_of_itself(case, pod)}"
+            code = cannot_start(pod.trouble) or ("READINESS_LOST" if lost else "POD_NEVER_READY")
         hint = f"kubectl -n {case.facts.plan.target.cluster.namespace} describe pod {pod.name}; and its log"
         return Root(finding=Finding(code, text, hint), evidence=(pod.event.seq,))
     return None
