@@ -33,6 +33,9 @@ def faults() -> Told:
     yield "too late", Story().fault(recovered=60.5)
     stale = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=120.0, by="no-running-pod")
     yield "recovered, and no running pod has the setting that was changed", stale
+    for by in ("in-part", "mounted-file", "new-pods"):
+        story = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=120.0, by=by)
+        yield f"recovered, and the setting that was changed came by {by}", story
     yield "recovered in time after it was undone", held(recovered=5.0)
     yield "recovered too late after it was undone", held(recovered=60.5)
     yield "not recovered", unrecovered()

@@ -12,7 +12,7 @@ from lab import apprepo
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["lab.toml", "lab-prod.toml"])
+@pytest.mark.parametrize("name", ["lab.toml", "lab-prod.toml", "lab-mounted.toml"])
 def test_release_candidates_are_the_good_releases(name: str, tmp_path: Path) -> None:
     built = apprepo.build(tmp_path / "app.git")
     good = [built[release] for release in ("first", "second", "third")]

@@ -335,7 +335,7 @@ class EnvRepo:
         found = self._first(self._remote, [name]) if "/" not in name else None
         if found is None:
             message = f"{self._target.overlay} has no file {name!r} in branch {self._target.branch!r}"
-            raise InputError(message, "name a file of the overlay's own folder: others may belong to more than it")
+            raise InputError(message, "name a file of the overlay's own folder, as a patch: others may not be its own")
         return found
 
     def _first(self, revision: str, names: Sequence[str]) -> RepoFile | None:

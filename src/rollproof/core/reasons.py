@@ -188,6 +188,7 @@ class TakenIn(StrEnum):
 
     FILE = "mounted-file"  # those that run: the kubelet writes it into the volume
     ROLLOUT = "new-pods"  # something rolled the Deployment out
+    PARTLY = "in-part"  # in some places, as in a file, and not in others, as in the environment
     NEVER = "no-running-pod"  # it is in the cluster, and those that run have the old one until they are replaced
 
 

@@ -218,7 +218,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigMapInGit:
-    """A ConfigMap of the app, by its name in the cluster, and the file of the overlay's folder that has its `data`."""
+    """A ConfigMap of the app, and the overlay's file with its `data`, or of a generator a file under its `envs:`."""
 
     name: Annotated[str, Needed()]
     file: Annotated[str, Needed()]

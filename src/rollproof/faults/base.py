@@ -235,6 +235,10 @@ class Fault(AnyFault):
         """What undoes it in the cluster if nobody comes back: armed before the fault, and ended after its undo."""
         return None
 
+    def steady_looks(self, injection: Injection) -> int:  # noqa: ARG002 - for most the same
+        """In how many looks, 1 s apart, nothing may be missing: it may flicker while pods come up."""
+        return 3
+
     def watched(self, injection: Injection) -> Iterable[Watching]:  # noqa: ARG002 - the target's own are enough
         """What `evidence` and `missing` need to see beside the target's own objects."""
         return ()

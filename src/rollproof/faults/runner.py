@@ -27,7 +27,7 @@ from rollproof.store.journal import DEAD_MAN, Entry, Handler, Journal, Undone, r
 
 __all__ = ["FaultRunner"]
 
-_IN_A_ROW, _APART_S = 3, 1.0  # looks that must all find the steady state: it may flicker while pods come up
+_APART_S = 1.0  # between two looks (`Fault.steady_looks`)
 
 
 def _outage_s(fault: Fault, injection: Injection, hold_s: float) -> float:
@@ -221,7 +221,8 @@ class FaultRunner:
 
         self._status(f"fault {fault.name}: the recovery, within {injection.limit_s:g} s")
         left_s = begun.start_s + injection.limit_s - time.monotonic()
-        end_s = self._live.watches.poll(back_s, timeout_s=left_s, in_a_row=_IN_A_ROW, apart_s=_APART_S)
+        looks = fault.steady_looks(injection)
+        end_s = self._live.watches.poll(back_s, timeout_s=left_s, in_a_row=looks, apart_s=_APART_S)
         waited_s, by = self._since_s(begun), fault.repaired_by(injection, self._live)
         repaired = {} if by is None else {"by": by}
         if end_s is None:

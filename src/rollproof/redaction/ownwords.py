@@ -44,7 +44,7 @@ wrongversion
 affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered recovered
 watched readable member in_service owner_uid owner
 completed evicted terminated waiting forbidden taints unschedulable margin_s
-supervisor kubelet healer_gone nobody mounted-file new-pods no-running-pod
+supervisor kubelet healer_gone nobody mounted-file new-pods in-part no-running-pod
 gate nothing held_s
 renewal replaced not-serving restarted crowded renew_pods followed
 abort aborted abort_nodes nodes_away dead dead_s failures lost pods_away control_failed

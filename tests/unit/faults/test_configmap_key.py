@@ -2,111 +2,38 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.podcluster import Cluster, Stage
+from faults.configmapworld import MANIFEST, World, git
+from faults.podcluster import Cluster
 
-from rollproof.clients.execute import Executed
-from rollproof.clients.kube import Kube
 from rollproof.clients.overlay import data_value
-from rollproof.clients.repo import EnvRepo
 from rollproof.core.injection import Skip
 from rollproof.core.reasons import TakenIn
 from rollproof.core.target import ConfigMapInGit, FaultSettings
-from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.core.verdict import Result
 from rollproof.errors import InputError
-from rollproof.faults.base import Ways
 from rollproof.faults.configmap_key import FAULT
-from rollproof.store.journal import Undone
+from rollproof.faults.settingplaces import KEY
 
-KEY, FILE = "ROLLPROOF_MARK", "overlays/dev/patch-configmap.yaml"
-MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop-config\ndata:\n  # of dev\n  ZONE: UTC\n"
 DONE = ["planned", "injecting", "injected", "effect", "recovered", "undone"]
-
-
-def git(folder: Path, *words: str) -> str:
-    who = ("-c", "user.name=somebody", "-c", "user.email=some@body")
-    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
-
-
-class World(Stage):
-    """`arrives`: whether Argo CD brings the ConfigMap; `has`: what each pod finds."""
-
-    def furnish(self, folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.bare, self.work = folder / "env.git", folder / "work"
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
-        git(folder, "clone", "-q", str(self.bare), str(self.work))
-        (self.work / "overlays/dev").mkdir(parents=True)
-        (self.work / "overlays/dev/kustomization.yaml").write_text("images:\n  - name: web\n    newTag: aaaaaaa\n")
-        self.push(MANIFEST)
-        target = EnvRepoTarget(url=f"file://{self.bare}", overlay="overlays/dev", image="web")
-        repo = stack.enter_context(EnvRepo(target, {}))
-        wanted = ConfigMapInGit(name="shop-config", file="patch-configmap.yaml")
-        limits = FaultSettings(effect_within_s=1.0, recovery_limits_s={FAULT.name: 1.5}, configmap=wanted)
-        self.target = replace(self.target, faults=limits)
-        self.live = replace(self.live, target=self.target, repo=repo)
-        self.arrives, self.has = True, True
-        self.uses(envFrom=[{"configMapRef": {"name": "shop-config"}}])
-        self.api.on_patch = self.refreshed
-        self.compare()
-        status = {"sync": {"status": "Synced", "revision": "c" * 40}, "operationState": {"phase": "Succeeded"}}
-        self.api.put("applications", {"metadata": {"name": "shop"}, "spec": {}, "status": status})
-
-        def pod_exec(
-            _: Kube, _namespace: str, name: str, _container: str, command: Sequence[str], **_s: Any
-        ) -> Executed:
-            assert name in ("web-1", "web-2")
-            if command[-1] == "kill -0 1":
-                return Executed(0)
-            found = data_value("", self.text(), KEY) if self.has else None
-            return Executed(0 if found or "printf" in command[-1] else 1, found or "")
-
-        monkeypatch.setattr(Kube, "pod_exec", pod_exec)
-
-    def uses(self, volumes: Sequence[Any] = (), **container: Any) -> None:
-        item = self.api.objects["deployments", "web"]
-        spec = item["spec"]["template"]["spec"]
-        own = {"name": "web", "image": "ghcr.io/shop/web:aaaaaaa", **container}
-        template = {"spec": {**spec, "containers": [own], "volumes": list(volumes)}}
-        self.api.put("deployments", {**item, "spec": {**item["spec"], "template": template}})
-
-    def push(self, text: str) -> None:
-        if git(self.bare, "branch"):
-            git(self.work, "pull", "-q", "--rebase", "origin", "main")
-        (self.work / FILE).write_text(text)
-        git(self.work, "add", "-A")
-        git(self.work, "commit", "-q", "-m", "by hand")
-        git(self.work, "push", "-q", "origin", "HEAD:main")
-
-    def text(self) -> str:
-        return git(self.bare, "show", f"main:{FILE}")
-
-    def refreshed(self, plural: str, _: Any) -> None:
-        if plural == "applications" and self.arrives:
-            self.compare()
-
-    def compare(self) -> None:
-        value = data_value("", self.text(), KEY)
-        data = {"ZONE": "UTC", **({KEY: value} if value else {})}
-        self.api.put("configmaps", {"metadata": {"name": "shop-config", "namespace": "shop"}, "data": data})
-
-    def undo(self, args: Any) -> Undone:
-        return FAULT.undo_by(Ways(self.target, self.live.kube, self.live.repo), args)
-
-    def run(self, injection: Any = None) -> list[str]:
-        return super().run(injection)
+VOLUME = {"name": "settings", "configMap": {"name": "shop-config"}}
+PROJECTED = {
+    "name": "settings",
+    "projected": {"sources": [{"secret": {"name": "s"}}, {"configMap": VOLUME["configMap"]}]},
+}
+MOUNT = {"name": "settings", "mountPath": "/etc/shop/"}
+PART = {"name": "settings", "mountPath": "/etc/a shop/ZONE", "subPath": "ZONE"}
+ENV = {"configMapRef": {"name": "shop-config"}}
 
 
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.05)
+    monkeypatch.setattr("rollproof.faults.runner._APART_S", 0.02)
     monkeypatch.setattr("rollproof.faults.configmap_key._VOLUME_S", 0.5)
     with ExitStack() as stack:
         stage = World(FAULT, Cluster(), tmp_path, stack)
@@ -114,14 +41,18 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield stage
 
 
-VOLUME = {"name": "settings", "configMap": {"name": "shop-config"}}
-MOUNT = {"name": "settings", "mountPath": "/etc/shop"}
+def by(stage: World) -> object:
+    """How the pods came to it, of a run that went through."""
+    assert stage.run() == DONE
+    assert stage.verdict() is Result.PASS
+    assert stage.text() == MANIFEST
+    return stage.said("recovered").data.get("by")
 
 
 def test_a_key_in_the_environment_reaches_no_running_pod(stage: World) -> None:
-    stage.has = False
     injection = stage.injection()
     assert "adds the key ROLLPROOF_MARK in patch-configmap.yaml" in injection.change
+    assert "in the variable ROLLPROOF_MARK of container web" in injection.change
     assert stage.run(injection) == DONE
     assert stage.said("recovered").data["by"] is TakenIn.NEVER
     assert (stage.verdict(), stage.findings()) == (Result.PASS, ["CONFIG_NOT_ROLLED"])
@@ -131,14 +62,71 @@ def test_a_key_in_the_environment_reaches_no_running_pod(stage: World) -> None:
     assert stage.journal.open_entries() == []
 
 
-@pytest.mark.parametrize(("mounted", "by"), [(True, TakenIn.FILE), (False, TakenIn.ROLLOUT)])
-def test_a_key_that_every_pod_has_is_no_finding(stage: World, mounted: bool, by: TakenIn) -> None:
-    if mounted:
-        stage.uses([VOLUME], volumeMounts=[MOUNT])
-    assert stage.run() == DONE
-    assert stage.said("recovered").data["by"] is by
+@pytest.mark.parametrize(
+    "volume", [VOLUME, PROJECTED, {**VOLUME, "configMap": {"name": "shop-config", "optional": True}}]
+)
+def test_a_key_in_a_volume_reaches_every_running_pod(stage: World, volume: Any) -> None:
+    stage.uses([volume], volumeMounts=[MOUNT])
+    assert "in the folder /etc/shop of container web" in stage.injection().change
+    assert (by(stage), stage.findings()) == (TakenIn.FILE, [])
+
+
+@pytest.mark.parametrize("way", [{"envFrom": [ENV]}, {"volumeMounts": [MOUNT]}])
+def test_a_change_that_is_rolled_out_reaches_new_pods(stage: World, way: Any) -> None:
+    stage.uses([VOLUME], **way)
+    stage.rolls = True
+    assert (by(stage), stage.findings()) == (TakenIn.ROLLOUT, [])
+
+
+def test_a_file_by_subpath_is_never_written_anew(stage: World) -> None:
+    """What proves it: the container holds the file of a writing that was removed."""
+    stage.uses([VOLUME], volumeMounts=[PART])
+    assert "in the file /etc/a shop/ZONE (by subPath) of container web" in stage.injection().change
+    assert (by(stage), stage.findings()) == (TakenIn.NEVER, ["CONFIG_NOT_ROLLED"])
+
+
+def test_new_pods_cannot_be_asked_for_a_file_by_subpath(stage: World) -> None:
+    """It is the file of another key: nothing is said of it."""
+    stage.uses([VOLUME], volumeMounts=[PART])
+    stage.rolls = True
+    assert (by(stage), stage.findings()) == (None, [])
+
+
+@pytest.mark.parametrize("more", [[], [{"name": "log", "volumeMounts": [MOUNT]}]])
+def test_some_places_have_it_and_others_have_not(stage: World, more: Any) -> None:
+    stage.uses([VOLUME], more, envFrom=[ENV], volumeMounts=[] if more else [MOUNT])
+    assert (by(stage), stage.findings()) == (TakenIn.PARTLY, ["CONFIG_NOT_ROLLED"])
+
+
+def test_a_sidecar_is_asked_where_the_app_does_not_use_it(stage: World) -> None:
+    for sidecar in ({"more": [{"name": "log", "volumeMounts": [MOUNT]}]},
+                    {"init": [{"name": "log", "restartPolicy": "Always", "volumeMounts": [MOUNT]}]}):  # fmt: skip
+        stage.uses([VOLUME], **sidecar)
+        assert "in the folder /etc/shop of container log, in each pod" in stage.injection().change
+    assert (by(stage), stage.findings()) == (TakenIn.FILE, [])
+
+
+def test_a_container_without_a_shell_is_not_asked_and_that_is_said(stage: World) -> None:
+    stage.uses([VOLUME], [{"name": "log", "volumeMounts": [MOUNT]}], envFrom=[ENV])
+    stage.shells.without = ("log",)
+    change = stage.injection().change
+    assert "container log" not in change.partition("(not asked:")[0]
+    assert "cannot be run in container log of web-1: no such file: sh" in change.partition("(not asked:")[2]
+    assert by(stage) is TakenIn.NEVER
+
+
+def test_a_generators_hash_rolls_the_pods_out(stage: World) -> None:
+    stage.hashed = stage.rolls = True
+    stage.names("shop-env", "app.env")
+    stage.push("# of dev\nZONE=UTC\n")
+    stage.compare()
+    injection = stage.injection()
+    assert injection.args["used"] == "shop-env-tmkhgfdcb2"
+    assert stage.run(injection) == DONE
+    assert "uses ConfigMap shop-env-bcdfghkmt2 now" in str(stage.said("effect").data["watched"])
+    assert stage.said("recovered").data["by"] is TakenIn.ROLLOUT
     assert (stage.verdict(), stage.findings()) == (Result.PASS, [])
-    assert stage.text() == MANIFEST
+    assert stage.text() == "# of dev\nZONE=UTC\n"
 
 
 def test_a_commit_that_does_not_arrive_is_no_effect(stage: World) -> None:
@@ -148,15 +136,47 @@ def test_a_commit_that_does_not_arrive_is_no_effect(stage: World) -> None:
     assert stage.text() == MANIFEST
 
 
-def test_a_volume_that_is_not_written_anew_is_no_recovery(stage: World) -> None:
-    stage.uses([VOLUME], volumeMounts=[MOUNT])
-    stage.has = False
+@pytest.mark.parametrize(
+    ("mount", "said"),
+    [
+        (MOUNT, "pod web-1 does not have ROLLPROOF_MARK in the folder /etc/shop of container web yet"),
+        (PART, "the volume behind the file /etc/a shop/ZONE (by subPath) of container web is not written anew"),
+    ],
+)  # fmt: skip
+def test_a_volume_that_is_not_written_anew_is_no_recovery(stage: World, mount: Any, said: str) -> None:
+    stage.uses([VOLUME], volumeMounts=[mount])
+    stage.shells.writes = False
     assert stage.run() == [*DONE[:4], "not-recovered", "undone"]
-    assert "pod web-1 does not have ROLLPROOF_MARK in /etc/shop yet" in str(
-        stage.said("not-recovered").data["last_seen"]
-    )
+    assert said in str(stage.said("not-recovered").data["last_seen"])
+    assert "by" not in stage.said("not-recovered").data, "it may still come"
     assert stage.verdict() is Result.FAIL
     assert stage.text() == MANIFEST
+
+
+def test_a_rollout_that_has_only_begun_is_waited_for(stage: World) -> None:
+    """The controller has not looked at the changed template yet: its counts are of the old one."""
+    item = stage.api.objects["deployments", "web"]
+    stage.api.put(
+        "deployments", {**item, "metadata": {**item["metadata"], "generation": 2}, "status": {"observedGeneration": 1}}
+    )
+    assert stage.run() == [*DONE[:4], "not-recovered", "undone"]
+    assert stage.said("not-recovered").data["last_seen"] == "the Deployment is being rolled out"
+
+
+def test_a_rollout_that_begins_a_moment_later_is_not_missed(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller that rolls out what a ConfigMap has changed: never is said after a quiet time alone."""
+    looks, missing = 0, FAULT.missing
+
+    def look(*args: Any) -> str:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            stage.rolls, stage.shells.now = True, ""
+            stage.compare()
+        return missing(*args)
+
+    monkeypatch.setattr(FAULT, "missing", look)
+    assert by(stage) is TakenIn.ROLLOUT
 
 
 def test_a_file_that_takes_no_key_any_more_is_void(stage: World) -> None:
@@ -186,12 +206,54 @@ def test_what_cannot_be_done_is_skipped_or_refused_with_its_reason(stage: World)
         return skip.reason
 
     assert "[faults.configmap]" in reason(faults=FaultSettings())
-    for container in ({}, {"volumeMounts": [{**MOUNT, "subPath": "ZONE"}]}):
-        stage.uses([VOLUME], **container)
-        assert "has no key of ConfigMap shop-config that is added to it" in reason()
     stage.push(MANIFEST + f"  {KEY}: left\n")
     assert "undo the earlier run first" in reason()
     for file, said in (("../base/configmap.yaml", "has no file"), ("kustomization.yaml", "no `data:`")):
         wanted = ConfigMapInGit(name="shop-config", file=file)
         with pytest.raises(InputError, match=said):
             stage.available(faults=FaultSettings(configmap=wanted))
+
+
+ITEMS = {"name": "settings", "configMap": {"name": "shop-config", "items": [{"key": "ZONE", "path": "zone"}]}}
+SINGLE = {"name": "ZONE", "valueFrom": {"configMapKeyRef": {"name": "shop-config", "key": "ZONE"}}}
+NO_PLACE = "no container has a key of ConfigMap shop-config that is added to it"
+
+
+@pytest.mark.parametrize(
+    ("uses", "said"),
+    [
+        ({"volumes": [VOLUME]}, NO_PLACE),
+        ({"volumes": [ITEMS], "volumeMounts": [MOUNT]}, NO_PLACE),
+        ({"env": [SINGLE]}, NO_PLACE),
+        ({"volumes": [VOLUME], "init": [{"name": "migrate", "volumeMounts": [MOUNT]}]},
+         "only init container migrate has all of ConfigMap shop-config: it has ended"),
+        ({"init": [{"name": "migrate", "envFrom": [ENV]}]}, "only init container migrate"),
+        ({"envFrom": [{**ENV, "prefix": "my-"}]}, "no shell can name the variable my-ROLLPROOF_MARK"),
+        ({"envFrom": [{"configMapRef": {"name": f"shop-config-{hash_}"}} for hash_ in ("bcdfghkmt2", "tmkhgfdcb2")]},
+         "which of them is shop-config is not known"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_has_no_place_for_a_key_is_skipped(stage: World, uses: Any, said: str) -> None:
+    stage.uses(**uses)
+    skip = stage.available()
+    assert isinstance(skip, Skip)
+    assert said in skip.reason
+
+
+def test_a_configmap_that_cannot_change_is_skipped(stage: World) -> None:
+    stage.config_map(immutable=True)
+    skip = stage.available()
+    assert isinstance(skip, Skip)
+    assert "immutable: the API refuses a changed one" in skip.reason
+    stage.api.objects.pop(("configmaps", "shop-config"))
+    skip = stage.available()
+    assert isinstance(skip, Skip)
+    assert "there is no ConfigMap shop-config in the cluster" in skip.reason
+
+
+def test_a_kernel_that_does_not_tell_is_not_asked_by_subpath(stage: World) -> None:
+    stage.uses([VOLUME], volumeMounts=[PART])
+    stage.shells.own_kernel = True
+    skip = stage.available()
+    assert isinstance(skip, Skip)
+    assert "container web does not say what is mounted as /etc/a shop/ZONE" in skip.reason

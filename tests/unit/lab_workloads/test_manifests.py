@@ -93,6 +93,18 @@ def test_each_overlay_has_its_host_its_database_and_the_app_image(name: str) -> 
     assert one(f"overlays/{name}/patch-configmap.yaml")["data"] == {"DB_NAME": f"angelpay_{name}"}
 
 
+def test_dev_has_a_file_of_its_own_in_the_mounted_configmap() -> None:
+    """What targets/lab-mounted.toml changes: a file of the base would be prod's, too."""
+    patch, base = one("overlays/dev/patch-dbconfig.yaml"), one("base/configmap-dbconfig.yaml")
+    assert {"path": "patch-dbconfig.yaml"} in one("overlays/dev/kustomization.yaml")["patches"]
+    assert patch["metadata"]["name"] == base["metadata"]["name"]
+    assert not set(patch["data"]) & set(base["data"])
+    [volume] = deployment()["spec"]["template"]["spec"]["volumes"]
+    assert volume["configMap"] == {"name": base["metadata"]["name"]}, "all of its keys are mounted"
+    [mount] = container()["volumeMounts"]
+    assert "subPath" not in mount
+
+
 def test_both_applications_heal_and_give_up_soon() -> None:
     applications = load(ENV_REPO / "argocd" / "application.yaml")
     assert [each["metadata"]["name"] for each in applications] == ["angelpay-dev", "angelpay-prod"]

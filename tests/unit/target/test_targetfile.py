@@ -177,7 +177,7 @@ def test_paths_are_absolute_and_know_the_state_folder(tmp_path: Path) -> None:
     assert relative.app.ca_file == str(tmp_path / "ca.pem")
 
 
-@pytest.mark.parametrize("name", ["lab.toml", "lab-prod.toml", "staging.example.toml"])
+@pytest.mark.parametrize("name", ["lab.toml", "lab-prod.toml", "lab-mounted.toml", "staging.example.toml"])
 def test_the_targets_that_we_ship_are_good(name: str, tmp_path: Path) -> None:
     state = tmp_path / "rollproof" / "lab"
     state.mkdir(parents=True)

@@ -33,12 +33,22 @@ _NOT_REPAIRED: Mapping[str, tuple[str, str]] = {  # for a process that its super
         "nothing noticed: let the supervisor start it again whatever its exit code, end when it gives up, or probe it",
     ),
 }
+_ROLL_OUT = "let it roll out: a hash in the ConfigMap's name (configMapGenerator), or its checksum in the pod template"
 _TAKEN_IN: Mapping[str, Finding] = {  # for a target that did recover
     TakenIn.NEVER: Finding(
         "CONFIG_NOT_ROLLED",
-        "the changed setting is in the cluster, and no running pod has it",
-        "let it roll out: a hash in the ConfigMap's name (configMapGenerator), or its checksum in the pod template",
+        "the changed setting is in the cluster, and no running pod that was asked has it",
+        _ROLL_OUT,
     ),
+    TakenIn.PARTLY: Finding(
+        "CONFIG_NOT_ROLLED",
+        "running pods have the changed setting in some of the places where they read it, and the old one in others",
+        _ROLL_OUT,
+    ),
+}
+_TAKEN_BY: Mapping[str, str] = {  # how, where that is no finding
+    TakenIn.FILE: ", in the files of each running pod",
+    TakenIn.ROLLOUT: ", by new pods",
 }
 _PARTS: Mapping[str, tuple[str, str]] = {  # of a recovery, in order: the number of `impact`, what passed, what to see
     "rescheduled_s": (
@@ -123,7 +133,7 @@ def _judge_recovery(facts: Facts, fault: Fault) -> Verdict:
     since = " after it was undone" if fault.held else ""
     after = f"{recovery_s:.1f} s{since}" if fault.held else f"after {recovery_s:.1f} s"
     if recovery_s <= limit_s:
-        why = f"{felt} and recovered {after}; limit {limit_s:g} s"
+        why = f"{felt} and recovered {after}{_TAKEN_BY.get(fault.repaired_by, '')}; limit {limit_s:g} s"
         found = _TAKEN_IN.get(fault.repaired_by)
         return _verdict(fault.subject, Result.PASS, why, findings=(found,) if found else ())
     why = f"{felt} and recovered {after}, later than the limit of {limit_s:g} s"

@@ -12,11 +12,13 @@ from rollproof.core.injection import Injection
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers import fault, undo
 
+BY = ("in-part", "mounted-file", "new-pods")
 MUST = {
     Result.PASS: {
         "recovered in time", "exactly in time", "recovered, and no running pod has the setting that was changed",
         "a watch was blind before", "a watch was away and lost nothing",
         "recovered in time after it was undone",
+        *(f"recovered, and the setting that was changed came by {by}" for by in BY),
     },
     Result.FAIL: {
         "too late", "recovered too late after it was undone", "not recovered",

@@ -14,7 +14,7 @@ _HASHED = re.compile(r".*-[2456789bcdfghkmt]{10}")  # the alphabet of kustomize'
 @check(
     "config-rollout", asks="does a change of a ConfigMap restart the pods that use it?",
     advised="a name with a hash (kustomize configMapGenerator), or a checksum annotation of the template",
-    why="a variable keeps its old value until the next release, and a file changes under the app within 60 to 90 s",
+    why="a variable, or a file by subPath, is old until the next release; other files change within 60 to 90 s",
     source="https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically",
     drill="rollproof run configmap-key",
 )  # fmt: skip
