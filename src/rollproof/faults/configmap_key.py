@@ -22,7 +22,7 @@ from rollproof.core.reasons import TakenIn
 from rollproof.core.target import Target
 from rollproof.errors import InputError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Ways
-from rollproof.faults.delivery import asked_within_s, look_at_git
+from rollproof.faults.delivery import ask_again, asked_within_s, look_at_git
 from rollproof.faults.inside import exec_permissions, no_exec
 from rollproof.faults.leaving import deployment_of, ready_pods, serving, too_few, why_none
 from rollproof.faults.settingplaces import KEY, Place, Way, has_key, in_use, places_of, subpath_asked, why_no_place
@@ -203,6 +203,7 @@ class ConfigMapKey(Fault):
             return repo.change(file, lambda text: without_key(file, text, KEY, ours), message=message)
 
         repo.push(make, make())
+        ask_again(ways)
         return Undone("done")
 
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from rollproof.clients.argo import ControllerSettings
+from rollproof.clients.argo import Argo, ControllerSettings
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching
+from rollproof.errors import RollproofError
+from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Watching, Ways
 from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_back, scale_to_zero
 from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
-__all__ = ["DeliveryAway", "asked_within_s", "look_at_git", "poll_s"]
+__all__ = ["DeliveryAway", "argocd_kube", "ask_again", "asked_within_s", "look_at_git", "poll_s"]
 
 _POLL_S, _JITTER_S = 120.0, 60.0  # Argo CD's defaults of timeout.reconciliation and timeout.reconciliation.jitter
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -56,6 +58,20 @@ def look_at_git(live: LiveContext) -> None:
     """Ask Argo CD to compare with git now, where we may, and it is not at it."""
     if live.target.argocd.profile == "refresh" and live.watches.application().phase != "Running":
         live.argo.refresh_unless_asked()
+
+
+def argocd_kube(target: Target, kube: Kube) -> Kube:
+    """Where Argo CD lives, for an undo that has only the way to the app."""
+    argocd = target.argocd
+    return Kube(argocd.context, argocd.kubeconfig or target.cluster.kubeconfig) if argocd.context else kube
+
+
+def ask_again(ways: Ways) -> None:
+    """Ask Argo CD to look at what an undo has pushed, where we may: its own poll would come within another drill."""
+    argocd = ways.target.argocd
+    if argocd.profile == "refresh":
+        with suppress(RollproofError):  # the undo is made: then it comes by that poll
+            Argo(argocd_kube(ways.target, ways.kube), argocd.namespace, argocd.application).refresh()
 
 
 class DeliveryAway(Fault):

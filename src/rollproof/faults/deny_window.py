@@ -15,6 +15,7 @@ from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
+from rollproof.faults.delivery import argocd_kube
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DenyWindow"]
@@ -114,9 +115,7 @@ class DenyWindow(Fault):
 
     def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Where Argo CD lives."""
-        argocd = target.argocd
-        there = Kube(argocd.context, argocd.kubeconfig or target.cluster.kubeconfig) if argocd.context else kube
-        return self.undo(there, args)
+        return self.undo(argocd_kube(target, kube), args)
 
     def undo(self, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Our entry out of the list; whatever else is in it stays."""

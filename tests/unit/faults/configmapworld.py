@@ -139,11 +139,13 @@ class World(Stage):
         else:
             self.config_map(value)
         if changed and self.rolls:
-            for number in (3, 4):
+            old = list(self.shells.born)
+            new = [number + 2 * (len(old) // 2) for number in (1, 2)]
+            for number in new:
                 self.shells.born[f"web-{number}"] = value
                 self.api.put("pods", pod(f"web-{number}", f"10.0.0.{number}"))
-            self.api.put("endpointslices", endpoints("10.0.0.3", "10.0.0.4"))
-            for name in ("web-1", "web-2"):
+            self.api.put("endpointslices", endpoints(*(f"10.0.0.{number}" for number in new)))
+            for name in old[-2:]:
                 FakeApi.remove(self.api, "pods", name)
 
     def config_map(self, value: str = "", **more: Any) -> None:

@@ -163,6 +163,18 @@ def test_a_rollout_that_has_only_begun_is_waited_for(stage: World) -> None:
     assert stage.said("not-recovered").data["last_seen"] == "the Deployment is being rolled out"
 
 
+def test_argocd_is_asked_to_look_at_the_undo(stage: World) -> None:
+    """By its own poll a rollout would come in the middle of another drill. Where it cannot be asked, it is undone."""
+    stage.uses([VOLUME], volumeMounts=[MOUNT])
+    assert by(stage) is TakenIn.FILE
+    assert "ROLLPROOF_MARK" not in stage.api.objects["configmaps", "shop-config"]["data"]
+    assert stage.shells.now == ""
+    args = {**stage.injection().args, "value": "abc"}
+    stage.push(MANIFEST.replace("  ZONE", f'  {KEY}: "abc"\n  ZONE'))
+    stage.api.refusing["applications"] = 403
+    assert stage.undo(args).how == "done"
+
+
 def test_a_rollout_that_begins_a_moment_later_is_not_missed(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A controller that rolls out what a ConfigMap has changed: never is said after a quiet time alone."""
     looks, missing = 0, FAULT.missing
