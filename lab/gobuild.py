@@ -195,8 +195,8 @@ def path_of(program: Program) -> Path:
     return settings.cache() / "go" / f"{program.name}-{key(program)}" / program.name
 
 
-def build(program: Program, log: Log) -> Path:
-    """The program from the cache; built first if it is missing."""
+def build(program: Program, log: Log, timeout_s: float = 2400) -> Path:
+    """The program from the cache; built first if it is missing, in that time."""
     path = path_of(program)
     if path.exists():  # complete, for its folder is renamed to its name: an image need not wait for another's build
         return path
@@ -205,11 +205,11 @@ def build(program: Program, log: Log) -> Path:
         path.parent.parent / "build.lock"
     ):  # one at a time: each uses all cores, and they share packages
         if not path.exists():
-            _build(program, path, log)
+            _build(program, path, log, timeout_s)
     return path
 
 
-def _build(program: Program, path: Path, log: Log) -> None:
+def _build(program: Program, path: Path, log: Log, timeout_s: float) -> None:
     go = find_go(program.go)
     if go is None:
         raise LabError(missing_go(program.go))
@@ -220,11 +220,11 @@ def _build(program: Program, path: Path, log: Log) -> None:
     flags += ["-tags", program.tags] if program.tags else []
     env = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
     if program.install:
-        log.run(go, "install", *flags, program.install, env={**env, "GOBIN": str(unfinished)}, timeout_s=1800)
+        log.run(go, "install", *flags, program.install, env={**env, "GOBIN": str(unfinished)}, timeout_s=timeout_s)
     else:
         target = unfinished / program.name
         flags += [f"-modfile={_with_patches(program, go, unfinished, log)}"] if program.patched else []
-        log.run(go, "build", *flags, "-o", target, program.package, env=env, cwd=_sources(program), timeout_s=2400)
+        log.run(go, "build", *flags, "-o", target, program.package, env=env, cwd=_sources(program), timeout_s=timeout_s)
     shutil.rmtree(unfinished / _PATCHED, ignore_errors=True)
     shutil.rmtree(path.parent, ignore_errors=True)
     unfinished.rename(path.parent)

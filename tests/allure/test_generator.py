@@ -1,13 +1,11 @@
 """The real Allure 3 generator over two runs: statuses, categories, environment, steps, and the history of the first.
 
-Not in `make test`: it needs Node and npm, and once the network (`make test-allure`). Without npm it is skipped.
+Not in `make test`: it needs Node and npm, and once the network (`make test-allure`). Without them it is skipped.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -19,26 +17,16 @@ from reports.conftest import the_report
 from rollproof.core.verdict import Result
 from rollproof.reports.allure import write_allure
 from rollproof.reports.allure_files import CATEGORIES
+from tests.fetching import from_npm
 
 VERSION = "3.18.0"
 CONFIG = Path(__file__).resolve().parents[2] / "docs/ci/allurerc.json"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / f"rollproof/allure-{VERSION}"
 
 
 @pytest.fixture(scope="module")
 def allure() -> Path:
-    """The generator, installed where the next run finds it."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("npm and node are not on the PATH, and the generator is theirs")
-    command = CACHE / "node_modules/.bin/allure"
-    if not command.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        asked = [npm, "install", "--prefix", str(CACHE), "--no-audit", "--no-fund", f"allure@{VERSION}"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"npm could not install allure@{VERSION}: {done.stderr.strip().splitlines()[-1:]}")
-    return command
+    """The generator."""
+    return from_npm("allure", VERSION, "allure")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +45,8 @@ def generated(allure: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_allure(folder / name, report, (page,))
         done = subprocess.run(
             [str(allure), "generate", name, "--config", "allurerc.json", "--output", f"out-{name}"],
-            cwd=folder, capture_output=True, text=True, check=False,
+            cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     return folder

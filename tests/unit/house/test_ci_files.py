@@ -62,3 +62,25 @@ def test_every_format_has_a_row_and_every_named_one_exists() -> None:
     ) == set(FORMS)
     named = {form for path in FILES for form in re.findall(r"--format (\w+)", path.read_text())}
     assert named <= set(FORMS)
+
+
+CI = (ROOT / ".ci/run").read_text()
+IN_CI = set(re.findall(r"^(?:\w+=\S+ )?make ([\w-]+)", CI, re.MULTILINE))
+
+
+def test_ci_runs_every_kind_of_test_but_those_that_the_page_names() -> None:
+    page = (ROOT / "tests/README.md").read_text()
+    rows = [line.split("|") for line in page.split("\n## ")[0].splitlines() if line.startswith("| `")]
+    named = {target for row in rows for target in re.findall(r"`make ([\w-]+)`", row[-2])}
+    (said,) = re.findall(r"runs all of these but ([^;]+);", page)
+    left_out = set(re.findall(r"`make ([\w-]+)`", said))
+    assert left_out < named
+    assert named - left_out == IN_CI & named
+    assert set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)) >= IN_CI
+
+
+def test_what_ci_fetches_for_its_tests_has_a_time() -> None:
+    for target in ("test-allure", "test-readers"):
+        assert re.search(rf"^ROLLPROOF_FETCH_S=\d+ make {target}\b", CI, re.MULTILINE)
+    assert "--ignore=tests/readers/test_otlp.py" in CI
+    assert "without the OpenTelemetry collector" in (ROOT / "docs/ci.md").read_text()
