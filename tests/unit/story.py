@@ -65,7 +65,9 @@ class Story:
         )
         return self
 
-    def pod(self, name: str, what: str, *, at: float, ready: bool = False, sha: str = OLD) -> Story:
+    def pod(self, name: str, what: str, *, at: float, ready: bool = False, sha: str = "") -> Story:
+        """Of the new version if its name begins so."""
+        sha = sha or (NEW if name.startswith("new") else OLD)
         return self.tell(
             "watch", f"Pod/shop/{name}", what, at=at, uid=f"uid-{name}", ready=ready,
             image=f"ghcr.io/shop/web:{sha}", template_hash=f"hash-{sha}", terminating=what == "deleted",

@@ -48,6 +48,12 @@ class Rollout:
         return f"the {self.source} of {self.to_sha or '?'}"
 
     @property
+    def old_templates(self) -> frozenset[str]:
+        """The hashes of the templates that the old pods were made from, as far as they were told."""
+        told = (str(pod.get("template_hash") or "") for pod in self.started.data.get("old_pods", ()))
+        return frozenset(told) - {""}
+
+    @property
     def over_s(self) -> float | None:
         """When the last old pod was gone; None if that was not seen."""
         gone = self.stages.get("old-gone")

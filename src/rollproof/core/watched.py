@@ -115,6 +115,11 @@ class PodSeen:
         return str(self.event.data.get("node") or "")
 
     @property
+    def template(self) -> str:
+        """The hash of the template that it was made from, "" if that was not told."""
+        return str(self.event.data.get("template_hash") or "")
+
+    @property
     def tag(self) -> str:
         """The tag of its image."""
         return image_tag(self.event.data.get("image"))

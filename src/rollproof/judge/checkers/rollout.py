@@ -10,7 +10,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Result, Verdict
-from rollproof.core.watched import pods_seen
+from rollproof.core.watched import PodSeen, pods_seen
 from rollproof.judge.checkers import others
 
 __all__ = ["check"]
@@ -27,12 +27,14 @@ def check(facts: Facts) -> Verdict:
     if not old:
         why = "no pod was running before the rollout, so none could be replaced"
         return _verdict(facts, Result.INCONCLUSIVE, why, (act.started,))
-    left = old - gone.keys()
+    again = _came_again(facts, act)
+    left = (old - gone.keys()) | again.keys()
     if not gone or not new:
         why = f"no pod was replaced ({act.why_unfinished()}): whatever else was measured says nothing about a rollout"
         return _verdict(facts, Result.INCONCLUSIVE, why, (act.started,))
-    numbers = {"old_pods": len(old), "old_pods_gone": len(old) - len(left), "new_pods": len(new)}
-    evidence = (act.started, *gone.values())
+    numbers = {"old_pods": len(old), "old_pods_gone": len(gone), "new_pods": len(new)}
+    old |= again.keys()
+    evidence = (act.started, *gone.values(), *again.values())
     if left:
         known = act.failed is not None and act.failed.outcome is Outcome.FAIL and not act.taken_over
         if "old-gone" in act.stages:
@@ -61,13 +63,23 @@ def _deleted(facts: Facts, act: Rollout) -> dict[str, Event]:
 
 
 def _new_pods(facts: Facts, act: Rollout) -> set[str]:
-    """Uids of pods that did not exist before and became ready after the start."""
-    old = set(act.old_uids)
-    return {
-        pod.uid
-        for pod in pods_seen(facts)
-        if pod.at_s >= act.started.start_s and pod.ready and pod.member and pod.uid not in old
-    }
+    """Uids of pods of another template that did not exist before and became ready after the start."""
+    came = (pod for pod in pods_seen(facts) if pod.at_s >= act.started.start_s and pod.member)
+    return {pod.uid for pod in came if pod.ready and pod.uid not in act.old_uids and not _is_old(pod, act)}
+
+
+def _came_again(facts: Facts, act: Rollout) -> dict[str, Event]:
+    """By uid: pods of the old template that came meanwhile, as after an eviction, and were there at the end of it."""
+    ended = act.stages.get("old-gone") or act.failed
+    until_s = ended.end_s if ended is not None else act.end_s or act.started.end_s
+    latest = {pod.uid: pod for pod in pods_seen(facts) if act.started.start_s <= pod.at_s <= until_s}
+    there = (pod for pod in latest.values() if pod.member and not (pod.gone or pod.ended or pod.initial))
+    return {pod.uid: pod.event for pod in there if pod.uid not in act.old_uids and _is_old(pod, act)}
+
+
+def _is_old(pod: PodSeen, act: Rollout) -> bool:
+    """Whether it was made from the template of the old pods: whatever made it anew, the rollout did not."""
+    return pod.template in act.old_templates
 
 
 def _verdict(

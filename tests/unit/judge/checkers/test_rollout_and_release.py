@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import story
 from story import Story, good_release
 
@@ -63,6 +64,30 @@ class TestRollout:
         verdict = rollout.check(told.facts())
         assert verdict.result is Result.INCONCLUSIVE
         assert "superseded by another tag" in verdict.why
+
+    def test_a_pod_that_was_made_anew_of_the_old_version_is_no_replacement(self) -> None:
+        """Evicted, or deleted by somebody: the old ReplicaSet made others in their place."""
+        told = Story().release_started()
+        for name, at in (("old-1", 105.0), ("old-2", 107.0)):
+            told.pod(name, "deleted", at=at).pod(f"again-{name}", "modified", at=at + 3, ready=True)
+        stuck = {"stage": "synced", "cause": "DeadlineExceeded", "reason": "Argo CD did nothing"}
+        told.tell("release", "Release/x", "failed", at=400, outcome=Outcome.FAIL, **stuck)
+        verdict = rollout.check(told.facts())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "no pod was replaced" in verdict.why
+
+    @pytest.mark.parametrize(("gone_at", "result"), [(123.0, Result.PASS), (0.0, Result.INCONCLUSIVE)])
+    def test_one_that_was_made_anew_has_to_go_as_well(self, gone_at: float, result: Result) -> None:
+        told = good_release().pod("again-1", "added", at=112).pod("again-1", "modified", at=113, ready=True)
+        if gone_at:
+            told.pod("again-1", "deleted", at=gone_at)
+        verdict = rollout.check(told.facts())
+        assert verdict.result is result, verdict.why
+        assert result is Result.PASS or "1 of 3 old pods are called gone" in verdict.why
+
+    def test_the_old_version_that_comes_back_after_the_end_was_taken_back(self) -> None:
+        told = good_release().pod("back-1", "added", at=140).pod("back-1", "modified", at=143, ready=True)
+        assert rollout.check(told.facts()).result is Result.PASS
 
     def test_a_restart_says_that_it_proves_replacement_only(self) -> None:
         told = Story().release_started(restart=True).pods_replaced().stages()
