@@ -10,7 +10,7 @@ from story import OLD, Story, plan, target
 from rollproof.core.event import Outcome
 from rollproof.core.fault import FaultWord, subject_of
 from rollproof.core.plan import Plan
-from rollproof.core.target import FaultSettings
+from rollproof.core.target import FaultSettings, Traffic
 
 __all__ = ["dependencies", "held", "losses", "outages"]
 
@@ -138,6 +138,32 @@ def outages() -> Told:
     both = _load().fail("control", at=104, until=106, outcome="connect.refused")
     yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="http.503"))
 
+    yield from _beside_a_background("http.503")
+
+
+def _beside_a_background(outcome: str) -> Told:
+    """Single failures, of which 500 per million are allowed: 18,000 requests before the act, 6,000 after its end."""
+    allowed = plan(target=target(traffic=Traffic(background_failures_per_million=500.0)))
+
+    def load(*at: float) -> Requests:
+        found = Requests(start=88.0, seconds=50.0, rate_per_s=1000.0).fail(at=105, outcome=outcome)
+        for at_s in at:
+            found.fail(at=at_s, outcome=outcome)
+        return found
+
+    yield "a background, before it and after", _loaded(held(by_plan=allowed), load(95, 119, 121))
+    more = plan(target=target(traffic=Traffic(background_failures_per_million=5000.0)))
+    dirtier = load(*[118 + one / 6 for one in range(20)])
+    yield "a background that is more than the baseline's", _loaded(held(by_plan=more), dirtier)
+    yield "a background, and two in a row after it", _loaded(held(by_plan=allowed), load(119, 119.0001))
+    many = [118 + one / 8 for one in range(40)]
+    yield "more than a background after it", _loaded(held(by_plan=allowed), load(*many))
+    yield "more than a background before it", _loaded(held(by_plan=allowed), load(*[one - 25 for one in many]))
+    yield (
+        "a wrong answer beside a background",
+        _loaded(held(by_plan=allowed), load(95).fail(at=119, outcome="body.wrong")),
+    )
+
 
 def losses() -> Told:
     """The budget is 60 s from the start; here the fault is over after 17 s, or after 100."""
@@ -157,6 +183,10 @@ def losses() -> Told:
     yield "one that was in flight as it began", _loaded(held(), stalled)
     own = plan(target=target(faults=FaultSettings(loss_budgets_s={"database-refused": 9.0, "another": 1.0})))
     short, long = (_load().fail(at=101, until=end_s, outcome="http.502") for end_s in (108, 110))
+    rate = Traffic(background_failures_per_million=500.0)
+    both = plan(target=target(traffic=rate, faults=FaultSettings(loss_budgets_s={"database-refused": 9.0})))
+    many = Requests(start=88.0, seconds=50.0, rate_per_s=1000.0).fail(at=105, until=106, outcome="http.502")
+    yield "a background later than its own budget", _loaded(held(by_plan=both), many.fail(at=112, outcome="http.502"))
     yield "within this fault's own budget", _loaded(held(by_plan=own), short)
     yield "longer than its own budget", _loaded(held(by_plan=own), long)
     yield "a wrong answer", _loaded(held(), _load().fail(at=105, outcome="body.wrong"))
@@ -171,6 +201,7 @@ def losses() -> Told:
     yield "nobody asked since it began", _loaded(held(), _load().without(at=100.0, until=140.0))
     both = _load().fail("control", at=104, until=106, outcome="connect.refused")
     yield "the control lane failed too", _loaded(held(), both.fail(at=105, outcome="read.timeout"))
+    yield from _beside_a_background("http.502")
 
 
 def _load(*, seconds: float = 50.0) -> Requests:

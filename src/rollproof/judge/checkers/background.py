@@ -19,7 +19,7 @@ from rollproof.core.statistics import at_least, rate_bound
 from rollproof.core.verdict import Number
 from rollproof.judge.checkers.window import Window
 
-__all__ = ["Background", "compare", "sick"]
+__all__ = ["Background", "compare", "left_by_baseline", "more_than", "sick"]
 
 _P_MIN = 0.001  # significance level: a smaller probability means that the rate is no explanation
 _MILLION = 1e6
@@ -74,11 +74,10 @@ class Background:
 
 def compare(window: Window, *, allowed: float) -> Background:
     """The window's failures against the allowed probability."""
-    log, before = window.log, window.before
+    log = window.log
     app = window.app & window.inside
     known = app & (kinds(log) <= Kind.HARD)
-    baseline = (int((before & (kinds(log) == Kind.HARD)).sum()), int(before.sum()))
-    bound = min(allowed, rate_bound(*baseline, _P_MIN))
+    baseline, bound = _baseline(window), left_by_baseline(window, allowed=allowed)
     failed = int(window.hard.sum())
     # An unknown outcome may have been good: it counts as a request, and separates failures.
     more = _why_more(log, window.blamed, window.suspect, app, allowed, window.window_ns)
@@ -98,6 +97,24 @@ def compare(window: Window, *, allowed: float) -> Background:
             log, window.control_failed, kinds(log) > Kind.HARD, control, allowed, window.window_ns
         ),
     )  # fmt: skip
+
+
+def more_than(window: Window, failed: NDArray[np.bool_], asked: NDArray[np.bool_], *, allowed: float) -> str:
+    """Why these failures, among the requests `asked`, are more than the rate explains; "" if they need not be. Without
+    a rate each one is more."""
+    if not allowed:
+        return "no background is allowed" if failed.any() else ""
+    return _why_more(window.log, failed, kinds(window.log) > Kind.HARD, asked, allowed, window.window_ns)
+
+
+def left_by_baseline(window: Window, *, allowed: float) -> float:
+    """The probability that may be held against the window for a PASS: no more than the baseline leaves of the rate."""
+    return min(allowed, rate_bound(*_baseline(window), _P_MIN))
+
+
+def _baseline(window: Window) -> tuple[int, int]:
+    """Failures and requests of the time before the act."""
+    return int((window.before & (kinds(window.log) == Kind.HARD)).sum()), int(window.before.sum())
 
 
 def sick(window: Window, *, allowed: float) -> str:

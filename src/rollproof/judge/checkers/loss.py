@@ -46,7 +46,7 @@ def _broken(lost: Lost, budget_s: float) -> Finding | None:
     """The first promise that was broken."""
     if broken := lost.wrong_or_afterwards():
         return broken
-    if lost.to_s > budget_s:
+    if lost.more_of(lost.later_than(budget_s)):
         text = (
             f"{lost.all:,} of {lost.requests:,} requests were lost, the last {lost.to_s:.1f} s after the start; "
             f"the budget is {budget_s:g} s"
@@ -77,5 +77,6 @@ def _claim(lost: Lost, budget_s: float) -> str:
         return f"none of {lost.requests:,} requests was lost"
     return (
         f"{lost.all:,} of {lost.requests:,} requests were lost, {lost.stalled:,} of them without an answer, sent from "
-        f"{lost.from_s:.1f} to {lost.to_s:.1f} s after the start; the budget is {budget_s:g} s, and none was lost later"
+        f"{lost.from_s:.1f} to {lost.to_s:.1f} s after the start; the budget is {budget_s:g} s"
+        f"{lost.words_since(budget_s) or ', and none was lost later'}"
     )

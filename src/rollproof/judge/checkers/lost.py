@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rollproof.core.act import find_act
 from rollproof.core.counts import many
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
 from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.judge.checkers.background import left_by_baseline, more_than
 from rollproof.judge.checkers.window import Window, baseline_event, open_window
 
 __all__ = ["Lost", "judged"]
@@ -24,10 +26,10 @@ _AFTERWARDS_NS = 1_000_000_000  # so long the load must have gone on after the e
 
 class Lost:
     """The failed requests of the window, by kind: those that only the app can have caused, or (`doubtful`) with them
-    those that it need not have caused."""
+    those that it need not have caused. `allowed`: the probability of a failure that occurs without any act."""
 
-    def __init__(self, window: Window, *, doubtful: bool = False) -> None:
-        log, self.window = window.log, window
+    def __init__(self, window: Window, *, allowed: float = 0.0, doubtful: bool = False) -> None:
+        log, self.window, self.allowed = window.log, window, allowed
         self._sends = log.rows["send_ns"]
         self._over_ns = None if window.act.over_s is None else int(window.act.over_s * 1e9)
         blamed = window.blamed | window.doubtful if doubtful else window.blamed
@@ -37,6 +39,7 @@ class Lost:
         self.stalled = int((blamed & silence).sum())
         self.wrong = int((blamed & ~silence & ~may_be_background(log)).sum())
         self.after = int((blamed & after).sum())
+        self._blamed, self._after, self._left = blamed, after, left_by_baseline(window, allowed=allowed)
         self.requests = int((window.app & window.inside).sum())
         told = window.app & window.inside & (kinds(log) <= Kind.HARD)  # what says anything of the app
         self._told_during, self._told_after = int((told & ~after).sum()), int((told & after).sum())
@@ -61,9 +64,34 @@ class Lost:
         A request that was in flight as the act began is none: the act may have stalled it.
         """
         window = self.window
-        ended = window.log.rows["done_ns"] < int(window.act.started.start_s * 1e9)
-        failed = int(((kinds(window.log) == Kind.HARD) & window.app & window.before & ended).sum())
-        return f"{many(failed, 'request')} failed before the fault" if failed else ""
+        before = window.app & window.before & (window.log.rows["done_ns"] < int(window.act.started.start_s * 1e9))
+        failed = (kinds(window.log) == Kind.HARD) & before
+        more = more_than(window, failed, before, allowed=self.allowed)
+        return f"{many(int(failed.sum()), 'request')} failed before the fault" if more else ""
+
+    def later_than(self, since_s: float) -> NDArray[np.bool_]:
+        """What was sent later than that (s from the start)."""
+        found: NDArray[np.bool_] = self._sends / 1e9 - self.window.act.started.start_s > since_s
+        return found
+
+    def lost_of(self, chosen: NDArray[np.bool_]) -> int:
+        """How many of these requests were lost."""
+        return int((self._blamed & chosen).sum())
+
+    def more_of(self, chosen: NDArray[np.bool_], *, allowed: float | None = None) -> str:
+        """Why more of these was lost than a background explains; "" if it explains them."""
+        asked = self.window.app & self.window.inside & chosen
+        rate = self.allowed if allowed is None else allowed
+        return more_than(self.window, self._blamed & chosen, asked, allowed=rate)
+
+    @property
+    def words_after(self) -> str:
+        """The end of a PASS's sentence: what was lost after the recovery, which a background explains."""
+        return _as_background(self.after, "after the recovery")
+
+    def words_since(self, since_s: float) -> str:
+        """The same, with what was lost later than that."""
+        return f"{_as_background(self.lost_of(self.later_than(since_s)), 'later')}{self.words_after}"
 
     def not_known(self) -> str:
         """Why a PASS is not possible; "" if it is."""
@@ -75,6 +103,8 @@ class Lost:
             return f"{many(limited, 'request')} got 403 or 429, from whoever limits the rate"
         if unfinished := self.window.unfinished:
             return f"{many(unfinished, 'request')} had no outcome when the load ended"
+        if self.allowed and (more := self.more_of(self._after, allowed=self._left)):
+            return f"{many(self.after, 'request')} failed after the recovery, and by the baseline {more}"
         if not self._told_during:
             return "nobody asked while it lasted: that nothing was lost then says nothing"
         if self.window.log.engine.end_ns < self._over_ns + _AFTERWARDS_NS or not self._told_after:
@@ -86,10 +116,14 @@ class Lost:
         if self.wrong:
             text = f"{self.wrong} of {self.requests} answers were wrong"
             return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
-        if self.after:
+        if self.more_of(self._after):
             text = f"{self.after} requests were lost after all had been seen to be well again"
             return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
         return None
+
+
+def _as_background(count: int, when: str) -> str:
+    return f"; {many(count, 'request')} {when}, as the allowed background has them" if count else ""
 
 
 def judged(
@@ -105,7 +139,8 @@ def judged(
         return Verdict(checker, subject, Result.INCONCLUSIVE, "no fault had an effect on the target")
     if log is None or not len(log.rows):
         return Verdict(checker, subject, Result.INCONCLUSIVE, "no request was sent, so nothing is known")
-    lost = Lost(open_window(facts, log, act))
+    allowed = facts.plan.target.traffic.background_failures_per_million / 1e6
+    lost = Lost(open_window(facts, log, act), allowed=allowed)
     evidence = [event for event in (*act.events, baseline_event(facts, act)) if event is not None]
     findings: tuple[Finding, ...] = ()
     if why := lost.sick_before():
@@ -125,7 +160,7 @@ def judged(
 def _in_doubt(lost: Lost, broken: Callable[[Lost], Finding | None]) -> str:
     """Why the promise may be broken by failures that need not be the app's; "" if it is kept with them."""
     window = lost.window
-    if not window.doubtful.any() or (finding := broken(Lost(window, doubtful=True))) is None:
+    if not window.doubtful.any() or (finding := broken(Lost(window, allowed=lost.allowed, doubtful=True))) is None:
         return ""
     why = "the generator was late then, or the control lane was slow too"
     if window.self_made.any():

@@ -35,5 +35,5 @@ def _claim(lost: Lost) -> str:
         return f"none of {lost.requests:,} requests was lost"
     return (
         f"{lost.all:,} of {lost.requests:,} requests were lost from {lost.from_s:.1f} to {lost.to_s:.1f} s after the "
-        f"start, each refused within {lost.longest_ms:.0f} ms; none after the recovery"
+        f"start, each refused within {lost.longest_ms:.0f} ms{lost.words_after or '; none after the recovery'}"
     )

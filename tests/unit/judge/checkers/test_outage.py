@@ -19,7 +19,9 @@ DEPENDENCY = {
     "said late": FAIL, "no answer, and alive": FAIL,
 }  # fmt: skip
 OUTAGE = {
-    "nothing was lost": PASS, "refused at once while it lasted": PASS,
+    "nothing was lost": PASS, "refused at once while it lasted": PASS, "a background, before it and after": PASS,
+    "a background, and two in a row after it": FAIL, "more than a background after it": FAIL,
+    "a wrong answer beside a background": FAIL,
     "stalled": FAIL, "a wrong answer": FAIL, "lost after the recovery": FAIL,
 }  # fmt: skip
 
