@@ -6,19 +6,21 @@ refused by the lock (`preflight/lock.py`), and by nothing here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rollproof.clients.kube import Kube
 from rollproof.core.counts import many
-from rollproof.core.journal import CHECK, read_journal
+from rollproof.core.journal import CHECK, Record, missing_entries, read_journal
 from rollproof.core.labels import MANAGED_BY, OURS, RUN_LABEL
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
 from rollproof.store import folderfiles
 from rollproof.store.clusterjournal import stored_journals
-from rollproof.store.reading import JOURNAL, PLAN
+from rollproof.store.reading import JOURNAL, PLAN, TIMELINE, good_events
 from rollproof.target.file import LoadedTarget
 
 __all__ = ["tell_leftovers", "unfinished_folders"]
@@ -32,7 +34,8 @@ def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[st
     told: set[str] = set()
     for path, number in unfinished_folders(reports):
         told.add(path.name)
-        say(f"unfinished run {path.name}: {many(number, 'change')} not undone: `rollproof undo {path}`")
+        what = f"{many(number, 'change')} not undone" if number else "its undo journal is damaged"
+        say(f"unfinished run {path.name}: {what}: `rollproof undo {path}`")
     if loaded is not None:
         with suppress(RollproofError):
             target = loaded.target
@@ -42,15 +45,33 @@ def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[st
 
 
 def unfinished_folders(reports: Path) -> Iterator[tuple[Path, int]]:
-    """Run folders with open entries, oldest first, and how many. One that somebody is at work in is none."""
+    """Run folders with open entries, oldest first, and how many. One that somebody is at work in is none.
+
+    Also one whose journal does not tell all that was changed, with 0 where no open entry is known: after a lost
+    machine a damaged journal may be all that is left, and must not pass for "nothing was left".
+    """
     for path in sorted(reports.iterdir()) if reports.is_dir() else ():
-        with suppress(RollproofError, OSError):
-            if not (path / PLAN).is_file() or folderfiles.is_owned(path):
+        with suppress(OSError):
+            if not any(os.path.lexists(path / name) for name in (PLAN, JOURNAL)) or folderfiles.is_owned(path):
                 continue
-            record = read_journal(folderfiles.read_whole(path / JOURNAL, size_max=_JOURNAL_MAX))
+            record = _record(path)
             number = sum(1 for entry in record.entries if entry.state == "open" and entry.kind != CHECK)
-            if number:
+            if number or record.damage:
                 yield path, number
+
+
+def _record(path: Path) -> Record:
+    """What the journal says, with all that is wrong with it, also what the timeline alone knows."""
+    try:
+        there = os.path.lexists(path / JOURNAL)
+        content = folderfiles.read_whole(path / JOURNAL, size_max=_JOURNAL_MAX) if there else b""
+    except (RollproofError, OSError) as error:
+        return Record(damage=(str(error),))
+    record = read_journal(content)
+    with suppress(RollproofError):  # without a timeline the journal alone says it
+        missing = missing_entries(record, good_events(path / TIMELINE, source="undo"))
+        return replace(record, damage=record.damage + missing)
+    return record
 
 
 def _in_cluster(target: Target, kube: Kube, file: Path, told: set[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rollproof.errors import InputError, RollproofError, RunFolderError
 from rollproof.reports.console import LiveConsole
 from rollproof.run.leftovers import tell_leftovers, unfinished_folders
 from rollproof.run.teardown import is_of_target, undo_stored
-from rollproof.store.clusterjournal import fetch, stored_journals
+from rollproof.store.clusterjournal import StoredJournal, fetch, stored_journals
 from rollproof.target.file import LoadedTarget, load
 
 __all__ = ["undo_runs"]
@@ -32,7 +32,8 @@ def undo_runs(
     tell_leftovers(loaded, reports, console.say)
     if not every:
         return undo_stored(_newest(reports) if run is None else run, console, target_path=target)
-    codes = [_undo_one(path, console, target) for path in _all(reports, loaded)]
+    paths, codes = _all(reports, loaded, console)
+    codes += [_undo_one(path, console, target) for path in paths]
     if not codes:
         console.status("nothing was left to undo")
     return EXIT_UNDO_FAILED if EXIT_UNDO_FAILED in codes else max(codes, default=0)
@@ -48,17 +49,36 @@ def _undo_one(path: Path, console: LiveConsole, target: Path | None) -> int:
         return error.exit_code
 
 
-def _all(reports: Path, loaded: LoadedTarget | None) -> Iterator[Path]:
-    """Newest first, as entries are undone; a journal of the cluster without a folder here gets one."""
-    paths = [path for path, _ in unfinished_folders(reports)]
+def _all(reports: Path, loaded: LoadedTarget | None, console: LiveConsole) -> tuple[list[Path], list[int]]:
+    """Newest first, as entries are undone; a journal of the cluster without a folder here gets one.
+
+    And the exit codes of what cannot be looked at: it is told, and keeps none of the others from being undone.
+    """
+    paths, codes = [path for path, _ in unfinished_folders(reports)], list[int]()
     if loaded is not None:
-        paths = [path for path in paths if is_of_target(path, loaded.target)]
-        cluster = loaded.target.cluster
-        kube = Kube(cluster.context, cluster.kubeconfig)
-        if loaded.target.journal.store == "cluster":
-            stored = stored_journals(kube, cluster.namespace)
-            paths += [fetch(one, reports) for one in stored if not (reports / one.run_id).exists()]
-    yield from sorted(paths, key=lambda path: path.name, reverse=True)
+        paths = [path for path in paths if _may_be_of(path, loaded)]
+        try:
+            for stored in _in_cluster(loaded):
+                if not (reports / stored.run_id).exists():
+                    paths.append(fetch(stored, reports))
+        except RollproofError as error:
+            console.problem(f"the journals in the cluster: {error}", error.hint)
+            codes.append(error.exit_code)
+    return sorted(paths, key=lambda path: path.name, reverse=True), codes
+
+
+def _may_be_of(path: Path, loaded: LoadedTarget) -> bool:
+    """One whose plan cannot be read may be of this target: what is wrong with it is told where it is to be undone."""
+    try:
+        return is_of_target(path, loaded.target)
+    except RollproofError:
+        return True
+
+
+def _in_cluster(loaded: LoadedTarget) -> Iterator[StoredJournal]:
+    cluster = loaded.target.cluster
+    if loaded.target.journal.store == "cluster":
+        yield from stored_journals(Kube(cluster.context, cluster.kubeconfig), cluster.namespace)
 
 
 def _newest(reports: Path) -> Path:

@@ -103,13 +103,14 @@ def next_seq(path: Path) -> int:
     return content.count(b"\n") + 1
 
 
-def good_events(path: Path) -> list[Event]:
-    """Every event that can be read, whatever is wrong with the others."""
+def good_events(path: Path, *, source: str = "") -> list[Event]:
+    """Every event that can be read, whatever is wrong with the others; with `source` only those of it, soon."""
     events = []
     for line in folderfiles.read_whole(path).split(b"\n") if os.path.lexists(path) else ():
         with suppress(RunFolderError):
-            events.append(_stored_event(line, str(path)))
-    return events
+            if source.encode() in line:
+                events.append(_stored_event(line, str(path)))
+    return [event for event in events if source in ("", event.source)]
 
 
 def of_drill(events: tuple[Event, ...], drill: str) -> tuple[Event, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import story
 from recorder import ListRecorder
+from targettoml import target_toml
 
 from rollproof.errors import InputError, LockedError
 from rollproof.reports.console import LiveConsole
@@ -17,6 +18,7 @@ from rollproof.run.undoing import undo_runs
 from rollproof.store.folderfiles import FolderLock
 from rollproof.store.journal import FolderStore, Journal, Undone
 from rollproof.store.runfolder import RunFolder
+from rollproof.target.file import load
 
 
 def a_run(reports: Path, name: str, *states: str, **target: Any) -> Path:
@@ -64,6 +66,40 @@ def test_unfinished_is_what_has_open_entries_and_nobody_at_work(reports: Path) -
     assert list(unfinished_folders(reports / "nowhere")) == []
 
 
+@pytest.mark.parametrize("journal", [b"", b"\0" * 300 + b"\n", b"rubbish\n", None, "a link", "a folder"])
+@pytest.mark.parametrize("plan", [True, False])
+def test_b6_a_journal_that_does_not_tell_all_is_unfinished(reports: Path, journal: Any, plan: bool) -> None:
+    """As a disk may leave it after a lost machine."""
+    path = reports / "20260101T000000Z-a"
+    with RunFolder.open_for_undo(path) as folder:
+        folder.record("undo", "Undo/1-tag", "written")
+    (path / "undo.jsonl").unlink()
+    if journal == "a link":
+        (path / "undo.jsonl").symlink_to("/dev/zero")
+    elif journal == "a folder":
+        (path / "undo.jsonl").mkdir()
+    elif journal is not None:
+        (path / "undo.jsonl").write_bytes(journal)
+    if not plan:
+        if journal is None:
+            return  # neither plan nor journal: no run folder
+        (path / "plan.json").unlink()
+    assert next((one.name, number) for one, number in unfinished_folders(reports)) == (path.name, 0)
+    said: list[str] = []
+    tell_leftovers(None, reports, said.append)
+    assert said[0] == f"unfinished run {path.name}: its undo journal is damaged: `rollproof undo {path}`"
+
+
+def test_b6_a_change_that_the_journal_has_lost_is_unfinished(reports: Path) -> None:
+    path = reports / "20260101T000000Z-a"
+    with RunFolder.open_for_undo(path) as folder:
+        folder.record("undo", "Undo/7-tag", "written")
+    assert path in dict(unfinished_folders(reports))
+    with RunFolder.open_for_undo(path) as folder:
+        folder.record("undo", "Undo/7-tag", "done")
+    assert path not in dict(unfinished_folders(reports))
+
+
 def test_each_is_told_with_the_command_that_ends_it(reports: Path) -> None:
     said: list[str] = []
     tell_leftovers(None, reports, said.append)
@@ -104,3 +140,28 @@ def test_one_that_fails_keeps_no_other_from_being_undone(
     monkeypatch.setattr(undoing, "undo_stored", undo_stored)
     assert undo(reports, every=True) == expected
     assert left == []
+
+
+@pytest.fixture
+def target_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a target whose journals are in its cluster, and which has no kubeconfig."""
+    path = tmp_path_factory.mktemp("target") / "target.toml"
+    path.write_text(f'{target_toml(load_host="127.0.0.1")}[journal]\nstore = "cluster"\n')
+    return path
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "\0" * 100], ids=["sound", "empty", "object", "zeros"])
+def test_what_cannot_be_looked_at_keeps_no_other_from_being_undone(
+    tmp_path: Path, undone: list[str], target_file: Path, content: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a target file the plans are read first, to leave out the runs of others, and the cluster is asked."""
+    for name in ("a", "b"):
+        with RunFolder.create(tmp_path / name, story.plan(target=load(target_file).target)) as folder:
+            Journal(FolderStore(folder.path / "undo.jsonl"), ListRecorder()).write("tag", "overlay", {})
+    a_run(tmp_path, "of-another-target", "open")
+    if content is not None:
+        (tmp_path / "b/plan.json").write_text(content)
+    code = undo_runs(LiveConsole(), None, tmp_path, last=False, every=True, target=target_file)
+    assert undone == ["b", "a"]
+    assert "error: the journals in the cluster: kubeconfig" in capsys.readouterr().out
+    assert code == InputError.exit_code
