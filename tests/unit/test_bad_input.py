@@ -314,3 +314,34 @@ def test_an_address_where_nobody_listens() -> None:
     error = asked("http://127.0.0.1:9")
     assert "http://127.0.0.1:9/health did not answer: connect.refused" in str(error)
     assert error.exit_code == 3
+
+
+# -- names that nobody can look at ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "x/" * 3000], ids=["name", "path", "folders"])
+@pytest.mark.parametrize(
+    "words", [("judge",), ("undo",), ("export", "--format", "junit"), ("history",), ("compare", "reports")]
+)
+def test_a_run_folder_that_cannot_be_looked_at(user: User, words: tuple[str, ...], name: str) -> None:
+    """As one in a folder that may not be entered: the system refuses to say whether there is one."""
+    user(*words, name).assert_is(2, words[1] if words[0] == "compare" else name[:3])
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (("plan", "drift"), 2, "kubeconfig"),
+        (("run", "drift"), 2, "kubeconfig"),
+        (("undo", "--last"), 2, "there is no run in xxx"),
+    ],
+)
+def test_a_reports_folder_that_cannot_be_looked_at(
+    user: User, words: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    user(*words, "--reports", "x" * 300).assert_is(exit_code, said)
+
+
+@pytest.mark.parametrize("name", ["targets/lab.toml", "nothing", "targets"])
+def test_what_has_no_verdicts_cannot_be_compared(user: User, name: str) -> None:
+    user("compare", name, name).assert_is(2, f"{name} has no verdicts: it is no run folder", "rollproof judge")

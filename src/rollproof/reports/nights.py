@@ -6,6 +6,7 @@ not an error, because a history over a month must not fail at one night.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from rollproof.core.plan import SCHEMA
 from rollproof.core.verdict import Number, Result, Verdict
 from rollproof.errors import RunFolderError
 from rollproof.reports.words import stable_name
+from rollproof.store.folderfiles import folders_in, is_file, is_folder
 from rollproof.store.reading import PLAN, VERDICTS, DamagedError, read_json
 
 __all__ = ["read_night", "read_nights"]
@@ -28,7 +30,10 @@ def read_nights(roots: Iterable[Path]) -> tuple[list[Night], list[str]]:
     nights: dict[str, Night] = {}
     left_out: list[str] = []
     for path in _run_folders(roots):
-        if not (path / VERDICTS).is_file():
+        if not _may_look(path):
+            left_out.append(f"{path}: it may not be read: is it somebody else's?")
+            continue
+        if not is_file(path / VERDICTS):
             left_out.append(f"{path}: no verdicts yet: the run is not over, or was killed")
             continue
         try:
@@ -43,10 +48,10 @@ def read_nights(roots: Iterable[Path]) -> tuple[list[Night], list[str]]:
 def _run_folders(roots: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for root in roots:
-        if (root / PLAN).is_file():
+        if is_file(root / PLAN):
             found.append(root)
-        elif root.is_dir():
-            found += [path for path in root.iterdir() if (path / PLAN).is_file()]
+        elif is_folder(root):
+            found += [path for path in folders_in(root) if is_file(path / PLAN) or not _may_look(path)]
         else:
             raise RunFolderError(f"{root} is no run folder and no folder of runs", "name the folder that --reports had")
     if len(found) > _FOLDERS_MAX:
@@ -54,9 +59,16 @@ def _run_folders(roots: Iterable[Path]) -> list[Path]:
     return found
 
 
+def _may_look(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
+
+
 def read_night(path: Path) -> Night:
     """One run folder. RunFolderError: it is damaged, or of a version that is not known."""
     who = str(path / VERDICTS)
+    if not is_file(path / VERDICTS):
+        message = f"{path} has no verdicts: it is no run folder, or the run was killed and not judged since"
+        raise RunFolderError(message, f"`ls reports/` shows the runs, `rollproof judge {path}` judges one")
     stored = Outside.of(read_json(path / VERDICTS), who, error=DamagedError)
     if stored.integer("schema", SCHEMA) != SCHEMA:
         raise DamagedError(

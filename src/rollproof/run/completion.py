@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from rollproof.reports.exports import FORMS
+from rollproof.store.folderfiles import folders_in, is_file
 from rollproof.suites import SETS, drill_names
 
 __all__ = ["drills", "fitting", "forms", "runs", "trials"]
@@ -31,10 +31,8 @@ def forms(incomplete: str) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """Run folders below the reports folder, the newest first."""
-    found: list[str] = []
-    with suppress(OSError):
-        reports = Path(os.environ.get("ROLLPROOF_REPORTS") or "reports")
-        found = sorted((path.name for path in reports.iterdir() if (path / "plan.json").is_file()), reverse=True)
+    reports = Path(os.environ.get("ROLLPROOF_REPORTS") or "reports")
+    found = [path.name for path in reversed(folders_in(reports)) if is_file(path / "plan.json")]
     return fitting(found, incomplete)
 
 

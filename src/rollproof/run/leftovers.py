@@ -50,7 +50,7 @@ def unfinished_folders(reports: Path) -> Iterator[tuple[Path, int]]:
     Also one whose journal does not tell all that was changed, with 0 where no open entry is known: after a lost
     machine a damaged journal may be all that is left, and must not pass for "nothing was left".
     """
-    for path in sorted(reports.iterdir()) if reports.is_dir() else ():
+    for path in folderfiles.folders_in(reports):
         with suppress(OSError):
             if not any(os.path.lexists(path / name) for name in (PLAN, JOURNAL)) or folderfiles.is_owned(path):
                 continue

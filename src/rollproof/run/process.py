@@ -23,6 +23,7 @@ from rollproof.errors import InputError, RollproofError
 from rollproof.preflight.planning import Order
 from rollproof.redaction import SECRETS
 from rollproof.run.signals import ending_signals
+from rollproof.store.folderfiles import is_folder
 
 if TYPE_CHECKING:
     from rollproof.store.runfolder import RunFolder
@@ -73,7 +74,7 @@ def exit_code_of(folder: Path, child_code: int) -> int:
     said = child_code - EXIT_BASE
     if said in {2, 3, 4}:  # the child has printed the reason
         return said
-    if folder.is_dir():
+    if is_folder(folder):
         what = f"without a verdict; `rollproof undo {folder}` puts things back"
     else:
         what = "before anything was touched; there is no run folder"

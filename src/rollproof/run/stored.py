@@ -12,6 +12,7 @@ from rollproof.errors import InputError
 from rollproof.reports.exports import FORMS
 from rollproof.run import completion
 from rollproof.run.helptexts import epilog
+from rollproof.store.folderfiles import is_folder
 
 __all__ = ["REPORTS", "RUN", "Reports", "add_commands", "found"]
 
@@ -30,7 +31,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def found(path: Path, reports: Path) -> Path:
     """The folder as given, or by its name below the reports folder."""
-    return path if path.exists() or not (reports / path).is_dir() else reports / path
+    return path if is_folder(path) or not is_folder(reports / path) else reports / path
 
 
 def _command(**options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from rollproof.clients.kube import Kube
@@ -13,6 +13,7 @@ from rollproof.reports.console import LiveConsole
 from rollproof.run.leftovers import tell_leftovers, unfinished_folders
 from rollproof.run.teardown import is_of_target, undo_stored
 from rollproof.store.clusterjournal import StoredJournal, fetch, stored_journals
+from rollproof.store.folderfiles import folders_in, is_file
 from rollproof.target.file import LoadedTarget, load
 
 __all__ = ["undo_runs"]
@@ -59,7 +60,7 @@ def _all(reports: Path, loaded: LoadedTarget | None, console: LiveConsole) -> tu
         paths = [path for path in paths if _may_be_of(path, loaded)]
         try:
             for stored in _in_cluster(loaded):
-                if not (reports / stored.run_id).exists():
+                if not os.path.lexists(reports / stored.run_id):
                     paths.append(fetch(stored, reports))
         except RollproofError as error:
             console.problem(f"the journals in the cluster: {error}", error.hint)
@@ -82,9 +83,7 @@ def _in_cluster(loaded: LoadedTarget) -> Iterator[StoredJournal]:
 
 
 def _newest(reports: Path) -> Path:
-    runs: list[Path] = []
-    with suppress(OSError):
-        runs = [path for path in reports.iterdir() if (path / "plan.json").is_file()]
+    runs = [path for path in folders_in(reports) if is_file(path / "plan.json")]
     if not runs:
         raise RunFolderError(f"there is no run in {reports}")
     return max(runs, key=lambda path: path.name)

@@ -24,6 +24,9 @@ from rollproof.errors import CannotJudgeError, LockedError, RunFolderError
 __all__ = [
     "OWNER",
     "FolderLock",
+    "folders_in",
+    "is_file",
+    "is_folder",
     "is_owned",
     "make_folder",
     "open_append",
@@ -39,6 +42,30 @@ SIZE_MAX = 512 * _MIB  # of any file: a run of a day at 2000 requests/s stays be
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}  # what file systems without locks say
 _SHOWN = 80
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Unlike `Path.is_file` it never raises: where nobody may look there is none."""
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; likewise."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def folders_in(path: Path) -> list[Path]:
+    """The folders in a folder, by name; none where there is no such folder, or nobody may look."""
+    with suppress(OSError):
+        return sorted(one for one in path.iterdir() if is_folder(one))
+    return []
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):  # a name of too many characters, a folder of somebody else's, a NUL in it
+        return 0
 
 
 def make_folder(path: Path) -> None:

@@ -59,9 +59,13 @@ def _plan_shape() -> TypeAdapter[Plan]:
 
 def read_plan(path: Path) -> Plan:
     """plan.json of the folder `path`."""
-    if not path.is_dir():
-        raise RunFolderError(f"run folder {path} does not exist", "`ls reports/` shows the runs")
-    if not any(path.iterdir()):
+    try:
+        is_empty = not any(path.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunFolderError(f"run folder {path} does not exist", "`ls reports/` shows the runs") from None
+    except OSError as error:
+        raise RunFolderError(f"run folder {path} cannot be read: {error.strerror}", "is this folder yours?") from None
+    if is_empty:
         raise RunFolderError(f"run folder {path} is empty")
     if not os.path.lexists(path / PLAN):
         raise RunFolderError(f"{path} is no run folder: it has no {PLAN}")

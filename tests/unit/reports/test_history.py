@@ -92,6 +92,15 @@ def test_a_run_that_is_still_being_written_is_left_out(tmp_path: Path) -> None:
     assert "not over" in left_out[0]
 
 
+def test_a_run_of_somebody_else_is_left_out_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run folders are their owner's alone: nobody else may even see whether there is a plan in one."""
+    (tmp_path / "20260101T000000Z-all").mkdir()
+    monkeypatch.setattr("rollproof.reports.nights.os.access", lambda folder, _: folder.name == "mine")
+    assert read_nights([tmp_path])[1] == [
+        f"{tmp_path}/20260101T000000Z-all: it may not be read: is it somebody else's?"
+    ]
+
+
 def test_a_folder_that_is_not_there_and_one_without_runs_are_messages(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="no folder of runs"):
         read_nights([tmp_path / "nowhere"])
