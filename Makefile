@@ -81,9 +81,9 @@ test-readers: $(READY) ## The real readers of what we export: promtool, Grafana'
 
 # What cannot be fetched is no error here: the tests that need it are skipped, and say so.
 browser-tools: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]' || echo "Playwright could not be installed"
+	@timeout 180 $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]' || echo "Playwright could not be installed"
 	@mkdir -p build/browser
-	@test -e build/browser/package/axe.min.js || { cd build/browser && npm pack --silent axe-core@$(AXE) >/dev/null && tar -xzf axe-core-$(AXE).tgz package/axe.min.js; } || echo "axe-core could not be fetched from npm"
+	@test -e build/browser/package/axe.min.js || { cd build/browser && timeout 120 npm pack --silent --fetch-retries 1 axe-core@$(AXE) >/dev/null && tar -xzf axe-core-$(AXE).tgz package/axe.min.js; } || echo "axe-core could not be fetched from npm"
 
 test-browser: browser-tools ## The page in a headless Chromium: console, light, dark, print, 400 px, numbers, keyboard, axe-core (skipped with the reason where there is none)
 	$(BIN)/python -m pytest -p no:rollproof -p no:cacheprovider -rs --timeout=600 tests/browser
