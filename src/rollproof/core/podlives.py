@@ -23,6 +23,7 @@ class PodLife:
     out_of_service_s: float | None
     gone_s: float | None
     lost_readiness_s: float | None  # ready, then not, without being asked to terminate
+    ended_by: str = ""  # why its container had ended then, in Kubernetes' word; "" if it ran on
     addresses: frozenset[str] = frozenset()
 
     @property
@@ -44,7 +45,7 @@ def pod_lives(facts: Facts) -> list[PodLife]:
 
 def _life(seen: Sequence[PodSeen], slices: Sequence[tuple[Event, frozenset[str]]]) -> PodLife:
     ready_s = terminating_s = lost_s = gone_s = None
-    was_ready = False
+    was_ready, ended_by, restarts = False, "", 0
     for pod in seen:
         if pod.gone:
             gone_s = pod.at_s
@@ -54,11 +55,12 @@ def _life(seen: Sequence[PodSeen], slices: Sequence[tuple[Event, frozenset[str]]
             ready_s = pod.at_s
         if was_ready and not pod.ready and terminating_s is None and lost_s is None:
             lost_s = pod.at_s
-        was_ready = pod.ready
+            ended_by = pod.trouble or ("restarted" if (pod.restarts or 0) > restarts else "")
+        was_ready, restarts = pod.ready, pod.restarts or 0
     ips = {pod.ip for pod in seen} - {""}
     out_s = None
     if terminating_s is not None:
         left = (e.start_s for e, ready_ips in slices if e.start_s >= terminating_s - 1.0 and not ips & ready_ips)
         out_s = next(left, None)
     template = seen[0].name.rpartition("-")[0]  # a ReplicaSet's pods are named after it
-    return PodLife(seen[0].name, template, ready_s, terminating_s, out_s, gone_s, lost_s, frozenset(ips))
+    return PodLife(seen[0].name, template, ready_s, terminating_s, out_s, gone_s, lost_s, ended_by, frozenset(ips))

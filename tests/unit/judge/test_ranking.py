@@ -265,6 +265,21 @@ def test_a_message_that_reads_like_a_cause_decides_nothing() -> None:
     assert not any("OOMKilled" in said for said in first.supports)
 
 
+def test_a_pod_that_was_evicted_once_is_none_that_kept_the_recovery() -> None:
+    story = Story().tell(
+        "watch", "Pod/shop/evicted", "added", at=1.0, uid="e", ready=False, phase="Failed", reason="Evicted",
+        member=True, node="n1", initial=True,
+    ).fault(until="effect")  # fmt: skip
+    story.tell("fault", "Fault/pod-delete", "not-recovered", at=160.0, start=100.0, outcome=Outcome.FAIL, waited_s=60.0)
+    assert codes_of(ranked(story, failed("fault", "NOT_RECOVERED"))) == ["NOT_RECOVERED"]
+
+
+def test_who_else_is_in_the_service_is_no_reason_why_an_old_pod_stays() -> None:
+    causes = ranked(Story(), failed("rollout", "OTHERS_IN_SERVICE"), failed("release", "ORPHANED"))
+    assert codes_of(causes) == ["ORPHANED"]
+    assert codes_of(ranked(Story(), failed("version", "OTHERS_IN_SERVICE"))) == ["OTHERS_IN_SERVICE"]
+
+
 def test_what_does_not_run_comes_before_a_promise_about_the_way() -> None:
     causes = ranked(Story(), failed("pipeline", "MORE_THAN_THE_TAG"), failed("pipeline", "TAG_DOES_NOT_RUN"))
     assert codes_of(causes) == ["TAG_DOES_NOT_RUN", "MORE_THAN_THE_TAG"]

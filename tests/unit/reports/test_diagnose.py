@@ -148,6 +148,34 @@ def test_no_endpoint_and_one_endpoint_are_told_apart(facts: Facts) -> None:
     assert "ENDPOINT" not in found(broken)[0]
 
 
+@pytest.mark.parametrize(
+    "end", [{"reason": "Error"}, {"restarts": 1}, {"phase": "Failed", "reason": "Evicted"}], ids=str
+)
+def test_a_pod_whose_container_ended_did_not_lie_about_its_readiness(facts: Facts, end: dict[str, Any]) -> None:
+    broken = failing(facts, np.arange(31.0, 32.0, 0.1), "http.502")
+    gone = with_event(broken, pod_event(31.8, "shop-7d4b-ddddd", **end))
+    assert found(gone) == ["CONTAINER_ENDED"]
+    assert "shop-7d4b-ddddd ended by itself" in causes(gone)[0].text
+    named = failing(gone, np.arange(31.0, 32.0, 0.1), "http.502", served_by=3)
+    assert found(named) == ["BAD_ANSWERS"], "they name another pod"
+
+
+STRANGER = {"ready": True, "member": False, "in_service": True, "owner": "Job/x"}
+
+
+def test_a_stranger_that_has_served_well_all_the_time_is_not_to_blame(facts: Facts) -> None:
+    broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "http.502", lane=1)
+    there = with_event(broken, pod_event(1.0, "batch-x", **STRANGER))
+    assert found(there) == ["PRESTOP_MISSING"]
+    left = with_event(there, pod_event(TERMINATING + 2.0, "batch-x", **{**STRANGER, "ready": False}))
+    assert found(left) == ["OTHERS_IN_SERVICE"], "it has gone at that time"
+
+
+def test_no_stranger_is_to_blame_for_what_a_proxy_refuses(facts: Facts) -> None:
+    broken = with_ingress_log(failing(facts, np.arange(50.0, 51.0, 0.1), "connect.ECONNREFUSED", lane=2, reused=False))
+    assert found(with_event(broken, pod_event(49.0, "batch-x", **STRANGER))) == ["LISTENER_CLOSED"]
+
+
 def test_one_endpoint_is_no_cause_where_the_other_pod_had_stopped_serving(facts: Facts) -> None:
     broken = failing(facts, np.arange(TERMINATING + 0.05, TERMINATING + 0.4, 0.05), "http.502")
     assert found(with_event(broken, endpoints(TERMINATING, ["10.244.1.19"]))) == ["PRESTOP_MISSING"]
@@ -205,6 +233,7 @@ STEPS: dict[str, tuple[Iterable[float], str, dict[str, Any]]] = {
     "NO_READY_ENDPOINT": (np.arange(24.0, 24.5, 0.05), "http.503", {}),
     "ONE_ENDPOINT": (np.arange(24.0, 24.5, 0.05), "http.503", {}),
     "OTHERS_IN_SERVICE": (np.arange(24.0, 24.5, 0.05), "http.503", {}),
+    "CONTAINER_ENDED": (np.arange(31.0, 32.0, 0.1), "http.502", {}),
     "INJECTED": (np.arange(36.0, 37.0, 0.1), "read.timeout", {"took_s": 2.0}),
     "UNEXPLAINED": (np.arange(50.0, 51.0, 0.1), "body.wrong", {}),
 }
@@ -219,6 +248,8 @@ def told_of(code: str, facts: Facts) -> Facts:
     if code == "OTHERS_IN_SERVICE":
         stranger = {"ready": True, "member": False, "in_service": True, "owner": "Job/x"}
         return with_event(facts, pod_event(20.0, "batch-x", **stranger))
+    if code == "CONTAINER_ENDED":
+        return with_event(facts, pod_event(31.8, "shop-7d4b-ddddd", reason="OOMKilled"))
     return TestInjected().faulted(facts) if code == "INJECTED" else facts
 
 

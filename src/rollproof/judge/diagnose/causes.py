@@ -137,11 +137,13 @@ def _no_endpoint(moment: Moment) -> Finding | None:
 
 
 def _others_in_service(moment: Moment) -> Finding | None:
-    """A pod of another owner received traffic; not if the bad answers name the app's own pods."""
+    """A pod of another owner received traffic; not if the bad answers name the app's own pods. One that was there
+    before the act, and stayed, has answered well then: without its name in an answer it is not to blame now."""
     facts, burst = moment.facts, moment.burst
     found = others(facts, since_s=burst.start_s - SLACK_S, until_s=burst.end_s + SLACK_S)
-    named = burst.named()
-    return next(iter(finding(facts, [one for one in found if not named or one.pod in named])), None)
+    named, begun_s = burst.named(), moment.act.started.start_s
+    moved = [one for one in found if one.since_s > begun_s or one.until_s <= burst.end_s + AFTER_SERVICE_S]
+    return next(iter(finding(facts, [one for one in found if one.pod in named] if named else moved)), None)
 
 
 def _readiness_lies(moment: Moment) -> Finding | None:
@@ -149,7 +151,8 @@ def _readiness_lies(moment: Moment) -> Finding | None:
     burst, lives = moment.burst, moment.lives
     hint = "let the readiness probe ask the path that needs the most; a startup probe for slow starts; minReadySeconds"
     for life in lives:
-        lost_s = None if moment.injected else life.lost_readiness_s  # a fault may well make a pod unready
+        own = moment.injected or life.ended_by  # a fault may well make a pod unready, and so does an end of it
+        lost_s = None if own else life.lost_readiness_s
         if lost_s is not None and _within(burst, lost_s, before_s=_JUST_READY_S):
             text = f"{life.name} was Ready, took traffic, and lost its readiness again while requests failed"
             return Finding("READINESS_LIES", text, hint)
@@ -166,6 +169,19 @@ def _readiness_lies(moment: Moment) -> Finding | None:
         if alone and burst.share("http.5", "body.", "read.") > 0:
             text = f"failures began {max(burst.start_s - life.ready_s, 0.0):.2f} s after {life.name} was called Ready"
             return Finding("READINESS_LIES", text, hint)
+    return None
+
+
+def _container_ended(moment: Moment) -> Finding | None:
+    """A pod's container ended by itself, or the pod was evicted, while requests failed; not if they name others."""
+    named = moment.burst.named()
+    for life in moment.lives:
+        if moment.injected or not life.ended_by or life.lost_readiness_s is None or (named and life.name not in named):
+            continue
+        if _within(moment.burst, life.lost_readiness_s, before_s=_JUST_READY_S):
+            text = f"the container of {life.name} ended by itself ({life.ended_by}) while requests failed"
+            hint = "see its log before that (`kubectl logs --previous`), and the events of the pod"
+            return Finding("CONTAINER_ENDED", f"{text}, and nobody had told it to end", hint)
     return None
 
 
@@ -370,8 +386,9 @@ def _within(burst: Burst, at_s: float, *, before_s: float) -> bool:
 _RULES: tuple[Callable[[Moment], Finding | None], ...] = (
     _control_suffered,
     _no_endpoint,
-    _others_in_service,
     _way_in,
+    _others_in_service,
+    _container_ended,
     _readiness_lies,
     _in_flight_cut,
     _termination,

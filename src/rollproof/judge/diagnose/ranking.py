@@ -28,6 +28,7 @@ _CAUSES_MAX = 12
 _UNDO = "undo"
 _NO_DOUBT = {"SLOW"}  # it is no reason why nothing can be claimed
 _NOT_COUNTED = {"GENERATOR_STALL"}  # it explains failures that no FAIL counts
+_BESIDE = {("rollout", "OTHERS_IN_SERVICE")}  # who else gets traffic is no reason why old pods stay
 _DRILLS = {one.code: one.drill for one in CHECKS.values()}  # what shows the harm of a finding of posture
 
 
@@ -77,7 +78,7 @@ def _candidates(facts: Facts | None, verdicts: list[Verdict]) -> Iterator[_Candi
     """All that may be a cause in one drill."""
     behind = roots(facts, verdicts) if facts is not None else ()
     found = [
-        _Candidate(order=_order(finding), finding=finding, verdict=verdict, evidence=verdict.evidence)
+        _Candidate(order=_order(finding, verdict), finding=finding, verdict=verdict, evidence=verdict.evidence)
         for verdict in verdicts for finding in verdict.findings
     ]  # fmt: skip
     no_cause = _NOT_COUNTED if verdicts[0].result is Result.FAIL else _NO_DOUBT
@@ -98,7 +99,9 @@ def _of_root(root: Root, verdict: Verdict) -> _Candidate:
     return _Candidate(order=_Order.ROOT, finding=root.finding, verdict=verdict, evidence=root.evidence)
 
 
-def _order(finding: Finding) -> _Order:
+def _order(finding: Finding, verdict: Verdict) -> _Order:
+    if (verdict.checker, finding.code) in _BESIDE:
+        return _Order.ASIDE
     if finding.code in DEEPEST:
         return _Order.DEEPEST
     if finding.code in BREACHES:

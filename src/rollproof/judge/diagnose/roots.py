@@ -129,7 +129,7 @@ def _pod_kept_it(case: _Case) -> Root | None:
     old = act.old_uids if act is not None else ()
     until_s = _given_up_s(case)
     for pod in _last_of_each(case.facts, act.started.start_s if act is not None else 0.0, until_s):
-        if pod.uid in old or not pod.member or pod.gone or pod.ready or pod.terminating:
+        if pod.uid in old or not pod.member or pod.gone or pod.ended or pod.ready or pod.terminating:
             continue
         if (late := _ready_late(case, pod)) is not None:
             return late
