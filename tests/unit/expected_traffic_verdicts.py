@@ -88,6 +88,9 @@ def availabilities() -> Told:
             story.requests = requests.build()
         return story
 
+    def theirs(story: Story, *, at: float = 128) -> Story:
+        return story.tell("watch", "Deployment/shop/web", "modified", at=at, image="ghcr.io/shop/web:ccccccc")
+
     yield "nothing was started", told(clean(), Story())
     yield "no load", told(None)
     yield "an empty load", told(Requests(seconds=0.0))
@@ -133,6 +136,13 @@ def availabilities() -> Told:
         told(clean().fail(at=118, until=118.5, outcome="read.ECONNRESET").fail("keepalive-post", at=120, until=120.05)),
     )
     yield "a third version", told(clean().says("ccccccc", at=119, until=119.1))
+    yield "a third version, that somebody else has deployed", theirs(told(clean().says("ccccccc", at=130)))
+    lost = clean().says("ccccccc", at=130).fail(at=112, until=113)
+    yield "a third version, that somebody else has deployed, and losses", theirs(told(lost))
+    strange = clean().says("ccccccc", at=130).says("ddddddd", at=119, until=119.1)
+    yield "a third version, that somebody else has deployed, and a fourth", theirs(told(strange))
+    yield "somebody else had deployed before", theirs(told(clean()), at=95)
+    yield "no request in the window", told(clean().without(at=100, until=150))
     yield "more than the budget", told(clean().fail(at=118, until=119), downtime_budget_ms=900.0)
     yield "between the bounds", told(clean().fail(at=118, until=119), downtime_budget_ms=1000.0)
     yield "within the budget", told(clean().fail(at=118, until=118.1), downtime_budget_ms=500.0)

@@ -201,6 +201,20 @@ def versions() -> Told:
         "a third sha before the start",
         loaded(Requests(seconds=50.0, rate_per_s=10.0).says("ccccccc", at=95.0, until=99.5).says(NEW, at=115.0)),
     )
+
+    def deployed(told: Story, sha: str) -> Story:
+        return told.tell("watch", "Deployment/shop/web", "modified", at=126, image=f"ghcr.io/shop/web:{sha}")
+
+    late = Requests(seconds=50.0, rate_per_s=10.0).says(NEW, at=115.0)
+    third = loaded(late.says("ccccccc", at=127.0), deployed(good_release(), "ccccccc"))
+    yield "a third sha under load, that somebody else has deployed", third
+    asked = ingress(deployed(good_release(), "ccccccc"), "ccccccc", at=128)
+    yield "a third sha was proven, that somebody else has deployed", asked
+    fourth = Requests(seconds=50.0, rate_per_s=10.0).says(NEW, at=115.0).says("ddddddd", at=119.0, until=119.5)
+    yield "a fourth sha, and somebody else has deployed a third", loaded(fourth, deployed(good_release(), "ccccccc"))
+    back = Requests(seconds=50.0, rate_per_s=10.0).says(NEW, at=115.0).says(OLD, at=127.0)
+    yield "the old sha, that somebody has deployed again", loaded(back, deployed(good_release(), OLD))
+    yield "the old sha, that was taken back when nobody asked any more", deployed(good_release(), OLD)
     yield "the old sha under load after the proof", loaded(Requests(seconds=50.0, rate_per_s=10.0))
     yield "the old sha until the proof", loaded(Requests(seconds=50.0, rate_per_s=10.0).says(NEW, at=125.0))
     other = Requests(seconds=50.0, rate_per_s=10.0).says(NEW, at=115.0)

@@ -6,6 +6,7 @@ one after the other, which make one act with several parts. The parts know what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollproof.core.badrelease import find_bad_release
@@ -17,9 +18,9 @@ from rollproof.core.part import ActKind, Part
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import sha_at_start
 from rollproof.core.scaling import Scaling, find_scalings
-from rollproof.core.watched import deployed_tag
+from rollproof.core.watched import deployed_tag, deployed_tags
 
-__all__ = ["Act", "find_act"]
+__all__ = ["Act", "find_act", "measured_until_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Act:
     """`parts` are in the order of their start, at least one.
 
     `from_sha` and `to_sha` are the app versions before and after, equal where nothing was rolled out; `shas` are all
-    that may answer meanwhile; `rollout` is the part that is one.
+    that may answer meanwhile; `rollout` is the part that is one. `foreign` are versions that somebody else has deployed
+    since it began, as the Deployment itself said: what answers with these is no failure of ours, and no proof.
     """
 
     parts: tuple[Part, ...]
@@ -35,12 +37,18 @@ class Act:
     to_sha: str
     shas: frozenset[str]
     rollout: Rollout | None = None
+    foreign: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> ActKind | None:
         """What all its parts are; None if they are of several kinds."""
         kinds = {part.kind for part in self.parts}
         return kinds.pop() if len(kinds) == 1 else None
+
+    @property
+    def why_foreign(self) -> str:
+        """That somebody else has deployed another version meanwhile; "" if nobody was seen to."""
+        return f"somebody else has deployed {', '.join(sorted(self.foreign))} meanwhile" if self.foreign else ""
 
     @property
     def noun(self) -> str:
@@ -114,7 +122,8 @@ def find_act(facts: Facts) -> Act | None:
     """
     if (bad := find_bad_release(facts)) is not None:
         old, new = bad.release.from_sha, bad.release.to_sha
-        return Act((bad,), old, old, frozenset({old, new}))
+        ours = frozenset({old, new})
+        return Act((bad,), old, old, ours, foreign=_foreign(facts, ours, (bad,)))
     drifts = drift_trials(facts)
     tried: tuple[DriftTrial | Fault | Scaling, ...] = (*drifts, *find_faults(facts), *find_scalings(facts))
     begun = sorted((one for one in tried if one.begun), key=_order)
@@ -126,7 +135,21 @@ def find_act(facts: Facts) -> Act | None:
     parts.sort(key=_order)
     before, after = _shas(facts, rollout, inside=inside is not None, at_s=parts[0].started.start_s)
     brought = {one.version for one in tried} - {""}
-    return Act(tuple(parts), before, after, frozenset({before, after, *brought}), inside)
+    ours = frozenset({before, after, *brought})
+    return Act(tuple(parts), before, after, ours, inside, _foreign(facts, ours, parts))
+
+
+def measured_until_s(facts: Facts) -> float:
+    """When the last request or question of the drill was over: what came later it has not measured."""
+    asked = [event.end_s for event in facts.find(source="proof")]
+    return max([*asked, facts.requests.engine.end_ns / 1e9 if facts.requests is not None else 0.0])
+
+
+def _foreign(facts: Facts, ours: frozenset[str], parts: Sequence[Part]) -> frozenset[str]:
+    """The tags that the Deployment was given while it was measured which are none of ours."""
+    if "" in ours:  # which are ours is not known
+        return frozenset()
+    return deployed_tags(facts, since_s=parts[0].started.start_s, until_s=measured_until_s(facts)) - ours
 
 
 def _order(part: Part) -> tuple[float, str]:

@@ -17,6 +17,7 @@ __all__ = [
     "Gap",
     "PodSeen",
     "deployed_tag",
+    "deployed_tags",
     "failing_replicasets",
     "image_tag",
     "pods_seen",
@@ -215,3 +216,10 @@ def deployed_tag(facts: Facts, at_s: float) -> str:
         if event.start_s <= at_s and event.what != "deleted":
             seen = event
     return image_tag(seen.data.get("image")) if seen is not None else ""
+
+
+def deployed_tags(facts: Facts, *, since_s: float, until_s: float) -> frozenset[str]:
+    """The image tags that the app's Deployment was given in that stretch, as its watch told."""
+    cluster = facts.plan.target.cluster
+    told = facts.find(source="watch", subject=f"Deployment/{cluster.namespace}/{cluster.deployment}")
+    return frozenset(image_tag(one.data.get("image")) for one in told if since_s <= one.start_s <= until_s) - {""}

@@ -268,7 +268,11 @@ def _masked_is_failure(case: _Case) -> Verdict | None:
 def _not_known(case: _Case) -> Verdict | None:
     """INCONCLUSIVE if something needed for a PASS was not seen."""
     window, numbers = case.window, case.numbers
-    if numbers["refused_by_rate_limit"]:
+    if not numbers["requests"]:
+        why = "no request was sent in the window, so nothing is known of it"
+    elif why := window.act.why_foreign:
+        why = f"{why}: what was measured is not of our act alone"
+    elif numbers["refused_by_rate_limit"]:
         why = f"{numbers['refused_by_rate_limit']} requests were refused with 403 or 429; {_LOWER_THE_RATE}"
     elif trouble := _way_is_suspect(case):
         why = trouble

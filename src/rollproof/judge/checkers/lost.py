@@ -97,6 +97,8 @@ class Lost:
         """Why a PASS is not possible; "" if it is."""
         if self._over_ns is None:
             return f"no end was seen: {self.window.act.why_not_over()}"
+        if why := self.window.act.why_foreign:
+            return f"{why}: what was measured is not of the fault alone"
         if (suspect := int(self.window.suspect.sum())) > 0:
             return f"{suspect} requests failed while the control lane failed too: whose failures they are is not known"
         if limited := int(self.window.limited.sum()):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rollproof.core.act import Act, find_act
+from rollproof.core.act import Act, find_act, measured_until_s
 from rollproof.core.event import Event, Outcome, good_in_a_row
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import lane_mask
 from rollproof.core.runframe import Answer, answers, reason
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import pods_seen
+from rollproof.core.watched import deployed_tags, pods_seen
 from rollproof.judge.checkers.others import finding, others
 
 __all__ = ["check"]
@@ -37,18 +37,34 @@ def check(facts: Facts) -> Verdict:
     if act.rollout is not None and act.rollout.taken_over:
         why = f"which version should answer is not known any more: {act.rollout.why_unfinished()}"
         return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
+    stray = _stray_answers(facts, act)
+    if (theirs := _not_ours(facts, act, wrong, stray)) and not stray.third:
+        why = f"which version should answer is not known any more: {theirs}"
+        return Verdict("version", subject, Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence)
     if wrong:
         seen = sorted({Answer(event).version for event in wrong})
         who = sorted({event.subject for event in wrong})
         why = f"{len(wrong)} of {len(proofs)} answers said {', '.join(seen)} instead of {act.to_sha} (from {who[0]})"
         evidence = tuple(event.seq for event in wrong[:50])
         return Verdict("version", subject, Result.FAIL, why, numbers=numbers, evidence=evidence)
-    stray = _stray_answers(facts, act)
     numbers.update({"load_answers_of_a_third_sha": stray.third, "load_answers_of_the_old_sha_after_proof": stray.late})
     if stray.third or stray.late:
         also = finding(facts, others(facts, since_s=act.started.start_s))
         return Verdict("version", subject, Result.FAIL, stray.why, numbers=numbers, evidence=evidence, findings=also)
     return _enough(facts, act, proofs, subject, numbers, evidence)
+
+
+def _not_ours(facts: Facts, act: Act, wrong: list[Event], stray: _Stray) -> str:
+    """That somebody else has deployed another version meanwhile, or the old one again, of which the wrong answers are;
+    "" if nobody was seen to."""
+    said = {Answer(event).version for event in wrong}
+    if act.foreign:
+        return act.why_foreign if said <= act.shas | act.foreign else ""
+    proven = act.rollout.stages.get("proven") if act.rollout is not None else None
+    if proven is None or act.from_sha == act.to_sha or not said <= {act.from_sha} or not (said or stray.late):
+        return ""
+    again = act.from_sha in deployed_tags(facts, since_s=proven.end_s, until_s=measured_until_s(facts))
+    return f"{act.from_sha} was deployed again after {act.to_sha} had been proven" if again else ""
 
 
 def _enough(
@@ -126,7 +142,7 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
         return _Stray()
     sends, versions = log.column("send_ns"), log.column("version")
     answered = ~lane_mask(log, log.control) & (versions > 0) & (sends >= act.started.start_s * 1e9)
-    strange = np.array([sha not in act.shas for sha in log.versions], dtype=bool)
+    strange = np.array([sha not in act.shas | act.foreign for sha in log.versions], dtype=bool)
     third = answered & strange[versions]
     if third.any():
         names = sorted({log.versions[i] for i in np.unique(versions[third])})

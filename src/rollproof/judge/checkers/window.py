@@ -148,10 +148,12 @@ def baseline_event(facts: Facts, act: Act) -> Event | None:
 
 
 def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
-    """Answers of a version that should not answer: not the old or new one, and not one that a drift has set."""
+    """Answers of a version that should not answer: not the old or new one, not one that a drift has set, and not one
+    that somebody else has deployed."""
     if not act.from_sha or not act.to_sha:
         return np.zeros(len(log.rows), dtype=bool)
-    strange = np.array([bool(name) and name not in act.shas for name in log.versions], dtype=bool)
+    known = act.shas | act.foreign
+    strange = np.array([bool(name) and name not in known for name in log.versions], dtype=bool)
     third: NDArray[np.bool_] = strange[log.column("version")]
     return third
 
