@@ -18,9 +18,12 @@ _NO_BODY = frozenset({204, 304})
 _JSON_BEGINS = frozenset(bytes((one,)) for one in b'{["-0123456789tfn \t\r\n\xef')
 _FRAMING = frozenset({b"transfer-encoding", b"connection"})
 _HEADS_KEPT = 64
+_LENGTH_MAX = 20  # characters of a Content-Length: Python makes no number of thousands of digits
 
 Heads = dict[bytes, tuple[int, bool, dict[bytes, bytes], int | None, bool]]  # fields of a head that was parsed strictly
 
+_GZIP_BEGINS = b"\x1f\x8b"
+_MEMBERS_MAX = 100
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -34,10 +37,22 @@ def plain(body: bytes) -> bytes:
         return body
     for bits in (_GZIP_OR_ZLIB, -zlib.MAX_WBITS):
         try:
-            return zlib.decompressobj(bits).decompress(body, BODY_KEPT)
+            return _inflated(body, bits)
         except zlib.error:
             continue
     raise ValueError("neither JSON nor compressed")
+
+
+def _inflated(body: bytes, bits: int) -> bytes:
+    """gzip may have several members, one behind the other (RFC 1952, 2.2): all of them are the body."""
+    found = b""
+    for _ in range(_MEMBERS_MAX):
+        engine = zlib.decompressobj(bits)
+        found += engine.decompress(body, BODY_KEPT - len(found))
+        body = engine.unused_data
+        if len(found) >= BODY_KEPT or not body.startswith(_GZIP_BEGINS):
+            break
+    return found
 
 
 class MalformedError(ValueError):
@@ -133,7 +148,7 @@ class Answer:
                 raise MalformedError(f"not a header: {line[:40]!r}")
             name = name.lower()
             if name == b"content-length":
-                if not value.strip().isdigit() or length not in (b"", value.strip()):
+                if not value.strip().isdigit() or len(value) > _LENGTH_MAX or length not in (b"", value.strip()):
                     raise MalformedError(f"Content-Length is {value[:20]!r}")
                 length = value.strip()
             elif name in _FRAMING:
@@ -176,33 +191,37 @@ class Answer:
             self.body += data[:room]
 
     def _feed_chunks(self, data: bytes) -> bool:
+        """By a place in the buffer: to cut each chunk off its front is work that grows with its square."""
         buffer = self._buffer + data if self._buffer else data
+        at = 0
+        pieces: list[bytes] = []
         while True:
             if self._left:  # inside a chunk: its bytes and their CRLF
-                taken = buffer[: self._left]
-                self._keep(taken[: max(0, self._left - 2)])
+                taken = buffer[at : at + self._left]
+                pieces.append(taken[: max(0, self._left - 2)])
                 self._left -= len(taken)
-                buffer = buffer[len(taken) :]
+                at += len(taken)
                 if self._left:
                     break
                 if not taken.endswith(b"\n"):
                     raise MalformedError("a chunk is longer than it said")
-            line, newline, rest = buffer.partition(b"\r\n")
-            if not newline:
-                if len(buffer) > HEAD_MAX:
+            end = buffer.find(b"\r\n", at)
+            if end < 0:
+                if len(buffer) - at > HEAD_MAX:
                     raise MalformedError("a chunk's size line does not end")
                 break
-            buffer = rest
+            line, at = buffer[at:end], end + 2
             if self._in_trailers:
                 if not line:
                     self._whole = True
-                    self.reusable = self.reusable and not buffer
+                    self.reusable = self.reusable and at == len(buffer)
                     break
             elif (size := _chunk_size(line)) == 0:
                 self._in_trailers = True
             else:
                 self._left = size + 2
-        self._buffer = buffer
+        self._buffer = buffer[at:]
+        self._keep(b"".join(pieces))
         return self._whole
 
 

@@ -134,7 +134,10 @@ class _Worker:
             self._failed_ourselves(attempt)
         if self.attempt is attempt:  # else it was given up as unfinished meanwhile, and is recorded
             self.attempt = None
-            self._session.finish(self, attempt)
+            try:
+                self._session.finish(self, attempt)
+            except Exception as problem:  # noqa: BLE001 - gevent would only print it, and the attempt would be no row
+                self._session.end_with(problem)
 
     def _request(self, attempt: Attempt) -> bytes:
         return b"%s%d%s" % (self._before, attempt.k, self._after)
@@ -259,10 +262,11 @@ class Dispatcher:
                     self.record.late.append((intended_ns, late_ns))
                 self._dispatch(next(self._order), intended_ns)
         except Exception as problem:  # noqa: BLE001 - handed to the engine, which reports it
-            self._end_with(problem)
+            self.end_with(problem)
 
-    def _end_with(self, problem: Exception) -> None:
-        self.problem = problem
+    def end_with(self, problem: Exception) -> None:
+        """A bug of ours: the session is over, and says so. The first one counts."""
+        self.problem = self.problem or problem
         self._stop.set()
 
     def _dispatch(self, lane: int, intended_ns: int) -> None:
@@ -316,7 +320,7 @@ class Dispatcher:
             for _ in range(min(AT_ONCE, len(self._heard))):
                 self._heard.popleft().settle()
         except Exception as problem:  # noqa: BLE001 - as in _tick
-            self._end_with(problem)
+            self.end_with(problem)
         if self._heard:
             self._heard_more.start(self._settle_some)
         else:
@@ -366,6 +370,6 @@ def _at_pointer(body: bytes, pointer: str) -> str:
         for escaped in pointer.split("/")[1:]:
             part = escaped.replace("~1", "/").replace("~0", "~")
             value = value[int(part)] if isinstance(value, list) else value[part]
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return ""
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

@@ -19,6 +19,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import urllib3
@@ -31,14 +32,16 @@ else:
     _Base = object
 
 __all__ = [
-    "MIB", "BodyError", "bounded", "decoded", "extend", "open_socket", "pools_by_scheme", "read_body", "said",
-    "time_out", "was_sent", "watch_sending",
+    "MIB", "BodyError", "FinalResponse", "bounded", "decoded", "extend", "open_socket", "pools_by_scheme", "read_body",
+    "said", "time_out", "was_sent", "watch_sending",
 ]  # fmt: skip
 
 MIB = 1 << 20
 CONNECT_S = 5.0  # at most, of the whole
 _CHUNK = 1 << 16
 _NAMES_MAX = 8  # addresses of one name that are tried
+_GZIP_BEGINS = b"\x1f\x8b"
+_MEMBERS_MAX = 100
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib tells the two apart by their first bytes
 T = TypeVar("T")
 
@@ -87,13 +90,19 @@ def decoded(body: bytes, encoding: str, *, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, window_bits: int, limit: int) -> bytes:
-    engine = zlib.decompressobj(window_bits)
-    found = engine.decompress(body, limit + 1)
-    if len(found) > limit:
-        raise _too_large(limit)
-    if not engine.eof:
-        raise BodyError("the compressed answer is cut off")
-    return found
+    """gzip may have several members, one behind the other (RFC 1952, 2.2): all of them are the body."""
+    found = b""
+    for _ in range(_MEMBERS_MAX):
+        engine = zlib.decompressobj(window_bits)
+        found += engine.decompress(body, limit + 1 - len(found))
+        if len(found) > limit:
+            raise _too_large(limit)
+        if not engine.eof:
+            raise BodyError("the compressed answer is cut off")
+        body = engine.unused_data
+        if not body.startswith(_GZIP_BEGINS):  # the end, or what some pad it with
+            return found
+    raise BodyError(f"the compressed answer has more than {_MEMBERS_MAX} parts")
 
 
 def _too_large(limit: int) -> BodyError:
@@ -208,8 +217,24 @@ def _addresses(host: str, port: int, within_s: float) -> list[Any]:
         return bounded(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), within_s, "getaddrinfo")
 
 
+class FinalResponse(http.client.HTTPResponse):
+    """Passes over every interim answer (1xx: Early Hints, Processing), as RFC 9110 15.2 wants.
+
+    The standard library passes over 100 alone, and takes any other for the answer, with an empty body.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            said: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # not in the stubs
+            if not 100 < said[1] < 200 or said[1] == HTTPStatus.SWITCHING_PROTOCOLS:
+                return said
+            http.client.parse_headers(self.fp)
+
+
 class _Connecting:
     """What both kinds of connection have in common: bounded name resolution, and noting that something was sent."""
+
+    response_class: Any = FinalResponse
 
     def _new_conn(self: Any) -> socket.socket:
         whole_s = float(self.timeout)
@@ -221,12 +246,14 @@ class _Connecting:
         except TimeoutError as error:
             raise urllib3.exceptions.ConnectTimeoutError(self, f"{self.host} was not resolved in time") from error
         refused: OSError | None = None
-        for family, kind, protocol, _, address in found[:_NAMES_MAX]:
+        found = found[:_NAMES_MAX]
+        for number, (family, kind, protocol, _, address) in enumerate(found):
+            left_s = until_s - time.monotonic()  # shared out, so that one dead address does not take the others' time
             sock = _PlainSocket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
                     sock.setsockopt(*option)
-                sock.settimeout(max(0.001, until_s - time.monotonic()))
+                sock.settimeout(max(0.001, left_s / (len(found) - number)))
                 sock.connect(address)
             except OSError as error:
                 sock.close()

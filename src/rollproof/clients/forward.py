@@ -9,7 +9,7 @@ import http.client
 import io
 from typing import Any
 
-from rollproof.clients.exchange import decoded
+from rollproof.clients.exchange import FinalResponse, decoded
 from rollproof.clients.podstream import CLOSE, opened
 
 __all__ = ["ask"]
@@ -27,11 +27,13 @@ def ask(api: Any, place: str, port: int, path: str, *, timeout_s: float, limit: 
 def _answer(pipe: _Pipe, path: str, limit: int) -> tuple[int, bytes]:
     head = [f"GET {path} HTTP/1.1", "Host: localhost", "Accept: */*", "Accept-Encoding: identity", "Connection: close"]
     pipe.send("\r\n".join([*head, "", ""]).encode())
-    answer = http.client.HTTPResponse(pipe)  # type: ignore[arg-type] # of a socket it takes `makefile` alone
+    answer = FinalResponse(pipe)  # type: ignore[arg-type] # of a socket it takes `makefile` alone
     answer.begin()
     body = answer.read(limit + 1)
     if len(body) > limit:
         raise ValueError("the pod's answer is too large")
+    if answer.length:  # what `read` with a size does not say
+        raise http.client.IncompleteRead(body, answer.length)
     return answer.status, decoded(body, answer.headers.get("Content-Encoding", ""), limit=limit)
 
 

@@ -1,4 +1,4 @@
-"""Exec by WebSocket against a small server that speaks the frames of v4.channel.k8s.io."""
+"""Exec and port-forward by WebSocket against a small server that speaks the frames of v4.channel.k8s.io."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,11 @@ def serving(folder: Path, script: Script, asked: list[str]) -> Iterator[Kube]:
             answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
             answer += [f"Sec-WebSocket-Accept: {accept}", "Sec-WebSocket-Protocol: v4.channel.k8s.io", "", ""]
             connection.sendall("\r\n".join(answer).encode())
-            script(connection.sendall)
+            with suppress(ConnectionError):  # who has enough of it closes
+                script(connection.sendall)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):  # else closing it resets it, with what was sent
+                    pass
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -117,3 +121,19 @@ def test_nobody_there_was_surely_not_done(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError) as caught:
         Kube("fake", str(kubeconfig)).pod_exec("shop", "web-1", "web", ("true",), timeout_s=10)
     assert not isinstance(caught.value, LostAnswerError)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"])
+@pytest.mark.parametrize(("body", "whole"), [(b"0123456789", True), (b"01234", False)])
+def test_what_a_pod_answers_by_port_forward(before: bytes, body: bytes, whole: bool, tmp_path: Path) -> None:
+    port = (80).to_bytes(2, "little")
+    sent = [frame(b"\x00" + port), frame(b"\x01" + port), frame(b"\x00" + before + HEAD + body), CLOSE]
+    with serving(tmp_path, lambda send: [send(one) for one in sent] and None, []) as kube:
+        if whole:
+            assert kube.pod_forward("shop", "web-1", 80, "/health", timeout_s=60) == (200, body)
+        else:
+            with pytest.raises(UnreachableError, match="IncompleteRead"):
+                kube.pod_forward("shop", "web-1", 80, "/health", timeout_s=60)

@@ -16,9 +16,10 @@ WHOLE = {
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "empty": b"HTTP/1.1 204 No Content\r\n\r\n",
     "not-modified": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
+    "tiny-chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ne\r\n3\r\nllo\r\n0\r\n\r\n",
     "no-reason": b"HTTP/1.1 503\r\ncontent-length: 0\r\n\r\n",
 }
-BODIES = {"length": b"hello", "chunked": b"hello", "interim": b"hello"}
+BODIES = {"length": b"hello", "chunked": b"hello", "interim": b"hello", "tiny-chunks": b"hello"}
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello"
 
 
@@ -73,6 +74,7 @@ def test_an_answer_to_head_has_no_body() -> None:
         b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n",

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import answers, hostile
 
 from load.failuremodes import GOOD
 from rollproof.core.event import Event, Outcome
@@ -131,6 +132,15 @@ def test_a_version_that_is_expected_but_not_there_is_a_wrong_body(server: Child,
     right = run(tmp_path / "b.npz", [lane(url, version="expected")], version_pointer="/version")
     assert set(outcomes(right)) == {""}
     assert right.versions == ("", "v1")
+
+
+def test_an_answer_that_no_parser_can_bear_does_not_end_the_load(tmp_path: Path) -> None:
+    """Python's JSON parser runs out of stack: the target's answer, not the generator's failure."""
+    body = b"[" * 200_000
+    with hostile(answers(body)) as url:
+        lanes = [lane(url, version="expected", new_connection=True)]
+        log = run(tmp_path / "a.npz", lanes, rate_per_s=20.0, version_pointer="/version")
+    assert set(outcomes(log)) == {"body.wrong"}
 
 
 def test_names_that_do_not_resolve_and_ports_that_swallow(server: Child, tmp_path: Path) -> None:
