@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from rollproof.errors import InputError
@@ -19,11 +21,33 @@ def write_whole(path: Path, content: str) -> None:
 
 
 def deliver(content: str, out: Path | None) -> None:
-    """Print it, or write it to `out`, whole or not at all. InputError: that file cannot be written."""
+    """Print it, or write it to `out`, a file whole or not at all. InputError: it cannot be written.
+
+    A device or a pipe (`/dev/stdout`, `/dev/null`) is written to: to put a file in its place would be to break it.
+    Through a link what it leads to is written.
+    """
     if out is None:
         print_all(content)
         return
     try:
-        write_whole(out, content)
+        if _is_stream(out):
+            _write_to(out, SECRETS.text(content).encode(errors="backslashreplace"))
+        else:
+            write_whole(Path(os.path.realpath(out)), content)
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror or error}") from None
+
+
+def _is_stream(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write_to(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody reads is refused
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
