@@ -168,3 +168,5 @@ def _open_closed() -> None:
                 if null != descriptor:
                     os.dup2(null, descriptor)
                     os.close(null)
+                else:
+                    os.set_inheritable(null, True)  # for the child that runs the drills

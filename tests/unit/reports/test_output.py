@@ -171,6 +171,20 @@ def test_b7_the_exit_code_is_the_verdicts_when_python_ends(stored: Path, line: s
     assert (stored / "verdicts.json").read_text().startswith("{")
 
 
+def test_b7_a_child_has_the_streams_that_were_closed(tmp_path: Path) -> None:
+    """The drills' process: with a closed stream the next file that it opens gets that number, and its output."""
+    child = "import os; [os.fstat(number) for number in (0, 1, 2)]"
+    code = f"""
+import subprocess, sys
+from rollproof.reports.output import guarded
+with guarded():
+    sys.exit(subprocess.run([sys.executable, "-c", {child!r}]).returncode)
+"""
+    for closed in (">&-", "<&- >&-", "<&- >&- 2>&-"):
+        words = ["bash", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code]
+        assert subprocess.run(words, cwd=tmp_path, check=False, timeout=120).returncode == 0, closed
+
+
 @pytest.mark.parametrize("line", ["rollproof export run --format csv", "rollproof schema"])
 def test_a_command_whose_product_is_its_output_says_when_not_all_came_out(stored: Path, line: str) -> None:
     assert in_a_shell(f"{line} >/dev/full", stored.parent) == 3
