@@ -18,11 +18,11 @@ from rollproof.core.kinds import KINDS
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
-from rollproof.errors import CannotJudgeError
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void, Ways
 from rollproof.faults.deadman import NO_IMAGE, ActingJob
 from rollproof.faults.delivery import look_at_git
 from rollproof.faults.rolledout import declares, only_version
+from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "BranchForcePushed"]
@@ -118,7 +118,11 @@ class BranchForcePushed(Fault):
         commit = repo.set_tag(args["to"], expected=args["from"], message=_message(args))
         branch = repo.own_branch(args["branch"])
         branch.make(commit.revision)
-        pointed = _point(live.argo.kube, args, args["before"], args["branch"])
+        try:
+            pointed = _point(live.argo.kube, args, args["before"], args["branch"])
+        except ApiError:
+            self._take_back(live, args)
+            raise
         if pointed.how != "done":
             return self._void(live, args, f"{injection.subject} could not be pointed at it: {pointed.reason}")
         within_s = live.target.faults.effect_within_s
@@ -163,11 +167,12 @@ class BranchForcePushed(Fault):
         return Undone("done", reason=f"branch {args['branch']} is deleted, and targetRevision is {args['before']}")
 
     def _void(self, live: LiveContext, args: Mapping[str, Any], reason: str) -> Void:
-        """After half a deed it is taken back at once. CannotJudgeError if that fails: then the entry stays open."""
-        undone = self.undo_by(Ways(live.target, live.kube, live.repo), args)
-        if undone.how in ("left", "failed"):
-            raise CannotJudgeError(f"{reason}; what was done by then could not be taken back: {undone.reason}")
+        """After half a deed it is taken back at once."""
+        self._take_back(live, args)
         return Void(reason)
+
+    def _take_back(self, live: LiveContext, args: Mapping[str, Any]) -> None:
+        take_back(self.name, lambda: self.undo_by(Ways(live.target, live.kube, live.repo), args))
 
     @staticmethod
     def _declares(live: LiveContext, sha: str) -> bool | None:

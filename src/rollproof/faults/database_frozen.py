@@ -27,6 +27,7 @@ from rollproof.faults.database_away import (
 )
 from rollproof.faults.deadman import armed, held_for_s
 from rollproof.faults.processes import NOT_THERE, end_marked, kill_script, mark_of
+from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
 __all__ = ["DatabaseFrozen"]
@@ -97,7 +98,7 @@ class DatabaseFrozen(DatabaseAway, ABC):
         if ran.code == NOT_THERE:
             return Void(f"the main process of pod {args['name']} was gone when it was to be stopped")
         if ran.code != 0:
-            self.undo_on(live.target, live.kube, args)  # it may have been done in part
+            take_back(self.name, lambda: self.undo_on(live.target, live.kube, args))  # it may be done in part
             return Void(f"it could not be done in node {args['node']}: exit code {ran.code}, it said {ran.err.strip()}")
         return Injected({"uid": args["uid"]})
 

@@ -30,6 +30,7 @@ from rollproof.faults.database_away import (
 from rollproof.faults.deadman import armed, held_for_s
 from rollproof.faults.inside import EXEC_S, exec_permissions, said_of
 from rollproof.faults.processes import end_marked, mark_of
+from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
 __all__ = ["OnDatabaseServer", "query", "sql"]
@@ -120,7 +121,7 @@ class OnDatabaseServer(DatabaseAway, ABC):
                 return Void(f"pod {args['pod']} was gone when it was to be changed")
             raise
         if done.code != 0:
-            self._restore(live.kube, pod, args)  # it may have been done in part
+            take_back(self.name, lambda: self.undo(live.kube, args))  # it may be done in part
             return Void(f"{self.state} could not be changed in {pod.name}: {said_of(done)}")
         return Injected({"uid": args["uid"]})
 

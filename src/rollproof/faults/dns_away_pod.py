@@ -22,6 +22,7 @@ from rollproof.faults.database_away import probed_within_s
 from rollproof.faults.deadman import armed, held_for_s
 from rollproof.faults.inside import EXEC_S, InOneContainer, exec_permissions, execute, no_exec, said_of, takeable_inside
 from rollproof.faults.leaving import deployment_of, serving, too_few
+from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DnsAwayPod"]
@@ -29,6 +30,7 @@ __all__ = ["FAULT", "DnsAwayPod"]
 _FILE = "/etc/resolv.conf"
 _NOBODY = "nameserver 192.0.2.1"  # RFC 5737, TEST-NET-1: an address that is nobody's
 _LOOK, _MAY_WRITE = f"cat {_FILE}", f"test -w {_FILE}"
+_ANOTHER = 79  # exit code: the file is not what it was
 _SIZE_MAX = 4096  # bytes of it that a plan keeps
 
 
@@ -79,8 +81,11 @@ class DnsAwayPod(InOneContainer):
             if error.status == 404:
                 return Void(f"pod {args['name']} was gone when its resolver was to be changed")
             raise
+        if done.code == _ANOTHER:
+            return Void(f"{_FILE} of pod {args['name']} was changed meanwhile")
         if done.code != 0:
-            return Void(f"{_FILE} of pod {args['name']} was changed meanwhile, or cannot be written: {said_of(done)}")
+            take_back(self.name, lambda: self.undo(live.kube, args))  # it may be written in part
+            return Void(f"{_FILE} of pod {args['name']} cannot be written: {said_of(done)}")
         return Injected({"uid": args["uid"]})
 
     def evidence(self, injection: Injection, live: LiveContext) -> Effect | Void | None:
@@ -114,11 +119,11 @@ class DnsAwayPod(InOneContainer):
         found = _ran(kube, args, _LOOK).output
         if _same(found, args["original"]):
             return Undone("not-needed", reason="it is as before")
-        if not _same(found, args["ours"]):
+        if not args["ours"].startswith(found.rstrip("\n")):  # a disk that is full takes a part of it, or nothing
             return Undone(
                 "left", reason="somebody else has changed it since", expected=args["ours"], found=found[:_SIZE_MAX]
             )
-        _ran(kube, args, _swap(args["ours"], args["original"]))
+        _ran(kube, args, _swap(found, args["original"]))
         return Undone("done")
 
 
@@ -128,9 +133,9 @@ def _same(found: str, text: str) -> bool:
 
 
 def _swap(before: str, after: str) -> str:
-    """A shell command: the file's content becomes `after` if it is `before`; else it fails and writes nothing."""
+    """A shell command: the file's content becomes `after` if it is `before`; else it ends with _ANOTHER."""
     was, text = (shlex.quote(one.rstrip("\n")) for one in (before, after))
-    return f'[ "$({_LOOK})" = {was} ] && printf "%s\\n" {text} >{_FILE}'
+    return f'{{ [ "$({_LOOK})" = {was} ] || exit {_ANOTHER}; }}; printf "%s\\n" {text} >{_FILE}'
 
 
 def _ran(kube: Kube, args: Mapping[str, Any], script: str) -> Executed:

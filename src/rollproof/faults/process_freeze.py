@@ -30,6 +30,7 @@ from rollproof.faults.inside import (
 )
 from rollproof.faults.leaving import serving, too_few
 from rollproof.faults.processes import NOT_THERE, Process, end_timers, kill_script
+from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "ProcessFreeze"]
@@ -86,7 +87,7 @@ class ProcessFreeze(InOneContainer):
             raise
         if done.code == 0:
             return Injected({"uid": args["uid"]})
-        self.undo(live.kube, args)  # the timer runs
+        take_back(self.name, lambda: self.undo(live.kube, args))  # the timer runs
         if done.code == NOT_THERE:
             return Void(f"process {args['process']} with pid {args['pid']} was gone when it was to be stopped")
         return Void(f"kill -STOP {args['pid']} in pod {args['name']} failed: {said_of(done)}")

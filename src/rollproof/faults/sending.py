@@ -32,12 +32,12 @@ def sending(journal: Journal, entry: Entry) -> Iterator[None]:
 def take_back(what: str, undo: Callable[[], Undone]) -> None:
     """After half of a deed of several requests, inside of `sending`. CannotJudgeError where that fails.
 
-    A refusal of this one must not pass for a refusal of the deed, which changed nothing: the entry stays open instead,
-    and the end of the run looks again.
+    A refusal of this one must not pass for a refusal of the deed, which changed nothing; nor must a part of it that is
+    somebody else's by now, and is left. The entry stays open instead, and the end of the run looks again.
     """
     try:
         undone = undo()
     except RollproofError as error:
         undone = Undone("failed", reason=str(error))
-    if undone.how == "failed":
+    if undone.how in ("failed", "left"):
         raise CannotJudgeError(f"a part of {what} was done and could not be taken back: {undone.reason}")

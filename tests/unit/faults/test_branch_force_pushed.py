@@ -18,7 +18,7 @@ from recorder import ListRecorder
 from release.platform import IMAGE, Platform, git
 
 from rollproof.clients.argo import Argo
-from rollproof.clients.kube import Kube
+from rollproof.clients.kube import ApiError, Kube
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.event import Event
 from rollproof.core.injection import Injection, Skip
@@ -156,6 +156,24 @@ def test_a_server_that_refuses_both_keeps_the_branch_and_the_application_is_as_b
     assert stage.undo(injection) == "left"
     assert stage.platform.followed == "main"
     assert stage.undo(injection) == "left", "twice"
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["deleted", "may not be deleted"])
+def test_a_pointing_that_is_refused_leaves_no_branch_unsaid(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    """As by an admission rule: it is half a deed, the branch was made before."""
+    git(stage.platform.bare, "config", "receive.denyDeletes", str(stays).lower())
+    injection = stage.injection()
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise ApiError("denied by a policy", status=403)
+
+    monkeypatch.setattr(Kube, "patch", refused)
+    assert stage.run(injection) == ["planned", "injecting", "error"]
+    assert ("could not be taken back" if stays else "denied by a policy") in stage.said("error").data["reason"]
+    assert len(stage.journal.open_entries()) == stays
+    assert len(stage.branches()) == 1 + stays
 
 
 def soon(stage: Stage) -> Injection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from faults.databasenode import FakeNode
 from faults.databasestage import DatabaseStage, World
 
+from rollproof.clients.nodes import Ran
 from rollproof.core.injection import Skip
 from rollproof.faults.database_silent import FAULT
 
@@ -90,6 +91,23 @@ def test_a_process_that_was_replaced_is_void(stage: DatabaseStage, node: FakeNod
     args = {**injection.args, "started": 1}
     assert stage.run(replace(injection, args=args)) == ["planned", "injecting", "void"]
     assert not node.stopped, "a pid that is another's now"
+
+
+def test_half_a_deed_that_cannot_be_taken_back_stays_open(
+    stage: DatabaseStage, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    injection, run = stage.injection(), node.run
+
+    def failing(argv: Sequence[str], timeout_s: float) -> Ran:
+        done = run(argv, timeout_s) if "kill -CONT" not in argv[-1] or "kill -STOP" in argv[-1] else Ran(0, "", "")
+        return Ran(1, done.out, "no room") if "kill" in argv[-1] else done
+
+    monkeypatch.setattr(node, "run", failing)
+    assert stage.run(injection) == ["planned", "injecting", "error"]
+    assert "could not be taken back" in str(stage.said("error").data["reason"])
+    assert node.stopped
+    assert len(stage.journal.open_entries()) == 1
+    monkeypatch.undo()
 
 
 def test_undone_twice_and_after_the_process_has_gone(stage: DatabaseStage, node: FakeNode) -> None:

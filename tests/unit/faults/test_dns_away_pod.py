@@ -32,6 +32,7 @@ class Shell:
         self.feels, self.returns = True, True
         self.scripts: list[str] = []
         self.refused = 0
+        self.room = -1  # bytes that the disk takes of the next change; -1: all
 
     def run(self, command: Sequence[str]) -> Executed:
         if self.refused:
@@ -40,6 +41,10 @@ class Shell:
         self.scripts.append(command[-1])
         script = script.replace("sleep ", "exit; sleep ")  # a timer that outlives the test would be no use
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+        if 0 <= self.room < len(text := self.file.read_text()) and text != BEFORE:
+            self.file.write_text(text[: self.room])
+            self.room = -1
+            return Executed(1, "printf: write error: No space left on device")
         away = NOBODY in self.file.read_text()
         if self.feels and (away or self.returns):
             self.stage.api.put("pods", pod("web-1", "10.0.0.1", ready=not away))
@@ -90,7 +95,7 @@ def test_the_timer_is_armed_before_and_puts_the_file_back(stage: Stage, shell: S
     stage.run()
     (script,) = [one for one in shell.scripts if "sleep" in one]
     timer, _, deed = script.partition(" & ")
-    assert "sleep 61; [" in timer
+    assert "sleep 61; { [" in timer
     assert deed.endswith("\nnameserver 192.0.2.1' >/etc/resolv.conf")
     ours = deed.rpartition("'# ")[2].partition("'")[0]
     undo = timer.partition("sleep 61; ")[2].partition(") </dev/null")[0]
@@ -126,6 +131,17 @@ def test_a_file_that_was_changed_since_the_plan_is_void_and_stays(stage: Stage, 
     shell.file.write_text("nameserver 10.0.0.1\n")
     assert stage.run(injection) == ["planned", "injecting", "void"]
     assert shell.file.read_text() == "nameserver 10.0.0.1\n"
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_file_that_was_written_in_part_is_as_before(stage: Stage, shell: Shell, room: int) -> None:
+    """A full disk: the pod would be without names, and nobody would know."""
+    injection = stage.injection()
+    shell.room = room
+    assert stage.run(injection) == ["planned", "injecting", "void"]
+    assert "No space left" in str(stage.said("void").data["reason"])
+    assert shell.file.read_text() == BEFORE
+    assert stage.journal.open_entries() == []
 
 
 def test_a_pod_that_is_gone_is_void(stage: Stage, shell: Shell) -> None:

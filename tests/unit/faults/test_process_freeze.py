@@ -15,12 +15,14 @@ import pytest
 from faults.podcluster import Stage, endpoints, pod
 from faults.processtable import Container, deletions, play, restarted
 
+from rollproof.clients.kube import ApiError
 from rollproof.core.injection import Skip
 from rollproof.core.target import FaultSettings
 from rollproof.core.verdict import Result
 from rollproof.faults.deadman import armed
-from rollproof.faults.process_freeze import FAULT
+from rollproof.faults.process_freeze import FAULT, ProcessFreeze
 from rollproof.faults.processes import end_timers, kill_script, parse
+from rollproof.store.journal import Undone
 
 STOP, CONT = "kill -STOP -7", "kill -CONT -7"
 
@@ -151,6 +153,22 @@ def test_a_pid_that_is_another_process_now_is_void_and_its_timer_is_ended(stage:
     container.code = 3
     assert stage.run(injection) == ["planned", "injecting", "void"]
     assert container.scripts[-1] == end_timers("rollproof-process-freeze")
+
+
+def test_half_a_deed_that_cannot_be_taken_back_stays_open(
+    stage: Stage, container: Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal of the undo is no refusal of the signal."""
+    injection = stage.injection()
+
+    def refused(*_: object) -> Undone:
+        raise ApiError("forbidden", status=403)
+
+    container.code = 1
+    monkeypatch.setattr(ProcessFreeze, "undo", refused)
+    assert stage.run(injection) == ["planned", "injecting", "error"]
+    assert "could not be taken back: forbidden" in str(stage.said("error").data["reason"])
+    assert len(stage.journal.open_entries()) == 1
 
 
 def test_a_container_that_was_restarted_since_the_plan_is_void(stage: Stage) -> None:
