@@ -42,6 +42,10 @@ def run_drills(
         if find_spec(name) is None:
             message = f"{', '.join(order.drills)} needs {name}, which is not installed"
             raise InputError(message, "pip install 'rollproof[pytest,load]'")
+    try:
+        Path.cwd()
+    except OSError as error:  # pytest cannot begin without one
+        raise InputError(f"the current folder cannot be used: {error.strerror}", "cd to one that is there") from None
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environ["PYTHONSAFEPATH"] = "1"  # for the programs that it starts: a folder `kubernetes/` here is not the library

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rollproof.errors import InputError
 from rollproof.loadgen.code import script
 from rollproof.preflight.planning import Order
-from rollproof.run.process import EXIT_BASE, exit_code_of, pytest_words
+from rollproof.run.process import EXIT_BASE, exit_code_of, pytest_words, run_drills
 
 
 @pytest.mark.parametrize("pytest_code", [0, 1, 2, 3, 4, 5, EXIT_BASE + 3])
@@ -56,6 +57,16 @@ def test_e16_nothing_is_imported_from_the_current_directory(tmp_path: Path, door
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "imported from the current directory" not in ended.stdout + ended.stderr
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_current_folder_that_is_gone_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest would end with a traceback."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InputError, match="the current folder cannot be used: No such file or directory"):
+        run_drills(Order(drills=("drift",)), [], target=tmp_path / "t.toml", folder=tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_everything_that_was_ordered_reaches_the_child() -> None:
