@@ -217,8 +217,9 @@ class DeliveryAway(Fault):
         return self.undo(Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig), args)
 
     def _take_back(self, kube: Kube, args: Mapping[str, Any], done: list[Injected]) -> None:
+        """Those that were done alone: of the others whatever is there is somebody else's."""
         if done:
-            take_back(self.name, lambda: self.undo(kube, args))
+            take_back(self.name, lambda: self.undo(kube, {**args, "workloads": args["workloads"][: len(done)]}))
 
     def _seen(self, injection: Injection, live: LiveContext) -> str:
         """The commit at which Argo CD is, shortened, if it is not the one of the plan any more; "" else.
