@@ -30,9 +30,12 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str:
 
     `<scheme>_proxy`, then `all_proxy`, each in lower case before upper case.
     """
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    if not host or is_loopback(host) or _exempt(host, parts.port or _PORTS.get(parts.scheme, 0), environ):
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:  # no URL that could be asked: whoever asks it says so
+        return ""
+    if not host or is_loopback(host) or _exempt(host, port, environ):
         return ""
     found = _either(environ, f"{parts.scheme}_proxy") or _either(environ, "all_proxy")
     return found if not found or "://" in found else f"http://{found}"
@@ -58,8 +61,8 @@ def _names(entry: str, host: str, port: int) -> bool:
             return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
         except ValueError:
             pass
-    parts = urlsplit(f"//{entry}")
     try:
+        parts = urlsplit(f"//{entry}")
         wanted_host, wanted_port = parts.hostname or "", parts.port
     except ValueError:
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -30,6 +31,8 @@ def deliver(content: str, out: Path | None) -> None:
         print_all(content)
         return
     try:
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if _is_stream(out):
             _write_to(out, SECRETS.text(content).encode(errors="backslashreplace"))
         else:

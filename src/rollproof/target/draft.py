@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rollproof.core.survey import Survey
+from rollproof.errors import InputError
 
 __all__ = ["Given", "draft"]
 
@@ -31,7 +32,7 @@ def draft(found: Survey, given: Given) -> str:
 def _lines(found: Survey, given: Given) -> Iterator[str]:
     port = f":{found.entry_port}" if found.entry_port else ""
     base_url = given.base_url or f"{'https' if found.tls else 'http'}://{found.host or 'localhost'}{port}"
-    load_host = urlsplit(base_url).hostname or "localhost"
+    load_host = _host(base_url) or "localhost"
     yield f"# Written by `rollproof init` from what context {_quoted(given.context)} says. Read it once; then"
     yield "# `rollproof doctor --target THIS_FILE`. Nothing secret goes in here: *_env are NAMES of variables."
     yield from (f"# To be looked at: {_one_line(note)}" for note in found.notes)
@@ -80,8 +81,15 @@ def _lines(found: Survey, given: Given) -> Iterator[str]:
     ])  # fmt: skip
 
 
+def _host(base_url: str) -> str:
+    try:
+        return urlsplit(base_url).hostname or ""
+    except ValueError as error:
+        raise InputError(f"{base_url!r} is no URL: {error}", "say with --base-url how the app is reached") from None
+
+
 def _credentials(url: str) -> Iterable[str]:
-    if urlsplit(url).scheme in ("http", "https"):
+    if url.casefold().startswith(("http://", "https://")):
         return ['username_env = "GIT_USERNAME"', 'password_env = "GIT_PASSWORD"']
     return ["# no credentials: ssh finds its own key"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hostile import answers, hostile, kubeconfig_of
 
 from rollproof.clients.http import Http
-from rollproof.clients.kube import Kube
+from rollproof.clients.kube import Kube, UnreachableError
 from rollproof.clients.proxies import proxy_for
 from rollproof.core.target import App
 
@@ -76,3 +77,21 @@ def test_e6_with_every_proxy_set_a_loopback_target_is_reached(tmp_path: Path, mo
     with hostile(answers(b'{"version": "v1.34.4", "gitVersion": "v1.34.4"}')) as url:
         assert Http(App(base_url=url), {}).get("/health").field("/version") == "v1.34.4"
         assert Kube("fake", kubeconfig_of(url, tmp_path)).version() == "v1.34.4"
+
+
+@pytest.mark.parametrize("no_proxy", ["[::1", "[x],.example.org", "a:b,[", "*:99999"])
+def test_an_exemption_that_is_none_exempts_nobody(no_proxy: str) -> None:
+    assert proxy_for("https://api.example.com", {"no_proxy": no_proxy, "https_proxy": PROXY}) == PROXY
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://[x]/", "http://a:99999", "http://a\u2100b.c"])
+def test_what_is_no_url_has_no_proxy(tmp_path: Path, url: str) -> None:
+    """Whoever asks it says what is wrong with it."""
+    assert proxy_for(url, {"all_proxy": PROXY}) == ""
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": {"server": url}}], "users": [{"name": "u", "user": {"token": "x" * 20}}],
+    }))  # fmt: skip
+    with pytest.raises(UnreachableError, match="did not answer"):
+        Kube("c", str(path)).version()

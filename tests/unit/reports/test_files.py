@@ -45,11 +45,11 @@ def test_a_pipe_that_nobody_reads_is_a_message(tmp_path: Path) -> None:
         deliver(TEXT, tmp_path / "pipe")
 
 
-@pytest.mark.parametrize("name", ["", "x" * 300, "file/below"])
+@pytest.mark.parametrize("name", ["", "/", ".", "..", "x" * 300, "file/below"])
 def test_what_cannot_be_written_is_a_message(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("before")
     with pytest.raises(InputError, match="cannot be written: "):
-        deliver(TEXT, tmp_path / name)
+        deliver(TEXT, Path("/") if name == "/" else tmp_path / name)
     assert (tmp_path / "file").read_text() == "before"
 
 

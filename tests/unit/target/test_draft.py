@@ -116,3 +116,10 @@ def test_a_place_where_nothing_can_be_written_is_one_message(tmp_path: Path, pla
 
 def _schema(path: Path) -> Path:
     return path.with_name("target.schema.json")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https://[x]/", "http://a\u2100b.c"])
+def test_a_base_url_that_is_none_is_a_message(url: str) -> None:
+    with pytest.raises(InputError, match="is no URL"):
+        draft(FOUND, Given(context="staging", base_url=url))
+    assert "no credentials" in draft(FOUND, Given(context="staging", repo_url=f"git+{url}")), "git says what it is"
