@@ -68,16 +68,11 @@ class ConfigMapKey(Fault):
         if key_value(wanted.file, text, KEY) is not None:
             return context.skip(self, f"{wanted.file} has the key {KEY} already: undo the earlier run first")
         with_key(wanted.file, text, KEY, "rehearsal")  # InputError where no line can be added
-        pod, ready = _template(deployment := deployment_of(context)), ready_pods(context, deployment)
-        used = in_use(pod, wanted.name)
-        if len(used) > 1:
-            return context.skip(self, f"the pods use {' and '.join(used)}: which of them is {wanted.name} is not known")
-        name = used[0] if used else wanted.name
-        places = places_of(pod, name)
-        if reason := "" if places else why_no_place(pod, name):
+        deployment = deployment_of(context)
+        name, places, reason = self._used(context, _template(deployment), wanted.name)
+        if reason:
             return context.skip(self, reason)
-        if reason := self._unchangeable(context, name) if name == wanted.name else "":
-            return context.skip(self, reason)
+        ready = ready_pods(context, deployment)
         if not ready:
             return context.skip(self, why_none(context))
         asked, why_not = _askable(context, next(iter(ready)), places)
@@ -99,14 +94,25 @@ class ConfigMapKey(Fault):
             dead_man="none possible: it is a commit; `rollproof undo` makes the other one",
         )  # fmt: skip
 
-    def _unchangeable(self, context: Context, name: str) -> str:
-        """Why the API would not have the changed one; "" if it would. One with a hash is made anew."""
+    @staticmethod
+    def _used(context: Context, pod: Outside, wanted: str) -> tuple[str, tuple[Place, ...], str]:
+        """Its name in the cluster, and the places where pods come to it; or why a change there can reach none."""
+        used = in_use(pod, wanted)
+        if len(used) > 1:
+            return wanted, (), f"the pods use {' and '.join(used)}: which of them is {wanted} is not known"
+        name = used[0] if used else wanted
+        places = places_of(pod, name)
+        if not places:
+            return name, (), why_no_place(pod, name)
+        if name != wanted:  # with a hash: it is made anew, and never changed
+            return name, places, ""
         found = context.kube.find(_KIND, context.target.cluster.namespace, name)
         if found is None:
-            return f"there is no {_KIND} {name} in the cluster: [faults.configmap] name, or an optional one"
+            return name, (), f"there is no {_KIND} {name} in the cluster: [faults.configmap] name, or an optional one"
         if Outside.of(found, name).flag("immutable"):
-            return f"{_KIND} {name} is immutable: the API refuses a changed one, so that a new one needs a new name"
-        return ""
+            why = f"{_KIND} {name} is immutable: the API refuses a changed one, so that a new one needs a new name"
+            return name, (), why
+        return name, places, ""
 
     def outdated(self, injection: Injection, live: LiveContext) -> str:
         """All pods of the plan must serve."""
