@@ -239,6 +239,10 @@ class Fault(AnyFault):
         """In how many looks, 1 s apart, nothing may be missing: it may flicker while pods come up."""
         return 3
 
+    def left_behind(self, injection: Injection, live: LiveContext) -> str:  # noqa: ARG002 - of most nothing is
+        """What of it is still in the app after its undo, in words: it is waited for, and users may feel it go."""
+        return ""
+
     def watched(self, injection: Injection) -> Iterable[Watching]:  # noqa: ARG002 - the target's own are enough
         """What `evidence` and `missing` need to see beside the target's own objects."""
         return ()

@@ -176,6 +176,15 @@ class ConfigMapKey(Fault):
                     return f"the volume behind {place} is not written anew in pod {name} yet"
         return ""
 
+    def left_behind(self, injection: Injection, live: LiveContext) -> str:
+        """The key, where pods have it: volumes are written and pods replaced once more, and users may feel it."""
+        args = injection.args
+        for name in live.watches.pods():
+            for place in _places(injection):
+                if place.way is not Way.SUBPATH and has_key(live.kube, *_at(args, name, place)):
+                    return f"pod {name} has {KEY} in {place}"
+        return too_few(serving(live), args["members"])
+
     def repaired_by(self, injection: Injection, live: LiveContext) -> TakenIn | None:
         """By the volume, by new pods, in some places or not at all: asked in each pod. None where one cannot tell."""
         args, pods = injection.args, live.watches.serving()

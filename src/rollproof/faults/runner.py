@@ -144,6 +144,8 @@ class FaultRunner:
             return
         back = felt and self._recovered(fault, injection, begun)
         self._undo(fault, [entry], by=UndoneBy.PLATFORM if back else None)
+        if back:
+            self._gone(fault, injection)
 
     @contextmanager
     def _watching(self, fault: Fault, injection: Injection) -> Iterator[None]:
@@ -234,6 +236,20 @@ class FaultRunner:
             return False
         self._tell(fault.name, FaultWord.RECOVERED, repaired, begun=begun, end_s=end_s)
         return True
+
+    def _gone(self, fault: Fault, injection: Injection) -> None:
+        """Wait until nothing of it is in the app any more, where the platform takes an undo in later."""
+
+        def gone() -> bool | None:
+            return None if fault.left_behind(injection, self._live) else True
+
+        if gone():
+            return
+        self._status(f"fault {fault.name}: what is left of it to go, within {injection.limit_s:g} s")
+        looks = fault.steady_looks(injection)  # an app may answer now and then while it is unwell
+        if not self._live.watches.poll(gone, timeout_s=injection.limit_s, in_a_row=looks, apart_s=_APART_S):
+            left = fault.left_behind(injection, self._live) or "it comes and goes"
+            raise CannotJudgeError(f"{injection.subject} was put back {injection.limit_s:g} s ago, and still: {left}")
 
     def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> Event | None:
         """Undo what is open, and look again: what was put back must be found as it was. The fact that says so, if any.

@@ -69,7 +69,7 @@ class Shells:
 
 
 class World(Stage):
-    """`arrives`: whether Argo CD brings the ConfigMap; `rolls`: whether a changed one replaces the pods."""
+    """`arrives`: whether Argo CD brings a commit, `takes_back`: and the undo; `rolls`: whether pods are replaced."""
 
     def furnish(self, folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bare, self.work = folder / "env.git", folder / "work"
@@ -77,7 +77,7 @@ class World(Stage):
         git(folder, "clone", "-q", str(self.bare), str(self.work))
         (self.work / FOLDER).mkdir(parents=True)
         (self.work / FOLDER / "kustomization.yaml").write_text("images:\n  - name: web\n    newTag: aaaaaaa\n")
-        self.arrives, self.rolls, self.hashed = True, False, False
+        self.arrives, self.takes_back, self.rolls, self.hashed = True, True, False, False
         self.shells = Shells(folder / "pod")
         self.shells.folder.mkdir()
         self.file = PATCH
@@ -126,7 +126,7 @@ class World(Stage):
         return git(self.bare, "show", f"main:{FOLDER}/{self.file}")
 
     def refreshed(self, plural: str, _: Any) -> None:
-        if plural == "applications" and self.arrives:
+        if plural == "applications" and self.arrives and (self.takes_back or KEY in self.text()):
             self.compare()
 
     def compare(self) -> None:

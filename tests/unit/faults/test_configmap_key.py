@@ -175,6 +175,19 @@ def test_argocd_is_asked_to_look_at_the_undo(stage: World) -> None:
     assert stage.undo(args).how == "done"
 
 
+@pytest.mark.parametrize("way", [{"envFrom": [ENV]}, {"volumeMounts": [MOUNT]}])
+def test_what_pods_have_taken_in_must_be_gone_after_the_undo(stage: World, way: Any) -> None:
+    """On the lab the undo's own writing of the volumes took the app away when the run was over."""
+    stage.uses([VOLUME], **way)
+    stage.rolls, stage.takes_back = "envFrom" in way, False
+    assert stage.run() == [*DONE, "error"]
+    assert f"was put back 1.5 s ago, and still: pod web-{3 if stage.rolls else 1} has {KEY} in " in str(
+        stage.said("error").data["reason"]
+    )
+    assert stage.verdict() is Result.INCONCLUSIVE
+    assert stage.text() == MANIFEST
+
+
 def test_a_rollout_that_begins_a_moment_later_is_not_missed(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A controller that rolls out what a ConfigMap has changed: never is said after a quiet time alone."""
     looks, missing = 0, FAULT.missing
