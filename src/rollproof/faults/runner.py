@@ -143,9 +143,9 @@ class FaultRunner:
                 self._recovered(fault, injection, taken_away)
             return
         back = felt and self._recovered(fault, injection, begun)
-        self._undo(fault, [entry], by=UndoneBy.PLATFORM if back else None)
-        if back:
-            self._gone(fault, injection)
+        undone = self._undo(fault, [entry], by=UndoneBy.PLATFORM if back else None)
+        if back and undone is not None:
+            self._gone(fault, injection, undone)
 
     @contextmanager
     def _watching(self, fault: Fault, injection: Injection) -> Iterator[None]:
@@ -237,19 +237,24 @@ class FaultRunner:
         self._tell(fault.name, FaultWord.RECOVERED, repaired, begun=begun, end_s=end_s)
         return True
 
-    def _gone(self, fault: Fault, injection: Injection) -> None:
-        """Wait until nothing of it is in the app any more, where the platform takes an undo in later."""
+    def _gone(self, fault: Fault, injection: Injection, undone: Event) -> None:
+        """Where the platform takes an undo in later: wait until nothing of it is in the app any more.
 
-        def gone() -> bool | None:
-            return None if fault.left_behind(injection, self._live) else True
+        Then it is undone, and said so again: users may feel that as they felt the fault.
+        """
 
-        if gone():
+        def gone_s() -> float | None:
+            return None if fault.left_behind(injection, self._live) else time.monotonic()
+
+        if gone_s() is not None:
             return
         self._status(f"fault {fault.name}: what is left of it to go, within {injection.limit_s:g} s")
         looks = fault.steady_looks(injection)  # an app may answer now and then while it is unwell
-        if not self._live.watches.poll(gone, timeout_s=injection.limit_s, in_a_row=looks, apart_s=_APART_S):
+        end_s = self._live.watches.poll(gone_s, timeout_s=injection.limit_s, in_a_row=looks, apart_s=_APART_S)
+        if end_s is None:
             left = fault.left_behind(injection, self._live) or "it comes and goes"
             raise CannotJudgeError(f"{injection.subject} was put back {injection.limit_s:g} s ago, and still: {left}")
+        self._tell(fault.name, FaultWord.UNDONE, undone.data, begun=undone, end_s=end_s)
 
     def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> Event | None:
         """Undo what is open, and look again: what was put back must be found as it was. The fact that says so, if any.

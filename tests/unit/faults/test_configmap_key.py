@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import story
 from faults.configmapworld import MANIFEST, World, git
 from faults.podcluster import Cluster
 
 from rollproof.clients.overlay import data_value
+from rollproof.core.facts import Facts
+from rollproof.core.fault import find_faults
 from rollproof.core.injection import Skip
 from rollproof.core.reasons import TakenIn
 from rollproof.core.target import ConfigMapInGit, FaultSettings
@@ -186,6 +189,26 @@ def test_what_pods_have_taken_in_must_be_gone_after_the_undo(stage: World, way: 
     )
     assert stage.verdict() is Result.INCONCLUSIVE
     assert stage.text() == MANIFEST
+
+
+def test_the_act_lasts_until_the_undo_is_in_the_pods(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What users lose when the volumes are written for the undo is lost by the same kind of change: it counts."""
+    stage.uses([VOLUME], volumeMounts=[MOUNT])
+    looks, left = 0, FAULT.left_behind
+
+    def look(*args: Any) -> str:
+        nonlocal looks
+        looks += 1
+        return "it is there" if looks < 4 else left(*args)
+
+    monkeypatch.setattr(FAULT, "left_behind", look)
+    assert stage.run() == [*DONE, "undone"]
+    first, last = (event for event in stage.recorder.events if event.what == "undone" and event.source == "fault")
+    assert (last.data, last.start_s) == (first.data, first.start_s)
+    facts = Facts(plan=story.plan(target=stage.target), drill="", events=tuple(stage.recorder.events))
+    (fault,) = find_faults(facts)
+    assert first.end_s < last.end_s == fault.over_s
+    assert (stage.verdict(), stage.findings()) == (Result.PASS, [])
 
 
 def test_a_rollout_that_begins_a_moment_later_is_not_missed(stage: World, monkeypatch: pytest.MonkeyPatch) -> None:
