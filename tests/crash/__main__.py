@@ -7,7 +7,8 @@ failure, which ends with the run, `rollproof undo` (exit 0), the cluster and the
 
 `--lab [NAME...]`: on the lab each chaos drill once, killed with SIGKILL as soon as its fault is injected, before the
 journal says that it was. A drill that was refused is a failure there; one that was skipped proves nothing, is counted
-apart and named with its reason.
+apart and named with its reason. `--left`: the same, and nobody undoes anything until the dead-man of the fault has put
+back what the API server shows of it; a fault without one, or of which the API server shows nothing, is counted apart.
 """
 
 from __future__ import annotations
@@ -35,24 +36,25 @@ DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
 DELETE, EVICT = ("pod-delete",), ("pod-evict",)
 FAILURES = ("api", "git", "disk")  # beside SIGKILL; without a push nobody notices the git server
 SHORT_POINTS = 10  # of the matrix, in CI
-OK, NOT_KILLED, WRONG = "ok", "not killed", "NOT AS BEFORE"
+OK, NOT_KILLED, NO_DEAD_MAN, WRONG = "ok", "not killed", "no dead-man", "NOT AS BEFORE"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """Where a run fails: at a write of its journal (`at`, as "3:after"; `how`), or killed after `after_s` seconds.
 
-    `at` is "fault:made" for the first write that says that a change other than the lock was made.
+    `at` is "fault:made" for the first write that says that the change of a fault was made. `left`: to its dead-man.
     """
 
     drill: Drill
     at: str = ""
     how: str = "kill"
     after_s: float = 0.0
+    left: bool = False
 
     def __str__(self) -> str:
         where = f"append {self.at} ({self.how})" if self.at else f"{self.after_s:.1f} s"
-        return f"{' '.join(self.drill)} at {where}"
+        return f"{' '.join(self.drill)} at {where}{', left to its dead-man' if self.left else ''}"
 
 
 def main() -> int:
@@ -66,7 +68,7 @@ def main() -> int:
             points = list(_points(people[0], options))
         else:
             people.append(LabPerson(work / "lab"))
-            points = [Point((name,), at="fault:made") for name in chaos_drills(options.lab)]
+            points = [Point((name,), at="fault:made", left=options.left) for name in chaos_drills(options.lab)]
         print(f"{len(points)} points, {len(people)} side by side", flush=True)
         ended = _all(points, people)
     finally:
@@ -83,7 +85,7 @@ def main() -> int:
 
 def _sum(ended: list[str], points: int, took_s: float) -> str:
     """What was proven of how many; a run that was not killed proves nothing."""
-    apart = "".join(f", {ended.count(word)} {word}" for word in (NOT_KILLED, WRONG) if word in ended)
+    apart = "".join(f", {ended.count(word)} {word}" for word in (NOT_KILLED, NO_DEAD_MAN, WRONG) if word in ended)
     left = f", {points - len(ended)} not tried" if len(ended) < points else ""
     return f"{ended.count(OK)} of {points} points: killed, and all as before{apart}{left}; in {took_s / 60:.1f} min"
 
@@ -160,8 +162,26 @@ def _killed(person: Person, point: Point) -> tuple[str, str]:
         if not wrong:
             return NOT_KILLED, _skipped(folder)
     else:
-        wrong = _undone(person, folder)
+        word, said = _left(person) if point.left else (OK, "")
+        wrong = (said if word == WRONG else "") or _undone(person, folder)
+        if not wrong:
+            return word, said
     return (WRONG, wrong) if wrong else (OK, "")
+
+
+def _left(person: Person) -> tuple[str, str]:
+    """Wait until the dead-man has acted and its own Job is gone; how that ended, and after how long."""
+    changed = person.changed_objects()
+    jobs = {one for one in changed if one.startswith("Job/")}
+    if not jobs or changed == jobs:
+        return NO_DEAD_MAN, "the API server shows nothing of the fault" + ("" if jobs else ", and no Job")
+    began_s = time.monotonic()
+    while (still := changed & person.changed_objects()) and time.monotonic() < began_s + person.left_s:
+        time.sleep(0.5)
+    took_s = time.monotonic() - began_s
+    if still:
+        return WRONG, f"left for {took_s:.0f} s, and nobody put back {', '.join(sorted(still))}"
+    return OK, f"{', '.join(sorted(changed))} put back {took_s:.0f} s after the kill"
 
 
 def _skipped(folder: Path) -> str:
@@ -195,6 +215,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--moments", type=int, default=42, help="points in time, beside the entries (default 42)")
     parser.add_argument("--jobs", type=int, default=2, help="sandboxes side by side")
     parser.add_argument("--lab", nargs="*", metavar="NAME", help="on the lab, chaos drills; without a name: all")
+    parser.add_argument("--left", action="store_true", help="with --lab: wait for the dead-man before anybody undoes")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 

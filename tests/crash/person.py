@@ -40,6 +40,7 @@ class Person(ABC):
     watched: Mapping[str, tuple[str, ...]]
     pods_of: str
     same_s = 60.0  # after an undo, until all is as before
+    left_s = 240.0  # until a dead-man has acted: its time, and that of two busy cores
     command_s = 240.0
 
     def __init__(self, folder: Path, target: Path, kube: Kube) -> None:
@@ -83,6 +84,12 @@ class Person(ABC):
             if not wrong or time.monotonic() > end_s:
                 return wrong
             time.sleep(0.2)
+
+    def changed_objects(self) -> set[str]:
+        """The objects that are not as before, at once; without the lock, which a killed run keeps until its undo."""
+        now = self.snapshot()
+        names = (name for name in {*now, *self.before} if now.get(name) != self.before.get(name))
+        return {name for name in names if "/" in name and not name.startswith("Lease/")}
 
     def _changed(self, now: Mapping[str, Any]) -> str:
         wrong = sorted(name for name in {*now, *self.before} if now.get(name) != self.before.get(name))

@@ -1,7 +1,8 @@
 """Loaded by Python at its start where `tests.crash` put this folder first: makes trouble at a write of its journal.
 
 ROLLPROOF_CRASH_AT="N:WHEN": at the Nth append, `before` it, in the middle of it (`torn`), or `after` it (before the
-change). "fault:made": before the first append that says that a change was made which is not the lock.
+change). "fault:made": before the first append that says that the change of a fault was made (not the lock, not its
+dead-man, not the commit that a drill deploys: before those nothing is broken yet).
 ROLLPROOF_CRASH_HOW says what happens there: `kill` (SIGKILL), or from then on for as long as the process lives `api`
 (the API server answers nobody), `git` (nor does the git server), `disk` (the disk takes nothing more). Only the process
 that runs the drills has it; nothing else of it is changed, but that it is less patient with who is away.
@@ -79,7 +80,11 @@ _TROUBLES = {"kill": _kill, "api": _api_gone, "git": _git_gone, "disk": _disk_fu
 
 def _is_it(at: str) -> Callable[[Mapping[str, Any]], bool]:
     """Tells of each append in its turn whether it is the one."""
+    from rollproof.faults.registry import changed_kinds
+    from rollproof.store.journal import DEAD_MAN
+
     seen: list[Mapping[str, Any]] = []
+    of_faults = {*changed_kinds()} - {DEAD_MAN}
 
     def nth(line: Mapping[str, Any]) -> bool:
         seen.append(line)
@@ -88,7 +93,7 @@ def _is_it(at: str) -> Callable[[Mapping[str, Any]], bool]:
     def made(line: Mapping[str, Any]) -> bool:
         seen.append(line)
         kinds = {one["number"]: one["kind"] for one in seen if "kind" in one}
-        return bool(line.get("made")) and kinds.get(line["number"]) != "lease-release"
+        return bool(line.get("made")) and kinds.get(line["number"]) in of_faults
 
     return made if at == "fault" else nth
 
