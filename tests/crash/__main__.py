@@ -5,10 +5,11 @@ server gone or disk full; then the times. `--short` takes a seeded choice of it.
 failure, which ends with the run, `rollproof undo` (exit 0), the cluster and the env repo as they were before the run,
 `rollproof judge` (any verdict, but no failed undo), `rollproof undo` again (exit 0). Exit code 1 if any point failed.
 
-`--lab [NAME...]`: on the lab each chaos drill once, killed with SIGKILL as soon as its fault is injected, before the
-journal says that it was. A drill that was refused is a failure there; one that was skipped proves nothing, is counted
-apart and named with its reason. `--left`: the same, and nobody undoes anything until the dead-man of the fault has put
-back what the API server shows of it; a fault without one, or of which the API server shows nothing, is counted apart.
+`--lab [NAME...]`: on the lab each drill that is named (none: those of `run chaos`) once, killed with SIGKILL as soon as
+its fault is injected, before the journal says that it was. A drill that was refused is a failure there; one that was
+skipped proves nothing, is counted apart and named with its reason. `--left`: the same, and nobody undoes anything until
+the dead-man of the fault has put back what the API server shows of it; a fault without one, or of which the API server
+shows nothing, is counted apart.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rollproof.suites import chaos_drills
+from rollproof.suites import expand
 
 from .lab import LabPerson
 from .person import Drill, Person
@@ -68,7 +69,8 @@ def main() -> int:
             points = list(_points(people[0], options))
         else:
             people.append(LabPerson(work / "lab"))
-            points = [Point((name,), at="fault:made", left=options.left) for name in chaos_drills(options.lab)]
+            names = [name for word in options.lab or ("chaos",) for name in expand(word)]
+            points = [Point((name,), at="fault:made", left=options.left) for name in names]
         print(f"{len(points)} points, {len(people)} side by side", flush=True)
         ended = _all(points, people)
     finally:
@@ -214,7 +216,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a few points, for CI (under two minutes)")
     parser.add_argument("--moments", type=int, default=42, help="points in time, beside the entries (default 42)")
     parser.add_argument("--jobs", type=int, default=2, help="sandboxes side by side")
-    parser.add_argument("--lab", nargs="*", metavar="NAME", help="on the lab, chaos drills; without a name: all")
+    parser.add_argument("--lab", nargs="*", metavar="NAME", help="on the lab; without a name: chaos")
     parser.add_argument("--left", action="store_true", help="with --lab: wait for the dead-man before anybody undoes")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
