@@ -75,6 +75,9 @@ def job_runs() -> Told:
     yield "late", told(*FOUR[:3], job_run(4, at_s=61))
     yield "at the very end of its period", told(*FOUR[:3], job_run(4, at_s=59.9))
     yield "did not finish", told(*FOUR[:3], job_run(4, took_s=None))
+    long = [job_run(minute, took_s=89.0) for minute in (1, 2, 3)]
+    yield "did not finish, and others have taken as long", told(*long, job_run(4, took_s=None))
+    yield "did not finish for longer than any other", told(*long, job_run(4, took_s=None), last=5.6)
     yield "missed, twice and late", told(FOUR[0], FOUR[0], job_run(3, at_s=70), FOUR[3])
     yield "two periods only", told(*FOUR[:2], last=3.5)
     yield "two periods only, one of them missed", told(*FOUR[:1], last=3.5)

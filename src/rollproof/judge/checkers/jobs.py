@@ -49,6 +49,12 @@ class _Watched:
     def begin_s(self, period: int) -> float:
         return period * self.settings.period_s
 
+    def may_be_at_work(self, run: JobRun) -> bool:
+        """Whether a run that has no end may still come to it: it lasts no longer yet than another one of that job."""
+        mine = [one for (job, _), runs in self.runs.items() if job == run.job for one in runs]
+        took_s = [one.finished_s - one.started_s for one in mine if one.finished_s is not None]
+        return self.reads[-1].wall_s - run.started_s <= max(took_s, default=0.0)
+
     def unseen(self) -> tuple[int, ...]:
         """The periods that no reading after their end has surely reached back to."""
         within_s = self.settings.reported_within_s
@@ -124,12 +130,14 @@ def _judge(watched: _Watched, job: str, doubt: str) -> Verdict:
     missed = [period for period, runs in found.items() if not runs and period not in unseen and not doubt]
     wrong = {period: runs[0] for period, runs in found.items() if len(runs) == 1 and not doubt}
     late = [period for period, run in wrong.items() if run.started_s >= watched.begin_s(period + 1)]
-    unfinished = [period for period, run in wrong.items() if run.finished_s is None]
+    open_ends = [period for period, run in wrong.items() if run.finished_s is None]
+    at_work = [period for period in open_ends if watched.may_be_at_work(wrong[period])]
+    unfinished = [period for period in open_ends if period not in at_work]
     findings = tuple(_findings(watched, job, double, missed, late, unfinished))
     if findings:
         result, why = Result.FAIL, "; ".join(finding.text for finding in findings)
     else:
-        why = doubt or _too_little(watched, job, unseen)
+        why = doubt or _too_little(watched, job, unseen) or _at_work(watched, at_work)
         result = Result.INCONCLUSIVE if why else Result.PASS
         why = why or f"once in each of {many(len(found), 'period')}, by {_by(found)}"
     numbers: dict[str, Number] = {
@@ -156,6 +164,14 @@ def _too_little(watched: _Watched, job: str, unseen: set[int]) -> str:
         seen = many(len(watched.periods), "whole period")
         return f"{job}: {seen} between the first and the last reading, and {settings.periods_min} are needed"
     return ""
+
+
+def _at_work(watched: _Watched, periods: Sequence[int]) -> str:
+    """Why it is not known whether these runs come to their end; "" if there are none."""
+    if not periods:
+        return ""
+    which = f"the run of {_time(watched.begin_s(periods[0]))}"
+    return f"{which} had not finished when the report was read last, and others of that job have taken as long"
 
 
 def _findings(
