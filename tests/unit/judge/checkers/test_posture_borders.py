@@ -43,6 +43,13 @@ def test_what_may_be_away_is_rounded_down(unavailable: str, replicas: int, away:
     assert (f"{away} of {replicas} pods may be away at once" in verdict.why) is bool(away)
 
 
+@pytest.mark.parametrize(("surge", "away"), [("0", True), ("0%", True), ("1", False), ("1%", False)])
+def test_where_both_are_rounded_to_none_one_is_away(surge: str, away: bool) -> None:
+    """Kubernetes: ResolveFenceposts. 25 % of two pods is none, and with no surge nothing could be replaced."""
+    verdict = said("rollout-strategy", replace(DEPLOYMENT, max_unavailable="25%", max_surge=surge, replicas=2))
+    assert ("1 of 2 pods may be away at once" in verdict.why) is away
+
+
 @pytest.mark.parametrize(
     ("kind", "group"),
     [

@@ -52,6 +52,8 @@ def rollout_strategy(seen: Posture) -> Said:
         return finding(place, "spec.strategy.type", one.strategy, "all old pods end before a new one starts")
     value = f"maxUnavailable {one.max_unavailable}, maxSurge {one.max_surge}"
     away, surge = (_share(one.max_unavailable, one.replicas, up=False), _share(one.max_surge, one.replicas, up=True))
+    if one.replicas and not away and not surge and one.max_unavailable.strip("0%"):
+        away = 1  # it was rounded to none: the controller takes one away all the same, or it could not go on
     if away:
         note = f"{away} of {many(one.replicas, 'pod')} may be away at once"
         return finding(place, "spec.strategy.rollingUpdate", value, note)
