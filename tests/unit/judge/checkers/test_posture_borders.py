@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from expected_posture_verdicts import APPLICATION, DEPLOYMENT, looked
+from expected_posture_verdicts import APPLICATION, BUDGET, DEPLOYMENT, looked
 
-from rollproof.core.posture import IgnoreSeen, ScanEntry, ScanSeen
+from rollproof.core.posture import BudgetsSeen, IgnoreSeen, ScanEntry, ScanSeen
 from rollproof.core.verdict import Verdict
 from rollproof.judge.checkers.posture import check
 
@@ -41,6 +41,15 @@ def test_the_surge_is_rounded_up(surge: str, replicas: int, more: int) -> None:
 def test_what_may_be_away_is_rounded_down(unavailable: str, replicas: int, away: int) -> None:
     verdict = said("rollout-strategy", replace(DEPLOYMENT, max_unavailable=unavailable, replicas=replicas))
     assert (f"{away} of {replicas} pods may be away at once" in verdict.why) is bool(away)
+
+
+@pytest.mark.parametrize(("allowed", "pods", "all_at_once"), [(2, 2, True), (3, 2, True), (2, 3, False), (1, 1, False)])
+def test_a_budget_that_lets_all_pods_go_is_none(allowed: int, pods: int, all_at_once: bool) -> None:
+    """maxUnavailable 100 %, or minAvailable 0: each dry run of an eviction would evict."""
+    budget = BudgetsSeen(budgets=(replace(BUDGET, max_unavailable="100%", allowed=allowed),))
+    verdict = said("disruption-budget", budget, replace(DEPLOYMENT, replicas=pods))
+    assert ("all 2 pods at once" in verdict.why) is all_at_once
+    assert bool(verdict.findings) is all_at_once
 
 
 @pytest.mark.parametrize(("surge", "away"), [("0", True), ("0%", True), ("1", False), ("1%", False)])

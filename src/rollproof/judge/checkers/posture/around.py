@@ -192,6 +192,8 @@ def disruption_budget(seen: Posture) -> Said:
     (one,) = budgets
     place, bound = f"{place}/{one.name}", f"minAvailable {one.min_available}" if one.min_available else ""
     bound = bound or f"maxUnavailable {one.max_unavailable or '?'}"
+    if one.allowed is not None and one.allowed > 1 and one.allowed >= (pods := seen.view(DeploymentSeen).replicas):
+        return finding(place, "status.disruptionsAllowed", f"{bound}: all {pods} pods at once", "as if there were none")
     answers = _evictions(seen)
     if answers:
         would = answers[_WOULD]
