@@ -206,8 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, item)
             api.on_patch(plural, item)
         else:
-            wanted_uid = (body.get("preconditions") or {}).get("uid")
-            if wanted_uid and wanted_uid != old["metadata"]["uid"]:
+            wanted = body.get("preconditions") or {}
+            if any(old["metadata"].get(key) != value for key, value in wanted.items()):
                 self._status(409, "Conflict")
             else:
                 self._answer(200, api.remove(plural, name))

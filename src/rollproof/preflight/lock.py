@@ -18,6 +18,7 @@ from rollproof.store.journal import Undone
 __all__ = ["LEASE_NAME", "LEASE_S", "RunLock", "lease_release"]
 
 LEASE_NAME = "rollproof"
+_TRIES = 5
 LEASE_S = 60  # how long a lock holds without a renewal
 
 
@@ -161,11 +162,21 @@ class RunLock:
 def lease_release(kube: Kube, args: Mapping[str, Any]) -> Undone:
     """Delete the Lease if this run still holds it. Also the undo of a run that was killed."""
     namespace, run_id = str(args["namespace"]), str(args["run_id"])
-    found = kube.find("Lease", namespace, LEASE_NAME)
-    if found is None:
-        return Undone("not-needed", reason="no lease is held")
-    holder = str((found.get("spec") or {}).get("holderIdentity", ""))
-    if not holder.startswith(f"{run_id} "):
-        return Undone("not-needed", reason=f"held by {holder}")
-    kube.delete("Lease", namespace, LEASE_NAME, uid=found["metadata"]["uid"])
-    return Undone("done")
+    for _ in range(_TRIES):
+        found = kube.find("Lease", namespace, LEASE_NAME)
+        if found is None:
+            return Undone("not-needed", reason="no lease is held")
+        holder = str((found.get("spec") or {}).get("holderIdentity", ""))
+        if not holder.startswith(f"{run_id} "):
+            return Undone("not-needed", reason=f"held by {holder}")
+        metadata = found["metadata"]
+        try:  # the version too: whoever takes over a lease that has ended writes into the same object
+            kube.delete(
+                "Lease", namespace, LEASE_NAME, uid=metadata["uid"], resource_version=metadata["resourceVersion"]
+            )
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+            continue
+        return Undone("done")
+    return Undone("failed", reason=f"the lease changed {_TRIES} times while it was being given back")

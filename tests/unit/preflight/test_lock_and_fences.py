@@ -14,7 +14,7 @@ import pytest
 import story
 from fakeapi import FakeApi
 
-from rollproof.clients.kube import ApiError, Kube
+from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.target import App, Control, Fences, Traffic
 from rollproof.errors import FenceError, LockedError
 from rollproof.preflight.fences import check_load_fence, check_namespace_fence
@@ -176,6 +176,30 @@ def test_the_undo_of_a_killed_run_gives_its_lock_back_once(kube: Kube) -> None:
     assert lease_release(kube, {**args, "run_id": "run"}).how == "not-needed", "a prefix is another run"
     assert lease_release(kube, args).how == "done"
     assert lease_release(kube, args).how == "not-needed"
+
+
+@pytest.mark.parametrize("then", ["taken", "gone"])
+def test_a_lock_that_another_run_takes_over_just_now_is_left_to_it(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """Its lease had ended; whoever takes it over writes into the same object, with the same uid."""
+    dead = RunLock(kube, "shop", "run-1")
+    dead.acquire()
+    dead._stop.set()
+    find = Kube.find
+
+    def found(self: Kube, kind: str, namespace: str, name: str) -> Object | None:
+        item = find(self, kind, namespace, name)
+        monkeypatch.setattr(Kube, "find", find)
+        if then == "gone":
+            api.remove("leases", LEASE_NAME)
+        elif item is not None:
+            api.put("leases", {**item, "spec": {**item["spec"], "holderIdentity": "run-2 on another host (pid 1)"}})
+        return item
+
+    monkeypatch.setattr(Kube, "find", found)
+    assert lease_release(kube, {"namespace": "shop", "run_id": "run-1"}).how == "not-needed"
+    assert ("leases", LEASE_NAME) in api.objects or then == "gone"
 
 
 def test_whether_it_is_free_can_be_asked_without_taking_it(kube: Kube, api: FakeApi) -> None:
