@@ -95,6 +95,9 @@ def dependencies() -> Told:
     one = asked(held())
     one.tell("watch", "Pod/shop/old-1", "added", at=90, restarts=0, member=True)
     yield "a restart", one.tell("watch", "Pod/shop/old-1", "modified", at=111, restarts=1, member=True)
+    yield "a restart, for its memory", _restarted("OOMKilled", 1)
+    yield "a restart, by the liveness probe", _restarted("Error", 1)
+    yield "a restart, and a kill for its memory before it", _restarted("OOMKilled", 3)
     other = asked(held())
     other.tell("watch", "Pod/db/db-1", "added", at=90, restarts=0, member=False)
     yield (
@@ -109,6 +112,15 @@ def dependencies() -> Told:
     yield "alive and honest, and not recovered", asked(vain)
     early = asked(held())
     yield "a restart before", early.tell("watch", "Pod/shop/old-1", "added", at=90, restarts=3, member=True)
+
+
+def _restarted(ended: str, restarts: int) -> Story:
+    """A pod's container, and how its last end is told after so many restarts."""
+    told = asked(held())
+    for at, count in ((90, 0), (111, 1)):
+        told.tell("watch", "Pod/shop/old-1", "modified", at=at, restarts=count, member=True)
+    state = {"container": "web", "waiting": "", "ended": ended, "restarts": restarts}
+    return told.tell("kept", "Pod/shop/old-1", "state", at=130, **state)
 
 
 def _broken_off(told: Story, word: FaultWord) -> Story:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, find_faults
+from rollproof.core.kept import ContainerKept, kept_containers
+from rollproof.core.reasons import OOM_KILLED
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import restarts_seen
+from rollproof.core.watched import PodSeen, restarts_seen
 
 __all__ = ["check"]
 
@@ -80,8 +82,20 @@ def _restarted(facts: Facts, fault: Fault) -> _Found | None:
     if pod is None:
         return None
     text = f"the container of {pod.subject} was restarted while the database was away"
+    if pod.trouble == OOM_KILLED or any(_killed_for_memory(one, pod) for one in kept_containers(facts)):
+        hint = "what waits for the database takes memory: compare resources.limits.memory with what it needs then"
+        return (
+            text,
+            Finding("OUT_OF_MEMORY", f"{text}: it was killed at its memory limit ({OOM_KILLED})", hint),
+            [pod.event],
+        )
     hint = "its liveness probe must not ask for the database: a restart repairs nothing, and drops requests"
     return text, Finding("LIVENESS_FOLLOWS_DATABASE", text, hint), [pod.event]
+
+
+def _killed_for_memory(one: ContainerKept, pod: PodSeen) -> bool:
+    """Whether that container of the pod had ended so when it was restarted as often as it was seen to be."""
+    return one.pod == pod.name and one.ended == OOM_KILLED and one.restarts == pod.restarts
 
 
 def _not_alive(facts: Facts, alive: list[Answer]) -> _Found | None:

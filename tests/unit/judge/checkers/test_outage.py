@@ -16,6 +16,8 @@ DEPENDENCY = {
     "a restart of somebody else's": PASS, "said in time": PASS, "said late, but the way was as slow": PASS,
     "no answer on either path": PASS, "skipped": Result.SKIPPED,
     "the health path fails too": FAIL, "another version answers": FAIL, "away with status 200": FAIL, "a restart": FAIL,
+    "a restart, for its memory": FAIL, "a restart, by the liveness probe": FAIL,
+    "a restart, and a kill for its memory before it": FAIL,
     "said late": FAIL, "no answer, and alive": FAIL,
 }  # fmt: skip
 OUTAGE = {
