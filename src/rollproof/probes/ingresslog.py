@@ -53,7 +53,8 @@ class Retries:
 def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = frozenset()) -> Retries:
     """Count retries in the lines; requests of others are skipped.
 
-    `answered`: ids with a good answer as the client saw it, for lines that have no status of their own.
+    `answered`: ids with a good answer as the client saw it. Of such a request a line with a bad one tells of another
+    try too: something in front of that proxy (a load balancer) asked again.
     """
     total = 0
     said: dict[str, list[AccessLine]] = {}
@@ -63,16 +64,12 @@ def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = 
         if read is not None:
             said.setdefault(read.request_id, []).append(read)
     retried = {
-        request: [one for one in entries if (one.tries or 0) > 1]
+        request: again
         for request, entries in said.items()
-        if any((one.tries or 0) > 1 for one in entries)
+        if (again := [one for one in entries if (one.tries or 0) > 1 or (request in answered and _was_bad(one))])
     }
     mute = [one for request, entries in said.items() if request not in retried for one in _mute(entries)]
-    good = [
-        request
-        for request, entries in retried.items()
-        if any(request in answered if one.good is None else one.good for one in entries)
-    ]
+    good = [request for request, entries in retried.items() if request in answered or any(one.good for one in entries)]
     return Retries(
         lines=total,
         matched=sum(len(entries) for entries in said.values()),
@@ -84,6 +81,11 @@ def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = 
         mute=frozenset(one.request_id for one in mute),
         formats=frozenset(one.format for one in mute),
     )
+
+
+def _was_bad(line: AccessLine) -> bool:
+    """Whether that proxy answered the request, and badly."""
+    return line.access and line.good is False
 
 
 def _mute(entries: list[AccessLine]) -> list[AccessLine]:

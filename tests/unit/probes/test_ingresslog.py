@@ -173,6 +173,26 @@ def test_a6_a_retry_in_a_line_without_a_status_is_masked_if_the_client_got_its_a
     assert (found.retried, found.masked) == (2, 1)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_bad_answer_to_a_request_that_the_client_saw_answered_was_masked_in_front(look: Look, order: int) -> None:
+    """A load balancer before the ingress asked it again, with the same id: two lines, each of a single try."""
+    again = [line(IDS[0], "10.0.0.9:80", 502), line(IDS[0], "10.0.0.1:80")][::order]
+    what, _, data = look(text(IDS[1:], *again))
+    assert (what, data["found"], data["retried"], data["masked"]) == ("log", len(IDS), 1, 1)
+    assert data["retried_ids"] == (IDS[0],)
+
+
+def test_a_request_that_came_twice_and_was_never_answered_well_was_not_masked() -> None:
+    lines = [line("rp1-1", status=502), line("rp1-1", status=503)]
+    assert count_retries(lines, "rp1-").retried == 0, "the client's answer is a failure already"
+    assert count_retries([line("rp1-1"), line("rp1-1")], "rp1-", frozenset({"rp1-1"})).retried == 0
+
+
+def test_a_line_that_is_no_access_line_masks_nothing() -> None:
+    lines = [line("rp1-1"), '{"msg": "reload failed", "trace": "rp1-1"}', "E1130 503 upstream of rp1-1 is slow"]
+    assert count_retries(lines, "rp1-", frozenset({"rp1-1"})).masked == 0
+
+
 def test_a6_two_proxies_in_a_row_must_both_say_how_often_they_tried() -> None:
     front = json.dumps({"id": "rp1-1", "response_code": 200, "response_flags": "-", "upstream_host": "10.0.0.1:80"})
     assert count_retries([line("rp1-1"), front], "rp1-").mute == {"rp1-1"}
