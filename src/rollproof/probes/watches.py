@@ -57,22 +57,33 @@ class _Known:
     ) -> None:  # fmt: skip
         self.kind, self.view = kind, view
         self.views: dict[str, Any] = {}
+        self._versions: dict[str, str] = {}
         self._recorder, self._changes, self._namespace = recorder, changes, namespace
         self.watch = ObjectWatch(kube, kind, namespace, self, labels=labels, fields=fields, stopping=stopping)
 
     def listed(self, items: list[Object], *, initial: bool) -> bool:
-        """Take a new list. What differs from the known state is recorded, and means that facts were lost."""
+        """Take a new list. What differs from the known state is recorded.
+
+        Facts were lost if any object has another version, also where our fields of it are as before: an address that
+        left an EndpointSlice and came back meanwhile is in no list.
+        """
         views = {item["metadata"]["name"]: self.view(item) for item in items}
-        before = dict(self.views)
-        for name in before.keys() - views.keys():
-            self._take("deleted", name, before[name])
+        before, seen = dict(self.views), self._versions
+        self._versions = {item["metadata"]["name"]: item["metadata"].get("resourceVersion", "") for item in items}
+        for name, view in before.items():
+            if name not in views or _uid(view) != _uid(views[name]):
+                self._take("deleted", name, view)
         for name, view in views.items():
-            self._take("modified" if name in before else "added", name, view, initial=initial)
-        return before != views
+            self._take("modified" if name in self.views else "added", name, view, initial=initial)
+        return seen != self._versions or before != views
 
     def changed(self, change: str, item: Object, at_s: float) -> None:
         """One event of the watch."""
-        self._take(_WHAT[change], item["metadata"]["name"], self.view(item), arrived_s=at_s)
+        name = item["metadata"]["name"]
+        self._versions[name] = item["metadata"]["resourceVersion"]
+        if change == "DELETED":
+            self._versions.pop(name, None)
+        self._take(_WHAT[change], name, self.view(item), arrived_s=at_s)
 
     def gap(self, since_s: float, reason: str, *, lost: bool) -> None:
         """The watch was interrupted."""
@@ -377,6 +388,11 @@ class Watches:
             known("EndpointSlice", EndpointSliceView.of, labels=slices),
             known("Application", application_state, fields=application),
         ]
+
+
+def _uid(view: Any) -> str:
+    """Which object a view is of, where its kind says so: one of the same name may be another one."""
+    return str(getattr(view, "uid", ""))
 
 
 def _words(view: Any) -> dict[str, Any]:

@@ -224,6 +224,48 @@ def test_gone_versions_with_a_change_in_between_have_lost_facts(
     assert [e.what for e in recorder.events if e.subject == f"Pod/{NAMESPACE}/web-1"] == ["added", "deleted"]
 
 
+def endpointslice(*addresses: str) -> dict[str, Any]:
+    return {"metadata": {"name": "web-1"}, "endpoints": [{"addresses": [one]} for one in addresses]}
+
+
+def test_what_changed_and_changed_back_while_nobody_looked_is_lost(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    """A list shows what is, and not that an address had left the Service meanwhile."""
+    api.put("endpointslices", endpointslice("10.0.0.1", "10.0.0.2"))
+    until(watches, lambda: True if watches.endpoints() else None)
+    api.refusing["endpointslices?watch"] = 503
+    api.end_watches("endpointslices")
+    until(watches, lambda: True if api.refused else None)
+    api.put("endpointslices", endpointslice("10.0.0.2"))
+    api.put("endpointslices", endpointslice("10.0.0.1", "10.0.0.2"))
+    api.forget("endpointslices")
+    api.refusing.clear()
+    until(watches, lambda: True if gaps(recorder, "EndpointSlice") else None)
+    assert [gap["lost"] for gap in gaps(recorder, "EndpointSlice")] == [True]
+
+
+def test_another_object_of_the_same_name_is_no_change_of_the_first(
+    watches: Watches, api: FakeApi, recorder: ListRecorder
+) -> None:
+    """It was deleted and made anew while nobody looked: whoever counts deletions must see one."""
+    api.refusing["pods?watch"] = 503
+    api.end_watches("pods")
+    until(watches, lambda: True if api.refused else None)
+    api.remove("pods", "web-1")
+    again = pod("web-1")
+    again["metadata"]["uid"] = "another"
+    api.put("pods", again)
+    api.forget("pods")
+    api.refusing.clear()
+    until(watches, lambda: True if gaps(recorder) else None)
+    told = [(e.what, e.data["uid"]) for e in recorder.events if e.subject == f"Pod/{NAMESPACE}/web-1"]
+    assert [what for what, _ in told] == ["added", "deleted", "added"]
+    assert [uid == "another" for _, uid in told] == [False, False, True]
+    assert [gap["lost"] for gap in gaps(recorder)] == [True]
+    assert watches.pods()["web-1"].uid == "another"
+
+
 def test_a_version_that_is_gone_in_mid_stream_lists_again(
     watches: Watches, api: FakeApi, recorder: ListRecorder
 ) -> None:
