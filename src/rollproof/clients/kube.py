@@ -347,6 +347,8 @@ class Kube:
                 if response.status in _MAYBE_DONE and _changes(method, path, query):
                     raise self._lost(method, f"{response.status} {text[:_SHOWN]}")
                 raise api_error(response.status, text, f"{method} {path}")
+            if raise_status and _is_of_a_stranger(response):
+                raise self._stranger(response, method, path, query)
             return response
         raise AssertionError("unreachable: the second attempt always returns or raises")
 
@@ -374,6 +376,13 @@ class Kube:
                     raise self._lost(method, said(error)) from None
                 hint = "is the cluster up, and the way to it?"
                 raise UnreachableError(f"{self._server} did not answer: {said(error)}", hint) from None
+
+    def _stranger(self, response: Any, method: str, path: str, query: Mapping[str, str] | None) -> UnreachableError:
+        """The error for an answer that no API server gives: what it says is neither a list nor a log."""
+        text = self._read(response, method)
+        what = f"{method} {path} on {self._server}"
+        message = f"{what} was answered {response.status} with no JSON object or log: {_first(text)}"
+        return (LostAnswerError if _changes(method, path, query) else UnreachableError)(message, _STRANGER)
 
     def _lost(self, method: str, why: str) -> LostAnswerError:
         message = f"{self._server} did not answer a {method}: {why}; it may have been done, or may still be"
@@ -403,6 +412,12 @@ def _changes(method: str, path: str, query: Mapping[str, str] | None) -> bool:
     """Whether the request may change something in the cluster: a dry run and a question of permissions do not."""
     asks = path == KINDS["SelfSubjectAccessReview"].path("") or bool((query or {}).get("dryRun"))
     return method != "GET" and not asks
+
+
+def _is_of_a_stranger(response: Any) -> bool:
+    """Whether it is a redirect or a page: an API server gives neither, a proxy with a login gives both."""
+    kind = str(response.headers.get("Content-Type", "")).lower()
+    return 300 <= int(response.status) < 400 or kind.startswith("text/html")
 
 
 def _event(line: bytes, what: str) -> tuple[str, Object]:

@@ -164,7 +164,7 @@ class ServiceSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSeen:
-    """An address of the Service."""
+    """Whoever is behind the Service, by its first address: a pod of two IP families is one."""
 
     address: str
     ready: bool
@@ -173,7 +173,7 @@ class EndpointSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointsSeen:
-    """Every address of the Service's EndpointSlices."""
+    """Everybody in the Service's EndpointSlices."""
 
     endpoints: tuple[EndpointSeen, ...]
 

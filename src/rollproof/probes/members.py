@@ -26,7 +26,9 @@ class Members:
         self._deployments: set[str] = set()  # its uids: it has another one after it was deleted and created again
         self._owners: dict[str, str] = {}  # ReplicaSet uid -> uid of the Deployment that controls it
         self._pods: set[str] = set()  # uids of the pods that are members
-        self._selector = Outside.of(service, "the Service").child("spec").table("selector")
+        asked = Outside.of(service, "the Service").child("spec")
+        self._selector = asked.table("selector")
+        self._family = next(iter(asked.texts("ipFamilies")), "")
         spec = Outside.of(deployment, "the Deployment").child("spec")
         found = app_container(spec.child("template").child("spec"), container, image)
         self._own = spec.child("selector").table("matchLabels")
@@ -61,7 +63,15 @@ class Members:
             self._pods.add(view.uid)
         labels = Outside.of(item, "a pod").child("metadata").table("labels")
         chosen = bool(self._selector) and self._selector.items() <= labels.items()
-        return replace(view, member=member, in_service=chosen)
+        return replace(view, ip=self._address(item) or view.ip, member=member, in_service=chosen)
+
+    def _address(self, item: Object) -> str:
+        """The pod's address of the Service's first IP family, by which the EndpointSlices know it; "" if it has none.
+
+        `status.podIP` is of the cluster's first family: a Service of the other one would never be seen to have it.
+        """
+        known = Outside.of(item, "a pod").child("status").objects("podIPs") if self._family else ()
+        return next((ip for one in known if (":" in (ip := one.text("ip"))) == (self._family == "IPv6")), "")
 
     def _is_member(self, pod: PodView) -> bool | None:
         if pod.uid and pod.uid in self._pods:

@@ -180,17 +180,14 @@ class _Look:
         labels = f"kubernetes.io/service-name={self._target.cluster.service}"
         slices = self._kube.list("EndpointSlice", self._namespace, labels=labels)["items"]
         parts = [one for item in slices for one in Outside.of(item, "an EndpointSlice").objects("endpoints")]
-        return EndpointsSeen(
-            endpoints=tuple(
-                EndpointSeen(
-                    address=address,
-                    node=one.text("nodeName"),
-                    ready=one.child("conditions").flag("ready", default=True),
-                )
-                for one in parts
-                for address in one.texts("addresses")
-            )
-        )
+        found: dict[str, EndpointSeen] = {}
+        for one in parts:  # a pod may be in several slices: of each IP family, and in two while it is moved
+            address = next(iter(one.texts("addresses")), "")
+            whose = one.child("targetRef").text("uid") or address
+            ready = one.child("conditions").flag("ready", default=True)
+            if whose and (whose not in found or (ready and not found[whose].ready)):
+                found[whose] = EndpointSeen(address=address, node=one.text("nodeName"), ready=ready)
+        return EndpointsSeen(endpoints=tuple(found.values()))
 
     def _read_configs(self) -> ConfigsSeen:
         _, deployment = self._known()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from hostile import answers, hostile, kubeconfig_of, says
 from load.answer import plain
 from rollproof.clients.exchange import BodyError, decoded
 from rollproof.clients.http import request
-from rollproof.clients.kube import Kube
+from rollproof.clients.kube import Kube, LostAnswerError, UnreachableError
 
 BODY = b'{"version": "abc"}'
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -94,3 +94,39 @@ def test_members_of_gzip_are_bounded_in_number_and_size() -> None:
         decoded(gzip.compress(bytes(600)) * 2, "gzip", limit=1000)
     with pytest.raises(BodyError, match="cut off"):
         decoded(PARTS[:-3], "gzip", limit=1000)
+
+
+# -- a login page in the place of the API server ----------------------------------------------------------------------
+
+PAGE = b"<html><title>Log in</title></html>"
+PAGES = {
+    "redirect": answers(PAGE, "Location: /login", status="302 Found"),
+    "page": answers(PAGE, "Content-Type: text/html; charset=utf-8"),
+}
+ASKING: dict[str, Callable[[Kube], object]] = {
+    "log": lambda kube: kube.pod_log("shop", "web-1", "web", since_s=1),
+    "end of a log": lambda kube: kube.pod_log_end("shop", "web-1", "web", lines=1, previous=False),
+    "followed log": lambda kube: list(kube.follow_log("shop", "web-1", "web", since_s=1, silence_s=5)),
+    "watch": lambda kube: list(kube.watch("Pod", "shop", resource_version="1", silence_s=5)),
+    "get": lambda kube: kube.get("Pod", "shop", "web-1"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("asked", ASKING)
+def test_a_login_page_is_no_log_and_no_watch(asked: str, page: str, tmp_path: Path) -> None:
+    with hostile(PAGES[page]) as url, pytest.raises(UnreachableError, match=r"no JSON object or log: '<html>") as told:
+        ASKING[asked](Kube("fake", kubeconfig_of(url, tmp_path)))
+    assert "login page" in told.value.hint
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_change_that_met_a_login_page_is_unknown(page: str, tmp_path: Path) -> None:
+    with hostile(PAGES[page]) as url, pytest.raises(LostAnswerError):
+        Kube("fake", kubeconfig_of(url, tmp_path)).patch("Pod", "shop", "web-1", {})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_pod_may_answer_with_a_page(page: str, tmp_path: Path) -> None:
+    with hostile(PAGES[page]) as url:
+        assert Kube("fake", kubeconfig_of(url, tmp_path)).pod_proxy("shop", "web-1", 80, "/", timeout_s=5)[1] == PAGE

@@ -180,3 +180,27 @@ def test_a10_an_injected_sidecar_is_in_the_pod_and_not_in_the_template() -> None
 )  # fmt: skip
 def test_the_name_of_an_image(image: str, name: str) -> None:
     assert image_name(image) == name
+
+
+BOTH = [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]
+
+
+@pytest.mark.parametrize(
+    ("families", "addresses", "known_by"),
+    [
+        (["IPv6"], BOTH, "fd00::1"),
+        (["IPv6", "IPv4"], BOTH, "fd00::1"),
+        (["IPv4"], BOTH, "10.0.0.1"),
+        (["IPv4", "IPv6"], BOTH[::-1], "10.0.0.1"),
+        (["IPv6"], BOTH[:1], "10.0.0.1"),
+        ([], BOTH, "10.0.0.1"),
+        (["IPv4"], [], "10.0.0.1"),
+    ],
+)
+def test_a_pods_address_is_the_one_by_which_the_service_knows_it(
+    families: list[str], addresses: list[dict[str, str]], known_by: str
+) -> None:
+    """Else a Service of the cluster's second IP family would seem to have none of the pods."""
+    service = {"spec": {"selector": {"app": "web"}, "ipFamilies": families}}
+    seen = members(replicaset(), service=service).pod(pod(podIP="10.0.0.1", podIPs=addresses))
+    assert seen.ip == known_by

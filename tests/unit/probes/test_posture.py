@@ -143,6 +143,17 @@ def test_one_answer_to_each_question_and_nothing_is_changed(api: FakeApi, kube: 
     assert len(changes) == 2
 
 
+def test_a_pod_of_two_ip_families_is_one_endpoint(api: FakeApi, kube: Kube) -> None:
+    """Two addresses of one pod are no second pod that answers while it is away."""
+    for name, *addresses in (("web-v4", "10.0.0.1"), ("web-v6", "fd00::1"), ("web-moved", "10.0.0.1")):
+        whose = {"kind": "Pod", "name": "web-1", "uid": "u-web-1"}
+        endpoint = {"addresses": addresses, "targetRef": whose, "conditions": {"ready": name != "web-moved"}}
+        api.put("endpointslices", named(name, endpoints=[endpoint]))
+    api.remove("endpointslices", "web-x")
+    (found,) = look(kube)[Topic.ENDPOINTS].data["endpoints"]
+    assert (found["address"], found["ready"]) == ("10.0.0.1", True)
+
+
 def test_what_is_told(kube: Kube) -> None:
     views = {
         topic: view_of(topic, Outside.of(event.data, "a fact"))
