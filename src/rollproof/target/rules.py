@@ -118,6 +118,8 @@ def _bad_path(place: str, value: str) -> Iterator[Mistake]:
         yield Mistake(place, f"a path starts with '/', found {_shown(value)}")
     if any(letter.isspace() or not letter.isprintable() for letter in value):
         yield Mistake(place, "has a space or a control character; write it as %20 and so on")
+    elif not value.isascii():  # the load would send its bytes, and the proofs UTF-8 with percent signs
+        yield Mistake(place, "has a letter that is not ASCII; write it as %C3%A9 and so on")
     if any(_TELLING.search(key) for key, _ in parse_qsl(value.partition("?")[2], keep_blank_values=True)):
         yield Mistake(place, "has a credential in its query; send it as a header (app.headers_env)")
 
@@ -196,6 +198,10 @@ def _urls(target: Target) -> Iterator[Mistake]:
     for place, url in asked:
         if (reason := _bad_url(url)) and url.strip():
             yield Mistake(place, reason)
+    hosts = {"app.host": target.app.host, "control.host": target.control.host if target.control is not None else ""}
+    for place, host in hosts.items():
+        if not host.isascii():
+            yield Mistake(place, _NOT_ASCII)
     yield from _repo_url(target.env_repo.url)
 
 
@@ -222,12 +228,17 @@ def _repo_url(url: str) -> Iterator[Mistake]:
         yield Mistake(place, f"holds a user name, which may be a token; {_VARIABLES_INSTEAD}")
 
 
+_NOT_ASCII = "has a letter that is not ASCII; write a host as xn--... (Punycode), and a path as %C3%A9 and so on"
+
+
 def _bad_url(url: str, instead: str = "app.basic_auth_env") -> str:
     parts = _split(url)
     if parts is not None and (parts.username or parts.password):
         return f"holds credentials; name environment variables in {instead} instead"
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         return f"must be an http:// or https:// URL with a host, found {_shown(url)}"
+    if not url.isascii():
+        return _NOT_ASCII
     return "has a query or a fragment; give the address only" if parts.query or parts.fragment else ""
 
 

@@ -108,6 +108,9 @@ def test_each_mistake_has_its_place(tmp_path: Path, change: tuple[str, str], exp
     [
         ('namespaces = ["shop"]', 'namespaces = ["other"]', "cluster.namespace: 'shop' is outside of"),
         ("https://shop.example.com", "ftp://shop.example.com", "app.base_url: must be an http:// or https:// URL"),
+        ("https://shop.example.com", "https://bücher.example.com", "app.base_url: has a letter that is not ASCII"),
+        ("[app]", '[app]\nhost = "bücher.example.com"', "app.host: has a letter that is not ASCII"),
+        ("[app]", '[app]\nhome_path = "/caché"', "app.home_path: has a letter that is not ASCII; write it as %C3%A9"),
         ("https://shop.example.com", "https://u:p@shop.example.com", "app.base_url: holds credentials"),
         ("https://shop.example.com", "https://evil.example.com", "app.base_url: host 'evil.example.com' is outside"),
         ("https://git.example.com", "https://u:sesame@git.example.com", "env_repo.url: holds a password"),
