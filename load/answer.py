@@ -17,6 +17,8 @@ BODY_KEPT = 262_144  # bytes of a body that are kept for the version pointer; th
 _NO_BODY = frozenset({204, 304})
 _JSON_BEGINS = frozenset(bytes((one,)) for one in b'{["-0123456789tfn \t\r\n\xef')
 _FRAMING = frozenset({b"transfer-encoding", b"connection"})
+_LENGTHS = _FRAMING | {b"content-length"}
+_BLANKS = (b" ", b"\t")
 _HEADS_KEPT = 64
 _LENGTH_MAX = 20  # characters of a Content-Length: Python makes no number of thousands of digits
 
@@ -141,10 +143,14 @@ class Answer:
         self.headers = {}
         length = b""
         self._chunked = False
-        wanted = self._wanted
+        wanted, name = self._wanted, b""
         for line in lines[1:]:
+            if line[:1] in _BLANKS and name and name not in _LENGTHS:  # RFC 9112 5.2: the header before it goes on
+                if name in wanted:
+                    self.headers[name] += b" " + line.strip()
+                continue
             name, colon, value = line.partition(b":")
-            if not colon:
+            if not colon or not name or name[:1] in _BLANKS or name[-1:] in _BLANKS:
                 raise MalformedError(f"not a header: {line[:40]!r}")
             name = name.lower()
             if name == b"content-length":

@@ -72,6 +72,11 @@ def test_an_answer_to_head_has_no_body() -> None:
         b"HTTP/1.1 2000 OK\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n X: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
@@ -83,6 +88,12 @@ def test_an_answer_to_head_has_no_body() -> None:
 def test_what_is_not_http_is_said_to_be_malformed(data: bytes) -> None:
     with pytest.raises(MalformedError):
         feed(data, step=len(data))
+
+
+def test_a_header_may_go_on_in_the_next_line() -> None:
+    data = b"HTTP/1.1 200 OK\r\nX-A: a\r\n\tContent-Length: 9\r\nX-Version: v1\r\n  of b\r\nContent-Length: 2\r\n\r\nhi"
+    answer, whole = feed(data)
+    assert (whole, answer.body, answer.headers) == (True, b"hi", {b"x-version": b"v1 of b"})
 
 
 @pytest.mark.parametrize(
