@@ -19,6 +19,8 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,13 +34,14 @@ else:
     _Base = object
 
 __all__ = [
-    "MIB", "BodyError", "FinalResponse", "bounded", "decoded", "extend", "open_socket", "pools_by_scheme", "read_body",
-    "said", "time_out", "was_sent", "watch_sending",
+    "MIB", "BodyError", "FinalResponse", "bounded", "dated_s", "decoded", "extend", "open_socket", "pools_by_scheme",
+    "read_body", "said", "time_out", "was_sent", "watch_sending",
 ]  # fmt: skip
 
 MIB = 1 << 20
 CONNECT_S = 5.0  # at most, of the whole
 _CHUNK = 1 << 16
+_YEAR_MIN = 2000  # a clock that was never set tells no time
 _NAMES_MAX = 8  # addresses of one name that are tried
 _GZIP_BEGINS = b"\x1f\x8b"
 _MEMBERS_MAX = 100
@@ -307,6 +310,16 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 def pools_by_scheme() -> dict[str, Any]:
     """For a PoolManager's `pool_classes_by_scheme`: connections whose time-outs are deadlines."""
     return {"http": _PlainPool, "https": _TlsPool}
+
+
+def dated_s(date: str) -> float | None:
+    """What HTTP's Date says, in seconds since 1970 with a grain of one; None if it says nothing."""
+    try:
+        said = parsedate_to_datetime(date)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    # "-0000" is UTC of an unknown place (RFC 5322 3.3), and no time of ours.
+    return said.replace(tzinfo=said.tzinfo or UTC).timestamp() if said.year > _YEAR_MIN else None
 
 
 def extend(response: Any, whole_s: float) -> None:

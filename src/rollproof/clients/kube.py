@@ -21,7 +21,7 @@ import urllib3
 from rollproof.clients import execute, forward
 from rollproof.clients.apierrors import ApiError, LostAnswerError, SilenceError, UnreachableError, api_error
 from rollproof.clients.credentials import learn_objects
-from rollproof.clients.exchange import MIB, BodyError, read_body, said, time_out, was_sent, watch_sending
+from rollproof.clients.exchange import MIB, BodyError, dated_s, read_body, said, time_out, was_sent, watch_sending
 from rollproof.clients.kubeconfig import api_client
 from rollproof.clients.linestream import LineStream
 from rollproof.clients.podstream import StreamError
@@ -85,7 +85,12 @@ class Kube:
     kubeconfig: str = ""
     timeout_s: float = 15.0
     _api: Any = field(default=None, init=False, repr=False)
+    _ahead_s: float | None = field(default=None, init=False, repr=False)  # of its clock, beside our monotonic one
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def wall_s(self) -> float:
+        """What the API server's clock says now, by its last answer; ours where it has not told its own."""
+        return time.time() if self._ahead_s is None else time.monotonic() + self._ahead_s
 
     def get(self, kind: str, namespace: str, name: str) -> Object:
         """One object; ApiError with reason NotFound if it is not there."""
@@ -338,6 +343,8 @@ class Kube:
     ) -> Any:  # fmt: skip
         for renewed in (False, True):
             response = self._attempt(method, path, query or {}, body, content_type, timeout_s)
+            if (said_s := dated_s(response.headers.get("Date", ""))) is not None:
+                self._ahead_s = said_s - time.monotonic()
             if response.status == 401 and not renewed:
                 response.close()
                 self._client(renew=True)

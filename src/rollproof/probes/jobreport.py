@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from rollproof.clients.exchange import dated_s
 from rollproof.clients.http import Answer, Http
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.jobs import SOURCE, SUBJECT, JobRun, JobWord, Reading, runs_of
@@ -73,8 +73,7 @@ def _amount(answer: Answer, pointer: str) -> float | None:
 
 def _ahead_s(answer: Answer, wall_s: float, end_wall_s: float) -> tuple[float, float] | None:
     """By how much the answering clock is ahead, at least and at most; None if it did not say its time."""
-    try:
-        said_s = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except (ValueError, TypeError, OverflowError):
+    said_s = dated_s(answer.headers.get("date", ""))
+    if said_s is None:
         return None
     return said_s - end_wall_s, said_s + _RESOLUTION_S - wall_s

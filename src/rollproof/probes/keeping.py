@@ -39,7 +39,7 @@ _ASKED_BYTES = 1024 * 1024  # of the answer: 200 lines may be long
 _LINE_SHOWN = 300
 _EVENTS_SHOWN, _EVENTS_MAX = 20, 200
 _MESSAGE_MAX = 500
-_SKEW_S = 30.0  # by so much the cluster's clock may differ from ours
+_SKEW_S = 30.0  # by so much the clocks of a cluster's nodes may differ from its API server's
 _SEARCHED_BYTES = (
     2 * _KEPT_BYTES
 )  # for secrets: one that is cut in two at the begin of what is kept is still seen whole
@@ -97,14 +97,14 @@ class Keeper:
 
     def __init__(self, target: Target, kube: Kube, folder: KeepingFolder, known: KnownPods) -> None:
         self._cluster, self._kube, self._folder, self._known = target.cluster, kube, folder, known
-        self._since_s = time.time()
+        self._since_s = kube.wall_s()  # by the cluster's clock, which stamps the events
         self._until_s = 0.0
         self._logs = self._lists = self._registered = 0
         self.kept = False  # whether something was read in this drill
 
     def begin(self) -> None:
         """A drill begins: older events are not its own."""
-        self._since_s, self.kept = time.time(), False
+        self._since_s, self.kept = self._kube.wall_s(), False
 
     def keep(self, within_s: float = WITHIN_S) -> None:
         """Read and record. It takes at most `within_s`, and raises nothing but that the timeline takes no more."""

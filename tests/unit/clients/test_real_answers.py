@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import socket
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -130,3 +132,22 @@ def test_a_change_that_met_a_login_page_is_unknown(page: str, tmp_path: Path) ->
 def test_a_pod_may_answer_with_a_page(page: str, tmp_path: Path) -> None:
     with hostile(PAGES[page]) as url:
         assert Kube("fake", kubeconfig_of(url, tmp_path)).pod_proxy("shop", "web-1", 80, "/", timeout_s=5)[1] == PAGE
+
+
+# -- the cluster's clock ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_the_api_servers_clock_is_the_one_of_its_answers(zone: str, tmp_path: Path) -> None:
+    with hostile(answers(BODY, f"Date: Tue, 01 Jan 2030 00:00:00 {zone}")) as url:
+        kube = Kube("fake", kubeconfig_of(url, tmp_path))
+        kube.request("GET", "/version")
+        assert 0 <= kube.wall_s() - datetime(2030, 1, 1, tzinfo=UTC).timestamp() < 3600
+
+
+@pytest.mark.parametrize("said", ["", "Date: soon", "Date: Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_where_it_tells_none_ours_is_taken(said: str, tmp_path: Path) -> None:
+    with hostile(answers(BODY, *filter(None, [said]))) as url:
+        kube = Kube("fake", kubeconfig_of(url, tmp_path))
+        kube.request("GET", "/version")
+    assert abs(kube.wall_s() - time.time()) < 3600

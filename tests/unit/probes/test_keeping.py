@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,10 @@ class Cluster:
         self.logs: dict[tuple[str, bool], str | RollproofError] = {}
         self.events: list[dict[str, Any]] | RollproofError = []
         self.asked: list[str] = []
+        self.clock_s = time.time()
+
+    def wall_s(self) -> float:
+        return self.clock_s
 
     def list(self, kind: str, _namespace: str, *, fields: str = "", within_s: float) -> dict[str, Any]:
         assert within_s > 0
@@ -294,6 +299,20 @@ def test_a_strange_event_does_not_hide_the_others_and_no_sign_that_a_terminal_ob
     assert [one.reason for one in stage.events()] == [r"Bad\x1b]0;x\x07"]
     assert stage.unread() == [("Events/shop", "no-answer", Outcome.UNKNOWN)]
     assert all(text.replace("\n", "").isprintable() for text in stage.files.values())
+
+
+def test_what_is_old_is_told_by_the_clusters_clock() -> None:
+    """Its clock is years behind ours: all events of the drill seemed to be of a time before it."""
+    stage = Stage()
+    stage.pods_known = {"web-1": views.pod("web-1", ready=False)}
+    stage.cluster.clock_s = 1_577_836_800.0  # LONG_AGO
+    stage.keeper.begin()
+    stage.cluster.events = [
+        event("Pod/web-1", "Failed", at=LONG_AGO),
+        event("Pod/web-1", "Older", at="2019-12-31T23:59:00Z"),
+    ]
+    stage.keeper.keep()
+    assert [one.reason for one in stage.events()] == ["Failed"]
 
 
 def test_events_of_another_time_are_left_out() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -208,17 +209,24 @@ def test_gone_versions_without_a_change_are_routine(watches: Watches, api: FakeA
     assert [gap["lost"] for gap in gaps(recorder)] == [False]
 
 
+@contextmanager
+def unseen(watches: Watches, api: FakeApi, recorder: ListRecorder, plural: str, kind: str) -> Iterator[None]:
+    """What happens inside of the block no watch shows: the version is gone after it, and there is a list alone."""
+    api.refusing[f"{plural}?watch"] = 503
+    api.end_watches(plural)
+    until(watches, lambda: True if api.refused else None)
+    yield
+    api.forget(plural)
+    api.refusing.clear()
+    until(watches, lambda: True if gaps(recorder, kind) else None)
+
+
 def test_gone_versions_with_a_change_in_between_have_lost_facts(
     watches: Watches, api: FakeApi, recorder: ListRecorder
 ) -> None:
-    api.refusing["pods?watch"] = 503  # what happens until it is let in again is not seen
-    api.end_watches("pods")
-    until(watches, lambda: True if api.refused else None)
-    api.put("pods", pod("web-2"))
-    api.remove("pods", "web-1")
-    api.forget("pods")
-    api.refusing.clear()
-    until(watches, lambda: True if gaps(recorder) else None)
+    with unseen(watches, api, recorder, "pods", "Pod"):
+        api.put("pods", pod("web-2"))
+        api.remove("pods", "web-1")
     assert [gap["lost"] for gap in gaps(recorder)] == [True]
     assert set(watches.pods()) == {"web-2"}
     assert [e.what for e in recorder.events if e.subject == f"Pod/{NAMESPACE}/web-1"] == ["added", "deleted"]
@@ -228,40 +236,25 @@ def endpointslice(*addresses: str) -> dict[str, Any]:
     return {"metadata": {"name": "web-1"}, "endpoints": [{"addresses": [one]} for one in addresses]}
 
 
-def test_what_changed_and_changed_back_while_nobody_looked_is_lost(
-    watches: Watches, api: FakeApi, recorder: ListRecorder
-) -> None:
+def test_what_changed_and_changed_back_is_lost(watches: Watches, api: FakeApi, recorder: ListRecorder) -> None:
     """A list shows what is, and not that an address had left the Service meanwhile."""
     api.put("endpointslices", endpointslice("10.0.0.1", "10.0.0.2"))
     until(watches, lambda: True if watches.endpoints() else None)
-    api.refusing["endpointslices?watch"] = 503
-    api.end_watches("endpointslices")
-    until(watches, lambda: True if api.refused else None)
-    api.put("endpointslices", endpointslice("10.0.0.2"))
-    api.put("endpointslices", endpointslice("10.0.0.1", "10.0.0.2"))
-    api.forget("endpointslices")
-    api.refusing.clear()
-    until(watches, lambda: True if gaps(recorder, "EndpointSlice") else None)
+    with unseen(watches, api, recorder, "endpointslices", "EndpointSlice"):
+        api.put("endpointslices", endpointslice("10.0.0.2"))
+        api.put("endpointslices", endpointslice("10.0.0.1", "10.0.0.2"))
     assert [gap["lost"] for gap in gaps(recorder, "EndpointSlice")] == [True]
 
 
-def test_another_object_of_the_same_name_is_no_change_of_the_first(
-    watches: Watches, api: FakeApi, recorder: ListRecorder
-) -> None:
+def test_another_pod_of_the_same_name_is_another(watches: Watches, api: FakeApi, recorder: ListRecorder) -> None:
     """It was deleted and made anew while nobody looked: whoever counts deletions must see one."""
-    api.refusing["pods?watch"] = 503
-    api.end_watches("pods")
-    until(watches, lambda: True if api.refused else None)
-    api.remove("pods", "web-1")
     again = pod("web-1")
     again["metadata"]["uid"] = "another"
-    api.put("pods", again)
-    api.forget("pods")
-    api.refusing.clear()
-    until(watches, lambda: True if gaps(recorder) else None)
+    with unseen(watches, api, recorder, "pods", "Pod"):
+        api.remove("pods", "web-1")
+        api.put("pods", again)
     told = [(e.what, e.data["uid"]) for e in recorder.events if e.subject == f"Pod/{NAMESPACE}/web-1"]
-    assert [what for what, _ in told] == ["added", "deleted", "added"]
-    assert [uid == "another" for _, uid in told] == [False, False, True]
+    assert [(what, uid == "another") for what, uid in told] == [("added", False), ("deleted", False), ("added", True)]
     assert [gap["lost"] for gap in gaps(recorder)] == [True]
     assert watches.pods()["web-1"].uid == "another"
 
