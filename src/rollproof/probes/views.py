@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
@@ -305,7 +306,7 @@ class AutoscalerView:
             reason=next(iter(inactive), ""),
             window_s=down.real("stabilizationWindowSeconds", 300.0),
             up_window_s=up.real("stabilizationWindowSeconds", 0.0),
-            tolerance=quantity(up.text("tolerance")) or 0.1,
+            tolerance=0.1 if (tolerance := quantity(up.text("tolerance"))) is None else tolerance,
             of_resources=any(one.text("type").endswith("Resource") for one in spec.objects("metrics")),
             disabled=next(iter(off), ""),
         )
@@ -316,9 +317,9 @@ def _uses(spec: Outside, status: Outside) -> list[tuple[float, str]]:
     current = {_metric(one): one for one in status.objects("currentMetrics")}
     found = []
     for one in spec.objects("metrics"):
-        place, name = _metric(one)
+        place, name, _ = metric = _metric(one)
         target = one.child(place).child("target")
-        now = current[place, name].child(place).child("current") if (place, name) in current else target.child("none")
+        now = current[metric].child(place).child("current") if metric in current else target.child("none")
         for form, unit in (("averageUtilization", " %"), ("averageValue", ""), ("value", "")):
             wanted, seen = _number(target, form), _number(now, form)
             if wanted and seen is not None:
@@ -327,12 +328,13 @@ def _uses(spec: Outside, status: Outside) -> list[tuple[float, str]]:
     return found
 
 
-def _metric(one: Outside) -> tuple[str, str]:
-    """The field that a metric is in, and its name."""
+def _metric(one: Outside) -> tuple[str, str, str]:
+    """The field that a metric is in, its name, and of what it is: the CPU of one container is not that of another."""
     kind = one.text("type")
     place = kind[:1].lower() + kind[1:]
     inner = one.child(place)
-    return place, inner.text("name") or inner.child("metric").text("name")
+    of_what = {key: value for key, value in inner.value.items() if key not in ("target", "current")}
+    return place, inner.text("name") or inner.child("metric").text("name"), json.dumps(of_what, sort_keys=True)
 
 
 def _said(values: Outside, form: str) -> str:

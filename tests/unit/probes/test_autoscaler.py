@@ -78,6 +78,25 @@ def test_the_use_is_that_of_the_metric_which_is_used_most() -> None:
     assert view.metrics == ("cpu 102 % of 80 %", "queue 1500m of 500m")
 
 
+def of_container(name: str, target: int, **current: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {"name": "cpu", "container": name, "target": {"averageUtilization": target}}
+    if current:
+        inner = {"name": "cpu", "container": name, "current": current}
+    return {"type": "ContainerResource", "containerResource": inner}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_use_of_one_container_is_not_that_of_another(order: int) -> None:
+    now = [of_container("web", 0, averageUtilization=160), of_container("proxy", 0, averageUtilization=10)][::order]
+    view = AutoscalerView.of(hpa(metrics=[of_container("web", 80), of_container("proxy", 50)], now=now))
+    assert (view.use, view.metrics) == (2.0, ("cpu 160 % of 80 %", "cpu 10 % of 50 %"))
+
+
+@pytest.mark.parametrize(("said", "tolerance"), [("0", 0.0), ("50m", 0.05), (None, 0.1)])
+def test_a_tolerance_of_nothing_is_one(said: str | None, tolerance: float) -> None:
+    assert AutoscalerView.of(hpa(behavior={"scaleUp": {"tolerance": said}})).tolerance == tolerance
+
+
 def test_a_metric_without_a_value_has_no_use() -> None:
     assert AutoscalerView.of(hpa()).use is None
 
