@@ -101,7 +101,7 @@ def application_state(application: Object) -> ApplicationState:
     return ApplicationState(
         sync_status=str(sync.get("status", "")),
         sync_revision=str(sync.get("revision", "")),
-        compared_to_spec=compared is None or compared == spec.get("source"),
+        compared_to_spec=compared is None or _said(compared) == _said(spec.get("source")),
         health=str((status.get("health") or {}).get("status", "")),
         operation_pending=bool(application.get("operation")),
         refresh_pending=annotations.get("argocd.argoproj.io/refresh") is not None,
@@ -119,6 +119,15 @@ def application_state(application: Object) -> ApplicationState:
         ),
         resource_version=str(metadata.get("resourceVersion", "")),
     )
+
+
+def _said(value: Any) -> Any:
+    """Without what says nothing, at every depth: Argo CD writes what it has read without a field that is "", false, 0
+    or empty (`omitempty`), and the Application keeps it as somebody wrote it (`targetRevision: ""`)."""
+    if isinstance(value, Mapping):
+        told = {key: _said(one) for key, one in value.items()}
+        return {key: one for key, one in told.items() if one}
+    return [_said(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 import story
 
 from rollproof.clients.application import check_spec, same_folder
-from rollproof.clients.argo import Argo
+from rollproof.clients.argo import Argo, application_state
 from rollproof.core.target import EnvRepo
 from rollproof.errors import InputError
 
@@ -138,3 +138,29 @@ class TestRefreshUnlessAsked:
 
     def test_a_time_that_is_none_is_no_time(self) -> None:
         assert self.asked({"argocd.argoproj.io/refresh": "hard", "argocd.argoproj.io/refresh-timestamp": "now"})
+
+
+SOURCE = {"repoURL": "https://git.example.com/env.git", "path": "overlays/staging"}
+
+
+@pytest.mark.parametrize(
+    ("written", "compared", "same"),
+    [
+        ({"targetRevision": ""}, {}, True),
+        ({"kustomize": {"images": []}}, {}, True),
+        ({"kustomize": {"images": None, "forceCommonLabels": False}}, {"kustomize": {}}, True),
+        ({"directory": {"recurse": False}}, {"directory": {}}, True),
+        ({"targetRevision": "main"}, {"targetRevision": "main"}, True),
+        ({"targetRevision": "main"}, {}, False),
+        ({}, {"targetRevision": "main"}, False),
+        ({"directory": {"recurse": True}}, {"directory": {}}, False),
+        ({"kustomize": {"images": ["web:2"]}}, {"kustomize": {"images": ["web:1"]}}, False),
+    ],
+)
+def test_what_was_compared_is_the_spec_but_for_fields_that_say_nothing(
+    written: dict[str, Any], compared: dict[str, Any], same: bool
+) -> None:
+    """A spec with `targetRevision: ""` was never seen to be compared: every wait for it would have run out of time."""
+    sync = {"comparedTo": {"source": {**SOURCE, **compared}}}
+    state = application_state({"spec": {"source": {**SOURCE, **written}}, "status": {"sync": sync}})
+    assert state.compared_to_spec is same
