@@ -30,6 +30,7 @@ class Drill:
         self.target = story.target(drift=DriftSettings(**{"trials": names, **quick, **settings}))
         self.argo = Argo(self.cluster, "argocd", "shop")  # type: ignore[arg-type]
         self.recorder = ListRecorder()
+        self.statuses: list[str] = []
         folder.mkdir(exist_ok=True)
         self.journal = Journal(FolderStore(folder / "undo.jsonl"), self.recorder)
 
@@ -44,7 +45,7 @@ class Drill:
         made = self.plan() if planned is None else planned
         injections = tuple(one for one in made if isinstance(one, Injection))
         plan = story.plan(injections=injections, skips=tuple(one for one in made if isinstance(one, Skip)))
-        DriftRunner(self.context, self.recorder, self.journal).run(plan)
+        DriftRunner(self.context, self.recorder, self.journal, status=self.statuses.append).run(plan)
         return self
 
     def said(self, what: str) -> dict[str, Any]:

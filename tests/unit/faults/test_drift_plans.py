@@ -258,6 +258,16 @@ def test_a_back_off_above_the_bound_is_reset_by_a_sync_if_allowed(
     drill = Drill(tmp_path, "configmap", cluster=cluster, reset="sync").run()
     assert asked == ["c" * 40]
     assert drill.said("before")["attempts"] == 0
+    assert drill.statuses == ["drift configmap", "drift configmap: a sync resets Argo CD's self-heal back-off"]
+
+
+def test_minutes_of_back_off_are_not_waited_for_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    own_time(monkeypatch, runner, sleep=slept.append)
+    drill = Drill(tmp_path, "configmap", cluster=healed_often(), reset="wait").run()
+    said = drill.statuses[1]
+    assert said.startswith("drift configmap: Argo CD's self-heal back-off ends in ")
+    assert said.endswith(f" {slept[0]:.0f} s")
 
 
 def test_a_sync_window_that_forbids_makes_the_trial_unfair(tmp_path: Path) -> None:

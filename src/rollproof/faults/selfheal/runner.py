@@ -147,7 +147,7 @@ class DriftRunner:
         for _ in range(_TRIES):
             self._rest(watched, version)
             if not trial.control:
-                self._out_of_backoff(watched, rules)
+                self._out_of_backoff(trial, watched, rules)
             state = self._argo.state()
             if not unrest(state, watched.rollout(self._target.cluster.container)):
                 break  # else a commit came while the back-off ran: what follows it must come to rest too
@@ -190,7 +190,7 @@ class DriftRunner:
 
         watched.wait(at_rest, _SETTLE_S)
 
-    def _out_of_backoff(self, watched: Watched, rules: BackOff) -> None:
+    def _out_of_backoff(self, trial: Trial, watched: Watched, rules: BackOff) -> None:
         state = self._argo.state()
         quiet_s = age_s(state.finished_at, time.time())
         if quiet_s is None or self._window_denied():
@@ -199,8 +199,10 @@ class DriftRunner:
         stale = state.operation_revision != state.sync_revision
         may_reset = self._settings.reset == "sync" and self._target.argocd.profile == "refresh"
         if may_reset and (left_s > self._settings.backoff_wait_max_s or stale):
+            self._status(f"drift {trial.name}: a sync resets Argo CD's self-heal back-off")
             self._reset(watched, state)
         elif left_s > 0:
+            self._status(f"drift {trial.name}: Argo CD's self-heal back-off ends in {left_s:.0f} s")
             time.sleep(left_s)
 
     def _reset(self, watched: Watched, before: ApplicationState) -> None:
