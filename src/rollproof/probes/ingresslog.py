@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.accesslog import FORMATS, AccessLine, advice, read_line
@@ -27,6 +27,7 @@ from rollproof.probes.ingressfollow import IngressFollow, containers_of
 __all__ = ["Retries", "answered_ids", "count_retries", "read_log", "record_retries"]
 
 _IDS_MAX = 50
+_LAST = 50  # lines of a log that are kept whosever they are
 _SHARE_MIN = 0.99  # of the answered requests must be in the log
 _LATE_S = 1.0  # a log that is collected elsewhere may be complete a little later
 _MARGIN_S = 5  # the log is requested in whole seconds, by the cluster's clock
@@ -96,7 +97,11 @@ def _mute(entries: list[AccessLine]) -> list[AccessLine]:
 
 def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
     """The last `since_s` seconds of every ingress pod's log; of all its containers where none is named."""
-    lines: list[str] = []
+    return [line for lines in _logs(kube, ingress, since_s) for line in lines]
+
+
+def _logs(kube: Kube, ingress: Ingress, since_s: float) -> Iterator[list[str]]:
+    """The same, one log after the other: each may have 256 MiB, and few of its lines are ours."""
     pods = kube.list("Pod", ingress.namespace, labels=ingress.selector)["items"]
     for pod in pods:
         for container in containers_of(pod, ingress.container):
@@ -107,8 +112,7 @@ def read_log(kube: Kube, ingress: Ingress, *, since_s: float) -> list[str]:
                 if (pod.get("status") or {}).get("phase") not in ENDED_PHASES:
                     raise
                 continue  # its log may be gone with its containers; missing lines count against the share of the whole
-            lines.extend(text.splitlines())
-    return lines
+            yield text.splitlines()
 
 
 def answered_ids(log: RequestLog) -> frozenset[str]:
@@ -132,15 +136,21 @@ def record_retries(
     followed, notes = (follow.lines, follow.notes) if follow is not None else ((), ())
 
     def look(since_s: float) -> Retries:
+        there: list[str] = []
+        total = 0
         try:
-            there = read_log(kube, ingress, since_s=since_s)
+            for log_lines in _logs(kube, ingress, since_s):
+                total += len(log_lines)
+                there += [line for line in log_lines[:-_LAST] if prefix in line]
+                there += log_lines[-_LAST:]  # whose log it is, where no line is ours
         except RollproofError:
             if not followed:
                 raise
-            there = []  # what was followed may be all there is to know; if not, the count says so
+            there, total = [], 0  # what was followed may be all there is to know; if not, the count says so
         known = frozenset(there)
-        lines[:] = [*there, *(line for line in followed if line not in known)]
-        return count_retries(lines, prefix, answered)
+        more = [line for line in followed if line not in known]
+        lines[:] = [*there, *more]
+        return replace(count_retries(lines, prefix, answered), lines=total + len(more))
 
     try:
         retries = look(since_s)

@@ -98,6 +98,19 @@ def test_a_whole_log_is_evidence(look: Look) -> None:
     assert (data["answered"], data["found"], data["matched"], data["masked"]) == (len(IDS), len(IDS), len(IDS), 0)
 
 
+def test_of_other_peoples_lines_only_the_last_are_kept_and_all_are_counted(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy ingress has millions of them."""
+    kept: list[int] = []
+    real = ingresslog.count_retries
+    monkeypatch.setattr(ingresslog, "count_retries", lambda *args: kept.append(len(args[0])) or real(*args))
+    others = [line(f"other-{number}") for number in range(5000)]
+    what, _, data = look("\n".join([*others, *map(line, IDS), *others]))
+    assert (what, data["lines"], data["found"]) == ("log", 10_000 + len(IDS), len(IDS))
+    assert kept == [len(IDS) + 50]
+
+
 @pytest.mark.parametrize(("lost", "what"), [(0.009, "log"), (0.011, "log-unreadable"), (0.9, "log-unreadable")])
 def test_a_log_that_lacks_more_than_one_answer_in_a_hundred_proves_nothing(look: Look, lost: float, what: str) -> None:
     left = IDS[int(len(IDS) * lost) + (what != "log") :]
