@@ -15,7 +15,7 @@ from faults.podcluster import Cluster
 from rollproof.clients.overlay import data_value
 from rollproof.core.facts import Facts
 from rollproof.core.fault import find_faults
-from rollproof.core.injection import Skip
+from rollproof.core.injection import Injection, Skip
 from rollproof.core.reasons import TakenIn
 from rollproof.core.target import ConfigMapInGit, FaultSettings
 from rollproof.core.verdict import Result
@@ -44,9 +44,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield stage
 
 
+def went_through(stage: World, injection: Injection | None = None) -> None:
+    """Whether the watches have seen yet that the undo is in the pods is chance here; if not, it is said again."""
+    assert stage.run(injection) in (DONE, [*DONE, "undone"])
+
+
 def by(stage: World) -> object:
     """How the pods came to it, of a run that went through."""
-    assert stage.run() == DONE
+    went_through(stage)
     assert stage.verdict() is Result.PASS
     assert stage.text() == MANIFEST
     return stage.said("recovered").data.get("by")
@@ -56,7 +61,7 @@ def test_a_key_in_the_environment_reaches_no_running_pod(stage: World) -> None:
     injection = stage.injection()
     assert "adds the key ROLLPROOF_MARK in patch-configmap.yaml" in injection.change
     assert "in the variable ROLLPROOF_MARK of container web" in injection.change
-    assert stage.run(injection) == DONE
+    went_through(stage, injection)
     assert stage.said("recovered").data["by"] is TakenIn.NEVER
     assert (stage.verdict(), stage.findings()) == (Result.PASS, ["CONFIG_NOT_ROLLED"])
     assert stage.text() == MANIFEST
@@ -125,7 +130,7 @@ def test_a_generators_hash_rolls_the_pods_out(stage: World) -> None:
     stage.compare()
     injection = stage.injection()
     assert injection.args["used"] == "shop-env-tmkhgfdcb2"
-    assert stage.run(injection) == DONE
+    went_through(stage, injection)
     assert "uses ConfigMap shop-env-bcdfghkmt2 now" in str(stage.said("effect").data["watched"])
     assert stage.said("recovered").data["by"] is TakenIn.ROLLOUT
     assert (stage.verdict(), stage.findings()) == (Result.PASS, [])
