@@ -5,7 +5,7 @@ Everybody behind the recorders reads these facts by name here; a field that is a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from rollproof.core.event import Event, by_time
@@ -18,6 +18,7 @@ __all__ = [
     "PodSeen",
     "deployed_tag",
     "deployed_tags",
+    "endpoint_count",
     "failing_replicasets",
     "image_tag",
     "pods_seen",
@@ -194,6 +195,12 @@ def ready_addresses(facts: Facts) -> list[tuple[Event, frozenset[str]]]:
         latest[event.subject] = frozenset(str(ip) for ip in ready)
         out.append((event, frozenset().union(*latest.values())))
     return out
+
+
+def endpoint_count(addresses: Collection[str]) -> int:
+    """How many endpoints these addresses are: one of a Service of two IP families has one of each."""
+    of_ipv6 = sum(":" in address for address in addresses)
+    return max(of_ipv6, len(addresses) - of_ipv6)
 
 
 def failing_replicasets(facts: Facts, reason: str) -> list[Event]:

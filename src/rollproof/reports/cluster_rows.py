@@ -14,7 +14,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.plan import Plan
 from rollproof.core.rollout import find_rollout
 from rollproof.core.verdict import Verdict
-from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
+from rollproof.core.watched import PodSeen, endpoint_count, pods_seen, ready_addresses
 from rollproof.reports.act_rows import act_sections
 from rollproof.reports.sentences import sentence, short_sha
 from rollproof.reports.timeline import Axis, Bar, Row, Section, bar, event_bar, merged, states
@@ -169,7 +169,7 @@ def _endpoint_counts(facts: Facts, axis: Axis) -> tuple[Bar, ...]:
     addresses = {event.seq: ips for event, ips in words}
     bars = []
     for event, begin_ms, until_ms in states(axis, [event for event, _ in words]):
-        count = len(addresses[event.seq])
+        count = endpoint_count(addresses[event.seq])
         kind = "count zero" if count == 0 else "count"
         tip = f"{count} ready endpoints: {', '.join(sorted(addresses[event.seq])) or 'none'}"
         bars.append(bar(axis, begin_ms, until_ms, kind, label=str(count), tip=tip, seq=event.seq))

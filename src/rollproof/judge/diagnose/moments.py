@@ -17,7 +17,7 @@ from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
 from rollproof.core.part import ActKind, Part
 from rollproof.core.podlives import PodLife
 from rollproof.core.requests import RequestLog
-from rollproof.core.watched import ready_addresses
+from rollproof.core.watched import endpoint_count, ready_addresses
 from rollproof.judge.checkers.window import Window
 
 __all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "bursts", "fewest_endpoints"]
@@ -149,7 +149,7 @@ class Moment:
 
 def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:
     """The smallest number of ready endpoints at any time between; None if no watch reported."""
-    words = [(event.start_s, len(ips)) for event, ips in ready_addresses(facts)]
+    words = [(event.start_s, endpoint_count(ips)) for event, ips in ready_addresses(facts)]
     before = [count for at_s, count in words if at_s <= begin_s][-1:]
     between = [count for at_s, count in words if begin_s < at_s <= end_s]
     return min(before + between, default=None)
