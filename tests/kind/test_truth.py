@@ -108,7 +108,9 @@ CASES = {
     "no-second-node": Case(before=(edits.on_one_node,)),
     "process-never-returns": Case(target={"faults": {"process": '"nginx"'}}),
     "sound-process-kill": Case(),
-    "readiness-ignores-database": Case(before=(edits.ready_without_database,)),
+    "readiness-ignores-database": Case(
+        before=(edits.ready_without_database,), target={"posture": {"must": '["readiness-probe"]'}},
+    ),
     "liveness-needs-database": Case(before=(edits.alive_with_database,), target={"faults": {"hold_s": 40}}),
     "force-push-not-allowed": Case(),  # its git server takes no force
 }  # fmt: skip
@@ -124,7 +126,7 @@ OURS = {
     ),
     "readiness-ignores-database": Defect(
         name="readiness-ignores-database", group="readiness", text="the readiness probe does not need the database",
-        drill=("database-refused",), result="FAIL", checker="outage", change={},
+        drill=("posture",), result="FAIL", checker="posture", cause="readinessProbe", change={},
     ),
     "liveness-needs-database": Defect(
         name="liveness-needs-database", group="readiness", text="the liveness probe needs the database",

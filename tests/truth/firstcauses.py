@@ -121,7 +121,7 @@ FIRST: Mapping[str, C | None] = {
 ON_KIND: Mapping[str, C | None] = {
     "database-down": C.DATABASE_AWAY,
     "process-never-returns": C.SILENT_LOSS,
-    "readiness-ignores-database": C.WRONG_ANSWER,  # pods that are not left out go on answering
+    "readiness-ignores-database": C.READINESS_PROBE,  # the lab's paths need no database: its loss costs nothing there
     "liveness-needs-database": C.LIVENESS_FOLLOWS_DATABASE,
     "heals-late": C.NOT_DETECTED,  # its controller stands still before it has noticed
     "replacement-late": C.NOT_RECOVERED,  # the new pod is ready within 3 s there; the old one's preStop takes 6 s
