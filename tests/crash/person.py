@@ -141,12 +141,21 @@ class Person(ABC):
 def _as_written(item: Mapping[str, Any]) -> dict[str, Any]:
     """An object without the fields that the server and controllers write."""
     metadata = item["metadata"]
-    annotations = metadata.get("annotations") or {}
-    kept = {k: v for k, v in annotations.items() if not any(part in k for part in _CHANGES_BY_ITSELF)}
     content = {k: v for k, v in item.items() if k not in ("metadata", "status", "apiVersion", "kind")}
     spec = {k: v for k, v in (content.get("spec") or {}).items() if k not in ("clusterIP", "clusterIPs")}
-    content = {**content, "spec": spec, "labels": metadata.get("labels") or {}, "annotations": kept}
+    if template := spec.get(
+        "template"
+    ):  # a restart of quota-full is a rollout, which its page does not promise to undo
+        made = template.get("metadata") or {}
+        spec["template"] = {**template, "metadata": {**made, "annotations": _lasting(made)}}
+    content = {**content, "spec": spec, "labels": metadata.get("labels") or {}, "annotations": _lasting(metadata)}
     return dict(json.loads(json.dumps(content, sort_keys=True)))
+
+
+def _lasting(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations that nobody counts up or removes."""
+    annotations = metadata.get("annotations") or {}
+    return {k: v for k, v in annotations.items() if not any(part in k for part in _CHANGES_BY_ITSELF)}
 
 
 def _group(number: int) -> bool:
