@@ -143,9 +143,8 @@ def _as_written(item: Mapping[str, Any]) -> dict[str, Any]:
     metadata = item["metadata"]
     content = {k: v for k, v in item.items() if k not in ("metadata", "status", "apiVersion", "kind")}
     spec = {k: v for k, v in (content.get("spec") or {}).items() if k not in ("clusterIP", "clusterIPs")}
-    if template := spec.get(
-        "template"
-    ):  # a restart of quota-full is a rollout, which its page does not promise to undo
+    # quota-full restarts the Deployment, and does not promise to take that back.
+    if template := spec.get("template"):
         made = template.get("metadata") or {}
         spec["template"] = {**template, "metadata": {**made, "annotations": _lasting(made)}}
     content = {**content, "spec": spec, "labels": metadata.get("labels") or {}, "annotations": _lasting(metadata)}
