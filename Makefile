@@ -99,7 +99,7 @@ else
 	$(BIN)/python -m tests.truth $(ARGS)
 endif
 
-crash: $(READY) ## Kill runs at every journal entry and at 42 moments: does undo put all of it back? (ARGS=--short: a few; LAB=kind: each fault once)
+crash: $(READY) ## Kill runs at every journal entry and at 42 moments: does undo put all of it back? (ARGS=--short: a few; LAB=kind: each fault once; LAB=kind ARGS=--left: to its dead-man)
 ifeq ($(LAB),kind)
 	$(LAB_UP)
 	$(BIN)/python -m tests.crash --lab $(ARGS)
