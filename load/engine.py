@@ -158,7 +158,6 @@ def _make_room_for_files(count: int) -> None:
     """Raise the limit of open files, and enlarge the kernel's table of them now.
 
     The table doubles when it is full, and in a process with threads that waits for all CPUs (synchronize_rcu): 10 to 16
-    ms in which nothing is sent, at the 64th, 128th, 256th .. connection: during an outage, when connections pile up.
     ms in which nothing is sent, at the 64th, 128th, 256th .. connection, so when an outage makes them pile up.
     """
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -87,12 +87,14 @@ class Person(ABC):
 
     def changed_objects(self) -> set[str]:
         """The objects that are not as before, at once; without the lock, which a killed run keeps until its undo."""
-        now = self.snapshot()
-        names = (name for name in {*now, *self.before} if now.get(name) != self.before.get(name))
+        names = self._differing(self.snapshot())
         return {name for name in names if "/" in name and not name.startswith("Lease/")}
 
+    def _differing(self, now: Mapping[str, Any]) -> set[str]:
+        return {name for name in {*now, *self.before} if now.get(name) != self.before.get(name)}
+
     def _changed(self, now: Mapping[str, Any]) -> str:
-        wrong = sorted(name for name in {*now, *self.before} if now.get(name) != self.before.get(name))
+        wrong = sorted(self._differing(now))
         if not wrong:
             return ""
         one = wrong[0]

@@ -13,8 +13,11 @@ from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.core.outside import Outside, without_nulls
+from rollproof.core.target import Target
 
-__all__ = ["ApplicationState", "Argo", "Automation", "ControllerSettings", "application_state", "automation"]
+__all__ = [
+    "ApplicationState", "Argo", "Automation", "ControllerSettings", "application_state", "argocd_kube", "automation",
+]  # fmt: skip
 
 
 _LOST_NS = 10 * 10**9  # after so long without an answer a request for a comparison is lost
@@ -128,6 +131,12 @@ def _said(value: Any) -> Any:
         told = {key: _said(one) for key, one in value.items()}
         return {key: one for key, one in told.items() if one}
     return [_said(one) for one in value] if isinstance(value, list) else value
+
+
+def argocd_kube(target: Target, kube: Kube) -> Kube:
+    """Where Argo CD lives, for whoever has the way to the app: that one, unless the target names another context."""
+    argocd = target.argocd
+    return Kube(argocd.context, argocd.kubeconfig or target.cluster.kubeconfig) if argocd.context else kube
 
 
 @dataclass(frozen=True, slots=True)

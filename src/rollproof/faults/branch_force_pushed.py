@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rollproof.clients.argo import argocd_kube
 from rollproof.clients.kube import ApiError, Kube, Object
 from rollproof.clients.repo import PushRefusedError
 from rollproof.core.blast import Blast
@@ -145,11 +146,8 @@ class BranchForcePushed(Fault):
 
     def undo_by(self, ways: Ways, args: Mapping[str, Any]) -> Undone:
         """First the Application, then the branch, with which nothing is left that could be synced."""
-        argocd, repo = ways.target.argocd, ways.repo
-        kube = (
-            Kube(argocd.context, argocd.kubeconfig or ways.target.cluster.kubeconfig) if argocd.context else ways.kube
-        )
-        pointed = _point(kube, args, args["branch"], args["before"])
+        repo = ways.repo
+        pointed = _point(argocd_kube(ways.target, ways.kube), args, args["branch"], args["before"])
         if pointed.how in ("left", "failed"):
             return pointed
         if repo is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from rollproof.clients.argo import Argo, ControllerSettings
+from rollproof.clients.argo import Argo, ControllerSettings, argocd_kube
 from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.counts import many
 from rollproof.core.injection import Injection, Skip
@@ -24,7 +24,7 @@ from rollproof.faults.scaling import RESOURCES, find_scale, replicas_of, scale_b
 from rollproof.faults.sending import take_back
 from rollproof.store.journal import Undone
 
-__all__ = ["DeliveryAway", "argocd_kube", "ask_again", "asked_within_s", "look_at_git", "poll_s"]
+__all__ = ["DeliveryAway", "ask_again", "asked_within_s", "look_at_git", "poll_s"]
 
 _POLL_S, _JITTER_S = 120.0, 60.0  # Argo CD's defaults of timeout.reconciliation and timeout.reconciliation.jitter
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -58,12 +58,6 @@ def look_at_git(live: LiveContext) -> None:
     """Ask Argo CD to compare with git now, where we may, and it is not at it."""
     if live.target.argocd.profile == "refresh" and live.watches.application().phase != "Running":
         live.argo.refresh_unless_asked()
-
-
-def argocd_kube(target: Target, kube: Kube) -> Kube:
-    """Where Argo CD lives, for an undo that has only the way to the app."""
-    argocd = target.argocd
-    return Kube(argocd.context, argocd.kubeconfig or target.cluster.kubeconfig) if argocd.context else kube
 
 
 def ask_again(ways: Ways) -> None:
@@ -211,10 +205,7 @@ class DeliveryAway(Fault):
 
     def undo_on(self, target: Target, kube: Kube, args: Mapping[str, Any]) -> Undone:
         """Where Argo CD lives, if they are there."""
-        elsewhere = target.argocd.context if self.in_argocd else ""
-        if not elsewhere:
-            return self.undo(kube, args)
-        return self.undo(Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig), args)
+        return self.undo(argocd_kube(target, kube) if self.in_argocd else kube, args)
 
     def _take_back(self, kube: Kube, args: Mapping[str, Any], done: list[Injected]) -> None:
         """Those that were done alone: of the others whatever is there is somebody else's."""

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from rollproof.clients.argo import argocd_kube
 from rollproof.clients.kube import MERGE, ApiError, Kube, Object
 from rollproof.core.injection import Injection, Skip
 from rollproof.core.outside import Outside
 from rollproof.core.permission import Permission, each_verb
 from rollproof.core.target import Target
 from rollproof.faults.base import Context, Effect, Fault, Injected, LiveContext, Void
-from rollproof.faults.delivery import argocd_kube
 from rollproof.store.journal import Undone
 
 __all__ = ["FAULT", "DenyWindow"]

@@ -15,13 +15,13 @@ from enum import StrEnum
 from typing import Any
 
 from rollproof.clients.kube import ApiError, Kube
+from rollproof.core.kustomize import is_hashed
 from rollproof.core.outside import Outside
 from rollproof.faults.inside import execute
 
 __all__ = ["KEY", "Place", "Way", "has_key", "in_use", "places_of", "subpath_asked", "why_no_place"]
 
 KEY = "ROLLPROOF_MARK"  # a name that an environment and a file may have
-_HASH = re.compile(r"-[2456789bcdfghkmt]{10}")  # the alphabet of kustomize's hash suffix (api/hasher)
 # By what every shell has itself: an image may have a shell and no cat.
 _FILE = 'IFS= read -r line < {path}; printf %s "$line"'
 _MOUNTS = 'while IFS= read -r line; do printf "%s\\n" "$line"; done < /proc/self/mountinfo'
@@ -70,7 +70,7 @@ def in_use(pod: Outside, name: str) -> tuple[str, ...]:
     for one in (*pod.objects("containers"), *pod.objects("initContainers")):
         used |= {each.child("configMapRef").text("name") for each in one.objects("envFrom")}
         used |= {each.child("valueFrom").child("configMapKeyRef").text("name") for each in one.objects("env")}
-    return tuple(sorted(one for one in used if one == name or _HASH.fullmatch(one.removeprefix(name))))
+    return tuple(sorted(one for one in used if one == name or is_hashed(one, name)))
 
 
 def places_of(pod: Outside, name: str) -> tuple[Place, ...]:

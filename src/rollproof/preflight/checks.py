@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from rollproof.clients.argo import Argo, application_state
+from rollproof.clients.argo import Argo, application_state, argocd_kube
 from rollproof.clients.http import Http
 from rollproof.clients.kube import Kube, Object
 from rollproof.clients.registry import RegistryAt, check_image
@@ -62,11 +62,9 @@ class Clients:
         """Make them; nothing is asked yet."""
         target = loaded.target
         kube = Kube(target.cluster.context, target.cluster.kubeconfig)
-        elsewhere = target.argocd.context
-        argo_kube = Kube(elsewhere, target.argocd.kubeconfig or target.cluster.kubeconfig) if elsewhere else kube
         return cls(
             kube=kube,
-            argo=Argo(argo_kube, target.argocd.namespace, target.argocd.application),
+            argo=Argo(argocd_kube(target, kube), target.argocd.namespace, target.argocd.application),
             http=Http(target.app, loaded.environ, timeout_s=target.traffic.timeout_s),
             repo=EnvRepo(target.env_repo, loaded.environ),
             ways=PodWays(kube, target.cluster.namespace, target.app.pod_port),

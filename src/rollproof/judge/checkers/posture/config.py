@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
+from rollproof.core.kustomize import is_hashed
 from rollproof.core.posture import ConfigsSeen, DeploymentSeen
 from rollproof.core.posturefacts import Posture
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound, unclear
-
-_HASHED = re.compile(r".*-[2456789bcdfghkmt]{10}")  # the alphabet of kustomize's hash suffix (api/hasher)
 
 
 @check(
@@ -21,7 +18,7 @@ _HASHED = re.compile(r".*-[2456789bcdfghkmt]{10}")  # the alphabet of kustomize'
 def config_rollout(seen: Posture) -> Said:
     """By the names of the ConfigMaps that the pods use; an immutable one cannot change."""
     place, one = seen.subject(DeploymentSeen), seen.view(DeploymentSeen)
-    plain = {name: how for name, how in one.configs.items() if not _HASHED.fullmatch(name)}
+    plain = {name: how for name, how in one.configs.items() if not is_hashed(name)}
     if not one.configs:
         return nothing(place, "ConfigMaps", "the pods use none")
     if one.checksums or not plain:
