@@ -10,12 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
@@ -30,11 +26,12 @@ from rollproof.reports.kept_rows import kept_rows, last_words, said_rows
 from rollproof.reports.model import Report
 from rollproof.reports.posture_rows import CHECKER, posture_rows
 from rollproof.reports.sentences import data_text, headline, sentence, short_sha
+from rollproof.reports.templating import seconds, templates
 from rollproof.reports.timeline import Axis, Section, axis_of, ticks
 from rollproof.reports.traffic_rows import traffic
 from rollproof.reports.words import bottom_line, broken_line, exit_meaning, release_words, stable_name, undo_sentence
 
-__all__ = ["html_page", "templates", "write_html"]
+__all__ = ["html_page", "write_html"]
 
 _DETAILED_DRILLS = 8  # more share what is drawn for so many: a page of 32 stays below 3 MB
 _EVENTS_MAX = 4000  # rows of the event table; the run folder has all events
@@ -102,28 +99,6 @@ def html_page(report: Report) -> str:
             settings=tables.flat(_plain(report.plan.target)),
         )
     )
-
-
-@cache
-def templates() -> Environment:
-    """Created once: it keeps compiled templates, and compiling takes longer than a page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["sha"] = short_sha
-    environment.filters["seconds"] = _seconds
-    environment.filters["number"] = _number
-    return environment
-
-
-def _shown(value: object) -> object:
-    """Text from outside must not change the reading direction of the page, nor contain characters that HTML forbids."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,13 +179,13 @@ def _cards(report: Report, stages: Sequence[tables.StageTable]) -> list[tuple[st
             f"{cluster.context} / {cluster.namespace} / {cluster.deployment}",
         ),
         ("Release", release_words(plan), f"env repo at {short_sha(plan.env_repo_head)}"),
-        ("Duration", _seconds(took_s), f"from {events[0].wall[:19].replace('T', ' ')} UTC" if events else "no events"),
+        ("Duration", seconds(took_s), f"from {events[0].wall[:19].replace('T', ' ')} UTC" if events else "no events"),
     ]
     if logs:
         cards.append(("Requests", f"{sum(len(log.rows) for log in logs):,}", _judged_requests(report)))
     for table in stages:
         limit = f"limit {table.limit_s:g} s" if table.limit_s is not None else "from push to proof"
-        figure = _seconds(table.total_s) if table.total_s is not None else "not reached"
+        figure = seconds(table.total_s) if table.total_s is not None else "not reached"
         cards.append(("Rollback" if table.limit_s is not None else "Rollout", figure, limit))
     return cards
 
@@ -306,19 +281,3 @@ def _plain(target: object) -> dict[str, Any]:
 
 def _value(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-
-def _seconds(value_s: float | None) -> str:
-    if value_s is None:
-        return "-"
-    if value_s >= 120:
-        return f"{int(value_s // 60)} min {value_s % 60:.0f} s"
-    return f"{value_s:.2f} s" if value_s < 10 else f"{value_s:.1f} s"
-
-
-def _number(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)

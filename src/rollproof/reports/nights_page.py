@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from rollproof.core.nights import Night
 from rollproof.reports.history import Said, rows, said
-from rollproof.reports.html import templates
 from rollproof.reports.night_charts import CHART_PX, STRIP_PX, parts
+from rollproof.reports.templating import templates
 
 __all__ = ["nights_page"]
 
