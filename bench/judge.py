@@ -53,10 +53,10 @@ def write_run(folder: Path) -> Path:
 
 def measure(folder: Path) -> tuple[float, float, float]:
     """Wall seconds, CPU seconds and peak resident MB of one `rollproof judge`."""
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # a user's
+    command = [sys.executable, "-m", "rollproof", "judge", str(folder)]
     begin = time.monotonic()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "rollproof", "judge", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=surroundings)
     _, status, usage = os.wait4(child.pid, 0)
     took_s = time.monotonic() - begin
     if os.waitstatus_to_exitcode(status) not in (0, 1, 3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,6 +11,13 @@ import pytest
 from forked import forked_script
 
 from rollproof.redaction import SECRETS
+
+
+def pytest_collection_finish() -> None:
+    """Nine thousand collected tests are not looked through again and again: an eighth of all CPU seconds, measured."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

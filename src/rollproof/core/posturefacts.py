@@ -98,6 +98,7 @@ class Posture:
         self.target = facts.plan.target
         told = [event for event in facts.find(source=SOURCE) if event.drill == facts.drill]
         self._told = {event.subject.partition("/")[0]: event for event in told}  # the last of each topic
+        self._views: dict[type, Any] = {}  # by their class; read once, 25 checks ask for the same few
         self.used: list[int] = []  # seq of each fact that was looked at since it was last emptied
 
     def view(self, cls: type[T]) -> T:
@@ -111,7 +112,10 @@ class Posture:
             word, reason = str(event.data.get("cause") or ""), str(event.data.get("reason") or "")
             cause = Unread(word) if word in {*Unread} else Unread.NO_ANSWER  # of another version: not known
             raise UnreadError(topic, cause, reason or "no reason was noted")
-        return read_view(cls, Outside.of(event.data, event.subject))
+        if cls not in self._views:
+            self._views[cls] = read_view(cls, Outside.of(event.data, event.subject))
+        found: T = self._views[cls]
+        return found
 
     def subject(self, cls: type) -> str:
         """What a topic is about: `Deployment/shop/web`; the topic's own word if nobody has asked."""
