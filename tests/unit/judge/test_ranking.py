@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from story import NEW, OLD, Story
 
 from rollproof.core.diagnosis import Cause
 from rollproof.core.event import Outcome
+from rollproof.core.posture import ContainerSeen, DeploymentSeen, ProbeSeen
+from rollproof.core.posturefacts import SOURCE, PostureWord, Topic
+from rollproof.core.typedviews import stored
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.diagnose import rank
 
@@ -56,6 +60,48 @@ def test_a_database_that_is_away_comes_before_the_pod_and_the_endpoints() -> Non
     )
     assert codes_of(causes)[0] == "DATABASE_AWAY"
     assert set(codes_of(causes)[2:]) == {"PROGRESS_DEADLINE_EXCEEDED", "NO_READY_ENDPOINT"}
+
+
+def beside_old_pods(*, path: str = "/ready", ready_again: bool = True) -> Story:
+    """The same beside two old pods that were ready all the time, by a probe of that path."""
+    told = Story()
+    probe = ProbeSeen(kind="httpGet", path=path, period_s=10, failures=3)
+    container = ContainerSeen(name="web", image="ghcr.io/shop/web:1", readiness=probe, requests={}, limits={})
+    live = DeploymentSeen(name="web", app="web", replicas=2, containers=(container,), node_selector={}, configs={})
+    told.tell(SOURCE, f"{Topic.DEPLOYMENT}/shop/web", PostureWord.READ, at=90.0, **stored(live))
+    for name in ("old-1", "old-2"):
+        told.pod(name, "added", at=90.0, ready=True)
+    told.pod("old-1", "modified", at=120.0, ready=ready_again).pod("old-1", "modified", at=121.0, ready=True)
+    told.events += stuck_release(answer="down").events
+    told.events[:] = [replace(event, seq=seq) for seq, event in enumerate(told.events, 1)]
+    return told
+
+
+def test_a_pod_that_alone_says_that_the_database_is_away_comes_before_the_database() -> None:
+    """The old ones are ready by the same question: what this version asks for is its own."""
+    failures = failed("release", "PROGRESS_DEADLINE_EXCEEDED"), failed("readiness")
+    causes = ranked(beside_old_pods(), *failures)
+    assert codes_of(causes) == ["POD_NEVER_READY", "DATABASE_AWAY", "PROGRESS_DEADLINE_EXCEEDED"]
+    assert causes[1].text.endswith("; old-1, old-2 were ready by the same question meanwhile")
+    answered = stuck_release(answer="down").tell(
+        "proof", "Pod/shop/old-1", "database", at=161.0, value="ok", expected="ok", status=200
+    )
+    assert codes_of(ranked(answered, *failures))[0] == "POD_NEVER_READY"
+
+
+def test_old_pods_that_nobody_asks_for_the_database_or_that_lost_their_readiness_do_not_vouch_for_it() -> None:
+    failures = failed("release", "PROGRESS_DEADLINE_EXCEEDED"), failed("readiness")
+    assert codes_of(ranked(beside_old_pods(path="/health"), *failures))[0] == "DATABASE_AWAY"
+    flickered = beside_old_pods(ready_again=False)
+    flickered.events[:] = [one for one in flickered.events if "old-2" not in one.subject]
+    assert codes_of(ranked(flickered, *failures))[0] == "DATABASE_AWAY"
+
+
+def test_a_pod_that_was_asked_before_the_others_could_have_noticed_does_not_come_first() -> None:
+    """A probe every 10 s that has to fail three times: after 20 s all may still be called ready."""
+    told = beside_old_pods()
+    told.events[:] = [replace(one, start_s=121.0, end_s=121.0) if one.source == "proof" else one for one in told.events]
+    assert codes_of(ranked(told, failed("release", "PROGRESS_DEADLINE_EXCEEDED")))[0] == "DATABASE_AWAY"
 
 
 def test_pods_that_stay_ready_while_their_database_is_away_are_not_said_to_be_left_out() -> None:

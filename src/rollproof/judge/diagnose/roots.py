@@ -6,7 +6,7 @@ A rule needs positive evidence in the facts, and names the pod. One finding a ru
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from rollproof.core.fault import FaultWord, find_faults
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.part import ActKind
 from rollproof.core.podlives import pod_lives
+from rollproof.core.posture import DeploymentSeen, ProbeSeen
+from rollproof.core.posturefacts import Posture, UnreadError
 from rollproof.core.reasons import cannot_start
 from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.runframe import Answer, answers
@@ -64,13 +66,27 @@ def roots(facts: Facts, verdicts: Iterable[Verdict]) -> tuple[Root, ...]:
 
 
 def _database_away(case: _Case) -> Root | None:
-    """Pods whose readiness path says with an error status that the database is away, outside of a fault of ours."""
+    """Pods whose readiness path says with an error status that the database is away, outside of a fault of ours; and
+    none that was ready meanwhile by the same question."""
+    said = _said_away(case)
+    return None if not said or _well_meanwhile(case, said) else _away(case, said)
+
+
+def _only_some_say_away(case: _Case) -> Root | None:
+    """The same where others were ready by that question: it may be these pods' own trouble, so the pod comes first."""
+    said = _said_away(case)
+    well = _well_meanwhile(case, said) if said else []
+    return _away(case, said, well) if well else None
+
+
+def _said_away(case: _Case) -> list[Answer]:
     if not case.failing("readiness") and not case.codes & (_STUCK | _UNSERVED):
-        return None
+        return []
+    return [one for one in _of_pods(case, "database") if one.event.outcome is Outcome.FAIL and one.status >= _ERROR]
+
+
+def _away(case: _Case, said: list[Answer], well: Sequence[str] = ()) -> Root:
     app = case.facts.plan.target.app
-    said = [one for one in _of_pods(case, "database") if one.event.outcome is Outcome.FAIL and one.status >= _ERROR]
-    if not said:
-        return None
     ready = {pod.name for pod in _last_of_each(case.facts, 0.0, said[0].event.start_s) if pod.ready and not pod.gone}
     asked = not ready & set(_names(said))
     follows = "so the Service leaves them out" if asked else "and they are Ready all the same: they get requests"
@@ -79,8 +95,49 @@ def _database_away(case: _Case) -> Root | None:
         f"(HTTP status {said[0].status}), {follows}"
     )
     hint = "see the database and the way to it: its pod, Service, credentials, NetworkPolicy"
+    if well:
+        text += f"; {', '.join(well)} {'was' if len(well) == 1 else 'were'} ready by the same question meanwhile"
+        hint = "see what these pods want of it that the others do not: their log, schema, credentials, node"
     hint += "" if asked else f"; let the readiness probe ask {app.ready_path}"
     return Root(finding=Finding("DATABASE_AWAY", text, hint, {"pods": len(_names(said))}), evidence=_seqs(said))
+
+
+def _well_meanwhile(case: _Case, said: list[Answer]) -> list[str]:
+    """Other pods of the app that said in that time that the database answers; or whose readiness probe asks the same,
+    and that stayed ready for longer than it takes to notice, beside a pod that was not ready all that time."""
+    at_s, names = said[-1].event.start_s, _names(said)
+    answered = {one.event.subject.rpartition("/")[2]: one for one in _of_pods(case, "database")}
+    well = [name for name, one in answered.items() if one.event.outcome is Outcome.OK and one.status < _ERROR]
+    sick = [pod for pod in pods_seen(case.facts) if pod.name in names]
+    notices_s = _noticed_after_s(case.facts)
+    if sick and not sick[0].initial and not any(pod.ready for pod in sick) and at_s - sick[0].at_s > notices_s:
+        well += _ready_throughout(case.facts, sick[0].at_s, at_s)
+    return [name for name in dict.fromkeys(well) if name not in names]
+
+
+def _ready_throughout(facts: Facts, since_s: float, until_s: float) -> Iterator[str]:
+    """The Deployment's pods that were ready and not told to end, all that time."""
+    seen: dict[str, list[PodSeen]] = {}
+    for pod in pods_seen(facts):
+        if pod.member and pod.at_s <= until_s:
+            seen.setdefault(pod.uid, []).append(pod)
+    for one in seen.values():
+        before = [pod for pod in one if pod.at_s <= since_s][-1:]
+        states = [*before, *(pod for pod in one if pod.at_s > since_s)]
+        if before and all(pod.ready and not (pod.gone or pod.terminating) for pod in states):
+            yield one[0].name
+
+
+def _noticed_after_s(facts: Facts) -> float:
+    """How long a ready pod may stay so after its readiness path has begun to fail; for ever where nothing asks it."""
+    try:
+        container = Posture(facts).view(DeploymentSeen).container
+    except UnreadError:
+        return math.inf
+    probe = container.readiness if container is not None else ProbeSeen()
+    if probe.kind != "httpGet" or probe.path != facts.plan.target.app.ready_path:
+        return math.inf
+    return probe.failures * probe.period_s + probe.timeout_s
 
 
 def _ready_ignores(case: _Case) -> Root | None:
@@ -272,8 +329,8 @@ def _wrong_version(case: _Case) -> Root | None:
 
 
 _RULES: tuple[Callable[[_Case], Root | None], ...] = (
-    _database_away, _ready_ignores, _not_applied, _pods_say, _pod_kept_it, _old_pod_stays, _lost_readiness,
-    _wrong_version,
+    _database_away, _ready_ignores, _not_applied, _pods_say, _pod_kept_it, _only_some_say_away, _old_pod_stays,
+    _lost_readiness, _wrong_version,
 )  # fmt: skip
 
 
