@@ -179,7 +179,8 @@ def sentence(event: Event) -> str:
     data["took"] = f"{event.end_s - event.start_s:.2f} s"
     if event.source == "proof" and event.what in {"version", "database"}:
         return f"{event.subject}: {_answer(event, data)}"
-    if event.source == "undo" and event.what in {"done", "not-needed", "failed"}:
+    plain = event.what == "left" and event.data.get("expected") is None and event.data.get("found") is None
+    if event.source == "undo" and (plain or event.what in {"done", "not-needed", "failed"}):
         return f"{event.subject}: {_undone(event)}"
     template = _template(event)
     if template is None:

@@ -40,6 +40,7 @@ _UNDO: Mapping[str, str] = {
 }
 # Of "failed": where nothing of ours is left, and where nobody knows what is.
 _LOOK_FAILED = "All that the run changed was put back, and something is not as it was before: see what, and mend it."
+_NO_RECORD = "What the run changed, and whether it was put back, is not known: its record is gone. See what it planned."
 _NOT_LOOKED = "All that the run changed was put back; whether all is as before was not seen: run `rollproof undo`."
 _DAMAGED = "What the run changed is not known in full, its record is damaged: look at what it planned to change."
 _NAMED = {
@@ -82,7 +83,17 @@ def undo_sentence(report: Report) -> str:
     """The state after the run; an unknown word is shown as it is."""
     if report.undo == "failed":
         return _failed_undo(report)
+    if report.undo == "left" and (why := _not_left_by_others(report)):
+        return why
     return _UNDO.get(report.undo, f"Undo: {report.undo}." if report.undo else "")
+
+
+def _not_left_by_others(report: Report) -> str:
+    """Why nobody can say that all is as before, where it is not that somebody else changed it; "" if it is."""
+    verdict = next((one for one in report.verdicts if _is_undo(one)), None)
+    if verdict is None or any(finding.code == "LEFT_ALONE" for finding in verdict.findings):
+        return ""
+    return _NOT_LOOKED if verdict.findings else _NO_RECORD
 
 
 def _failed_undo(report: Report) -> str:

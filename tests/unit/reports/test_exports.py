@@ -53,6 +53,24 @@ def test_an_unknown_form_is_refused_with_those_that_are_known(report: Report) ->
     assert "prom" in told.value.hint
 
 
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (("LEFT_ALONE",), "somebody else changed it after us"),
+        (("NOT_SEEN",), "whether all is as before was not seen"),
+        ((), "its record is gone"),
+    ],
+)
+def test_that_somebody_else_changed_it_is_said_only_where_it_was_seen(
+    report: Report, codes: tuple[str, ...], said: str
+) -> None:
+    """A journal that was lost, and a look that nobody could take, were blamed on somebody else."""
+    findings = tuple(Finding(code, "it", "look") for code in codes)
+    left = Verdict("undo", "Undo", Result.INCONCLUSIVE, "why", findings=findings)
+    others = tuple(one for one in report.verdicts if one.checker != "undo")
+    assert said in export(replace(report, verdicts=(*others, left), undo="left"), "slack")
+
+
 def test_csv_has_every_number_of_every_verdict(report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(export(report, "csv"))))
     expected = sum(max(1, len(verdict.numbers)) for verdict in report.verdicts)

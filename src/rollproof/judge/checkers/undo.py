@@ -58,7 +58,8 @@ def check(facts: Facts) -> Verdict:
     changes += [fault.started for fault in find_faults(facts) if fault.begun]  # faults that need no undo are included
     if changes and not count:
         first = min(changes, key=lambda event: (event.start_s, event.subject))
-        why = f"the record of what was undone is missing, although something was changed ({first.subject})"
+        gone = "is empty" if facts.journal is not None else "is missing"
+        why = f"the record of what was undone {gone}, although something was changed ({first.subject})"
         return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(first.seq,))
     why = "the one change was undone" if count == 1 else f"all {count} changes were undone"
     if not count:
