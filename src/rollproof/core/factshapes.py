@@ -58,8 +58,10 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("jobs", "Jobs", "read"): "real:wall_s,oldest_s,settled,booked reals:clock_s int:replicas runs:runs",
     ("secrets", "", ""): "texts:names,hits object:unsearchable text:cut,reason "
     "int:texts,size_bytes,found,planted,planted_found,checked",
-    ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked,followed texts:retried_ids ints:upstreams",
-    ("ingress", "", "log-unreadable"): "text:reason",
+    ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked,in_front,followed "
+    "texts:retried_ids ints:upstreams",
+    ("ingress", "", "log-unreadable"): "text:reason int:lines,matched,retried,masked,in_front texts:retried_ids "
+    "ints:upstreams",
     ("kept", "", ""): "text:container,waiting,ended,file,cause,reason flag:previous,cut "
     "int:exit_code,restarts,lines,size_bytes,listed texts:tail events:seen",
     ("posture", "", "unread"): "text:cause,reason",

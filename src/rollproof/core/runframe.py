@@ -87,12 +87,15 @@ def self_test(facts: Facts) -> SelfTest | None:
 @dataclass(frozen=True, slots=True)
 class IngressLog:
     """What was read of the ingress's log. `masked`: None where it does not say how many failures a retry has hidden.
-    `upstreams`: the servers that it asked in vain, as far as it names them."""
+    `upstreams`: the servers that it asked in vain, as far as it names them; `retried_ids`: the first of the requests
+    that were tried again; `in_front`: of the masked ones those that something in front of it asked for again."""
 
     event: Event
     matched: int
     masked: int | None
     upstreams: frozenset[str] = frozenset()
+    retried_ids: frozenset[str] = frozenset()
+    in_front: int = 0
 
 
 def ingress_log(facts: Facts) -> IngressLog | None:
@@ -109,8 +112,12 @@ def _log(event: Event | None) -> IngressLog | None:
     if event is None:
         return None
     masked = event.data.get("masked")
-    upstreams = frozenset(map(str, event.data.get("upstreams") or ()))
-    return IngressLog(event, int(event.data.get("matched") or 0), None if masked is None else int(masked), upstreams)
+    return IngressLog(
+        event, int(event.data.get("matched") or 0), None if masked is None else int(masked),
+        upstreams=frozenset(map(str, event.data.get("upstreams") or ())),
+        retried_ids=frozenset(map(str, event.data.get("retried_ids") or ())),
+        in_front=int(event.data.get("in_front") or 0),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

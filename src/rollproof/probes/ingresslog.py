@@ -37,6 +37,7 @@ _MARGIN_S = 5  # the log is requested in whole seconds, by the cluster's clock
 class Retries:
     """What the log says about our requests: `matched` of `lines` were ours; `ids` of those that were retried.
 
+    `in_front`: of the masked ones those that no line says were tried again there: something in front of it asked again.
     `mute`: ids of requests of which no line says how often they were tried; `formats`: what those lines look like.
     """
 
@@ -45,6 +46,7 @@ class Retries:
     ids: frozenset[str] = frozenset()
     retried: int = 0
     masked: int = 0
+    in_front: int = 0
     retried_ids: tuple[str, ...] = ()
     upstreams: Counter[str] = field(default_factory=Counter)  # first upstreams of retried requests: those that failed
     mute: frozenset[str] = frozenset()
@@ -77,6 +79,7 @@ def count_retries(lines: Iterable[str], prefix: str, answered: frozenset[str] = 
         ids=frozenset(said),
         retried=len(retried),
         masked=len(good),
+        in_front=sum(all((one.tries or 0) <= 1 for one in retried[request]) for request in good),
         retried_ids=tuple(list(retried)[:_IDS_MAX]),
         upstreams=Counter(server for entries in retried.values() for one in entries for server in one.failed),
         mute=frozenset(one.request_id for one in mute),
@@ -181,7 +184,8 @@ def record_retries(
         data={
             "lines": retries.lines, "matched": retries.matched, "answered": len(answered), "found": found,
             "readable": len(retries.ids - retries.mute), "retried": retries.retried, "masked": retries.masked,
-            "retried_ids": retries.retried_ids, "upstreams": dict(retries.upstreams), "followed": len(followed),
+            "in_front": retries.in_front, "retried_ids": retries.retried_ids, "upstreams": dict(retries.upstreams),
+            "followed": len(followed),
         },
     )  # fmt: skip
 
@@ -213,5 +217,6 @@ def _unreadable(recorder: Recorder, reason: str, retries: Retries | None = None)
     data: dict[str, object] = {"reason": reason}
     if retries is not None:
         data |= {"lines": retries.lines, "matched": retries.matched, "readable": len(retries.ids - retries.mute)}
-        data |= {"retried": retries.retried, "masked": retries.masked}
+        data |= {"retried": retries.retried, "masked": retries.masked, "in_front": retries.in_front}
+        data |= {"retried_ids": retries.retried_ids, "upstreams": dict(retries.upstreams)}
     recorder.record("ingress", "Ingress", "log-unreadable", outcome=Outcome.UNKNOWN, data=data)

@@ -192,7 +192,12 @@ def test_a_bad_answer_to_a_request_that_the_client_saw_answered_was_masked_in_fr
     again = [line(IDS[0], "10.0.0.9:80", 502), line(IDS[0], "10.0.0.1:80")][::order]
     what, _, data = look(text(IDS[1:], *again))
     assert (what, data["found"], data["retried"], data["masked"]) == ("log", len(IDS), 1, 1)
-    assert data["retried_ids"] == (IDS[0],)
+    assert (data["retried_ids"], data["in_front"]) == ((IDS[0],), 1)
+
+
+def test_what_the_ingress_itself_tried_again_was_not_asked_again_in_front(look: Look) -> None:
+    _, _, data = look(text(IDS[1:], line(IDS[0], "10.0.0.9:80, 10.0.0.1:80")))
+    assert (data["masked"], data["in_front"]) == (1, 0)
 
 
 def test_a_request_that_came_twice_and_was_never_answered_well_was_not_masked() -> None:

@@ -27,6 +27,7 @@ from rollproof.judge.checkers import background, limits
 from rollproof.judge.checkers.background import Background
 from rollproof.judge.checkers.endpoint_lag import EndpointLag, endpoint_lag
 from rollproof.judge.checkers.limits import P99, Budget
+from rollproof.judge.checkers.masked import masked
 from rollproof.judge.checkers.window import Window, baseline_event, open_window
 
 __all__ = ["check"]
@@ -258,11 +259,21 @@ def _too_slow(case: _Case) -> Verdict | None:
 
 
 def _masked_is_failure(case: _Case) -> Verdict | None:
-    masked = _masked(case)
-    if not masked or case.facts.plan.target.ingress.masked != "fail":
+    """Where the target file says so: FAIL of what was masked in the window, INCONCLUSIVE of what was before it."""
+    if case.facts.plan.target.ingress.masked != "fail":
         return None
-    why = f"{_many(masked, 'request')} got an answer only because the ingress tried again; for this target that fails"
-    return case.verdict(Result.FAIL, why)
+    found = masked(case.facts, case.window)
+    if found.during:
+        why = f"{_many(found.during, 'request')} got an answer only because {found.who()}; for this target that fails"
+        return case.verdict(Result.FAIL, why)
+    if found.before:
+        why = f"{_many(found.before, 'request')} of the baseline got an answer only because {found.who()}"
+        why = f"the environment was sick before anything was touched: {why}, and for this target that fails"
+        return case.verdict(Result.INCONCLUSIVE, why)
+    if found.undated:
+        why = f"{_many(found.undated, 'request')} got an answer only because {found.who()}; when is not known"
+        return case.verdict(Result.INCONCLUSIVE, why)
+    return None
 
 
 def _not_known(case: _Case) -> Verdict | None:
@@ -389,10 +400,8 @@ def _where_slow(case: _Case) -> str:
 def _findings(case: _Case) -> tuple[Finding, ...]:
     found: list[Finding] = []
     slow_ms = case.facts.plan.target.traffic.slow_ms
-    if masked := _masked(case):
-        text = f"the ingress tried {_many(masked, 'request')} again, so that no client saw the failure of a pod"
-        hint = "the app drops requests when a pod goes: see the upstreams in the ingress log; add a preStop sleep"
-        found.append(Finding("MASKED", text, hint))
+    if (again := masked(case.facts, case.window)).count:
+        found.append(again.finding())
     if unread := _unread(case):
         text = f"whether the ingress retried any is not known: {unread}"
         found.append(Finding("INGRESS_LOG_UNREAD", text, _READ_THE_LOG))
@@ -415,12 +424,6 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
             Finding("FAILED_LATER", text, "nothing was being done to the target any more: look at the app itself")
         )
     return tuple(found)
-
-
-def _masked(case: _Case) -> int:
-    """How many requests were masked for certain; an incomplete log shows some of them."""
-    log = case.ingress or unreadable_log(case.facts)
-    return log.masked or 0 if log is not None else 0
 
 
 def _unread(case: _Case) -> str:
