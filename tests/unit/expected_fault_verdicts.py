@@ -29,6 +29,9 @@ def unrecovered(outcome: Outcome = FAIL, *, at: float = 161.0, **data: Any) -> S
 def faults() -> Told:
     yield from _not_judged()
     yield "recovered in time", Story().fault()
+    told = say(Story().fault(until="injecting"), FaultWord.INJECTED, at=100.2, margin_s=7.12345)
+    say(say(told, FaultWord.EFFECT, at=101.0, watched="x", pods=[]), FaultWord.RECOVERED, at=120.12345)
+    yield "recovered in time, with a margin that was reckoned before", told
     yield "exactly in time", Story().fault(recovered=60.0)
     yield "too late", Story().fault(recovered=60.5)
     stale = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=120.0, by="no-running-pod")

@@ -29,10 +29,12 @@ def job_run(
     return JobRun(job=job, period_s=NOON_S + 60 * minute, pod=pod, started_s=started_s, finished_s=finished_s)
 
 
-def told(*runs: JobRun, last: float = 5.5, story: Story | None = None, **settings: Any) -> Story:
+def told(
+    *runs: JobRun, last: float = 5.5, story: Story | None = None, earlier_s: float | None = 2.0, **settings: Any
+) -> Story:  # fmt: skip
     """The report is read at 12:00:30 and at minute `last`; the runs of 11:59 and 12:00 are there beside `runs`."""
     story = story or story_of(**settings)
-    earlier = (job_run(-1), job_run(0, "web-b"))
+    earlier = (job_run(-1, took_s=earlier_s), job_run(0, "web-b", took_s=earlier_s))
     read(story, 0.5, earlier)
     return read(story, last, (*earlier, *runs))
 
@@ -72,12 +74,15 @@ def job_runs() -> Told:
     yield "twice, by two pods", told(*FOUR, job_run(3, "web-c", at_s=1.5))
     yield "twice, by one pod in one moment", told(*FOUR, FOUR[2])
     yield "twice in many", told(*FOUR, *(job_run(minute, "web-c") for minute in (1, 2, 3, 4)))
-    yield "late", told(*FOUR[:3], job_run(4, at_s=61))
+    yield "late", told(*FOUR[:3], job_run(4, at_s=61.23456))
     yield "at the very end of its period", told(*FOUR[:3], job_run(4, at_s=59.9))
     yield "did not finish", told(*FOUR[:3], job_run(4, took_s=None))
     long = [job_run(minute, took_s=89.0) for minute in (1, 2, 3)]
     yield "did not finish, and others have taken as long", told(*long, job_run(4, took_s=None))
     yield "did not finish for longer than any other", told(*long, job_run(4, took_s=None), last=5.6)
+    runs = (job_run(-1), job_run(0), *long, job_run(4, took_s=None))
+    yield "did not finish for longer than any other, by the last of three readings", read(told(*runs[2:]), 5.6, runs)
+    yield "none has ever finished", told(*(job_run(minute, took_s=None) for minute in (1, 2, 3, 4)), earlier_s=None)
     yield "missed, twice and late", told(FOUR[0], FOUR[0], job_run(3, at_s=70), FOUR[3])
     yield "two periods only", told(*FOUR[:2], last=3.5)
     yield "two periods only, one of them missed", told(*FOUR[:1], last=3.5)
@@ -124,6 +129,7 @@ def amounts() -> Told:
     yield "settled once", booked((100, 100), (500, 500))
     yield "settled once, read in the middle too", booked((100, 100), (300, 300), (500, 500))
     yield "settled twice", booked((100, 100), (500, 600))
+    yield "settled twice, and before we came", booked((100, 200), (500, 700))
     yield "settled twice, before we came", booked((100, 200), (500, 600))
     yield "settled once, in cents", booked((10.0, 10.1), (20.2, 20.3))
     yield "one cent settled twice, of very much", booked((0, 0), (9007199254740993, 9007199254740994))

@@ -75,6 +75,21 @@ def kept() -> Told:
     cut = say(scaler(Story("metrics-away"), at=110, reason=UNREAD), FaultWord.PLANNED, at=99, held=True)
     say(say(replicas(cut, 3, at=110), FaultWord.INJECTING, at=100), FaultWord.EFFECT, at=112, watched="x", pods=[])
     yield "the run ended as soon as it was felt", cut
+    yield (
+        "for two reasons, and it was ill for a moment",
+        back(
+            scaler(
+                health(health(away(), "Degraded", at=113.04), "Healthy", at=113.1), at=120.04, reason="FailedGetScale"
+            )
+        ),
+    )
+    yield "measured again at once", back(scaler(away(), at=112.04))
+    yield "the Deployment told its number again", back(replicas(away(), 3, at=120))
+    first = Story("metrics-away")
+    first.events = [
+        one for one in replicas(back(), 3, at=100).events if one.subject != "Deployment/shop/web" or one.end_s == 100
+    ]
+    yield "the Deployment told its number as it began", first
     yield from _changed()
     yield "a pod was restarted", back(pod(away(), 1, at=120))
     other = pod(away(), 0, at=101, member=False, name="other")
@@ -106,6 +121,13 @@ def kept() -> Told:
     yield "the autoscaler told nothing", deaf
 
 
+def _written(*counts: int) -> Story:
+    told = away()
+    for at, count in enumerate(counts, 120):
+        replicas(told, count, at=at, by=("kubectl",))
+    return told
+
+
 def _changed() -> Told:
     yield "the autoscaler took one away", back(replicas(away(), 2, at=120))
     yield "the autoscaler took one away, from its maximum", back(replicas(away(most=3), 2, at=120))
@@ -131,4 +153,18 @@ def _changed() -> Told:
     yield "nobody is known to have written them", back(replicas(away(), 2, at=120, by=()))
     both = replicas(replicas(away(), 4, at=115, by=("kubectl",)), 3, at=120)
     yield "a person added one, and the autoscaler took it away", back(both)
+    yield "four writes of a person", back(_written(2, 3, 2, 3))
+    yield (
+        "the autoscaler took one away, and no use was told",
+        back(replicas(scaler(away(), at=118, use=None), 2, at=120)),
+    )
+    stale = {"use": 0.5, "current": 2, "desired": 2, "reason": UNREAD, "min_replicas": 2, "max_replicas": 2}
+    told = away().tell("watch", "HorizontalPodAutoscaler/shop/web", "modified", at=118, **stale)
+    yield (
+        "the autoscaler took away what is beyond its maximum, and a use is still told",
+        back(replicas(told, 2, at=120)),
+    )
+    told = replicas(back(), 2, at=120)
+    told.events = [one for one in told.events if not one.subject.startswith("Horizontal")]
+    yield "the autoscaler took one away, and told nothing", told
     yield "both owned them", back(replicas(away(), 2, at=120, by=("argocd-controller", AUTOSCALER)))

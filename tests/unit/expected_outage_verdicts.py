@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from builders import Requests
+from builders import LANES, Requests
 from story import OLD, Story, plan, target
 
 from rollproof.core.event import Outcome
@@ -75,8 +75,12 @@ def dependencies() -> Told:
     yield "a fault that was not held", Story().fault()
     skipped = Story().tell("fault", NAME, FaultWord.PLANNED, at=99, held=True)
     yield "skipped", skipped.tell("fault", NAME, FaultWord.SKIPPED, at=99, reason="no database is named")
+    yield "planned and not begun", Story().tell("fault", NAME, FaultWord.PLANNED, at=99, held=True)
     yield "not felt", held(until="injected")
     yield "nobody was asked", held()
+    deaf = asked(held())
+    deaf.events = [one for one in deaf.events if one.what != "database"]
+    yield "nobody was asked at the readiness path", deaf
     yield "alive and honest", asked(held())
     yield "asked before it was felt only", asked(held(), at=100.5)
     yield "the health path fails too", asked(held(), health=503)
@@ -84,7 +88,20 @@ def dependencies() -> Told:
     yield "no version is said", asked(held(), health=404)
     yield "away with status 200", asked(held(), ready=200)
     yield "never said to be away", asked(held(), ready=200, value="ok")
+    beside = {"version": "ccccccc", "expected": OLD, "status": 200}
+    yield (
+        "another version answers in one pod",
+        asked(held()).tell("proof", "Pod/shop/old-1", "version", at=106, outcome=FAIL, **beside),
+    )
+    yield "said soon", asked(held(), took=0.51234)
     yield "said in time", asked(held(), took=2.0)
+    yield "said late by the second answer", asked(asked(held(), took=0.5), took=2.2, at=109.0)
+    yield "said late, after an answer whose way was as slow", asked(asked(held(), took=2.05), took=2.2, at=109.0)
+    untimed = {"value": "down", "expected": "ok", "status": 503, "took_s": 2.5}
+    yield (
+        "said late, and how long the way takes was not told",
+        asked(held()).tell("proof", "Pod/shop/old-1", "database", at=106, outcome=FAIL, **untimed),
+    )
     yield "said late, but the way was as slow", asked(held(), took=2.05)
     yield "said late", asked(held(), took=2.2)
     silent = asked(held(), ready=0, value=None, took=3.0)
@@ -185,10 +202,18 @@ def losses() -> Told:
     yield "nothing was lost", _loaded(held(), _load())
     hung = _load().fail(at=101, until=106, outcome="read.timeout", took_ms=5000)
     yield "lost until it was noticed", _loaded(held(), hung.fail(at=106, until=112, outcome="http.502"))
-    fellow = held()
-    fellow.tell("watch", "Pod/shop/old-2", "added", at=90, uid="uid-old-2", ready=True, member=True)
-    fellow.tell("watch", "Pod/shop/old-2", "modified", at=108, uid="uid-old-2", ready=False, member=True)
-    yield "a pod elsewhere got unready too", _loaded(fellow, _load().fail(at=108, until=112, outcome="http.503"))
+    for also, hurt in (
+        ("", _load().fail(at=108, until=112, outcome="http.503")),
+        (", and one has no outcome", _load().fail(at=108, outcome="unfinished")),
+    ):
+        fellow = held()
+        fellow.tell("watch", "Pod/shop/old-2", "added", at=90, uid="uid-old-2", ready=True, member=True)
+        fellow.tell("watch", "Pod/shop/old-2", "modified", at=108, uid="uid-old-2", ready=False, member=True)
+        yield f"a pod elsewhere got unready too{also}", _loaded(fellow, hurt)
+    all_lost = _load()
+    for lane in LANES[:3]:
+        all_lost.fail(lane, at=100, until=117)
+    yield "every request was lost while it lasted", _loaded(held(), all_lost)
     late = _load(seconds=130).fail(at=101, until=163, outcome="connect.timeout", took_ms=5000)
     yield "lost for too long", _loaded(held(recovered=70.0), late)
     stalled = _load().fail(at=99.9, until=101, outcome="read.timeout", took_ms=5000)

@@ -47,10 +47,10 @@ def replicas(told: Story, count: int, *, at: float, by: tuple[str, ...] = (AUTOS
     )  # fmt: skip
 
 
-def up(*, by: tuple[str, ...] = (AUTOSCALER,)) -> Story:
+def up(*, by: tuple[str, ...] = (AUTOSCALER,), at: float = 130, use: float = 2.0) -> Story:
     """Four replicas, 30 s after the rise; all get traffic 8 s later."""
-    told = replicas(scaler(begun(), 2.0, at=129), 4, at=130, by=by)
-    say(say(told, W.SCALED_UP, at=130, replicas=4), W.READY, at=138, replicas=4)
+    told = replicas(scaler(begun(), use, at=129), 4, at=at, by=by)
+    say(say(told, W.SCALED_UP, at=at, replicas=4), W.READY, at=138, replicas=4)
     return scaler(told, 1.0, at=145, current=4)
 
 
@@ -86,6 +86,10 @@ def scalings() -> Told:
     yield "up and down", back()
     yield "the added load lost requests", back(lowered(failures=3, outcomes={"http.503": 2, "read.timeout": 1}))
     yield "up, and then nothing is known", up()
+    yield "up and down, and the autoscaler told nothing", _without(back(), "Horizontal")
+    yield "up and down, and the plan was not recorded", _without(back(), "Scaling", W.PLANNED)
+    yield "up and down, and nobody saw what was scaled up", _without(back(), "Scaling", W.SCALED_UP)
+    yield "up and down, with a use and times that are no round figures", back(lowered(up(at=130.04, use=2.00456)))
     yield from _not_up()
     yield from _not_down()
     yield from _owners()
@@ -95,29 +99,40 @@ def scalings() -> Told:
     yield "a watch was blind", lost
 
 
+def _without(told: Story, subject: str, what: str = "") -> Story:
+    told.events = [one for one in told.events if not (one.subject.startswith(subject) and what in ("", one.what))]
+    return told
+
+
 def _not_up() -> Told:
     yield "too little load", not_up((120, 0.63), (150, 0.71))
     yield "just what is tolerated", not_up((120, 1.1))
     yield "enough load for long, and no replica", not_up((115, 1.0), (130, 2.5), (145, 2.6))
     yield "enough load at the very end", not_up((115, 0.9), (170, 2.5))
+    yield "enough load in the last half second", not_up((115, 0.9), (189.5, 2.5))
+    first = not_up((101, 2.5))
+    first.events = [one for one in first.events if not one.subject.startswith("Horizontal") or one.end_s > 100]
+    yield "enough load from the first that the autoscaler told", first
+    yield "too little load, and how much was sent is not known", _without(not_up((120, 0.63)), "Scaling", W.LOWERED)
     yield "enough load in between", not_up((115, 2.5), (140, 0.9), (160, 1.0))
     yield "the metrics were lost", not_up((101, None))
     yield "the metrics were lost after a while", not_up((115, 2.5), (125, None))
-    told = Story("autoscaling")
-    say(say(told, W.RAISED, at=100), W.NOT_SCALED_UP, at=190, outcome=FAIL, waited_s=90.0)
-    yield "the autoscaler told nothing", told
+    yield "the autoscaler told nothing", _without(not_up(), "Horizontal")
+    yield "no replica, and the plan was not recorded", _without(not_up((115, 2.5)), "Scaling", W.PLANNED)
     gone = not_up((115, 2.5)).tell("watch", "HorizontalPodAutoscaler/shop/web", "deleted", at=120)
     yield "no replica, and somebody deleted the autoscaler", gone
     yield "no replica, but nobody could look", not_up((115, 2.5), outcome=UNKNOWN)
     slow = say(replicas(scaler(begun(), 2.0, at=129), 4, at=130), W.SCALED_UP, at=130, replicas=4)
     say(slow, W.NOT_READY, at=190, outcome=FAIL, waited_s=60.0, last_seen=FOUR)
     yield "replicas that never got traffic", back(lowered(slow))
+    yield "replicas that never got traffic, and the plan was not recorded", _without(slow, "Scaling", W.PLANNED)
 
 
 def _not_down() -> Told:
     yield "never down", not_back((165, 0.2))
     yield "down at the very end", not_back((165, 0.9), (255, 0.2))
     yield "somebody else uses it", not_back((165, 0.9))
+    yield "never down, and the plan was not recorded", _without(not_back((165, 0.2)), "Scaling", W.PLANNED)
     yield "the use at the end is not known", not_back((165, None))
     yield "not down, but nobody could look", not_back((165, 0.2), outcome=UNKNOWN)
     stays = say(replicas(scaler(lowered(), 0.2, at=160, current=4), 2, at=195), W.SCALED_DOWN, at=195, replicas=2)
@@ -137,6 +152,9 @@ def _not_down() -> Told:
 def _owners() -> Told:
     fought = replicas(up(), 2, at=147, by=("argocd-controller",))
     yield "a sync took the replicas away", back(lowered(replicas(fought, 4, at=150)))
+    twice = replicas(replicas(up(), 2, at=147, by=("argocd-controller",)), 4, at=148)
+    yield "two syncs took them away", back(lowered(replicas(twice, 2, at=150, by=("argocd-controller",))))
+    yield "two people scaled it", back(lowered(up(by=("kubectl", "helm"))), by=("kubectl",))
     yield "a person scaled it", back(by=("kubectl",))
     yield "a person scaled it up", back(lowered(up(by=("kubectl",))))
     away = say(replicas(scaler(begun(), 2.0, at=129), 4, at=130), W.SCALED_UP, at=130, replicas=4)

@@ -51,13 +51,14 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     "int:attempts real:gap_s,remaining_s,quiet_s,start_s,factor,cap_s,cooldown_s,fixed_delay_s,watched_s,waited_s "
     "flags:checked",
     ("fault", "", ""): "text:object,change,undo,reason,uid,resource_version,watched,by,last_seen,cause,version,"
-    "control texts:pods,tries flag:affects_traffic,held real:limit_s,effect_within_s,waited_s,took_s",
+    "control texts:pods,tries flag:affects_traffic,held "
+    "real:limit_s,effect_within_s,waited_s,took_s,margin_s",
     ("undo", "", ""): "text:object,reason,version object:args",
     ("scaling", "", ""): "text:autoscaler,path,last_seen int:floor,max_replicas,replicas,requests,failures "
     "real:rate_per_s,window_s,up_within_s,ready_within_s,down_within_s,waited_s ints:outcomes",
     ("jobs", "Jobs", "read"): "real:wall_s,oldest_s,settled,booked reals:clock_s int:replicas runs:runs",
-    ("secrets", "", ""): "texts:names,hits object:unsearchable text:cut,reason "
-    "int:texts,size_bytes,found,planted,planted_found,checked",
+    ("secrets", "", ""): "texts:names,hits,alike_hits,places object:unsearchable text:cut,reason "
+    "int:texts,size_bytes,found,planted,planted_found,checked,alike,alike_planted_found",
     ("ingress", "", "log"): "int:lines,matched,answered,found,retried,masked,in_front,followed "
     "texts:retried_ids ints:upstreams",
     ("ingress", "", "log-unreadable"): "text:reason int:lines,matched,retried,masked,in_front texts:retried_ids "

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from rollproof.core.attempt import Attempt, said_by_subject
 from rollproof.core.event import Event, Outcome
@@ -18,9 +19,9 @@ from rollproof.core.facts import Facts
 from rollproof.core.part import ActKind
 
 __all__ = [
-    "AUTOSCALER", "METRICS_S", "SOURCE", "SYNC_S", "ReplicasSeen", "ScalerSeen", "Scaling", "ScalingWord",
-    "Sent", "degraded_s", "deleted_meanwhile", "find_scalings", "replicas_seen", "scalers_seen", "subject_of",
-    "syncs_begun",
+    "AUTOSCALER", "METRICS_S", "SOURCE", "SYNC_S", "ReplicasSeen", "ScalerSeen", "Scaling", "ScalingPlan",
+    "ScalingWord", "Sent", "degraded_s", "deleted_meanwhile", "find_scalings", "replicas_seen", "scalers_seen",
+    "subject_of", "syncs_begun",
 ]  # fmt: skip
 
 SOURCE = "scaling"
@@ -108,11 +109,14 @@ class Scaling(Attempt):
         event = self.sure(word)
         return event.end_s - begun_s if event is not None and begun_s is not None else None
 
-    def planned(self, name: str) -> float | None:
-        """A number of the plan; None if it was not recorded."""
-        plan = self.said.get(ScalingWord.PLANNED)
-        value = plan.data.get(name) if plan is not None else None
-        return None if value is None else float(value)
+    @property
+    def plan(self) -> ScalingPlan | None:
+        """What it is held against; None if that was not recorded: then nothing of it is late, and nothing in time."""
+        event = self.said.get(ScalingWord.PLANNED)
+        said: Mapping[str, Any] = event.data if event is not None else {}
+        if said.get("floor") is None or said.get("window_s") is None or said.get("ready_within_s") is None:
+            return None
+        return ScalingPlan(int(said["floor"]), float(said["window_s"]), float(said["ready_within_s"]))
 
     @property
     def path(self) -> str:
@@ -148,6 +152,15 @@ class Scaling(Attempt):
 
     def _last(self) -> str:
         return f"the last that is known is {self.last_word()!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPlan:
+    """The replicas before it, for how long the autoscaler waits before it takes any away, and the limit of `ready`."""
+
+    floor: int
+    window_s: float
+    ready_within_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,10 +229,9 @@ class ReplicasSeen:
     event: Event
 
     @property
-    def wanted(self) -> int | None:
+    def wanted(self) -> int:
         """Their number."""
-        value = self.event.data.get("spec_replicas")
-        return value if isinstance(value, int) else None
+        return int(self.event.data["spec_replicas"])
 
     @property
     def owners(self) -> tuple[str, ...]:
@@ -241,10 +253,11 @@ def scalers_seen(facts: Facts, *, since_s: float, until_s: float) -> list[Scaler
 
 
 def replicas_seen(facts: Facts, *, since_s: float, until_s: float) -> list[ReplicasSeen]:
-    """The Deployment's states: the one at `since_s`, and each after it until `until_s`."""
+    """The Deployment's states that tell a number: the one at `since_s`, and each after it until `until_s`."""
     cluster = facts.plan.target.cluster
     found = facts.find(source="watch", subject=f"Deployment/{cluster.namespace}/{cluster.deployment}")
-    there = [ReplicasSeen(one) for one in found if one.what != "deleted" and one.start_s <= until_s]
+    told = (one for one in found if one.what != "deleted" and isinstance(one.data.get("spec_replicas"), int))
+    there = [ReplicasSeen(one) for one in told if one.start_s <= until_s]
     before = [one for one in there if one.event.start_s <= since_s]
     return before[-1:] + [one for one in there if one.event.start_s > since_s]
 

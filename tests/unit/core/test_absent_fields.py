@@ -151,7 +151,7 @@ def test_the_version_that_a_drift_brings(data: dict[str, Any], version: str) -> 
 
 def test_a_rise_of_load_brings_no_version() -> None:
     (found,) = find_scalings(Story().tell("scaling", "Scaling/web", "planned", at=1).facts())
-    assert (found.version, found.path, found.sent, found.planned("peak")) == ("", "", None, None)
+    assert (found.version, found.path, found.sent, found.plan) == ("", "", None, None)
 
 
 def fault(*words: tuple[FaultWord, float], held: bool = False) -> Fault:

@@ -10,7 +10,7 @@ from story import Story
 from rollproof.core.drift import ArgoState, Before, DriftTrial, Restored, argo_version, drift_trials
 from rollproof.core.event import Outcome
 from rollproof.core.fault import Fault, find_faults
-from rollproof.core.scaling import Scaling, ScalingWord, Sent, find_scalings
+from rollproof.core.scaling import Scaling, ScalingPlan, ScalingWord, Sent, find_scalings
 
 NOTHING = ArgoState(attempts=None, operation_revision="", started_at="", automated=False, initiated_by="")
 SAID: dict[str, Any] = {
@@ -219,8 +219,11 @@ def scaling(**words: dict[str, Any]) -> Scaling:
 
 
 def test_a_rise_of_load() -> None:
-    found = scaling(planned={"path": "/p", "peak": 3}, raised={}, scaled_up={}, lowered={}, floor={})
-    assert (found.path, found.planned("peak"), found.begun, found.started.what) == ("/p", 3.0, True, "raised")
+    limits = {"floor": 3, "window_s": 30, "ready_within_s": 60.0}
+    found = scaling(planned={"path": "/p", **limits}, raised={}, scaled_up={}, lowered={}, floor={})
+    assert (found.path, found.plan, found.begun) == ("/p", ScalingPlan(3, 30.0, 60.0), True)
+    assert found.started.what == "raised"
+    assert all(scaling(planned={**limits, name: None}).plan is None for name in limits)
     assert (found.happened, found.over_s, found.load_over_s) == (found.said[ScalingWord.SCALED_UP], 5.0, 3.5)
     assert (found.after_s(1.0, ScalingWord.FLOOR), found.after_s(None, ScalingWord.FLOOR)) == (4.0, None)
     assert found.after_s(1.0, ScalingWord.READY) is None

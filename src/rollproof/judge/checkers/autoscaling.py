@@ -18,6 +18,7 @@ from rollproof.core.scaling import (
     ReplicasSeen,
     ScalerSeen,
     Scaling,
+    ScalingPlan,
     ScalingWord,
     deleted_meanwhile,
     find_scalings,
@@ -85,7 +86,9 @@ def _followed(facts: Facts, scaling: Scaling) -> Verdict:
 def _judged(
     scaling: Scaling, seen: list[ScalerSeen], numbers: Mapping[str, Number], theirs: list[_Write]
 ) -> tuple[Result, str, tuple[Finding, ...]]:
-    said = scaling.said
+    said, plan = scaling.said, scaling.plan
+    if plan is None:
+        return Result.INCONCLUSIVE, "its plan with the limits was not recorded", ()
     for word, judge in (
         (ScalingWord.NOT_SCALED_UP, _not_up), (ScalingWord.NOT_READY, _not_ready), (ScalingWord.NOT_FLOOR, _not_down),
     ):  # fmt: skip
@@ -94,23 +97,23 @@ def _judged(
             why = f"{word}, but not everything could be seen: {scaling.last_seen(word)}"
             return Result.INCONCLUSIVE, why, ()
         if event is not None and not theirs:
-            return judge(scaling, seen)
+            return judge(scaling, plan, seen)
     if theirs:
         why = f"not every change of the replicas was the autoscaler's: {'; '.join(map(_told, theirs[:_SHOWN]))}"
         return Result.INCONCLUSIVE, why, ()
     if scaling.happened is None or scaling.sure(ScalingWord.READY) is None or scaling.over_s is None:
         return Result.INCONCLUSIVE, f"it was not watched to its end: the last is {scaling.last_word()!r}", ()
-    return Result.PASS, _claim(scaling, numbers), ()
+    return Result.PASS, _claim(plan, numbers), ()
 
 
-def _not_up(scaling: Scaling, seen: list[ScalerSeen]) -> tuple[Result, str, tuple[Finding, ...]]:
+def _not_up(scaling: Scaling, _: ScalingPlan, seen: list[ScalerSeen]) -> tuple[Result, str, tuple[Finding, ...]]:
     end_s = scaling.said[ScalingWord.NOT_SCALED_UP].end_s
     waited_s = end_s - scaling.started.end_s
     until = [one for one in seen if one.event.start_s <= end_s]
     uses = [one.use for one in until if one.use is not None]
     if (unknown := _unknown(until)) or not uses:
         return Result.INCONCLUSIVE, unknown, ()
-    above_s = _lasting_s(until, lambda one: one.is_above, end_s)
+    above_s = _lasting_s(until, lambda one, _: one.is_above, end_s)
     allowed_s = _LOOKS * SYNC_S + until[-1].up_window_s
     most = f"the use was at most {max(uses):.0%} of its target"
     if not any(one.is_above for one in until):
@@ -128,24 +131,23 @@ def _not_up(scaling: Scaling, seen: list[ScalerSeen]) -> tuple[Result, str, tupl
     return Result.FAIL, why, (Finding("NOT_SCALED_UP", last, "kubectl describe hpa: its conditions"),)
 
 
-def _not_ready(scaling: Scaling, _: list[ScalerSeen]) -> tuple[Result, str, tuple[Finding, ...]]:
-    limit_s = scaling.planned("ready_within_s") or 0.0
-    why = f"the added replicas got no traffic within {limit_s:g} s (autoscaling.ready_within_s)"
+def _not_ready(scaling: Scaling, plan: ScalingPlan, _: list[ScalerSeen]) -> tuple[Result, str, tuple[Finding, ...]]:
+    why = f"the added replicas got no traffic within {plan.ready_within_s:g} s (autoscaling.ready_within_s)"
     hint = "is there room on the nodes (events: FailedScheduling), and how long does the app start?"
     last = f"seen last: {scaling.last_seen(ScalingWord.NOT_READY)}"
     return Result.FAIL, why, (Finding("ADDED_NOT_READY", last, hint),)
 
 
-def _not_down(scaling: Scaling, seen: list[ScalerSeen]) -> tuple[Result, str, tuple[Finding, ...]]:
+def _not_down(scaling: Scaling, plan: ScalingPlan, seen: list[ScalerSeen]) -> tuple[Result, str, tuple[Finding, ...]]:
     event = scaling.said[ScalingWord.NOT_FLOOR]
-    window_s, floor = scaling.planned("window_s") or 0.0, int(scaling.planned("floor") or 1)
+    window_s, floor = plan.window_s, plan.floor
     over_s = scaling.load_over_s or scaling.started.end_s
     until = [one for one in seen if one.event.start_s <= event.end_s]
     stays = ScalingWord.SCALED_DOWN in scaling.said and any(one.current <= floor for one in until[-1:])
     if not stays:  # else it is a pod that has not gone, whatever the use is
         if unknown := _unknown(until):
             return Result.INCONCLUSIVE, unknown, ()
-        low_s = _lasting_s(until, lambda one: _wants(one) < max(one.current, floor + 1), event.end_s)
+        low_s = _lasting_s(until, lambda one, use: _wants(one, use) < max(one.current, floor + 1), event.end_s)
         allowed_s = window_s + _LOOKS * SYNC_S
         if low_s < allowed_s:
             how = f"low enough for the last {low_s:.0f} s only" if low_s else "not low enough at the end"
@@ -172,31 +174,29 @@ def _unknown(seen: list[ScalerSeen]) -> str:
     return f"what the autoscaler measured is not known: {reason}"
 
 
-def _wants(seen: ScalerSeen) -> int:
+def _wants(seen: ScalerSeen, use: float) -> int:
     """The replicas that the autoscaler's rule makes of a use, without its window: ceil(current * use)."""
-    use = seen.use if seen.use is not None else 1.0
     return seen.current if abs(use - 1) <= seen.tolerance else -int(-seen.current * use // 1)
 
 
-def _lasting_s(seen: list[ScalerSeen], holds: Callable[[ScalerSeen], bool], end_s: float) -> float:
+def _lasting_s(seen: list[ScalerSeen], holds: Callable[[ScalerSeen, float], bool], end_s: float) -> float:
     """For how long it has held without a break until the end; what is not known breaks it."""
     since_s: float | None = None
     for one in seen:
-        if one.use is None or not holds(one):
+        if one.use is None or not holds(one, one.use):
             since_s = None
         elif since_s is None:
             since_s = one.event.start_s
     return 0.0 if since_s is None else max(0.0, end_s - since_s)
 
 
-def _claim(scaling: Scaling, numbers: Mapping[str, Number]) -> str:
-    window_s = scaling.planned("window_s") or 0.0
+def _claim(plan: ScalingPlan, numbers: Mapping[str, Number]) -> str:
     use = f" at {numbers['use_max_percent']} % of the target" if "use_max_percent" in numbers else ""
     return (
         f"{numbers['floor']} to {numbers['peak']} replicas{use}: the first was wanted {numbers['scaled_up_s']} s "
         f"after the load rose (metrics each {METRICS_S:g} s, looked at each {SYNC_S:g} s), all got traffic after "
         f"{numbers['ready_s']} s; fewer were wanted {numbers['scaled_down_s']} s after its end (window "
-        f"{window_s:g} s), back at {numbers['floor']} after {numbers['floor_s']} s"
+        f"{plan.window_s:g} s), back at {numbers['floor']} after {numbers['floor_s']} s"
     )
 
 
@@ -222,11 +222,12 @@ def _numbers(facts: Facts, scaling: Scaling, seen: list[ScalerSeen]) -> dict[str
         "ready_s": scaling.after_s(up_s, word.READY),
         "scaled_down_s": scaling.after_s(over_s, word.SCALED_DOWN),
         "floor_s": scaling.after_s(over_s, word.FLOOR),
-        "window_s": scaling.planned("window_s"),
     }
     numbers: dict[str, Number] = {name: round(value, 1) for name, value in times.items() if value is not None}
-    wanted = [one.wanted for one in _wanted(facts, scaling) if one.wanted is not None]
-    numbers |= {"floor": int(scaling.planned("floor") or 0), "peak": max(wanted, default=0)}
+    wanted = [one.wanted for one in _wanted(facts, scaling)]
+    if (plan := scaling.plan) is not None:
+        numbers |= {"window_s": round(plan.window_s, 1), "floor": plan.floor}
+    numbers["peak"] = max(wanted, default=0)
     uses = [one.use for one in seen if one.use is not None]
     if uses:
         numbers["use_max_percent"] = round(100 * max(uses), 1)
@@ -244,7 +245,7 @@ def _wanted(facts: Facts, scaling: Scaling) -> list[ReplicasSeen]:
 
 def _owned(facts: Facts, scaling: Scaling) -> Verdict:
     """FAIL if somebody else wrote it, and why that is so where git declares it."""
-    seen = [one for one in _wanted(facts, scaling) if one.wanted is not None]
+    seen = _wanted(facts, scaling)
     written = _written(seen)
     theirs = [one for one in written if _is_theirs(one)]
     synced = [(before, after) for before, after in theirs if CONTROLLER in after.owners]
@@ -285,8 +286,7 @@ def _is_theirs(pair: _Write) -> bool:
 
 def _of_strangers(facts: Facts, scaling: Scaling) -> list[_Write]:
     """What neither the autoscaler nor Argo CD wrote: with that the replicas tell nothing of the autoscaler."""
-    written = _written([one for one in _wanted(facts, scaling) if one.wanted is not None])
-    return [one for one in written if _is_theirs(one) and CONTROLLER not in one[1].owners]
+    return [one for one in _written(_wanted(facts, scaling)) if _is_theirs(one) and CONTROLLER not in one[1].owners]
 
 
 def _told(pair: _Write) -> str:

@@ -130,8 +130,7 @@ def _judge_recovery(facts: Facts, fault: Fault) -> Verdict:
     if fault.recovered_unfelt:
         why = f"{felt}; the steady state was seen before the effect, and not since"
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
-    since = " after it was undone" if fault.held else ""
-    after = f"{recovery_s:.1f} s{since}" if fault.held else f"after {recovery_s:.1f} s"
+    after = f"{recovery_s:.1f} s after it was undone" if fault.held else f"after {recovery_s:.1f} s"
     if recovery_s <= limit_s:
         why = f"{felt} and recovered {after}{_TAKEN_BY.get(fault.repaired_by, '')}; limit {limit_s:g} s"
         found = _TAKEN_IN.get(fault.repaired_by)
@@ -149,7 +148,7 @@ def _late(facts: Facts, fault: Fault) -> Finding:
         return Finding("RECOVERED_LATE", "no new pod tells where the time went", hint)
     begun_s, took = 0.0, dict[str, float]()
     for name, at_s in reached:
-        took[name], begun_s = max(0.0, at_s - begun_s), max(begun_s, at_s)
+        took[name], begun_s = at_s - begun_s, max(begun_s, at_s)
     slowest = max(took, key=lambda name: took[name])
     said, hint = _PARTS[slowest]
     return Finding("RECOVERED_LATE", f"{took[slowest]:.1f} s of it went by {said}", hint)

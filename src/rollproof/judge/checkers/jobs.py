@@ -46,6 +46,9 @@ class _Watched:
     def evidence(self) -> tuple[int, ...]:
         return tuple(read.event.seq for read in self.reads)
 
+    def of(self, job: str, period: int) -> tuple[JobRun, ...]:
+        return self.runs.get((job, period), ())
+
     def begin_s(self, period: int) -> float:
         return period * self.settings.period_s
 
@@ -124,7 +127,7 @@ def _clocks(facts: Facts, reads: Sequence[Reading]) -> str:
 
 
 def _judge(watched: _Watched, job: str, doubt: str) -> Verdict:
-    found = {period: watched.runs.get((job, period), ()) for period in watched.periods}
+    found = {period: watched.of(job, period) for period in watched.periods}
     unseen = set(watched.unseen())
     double = [period for period, runs in found.items() if len(runs) > 1]
     missed = [period for period, runs in found.items() if not runs and period not in unseen and not doubt]
@@ -181,10 +184,7 @@ def _findings(
     total = many(len(watched.periods), "period")
 
     def told(periods: Sequence[int], how: str) -> str:
-        words = [
-            f"{_time(watched.begin_s(period))}{_runs(watched.runs.get((job, period), ()))}"
-            for period in periods[:_SHOWN]
-        ]
+        words = [f"{_time(watched.begin_s(period))}{_runs(watched.of(job, period))}" for period in periods[:_SHOWN]]
         more = f" and {len(periods) - _SHOWN} more" if len(periods) > _SHOWN else ""
         return f"{job} {how} in {len(periods)} of {total}: {'; '.join(words)}{more}"
 
@@ -218,14 +218,17 @@ def _amount(settings: JobSettings, reads: Sequence[Reading]) -> Iterator[Verdict
     """What is settled must be what the runs say that they settled; a difference from before is said, not judged."""
     if not settings.settled_pointer:
         return
-    told = [read for read in reads if read.settled is not None and read.booked is not None]
-    evidence = tuple(read.event.seq for read in told)
+    told = [
+        (read.event.seq, _exact(read.settled), _exact(read.booked))
+        for read in reads if read.settled is not None and read.booked is not None
+    ]  # fmt: skip
+    evidence = tuple(seq for seq, _, _ in told)
     if len(told) < 2:
         why = f"the report told both amounts {len(told)} times: {settings.settled_pointer}, {settings.booked_pointer}"
         yield Verdict("jobs", "Jobs/amount", Result.INCONCLUSIVE, why, evidence=evidence)
         return
-    first, last = ((_exact(read.settled), _exact(read.booked)) for read in (told[0], told[-1]))
-    before, after, moved = first[1] - first[0], last[1] - last[0], last[0] - first[0]
+    (_, settled, booked), (_, settled_last, booked_last) = told[0], told[-1]
+    before, after, moved = booked - settled, booked_last - settled_last, settled_last - settled
     numbers: dict[str, Number] = {
         "settled": float(moved), "difference_before": float(before), "difference_after": float(after),
     }  # fmt: skip
@@ -240,6 +243,6 @@ def _amount(settings: JobSettings, reads: Sequence[Reading]) -> Iterator[Verdict
         yield Verdict("jobs", "Jobs/amount", Result.PASS, why, numbers=numbers, evidence=evidence)
 
 
-def _exact(amount: float | None) -> Decimal:
+def _exact(amount: float) -> Decimal:
     """As it was written: of two amounts of cents a difference in binary would be another than the one before."""
-    return Decimal(str(amount or 0))
+    return Decimal(str(amount))

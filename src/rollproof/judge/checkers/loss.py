@@ -57,11 +57,12 @@ def _broken(lost: Lost, budget_s: float) -> Finding | None:
 
 def _fellows(facts: Facts) -> tuple[Finding, ...]:
     """Did a pod that the fault was not done to get unready while it lasted?"""
-    ready: dict[str, bool] = {}
     for fault in find_faults(facts):
+        ready = set[str]()  # anew for each: what a pod was after an earlier fault it was not before this one
         since_s, until_s = fault.started.start_s, fault.end_s or fault.started.end_s
         for pod in pods_seen(facts):
-            was, ready[pod.uid] = ready.get(pod.uid, False), pod.ready and not pod.gone
+            was = pod.uid in ready
+            (ready.add if pod.ready and not pod.gone else ready.discard)(pod.uid)
             ours = pod.member and pod.uid not in fault.felt_by and not pod.terminating and not pod.gone
             if ours and was and not pod.ready and since_s <= pod.at_s <= until_s:
                 lasted_s = pod.at_s - since_s

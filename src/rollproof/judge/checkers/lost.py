@@ -28,7 +28,7 @@ class Lost:
     """The failed requests of the window, by kind: those that only the app can have caused, or (`doubtful`) with them
     those that it need not have caused. `allowed`: the probability of a failure that occurs without any act."""
 
-    def __init__(self, window: Window, *, allowed: float = 0.0, doubtful: bool = False) -> None:
+    def __init__(self, window: Window, *, allowed: float, doubtful: bool = False) -> None:
         log, self.window, self.allowed = window.log, window, allowed
         self._sends = log.rows["send_ns"]
         self._over_ns = None if window.act.over_s is None else int(window.act.over_s * 1e9)

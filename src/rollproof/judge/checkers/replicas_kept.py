@@ -56,7 +56,7 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
     if lost is not None:
         why = f"{lost.subject} was blind during the fault: {lost.reason}"
         return Verdict(_NAME, subject, Result.INCONCLUSIVE, why)
-    seen = [one for one in replicas_seen(facts, since_s=since_s, until_s=until_s) if one.wanted is not None]
+    seen = replicas_seen(facts, since_s=since_s, until_s=until_s)
     scalers = scalers_seen(facts, since_s=since_s, until_s=until_s)
     degraded = round(degraded_s(facts, since_s=since_s, until_s=until_s), 1)
     numbers = _numbers(facts, seen, scalers, since_s=since_s, until_s=until_s)
@@ -115,11 +115,12 @@ def _broken(written: list[_Write], scalers: list[ScalerSeen]) -> Iterator[_Found
             why = f"Argo CD wrote spec.replicas: {_told((before, after), scalers)}"
             hint = "leave replicas out of git; or ignoreDifferences with group apps and RespectIgnoreDifferences=true"
             yield Result.FAIL, why, (Finding("REPLICAS_FOUGHT_OVER", why, hint),), [after.event]
-        fewer = (after.wanted or 0) < (before.wanted or 0) <= min((one.ceiling for one in scalers), default=0)
-        if fewer and not strangers and after.owners == (AUTOSCALER,) and _is_blind(after, scalers):
-            floor = max((one.floor for one in scalers), default=0)
+        if strangers or after.owners != (AUTOSCALER,) or not _is_blind(after, scalers):
+            continue
+        floor, ceiling = max(one.floor for one in scalers), min(one.ceiling for one in scalers)
+        if after.wanted < before.wanted <= ceiling:
             why = f"the autoscaler took replicas away without a measurement: {_told((before, after), scalers)}"
-            why += f", below its minReplicas of {floor}" if (after.wanted or 0) < floor else ""
+            why += f", below its minReplicas of {floor}" if after.wanted < floor else ""
             hint = "see what scales it (kubectl describe hpa), and which version of Kubernetes this is"
             yield Result.FAIL, why, (Finding("SCALED_WITHOUT_METRICS", why, hint),), [after.event]
 
@@ -148,7 +149,7 @@ def _used(seen: ScalerSeen) -> str:
 
 
 def _reasons(scalers: list[ScalerSeen]) -> str:
-    return ", ".join(dict.fromkeys(one.reason for one in scalers if one.reason)) or "no reason was told"
+    return ", ".join(dict.fromkeys(one.reason for one in scalers if one.reason))
 
 
 def _degraded(lasted_s: float) -> Finding:
@@ -169,7 +170,7 @@ def _numbers(
             unmeasured_s, begun_s = unmeasured_s + one.event.start_s - begun_s, None
     if begun_s is not None:
         unmeasured_s += until_s - begun_s
-    wanted = [one.wanted for one in seen if one.wanted is not None]
+    wanted = [one.wanted for one in seen]
     return {
         "replicas": wanted[0] if wanted else 0, "replicas_min": min(wanted, default=0),
         "floor": max((one.floor for one in scalers), default=0), "unmeasured_s": round(unmeasured_s, 1),

@@ -15,7 +15,8 @@ from rollproof.judge.checkers import fault, undo
 BY = ("in-part", "mounted-file", "new-pods")
 MUST = {
     Result.PASS: {
-        "recovered in time", "exactly in time", "recovered, and no running pod has the setting that was changed",
+        "recovered in time", "exactly in time", "recovered in time, with a margin that was reckoned before",
+        "recovered, and no running pod has the setting that was changed",
         "a watch was blind before", "a watch was away and lost nothing",
         "recovered in time after it was undone",
         *(f"recovered, and the setting that was changed came by {by}" for by in BY),

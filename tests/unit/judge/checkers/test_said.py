@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from builders import Requests
 from expected_drift_verdicts import shared, unhealed
 from expected_job_verdicts import FOUR
 from expected_job_verdicts import told as runs_told
+from expected_kept_verdicts import UNREAD, away, back, scaler
 from expected_outage_verdicts import asked, held
 from expected_pipeline_verdicts import COMMIT_S, OTHER, PARTS, PODS, changed, reported, told
 from expected_secret_verdicts import known
@@ -31,6 +33,7 @@ from rollproof.judge.checkers import (
     jobs,
     judge,
     load_soundness,
+    replicas_kept,
     rollback,
     rollout,
     secrets,
@@ -226,6 +229,29 @@ def test_the_worst_lateness_is_told_in_tenths_of_a_ms() -> None:
     story = good_release()
     story.requests = log
     assert load_soundness.check(story.facts()).numbers["late_ms_max"] == 7.8
+
+
+def sick_for_long() -> Story:
+    told = held()
+    for _ in range(30):
+        asked(told, health=503)
+    return told
+
+
+def unmeasured_in_many_looks() -> Story:
+    told = away()
+    for at in range(60):
+        scaler(told, at=113 + at / 10, reason=UNREAD)
+    return back(told)
+
+
+@pytest.mark.parametrize(
+    ("checker", "told", "result"),
+    [(dependency, sick_for_long(), FAIL), (replicas_kept, unmeasured_in_many_looks(), PASS)],
+)
+def test_the_evidence_is_no_more_than_fifty_facts(checker: ModuleType, told: Story, result: Result) -> None:
+    (verdict,) = checker.check(told.facts())
+    assert (verdict.result, len(verdict.evidence)) == (result, 50)
 
 
 def test_the_evidence_is_no_more_than_fifty_answers() -> None:
