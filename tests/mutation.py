@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 import libcst as cst
 import pytest
@@ -71,7 +71,7 @@ SLOW = "not never_improves and not truth_lies and not strangers_change_nothing a
 CPU_S = 30.0  # for all tests of one mutant: beyond it, it runs for ever, and that is noticed
 WAIT_S = 1800.0  # the same for one that waits for ever, on a machine with more to do
 KILLED_MIN = 0.95  # of all mutants: below it the judging code is not tested well enough
-NOT_MUTATED = {"__all__", "Checker", "Number", "REQUEST_DTYPE", "T", "_Item"}  # names, types, and the layout of a file
+NOT_MUTATED = {"__all__", "REQUEST_DTYPE", "T", "_Item"}  # names, type variables, and the layout of a file
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
     module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     code = path.read_text(encoding="utf-8").replace("    @property\n", "")  # mutmut passes decorated functions over
     tree, mutations, *_ = create_mutations(str(path), code)
-    owners = dict(_owners(tree))
+    owners = dict(_owners(tree, aliases_of(importlib.import_module(module))))
     numbers: Counter[str] = Counter()
     for mutation in mutations:
         owner = owners.get(id(mutation.original_node))
@@ -129,7 +129,12 @@ def mutants(path: Path) -> Iterator[Mutant]:
             yield Mutant(module, str(path), where, numbers[where], node, mutation)
 
 
-def _owners(tree: cst.Module) -> Iterator[tuple[int, tuple[str, Any]]]:
+def aliases_of(module: ModuleType) -> set[str]:
+    """The names of types: nobody calls them, mypy reads them."""
+    return {name for name, value in vars(module).items() if get_origin(value) is not None}
+
+
+def _owners(tree: cst.Module, aliases: set[str]) -> Iterator[tuple[int, tuple[str, Any]]]:
     """For each node the function, method or module constant that it is in."""
     for statement in tree.body:
         if isinstance(statement, cst.ClassDef):
@@ -138,7 +143,7 @@ def _owners(tree: cst.Module) -> Iterator[tuple[int, tuple[str, Any]]]:
                     yield from _all(method, f"{statement.name.value}.{method.name.value}")
         elif isinstance(statement, cst.FunctionDef):
             yield from _all(statement, statement.name.value)
-        elif (name := _assigned(statement)) and name not in NOT_MUTATED:
+        elif (name := _assigned(statement)) and name not in NOT_MUTATED | aliases:
             yield from _all(statement, name)
 
 
@@ -235,7 +240,9 @@ def begun(mutant: Mutant | None, tests: list[pytest.Item]) -> int:
         if mutant is not None:
             signal.setitimer(signal.ITIMER_PROF, CPU_S)
             signal.setitimer(signal.ITIMER_REAL, WAIT_S)
-            resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+            _, most = resource.getrlimit(resource.RLIMIT_AS)  # of the caller; to ask for more would be an error
+            size = 8 << 30 if most == resource.RLIM_INFINITY else min(8 << 30, most)
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
             exchange(mutant)
         code = 0 if all(passes(test) for test in tests) else 1
     finally:
