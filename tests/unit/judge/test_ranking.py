@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from story import NEW, OLD, Story
 
 from rollproof.core.diagnosis import Cause
@@ -210,6 +211,23 @@ def test_a_container_that_ended_by_itself_is_no_question_of_what_readiness_asks_
     assert first.code == "CONTAINER_ENDED"
     assert first.text == "the container of new-1 ended by itself (Error), and nobody had told it to end"
     assert "minReadySeconds" in first.hint
+
+
+@pytest.mark.parametrize(
+    ("restarted_s", "code"),
+    [(106.3, "CONTAINER_ENDED"), (107.9, "CONTAINER_ENDED"), (136.0, "READINESS_LOST")],
+    ids=["as on the lab", "at the next look of the kubelet", "ended by liveness, later"],
+)
+def test_a_probe_may_tell_the_end_of_a_container_before_the_kubelet_does(restarted_s: float, code: str) -> None:
+    story = Story().fault("container-stop")
+    for at_s, ready, restarts in ((90.0, True, 0), (106.0, False, 0), (restarted_s, False, 1)):
+        story.tell(
+            "watch", "Pod/shop/old-1", "modified", at=at_s, uid="uid-old-1", ready=ready, phase="Running", member=True,
+            restarts=restarts,
+        )  # fmt: skip
+    first = ranked(story, failed("availability", "ONE_ENDPOINT", failures=7))[0]
+    assert first.code == code
+    assert "by itself" not in first.text  # the fault may have ended it: that is asked
 
 
 def test_why_a_container_cannot_start_is_the_cause_also_where_only_a_fault_waited_for_it() -> None:

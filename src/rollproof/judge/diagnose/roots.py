@@ -31,6 +31,7 @@ from rollproof.judge.diagnose.pods import said_by_pods
 __all__ = ["Root", "roots"]
 
 _NAMED = 5  # versions that a sentence names: an app may say another with each answer
+_RELIST_S = 2.0  # within which the kubelet sees that a container has ended, and says it
 _ERROR = 500  # HTTP statuses from here on are errors
 _STUCK = {"PROGRESS_DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "NOT_RECOVERED"}
 _UNSERVED = {"NO_READY_ENDPOINT", "ONE_ENDPOINT"}
@@ -283,7 +284,8 @@ def _lost_readiness(case: _Case) -> Root | None:
     ended = _ended_by_themselves(case, names)
     if len(ended) == len(names):
         code, why = "CONTAINER_ENDED", ", ".join(dict.fromkeys(ended.values()))
-        text = f"the container of {', '.join(names)} ended by itself ({why}){within}{after}{told}"
+        how = "ended" if fault else "ended by itself"
+        text = f"the container of {', '.join(names)} {how} ({why}){within}{after}{told}"
         hint = "see its log before the restart (`kubectl logs --previous`)"
         hint += (
             f"; did {fault.name} end it?" if fault else "; minReadySeconds keeps old pods until new ones have lasted"
@@ -296,14 +298,26 @@ def _lost_readiness(case: _Case) -> Root | None:
 
 
 def _ended_by_themselves(case: _Case, names: Iterable[str]) -> dict[str, str]:
-    """Of these pods those whose container had ended when they lost their readiness, each with Kubernetes' word."""
+    """Of these pods those whose container had ended when they lost their readiness, each with Kubernetes' word.
+
+    A probe that is refused may be told before the end that it saw: the kubelet looks at its containers once a second
+    (`genericPlegRelistPeriod` of kubernetes/pkg/kubelet), and counts the restart then.
+    """
     found: dict[str, str] = {}
     before: dict[str, PodSeen] = {}
+    lost: dict[str, PodSeen] = {}  # those that have not been ready since, as they were when they lost it
     for pod in pods_seen(case.facts):
         last, before[pod.name] = before.get(pod.name), pod
-        if pod.name not in names or last is None or not last.ready or pod.ready or pod.terminating:
+        if pod.ready or pod.terminating:
+            lost.pop(pod.name, None)
             continue
-        if pod.trouble or (pod.restarts or 0) > (last.restarts or 0):
+        if pod.name in names and last is not None and last.ready:
+            lost[pod.name] = pod
+        elif pod.name in lost and pod.at_s - lost[pod.name].at_s <= _RELIST_S:
+            last = lost[pod.name]
+        else:
+            continue
+        if last is not None and (pod.trouble or (pod.restarts or 0) > (last.restarts or 0)):
             found.setdefault(pod.name, pod.trouble or "restarted")
     return found
 
