@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from rollproof.suites import expand
@@ -95,7 +96,7 @@ def _sum(ended: list[str], points: int, took_s: float) -> str:
 def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
     """First a whole run of each drill: it shows the number of journal entries, and the duration."""
     drills = (DRIFT, RELEASE) if options.short else (DRIFT, RELEASE, ROLLBACK, DELETE, EVICT)
-    matrix: list[Point] = []
+    points_of: dict[Drill, list[Point]] = {}
     took_s: dict[Drill, float] = {}
     for drill in drills:
         began_s = time.monotonic()
@@ -105,11 +106,10 @@ def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
             raise SystemExit(f"{' '.join(drill)} does not work: {person.said()[-2000:]}")
         appends = len((folder / "undo.jsonl").read_text().splitlines())
         print(f"{' '.join(drill)}: {appends} appends, {took_s[drill]:.0f} s", flush=True)
-        for number in range(1, appends + 1):
-            whens = ("before", "after") if number % 4 else ("before", "torn", "after")
-            matrix += [Point(drill, at=f"{number}:{when}") for when in whens]
-            hows = [how for how in FAILURES if how != "git" or drill in (RELEASE, ROLLBACK)]
-            matrix += [Point(drill, at=f"{number}:after", how=how) for how in hows]
+        points_of[drill] = list(_at_writes(drill, appends))
+    # In turn: after drifts alone, on one revision, each next one waits longer for Argo CD's back-off, up to 5 minutes.
+    turns = zip_longest(*points_of.values())
+    matrix = [point for turn in turns for point in turn if point is not None]
     chance = random.Random(options.seed)  # noqa: S311 - which points, not secrets
     yield from chance.sample(matrix, SHORT_POINTS) if options.short else matrix
     count = 6 if options.short else options.moments
@@ -117,6 +117,16 @@ def _points(person: Person, options: argparse.Namespace) -> Iterator[Point]:
         drill = drills[number % len(drills)]
         share = (number // len(drills) + 0.5) / (count / len(drills))
         yield Point(drill, after_s=0.5 + share * took_s[drill])
+
+
+def _at_writes(drill: Drill, appends: int) -> Iterator[Point]:
+    """Killed before, in the middle of and after each write of its journal; and each other failure after it."""
+    hows = [how for how in FAILURES if how != "git" or drill in (RELEASE, ROLLBACK)]
+    for number in range(1, appends + 1):
+        for when in ("before", "after") if number % 4 else ("before", "torn", "after"):
+            yield Point(drill, at=f"{number}:{when}")
+        for how in hows:
+            yield Point(drill, at=f"{number}:after", how=how)
 
 
 def _all(points: list[Point], people: list[Person]) -> list[str]:
