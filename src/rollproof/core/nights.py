@@ -72,12 +72,12 @@ class Group:
 
     @property
     def figures(self) -> Sequence[float]:
-        """The figure of each sound night (PASS or FAIL) that has one."""
+        """The figure of each judged night (PASS or FAIL) that has one."""
         return [check.value for _, check in self.nights if check.value is not None and check.sound]
 
     @property
     def failed(self) -> Sequence[bool]:
-        """Of each sound night, whether it failed."""
+        """Of each judged night (PASS or FAIL), whether it failed."""
         return [check.result is Result.FAIL for _, check in self.nights if check.sound]
 
 

@@ -129,7 +129,7 @@ def _bounds(nights: Sequence[Night]) -> Iterator[Statement]:
             low, high = bad_share_bounds(failures, len(sound))
             yield Statement(
                 Said.BOUND,
-                f"{target}: {failures} of {many(len(sound), 'sound night')} failed: the share of bad ones is between "
+                f"{target}: {failures} of {many(len(sound), 'judged night')} failed: the share of bad ones is between "
                 f"{low:.1%} and {high:.1%} (Clopper and Pearson, each end 95 %, nights taken as independent)",
             )
 

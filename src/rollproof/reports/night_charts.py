@@ -52,7 +52,7 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One figure of one night; `odd`: among the worst 5 % of the sound nights before it."""
+    """One figure of one night; `odd`: among the worst 5 % of the judged nights before it."""
 
     x: float
     y: float
