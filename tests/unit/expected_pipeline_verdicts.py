@@ -151,6 +151,8 @@ def _runs() -> Told:
         "the tag was committed before the scan, or the clocks are apart",
         told(changed("image/Scan", ended_s=COMMIT_S + 3)),
     )
+    yield "a test ended, and nobody says how", told(changed("test (8.2)", conclusion=""))
+    yield "a run of a workflow without a path", told({actions: {"path": ""}})
     yield "the scan's end is not known", told(changed("image/Scan", ended_s=None))
     again = (*PARTS, replace(PARTS[4], ended_s=COMMIT_S + 900))
     yield "scanned again since", told({actions: {"parts": again, "attempt": 2}})
@@ -172,6 +174,13 @@ def _reports() -> Told:
     two = {"platforms": (AMD, *TAGGED.platforms)}
     yield "a report of another platform", reported({place: {"config": AMD.config}, Place.REGISTRY: two})
     yield "a report of a folder", reported({place: {"kind": "filesystem", "config": "", "digests": ()}})
+    each = tuple(replace(PODS[0], name=f"web-{at}", image_id=one) for at, one in enumerate((INDEX, ARM, CONFIG)))
+    for name, config in (("", CONFIG), (", and the report has another configuration", OTHER)):
+        changes = {place: {"config": config}, Place.DEPLOYMENT: {"pods": each}}
+        yield f"each pod names the image by another digest{name}", reported(changes)
+    worse = tuple(ResultSeen(name=f"CVE-{at}", severity="HIGH", place="curl") for at in range(4))
+    yield "three results above the limit", reported({place: {"results": worse[:3]}})
+    yield "four results above the limit", reported({place: {"results": worse}})
     yield "a report of nothing", reported({place: {"scanned": False}})
     yield "a report above the limit", reported(scan_severity_max="LOW")
     yield "a report of after the env commit", reported({place: {"made_s": COMMIT_S + 300}})
@@ -192,6 +201,10 @@ def _images() -> Told:
         told({Place.ENV_REPO: {"tag": "latest"}}, registry=RegistrySettings()),
     )
     yield "an image of another platform", told({Place.NODES: {"platforms": {"n1": "linux/amd64"}}})
+    yield (
+        "an image of none of two platforms",
+        told({Place.NODES: {"platforms": {"n1": "linux/amd64", "n2": "linux/s390x"}}}),
+    )
     yield (
         "the tag was moved after the deploy",
         told({Place.REGISTRY: {"digest": OTHER, "platforms": ()}, **_no_nodes()}),
@@ -237,12 +250,19 @@ def _deliveries() -> Told:
     yield "not seen, and nothing is promised", told({argo: away})
     yield "not seen within its limit", told({argo: away}, limits_s={"seen": 180})
     yield "not seen, within the slack", told({argo: away | {"looked_s": COMMIT_S + 184}}, limits_s={"seen": 180})
+    yield "not seen, and at no revision", told({argo: away | {"revision": ""}})
+    yield "synced, and at no revision since", told({argo: {"carries": False, "revision": ""}})
+    yield (
+        "when it was seen is forgotten, and the sync was late",
+        told({argo: {"started_s": None}}, limits_s={"synced": 10}),
+    )
     yield "on a revision of another history", told({argo: away | {"behind": False}}, limits_s={"seen": 180})
     yield "seen too late", told(limits_s={"seen": 10})
     yield "seen too late by less than the clocks", told(limits_s={"seen": 18})
     unsynced = {"deployed": False, "started_s": None, "deployed_s": None, "sync_status": "OutOfSync"}
     yield "its sync failed", told({argo: {**unsynced, "phase": "Failed", "message": "one or more objects failed"}})
     yield "another sync failed", told({argo: {**unsynced, "phase": "Failed", "operation_carries": False}})
+    yield "no operation is known", told({argo: {**unsynced, "phase": ""}})
     yield "its sync runs", told({argo: {**unsynced, "phase": "Running"}})
     yield "the first sync is forgotten", told({argo: {"started_s": None, "deployed_s": None}}, limits_s={"synced": 60})
     early = {"started_s": COMMIT_S - 60, "deployed_s": COMMIT_S - 58}
@@ -256,6 +276,8 @@ def _rollouts() -> Told:
     other = f"{IMAGE}:{OLD}"
     yield "another tag runs", told({there: {"image": other}})
     unsynced = {"deployed": False, "operation_carries": False}
+    yield "another image runs", told({there: {"image": f"ghcr.io/shop/other:{NEW}"}})
+    yield "no image runs", told({there: {"image": ""}})
     yield "another tag runs, before the sync", told({there: {"image": other}, Place.APPLICATION: unsynced})
     yield "the rollout is stuck", told({there: {"deadline_exceeded": True}})
     yield "the rollout is under way", told({there: {"updated": 1, "pods": PODS[:1]}})

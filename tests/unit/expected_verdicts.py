@@ -238,6 +238,8 @@ def readinesses() -> Told:
         return told.tell("proof", subject, "database", at=at, outcome=outcome, value=value, status=503)
 
     yield "never asked", Story()
+    yield "never asked after a fault", Story().fault()
+    yield "never asked, and the fault is not over", Story().fault(until="effect")
     yield "only before the start", Story().database().release_started(at=124.9)
     yield "at the moment of the start", Story().release_started(at=124.8).database()
     yield "down", asked(asked(Story().database(), "Pod/shop/b", "down"), "Pod/shop/a", "off")
@@ -289,6 +291,13 @@ def watches() -> Told:
     yield "the clock was set", read(read(read(good_release(), 90, 1000), 100, 1010.0), 130, 1042.0)
     yield "the clock was set back", read(read(good_release(), 90, 1000), 130, 1038.5)
     yield "the clock moved a second", read(read(good_release(), 90, 1000), 130, 1041.0)
+    twice = read(read(good_release(), 90, 1000), 130, 1040.0)
+    yield (
+        "read twice, and stamped later",
+        twice.tell("run", "drill", "started", at=90).tell("run", "drill", "finished", at=99),
+    )
+    stamped = good_release().tell("run", "drill", "started", at=90).tell("run", "drill", "finished", at=92)
+    yield "read once, and stamped", read(stamped, 91, 1_767_225_690.0)
     yield "the clock was read once", read(good_release(), 90, 1000)
     yield "calibrated", good_release().tell("run", "clock", "calibrated", at=90, watch_delay_ms=[3.116, 9, 4])
     yield "calibrated by nothing", good_release().tell("run", "clock", "calibrated", at=90)
@@ -314,6 +323,7 @@ def undos() -> Told:
         "left",
         entry(entry(Story(), "1", "left", at=151, expected="a", found=None), "2", "left", expected="c", found="d"),
     )
+    yield "left, and nobody says why", entry(Story(), "1", "left", at=151)
     yield "an end without a beginning", Story().tell("undo", "Undo/1", "failed", at=150, reason="403")
 
 

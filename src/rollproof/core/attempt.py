@@ -41,7 +41,7 @@ class Attempt:
     def reason(self, word: str) -> str:
         """The sentence for people that came with the word."""
         event = self.said.get(word)
-        return str(event.data.get("reason", "no reason")) if event is not None else "no reason"
+        return str(event.data.get("reason") or "no reason") if event is not None else "no reason"
 
     def last_word(self) -> str:
         """The last that is known of it; "" if nothing is."""

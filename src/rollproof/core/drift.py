@@ -128,7 +128,7 @@ class DriftTrial(Attempt):
     def version(self) -> str:
         """The app version that the trial put in place: the tag, if it changed the image; else ""."""
         data = self._data("injected")
-        return image_tag(data.get("to")) if str(data.get("field", "")).endswith(".image") else ""
+        return image_tag(data.get("to")) if str(data.get("field")).endswith(".image") else ""
 
     @property
     def before(self) -> Before | None:

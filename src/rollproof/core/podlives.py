@@ -29,8 +29,7 @@ class PodLife:
     @property
     def graceful(self) -> bool:
         """Whether its termination was seen before it was gone; otherwise there was no time for a preStop."""
-        told = self.terminating_s is not None
-        return told and (self.gone_s is None or self.gone_s > (self.terminating_s or 0.0))
+        return self.terminating_s is not None and (self.gone_s is None or self.gone_s > self.terminating_s)
 
 
 def pod_lives(facts: Facts) -> list[PodLife]:

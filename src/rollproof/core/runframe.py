@@ -23,7 +23,7 @@ _NO_REASON = "no reason"
 
 def reason(event: Event | None, *, otherwise: str = _NO_REASON) -> str:
     """The sentence for people that came with an event."""
-    return str(event.data.get("reason", otherwise)) if event is not None else otherwise
+    return str(event.data.get("reason") or otherwise) if event is not None else otherwise
 
 
 def sha_at_start(facts: Facts) -> str:

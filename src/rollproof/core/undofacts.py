@@ -35,5 +35,5 @@ def _entry(event: Event, number: int, before: Entry | None) -> Entry:
     data = event.data
     return Entry(
         before.number if before else number, kind, str(data.get("object", "")), {}, state, tried=tried,
-        reason=str(data.get("reason", "")), expected=data.get("expected"), found=data.get("found"),
+        reason=str(data.get("reason") or ""), expected=data.get("expected"), found=data.get("found"),
     )  # fmt: skip

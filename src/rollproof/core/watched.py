@@ -173,7 +173,7 @@ class Gap:
     @property
     def reason(self) -> str:
         """Why, in words."""
-        return str(self.event.data.get("reason", "no reason"))
+        return str(self.event.data.get("reason") or "no reason")
 
     @property
     def length_s(self) -> float:

@@ -21,11 +21,13 @@ from rollproof.core.outside import Outside, says
 from rollproof.core.reasons import BadKind, cannot_start
 from rollproof.core.requests import OPTIONAL
 from rollproof.core.rollout import find_rollout
+from rollproof.core.runframe import reason
 from rollproof.core.scaling import find_scalings, replicas_seen, scalers_seen
+from rollproof.core.secretsearch import search_of
 from rollproof.core.target import App, Control
 from rollproof.core.typedviews import read_view
 from rollproof.core.undofacts import record_told
-from rollproof.core.watched import deployed_tag, failing_replicasets, image_tag
+from rollproof.core.watched import deployed_tag, failing_replicasets, image_tag, watch_gaps
 from rollproof.errors import OutsideDataError
 
 # ---- watches ----
@@ -410,3 +412,18 @@ def test_the_control_lane_where_a_drill_breaks_the_entry(control: Control | None
     assert asked.control_off_entry == off
     assert asked.control_beside(entry_breaks=True) == (off or control)
     assert asked.control_beside(entry_breaks=False) == control
+
+
+@pytest.mark.parametrize("said", [{}, {"reason": None}, {"reason": ""}], ids=str)
+def test_where_no_reason_was_noted_it_is_not_called_none(said: dict[str, None]) -> None:
+    told = (
+        Story()
+        .tell("fault", "Fault/x", "skipped", at=1, **said)
+        .tell("secrets", "Secrets/git", "unreadable", at=1, **said)
+    )
+    facts = told.tell("watch", "Watch/Pod", "gap", at=1, lost=True, **said).facts()
+    search = search_of(facts, "git")
+    assert search is not None
+    (found,), (gap,) = find_faults(facts), watch_gaps(facts)
+    assert [reason(facts.events[0]), found.reason("skipped"), gap.reason, search.reason] == ["no reason"] * 4
+    assert [reason(None), found.reason("void"), reason(None, otherwise="x")] == ["no reason", "no reason", "x"]

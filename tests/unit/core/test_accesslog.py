@@ -370,3 +370,13 @@ def test_a_line_that_holds_the_prefix_elsewhere_is_nobodys(line: str) -> None:
 def test_a_line_of_text_that_no_proxy_writes_is_no_access_line() -> None:
     for line in ("took rp1-7 in hand", f'10.0.0.2 - - [28/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 61 "{ID}"'):
         assert read_line(line, "rp1") == AccessLine(ID, "text", None, access=False)
+
+
+def test_a_list_of_servers_in_a_json_line_is_what_nginx_would_have_written() -> None:
+    line = '{"id": "rp-1", "upstream_addr": ["10.0.0.1:80", "10.0.0.2:80"], "status": 200}'
+    assert read_line(line, "rp-") == AccessLine("rp-1", "nginx", 2, ("10.0.0.1:80",), good=True)
+
+
+def test_a_status_at_the_top_is_before_one_that_lies_deeper() -> None:
+    line = '{"a": {"status": 500}, "id": "rp-1", "status": 200, "upstream_addr": "10.0.0.1:80"}'
+    assert read_line(line, "rp-") == AccessLine("rp-1", "nginx", 1, (), good=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from builders import steady
+from expected_bad_release_verdicts import bad_release
 from story import NEW, OLD, Story, good_release, plan
 
 from rollproof.core.act import Act, find_act
@@ -180,3 +181,24 @@ def test_the_fields_of_a_fault_are_read_by_name() -> None:
 def test_of_an_attempt_that_the_timeline_does_not_know_nothing_is_said() -> None:
     trial = drift_trial(Story("drift").facts(), "env")
     assert (trial.said, trial.begun, trial.last_word(), trial.end_s) == ({}, False, "", None)
+
+
+def test_what_an_act_of_several_parts_is_over_by() -> None:
+    one, two = Story().fault(), Story().fault().fault("node-drain", at=200)
+    assert act_of(one).over_means == "the target had recovered from the fault pod-delete"
+    assert act_of(two).over_means == "all that was done was over"
+
+
+@pytest.mark.parametrize(("at_s", "there"), [(94.9, False), (95.0, True), (100.0, True), (122.0, True), (122.1, False)])
+def test_a_part_counts_from_a_little_before_its_start_to_a_little_after_its_end(at_s: float, there: bool) -> None:
+    assert (act_of(Story().fault()).at(at_s, early_s=5.0, late_s=2.0) is not None) is there
+
+
+def test_a_rollout_that_did_not_fail_has_no_cause() -> None:
+    rollout = act_of(good_release()).rollout
+    assert rollout is not None
+    assert rollout.cause == ""
+
+
+def test_a_bad_release_is_over_when_the_last_pod_of_it_is_gone() -> None:
+    assert act_of(bad_release()).over_means == "the last pod of the bad version was gone"

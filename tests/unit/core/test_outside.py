@@ -136,3 +136,12 @@ def test_times() -> None:
     assert timestamp_s("2026-11-28T10:00:00.5+01:00") == 1795856400.5
     odd = "|x|2026-13-01|2026-11-28|2026-11-28T10:00:00|0001-01-01T00:00:00+23:59|9999-12-31T23:59:59Z"
     assert [timestamp_s(text) for text in [*odd.split("|"), "1969-12-31T00:00:00Z", "9" * 400]] == [None] * 9
+    assert timestamp_s("1970-01-01T00:00:00Z") == 0.0
+    assert timestamp_s("2170-05-31T23:59:59Z") is not None
+    assert timestamp_s("2170-06-01T00:00:00Z") is None
+
+
+def test_a_value_is_shown_in_letters_that_any_terminal_has_and_cut_after_sixty() -> None:
+    assert shown({"a": "\u00e9"}) == '{"a": "\\u00e9"}'
+    assert shown(list("x" * 13)).endswith('"x",...')
+    assert shown("x" * 61) == f'"{"x" * 60}..."'

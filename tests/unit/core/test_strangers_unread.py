@@ -15,6 +15,7 @@ from story import Story, good_release
 from strangers import FAR_S, other
 
 from rollproof.core.abort import aborted
+from rollproof.core.act import find_act
 from rollproof.core.attempt import Attempt
 from rollproof.core.backoff import schedule, stored_model
 from rollproof.core.drift import argo_version, drift_trials
@@ -22,6 +23,7 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import find_faults
 from rollproof.core.gate import closed_gates
+from rollproof.core.jobs import readings, unreadable_reports
 from rollproof.core.kept import kept_containers, kept_events, kept_logs, unread_parts
 from rollproof.core.rollout import find_rollout
 from rollproof.core.runframe import (
@@ -33,9 +35,26 @@ from rollproof.core.runframe import (
     unreadable_log,
     watch_delays_ms,
 )
-from rollproof.core.scaling import find_scalings, replicas_seen, scalers_seen, syncs_begun
+from rollproof.core.scaling import (
+    degraded_s,
+    deleted_meanwhile,
+    find_scalings,
+    replicas_seen,
+    scalers_seen,
+    syncs_begun,
+)
+from rollproof.core.secretsearch import known_values, search_of
 from rollproof.core.undofacts import record_told, undo_events
-from rollproof.core.watched import deployed_tag, failing_replicasets, pods_seen, ready_addresses, watch_gaps
+from rollproof.core.watched import (
+    deployed_tag,
+    deployed_tags,
+    failing_replicasets,
+    pods_seen,
+    ready_addresses,
+    restarts_seen,
+    watch_gaps,
+)
+from rollproof.judge.checkers.window import baseline_event
 
 EVER = {"since_s": -1e9, "until_s": 1e9}
 MODEL = {"rule": "never", "start_s": 1.0, "factor": 2.0, "cap_s": 9.0, "cooldown_s": 8.0, "fixed_delay_s": 0.0}
@@ -65,6 +84,15 @@ def of_watches() -> Iterator[Row]:
     by = "source subject"
     yield "deployed_tag", by, web, lambda facts: deployed_tag(facts, 1e9)
     yield "replicas_seen", by, web, lambda facts: replicas_seen(facts, **EVER)
+    yield "deployed_tags", by, web, lambda facts: deployed_tags(facts, **EVER)
+    ill = one("watch", "Application/argocd/shop", "modified", health="Degraded")
+    yield "degraded_s", by, ill, lambda facts: degraded_s(facts, since_s=0.0, until_s=500.0)
+    gone = one("watch", "Deployment/shop/web", "deleted")
+    yield "deleted_meanwhile", "source subject what", gone, lambda facts: deleted_meanwhile(facts, **EVER)
+    again = Story()
+    for at in (0, 1):
+        again.tell("watch", "Pod/shop/a", "modified", at=100 + at, uid="u", restarts=at)
+    yield "restarts_seen", by, again, lambda facts: list(restarts_seen(facts, **EVER))
     failing = one("watch", "ReplicaSet/shop/web-1", "modified", failure="quota")
     yield "failing_replicasets", by, failing, lambda facts: failing_replicasets(facts, "quota")
     yield "pods_seen", by, Story().pod("a", "added", at=100), lambda facts: list(pods_seen(facts))
@@ -92,6 +120,10 @@ def of_frames() -> Iterator[Row]:
     yield "ingress_log", "source what", one("ingress", "log", "log", matched=3, masked=1), ingress_log
     bad_log = one("ingress", "log", "log-unreadable", matched=3, masked=1)
     yield "unreadable_log", "source what", bad_log, unreadable_log
+    phase = one("run", "phase", "baseline")
+    act = find_act(good_release().facts())
+    assert act is not None
+    yield "baseline_event", "source subject what", phase, lambda facts: baseline_event(facts, act)
     proof = one("proof", "Ingress", "version", version="aaaaaaa", expected="aaaaaaa")
     yield "answers", "source what", proof, lambda facts: list(answers(facts, "version", since_s=-1e9))
 
@@ -112,6 +144,14 @@ def of_undo_and_pods() -> Iterator[Row]:
     undo = one("undo", "Undo/1-drain", "written", object="Node/a").tell("undo", "Undo/1-drain", "done", at=101)
     yield "record_told", "source what", undo, record_told
     yield "undo_events", "source what", undo, lambda facts: list(undo_events(facts))
+    report = one("jobs", "Jobs", "read", wall_s=1.0, replicas=2, runs=[], clock_s=None, oldest_s=None)
+    yield "readings", "source subject what", report, lambda facts: list(readings(facts))
+    unread = one("jobs", "Jobs", "unreadable", reason="404")
+    yield "unreadable_reports", "source subject what", unread, lambda facts: list(unreadable_reports(facts))
+    values = one("secrets", "Secrets/values", "known", names=["KEY"], unsearchable={})
+    yield "known_values", "source subject what", values, known_values
+    searched = one("secrets", "Secrets/git", "searched", found=0)
+    yield "search_of", "source subject", searched, lambda facts: search_of(facts, "git")
     state = one("kept", "Pod/shop/web-1", "state", container="web", waiting="CrashLoopBackOff")
     log = one("kept", "Pod/shop/web-1", "log", container="web", file="podlog-web.log", lines=3, tail=["x"])
     events = one("kept", "Events", "events", seen=[{"object": "Pod/a", "reason": "BackOff", "message": "x"}])

@@ -97,3 +97,12 @@ def test_a7_one_that_is_being_deleted_has_ended_when_it_is_gone() -> None:
         reason="stuck",
     )  # fmt: skip
     assert rollout.check(told.facts()).result is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("since_s", "until_s", "there"),
+    [(110.0, 200.0, True), (110.001, 200.0, False), (0.0, 100.0, True), (0.0, 99.999, False)],
+)
+def test_a_pod_of_others_counts_up_to_the_moment_itself(since_s: float, until_s: float, there: bool) -> None:
+    told = other(other(Story(), at=100), "deleted", at=110)
+    assert bool(others(told.facts(), since_s=since_s, until_s=until_s)) is there
