@@ -7,7 +7,9 @@ not an error, because a history over a month must not fail at one night.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rollproof.core.nights import FIGURES, Check, Night
@@ -79,8 +81,17 @@ def read_night(path: Path) -> Night:
         run=stored.needed("run"), target=plan.child("target").needed("name"), platform=stored.text("target_kind"),
         sha=plan.text("new_sha") or plan.text("old_sha"), result=_result(stored, who),
         exit_code=stored.integer("exit_code", 3),
-        checks=tuple(_check(one, who) for one in stored.objects("verdicts")),
+        checks=tuple(_apart(_check(one, who) for one in stored.objects("verdicts"))),
     )  # fmt: skip
+
+
+def _apart(checks: Iterable[Check]) -> Iterator[Check]:
+    """Each with a name of its own, as the reports give it: two of one name would be two nights of one check."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for one in checks:
+        seen[one.drill, one.name] += 1
+        count = seen[one.drill, one.name]
+        yield one if count == 1 else replace(one, name=f"{one.name} ({count})")
 
 
 def _check(stored: Outside, who: str) -> Check:

@@ -43,11 +43,12 @@ _LOOK_FAILED = "All that the run changed was put back, and something is not as i
 _NO_RECORD = "What the run changed, and whether it was put back, is not known: its record is gone. See what it planned."
 _NOT_LOOKED = "All that the run changed was put back; whether all is as before was not seen: run `rollproof undo`."
 _DAMAGED = "What the run changed is not known in full, its record is damaged: look at what it planned to change."
+# Checkers with several verdicts, and their subjects: each is followed by its own name from night to night.
 _NAMED = {
-    ("drift", "Drift"),
-    ("fault", "Fault"),
-    ("posture", "Check"),
-}  # checkers with several verdicts, and their subjects
+    ("drift", "Drift"), ("fault", "Fault"), ("jobs", "Job"), ("jobs", "Jobs"), ("meanwhile", "Drift"),
+    ("pipeline", "Pipeline"), ("posture", "Check"), ("secrets", "Secrets"),
+}  # fmt: skip
+_BY_KIND = {("autoscaling", "Deployment"): "replicas"}  # its name is the target's, and needs no second one
 _BLAME = (Result.FAIL, Result.INCONCLUSIVE)  # the first of these that occurs decides the run
 
 
@@ -124,11 +125,13 @@ def stable_name(verdict: Verdict) -> str:
     """The name under which a history follows a check, from release to release.
 
     A checker with one verdict per drill gives its own name: its subject has the sha, the URL or what was seen. The
-    others add the trial, the fault, or `run` for the whole run.
+    others add the trial, the fault, the job, the leg, the place, or `run` for the whole run.
     """
     kind, _, name = verdict.subject.partition("/")
     if (verdict.checker, kind) in _NAMED and name:
         return f"{verdict.checker} {name}"
+    if (verdict.checker, kind) in _BY_KIND:
+        return f"{verdict.checker} {_BY_KIND[verdict.checker, kind]}"
     if verdict.subject == "run" and verdict.drill != "run":
         return f"{verdict.checker} run"
     return verdict.checker

@@ -63,6 +63,22 @@ def test_stored_nights_are_read_in_their_order_and_each_once(tmp_path: Path) -> 
     assert nights[0].checks[0] == replace(night(1).checks[0], why="")
 
 
+def test_verdicts_of_one_name_are_not_two_nights_of_one_check(tmp_path: Path) -> None:
+    """Five places of `secrets` in one night were five nights of one check, and of two runs the last place alone was
+    compared."""
+    harness = Check(drill="drift", name="x", result=Result.INCONCLUSIVE)
+    two = replace(night(1), checks=(replace(harness, result=Result.FAIL), replace(harness, result=Result.PASS)))
+    for number in (1, 2):
+        path = stored(tmp_path, replace(two, run=night(number).run))
+        text = json.loads((path / "verdicts.json").read_text())
+        for one, word in zip(text["verdicts"], ("FAIL", "PASS"), strict=True):
+            one |= {"checker": "harness", "subject": "drift", "result": "PASS" if number == 2 else word}
+        (path / "verdicts.json").write_text(json.dumps(text))
+    nights, _ = read_nights([tmp_path])
+    assert [(row.label, row.marks) for row in rows(nights)] == [("drift harness", "F."), ("drift harness (2)", "..")]
+    assert ("drift harness", "FAIL", "PASS") in list(compared(*nights))
+
+
 @pytest.mark.parametrize(
     "text",
     [

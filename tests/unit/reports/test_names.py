@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import md5
@@ -22,6 +23,7 @@ from rollproof.reports.allure import write_allure
 from rollproof.reports.cases import cases
 from rollproof.reports.junit import junit_xml
 from rollproof.reports.model import Report
+from rollproof.reports.words import stable_name
 from rollproof.store.runfolder import RunFolder
 
 CORPUS = Path(__file__).resolve().parents[2] / "histories"
@@ -134,11 +136,26 @@ def test_f1_no_subject_of_any_checker_changes_its_name(report: Report, checker: 
     assert names("1a2b3c4") == names("5d6e7f8") == [checker]
 
 
-@pytest.mark.parametrize(("checker", "kind"), [("drift", "Drift"), ("fault", "Fault")])
+@pytest.mark.parametrize(
+    ("checker", "kind"),
+    [
+        ("drift", "Drift"), ("fault", "Fault"), ("meanwhile", "Drift"), ("jobs", "Job"),
+        ("pipeline", "Pipeline"), ("posture", "Check"), ("secrets", "Secrets"),
+    ],
+)  # fmt: skip
 def test_f1_a_trial_and_a_fault_have_names_of_their_own(report: Report, checker: str, kind: str) -> None:
     said = [Verdict(checker, subject, Result.PASS, "", "drift") for subject in (f"{kind}/one", f"{kind}/two", kind)]
     names = [case.name for case in cases(replace(report, verdicts=tuple(said)))]
     assert names == [f"{checker} one", f"{checker} two", checker]
+
+
+def test_f1_no_two_verdicts_of_a_stored_drill_share_a_name() -> None:
+    """History takes two of one name for two nights, and a number behind the name is another check's when one is left
+    out."""
+    for path in sorted(CORPUS.glob("*/*/plan.json")):
+        verdicts = judged(path.parent).verdicts
+        names = Counter((one.drill, stable_name(one)) for one in verdicts if one.checker != "harness")
+        assert [name for name, count in names.items() if count > 1] == [], path
 
 
 def test_f1_a_check_keeps_its_name_when_it_ends_otherwise(report: Report) -> None:
