@@ -233,7 +233,7 @@ CASES: Mapping[str, Case] = {
     ),
     "self-heal": Case(found=(replace(APPLICATION, self_heal=False),), unread=Topic.APPLICATION),
     "prune": Case(found=(replace(APPLICATION, prune=False),), unread=Topic.APPLICATION),
-    "sync-retry": Case(found=(replace(APPLICATION, retries=None),), unread=Topic.APPLICATION),
+    "sync-retry": Case(found=(replace(APPLICATION, retries=0),), unread=Topic.APPLICATION),
     "sync-windows": Case(
         found=(ProjectSeen(name="default", windows=(WindowSeen(kind="deny", schedule="0 22 * * *", duration="8h"),)),),
         unread=Topic.PROJECT,

@@ -80,7 +80,8 @@ _SHAPES: Mapping[str, str] = {
     "Application": "metadata.resourceVersion:digits spec:child! spec.project:text spec.source:child "
     "spec.sources:objects "
     "spec.source.path:text spec.source.targetRevision:text spec.source.repoURL:text spec.destination:child "
-    "spec.destination.namespace:text spec.syncPolicy:child spec.syncPolicy.automated:child "
+    "spec.destination.namespace:text spec.destination.name:text spec.destination.server:text spec.syncPolicy:child "
+    "spec.syncPolicy.automated:child "
     "spec.syncPolicy.automated.enabled:flag spec.syncPolicy.automated.selfHeal:flag spec.ignoreDifferences:objects "
     "spec.ignoreDifferences[].group:text spec.ignoreDifferences[].kind:text spec.ignoreDifferences[].name:text "
     "spec.ignoreDifferences[].namespace:text spec.ignoreDifferences[].jsonPointers:texts status:child "
@@ -91,7 +92,8 @@ _SHAPES: Mapping[str, str] = {
     f"status.resources[].group:text status.resources[].name:text status.resources[].namespace:text {_OPERATION}",
     "AppProject": "spec:child spec.syncWindows:objects spec.syncWindows[].kind:text! spec.syncWindows[].schedule:text! "
     "spec.syncWindows[].duration:text! spec.syncWindows[].timeZone:text spec.syncWindows[].manualSync:flag "
-    "spec.syncWindows[].applications:texts spec.syncWindows[].namespaces:texts spec.syncWindows[].clusters:texts",
+    "spec.syncWindows[].applications:texts spec.syncWindows[].namespaces:texts spec.syncWindows[].clusters:texts "
+    "spec.syncWindows[].andOperator:flag",
 }  # fmt: skip
 
 

@@ -238,7 +238,7 @@ class EvictionsSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySeen:
-    """A NetworkPolicy that selects the pods. anybody: a rule for incoming traffic without `from`.
+    """A NetworkPolicy that selects the pods. anybody: a rule for incoming traffic without `from`, or from every pod.
 
     wide: address blocks of such rules that are of /16 or wider. ingress, egress: which way it restricts.
     """
@@ -316,17 +316,18 @@ class RegistrySeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoreSeen:
-    """An entry of `spec.ignoreDifferences`. fields: its JSON pointers and jq paths."""
+    """An entry of `spec.ignoreDifferences`. fields: its JSON pointers and jq paths. name: "" for every object."""
 
     group: str = ""
     kind: str = ""
+    name: str = ""
     fields: tuple[str, ...] = ()
     managers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationSeen:
-    """The Application's sync policy. retries: limit of `retry`, None where there is no `retry`."""
+    """The Application's sync policy. retries: limit of `retry` (without one: 0), None where there is none."""
 
     name: str
     automated: bool = False

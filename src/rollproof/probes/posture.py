@@ -275,7 +275,7 @@ class _Look:
     def _read_project(self) -> ProjectSeen:
         argocd = self._target.argocd
         item = self._argo.project(argocd.project)
-        return views.project_seen(item, argocd.application, self._namespace)
+        return views.project_seen(item, self._argo.read(), self._namespace)
 
     def _read_scan(self) -> ScanSeen:
         if not self._target.posture.scan_file:

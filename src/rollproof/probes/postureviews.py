@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from ipaddress import ip_network
 
 from rollproof.clients.argo import automation
@@ -29,6 +28,7 @@ from rollproof.core.posture import (
     SpreadSeen,
     WindowSeen,
 )
+from rollproof.core.syncwindows import applies, synced_by
 from rollproof.errors import RollproofError
 from rollproof.probes.views import app_container
 
@@ -39,7 +39,8 @@ __all__ = [
 
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _RELOADS = re.compile(r"checksum|config-?hash|configmap.*hash|reloader", re.IGNORECASE)
-_WAITS = re.compile(r"(?:^|[\s;&|/])sleep\s+(\d+(?:\.\d+)?)")
+_WAITS = re.compile(r"(?:^|[\s;&|/])sleep\s+(\d+(?:\.\d+)?)([smhd]?)\b")
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PROGRAM = re.compile(r"^\[program:([^\]\s]+)\]")
 _AUTORESTART = re.compile(r"^autorestart\s*=\s*(\w+)")
 _WIDE = 16  # bits of a prefix: a network of 65,536 addresses or more
@@ -154,7 +155,7 @@ def _pre_stop_s(stop: Outside, kind: str) -> float | None:
     if kind != "exec":
         return None if kind else 0.0
     waits = _WAITS.findall(" ".join(stop.child("exec").texts("command")))
-    return sum(map(float, waits)) if waits else None
+    return sum(float(number) * _UNITS_S[unit] for number, unit in waits) if waits else None
 
 
 def _probe(probe: Outside) -> ProbeSeen:
@@ -293,9 +294,15 @@ def policy_seen(item: Object) -> PolicySeen:
         name=seen.child("metadata").text("name"),
         ingress="Ingress" in types,
         egress="Egress" in types,
-        anybody=any(not rule.objects("from") for rule in rules),
+        anybody=any(not rule.objects("from") for rule in rules) or any(map(_is_every_pod, peers)),
         wide=tuple(block for block in blocks if block and _is_wide(block)),
     )
+
+
+def _is_every_pod(peer: Outside) -> bool:
+    """A namespaceSelector that selects all, and no podSelector beside it that selects some."""
+    spaces, pods = peer.value.get("namespaceSelector"), peer.value.get("podSelector")
+    return spaces is not None and not any(spaces.values()) and not any((pods or {}).values())
 
 
 def _is_wide(block: str) -> bool:
@@ -342,11 +349,12 @@ def application_seen(item: Object) -> ApplicationSeen:
         automated=found.on,
         self_heal=found.self_heal,
         prune=found.on and policy.child("automated").flag("prune"),
-        retries=retry.integer("limit", 5) if policy.value.get("retry") is not None else None,
+        retries=retry.integer("limit") if policy.value.get("retry") is not None else None,
         options=policy.texts("syncOptions"),
         ignored=tuple(
             IgnoreSeen(
-                group=one.text("group"), kind=one.text("kind"), managers=one.texts("managedFieldsManagers"),
+                group=one.text("group"), kind=one.text("kind"), name=one.text("name"),
+                managers=one.texts("managedFieldsManagers"),
                 fields=(*one.texts("jsonPointers"), *one.texts("jqPathExpressions")),
             )
             for one in seen.child("spec").objects("ignoreDifferences")
@@ -354,16 +362,10 @@ def application_seen(item: Object) -> ApplicationSeen:
     )  # fmt: skip
 
 
-def project_seen(item: Object, application: str, namespace: str) -> ProjectSeen:
-    """The view of an AppProject: the sync windows whose globs choose this Application or its destination namespace."""
-    seen = _seen("AppProject", item)
-    windows = [
-        one
-        for one in seen.child("spec").objects("syncWindows")
-        if _chosen(one.texts("applications"), application)
-        or _chosen(one.texts("namespaces"), namespace)
-        or "*" in one.texts("clusters")
-    ]
+def project_seen(item: Object, application: Object, namespace: str) -> ProjectSeen:
+    """The view of an AppProject: the sync windows that choose this Application; `namespace` if it names none."""
+    seen, to = _seen("AppProject", item), synced_by(without_nulls(application), namespace)
+    windows = [one for one in seen.child("spec").objects("syncWindows") if applies(one.value, to)]
     return ProjectSeen(
         name=seen.child("metadata").text("name"),
         windows=tuple(
@@ -374,7 +376,3 @@ def project_seen(item: Object, application: str, namespace: str) -> ProjectSeen:
             for one in windows
         ),
     )  # fmt: skip
-
-
-def _chosen(globs: tuple[str, ...], name: str) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)

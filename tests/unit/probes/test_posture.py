@@ -294,6 +294,7 @@ def test_a_deployment() -> None:
     [
         ({"exec": {"command": ["sh", "-c", "nginx -s quit; sleep 5"]}}, "exec", 5.0),
         ({"exec": {"command": ["/bin/sleep", "7.5"]}}, "exec", 7.5),
+        ({"exec": {"command": ["sleep", "1m"]}}, "exec", 60.0),
         ({"exec": {"command": ["/drain.sh"]}}, "exec", None),
         ({"httpGet": {"path": "/drain"}}, "httpGet", None),
         ({}, "", 0.0),
@@ -364,6 +365,15 @@ def test_a_node() -> None:
         ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}, True, False, ("10.0.0.0/8",)),
         ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.1.2.0/24"}}, {"ipBlock": {"cidr": "?"}}]}]}, True, False, ()),
         ({"ingress": [{"from": [{"ipBlock": {"cidr": "fd00::/48"}}]}]}, True, False, ("fd00::/48",)),
+        ({"ingress": [{"from": [{"namespaceSelector": {}}]}]}, True, True, ()),
+        ({"ingress": [{"from": [{"namespaceSelector": {}, "podSelector": {}}]}]}, True, True, ()),
+        (
+            {"ingress": [{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"a": "b"}}}]}]},
+            True,
+            False,
+            (),
+        ),
+        ({"ingress": [{"from": [{"podSelector": {}}]}]}, True, False, ()),
     ],
 )
 def test_a_network_policy(spec: Object, inward: bool, anybody: bool, wide: tuple[str, ...]) -> None:
@@ -387,7 +397,7 @@ def test_an_application_and_its_windows() -> None:
     assert (one.ignored[0].fields, one.ignored[0].managers) == ((".spec.replicas",), ("me",))
     window = {"kind": "deny", "schedule": "0 0 * * *", "duration": "1h"}
     spec = {"syncWindows": [{**window, "applications": ["sh*"]}, {**window, "namespaces": ["other"]}]}
-    assert len(project_seen(named("default", spec=spec), "shop", "shop").windows) == 1
+    assert len(project_seen(named("default", spec=spec), named("shop", spec={}), "shop").windows) == 1
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from rollproof.core.event import Outcome, Recorder
 from rollproof.core.injection import Injection
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import Found, HealCause, HealStage, UndoneBy, Unrest
+from rollproof.core.syncwindows import synced_by
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.faults.base import Context
 from rollproof.faults.objects import is_whole, manager_of
@@ -416,10 +417,8 @@ class DriftRunner:
         windows = self._argo.sync_windows(self._target.argocd.project)
         if windows is None:
             return None
-        return denied(
-            windows, application=self._argo.application, namespace=self._target.cluster.namespace,
-            now=datetime.now(UTC),
-        )  # fmt: skip
+        to = synced_by(self._argo.read(), self._target.cluster.namespace)
+        return denied(windows, to, now=datetime.now(UTC)) if windows else False
 
     def _rules(self) -> BackOff:
         """The back-off in use, read and recorded once."""

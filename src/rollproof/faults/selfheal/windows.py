@@ -6,12 +6,13 @@ A schedule that we cannot read is not guessed: the answer is then None.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from rollproof.core.syncwindows import Synced, applies
 
 __all__ = ["denied"]
 
@@ -25,24 +26,14 @@ _NAMES = {
 }
 
 
-def denied(windows: Iterable[Mapping[str, Any]], *, application: str, namespace: str, now: datetime) -> bool | None:
+def denied(windows: Iterable[Mapping[str, Any]], to: Synced, *, now: datetime) -> bool | None:
     """Is an automated sync of this Application forbidden at `now`? None if a schedule cannot be read."""
-    ours = [one for one in windows if _applies(one, application, namespace)]
+    ours = [one for one in windows if applies(one, to)]
     try:
         opened = {kind: [_open(one, now) for one in ours if one.get("kind") == kind] for kind in ("allow", "deny")}
     except (ValueError, KeyError, OSError):  # an unknown form or time zone
         return None
     return any(opened["deny"]) or (bool(opened["allow"]) and not any(opened["allow"]))
-
-
-def _applies(window: Mapping[str, Any], application: str, namespace: str) -> bool:
-    named = (("applications", application), ("namespaces", namespace))
-    matched = [
-        any(fnmatch.fnmatchcase(value, pattern) for pattern in window[key]) for key, value in named if window.get(key)
-    ]
-    if window.get("clusters"):
-        matched.append(True)  # the cluster's name is not known here; taken as ours
-    return bool(matched) and (all(matched) if window.get("andOperator") else any(matched))
 
 
 def _open(window: Mapping[str, Any], now: datetime) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rollproof.core.syncwindows import Synced
 from rollproof.faults.selfheal.windows import denied
 
 NOW = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)  # a Wednesday
@@ -14,8 +15,11 @@ def window(kind: str = "deny", schedule: str = "0 12 * * *", duration: str = "1h
     return {"kind": kind, "schedule": schedule, "duration": duration, "applications": ["shop*"], **more}
 
 
+HERE = Synced("shop-dev", "shop", frozenset({"https://kubernetes.default.svc"}))
+
+
 def ask(*windows: dict[str, Any]) -> bool | None:
-    return denied(windows, application="shop-dev", namespace="shop", now=NOW)
+    return denied(windows, HERE, now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,17 @@ def _with(**changes: Any) -> Any:
         ("zone-spread", (replace(DEPLOYMENT, spread=()),), PASS, "ZONE_SPREAD"),
         ("readiness-probe", (_with(readiness=ProbeSeen(kind="httpGet", path="/health")),), PASS, "READINESS_PROBE"),
         ("readiness-probe", (_with(readiness=ProbeSeen(kind="httpGet", path="/ready?full=1")),), PASS, ""),
-        ("readiness-probe", (_with(readiness=ProbeSeen(kind="exec")),), PASS, ""),
-        ("liveness-path", (_with(liveness=ProbeSeen(kind="exec")),), PASS, ""),
+        ("readiness-probe", (_with(readiness=ProbeSeen(kind="exec")),), UNKNOWN, "UNREAD"),
+        ("readiness-probe", (_with(readiness=ProbeSeen(kind="grpc")),), UNKNOWN, "UNREAD"),
+        ("readiness-probe", (_with(readiness=ProbeSeen(kind="tcpSocket")),), PASS, "READINESS_PROBE"),
+        ("liveness-path", (_with(liveness=ProbeSeen(kind="exec")),), UNKNOWN, "UNREAD"),
+        ("liveness-path", (_with(liveness=ProbeSeen(kind="tcpSocket")),), PASS, ""),
+        ("liveness-path", (_with(liveness=ProbeSeen()),), PASS, ""),
+        ("startup", (_with(startup=ProbeSeen(kind="httpGet", path="/", period_s=1)),), PASS, "STARTUP"),  # 3 s
+        ("requests", (_with(requests={"cpu": "0", "memory": "64Mi"}, limits={}),), PASS, "REQUESTS"),
+        ("requests", (_with(requests={"cpu": "1e-1", "memory": "0.5Gi"}, limits={}),), PASS, ""),
+        ("memory-limit", (_with(limits={"memory": "0Mi"}),), PASS, "MEMORY_LIMIT"),
+        ("restarts", (PodsSeen(pods=(PodSeen(name="web-1", restarts=2),)),), UNKNOWN, "UNREAD"),
         ("startup", (_with(liveness=ProbeSeen()),), PASS, ""),
         ("startup", (_with(startup=ProbeSeen(kind="httpGet", path="/")),), PASS, ""),
         ("requests", (_with(requests={}, limits={"cpu": "1", "memory": "1Gi"}),), PASS, ""),
@@ -158,6 +167,8 @@ def _with(**changes: Any) -> Any:
         ("ignored-fields", (replace(APPLICATION, ignored=(IgnoreSeen(kind="ConfigMap"),)),), PASS, ""),
         ("sync-retry", (replace(APPLICATION, retries=-1),), PASS, ""),
         ("sync-retry", (replace(APPLICATION, retries=0),), PASS, "SYNC_RETRY"),
+        ("sync-retry", (replace(APPLICATION, retries=None),), PASS, ""),
+        ("sync-retry", (replace(APPLICATION, retries=None, automated=False),), PASS, "SYNC_RETRY"),
     ],
 )  # fmt: skip
 def test_single_rules(name: str, views: tuple[Any, ...], result: Result, code: str) -> None:

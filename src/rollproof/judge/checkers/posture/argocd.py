@@ -39,15 +39,19 @@ def prune(seen: Posture) -> Said:
 
 @check(
     "sync-retry", asks="is a sync that failed tried again?",
-    advised="syncPolicy.retry with a limit of 1 or more, or -1",
-    why="automated sync tries a revision once: after a moment's error of a webhook or the API nothing more happens",
+    advised="syncPolicy.retry with a limit of 1 or more, or -1; without `retry` an automated sync has 5",
+    why="with a limit of 0, or a `retry` without one, a revision is tried once: after a moment's error nothing happens",
     source=f"{_DOCS}/user-guide/auto_sync/#automated-sync-semantics", drill="rollproof run git-away",
 )  # fmt: skip
 def sync_retry(seen: Posture) -> Said:
-    """A limit of 0 retries nothing, a negative one has no end."""
-    place, one = seen.subject(ApplicationSeen), seen.view(ApplicationSeen)
-    value = "none" if one.retries is None else f"limit {one.retries}"
-    return (sound if one.retries else finding)(place, "spec.syncPolicy.retry", value)
+    """A limit of 0 retries nothing, a negative one has no end. Without `retry` the controller's default is five
+    (`autoSync`, 3.1 to 3.6); a `retry` with a back-off alone has the limit 0."""
+    place, one, field = seen.subject(ApplicationSeen), seen.view(ApplicationSeen), "spec.syncPolicy.retry"
+    if one.retries is not None:
+        return (sound if one.retries else finding)(place, field, f"limit {one.retries}")
+    if not one.automated:
+        return finding(place, field, "none", "and no automated sync, which would have five")
+    return sound(place, field, "none", "the default of an automated sync: five times")
 
 
 @check(
@@ -90,11 +94,11 @@ def _misses_group(entry: IgnoreSeen) -> bool:
     return entry.kind in _IN_A_GROUP and entry.group == ""
 
 
-def leaves_replicas(one: ApplicationSeen) -> bool:
-    """Whether a sync of this Application leaves a Deployment's number of replicas alone."""
+def leaves_replicas(one: ApplicationSeen, deployment: str) -> bool:
+    """Whether a sync of this Application leaves the number of replicas of that Deployment alone."""
     rules = [
         entry for entry in one.ignored
-        if entry.group in ("apps", "*") and entry.kind in ("Deployment", "*")
+        if entry.group in ("apps", "*") and entry.kind in ("Deployment", "*") and entry.name in ("", "*", deployment)
         and (set(entry.fields) & set(_REPLICAS) or "kube-controller-manager" in entry.managers)
     ]  # fmt: skip
     return bool(rules) and _RESPECTS in one.options

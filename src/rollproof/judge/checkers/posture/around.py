@@ -43,6 +43,8 @@ def restarts(seen: Posture) -> Said:
     ]
     if lately:
         return finding(place, "restartCount", "; ".join(words))
+    if undated := [f"{one.name}: {one.restarts}" for one in pods if one.restart_age_s is None]:
+        return unclear(place, "restartCount", "; ".join(undated), "when the last one ended is not in its status")
     return sound(place, "restartCount", sum(one.restarts for one in pods), f"none within {within_s:g} s")
 
 
@@ -170,7 +172,7 @@ def autoscaler_and_git(seen: Posture) -> Said:
         )
     if not one.replicas_declared:
         return sound(place, field, "not in git")
-    if leaves_replicas(seen.view(ApplicationSeen)):
+    if leaves_replicas(seen.view(ApplicationSeen), one.name):
         return sound(place, field, "in git", "ignored by the Application, and left alone by its sync")
     return finding(place, field, "in git", f"autoscaler {scalers[0].name}")
 
@@ -234,7 +236,7 @@ def network_policy(seen: Posture) -> Said:
         return finding(place, "NetworkPolicy", "none restricts what comes in to the pods")
     names = ", ".join(one.name for one in inward)
     if open_ones := [one.name for one in inward if one.anybody]:
-        return finding(place, "spec.ingress", f"{', '.join(open_ones)}: a rule without `from` lets everybody in")
+        return finding(place, "spec.ingress", f"{', '.join(open_ones)}: a rule lets everybody in")
     return sound(place, "NetworkPolicy", names, "whether the network enforces it was not tried")
 
 

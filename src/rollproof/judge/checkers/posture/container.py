@@ -8,6 +8,7 @@ from rollproof.core.posture import AccountSeen, ContainerSeen, DeploymentSeen, N
 from rollproof.core.posturefacts import Posture, Topic, Unread, UnreadError
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound, unclear
 
+_UNTOLD = ("exec", "grpc")  # kinds of probe of which nobody can tell here what is behind them
 _START_S = 30  # a cold node and a throttled CPU easily take this long
 _MOVING = re.compile(r"latest|main|master|dev|develop|test|staging|stable|prod|production|release|edge|nightly|current")
 _K8S = "https://kubernetes.io/docs"
@@ -33,11 +34,13 @@ def _words(probe: ProbeSeen) -> str:
     source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/", drill="rollproof run zero-downtime",
 )  # fmt: skip
 def readiness_probe(seen: Posture) -> Said:
-    """Another path than the one that the target file calls ready is a finding too."""
+    """Another path than the one that the target file calls ready is a finding too, and so is a port that is open."""
     place, one = _container(seen)
     wanted, probe = seen.target.app.ready_path, one.readiness
-    if probe.kind == "httpGet" and wanted and _bare(probe.path) != _bare(wanted):
+    if probe.kind == "tcpSocket" or (probe.kind == "httpGet" and wanted and _bare(probe.path) != _bare(wanted)):
         return finding(place, "readinessProbe", _words(probe), advised=f"httpGet {wanted} (app.ready_path)")
+    if probe.kind in _UNTOLD:
+        return unclear(place, "readinessProbe", _words(probe), "what this probe asks is not in it")
     return (sound if probe.kind else finding)(place, "readinessProbe", _words(probe))
 
 
@@ -68,6 +71,8 @@ def liveness_path(seen: Posture) -> Said:
     """By its path: only the drill can see what is behind it."""
     place, one = _container(seen)
     live, ready = one.liveness, one.readiness
+    if live.kind in _UNTOLD:
+        return unclear(place, "livenessProbe", _words(live), "what this probe asks is not in it")
     if live.kind != "httpGet":
         return sound(place, "livenessProbe.httpGet.path", _words(live), "it asks for no path")
     asks = {_bare(seen.target.app.ready_path), _bare(ready.path) if ready.kind == "httpGet" else ""} - {""}
@@ -78,22 +83,22 @@ def liveness_path(seen: Posture) -> Said:
 
 @check(
     "startup", asks="may a start take its time?",
-    advised=f"a startupProbe, or a liveness probe that allows {_START_S} s or more",
+    advised=f"a startupProbe, or else a liveness probe, that allows {_START_S} s or more",
     why="a start that takes longer than that is killed, again and again: CrashLoopBackOff without a defect in the app",
     source=f"{_K8S}/concepts/configuration/liveness-readiness-startup-probes/#startup-probe",
     drill="rollproof run release",
 )  # fmt: skip
 def startup(seen: Posture) -> Said:
-    """The time until the first probe, and as many failures as it allows."""
+    """The time until the first probe, and as many failures as it allows: of the startup probe where there is one."""
     place, one = _container(seen)
-    probe, field = one.liveness, "startupProbe"
-    if one.startup.kind:
-        return sound(place, field, _words(one.startup))
+    probe, whose, field = one.startup, "it", "startupProbe"
+    if not probe.kind:
+        probe, whose = one.liveness, "the liveness probe"
     if not probe.kind:
         return sound(place, field, "none", "nothing would kill a slow start")
     allowed_s = probe.delay_s + probe.period_s * probe.failures
-    note = f"the liveness probe ends a start that takes longer than {allowed_s} s"
-    return (sound if allowed_s >= _START_S else finding)(place, field, "none", note)
+    note = f"{whose} ends a start that takes longer than {allowed_s} s"
+    return (sound if allowed_s >= _START_S else finding)(place, field, _words(one.startup), note)
 
 
 @check(
@@ -102,9 +107,10 @@ def startup(seen: Posture) -> Said:
     source=f"{_K8S}/concepts/configuration/manage-resources-containers/",
 )  # fmt: skip
 def requests(seen: Posture) -> Said:
-    """Limits count as requests where those are missing: the API server fills them in."""
+    """Limits count as requests where those are missing: the API server fills them in. Of 0 there is none."""
     place, one = _container(seen)
-    missing = [name for name in ("cpu", "memory") if name not in one.requests and name not in one.limits]
+    asked = {**one.limits, **one.requests}
+    missing = [name for name in ("cpu", "memory") if _is_none(asked.get(name, ""))]
     value = ", ".join(f"{name} {said}" for name, said in sorted(one.requests.items())) or "none"
     note = f"without {' and '.join(missing)}" if missing else ""
     return (finding if missing else sound)(place, "resources.requests", value, note)
@@ -116,11 +122,16 @@ def requests(seen: Posture) -> Said:
     source=f"{_K8S}/concepts/configuration/manage-resources-containers/#exceed-memory-request",
 )  # fmt: skip
 def memory_limit(seen: Posture) -> Said:
-    """A CPU limit is not asked for: it throttles, and protects nobody who has a request."""
+    """A CPU limit is not asked for: it throttles, and protects nobody who has a request. A limit of 0 is none."""
     place, one = _container(seen)
-    return (sound if "memory" in one.limits else finding)(
-        place, "resources.limits.memory", one.limits.get("memory", "none")
-    )
+    value = one.limits.get("memory", "")
+    return (finding if _is_none(value) else sound)(place, "resources.limits.memory", value or "none")
+
+
+def _is_none(quantity: str) -> bool:
+    """Whether a quantity (`0`, `0Mi`, `0.0`, `0e3`) is nothing, or not there."""
+    digits = re.match(r"[+-]?[0-9.]*", quantity)
+    return digits is None or not any(digit in "123456789" for digit in digits[0])
 
 
 @check(
