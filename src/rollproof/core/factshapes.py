@@ -38,7 +38,7 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("watch", "Application", ""): "text:sync_status,sync_revision,health,phase,operation_revision,initiated_by,"
     "started_at,finished_at,message,resource_version int:attempts texts:conditions "
     "flag:compared_to_spec,operation_pending,refresh_pending,automated,initial",
-    ("watch", "Watch", "gap"): "flag:lost text:reason",
+    ("watch", "Watch", "gap"): "flag:lost text:reason real:blind_s",
     ("release", "", ""): f"text:old_sha,new_sha,mode,deployment_uid,{_STAGE.replace(' ', ',')} flag:restart,superseded "
     "int:attempts,count,replicas,pods,ingress_answers,line_number texts:uids pods:old_pods",
     ("proof", "", ""): f"{_ANSWER} text:reason",

@@ -24,9 +24,11 @@ __all__ = [
     "pods_seen",
     "ready_addresses",
     "restarts_seen",
+    "seen_late_s",
     "watch_gaps",
 ]
 
+_TOLD_AFTER_S = 0.5  # of the end of a gap: what happened in it is told
 ENDED_PHASES = ("Succeeded", "Failed")  # of a pod, which never leaves them; an evicted one is Failed
 
 
@@ -177,13 +179,24 @@ class Gap:
 
     @property
     def length_s(self) -> float:
-        """For how long."""
-        return self.event.end_s - self.event.start_s
+        """For how long; a drill's own watch tells that, and its span is of all the time that it watched."""
+        blind_s = self.event.data.get("blind_s")
+        return self.event.end_s - self.event.start_s if blind_s is None else float(blind_s)
 
 
 def watch_gaps(facts: Facts) -> list[Gap]:
     """Every gap, in order of its end."""
     return [Gap(event) for event in by_time(facts.find(source="watch", what="gap"))]
+
+
+def seen_late_s(facts: Facts, *at_s: float) -> float:
+    """By how much, in all, what was seen at these times may have happened earlier: a watch had been away until then."""
+    gaps = [(gap, gap.event.start_s, gap.event.end_s + _TOLD_AFTER_S) for gap in watch_gaps(facts)]
+    late_s = (
+        max((min(gap.length_s, at - since_s) for at in at_s if since_s < at <= until_s), default=0.0)
+        for gap, since_s, until_s in gaps
+    )
+    return sum(late_s)
 
 
 def ready_addresses(facts: Facts) -> list[tuple[Event, frozenset[str]]]:

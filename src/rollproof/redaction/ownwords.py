@@ -11,31 +11,31 @@ __all__ = ["COMMON_WORDS", "OWN_WORDS"]
 _OWN = """
 true false null none nan infinity yes ok fail failed failure failures unknown pass inconclusive skipped
 act added after after_restored all annotations answered apiversion app application applied applying apply applications
-args asked attempts automated automated_off availability available baseline before begin body calibrated cap_s cause
-change changed check checked checkers classes clean clock clusterip clusterips code commit committed compared_to_spec
-comparison_failed complete conditions configmap container containers control controller_away cooldown_s count cpu_s data
-database deadline_exceeded declared delete delete-configmap delete-service deleted deleting deployment deployment_uid
-deployments detected done down dispatched drift drill drills dropped early end end_ns endpointslice engine env
-env_repo_head environment error errors event events evidence exit_code expected factor fair field findings finished
-finished_at fixed_delay_s forward found forced from gap gap_s generation harness heal healed healthy health held host
-http https ignored ignored_difference image image_id images info ingress ingress_answers initial initiated_by injected
-interfered internaltrafficpolicy interrupted ipfamilies ipfamilypolicy judge keep kept key kind kubernetes known labels
-lanes last_seen last_sync_failed latest lease lease-release left leg legs limits line lines load load_soundness lock log
-log-unreadable look_at lost manager masked matched median_ms memory message metadata mode model modified monotonic_ns
-monotonic_s name namespace new new_sha never node not-detected not-healed not-needed not-reachable not-synced
-not_tracked numbers object observed observed_generation old old-gone old_pods old_sha on-pass always open operation
-operation_pending operation_revision operation_running original other-controller ours outcome outcomes parent passed
-path paused phase plan planned planning pod pods port ports production progress proof proven proposed protocol push
-pushed quiet quiet_s rate_per_s read read-only readiness ready ready_since reason recovery refresh refresh-asked
-refresh_pending refreshed release remaining_s replicas replicaset report requests resource_version resources restart
-restarts restored result retried retried_ids revert reverted reverts revision role rollback rolled-out rollout
-rollproof route rule run run_id sandbox scheduling schema seen selector self-heal self-test self_heal self_heal_off seq
-serving service service-selector services sessionaffinity settle shas skip_reconcile source spec spec_replicas stage
-start_ns start_s started started_at status stayed steady stopped subject succeeded superseded sync sync_revision
-sync_status sync_window synced tags target target_kind targetport template template_hash terminating theirs there
-timeline touches type uid uids undeclared-annotation unfair undo undo-check undone unfinished updated upstreams url
-value verdict verdicts version versions via void void-patch wait waited_s wall wall_s watch watch_delay_ms watched_s
-watches what unknown why why_unfair window_denied written zero-downtime
+args asked attempts automated automated_off availability available baseline before begin blind_s body calibrated cap_s
+cause change changed check checked checkers classes clean clock clusterip clusterips code commit committed
+compared_to_spec comparison_failed complete conditions configmap container containers control controller_away
+cooldown_s count cpu_s data database deadline_exceeded declared delete delete-configmap delete-service deleted deleting
+deployment deployment_uid deployments detected done down dispatched drift drill drills dropped early end end_ns
+endpointslice engine env env_repo_head environment error errors event events evidence exit_code expected factor fair
+field findings finished finished_at fixed_delay_s forward found forced from gap gap_s generation harness heal healed
+healthy health held host http https ignored ignored_difference image image_id images info ingress ingress_answers
+in_front initial initiated_by injected interfered internaltrafficpolicy interrupted ipfamilies ipfamilypolicy judge
+keep kept key kind kubernetes known labels lanes last_seen last_sync_failed latest lease lease-release left leg legs
+limits line lines load load_soundness lock log log-unreadable look_at lost manager masked matched median_ms memory
+message metadata mode model modified monotonic_ns monotonic_s name namespace new new_sha never node not-detected
+not-healed not-needed not-reachable not-synced not_tracked numbers object observed observed_generation old old-gone
+old_pods old_sha on-pass always open operation operation_pending operation_revision operation_running original
+other-controller ours outcome outcomes parent passed path paused phase plan planned planning pod pods port ports
+production progress proof proven proposed protocol push pushed quiet quiet_s rate_per_s read read-only readiness ready
+ready_since reason recovery refresh refresh-asked refresh_pending refreshed release remaining_s replicas replicaset
+report requests resource_version resources restart restarts restored result retried retried_ids revert reverted reverts
+revision role rollback rolled-out rollout rollproof route rule run run_id sandbox scheduling schema seen selector
+self-heal self-test self_heal self_heal_off seq serving service service-selector services sessionaffinity settle shas
+skip_reconcile source spec spec_replicas stage start_ns start_s started started_at status stayed steady stopped subject
+succeeded superseded sync sync_revision sync_status sync_window synced tags target target_kind targetport template
+template_hash terminating theirs there timeline touches type uid uids undeclared-annotation unfair undo undo-check
+undone unfinished updated upstreams url value verdict verdicts version versions via void void-patch wait waited_s wall
+wall_s watch watch_delay_ms watched_s watches what unknown why why_unfair window_denied written zero-downtime
 argocd argocd-controller connect connect.timeout dns tls read.timeout body.wrong client.stalled keepalive-get
 keepalive-post new-get slow kubectl-edit kubectl-patch cluster containercreating containerstatusunknown
 crashloopbackoff deadlineexceeded degraded errimagepull imagepullbackoff missing nothingchanged notcompared orphaned

@@ -376,7 +376,8 @@ class DriftRunner:
         for name, history in (("Application", watched.application), ("object", watched.item)):
             if history.blind_s > 0:
                 reason = f"the drill's own watch was away for {history.blind_s:.3f} s"
-                data = {"lost": history.lost or history.blind_s > 1, "reason": reason}
+                blind_s = round(history.blind_s, 3)
+                data = {"lost": history.lost or blind_s > 1, "reason": reason, "blind_s": blind_s}
                 self._recorder.record(
                     "watch", f"Watch/{name}", "gap", outcome=Outcome.UNKNOWN, start_s=done.at_s,
                     end_s=time.monotonic(), data=data,

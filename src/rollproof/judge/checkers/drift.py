@@ -17,7 +17,7 @@ from rollproof.core.drift import Before, DriftTrial, Looked, Restored, argo_vers
 from rollproof.core.facts import Facts
 from rollproof.core.reasons import Found, HealCause, HealStage
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import Gap
+from rollproof.core.watched import Gap, seen_late_s
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.watches import lost_watch
 
@@ -251,6 +251,9 @@ def _judge_restored(
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if least_s <= limit_s:
         why = f"{took}, or up to {most_s:.2f} s: Argo CD's clock has a grain of 1 s; {beside}"
+        return _verdict(trial.subject, Result.INCONCLUSIVE, why)
+    if least_s - (late_s := seen_late_s(facts, trial.said["restored"].end_s)) <= limit_s:
+        why = f"{took}, or up to {late_s:.2f} s less: a watch was away until it was seen; {beside}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     return _verdict(trial.subject, Result.FAIL, f"{took}, later than the limit; {beside}", findings=(_slow(times),))
 

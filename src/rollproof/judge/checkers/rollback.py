@@ -13,6 +13,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.rollout import find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
+from rollproof.core.watched import seen_late_s
 from rollproof.judge.checkers.release import stage_times, why_failed
 
 __all__ = ["check"]
@@ -48,7 +49,11 @@ def check(facts: Facts) -> Verdict:
         f"{how} {act.pushed_commit[:12]} brought {act.to_sha} back in {took_s:.1f} s from push to proof, "
         f"{said} the limit of {limit_s:g} s"
     )
-    findings = () if result is Result.PASS else (_slowest_stage(numbers),)
+    late_s = seen_late_s(facts, *(event.end_s for event in act.stages.values() if event.end_s >= pushed.end_s))
+    if result is Result.FAIL and took_s - late_s <= limit_s:
+        result = Result.INCONCLUSIVE
+        why += f"; but a watch was away meanwhile, so that it was seen up to {late_s:.1f} s late"
+    findings = (_slowest_stage(numbers),) if result is Result.FAIL else ()
     return Verdict(
         checker="rollback", subject=subject, result=result, why=why,
         numbers={**numbers, "push_to_proof_s": round(took_s, 3)}, evidence=evidence, findings=findings,
