@@ -12,6 +12,7 @@ from expected_posture_verdicts import (
     CASES,
     CONTAINER,
     DEPLOYMENT,
+    NO_SCALER,
     POLICY,
     SCALER,
     looked,
@@ -126,7 +127,8 @@ def _with(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "views", "result", "code"),
     [
-        ("rollout-strategy", (replace(DEPLOYMENT, max_unavailable="25%"),), PASS, ""),  # of two pods: none
+        ("rollout-strategy", (replace(DEPLOYMENT, max_unavailable="25%"), NO_SCALER), PASS, ""),  # of two pods: none
+        ("rollout-strategy", (replace(DEPLOYMENT, max_unavailable="25%"),), PASS, "ROLLOUT_STRATEGY"),  # 1 of up to 4
         ("rollout-strategy", (replace(DEPLOYMENT, max_unavailable="25%", replicas=4),), PASS, "ROLLOUT_STRATEGY"),
         ("rollout-strategy", (replace(DEPLOYMENT, strategy="Recreate"),), PASS, "ROLLOUT_STRATEGY"),
         ("node-spread", (replace(DEPLOYMENT, spread=()),), PASS, "NODE_SPREAD"),  # on two nodes by luck

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from expected_posture_verdicts import APPLICATION, BUDGET, DEPLOYMENT, looked
+from expected_posture_verdicts import APPLICATION, BUDGET, DEPLOYMENT, NO_SCALER, looked
 
 from rollproof.core.posture import BudgetsSeen, IgnoreSeen, ScanEntry, ScanSeen
 from rollproof.core.verdict import Verdict
@@ -31,7 +31,7 @@ def said(name: str, *views: object) -> Verdict:
     ],
 )
 def test_the_surge_is_rounded_up(surge: str, replicas: int, more: int) -> None:
-    verdict = said("rollout-strategy", replace(DEPLOYMENT, max_surge=surge, replicas=replicas))
+    verdict = said("rollout-strategy", NO_SCALER, replace(DEPLOYMENT, max_surge=surge, replicas=replicas))
     assert f"{more} more, none away" in verdict.why
 
 
@@ -39,7 +39,7 @@ def test_the_surge_is_rounded_up(surge: str, replicas: int, more: int) -> None:
     ("unavailable", "replicas", "away"), [("25%", 3, 0), ("25%", 4, 1), ("25%", 7, 1), ("25%", 8, 2), ("2", 8, 2)]
 )
 def test_what_may_be_away_is_rounded_down(unavailable: str, replicas: int, away: int) -> None:
-    verdict = said("rollout-strategy", replace(DEPLOYMENT, max_unavailable=unavailable, replicas=replicas))
+    verdict = said("rollout-strategy", NO_SCALER, replace(DEPLOYMENT, max_unavailable=unavailable, replicas=replicas))
     assert (f"{away} of {replicas} pods may be away at once" in verdict.why) is bool(away)
 
 
@@ -55,7 +55,9 @@ def test_a_budget_that_lets_all_pods_go_is_none(allowed: int, pods: int, all_at_
 @pytest.mark.parametrize(("surge", "away"), [("0", True), ("0%", True), ("1", False), ("1%", False)])
 def test_where_both_are_rounded_to_none_one_is_away(surge: str, away: bool) -> None:
     """Kubernetes: ResolveFenceposts. 25 % of two pods is none, and with no surge nothing could be replaced."""
-    verdict = said("rollout-strategy", replace(DEPLOYMENT, max_unavailable="25%", max_surge=surge, replicas=2))
+    verdict = said(
+        "rollout-strategy", NO_SCALER, replace(DEPLOYMENT, max_unavailable="25%", max_surge=surge, replicas=2)
+    )
     assert ("1 of 2 pods may be away at once" in verdict.why) is away
 
 

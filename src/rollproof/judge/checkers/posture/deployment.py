@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from rollproof.core.counts import many
-from rollproof.core.posture import DatabaseSeen, DeploymentSeen, EntrySeen, NodesSeen, PodSeen, PodsSeen
+from rollproof.core.posture import DatabaseSeen, DeploymentSeen, EntrySeen, NodesSeen, PodSeen, PodsSeen, ScalersSeen
 from rollproof.core.posturefacts import Posture, Unread, UnreadError
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound
 
@@ -46,18 +46,33 @@ def replicas(seen: Posture) -> Said:
     drill="rollproof run zero-downtime",
 )  # fmt: skip
 def rollout_strategy(seen: Posture) -> Said:
-    """As rounded for the declared number of replicas."""
+    """As rounded for the declared number of replicas, and for the most that an autoscaler may make of it."""
     place, one = seen.subject(DeploymentSeen), seen.view(DeploymentSeen)
     if one.strategy != "RollingUpdate":
         return finding(place, "spec.strategy.type", one.strategy, "all old pods end before a new one starts")
     value = f"maxUnavailable {one.max_unavailable}, maxSurge {one.max_surge}"
-    away, surge = (_share(one.max_unavailable, one.replicas, up=False), _share(one.max_surge, one.replicas, up=True))
-    if one.replicas and not away and not surge and one.max_unavailable.strip("0%"):
-        away = 1  # it was rounded to none: the controller takes one away all the same, or it could not go on
-    if away:
-        note = f"{away} of {many(one.replicas, 'pod')} may be away at once"
-        return finding(place, "spec.strategy.rollingUpdate", value, note)
+    surge = _share(one.max_surge, one.replicas, up=True)
+    for count, when in ((one.replicas, ""), (_most(seen), ", the autoscaler's maximum,")):
+        if away := _away(one, count):
+            note = f"{away} of {many(count, 'pod')}{when} may be away at once"
+            return finding(place, "spec.strategy.rollingUpdate", value, note)
     return sound(place, "spec.strategy.rollingUpdate", value, f"{surge} more, none away")
+
+
+def _away(one: DeploymentSeen, replicas: int) -> int:
+    """How many of so many pods a rollout may take away at once."""
+    away, surge = _share(one.max_unavailable, replicas, up=False), _share(one.max_surge, replicas, up=True)
+    if replicas and not away and not surge and one.max_unavailable.strip("0%"):
+        return 1  # it was rounded to none: the controller takes one away all the same, or it could not go on
+    return away
+
+
+def _most(seen: Posture) -> int:
+    """The largest number of replicas that an autoscaler may set; 0 where there is none, or it could not be read."""
+    try:
+        return max((one.maximum for one in seen.view(ScalersSeen).scalers), default=0)
+    except UnreadError:
+        return 0
 
 
 @check(
