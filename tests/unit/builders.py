@@ -31,7 +31,7 @@ class Requests:
         self.start_ns = int(start * 1e9)
         self.end_ns = int((start + seconds) * 1e9)
         self.outcomes = [""]
-        self.versions = ["", version]
+        self.versions, self.pods = ["", version], [""]
         self.changes: dict[str, Any] = {}
         self.late: list[tuple[int, int]] = []
         planned = int(seconds * rate_per_s)
@@ -85,6 +85,12 @@ class Requests:
         self.rows["version"][chosen] = self.versions.index(version)
         return self
 
+    def names_pods(self, pod: str = "old-1") -> Requests:
+        """The app's answers that are good up to here name the pod that gave them."""
+        self.pods.append(pod)
+        self.rows["served_by"][(self.rows["version"] > 0) & (self.rows["outcome"] == 0)] = len(self.pods) - 1
+        return self
+
     def blind(self, *, at: float, until: float, own: bool = True, lane: str = "") -> Requests:
         """Nobody looks: the requests due then are sent at its end (`own`: the generator says that it was late)."""
         chosen = self._chosen(lane, at, until)
@@ -117,8 +123,8 @@ class Requests:
             wall_s=(1e9, 1e9 + (self.end_ns - self.start_ns) / 1e9),
         )  # fmt: skip
         return RequestLog(
-            rows=rows, lanes=LANES, outcomes=tuple(self.outcomes), versions=tuple(self.versions), pods=("",),
-            open_loop=LANES[:4], control="control", engine=replace(engine, **self.changes),
+            rows=rows, lanes=LANES, outcomes=tuple(self.outcomes), versions=tuple(self.versions),
+            pods=tuple(self.pods), open_loop=LANES[:4], control="control", engine=replace(engine, **self.changes),
         )  # fmt: skip
 
     def _answer(self, chosen: NDArray[np.bool_], took_ms: float, *, keep_send: bool = False) -> None:

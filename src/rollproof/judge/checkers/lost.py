@@ -21,6 +21,7 @@ from rollproof.judge.checkers.window import Window, baseline_event, open_window
 __all__ = ["Lost", "judged"]
 
 _DECIMALS = 3
+_NEARLY_ALL = 0.95  # of the good answers must name their pod, or one that does not says nothing
 _AFTERWARDS_NS = 1_000_000_000  # so long the load must have gone on after the end
 
 
@@ -37,7 +38,8 @@ class Lost:
         silence = was_silence(log)
         self.all = int(blamed.sum())
         self.stalled = int((blamed & silence).sum())
-        self.wrong = int((blamed & ~silence & ~may_be_background(log)).sum())
+        wrong = blamed & ~silence & ~may_be_background(log)
+        self.wrong, self._wrong = int(wrong.sum()), wrong
         self.after = int((blamed & after).sum())
         self._blamed, self._after, self._left = blamed, after, left_by_baseline(window, allowed=allowed)
         self.requests = int((window.app & window.inside).sum())
@@ -116,12 +118,27 @@ class Lost:
     def wrong_or_afterwards(self) -> Finding | None:
         """What no such checker allows: a wrong answer, or a request that was lost after the recovery."""
         if self.wrong:
-            text = f"{self.wrong} of {self.requests} answers were wrong"
-            return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
+            return self._wrong_answer()
         if self.more_of(self._after):
             text = f"{self.after} requests were lost after all had been seen to be well again"
             return Finding("LOST_AFTER_RECOVERY", text, "see the answers' times in the requests")
         return None
+
+    def _wrong_answer(self) -> Finding:
+        """What they were, and whether pods gave them or the entry alone: it is another one who has to mend that."""
+        log = self.window.log
+        outcomes, counts = np.unique(log.column("outcome")[self._wrong], return_counts=True)
+        what = ", ".join(f"{count:,} {log.outcomes[index]}" for index, count in zip(outcomes, counts, strict=True))
+        text = f"{self.wrong:,} of {self.requests:,} answers were wrong ({what})"
+        named = log.column("served_by") > 0
+        good = self.window.app & (kinds(log) == Kind.GOOD)
+        if named[self._wrong].any() or not named[good].any() or named[good].mean() < _NEARLY_ALL:
+            return Finding("WRONG_ANSWER", text, "answer with an error status rather than with a wrong body")
+        return Finding(
+            "WRONG_ANSWER",
+            f"{text}; none of them names a pod, as good answers do: the entry itself may have given them",
+            "an entry that has no routes yet must not be ready: let its readiness wait for them, or a second one serve",
+        )
 
 
 def _as_background(count: int, when: str) -> str:
