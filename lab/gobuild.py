@@ -86,6 +86,7 @@ def _kube(name: str, version: str) -> Program:
 KUBE: Mapping[str, Program] = {
     "1.37.2": _kube("kube", "1.37.2"),
     "1.36.3": _kube("kube-1.36", "1.36.3"),
+    "1.35.4": _kube("kube-1.35", "1.35.4"),
     "1.34.4": _kube("kube-1.34", "1.34.4"),
 }
 """kube-apiserver, -controller-manager, -scheduler, -proxy, kubelet, kubectl, kubeadm by version: the name of
