@@ -118,12 +118,12 @@ class Story:
 
     def fault(
         self, name: str = "pod-delete", *, at: float = 100.0, until: str = "undone", recovered: float = 20.0,
-        limit_s: float = 60.0, **effect: Any,
+        limit_s: float = 60.0, of: str = "Pod/shop/old-1", **effect: Any,
     ) -> Story:  # fmt: skip
         """A sound fault from `at` on: felt after 1 s, recovered after `recovered`; told up to the word `until`."""
         told: dict[str, tuple[float, float, dict[str, Any]]] = {
             "planned": (at - 1, at - 1, {
-                "object": "Pod/shop/old-1", "change": "delete it", "undo": "none needed", "affects_traffic": True,
+                "object": of, "change": "delete it", "undo": "none needed", "affects_traffic": True,
                 "limit_s": limit_s, "effect_within_s": 10.0,
             }),
             "injecting": (at, at, {}),

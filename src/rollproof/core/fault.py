@@ -106,6 +106,13 @@ class Fault(Attempt):
         return f"{planned.data.get('object', '')} {planned.data.get('change', '')}".strip() if planned else ""
 
     @property
+    def pod(self) -> str:
+        """The one pod that it is done to, as `namespace/name`; "" if it is done to something else."""
+        planned = self.said.get(FaultWord.PLANNED)
+        kind, _, name = str(planned.data.get("object", "") if planned else "").partition("/")
+        return name if kind == "Pod" else ""
+
+    @property
     def limit_s(self) -> float | None:
         """Within what time of its start the target must have recovered; None if no plan was recorded."""
         return self._planned_s("limit_s")

@@ -188,10 +188,21 @@ def readiness_lost(story: Story) -> Cause:
 
 
 def test_readiness_that_was_lost_during_a_fault_is_told_with_its_name() -> None:
-    first = readiness_lost(Story().fault("node-spot"))
+    first = readiness_lost(Story().fault("node-spot", of="Node/n1"))
     assert first.code == "READINESS_LOST"
     assert "within 0.0 s, 9.0 s after the fault node-spot was injected" in first.text
     assert "did the fault node-spot take that away too?" in first.hint
+
+
+def test_the_pod_that_a_fault_was_done_to_has_lost_its_readiness_by_that() -> None:
+    assert readiness_lost(Story().fault("container-stop")).text.startswith("old-2 lost its readiness")
+    alone = Story().fault("container-stop")
+    for at_s, ready in ((90.0, True), (102.0, False)):
+        alone.tell(
+            "watch", "Pod/shop/old-1", "modified", at=at_s, uid="uid-old-1", ready=ready, phase="Running", member=True
+        )  # fmt: skip
+    causes = ranked(alone, failed("availability", "ONE_ENDPOINT", failures=3))
+    assert codes_of(causes) == ["ONE_ENDPOINT"]
 
 
 def test_readiness_that_was_lost_without_a_fault_is_told_without_one() -> None:
