@@ -179,6 +179,11 @@ def availabilities() -> Told:
     yield "log not read where masking fails", told(clean(), masked="fail")
     bare = good_release().tell("ingress", "Ingress", "log-unreadable", at=140)
     yield "log unread, without a reason", told(clean(), bare)
+    mute = {"lines": 4000, "matched": 3641, "readable": 0, "reason": "none of the lines says how often it tried"}
+    yield (
+        "log read, and mute",
+        told(clean(), good_release().tell("ingress", "Ingress", "log-unreadable", at=140, **mute)),
+    )
     yield "failed later", told(clean().fail(at=140, until=140.1).fail("control", at=140))
     back = Story("rollback").release_started(source="rollback").pods_replaced(sha=OLD).stages(source="rollback")
     yield "a rollback", told(Requests(start=88.0, seconds=53.0, version=NEW).says(OLD, at=115.0), back)

@@ -88,7 +88,8 @@ def self_test(facts: Facts) -> SelfTest | None:
 class IngressLog:
     """What was read of the ingress's log. `masked`: None where it does not say how many failures a retry has hidden.
     `upstreams`: the servers that it asked in vain, as far as it names them; `retried_ids`: the first of the requests
-    that were tried again; `in_front`: of the masked ones those that something in front of it asked for again."""
+    that were tried again; `in_front`: of the masked ones those that something in front of it asked for again; `mute`:
+    lines of ours were there, and none says how often it tried."""
 
     event: Event
     matched: int
@@ -96,6 +97,7 @@ class IngressLog:
     upstreams: frozenset[str] = frozenset()
     retried_ids: frozenset[str] = frozenset()
     in_front: int = 0
+    mute: bool = False
 
 
 def ingress_log(facts: Facts) -> IngressLog | None:
@@ -112,11 +114,13 @@ def _log(event: Event | None) -> IngressLog | None:
     if event is None:
         return None
     masked = event.data.get("masked")
+    matched = int(event.data.get("matched") or 0)
     return IngressLog(
-        event, int(event.data.get("matched") or 0), None if masked is None else int(masked),
+        event, matched, None if masked is None else int(masked),
         upstreams=frozenset(map(str, event.data.get("upstreams") or ())),
         retried_ids=frozenset(map(str, event.data.get("retried_ids") or ())),
         in_front=int(event.data.get("in_front") or 0),
+        mute=matched > 0 and event.data.get("readable") == 0,
     )  # fmt: skip
 
 

@@ -363,6 +363,7 @@ def _why_not_timed(case: _Case) -> str:
 # ---- words ----
 
 _READ_THE_LOG = "it needs pods/log (get) in the ingress's namespace, and a log that is not rotated during a drill"
+_LINES_ARE_MUTE = "have it log that, if it can; if it cannot, a failure that it hid by a retry is not seen here"
 _FIND_THE_CAUSE = "search the logs for the failed requests of the baseline, mend their cause, and lower the rate again"
 _NONE_BEFORE = "the baseline lost none, so that these may be the act's all the same: look at their times and pods"
 _QUIETER = "run it on a quieter host or give it real-time scheduling, and measure again"
@@ -404,7 +405,8 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         found.append(again.finding())
     if unread := _unread(case):
         text = f"whether the ingress retried any is not known: {unread}"
-        found.append(Finding("INGRESS_LOG_UNREAD", text, _READ_THE_LOG))
+        log = unreadable_log(case.facts)
+        found.append(Finding("INGRESS_LOG_UNREAD", text, _LINES_ARE_MUTE if log and log.mute else _READ_THE_LOG))
     if slow := int(case.numbers["slow"] or 0):
         *_, most_ms = latency_ms(case.window.log, _slow(case))
         text = f"{_many(slow, 'answer')} took longer than {slow_ms:.0f} ms (the longest {most_ms:.0f} ms)"
