@@ -148,6 +148,15 @@ def test_no_endpoint_and_one_endpoint_are_told_apart(facts: Facts) -> None:
     assert "ENDPOINT" not in found(broken)[0]
 
 
+@pytest.mark.parametrize(("gone_s", "alone"), [(24.5, True), (25.8, False)])
+def test_one_endpoint_explains_what_was_lost_while_there_was_one(facts: Facts, gone_s: float, *, alone: bool) -> None:
+    broken = failing(facts, np.arange(24.0, 26.0, 0.05), "http.503")
+    broken = with_event(
+        with_event(broken, endpoints(20.0, ["10.244.1.19", "10.244.2.7"])), endpoints(gone_s, ["10.244.1.19"])
+    )
+    assert (found(broken) == ["ONE_ENDPOINT"]) is alone, "two were ready for most of it: nobody asked the other one"
+
+
 @pytest.mark.parametrize(
     "end", [{"reason": "Error"}, {"restarts": 1}, {"phase": "Failed", "reason": "Evicted"}], ids=str
 )

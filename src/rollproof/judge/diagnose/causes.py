@@ -28,6 +28,7 @@ from rollproof.judge.diagnose.moments import (
     Moment,
     bursts,
     fewest_endpoints,
+    share_with_one_endpoint,
 )
 from rollproof.judge.diagnose.scattered import KEEPALIVE, SPARSE, scattered
 
@@ -38,6 +39,7 @@ _LONG_REQUEST_S = 0.15
 _UNREADY_SHARE_OF_ONE = 0.2  # of a pod's answers since it was Ready: below that it served, and lost single ones
 _UNREADY_SHARE = 0.03  # the same of all requests on these lanes, where no answer names its pod and others serve too
 _FOUND_MAX = 5
+_HALF = 0.5  # of a burst: what comes before an endpoint goes, and after it is back, is another matter
 _MOST = 0.8  # of a burst: the rest may have another cause
 _CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
 _INJECTED = "INJECTED"
@@ -123,7 +125,8 @@ def _no_endpoint(moment: Moment) -> Finding | None:
             "the Service had no ready endpoint while requests failed",
             "at least 2 replicas, maxUnavailable 0; check that the Service's selector matches the pods' labels",
         )
-    if fewest == 1 and burst.share("http.502", "http.503", "connect.") == 1.0:
+    alone = fewest == 1 and share_with_one_endpoint(facts, burst) >= _HALF
+    if alone and burst.share("http.502", "http.503", "connect.") == 1.0:
         refused = burst.share("http.502", "connect.") == 1.0  # a proxy's 503 says that it had nobody to ask
         if refused and (ended := _termination(moment)) is not None:
             return ended  # the pod that was told to end had stopped serving, and was still asked

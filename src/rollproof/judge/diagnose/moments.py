@@ -20,7 +20,7 @@ from rollproof.core.requests import RequestLog
 from rollproof.core.watched import endpoint_count, ready_addresses
 from rollproof.judge.checkers.window import Window
 
-__all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "bursts", "fewest_endpoints"]
+__all__ = ["AFTER_SERVICE_S", "SLACK_S", "Burst", "Moment", "bursts", "fewest_endpoints", "share_with_one_endpoint"]
 
 SLACK_S = 0.25  # a watch event arrives later than the change that it reports
 AFTER_SERVICE_S = 5.0  # ingress-nginx may use an address 4.4 s longer than the EndpointSlice lists it
@@ -153,3 +153,15 @@ def fewest_endpoints(facts: Facts, begin_s: float, end_s: float) -> int | None:
     before = [count for at_s, count in words if at_s <= begin_s][-1:]
     between = [count for at_s, count in words if begin_s < at_s <= end_s]
     return min(before + between, default=None)
+
+
+def share_with_one_endpoint(facts: Facts, burst: Burst) -> float:
+    """The share of these failures that were sent while at most one endpoint was ready: a proxy had no other to ask."""
+    told = [(event.start_s, endpoint_count(ips)) for event, ips in ready_addresses(facts)]
+    times_s, ready = np.array([at_s for at_s, _ in told]), np.array([count for _, count in told])
+    sends_s = burst.rows["send_ns"] / 1e9
+    first = np.maximum(np.searchsorted(times_s, sends_s - SLACK_S, side="right") - 1, 0)
+    last = np.searchsorted(times_s, sends_s + SLACK_S, side="right")
+    spans, lost = np.unique(np.column_stack((first, last)), axis=0, return_counts=True)
+    alone = [int(many) for (since, until), many in zip(spans, lost, strict=True) if (ready[since:until] <= 1).any()]
+    return sum(alone) / len(sends_s)
