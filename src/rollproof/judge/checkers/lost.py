@@ -137,7 +137,7 @@ class Lost:
         return Finding(
             "WRONG_ANSWER",
             f"{text}; none of them names a pod, as good answers do: the entry itself may have given them",
-            "an entry that has no routes yet must not be ready: let its readiness probe ask for a route, not for a ping",
+            "an entry that has no routes yet must not be ready: let its readiness probe ask for a route, not a ping",
         )
 
 
