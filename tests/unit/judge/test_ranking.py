@@ -230,7 +230,7 @@ def test_a_container_that_ended_by_itself_is_no_question_of_what_readiness_asks_
     ids=["as on the lab", "at the next look of the kubelet", "ended by liveness, later"],
 )
 def test_a_probe_may_tell_the_end_of_a_container_before_the_kubelet_does(restarted_s: float, code: str) -> None:
-    story = Story().fault("container-stop")
+    story = Story().fault("container-stop", of="Pod/shop/another")
     for at_s, ready, restarts in ((90.0, True, 0), (106.0, False, 0), (restarted_s, False, 1)):
         story.tell(
             "watch", "Pod/shop/old-1", "modified", at=at_s, uid="uid-old-1", ready=ready, phase="Running", member=True,

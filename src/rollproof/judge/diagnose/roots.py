@@ -261,22 +261,21 @@ def _old_pod_stays(case: _Case) -> Root | None:
 def _lost_readiness(case: _Case) -> Root | None:
     """Pods that lost their readiness without being told to end, while the Service had too few.
 
-    Where the container ended by itself that is the cause; else it is what its readiness path asks for. The pod that a
-    fault was done to has lost it by that: no root, for the fault is known.
+    Where the container ended by itself that is the cause; else it is what its readiness path asks for, but for the pod
+    that a fault was done to: it has lost it by that.
     """
     if not case.codes & _UNSERVED:
         return None
-    namespace = case.facts.plan.target.cluster.namespace
-    own = {fault.pod for fault in find_faults(case.facts)}
     act = find_act(case.facts)
     since_s = act.started.start_s if act is not None else 0.0
     lost = sorted(
         (life.lost_readiness_s, life.name)
         for life in pod_lives(case.facts)
-        if life.lost_readiness_s is not None
-        and life.lost_readiness_s >= since_s
-        and f"{namespace}/{life.name}" not in own
+        if life.lost_readiness_s is not None and life.lost_readiness_s >= since_s
     )
+    if len(_ended_by_themselves(case, [name for _, name in lost])) < len(lost):
+        own = {fault.pod for fault in find_faults(case.facts)}
+        lost = [one for one in lost if f"{case.facts.plan.target.cluster.namespace}/{one[1]}" not in own]
     if not lost:
         return None
     first_s, last_s = lost[0][0] or 0.0, lost[-1][0] or 0.0
