@@ -152,6 +152,25 @@ def test_what_explains_more_requests_comes_first() -> None:
     assert causes[0].contradicts == ("2 of 10 failed requests do not fit it",)
 
 
+def test_of_two_drifts_each_has_its_own_share() -> None:
+    each = [
+        Finding(
+            "INJECTED",
+            f"the drift {name} was injected 0.2 s before {count} failures",
+            "survive it",
+            {"failures": count},
+        )
+        for name, count in (("ingress-rule", 6), ("delete-ingress", 4))
+    ]
+    verdict = Verdict(
+        "availability", "it", Result.FAIL, "lost", "drift", numbers={"failures": 10}, findings=tuple(each)
+    )
+    causes = ranked(Story("drift"), verdict)
+    assert [(one.code, one.supports) for one in causes] == [
+        ("INJECTED", ("it fits 6 of 10 failed requests",)), ("INJECTED", ("it fits 4 of 10 failed requests",)),
+    ]  # fmt: skip
+
+
 def test_a_run_that_passed_has_no_cause() -> None:
     passed = Verdict(
         "availability", "it", Result.PASS, "well", "zero-downtime", findings=(Finding("MASKED", "m", "look"),)

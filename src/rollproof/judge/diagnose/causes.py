@@ -48,7 +48,10 @@ _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + m
 
 
 def causes(facts: Facts) -> tuple[Finding, ...]:
-    """One finding for each kind of cause, for the burst in which it was seen first; what explains most comes first."""
+    """One finding for each kind of cause, for the burst in which it was seen first; what explains most comes first.
+
+    Of what was injected one for each drift or fault: they are different causes.
+    """
     log, act = facts.requests, find_act(facts)
     if log is None or act is None or not len(log.rows):
         return ()
@@ -59,11 +62,13 @@ def causes(facts: Facts) -> tuple[Finding, ...]:
     if (single := scattered(moments)) is not None:
         return (single,)
     for moment, said in _with_one_prestop([(moment, _likeliest(moment)) for moment in moments]):
-        counted[said.code] += len(moment.burst.rows)
-        if said.code not in found:
-            found[said.code] = _with_what_was_done(said, moment)
-    most = sorted(found.values(), key=lambda finding: -counted[finding.code])[:_FOUND_MAX]
-    return tuple(replace(one, numbers={**one.numbers, "failures": counted[one.code]}) for one in most)
+        part = moment.injected
+        key = f"{said.code} {part.name if said.code == _INJECTED and part is not None else ''}"
+        counted[key] += len(moment.burst.rows)
+        if key not in found:
+            found[key] = _with_what_was_done(said, moment)
+    most = sorted(found, key=lambda key: -counted[key])[:_FOUND_MAX]
+    return tuple(replace(found[key], numbers={**found[key].numbers, "failures": counted[key]}) for key in most)
 
 
 def _likeliest(moment: Moment) -> Finding:

@@ -26,6 +26,7 @@ __all__ = ["rank"]
 _LOOK_CLOSER = "no known cause fits: see the evidence, and what the pods and Argo CD logged in that time"
 _CAUSES_MAX = 12
 _UNDO = "undo"
+_OF_EACH = {"INJECTED"}  # one for each drift or fault, with what that one cost
 _NO_DOUBT = {"SLOW"}  # it is no reason why nothing can be claimed
 _NOT_COUNTED = {"GENERATOR_STALL"}  # it explains failures that no FAIL counts
 _BESIDE = {("rollout", "OTHERS_IN_SERVICE")}  # who else gets traffic is no reason why old pods stay
@@ -65,11 +66,12 @@ def rank(facts: Mapping[str, Facts], verdicts: Iterable[Verdict], result: Result
         return ()
     blamed = [verdict for verdict in verdicts if verdict.result is result]
     blamed = [verdict for verdict in blamed if verdict.checker != _UNDO] or blamed  # what it left is said elsewhere
-    found: dict[tuple[str, str], _Candidate] = {}
+    found: dict[tuple[str, str, str], _Candidate] = {}
     for drill in dict.fromkeys(verdict.drill for verdict in blamed):
         own = [verdict for verdict in blamed if verdict.drill == drill]
         for one in sorted(_candidates(facts.get(drill), own), key=lambda one: (one.order, -one.failures)):
-            found.setdefault((drill, one.finding.code), one)
+            which = one.finding.text if one.finding.code in _OF_EACH else ""
+            found.setdefault((drill, one.finding.code, which), one)
     ordered = sorted(found.values(), key=lambda one: (one.order, -one.failures))[:_CAUSES_MAX]
     return tuple(_cause(one, facts.get(one.verdict.drill)) for one in ordered)
 
