@@ -71,7 +71,9 @@ class LabPerson(Person):
         url = f"http://{names['GIT_USERNAME']}:{names['GIT_PASSWORD']}@127.0.0.1:8090/env.git"
         with tempfile.TemporaryDirectory() as clone:
             words = ["git", "clone", "--quiet", "--bare", "--depth", "1", "--branch", "main", url, clone]
-            subprocess.run(words, capture_output=True, check=True, timeout=60)
+            if code := subprocess.run(words, capture_output=True, check=False, timeout=60).returncode:
+                what = f"git clone of the lab's env repo ended with {code}"  # its own words have the password
+                raise subprocess.SubprocessError(what)
             words = ["git", "--git-dir", clone, "rev-parse", "main^{tree}"]
             return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 

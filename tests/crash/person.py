@@ -64,13 +64,16 @@ class Person(ABC):
 
     def snapshot(self) -> dict[str, Any]:
         """What a run may change: the objects without generated fields, and the tree of the env repo."""
-        found: dict[str, Any] = {"git": self.tree()}
+        pods = self._kube.list("Pod", self.pods_of)["items"]
+        running = sorted({pod["spec"]["containers"][0]["image"] for pod in pods})
+        return {"git": self.tree(), **self._objects(), "running": running}
+
+    def _objects(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         for namespace, kinds in self.watched.items():
             for kind in kinds:
                 for item in self._kube.list(kind, namespace)["items"]:
                     found[f"{kind}/{namespace}/{item['metadata']['name']}"] = _as_written(item)
-        pods = self._kube.list("Pod", self.pods_of)["items"]
-        found["running"] = sorted({pod["spec"]["containers"][0]["image"] for pod in pods})
         return found
 
     def difference(self) -> str:
@@ -86,8 +89,11 @@ class Person(ABC):
             time.sleep(0.2)
 
     def changed_objects(self) -> set[str]:
-        """The objects that are not as before, at once; without the lock, which a killed run keeps until its undo."""
-        names = self._differing(self.snapshot())
+        """The objects that are not as before, at once; without the lock, which a killed run keeps until its undo.
+
+        Nor is git asked, which the fault may have taken away.
+        """
+        names = self._differing(self._objects())
         return {name for name in names if "/" in name and not name.startswith("Lease/")}
 
     def _differing(self, now: Mapping[str, Any]) -> set[str]:
