@@ -16,6 +16,7 @@ from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
+_OUR_OWN = (CHECK, "lease-release")  # kinds of entries that are no change of the target: the last look, our lock
 _CHANGES = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is made
 
 
@@ -56,9 +57,9 @@ def check(facts: Facts) -> Verdict:
     count = len(record.entries)
     changes = [event for event in facts.events if (event.source, event.what) in _CHANGES]
     changes += [fault.started for fault in find_faults(facts) if fault.begun]  # faults that need no undo are included
-    if changes and not count:
+    if changes and all(entry.kind in _OUR_OWN for entry in record.entries):
         first = min(changes, key=lambda event: (event.start_s, event.subject))
-        gone = "is empty" if facts.journal is not None else "is missing"
+        gone = "is missing" if facts.journal is None else "has no change" if count else "is empty"
         why = f"the record of what was undone {gone}, although something was changed ({first.subject})"
         return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(first.seq,))
     why = "the one change was undone" if count == 1 else f"all {count} changes were undone"

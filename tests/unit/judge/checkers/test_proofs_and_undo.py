@@ -224,6 +224,18 @@ class TestUndo:
         told.tell("undo", "Undo/2-git-push", "failed", at=6, outcome=Outcome.FAIL, reason="403")
         assert "by hand" not in undo.check(told.facts()).findings[0].hint
 
+    @pytest.mark.parametrize("kept", ["", "Undo/1-lease-release", "Undo/check"])
+    def test_a_change_without_a_record_of_it_is_not_called_undone(self, kept: str) -> None:
+        """Of the journal the lock's entry alone was left: "the one change was undone"."""
+        told = Story().tell("release", f"Release/{story.NEW}", "pushed", at=3)
+        if kept:
+            told.tell("undo", kept, "written", at=1).tell("undo", kept, "done", at=9)
+        verdict = undo.check(told.facts())
+        assert verdict.result is Result.INCONCLUSIVE
+        assert "although something was changed" in verdict.why
+        told.tell("undo", "Undo/2-env-repo-tag", "written", at=2).tell("undo", "Undo/2-env-repo-tag", "done", at=8)
+        assert undo.check(told.facts()).result is Result.PASS
+
     def test_nothing_written_is_nothing_to_undo(self) -> None:
         assert undo.check(Story().facts()).result is Result.PASS
 
