@@ -120,6 +120,9 @@ def test_its_data_is_whole(one: Any) -> None:
     assert not one.drill or one.drill.removeprefix("rollproof run ") in drill_table()
 
 
+OF_ANOTHER = replace(APPLICATION, ignored=(replace(APPLICATION.ignored[0], name="cart"),))
+
+
 def _with(**changes: Any) -> Any:
     return replace(DEPLOYMENT, containers=(replace(CONTAINER, **changes),))
 
@@ -161,6 +164,7 @@ def _with(**changes: Any) -> Any:
         ("autoscaler", (_with(requests={}, limits={"memory": "1Gi"}),), PASS, "AUTOSCALER"),
         ("autoscaler-and-git", (replace(DEPLOYMENT, replicas_declared=True),), PASS, ""),  # ignored, and respected
         ("autoscaler-and-git", (replace(DEPLOYMENT, replicas_declared=None),), UNKNOWN, "UNREAD"),
+        ("autoscaler-and-git", (replace(DEPLOYMENT, replicas_declared=True), OF_ANOTHER), PASS, "AUTOSCALER_AND_GIT"),
         ("disruption-budget", (BudgetsSeen(budgets=(BUDGET, BUDGET)),), PASS, "DISRUPTION_BUDGET"),
         ("network-policy", (PoliciesSeen(policies=(replace(POLICY, ingress=False),)),), PASS, "NETWORK_POLICY"),
         ("network-policy", (PoliciesSeen(policies=(replace(POLICY, anybody=True),)),), PASS, "NETWORK_POLICY"),
