@@ -94,9 +94,9 @@ class Rollout:
 
     @property
     def failed_at(self) -> str:
-        """The stage at which it failed, "" if it did not; facts of 2026-11 and before call it a leg."""
+        """The stage at which it failed, "" if it did not (`oldfacts` knows the older word)."""
         data = self.failed.data if self.failed is not None else {}
-        return str(data.get("stage") or data.get("leg") or "")
+        return str(data.get("stage") or "")
 
     @property
     def look_at(self) -> str:

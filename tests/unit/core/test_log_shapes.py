@@ -41,3 +41,19 @@ def test_a_line_of_text_says_what_its_proxy_will_say(line: str, tells: bool) -> 
                                    [traefik()] + ["x"] * 50])  # fmt: skip
 def test_lines_of_nobody_known_get_none(lines: list[str]) -> None:
     assert advice(lines) == ""
+
+
+def test_a_line_of_apache_or_nginx_says_nothing_yet_and_nginx_can_be_told_to() -> None:
+    shape = shape_of(['10.1.2.3 - - [29/Nov/2026:15:26:05 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"'])
+    assert shape is not None
+    assert (shape.form.name, shape.form.names_it) == ("nginx or Apache (combined)", "$http_x_request_id")
+    assert (shape.tells, shape.ever) == (False, True)
+    assert shape.form.set_it.startswith("with nginx log_format NAME escape=json ")
+    assert shape.form.set_it.endswith("; Apache's log names no retries")
+    assert shape.said.startswith("they look like nginx or Apache (combined), and lack one of both")
+
+
+def test_an_nginx_that_was_asked_by_its_address_says_how_often_where_it_is_there() -> None:
+    shape = shape_of([nginx(upstream_addr="-").replace(ID, "-")])  # this one was sent on to nobody
+    assert shape is not None
+    assert (shape.form.name, shape.tells) == ("nginx", True)
