@@ -176,6 +176,10 @@ def versions() -> Told:
     def imaged(told: Story, name: str, image_id: str, what: str = "modified", sha: str = NEW) -> Story:
         return told.tell("watch", f"Pod/shop/{name}", what, at=126, image=f"x/web:{sha}", image_id=image_id)
 
+    deaf = ingress(started(), NEW, count=3).tell("proof", "Pods", "not-reachable", at=124, outcome=UNKNOWN)
+    yield "pods cannot be asked, and run two images", imaged(imaged(deaf, "new-1", "id-1"), "new-2", "id-2")
+    yield "answered, and the fault was not over", Story().fault(until="effect").proofs(OLD, expected=OLD)
+
     mixed = imaged(imaged(imaged(good_release(), "new-1", "sha256:1"), "new-2", "sha256:2"), "new-3", "sha256:2")
     yield "mixed images", mixed
     yield (

@@ -21,12 +21,14 @@ from expected_outage_verdicts import asked, held
 from expected_scaling_verdicts import begun, lowered, not_back, not_up, replicas, say, scaler
 from story import Story, plan, target
 
+from rollproof.core.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.scaling import ScalingWord
 from rollproof.core.target import FaultSettings
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers import autoscaling, dependency, drift, fault, jobs, loss, meanwhile, outage
 from rollproof.judge.checkers import bad_release as bad
+from rollproof.judge.checkers.window import baseline_event
 
 PASS, FAIL, OPEN = Result.PASS, Result.FAIL, Result.INCONCLUSIVE
 EARLIER = (job_run(-1), job_run(0, "web-b"))
@@ -324,6 +326,15 @@ def test_a_lost_request_by_the_nanosecond_of_its_sending(checker: ModuleType, se
     rows["done_ns"][lost] = sent_ns + 1
     verdict = checker.check(told.facts())
     assert verdict.result is result, verdict.why
+
+
+def test_the_baseline_is_the_runs_own_and_the_last_before_the_act() -> None:
+    told = Story().tell("run", "phase", "baseline", start=60, at=70).tell("run", "phase", "baseline", start=80, at=90)
+    told.tell("run", "other", "baseline", start=91, at=92).tell("load", "phase", "baseline", start=93, at=94)
+    facts = told.tell("run", "phase", "tail", start=95, at=96).fault().facts()
+    act = find_act(facts)
+    assert act is not None
+    assert baseline_event(facts, act) is facts.events[1]
 
 
 # ---- the wall clock against the monotonic one ----

@@ -78,6 +78,13 @@ def test_the_tag_was_committed_so_long_before_the_scan_had_ended(early_s: float,
     assert leg(told(changed("image/Scan", ended_s=COMMIT_S + early_s)), Leg.SCAN).result is result
 
 
+@pytest.mark.parametrize(("made_s", "result"), [(605, FAIL), (605.5, OPEN)])
+def test_a_report_of_after_it_was_read_is_of_a_clock_that_is_wrong(made_s: float, result: Result) -> None:
+    """It was read 600 s after the commit; the clocks may be apart by 5 s."""
+    verdict = leg(reported({Place.SCAN_REPORT: {"made_s": COMMIT_S + made_s}}), Leg.SCAN)
+    assert verdict.result is result, verdict.why
+
+
 def test_of_a_matrix_the_part_that_failed_is_named_with_its_own_end() -> None:
     """Another part of it has failed later and otherwise."""
     failed = {"test (8.1)": "cancelled", "test (8.2)": "failure"}
