@@ -179,7 +179,8 @@ def sentence(event: Event) -> str:
     data["took"] = f"{event.end_s - event.start_s:.2f} s"
     if event.source == "proof" and event.what in {"version", "database"}:
         return f"{event.subject}: {_answer(event, data)}"
-    plain = event.what == "left" and event.data.get("expected") is None and event.data.get("found") is None
+    why = event.data.get("found") is None or event.data.get("reason")
+    plain = event.what == "left" and event.data.get("expected") is None and bool(why)
     if event.source == "undo" and (plain or event.what in {"done", "not-needed", "failed"}):
         return f"{event.subject}: {_undone(event)}"
     template = _template(event)

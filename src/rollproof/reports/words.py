@@ -42,6 +42,7 @@ _UNDO: Mapping[str, str] = {
 _LOOK_FAILED = "All that the run changed was put back, and something is not as it was before: see what, and mend it."
 _NO_RECORD = "What the run changed, and whether it was put back, is not known: its record is gone. See what it planned."
 _NOT_LOOKED = "All that the run changed was put back; whether all is as before was not seen: run `rollproof undo`."
+_LEFT = "Something that the run changed was left as it is: see the verdict of the undo, which says why."
 _DAMAGED = "What the run changed is not known in full, its record is damaged: look at what it planned to change."
 # Checkers with several verdicts, and their subjects: each is followed by its own name from night to night.
 _NAMED = {
@@ -93,7 +94,9 @@ def _not_left_by_others(report: Report) -> str:
     """Why nobody can say that all is as before, where it is not that somebody else changed it; "" if it is."""
     verdict = next((one for one in report.verdicts if _is_undo(one)), None)
     if verdict is None or any(finding.code == "LEFT_ALONE" for finding in verdict.findings):
-        return ""
+        journal = report.facts[UNDO].journal if UNDO in report.facts else None
+        left = [one for one in journal.entries if one.state == "left"] if journal is not None else []
+        return _LEFT if left and left[-1].expected is None and left[-1].reason else ""
     return _NOT_LOOKED if verdict.findings else _NO_RECORD
 
 

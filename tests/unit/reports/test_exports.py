@@ -13,6 +13,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from rollproof.core.facts import Facts
+from rollproof.core.journal import Entry, Record
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.errors import InputError
 from rollproof.reports.cases import cases
@@ -69,6 +71,16 @@ def test_that_somebody_else_changed_it_is_said_only_where_it_was_seen(
     left = Verdict("undo", "Undo", Result.INCONCLUSIVE, "why", findings=findings)
     others = tuple(one for one in report.verdicts if one.checker != "undo")
     assert said in export(replace(report, verdicts=(*others, left), undo="left"), "slack")
+
+
+def test_what_no_one_else_has_changed_is_not_said_to_be_changed_by_somebody(report: Report) -> None:
+    entry = Entry(3, "branch-force-pushed", "the app", {}, state="left", reason="the branch stays", found="d677")
+    left = Verdict("undo", "Undo", Result.INCONCLUSIVE, "why", findings=(Finding("LEFT_ALONE", "it", "look"),))
+    facts = {**report.facts, "undo": Facts(plan=report.plan, drill="undo", events=(), journal=Record((entry,)))}
+    told = replace(report, verdicts=(left,), undo="left", facts=facts)
+    said = export(told, "slack")
+    assert "was left as it is" in said
+    assert "somebody else" not in said
 
 
 def test_csv_has_every_number_of_every_verdict(report: Report) -> None:

@@ -47,6 +47,8 @@ def check(facts: Facts) -> Verdict:
             f"{left[0].name} was changed by somebody else after us and was left alone: "
             f"expected {left[0].expected!r}, found {left[0].found!r}"
         )
+        if left[0].expected is None and left[0].reason:  # its undo says why, and it need not be that of others
+            why = f"{left[0].name} was left as it is: {left[0].reason}"
         finding = Finding("LEFT_ALONE", why, "decide by hand which state is wanted")
         if left[0].expected is None and left[0].found is None:  # nobody changed it, and its state could not be read
             why = f"{left[0].name} could not be verified: {left[0].reason or 'no reason'}"

@@ -213,6 +213,14 @@ class TestUndo:
         (finding,) = undo.check(told.facts()).findings
         assert finding.code == code
 
+    def test_what_the_undo_could_not_take_away_is_not_blamed_on_somebody_else(self) -> None:
+        told = Story().tell("undo", "Undo/1", "written", at=1)
+        told.tell(
+            "undo", "Undo/1", "left", at=2, outcome=Outcome.UNKNOWN, found="d677", reason="the branch stays: refused"
+        )
+        (finding,) = undo.check(told.facts()).findings
+        assert (finding.code, finding.text) == ("LEFT_ALONE", "Undo/1 was left as it is: the branch stays: refused")
+
     def test_where_only_the_last_look_fails_no_undo_of_ours_can_mend_it(self) -> None:
         told = Story().tell("undo", "Undo/1-git-push", "written", at=1).tell("undo", "Undo/1-git-push", "done", at=2)
         told.tell("undo", "Undo/check", "written", at=3, kind="check")
