@@ -30,6 +30,7 @@ _MADE = (
     "table",
 )  # created and removed, nothing else is
 _LOGS = ("ingress.log", "children.log", "sandbox.log")
+_KEPT = {"lock", "logs"}  # what a sandbox that has ended leaves
 
 
 def default_folder(environ: Mapping[str, str]) -> Path:
@@ -93,6 +94,7 @@ class Folder:
     def take(self) -> None:
         """Create and lock it, and remove the files of an earlier sandbox. InputError if that fails."""
         with self.writing():
+            self._refuse_foreign()
             (self.path / "logs").mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
             self._claim()
@@ -132,6 +134,14 @@ class Folder:
         finally:
             os.close(self._lock)
             self._lock = -1
+
+    def _refuse_foreign(self) -> None:
+        """A home or a project has folders called `repos`, too: only where a sandbox was is anything removed."""
+        held = {one.name for one in self.path.iterdir()} if self.path.is_dir() else set()
+        if held <= _KEPT or (self.path / "logs" / "sandbox.log").is_file():
+            return
+        message = f"the folder {self.path} holds other things ({min(held - _KEPT)}), and no sandbox was there before"
+        raise InputError(message, "name one that is empty or not there yet: --folder DIR")
 
     def _claim(self) -> None:
         try:

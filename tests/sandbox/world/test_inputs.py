@@ -65,12 +65,38 @@ def test_what_was_left_by_a_killed_one_is_cleared_and_foreign_files_stay(tmp_pat
     (tmp_path / "repos" / "env.git" / "HEAD").write_text("ref: refs/heads/old\n")
     (tmp_path / "kubeconfig").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "sandbox.log").write_text("of the killed one\n")
     folder = Folder(tmp_path)
     folder.take()
     assert not folder.repo.exists()
     assert not folder.kubeconfig.exists()
     folder.leave()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "logs", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["repos/mine/code", "host/notes", "kubeconfig", "target.toml", "unlike.txt", "logs/x"])
+def test_a_folder_of_somebody_else_is_refused_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    """`--folder ~` would have removed ~/repos."""
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "other").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other things .* no sandbox was there before") as error:
+        Folder(tmp_path).take()
+    assert "--folder DIR" in error.value.hint
+    assert (tmp_path / name).read_text() == "mine"
+    assert not (tmp_path / "lock").exists()
+
+
+@pytest.mark.parametrize("cut_at", ["nothing", "logs", "lock"])
+def test_a_folder_in_which_a_sandbox_could_not_begin_is_taken(tmp_path: Path, cut_at: str) -> None:
+    if cut_at != "nothing":
+        (tmp_path / "logs").mkdir()
+    if cut_at == "lock":
+        (tmp_path / "lock").touch()
+    folder = Folder(tmp_path)
+    folder.take()
+    folder.leave()
 
 
 def test_secrets_are_the_owners_only_and_new_each_time(tmp_path: Path) -> None:
