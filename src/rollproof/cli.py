@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-import typer.core
 import typer.main
 
 from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.reports.output import guarded
 from rollproof.run import completion
+from rollproof.run.commandgroup import Group
 from rollproof.run.helptexts import drills_text, epilog
 from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
 from rollproof.suites import SETS, drill_names
@@ -39,24 +39,9 @@ __all__ = ["main"]
 # and `--help`, `--version` and completion need none of them (tests/unit/test_cli.py holds this).
 
 
-class _Group(typer.core.TyperGroup):
-    """typer's own exit codes (130, or 1, which is FAIL here) say nothing about the target: our errors replace them."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; an interrupt or a closed stream becomes one of our errors."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise CannotJudgeError("interrupted") from None
-        except BrokenPipeError:
-            raise CannotJudgeError("standard output was closed before all of it was written") from None
-        except (EOFError, OSError) as error:  # a bug of ours: OSErrors that can be expected have errors of their own
-            raise RuntimeError(f"{type(error).__name__}: {error}") from error
-
-
 app = typer.Typer(
     name="rollproof",
-    cls=_Group,
+    cls=Group,
     help="Verifies apps that are deployed the GitOps way, on a real cluster, and ends with a verdict: "
     "PASS, FAIL or INCONCLUSIVE, with the evidence.",
     epilog=epilog("rollproof doctor --target targets/staging.toml", "rollproof run all --target targets/staging.toml"),

@@ -123,7 +123,7 @@ def expand(word: str) -> tuple[str, ...]:
     if word == "chaos":
         return chaos_drills()
     if word not in table:
-        raise InputError(f"there is no drill {word!r}", f"known: {', '.join([*table, *SETS])}")
+        raise InputError(f"there is no drill {word!r}", _nearest(word, [*table, *SETS]))
     return (word,)
 
 
@@ -138,10 +138,13 @@ def chaos_drills(chosen: Sequence[str] = ()) -> tuple[str, ...]:
     names = [drill.name for drill in sorted(known, key=lambda drill: (_place(drill), drill.name))]
     for name in chosen:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-            raise InputError(f"there is no chaos drill {name!r}", hint)
+            raise InputError(f"there is no chaos drill {name!r}", _nearest(name, names))
     return tuple(name for name in names if not chosen or name in chosen)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
 
 def _place(drill: Drill) -> int:

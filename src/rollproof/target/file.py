@@ -190,7 +190,9 @@ def _document(text: str) -> dict[str, Any]:
 
 def _nearby(path: Path) -> str:
     found = sorted(str(other) for other in path.parent.glob("*.toml")) if path.parent.is_dir() else []
-    return f"there is {', '.join(found)}" if found else "copy targets/staging.example.toml from the repository"
+    if found:
+        return f"--target names it; there is {', '.join(found)}"
+    return "--target names it, and `rollproof init --context NAME` writes one from what your cluster says"
 
 
 def _unknown_keys(table: Mapping[str, Any], kind: type, place: str) -> Iterator[Mistake]:
