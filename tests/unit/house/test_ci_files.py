@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -40,6 +41,28 @@ INPUTS = yaml.safe_load(ACTION)["inputs"]
 
 def test_the_action_uses_every_input() -> None:
     assert set(re.findall(r"inputs\.(\w+)", ACTION)) == set(INPUTS)
+
+
+STEPS = {step["name"]: step for step in yaml.safe_load(ACTION)["runs"]["steps"]}
+
+
+@pytest.mark.parametrize("text", ["", "--sha 1a2b --bad x", "--sha 1a2b\n--bad x\n", "\n  --sha 1a2b  \n\n  --bad x"])
+def test_the_action_hands_on_arguments_of_every_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rollproof/bin").mkdir(parents=True)
+    (tmp_path / "rollproof/bin/rollproof").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "rollproof/bin/rollproof").chmod(0o755)
+    inputs = {"DRILL": "release", "TARGET": "t.toml", "REPORTS": "r", "ARGUMENTS": text}
+    words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", STEPS["run"]["run"]]  # as a runner calls it
+    environ = {**os.environ, **inputs, "RUNNER_TEMP": str(tmp_path)}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["run", "release", "--target", "t.toml", "--reports", "r", *text.split()]
+
+
+def test_two_runs_of_one_workflow_have_artifacts_of_their_own() -> None:
+    """upload-artifact refuses a name that is there: of a matrix's second leg, of a job's second drill."""
+    assert {"strategy.job-index", "steps.run.outputs.run"} <= set(
+        re.findall(r"\$\{\{ ([\w.-]+)", STEPS["keep the run folder"]["with"]["name"])
+    )
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs/ci").glob("github-*.yml")), ids=lambda path: path.name)
