@@ -41,7 +41,7 @@ def _why(result: Result, own: Sequence[Verdict]) -> str:
     if not alike:
         return "nothing was judged"
     if result is not Result.PASS:
-        more = f" ({many(len(alike) - 1, 'more')})" if len(alike) > 1 else ""
+        more = f" ({many(len(alike) - 1, 'more check')} like it)" if len(alike) > 1 else ""
         return f"{alike[0].checker}: {alike[0].why}{more}"
     found = [one for one in own if one.findings]
     told = f"; {many(len(found), 'finding')}" if found else ""

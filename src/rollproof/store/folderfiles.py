@@ -70,7 +70,10 @@ def _mode(path: Path) -> int:
 
 def make_folder(path: Path) -> None:
     """Make a new folder that only its owner may enter. OSError as mkdir says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # a file is in the way above it: the new folder itself is not there
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
     path.mkdir(mode=0o700)
 
 

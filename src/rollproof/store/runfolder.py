@@ -114,7 +114,8 @@ class RunFolder:
         except FileExistsError:
             raise RunFolderError(f"run folder {path} exists already", "every run gets a folder of its own") from None
         except OSError as error:
-            raise RunFolderError(f"run folder {path} cannot be made: {error.strerror}") from None
+            message = f"run folder {path} cannot be made: {error.strerror}"
+            raise RunFolderError(message, "--reports names the folder for run folders") from None
         folder = cls(path, plan, listener)
         folder.lock = FolderLock.take(path, f"the run {plan.run_id}", new=True)
         folder.write_json(PLAN, asdict(plan))

@@ -39,7 +39,7 @@ def test_a_row_for_each_drill_in_the_order_of_the_run() -> None:
     rows = list(drill_rows(report(*VERDICTS)))
     assert [(row.drill, row.result, row.why) for row in rows] == [
         ("posture", Result.PASS, "2 checks passed; 1 finding"),
-        ("secrets", Result.FAIL, "secrets: found in a.yaml (1 more)"),
+        ("secrets", Result.FAIL, "secrets: found in a.yaml (1 more check like it)"),
         ("jobs", Result.SKIPPED, "harness: no report"),
         ("release", Result.INCONCLUSIVE, "nothing was judged"),
     ]

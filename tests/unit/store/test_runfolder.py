@@ -227,6 +227,15 @@ class TestDamaged:
             folder.read_requests("zero-downtime")
 
 
+@pytest.mark.parametrize("below", [".", "deeper"])
+def test_a_file_where_the_folder_of_runs_should_be(tmp_path: Path, below: str) -> None:
+    """It was said of the run folder that it exists already."""
+    (tmp_path / "reports").touch()
+    with pytest.raises(RunFolderError, match="cannot be made: Not a directory") as error:
+        RunFolder.create(tmp_path / "reports" / below / "run", plan())
+    assert "--reports" in error.value.hint
+
+
 def test_run_ids_sort_by_time_and_name_the_drill() -> None:
     assert new_run_id(["drift"], wall_s=0.0) == "19700101T000000Z-drift"
     assert new_run_id(["zero-downtime", "drift"], wall_s=1.0) == "19700101T000001Z-all"
