@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from rollproof.clients.kube import Kube
@@ -24,10 +26,19 @@ def write_target(given: Given, application: str, deployment: str, out: Path | No
     """
     found = ask(Kube(given.context, given.kubeconfig), application, deployment)
     path = out or Path("targets") / f"{found.application}.toml"
-    if not _write_new(path, f"#:schema ./{_SCHEMA}\n{draft(found, given)}"):
+    written = replace(given, kubeconfig=_from(path, given.kubeconfig), env_file=_from(path, given.env_file))
+    if not _write_new(path, f"#:schema ./{_SCHEMA}\n{draft(found, written)}"):
         raise InputError(f"{path} is there already", "name another file with --out")
     schema = path.with_name(_SCHEMA)
     return [path, *([schema] if _write_new(schema, schema_text()) else [])], list(found.notes)
+
+
+def _from(file: Path, said: str) -> str:
+    """A path that a person said from where they stand, as the file must say it: from its own folder."""
+    if not said or said.startswith("~") or Path(said).is_absolute():
+        return said
+    path = Path(said)
+    return os.path.relpath(path.parent.resolve() / path.name, file.parent.resolve())
 
 
 def _write_new(path: Path, text: str) -> bool:

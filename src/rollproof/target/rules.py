@@ -36,7 +36,7 @@ class Mistake:
 _SHA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")  # the characters of an image tag (OCI distribution spec)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLES_INSTEAD = "leave it out, and name environment variables in env_repo.username_env and password_env"
-_NO_BRANCH = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-check-ref-format(1)
+_NO_BRANCH = re.compile(r"^-|[\s~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$|\.$")  # git-check-ref-format(1)
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.%:/-]{1,255}")  # needs no quoting inside of '' in SQL, nor in a shell
 _LONGEST_USER = 32  # of a login name of ssh
 _TELLING = re.compile(r"(?i)token|secret|passw|pwd|api-?_?key|access-?_?key|credential|signature|^(sig|auth|key|code)$")
@@ -44,6 +44,7 @@ _SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9._-]{1,25
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")  # of GitHub
 _WORKFLOW = re.compile(r"[^/]+\.ya?ml")  # its file in .github/workflows
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110 section 5.6.2
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")  # what a Host header can be
 _LABEL = re.compile(
     r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?=([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?"
 )
@@ -198,10 +199,16 @@ def _urls(target: Target) -> Iterator[Mistake]:
     for place, url in asked:
         if (reason := _bad_url(url)) and url.strip():
             yield Mistake(place, reason)
-    hosts = {"app.host": target.app.host, "control.host": target.control.host if target.control is not None else ""}
+    hosts = {"app.host": target.app.host}
+    if target.control is not None:
+        hosts |= {"control.host": target.control.host, "control.off_entry_host": target.control.off_entry_host}
     for place, host in hosts.items():
         if not host.isascii():
             yield Mistake(place, _NOT_ASCII)
+        elif host and not _HOST.fullmatch(host):
+            yield Mistake(
+                place, f"must be a host, with its port if need be, and no http:// or path, found {_shown(host)}"
+            )
     yield from _repo_url(target.env_repo.url)
 
 
@@ -266,6 +273,11 @@ def _names(target: Target) -> Iterator[Mistake]:
     for name in target.secrets.names:
         if not _SECRET.fullmatch(name):  # may be a value: never shown
             yield Mistake("secrets.names", 'must be names of Secrets, "name" or "name/key"')
+    for place in ("version_header", "served_by_header"):
+        if (header := getattr(target.app, place)) and not _HEADER.fullmatch(header):
+            yield Mistake(f"app.{place}", f"must be the name of a header, found {_shown(header)}")
+    if not target.name.isprintable():
+        yield Mistake("name", "has a line break or another character that cannot be printed")
     yield from _variables(target)
     yield from _repo_names(target.env_repo)
     if target.faults.database is not None:

@@ -114,6 +114,29 @@ def test_a_place_where_nothing_can_be_written_is_one_message(tmp_path: Path, pla
     assert "--out" in told.value.hint
 
 
+@pytest.mark.usefixtures("_a_cluster")
+@pytest.mark.parametrize(
+    "out", ["targets/shop.toml", "shop.toml", "../away/shop.toml", "linked/shop.toml", "a/../b/s.toml"]
+)
+@pytest.mark.parametrize("said", ["kube/config", "./kube/config", "../here/kube/config", "/etc/config", "~/config"])
+def test_a_path_is_said_from_here_and_written_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, said: str
+) -> None:
+    """`init --kubeconfig ./config` wrote `./config` into targets/shop.toml, which is targets/config there."""
+    (tmp_path / "here/kube").mkdir(parents=True)
+    (tmp_path / "far/deep").mkdir(parents=True)
+    (tmp_path / "here/linked").symlink_to(tmp_path / "far/deep")
+    monkeypatch.chdir(tmp_path / "here")
+    Path("kube/config").touch()
+    [path, *_], _ = init.write_target(Given(context="x", kubeconfig=said, env_file=said), "", "", Path(out))
+    written = tomllib.loads(path.read_text())
+    assert written["cluster"]["kubeconfig"] == written["env_file"]
+    if said[0] in "/~":
+        assert written["env_file"] == said
+    else:
+        assert (path.parent / written["env_file"]).samefile("kube/config")
+
+
 def _schema(path: Path) -> Path:
     return path.with_name("target.schema.json")
 
