@@ -59,6 +59,12 @@ class Night:
     exit_code: int
     checks: tuple[Check, ...]
 
+    @property
+    def of(self) -> str:
+        """Whose nights are counted together, for a sentence: the target, its platform, and what was run."""
+        what = self.run.partition("-")[2]  # 20260101T020304Z-all
+        return self.target + (f" on {self.platform}" if self.platform else "") + (f", {what}" if what else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

@@ -121,28 +121,28 @@ def _worse(row: Row, change: RateChange) -> str:
 
 
 def _bounds(nights: Sequence[Night]) -> Iterator[Statement]:
-    for target in dict.fromkeys(night.target for night in nights):
-        own = [night for night in nights if night.target == target]
+    for whose in dict.fromkeys(night.of for night in nights):
+        own = [night for night in nights if night.of == whose]
         sound = [night for night in own if night.result in (Result.PASS, Result.FAIL)]
         if sound:
             failures = sum(night.result is Result.FAIL for night in sound)
             low, high = bad_share_bounds(failures, len(sound))
             yield Statement(
                 Said.BOUND,
-                f"{target}: {failures} of {many(len(sound), 'judged night')} failed: the share of bad ones is between "
+                f"{whose}: {failures} of {many(len(sound), 'judged night')} failed: the share of bad ones is between "
                 f"{low:.1%} and {high:.1%} (Clopper and Pearson, each end 95 %, nights taken as independent)",
             )
 
 
 def _harness(nights: Sequence[Night]) -> Iterator[Statement]:
-    for target in dict.fromkeys(night.target for night in nights):
-        own = [night for night in nights if night.target == target]
+    for whose in dict.fromkeys(night.of for night in nights):
+        own = [night for night in nights if night.of == whose]
         blind = sum(night.result is Result.INCONCLUSIVE for night in own)
         if blind:
-            text = f"{target}: {blind} of {many(len(own), 'night')} were INCONCLUSIVE, and say nothing about the app"
+            text = f"{whose}: {blind} of {many(len(own), 'night')} were INCONCLUSIVE, and say nothing about the app"
             yield Statement(Said.BLIND, text)
         if (row := inconclusive_in_a_row(own)) >= _ALARM:
-            text = f"ALARM {target}: the last {row} nights were all INCONCLUSIVE: look at the harness, not at the app"
+            text = f"ALARM {whose}: the last {row} nights were all INCONCLUSIVE: look at the harness, not at the app"
             yield Statement(Said.ALARM, text)
 
 

@@ -148,6 +148,16 @@ def test_inconclusive_nights_are_no_nights_of_the_app_and_three_in_a_row_alarm()
     assert not [line for line in statements([*sound, *blind[:2]]) if line.startswith("ALARM")]
 
 
+def test_nights_of_another_platform_or_another_run_are_counted_apart() -> None:
+    blind = [night(number, result=Result.INCONCLUSIVE) for number in (1, 3, 5)]
+    smoke = [replace(night(number), run=f"202601{number:02d}T030000Z-smoke") for number in (2, 4, 6)]
+    kind = [replace(night(7, result=Result.FAIL), platform="kind")]
+    said = list(statements([*blind, *smoke, *kind]))
+    assert [line for line in said if line.startswith("ALARM staging on eks, all: the last 3 nights")]
+    assert [line for line in said if line.startswith("staging on eks, smoke: 0 of 3 judged nights failed")]
+    assert [line for line in said if line.startswith("staging on kind, all: 1 of 1 judged night failed")]
+
+
 def test_targets_and_platforms_are_never_mixed() -> None:
     both = [night(1), night(2, target="lab"), replace(night(3), platform="kind")]
     assert len(rows(both)) == 3
