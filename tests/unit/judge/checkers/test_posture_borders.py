@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from expected_posture_verdicts import APPLICATION, BUDGET, DEPLOYMENT, NO_SCALER, looked
 
-from rollproof.core.posture import BudgetsSeen, IgnoreSeen, ScanEntry, ScanSeen
+from rollproof.core.posture import ApplicationSeen, BudgetsSeen, IgnoreSeen, ScanEntry, ScanSeen
 from rollproof.core.verdict import Verdict
 from rollproof.judge.checkers.posture import check
+from rollproof.judge.checkers.posture.argocd import leaves_replicas
 
 
 def said(name: str, *views: object) -> Verdict:
@@ -88,3 +89,20 @@ def test_ten_grave_results_are_shown(grave: int, shown: int) -> None:
     entries = tuple(ScanEntry(name=f"CVE-{i}", level="high", place="p", text="t") for i in range(12))
     verdict = said("scan-file", ScanSeen(tool="trivy", total=12, grave=grave, entries=entries))
     assert verdict.why.count("CVE-") == shown
+
+
+@pytest.mark.parametrize(
+    ("rule", "options", "left"),
+    [
+        ({"managers": ("kube-controller-manager",)}, ("RespectIgnoreDifferences=true",), True),
+        ({"managers": ("kubectl",)}, ("RespectIgnoreDifferences=true",), False),
+        ({"fields": ("/spec/replicas",)}, ("RespectIgnoreDifferences=true",), True),
+        ({"fields": ("/spec/paused",)}, ("RespectIgnoreDifferences=true",), False),
+        ({"managers": ("kube-controller-manager",)}, (), False),
+    ],
+)
+def test_who_leaves_the_replicas_to_the_autoscaler(
+    rule: dict[str, tuple[str, ...]], options: tuple[str, ...], left: bool
+) -> None:
+    ignored = (IgnoreSeen(group="apps", kind="Deployment", **rule),)
+    assert leaves_replicas(ApplicationSeen(name="shop", options=options, ignored=ignored), "web") is left

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import story
 from story import Story, good_release
 
 from rollproof.core.event import Outcome
+from rollproof.core.journal import Entry, Record
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, EXIT_USAGE, Result, worst
 from rollproof.judge.checkers import readiness, undo, version, watches
 
@@ -265,3 +268,10 @@ def test_the_worst_of_nothing_is_inconclusive(results: list[Result], expected: R
 def test_exit_codes() -> None:
     codes = {Result.PASS: 0, Result.FAIL: 1, Result.INCONCLUSIVE: 3, Result.SKIPPED: 3}
     assert (codes, 2, 4) == (EXIT_CODES, EXIT_USAGE, EXIT_UNDO_FAILED)
+
+
+def test_the_journal_is_believed_before_what_the_timeline_told_of_it() -> None:
+    told = Story().tell("undo", "Undo/1-x", "written", at=1).tell("undo", "Undo/1-x", "done", at=2).facts()
+    assert undo.check(told).result is Result.PASS
+    still_open = Record(entries=(Entry(1, "x", "Deployment/shop/web", {}, tried="failed"),))
+    assert undo.check(replace(told, journal=still_open)).result is Result.FAIL
