@@ -8,6 +8,7 @@ from rollproof.errors import CannotJudgeError, OutsideDataError, UnansweredError
 __all__ = ["ApiError", "LostAnswerError", "SilenceError", "UnreachableError", "api_error"]
 
 _MESSAGE_MAX = 1000
+_NOBODY = "system:anonymous"  # who asks without credentials
 
 
 class UnreachableError(CannotJudgeError):
@@ -38,6 +39,13 @@ def api_error(status: int, text: str, what: str) -> ApiError:
         message, reason = answer.text("message", text), answer.text("reason")
     except OutsideDataError:
         message, reason = text, ""
-    hint = "rollproof doctor lists the permissions that are needed" if status in (401, 403) else ""
-    story = f"{what}: {status} {reason} {message[:_MESSAGE_MAX]}"
-    return ApiError(story.strip(), hint, status=status, reason=reason)
+    said = "" if message.strip() == reason else message[:_MESSAGE_MAX]
+    return ApiError(f"{what}: {status} {reason} {said}".strip(), _hint(status, message), status=status, reason=reason)
+
+
+def _hint(status: int, message: str) -> str:
+    if status == 401 or (status == 403 and _NOBODY in message):
+        return (
+            "the kubeconfig's credentials are missing, wrong or expired: try `kubectl get namespaces` with its context"
+        )
+    return "`rollproof rbac DRILL` prints the permissions that are needed" if status == 403 else ""

@@ -68,6 +68,9 @@ def api_client(context: str, kubeconfig: str) -> Any:
         raise InputError(f"context {context!r} is not usable from {where}: {error}", hint) from None
     except CannotJudgeError:
         raise
+    except OSError as error:  # a tokenFile, a certificate
+        message = f"{where} names a file that cannot be read: {error.filename}: {error.strerror}"
+        raise InputError(message, "see cluster.kubeconfig in the target file") from None
     except Exception as error:  # noqa: BLE001 - a file that is no kubeconfig ends in any exception of its parser
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{where} is not a kubeconfig: {said}", "see cluster.kubeconfig in the target file") from None
@@ -105,6 +108,16 @@ class _Loader(KubeConfigLoader):  # what it reads lives in `_user` and `_cluster
     def __init__(self, context: str, **words: Any) -> None:
         self._named = context
         super().__init__(**words)  # type: ignore[no-untyped-call]
+
+    def _load_auth_provider_token(self) -> Any:
+        user: Any = self._user
+        provider = str((user.safe_get("auth-provider") or {}).get("name", "")) if user else ""
+        if provider not in ("", "oidc"):  # of gcp the library makes an AttributeError, of others no credentials at all
+            message = (
+                f"the user of context {self._named!r} has the auth-provider {provider!r}, which is no longer known"
+            )
+            raise CredentialsError(message, "give it an exec plugin, as kubectl needs since 1.26, or a token")
+        return super()._load_auth_provider_token()  # type: ignore[no-untyped-call]
 
     def _load_from_exec_plugin(self) -> bool | None:
         user: Any = self._user

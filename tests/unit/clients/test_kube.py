@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakeapi import FakeApi
 
+from rollproof.clients.apierrors import api_error
 from rollproof.clients.kube import ApiError, Kube, UnreachableError
-from rollproof.errors import InputError
+from rollproof.errors import InputError, RollproofError
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_an_error_is_one_attempt_and_typed(kube: Kube, api: FakeApi, status: int
         kube.get("ConfigMap", "shop", "settings")
     assert caught.value.status == status
     assert len(api.asked) == 1
-    assert ("doctor" in caught.value.hint) == (status == 403)
+    assert ("rollproof rbac" in caught.value.hint) == (status == 403)
 
 
 def test_a_redirect_is_not_followed(kube: Kube, api: FakeApi) -> None:
@@ -169,6 +172,40 @@ def test_a_token_that_stays_refused_is_an_error(kube: Kube, api: FakeApi) -> Non
     with pytest.raises(ApiError, match="401"):
         kube.get("ConfigMap", "shop", "settings")
     assert len(api.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ({"tokenFile": "/nothing/token"}, "names a file that cannot be read: /nothing/token: No such file"),
+        ({"auth-provider": {"name": "gcp"}}, "has the auth-provider 'gcp', which is no longer known"),
+        ({"auth-provider": {"name": "azure", "config": {}}}, "has the auth-provider 'azure'"),
+    ],
+)
+def test_credentials_that_cannot_be_had_say_why(kube: Kube, user: dict[str, Any], said: str) -> None:
+    config = json.loads(Path(kube.kubeconfig).read_text())
+    config["users"][0]["user"] = user
+    Path(kube.kubeconfig).write_text(json.dumps(config))
+    with pytest.raises(RollproofError, match=re.escape(said)):
+        kube.version()
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told", "hint"),
+    [
+        (401, "Unauthorized", "GET /version: 401 Unauthorized", "missing, wrong or expired"),
+        (403, 'User "system:anonymous" cannot get', "cannot get", "missing, wrong or expired"),
+        (403, 'User "bot" cannot get', "cannot get", "`rollproof rbac DRILL` prints the permissions"),
+        (500, "boom", "boom", ""),
+    ],
+)
+def test_a_refusal_says_what_to_do(status: int, message: str, told: str, hint: str) -> None:
+    """`doctor` said of an expired token that `doctor` lists permissions."""
+    reason = {401: "Unauthorized", 403: "Forbidden"}.get(status, "InternalError")
+    error = api_error(status, json.dumps({"message": message, "reason": reason}), "GET /version")
+    assert str(error).endswith(told)
+    assert hint in error.hint
+    assert bool(hint) == bool(error.hint)
 
 
 def test_the_named_context_is_used_and_never_the_current_one(kube: Kube) -> None:
