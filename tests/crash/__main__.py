@@ -199,8 +199,10 @@ def _left(person: Person) -> tuple[str, str]:
 def _skipped(folder: Path) -> str:
     """Why a run ended by itself."""
     verdicts = json.loads((folder / "verdicts.json").read_text())["verdicts"]
-    reasons = [str(one["why"]) for one in verdicts if one["result"] == "SKIPPED"]
-    return f"skipped: {reasons[0]}" if reasons else "it ended by itself: it changes nothing that an undo puts back"
+    for result in ("SKIPPED", "INCONCLUSIVE", "FAIL"):
+        if reasons := [f"{one['checker']}: {one['why']}" for one in verdicts if one["result"] == result]:
+            return f"it ended by itself, {result}: {reasons[0]}"
+    return "it ended by itself: it changes nothing that an undo puts back"
 
 
 def _undone(person: Person, folder: Path) -> str:

@@ -288,8 +288,8 @@ def _lost_readiness(case: _Case) -> Root | None:
     ended = _ended_by_themselves(case, names)
     if len(ended) == len(names):
         code, why = "CONTAINER_ENDED", ", ".join(dict.fromkeys(ended.values()))
-        how = "ended" if fault else "ended by itself"
-        text = f"the container of {', '.join(names)} {how} ({why}){within}{after}{told}"
+        by_itself, told = ("", "") if fault else (" by itself", told)  # a fault may well have told it to end
+        text = f"the container of {', '.join(names)} ended{by_itself} ({why}){within}{after}{told}"
         hint = "see its log before the restart (`kubectl logs --previous`)"
         hint += (
             f"; did {fault.name} end it?" if fault else "; minReadySeconds keeps old pods until new ones have lasted"
