@@ -109,10 +109,10 @@ _DEFECTS = (
          {"app": {"at_sigterm": "exit"}, "workload": {"prestop_s": 0.0}, "ingress": {"lag_s": 0.4}}),
         ("prestop-too-short", "the preStop sleep ends before the ingress has noticed", LOAD,
          fails("availability", "PRESTOP_TOO_SHORT"),
-         {"app": {"at_sigterm": "exit"}, "workload": {"prestop_s": 1.2}, "ingress": {"lag_s": 2.5}}),
+         {"app": {"at_sigterm": "exit"}, "workload": {"prestop_s": 1.0}, "ingress": {"lag_s": 2.5}}),
         ("endpoint-lag-4s", "endpoints change four seconds late", LOAD,
          fails("availability", "PRESTOP_TOO_SHORT"),
-         {"app": {"at_sigterm": "exit"}, "workload": {"prestop_s": 1.5}, "cluster": {"endpoint_lag_s": 4.0}}),
+         {"app": {"at_sigterm": "exit"}, "workload": {"prestop_s": 1.0}, "cluster": {"endpoint_lag_s": 4.0}}),
         ("in-flight-cut", "requests under way are cut at the end of the grace period", LOAD,
          fails("availability", "IN_FLIGHT_CUT"),
          {"app": {"at_sigterm": "cut"}, "workload": {"grace_s": 1, "prestop_s": 0.5},  # some run at every moment

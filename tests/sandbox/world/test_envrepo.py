@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from rollproof.errors import InputError
+from rollproof_sandbox.defects import DEFECTS, with_defects
 from rollproof_sandbox.envrepo import APPLICATION, IMAGE, OVERLAY, EnvRepo, files
 from rollproof_sandbox.git import Git
 from rollproof_sandbox.settings import ArgoCd, Settings, Workload
@@ -27,7 +28,7 @@ def deployment(settings: Settings) -> Any:
 
 
 def test_the_deployment_says_what_the_settings_say() -> None:
-    load = Workload(max_surge=2, max_unavailable=1, prestop_s=1.5, grace_s=7, progress_deadline_s=9, replicas=3)
+    load = Workload(max_surge=2, max_unavailable=1, prestop_s=2.0, grace_s=7, progress_deadline_s=9, replicas=3)
     settings = Settings(workload=load)
     spec = deployment(settings)
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 2, "maxUnavailable": 1}
@@ -36,11 +37,21 @@ def test_the_deployment_says_what_the_settings_say() -> None:
     pod = spec["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] == 7
     container = pod["containers"][0]
-    assert container["lifecycle"]["preStop"]["sleep"] == {"seconds": 1.5}
+    assert container["lifecycle"]["preStop"]["sleep"] == {"seconds": 2}
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
     assert container["resources"]["limits"] == {"cpu": "500m", "memory": "128Mi"}
     overlay = parsed(files(settings, repo_url=URL, pod_port=8080)[OVERLAY])
     assert overlay["replicas"] == [{"name": "shop", "count": 3}]
+
+
+# in-flight-cut needs a sleep that is shorter than its grace period of 1 s.
+@pytest.mark.parametrize("name", [None, *(name for name in DEFECTS if name != "in-flight-cut")])
+def test_a_sleep_is_one_that_kubernetes_would_take(name: str | None) -> None:
+    """Its field holds whole seconds: with 1.2 in it our own reader refused the Deployment, and no patch was offered."""
+    settings = with_defects([name] if name else [], Settings())
+    container = deployment(settings)["template"]["spec"]["containers"][0]
+    if settings.workload.prestop_s:
+        assert type(container["lifecycle"]["preStop"]["sleep"]["seconds"]) is int
 
 
 def test_no_prestop_leaves_no_empty_line() -> None:
