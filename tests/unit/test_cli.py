@@ -133,6 +133,9 @@ def test_judge_needs_no_cluster_and_gives_the_same_verdicts(tmp_path: Path) -> N
     assert (path / "verdicts.json").read_text() == before
     assert (path / "report.html").is_file()
     assert rollproof("judge", path.name, cwd=tmp_path).returncode == 0  # by its name alone
+    nowhere = rollproof("judge", "nope", cwd=tmp_path)
+    assert nowhere.returncode == 2
+    assert "run folder reports/nope does not exist\n  `ls reports` shows the runs" in nowhere.stderr
 
 
 def test_judge_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:

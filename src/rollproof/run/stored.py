@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,8 +31,9 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def found(path: Path, reports: Path) -> Path:
-    """The folder as given, or by its name below the reports folder."""
-    return path if is_folder(path) or not is_folder(reports / path) else reports / path
+    """The folder as given, or by its name below the reports folder: that one if it is nowhere, for the message."""
+    a_name = len(path.parts) == 1 and not os.path.lexists(path)
+    return reports / path if not is_folder(path) and (a_name or is_folder(reports / path)) else path
 
 
 def _command(**options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

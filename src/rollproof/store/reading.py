@@ -57,12 +57,20 @@ def _plan_shape() -> TypeAdapter[Plan]:
     return TypeAdapter(Plan)
 
 
+def _no_folder(path: Path) -> RunFolderError:
+    if not os.path.lexists(path):
+        return RunFolderError(f"run folder {path} does not exist", f"`ls {path.parent}` shows the runs")
+    of_run = os.path.lexists(path.parent / PLAN)  # report.html, as the console names it
+    hint = f"it is a file of the run {path.parent}: name that" if of_run else "name the folder that a run has made"
+    return RunFolderError(f"{path} is no run folder, but a file", hint)
+
+
 def read_plan(path: Path) -> Plan:
     """plan.json of the folder `path`."""
     try:
         is_empty = not any(path.iterdir())
     except (FileNotFoundError, NotADirectoryError):
-        raise RunFolderError(f"run folder {path} does not exist", "`ls reports/` shows the runs") from None
+        raise _no_folder(path) from None
     except OSError as error:
         raise RunFolderError(f"run folder {path} cannot be read: {error.strerror}", "is this folder yours?") from None
     if is_empty:

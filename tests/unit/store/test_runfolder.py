@@ -164,6 +164,14 @@ class TestDamaged:
         with pytest.raises(RunFolderError, match=r"has no plan\.json"):
             RunFolder.open(tmp_path / "empty")
 
+    def test_a_file_of_a_run_is_answered_with_its_run(self, folder: RunFolder) -> None:
+        (folder.path / "report.html").write_text("")
+        with pytest.raises(RunFolderError, match="is no run folder, but a file") as told:
+            RunFolder.open(folder.path / "report.html")
+        assert str(folder.path) in told.value.hint
+        with pytest.raises(RunFolderError, match="does not exist"):
+            RunFolder.open(folder.path / "report.html" / "below")
+
     def test_a_newer_version(self, folder: RunFolder) -> None:
         document = json.loads((folder.path / "plan.json").read_text())
         (folder.path / "plan.json").write_text(json.dumps({**document, "schema": 99}))
