@@ -78,9 +78,10 @@ def dependencies() -> Told:
     yield "planned and not begun", Story().tell("fault", NAME, FaultWord.PLANNED, at=99, held=True)
     yield "not felt", held(until="injected")
     yield "nobody was asked", held()
-    deaf = asked(held())
-    deaf.events = [one for one in deaf.events if one.what != "database"]
-    yield "nobody was asked at the readiness path", deaf
+    for path, what in {"readiness": "database", "health": "version"}.items():
+        deaf = asked(held())
+        deaf.events = [one for one in deaf.events if one.what != what]
+        yield f"nobody was asked at the {path} path", deaf
     yield "alive and honest", asked(held())
     yield "asked before it was felt only", asked(held(), at=100.5)
     yield "the health path fails too", asked(held(), health=503)

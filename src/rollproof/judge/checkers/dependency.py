@@ -154,8 +154,9 @@ def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | N
 def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:
     """Why it is unknown of some pod whether it was alive and said so; "" if it is known of all."""
     app = facts.plan.target.app
-    if not alive or not honest:
-        return "no single pod was asked while the database was away"
+    if unasked := [path for path, asked in ((app.health_path, alive), (app.ready_path, honest)) if not asked]:
+        where = f" at {unasked[0]}" if alive or honest else ""
+        return f"no single pod was asked{where} while the database was away"
     if silent := _never(alive, Outcome.OK):
         return f"{', '.join(silent)} never said at {app.health_path} which version it is"
     unfelt = _never(honest, Outcome.FAIL)
