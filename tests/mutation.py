@@ -53,6 +53,7 @@ TESTS = (
     "tests/unit/judge/test_silence.py",
     "tests/unit/house/test_causecodes.py",
     # what of core/ is for other layers is tested with these
+    "tests/unit/faults/selfheal/test_windows.py",
     "tests/unit/preflight/test_permissions.py",
     "tests/unit/preflight/test_roles.py",
     "tests/unit/probes/test_jobreport.py",
@@ -206,6 +207,15 @@ def users(module: ModuleType, name: str) -> list[ModuleType]:
     return [other for other in list(sys.modules.values()) if vars(other).get(name, users) is value]
 
 
+def _knows(test: ModuleType, known: list[ModuleType]) -> bool:
+    """Whether a test's module is one of them, or can read the constant in one (`versions.PAIRS`)."""
+    return any(one is test or one in _imported(test) for one in known)
+
+
+def _imported(test: ModuleType) -> list[ModuleType]:
+    return [value for value in vars(test).values() if isinstance(value, ModuleType)]
+
+
 def function_of(module: ModuleType, where: str) -> FunctionType:
     """The function that really runs: a property's getter, a method's function."""
     owner, _, name = where.rpartition(".")
@@ -340,12 +350,13 @@ class Session:
             self.callers[key].append(test)
 
     def _tests(self, mutant: Mutant) -> list[pytest.Item]:
-        """The quickest first. A constant's are those that call a function of a module that knows it, or know it."""
+        """The quickest first. A constant's are those that call a function of a module that knows it, or know it or its
+        module."""
         keys, own = [(mutant.file, mutant.where)], list[Any]()
         if mutant.constant:
             known = users(importlib.import_module(mutant.module), mutant.where)
             keys = [(str(module.__file__), "") for module in known]
-            own = [test for test in self.tests if test.module in known]
+            own = [test for test in self.tests if _knows(test.module, known)]
         found = {test.nodeid: test for test in (*own, *(test for key in keys for test in self.callers.get(key, [])))}
         return sorted(found.values(), key=lambda test: self.took_s[test.nodeid])
 

@@ -207,7 +207,7 @@ def _envoy(fields: Mapping[str, str]) -> tuple[int | None, tuple[str, ...]]:
     servers = [server for group in hosts for server in group]
     counts = [_count(fields[name]) for name in _ENVOY_COUNTS if name in fields]
     if len(servers) > 1:
-        return max(len(servers), *(count or 0 for count in counts), 0), tuple(servers[:-1])
+        return max([len(servers), *(count or 0 for count in counts)]), tuple(servers[:-1])
     if any(count is not None and count > 1 for count in counts):
         return max(count or 0 for count in counts), ()
     if "URX" in re.split(r"[^A-Z]+", fields.get("responseflags", "")):

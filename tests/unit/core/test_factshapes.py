@@ -6,12 +6,14 @@ The fields are those of all stories and of some stored runs, so that the table i
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from expected_verdicts import histories
 from story import Story
 
@@ -97,3 +99,28 @@ def test_a_place_and_a_topic_that_nobody_knows_are_anybodys() -> None:
     for source, subject in (("pipeline", "Pipeline/moon"), ("posture", "Moon/shop"), ("moon", "Moon")):
         (event,) = Story().tell(source, subject, "read", at=1.0, sha=7).events
         assert not refused(event, event.data)
+
+
+BACK_OFF = {"rule": "none", "start_s": 1, "factor": 2, "cap_s": 9, "cooldown_s": 8, "fixed_delay_s": 0}
+RUN = {"job": "tick", "pod": "web-1", "period_s": 60, "started_s": 5}
+
+
+@pytest.mark.parametrize(
+    ("source", "subject", "what", "data", "field"),
+    [
+        *(
+            ("drift", "Drift", "model", {key: value for key, value in BACK_OFF.items() if key != field}, field)
+            for field in BACK_OFF
+        ),
+        ("fault", "Fault/x", "planned", {"limit_s": 1, "effect_within_s": 1}, "affects_traffic"),
+        ("run", "clock", "read", {"monotonic_s": 1}, "wall_s"),
+        ("jobs", "Jobs", "read", {}, "wall_s"),
+        *(("jobs", "Jobs", "read", {"wall_s": 1, "runs": [{**RUN, field: None}]}, f"runs[0].{field}") for field in RUN),
+    ],
+)
+def test_without_a_field_that_its_reader_needs_a_fact_is_refused_by_name(
+    source: str, subject: str, what: str, data: Mapping[str, Any], field: str
+) -> None:
+    (event,) = Story().tell(source, subject, what, at=1.0, **data).events
+    with pytest.raises(RunFolderError, match=rf": {re.escape(field)} must be there, not null$"):
+        check_fact(event, "a test", error=RunFolderError)

@@ -31,6 +31,14 @@ def test_null_and_absent_are_one_thing(nothing: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "says"),
+    [(None, False), ("", False), ([], False), ({}, False), (0, True), (False, True), (" ", True), ([None], True)],
+)
+def test_null_and_empty_say_nothing_and_zero_does(value: Any, says: bool) -> None:
+    assert Outside.of({"x": value}, WHO).has("x") is says
+
+
+@pytest.mark.parametrize(
     ("reader", "value", "expected"),
     [
         ("text", 1, "a string"), ("integer", "3", "a whole number"), ("integer", True, "a whole number"),

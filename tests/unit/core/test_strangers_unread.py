@@ -54,6 +54,7 @@ from rollproof.core.watched import (
     restarts_seen,
     watch_gaps,
 )
+from rollproof.judge.checkers.clock import clock_step_s
 from rollproof.judge.checkers.window import baseline_event
 
 EVER = {"since_s": -1e9, "until_s": 1e9}
@@ -113,6 +114,10 @@ def of_frames() -> Iterator[Row]:
     yield "sha_at_start", "source subject what", started, sha_at_start
     took = Story().tell("run", "drill", "started", at=100).tell("run", "drill", "finished", at=120)
     yield "drill_took_s", "source subject drill", took, drill_took_s
+    clock = Story()
+    for at in (100, 110):
+        clock.tell("run", "clock", "read", at=at, monotonic_s=float(at), wall_s=at + at / 10)
+    yield "clock_step_s", "source subject what", clock, clock_step_s
     delays = one("run", "watches", "calibrated", watch_delay_ms=[1.0], median_ms=1.0)
     yield "watch_delays_ms", "source what", delays, watch_delays_ms
     test = one("load", "load", "self-test", passed=True, classes={"read.eof": [2, 2]})

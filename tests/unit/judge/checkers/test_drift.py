@@ -190,6 +190,8 @@ class TestNotHealed:
         verdict = judged(self.told(self_heal_off=False, sync_window=None))
         assert verdict.result is Result.FAIL
         assert "all were checked but sync_window" in verdict.why
+        both = judged(self.told(self_heal_off=False, sync_window=None, controller_away=None))
+        assert "all were checked but sync_window, controller_away)" in both.why
 
     def test_a4_whether_it_is_meant_to_heal_must_be_known_where_it_need_not(self) -> None:
         assert judged(self.told(must_heal=False, sync_window=None)).result is Result.INCONCLUSIVE

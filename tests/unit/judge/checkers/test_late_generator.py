@@ -22,7 +22,8 @@ OF_OTHERS = (
     "connect.ECONNREFUSED", "connect.EHOSTUNREACH", "connect.tls", "http.404", "http.500", "http.502", "http.503",
     "http.504", "body.wrong", "read.malformed", "read.truncated", "read.eof", "read.ECONNRESET", "send.EPIPE",
 )  # fmt: skip
-CLOSED = ("read.eof", "read.ECONNRESET", "send.EPIPE", "send.ECONNRESET")
+# read.EPIPE: over TLS a read may have to write
+CLOSED = ("read.eof", "read.ECONNRESET", "read.EPIPE", "send.EPIPE", "send.ECONNRESET")
 # What says that it was not on time: each trouble of its own, whatever the others say.
 TROUBLES = ("busy", "late", "still", "slow")
 
@@ -65,7 +66,9 @@ def test_what_its_lateness_makes_is_no_evidence(outcome: str, trouble: str) -> N
     assert load_soundness.check(told).result is INCONCLUSIVE
     verdict = availability.check(told)
     assert verdict.result is INCONCLUSIVE, verdict.why
-    assert [finding.code for finding in verdict.findings if finding.code == "GENERATOR_STALL"]
+    (found,) = [finding for finding in verdict.findings if finding.code == "GENERATOR_STALL"]
+    assert found.text == verdict.why
+    assert found.text.startswith(f"50 requests failed (50 {outcome}) as they do by themselves when the generator is")
     assert judged(clean().fail(at=118, until=119, outcome=outcome, took_ms=2000.0)).result is FAIL  # in time: it is
 
 
@@ -92,6 +95,15 @@ def test_an_idle_connection_that_it_came_late_to_may_have_been_closed_for_that(o
     assert judged(new).result is FAIL
     on_time = sent_late(clean().fail(at=118, until=119, outcome=outcome), reused=True)
     assert judged(on_time).result is FAIL
+
+
+@pytest.mark.parametrize(("late_ns", "result"), [(5_000_000, FAIL), (5_000_001, INCONCLUSIVE)])
+def test_it_came_late_to_a_connection_after_more_than_5_ms(late_ns: int, result: Result) -> None:
+    load = clean().fail(at=118, until=119, outcome="read.eof").engine(cpu_s=50.0)
+    hurt = load.rows["outcome"] > 0
+    load.rows["send_ns"][hurt] = load.rows["intended_ns"][hurt] + late_ns
+    load.rows["done_ns"][hurt] = load.rows["send_ns"][hurt] + 1_000_000
+    assert judged(load).result is result
 
 
 def test_a_fail_counts_what_is_believed_and_says_what_is_not() -> None:

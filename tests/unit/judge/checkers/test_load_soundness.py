@@ -81,6 +81,13 @@ def test_a_rate_that_was_not_reached_in_any_part_of_the_run(at: float, part: str
     assert f"reached {part} the act" in verdict.why
 
 
+def test_of_a_part_that_lost_less_than_one_request_beyond_what_may_fall_outside_it_the_rate_was_missed_too() -> None:
+    """10.8 planned before the act, 9 sent, and one may lie at its edge."""
+    verdict = judge(Requests(rate_per_s=1.08).without(at=92.0, until=94.0))
+    assert verdict.numbers["rate_share_before"] == 0.926
+    assert "only 93% of the rate was reached before the act (10 s)" in verdict.why
+
+
 def test_a_client_that_failed_by_itself_is_not_the_target() -> None:
     assert judge(Requests().fail(at=110.0, outcome="client.error")).result is Result.INCONCLUSIVE
 

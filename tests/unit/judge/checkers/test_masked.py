@@ -9,6 +9,7 @@ from story import NEW, OLD, Story, good_release, plan, target
 from rollproof.core.target import Ingress, Traffic
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import availability
+from rollproof.judge.checkers.masked import Masked
 
 
 def clean() -> Requests:
@@ -53,3 +54,16 @@ def test_who_asked_again_is_said_as_the_log_shows_it() -> None:
     assert own.startswith("the ingress tried 3 requests again, so that")
     assert both.startswith("the ingress tried 2 requests again and something in front of the ingress (a balancer)")
     assert front.startswith("something in front of the ingress (a balancer) asked again for 3 requests, so that")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Masked(count=9, during=9), "of a pod"),
+        (Masked(count=9, during=5, before=1, undated=2), "of a pod (2 of them not in the window)"),
+        (Masked(count=9, during=4, undated=5), "of a pod"),  # of what has no time nobody says when it was not
+        (Masked(count=1200, before=1200), "of a pod (1,200 of them not in the window)"),
+    ],
+)
+def test_how_many_were_surely_not_of_the_window_is_said(found: Masked, said: str) -> None:
+    assert found.finding().text.endswith(f"no client saw the failure {said}")

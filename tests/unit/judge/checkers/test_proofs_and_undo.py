@@ -275,3 +275,10 @@ def test_the_journal_is_believed_before_what_the_timeline_told_of_it() -> None:
     assert undo.check(told).result is Result.PASS
     still_open = Record(entries=(Entry(1, "x", "Deployment/shop/web", {}, tried="failed"),))
     assert undo.check(replace(told, journal=still_open)).result is Result.FAIL
+
+
+def test_what_failed_is_said_before_what_the_journal_lost() -> None:
+    open_entry = Entry(1, "x", "Deployment/shop/web", {}, tried="failed", reason="403")
+    record = Record(entries=(open_entry,), damage=("line 3 is cut off", "line 4 is cut off"))
+    verdict = undo.check(replace(Story().facts(), journal=record))
+    assert verdict.why.endswith(f"changes were not undone; first {open_entry.name}: 403; line 3 is cut off")

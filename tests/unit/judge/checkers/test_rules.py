@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
-from builders import Requests
+from builders import LANES, Requests
 from story import NEW, OLD, Story, good_release, plan, target
 
 from rollproof.core.target import Traffic
@@ -320,3 +321,31 @@ class TestP99:
     def test_attempts_without_an_outcome_may_have_been_fast_or_slow(self) -> None:
         requests = clean().fail(GET, at=118.0, until=118.8, outcome="connect.dns")
         assert judge(requests, p99_ms_max=500.0, resolution_ms=2000.0).result is OPEN
+        unknown = judge(clean().fail("", at=100.0, until=141.0, outcome="connect.dns"), p99_ms_max=500.0)
+        assert (unknown.result, unknown.numbers["p99_ms_lower"]) == (OPEN, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("resolution_ms", "beyond_1_s_ns", "said"),
+    [(900.0, 0, "no outage"), (900.0, 1, "nobody was looking for 1000 ms of the baseline on keepalive-get"),
+     (1000.1, 1, "no outage"), (1000.1, 100_001, "nobody was looking for 1000 ms of the baseline")],
+)  # fmt: skip
+def test_the_widest_gap_of_a_baseline_may_be_a_second_or_what_the_target_file_allows(
+    resolution_ms: float, beyond_1_s_ns: int, said: str
+) -> None:
+    load = clean().without(LANES[0], at=92.0, until=92.99)  # the lane is asked every 10 ms
+    after = np.flatnonzero((load.rows["lane"] == 0) & (load.rows["intended_ns"] >= 92e9))[0]
+    for column in ("send_ns", "done_ns"):
+        load.rows[column][after] += beyond_1_s_ns
+    assert judge(load, resolution_ms=resolution_ms).why.startswith(said)
+
+
+def test_a_broken_way_does_not_excuse_an_app_whose_only_request_beside_its_outages_was_lost() -> None:
+    """The way lost two of three: less than all."""
+    broken = clean()
+    for at in (118.0, 119.0, 120.0):
+        broken = broken.fail("control", at=at, until=at + 0.6)
+    for lane in (*LANES[1:3], "slow"):
+        broken = broken.without(lane, at=117.0, until=122.0)
+    broken = broken.without(LANES[0], at=117.0, until=118.8).without(LANES[0], at=118.805, until=122.0)
+    assert judge(broken.fail(at=118.8)).result is FAIL
