@@ -39,6 +39,33 @@ def test_a13_automated_sync_has_one_definition(
     assert line.said.startswith("automated sync with" if healing else "selfHeal is off" if on else "automated sync is")
 
 
+def self_heal(count: int, *, automated: bool = True) -> Object:
+    return {"initiatedBy": {"automated": automated}, "sync": {"revision": "r", "autoHealAttemptsCount": count}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "running", "another"),
+    [
+        (None, self_heal(1), False), (self_heal(2), None, False), (None, self_heal(0), True), (None, None, False),
+        (None, {"initiatedBy": {"username": "admin"}, "sync": {}}, True), (None, self_heal(1, automated=False), True),
+        ({"sync": {}}, self_heal(1), True),
+    ],
+    ids=["heal", "a heal that is to begin", "of a new revision", "none", "a person's", "sent by hand", "asked for"],
+)  # fmt: skip
+def test_a_self_heal_that_has_not_ended_is_no_other_operation(
+    patient: Patient, operation: Object | None, running: Object | None, another: bool
+) -> None:
+    """Seen on the lab: the controller stood still in the middle of the repair: 'another operation'."""
+    application = patient.kube.objects["Application", "shop"]
+    application["operation"] = operation
+    application["status"]["operationState"] = {"phase": "Running" if running else "Succeeded", "operation": running}
+    trial = Trial(name="replicas", namespace="shop", object_name="web", path=("spec", "replicas"), value=3)
+    checked = causes(
+        application, application_state(application), trial, controller_ready=True, window_denied=None
+    )  # fmt: skip
+    assert checked["operation_running"] is another
+
+
 def test_a17_a_project_that_is_not_found_is_unknown(patient: Patient) -> None:
     del patient.kube.objects["AppProject", "default"]
     line = patient.examine()["sync windows"]

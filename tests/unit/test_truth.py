@@ -423,8 +423,8 @@ def test_an_unknown_defect_names_the_nearest() -> None:
 
 
 def test_defects_that_contradict_each_other_are_refused_and_others_add_up() -> None:
-    with pytest.raises(InputError, match=r"'prestop-too-short' and 'endpoint-lag-4s' both change \w+\.\w+"):
-        with_defects(["prestop-too-short", "endpoint-lag-4s"], Settings())
+    with pytest.raises(InputError, match=r"'exit-at-sigterm' and 'prestop-too-short' both change \w+\.\w+"):
+        with_defects(["exit-at-sigterm", "prestop-too-short"], Settings())
     settings = with_defects(["wrong-version", "self-heal-off", "wrong-version"], Settings())
     assert (settings.next_app.health_version, settings.argocd.self_heal) == ("0badbad", False)
 

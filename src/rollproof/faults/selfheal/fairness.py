@@ -105,13 +105,21 @@ def causes(
         HealCause.DELETING: bool(metadata.get("deletionTimestamp")),
         HealCause.LAST_SYNC_FAILED: state.phase in ("Failed", "Error"),
         HealCause.COMPARISON_FAILED: bool(state.why_not_compared),
-        HealCause.OPERATION_RUNNING: state.operation_pending or state.phase == "Running",
+        HealCause.OPERATION_RUNNING: (state.operation_pending or state.phase == "Running") and not _heals(application),
         HealCause.NOT_TRACKED: (trial.kind, trial.object_name)
         not in {(one.get("kind"), one.get("name")) for one in tracked},
         HealCause.IGNORED_DIFFERENCE: covered_by_ignore(application, trial),
         HealCause.CONTROLLER_AWAY: None if controller_ready is None else not controller_ready,
         HealCause.SYNC_WINDOW: window_denied,
     }
+
+
+def _heals(application: Object) -> bool:
+    """Is its operation a self-heal? None was running before the drift: that one repairs it, and is no other."""
+    state = (application.get("status") or {}).get("operationState") or {}
+    operation = application.get("operation") or state.get("operation") or {}
+    automated = (operation.get("initiatedBy") or {}).get("automated")
+    return bool(automated and (operation.get("sync") or {}).get("autoHealAttemptsCount"))
 
 
 def known_beforehand(checked: Mapping[HealCause, bool | None]) -> bool:

@@ -62,7 +62,8 @@ _HELD_UP: Mapping[str, tuple[str, str]] = {  # how far it came, where none of th
         "Argo CD noticed the change and began no sync", "see the controller's log and its self-heal timeout"
     ),
     HealStage.NOT_RESTORED: (
-        "Argo CD synced, and the change stayed", "compare what the overlay renders with the live object"
+        "Argo CD began a sync, and the change stayed",
+        "see status.operationState: has it ended? Then compare what the overlay renders with the live object",
     ),
 }  # fmt: skip
 _BY_CHOICE = (

@@ -139,8 +139,8 @@ def test_each_verdict_of_the_undo_is_the_undos(story: Story) -> None:
         ),
         (
             "not-restored",
-            "Argo CD synced, and the change stayed",
-            "compare what the overlay renders with the live object",
+            "Argo CD began a sync, and the change stayed",
+            "see status.operationState: has it ended? Then compare what the overlay renders with the live object",
         ),
     ],
 )
