@@ -30,7 +30,7 @@ def test_the_list_has_every_defect(sandbox: Start) -> None:
     [
         (("--defect", "crash-lop"), "there is no defect 'crash-lop' did you mean 'crash-loop'?"),
         (
-            ("--defect", "prestop-too-short", "--defect", "endpoint-lag-4s"),
+            ("--defect", "exit-at-sigterm", "--defect", "prestop-too-short"),
             "both change workload.prestop_s, and differ",
         ),
         (("--defect", "generator-stalled"), "needs a command that it can hit"),
