@@ -138,6 +138,8 @@ ARGOCD: Mapping[str, Program] = {
     "3.4.13": _argocd_with_another_engine("3.4", "3.4.13", _CALLS_OF_THE_ENGINE),
     "3.3.19": _argocd_with_another_engine("3.3", "3.3.19", _CALLS_OF_THE_OLD_ENGINE),
     "3.2.6": Program("argocd-3.2", values=((_ARGOCD_VERSION, "3.2.6"),)),
+    "3.1.16": Program("argocd-3.1", values=((_ARGOCD_VERSION, "3.1.16"),)),
+    "3.0.23": Program("argocd-3.0", values=((_ARGOCD_VERSION, "3.0.23"),)),
 }
 """argocd-application-controller and argocd-repo-server by version: the file's name decides which of the two runs."""
 

@@ -128,15 +128,11 @@ def _get(kind: str, name: str = "", namespace: str = _NAMESPACE) -> dict[str, An
 def _heals() -> Iterator[Heal]:
     """Four drifts of `spec.replicas` by hand, each at once after the one before was restored."""
     log = Log(settings.state() / "logs" / "matrix.log")
-    before = _operation()
+    before = _ended()
     for _ in range(_HEALS):
         drifted = datetime.now(UTC)
         cluster.kubectl(log, "scale", "deployment/angelpay", f"--namespace={_NAMESPACE}", "--replicas=3")
-        until = time.monotonic() + _HEAL_S
-        while (state := _operation()).get("startedAt") in {None, before["startedAt"]} or state["phase"] != "Succeeded":
-            if time.monotonic() > until:
-                raise TimeoutError(f"no self-heal within {_HEAL_S:g} s; the last operation is {state}")
-            time.sleep(0.1)
+        state = _ended(other_than=before.get("startedAt", ""))
         attempts = before["operation"].get("sync", {}).get("autoHealAttemptsCount", 0)
         finished = _time(before["finishedAt"])
         yield Heal(
@@ -145,6 +141,22 @@ def _heals() -> Iterator[Heal]:
             (_time(state["startedAt"]) - finished).total_seconds(),
         )
         before = state
+
+
+def _ended(other_than: str | None = None) -> dict[str, Any]:
+    """The last operation, once it has succeeded; with a start that is another one's, if that is known.
+
+    Without a start it may be, too: 3.1.16 has left a state that has neither `startedAt` nor what the operation was.
+    """
+    until = time.monotonic() + _HEAL_S
+    while True:
+        state = _operation()
+        begun = state.get("startedAt") not in {None, other_than} or other_than is None
+        if begun and state.get("phase") == "Succeeded":
+            return state
+        if time.monotonic() > until:
+            raise TimeoutError(f"no operation has succeeded within {_HEAL_S:g} s; the last one is {state}")
+        time.sleep(0.1)
 
 
 def _operation() -> dict[str, Any]:
