@@ -137,8 +137,7 @@ class BranchForcePushed(Fault):
         args = injection.args
         if not self._declares(live, args["from"]):
             return None
-        at = live.watches.application().sync_revision[:12]
-        return Effect(f"Argo CD went back to {at}, without {args['to']}, as if nothing had been there")
+        return Effect(f"Argo CD went back to {args['from']} from {args['to']}, as if nothing had been there")
 
     def missing(self, injection: Injection, live: LiveContext) -> str:
         """Only the version from before runs, every pod of it ready, and Argo CD is Synced."""

@@ -141,7 +141,7 @@ def test_argo_cd_goes_back_and_all_is_as_before(stage: Stage, forbids: bool) -> 
     assert "none possible" in injection.dead_man, "and plan says so"
     assert stage.run(injection) == DONE
     assert stage.said("planned").data["version"] == OTHER, "which may answer meanwhile"
-    assert f"went back to {stage.main[:12]}, without {OTHER}" in stage.said("effect").data["watched"]
+    assert f"went back to {OLD} from {OTHER}" in stage.said("effect").data["watched"]
     assert stage.is_as_before()
     assert stage.undo(injection) == "not-needed", "twice"
 
