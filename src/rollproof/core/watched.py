@@ -24,6 +24,7 @@ __all__ = [
     "pods_seen",
     "ready_addresses",
     "restarts_seen",
+    "seen_late_clause",
     "seen_late_s",
     "watch_gaps",
 ]
@@ -197,6 +198,11 @@ def seen_late_s(facts: Facts, *at_s: float) -> float:
         for gap, since_s, until_s in gaps
     )
     return sum(late_s)
+
+
+def seen_late_clause(late_s: float) -> str:
+    """The end of a sentence about a limit, where `seen_late_s` says that the limit may have been kept."""
+    return f"; but a watch was away until then, so that it may have been {late_s:.1f} s before"
 
 
 def ready_addresses(facts: Facts) -> list[tuple[Event, frozenset[str]]]:

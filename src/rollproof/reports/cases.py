@@ -17,7 +17,7 @@ from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import InputError
 from rollproof.reports.model import Report
-from rollproof.reports.words import stable_name
+from rollproof.reports.words import names_apart, stable_name
 from rollproof.suites import drill_table
 
 __all__ = ["Case", "Place", "Span", "cases", "drill_span"]
@@ -63,12 +63,9 @@ class Case:
 
 
 def cases(report: Report) -> Iterator[Case]:
-    """One case per verdict. Readers take two of one name for one and its retry, so the second gets a number."""
-    seen: dict[tuple[str, str], int] = {}
-    for verdict in report.verdicts:
-        key = verdict.drill, stable_name(verdict)
-        seen[key] = seen.get(key, 0) + 1
-        name = key[1] if seen[key] == 1 else f"{key[1]} ({seen[key]})"
+    """One case per verdict."""
+    names = names_apart((verdict.drill, stable_name(verdict)) for verdict in report.verdicts)
+    for verdict, name in zip(report.verdicts, names, strict=True):
         facts = report.facts.get(verdict.drill)
         yield Case(verdict, verdict.drill or "run", name, _span(facts, verdict), _place(report, facts, verdict))
 

@@ -7,7 +7,6 @@ not an error, because a history over a month must not fail at one night.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from rollproof.core.outside import Outside
 from rollproof.core.plan import SCHEMA
 from rollproof.core.verdict import Number, Result, Verdict
 from rollproof.errors import RunFolderError
-from rollproof.reports.words import stable_name
+from rollproof.reports.words import names_apart, stable_name
 from rollproof.store.folderfiles import folders_in, is_file, is_folder
 from rollproof.store.reading import PLAN, VERDICTS, DamagedError, read_json
 
@@ -87,11 +86,9 @@ def read_night(path: Path) -> Night:
 
 def _apart(checks: Iterable[Check]) -> Iterator[Check]:
     """Each with a name of its own, as the reports give it: two of one name would be two nights of one check."""
-    seen: Counter[tuple[str, str]] = Counter()
-    for one in checks:
-        seen[one.drill, one.name] += 1
-        count = seen[one.drill, one.name]
-        yield one if count == 1 else replace(one, name=f"{one.name} ({count})")
+    found = list(checks)
+    names = names_apart((one.drill, one.name) for one in found)
+    return (replace(one, name=name) for one, name in zip(found, names, strict=True))
 
 
 def _check(stored: Outside, who: str) -> Check:

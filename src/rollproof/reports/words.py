@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from rollproof.core.counts import many
 from rollproof.core.journal import CHECK
@@ -18,6 +19,7 @@ __all__ = [
     "broken_line",
     "exit_meaning",
     "finding_line",
+    "names_apart",
     "release_words",
     "stable_name",
     "target_line",
@@ -122,6 +124,14 @@ def target_line(report: Report) -> str:
     """The target and its kind of cluster: a PASS on one kind does not hold for another."""
     version = f" (Kubernetes {report.kubernetes})" if report.kubernetes else ""
     return f"target {report.plan.target.name}, on {report.platform}{version}"
+
+
+def names_apart(named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Of each (drill, stable name) the name, the second with a number: readers take two for one and its retry."""
+    seen: Counter[tuple[str, str]] = Counter()
+    for key in named:
+        seen[key] += 1
+        yield key[1] if seen[key] == 1 else f"{key[1]} ({seen[key]})"
 
 
 def stable_name(verdict: Verdict) -> str:

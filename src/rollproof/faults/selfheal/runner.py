@@ -416,10 +416,10 @@ class DriftRunner:
     def _window_denied(self) -> bool | None:
         """Does a sync window forbid it now? None if that cannot be known."""
         windows = self._argo.sync_windows(self._target.argocd.project)
-        if windows is None:
-            return None
+        if not windows:
+            return None if windows is None else False
         to = synced_by(self._argo.read(), self._target.cluster.namespace)
-        return denied(windows, to, now=datetime.now(UTC)) if windows else False
+        return denied(windows, to, now=datetime.now(UTC))
 
     def _rules(self) -> BackOff:
         """The back-off in use, read and recorded once."""

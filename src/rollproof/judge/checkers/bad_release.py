@@ -10,7 +10,7 @@ from rollproof.core.badrelease import BadRelease, find_bad_release
 from rollproof.core.facts import Facts
 from rollproof.core.reasons import CAUSES_OF_BAD, BadKind, StageCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import seen_late_s
+from rollproof.core.watched import seen_late_clause, seen_late_s
 from rollproof.judge.checkers.release import stage_times, why_failed
 
 __all__ = ["check"]
@@ -35,7 +35,7 @@ def check(facts: Facts) -> Verdict:
         late_s = seen_late_s(facts, bad.named.end_s) if bad.named is not None else 0.0
         if result is Result.FAIL and bad.named_s is not None and bad.named_s - late_s <= limit_s and late_s:
             result = Result.INCONCLUSIVE
-            why += f"; but a watch was away until then, so that it may have been {late_s:.1f} s before"
+            why += seen_late_clause(late_s)
     return Verdict(
         _NAME, bad.release.started.subject, result, why, numbers=numbers,
         evidence=tuple(sorted({event.seq for event in bad.events})),

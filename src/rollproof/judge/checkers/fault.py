@@ -16,7 +16,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.reasons import NotBack, RepairedBy, TakenIn
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import seen_late_s
+from rollproof.core.watched import seen_late_clause, seen_late_s
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.impact import impact
 from rollproof.judge.checkers.watches import lost_watch
@@ -138,7 +138,7 @@ def _judge_recovery(facts: Facts, fault: Fault) -> Verdict:
         return _verdict(fault.subject, Result.PASS, why, findings=(found,) if found else ())
     why = f"{felt} and recovered {after}, later than the limit of {limit_s:g} s"
     if fault.recovered is not None and recovery_s - (late_s := seen_late_s(facts, fault.recovered.end_s)) <= limit_s:
-        why += f"; but a watch was away until then, so that it may have been {late_s:.1f} s before"
+        why += seen_late_clause(late_s)
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
     return _verdict(fault.subject, Result.FAIL, why, findings=(_late(facts, fault),))
 

@@ -13,7 +13,7 @@ from rollproof.core.drift import DriftTrial, Restored, drift_trials
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import seen_late_s
+from rollproof.core.watched import seen_late_clause, seen_late_s
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.drift import CONTROLLER, unhealed, unproven_absence, why_not_healed
 from rollproof.judge.checkers.watches import lost_watch
@@ -106,7 +106,7 @@ def _judge(facts: Facts, fault: Fault, trial: DriftTrial, evidence: tuple[int, .
     if took_s <= limit_s:
         return replace(_verdict(trial.subject, Result.PASS, why, evidence), numbers=numbers)
     if took_s - (late_s := seen_late_s(facts, at_s)) <= limit_s:
-        why += f"; but a watch was away until then, so that it may have been {late_s:.1f} s before"
+        why += seen_late_clause(late_s)
         return replace(_verdict(trial.subject, Result.INCONCLUSIVE, why, evidence), numbers=numbers)
     hint = "see Argo CD's poll (timeout.reconciliation); or allow for it in faults.recovery_limits_s"
     late = Finding("RECOVERED_LATE", f"healed {took_s - limit_s:.1f} s later than the limit", hint)

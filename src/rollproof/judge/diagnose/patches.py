@@ -223,9 +223,8 @@ def _retry(_: Finding, seen: Posture) -> Proposal:
     """Retries of a sync, where the Application has none."""
     one = seen.view(ApplicationSeen)
     live = one.retries
-    if live or (
-        live is None and one.automated
-    ):  # without `retry` an automated sync is retried five times (application controller, autoSync)
+    # Without `retry` an automated sync is retried five times (application controller, autoSync).
+    if live or (live is None and one.automated):
         times = "five times, the default of an automated sync" if live is None else f"{live} times"
         said = f"the live Application retries a failed sync {times}"
         return Proposal(why_not="no patch: a failed sync is retried already", contradicts=(said,))

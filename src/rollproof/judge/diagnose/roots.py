@@ -273,7 +273,8 @@ def _lost_readiness(case: _Case) -> Root | None:
         for life in pod_lives(case.facts)
         if life.lost_readiness_s is not None and life.lost_readiness_s >= since_s
     )
-    if len(_ended_by_themselves(case, [name for _, name in lost])) < len(lost):
+    ended = _ended_by_themselves(case, [name for _, name in lost])
+    if len(ended) < len(lost):
         own = {fault.pod for fault in find_faults(case.facts)}
         lost = [one for one in lost if f"{case.facts.plan.target.cluster.namespace}/{one[1]}" not in own]
     if not lost:
@@ -285,7 +286,7 @@ def _lost_readiness(case: _Case) -> Root | None:
     within = f" within {last_s - first_s:.1f} s" if len(lost) > 1 else ""
     after = f", {first_s - fault.started.start_s:.1f} s after {fault.name} was injected" if fault else ""
     told = f", and nobody had told {'it' if len(lost) == 1 else 'them'} to end"
-    ended = _ended_by_themselves(case, names)
+    ended = {name: why for name, why in ended.items() if name in names}
     if len(ended) == len(names):
         code, why = "CONTAINER_ENDED", ", ".join(dict.fromkeys(ended.values()))
         by_itself, told = ("", "") if fault else (" by itself", told)  # a fault may well have told it to end
