@@ -1,13 +1,14 @@
 """Where the CPU seconds of a test run go: `-p tests.cpu` names, at its end, the ten files that took most.
 
 CPU and not time: on a busy machine the same test takes twice the time. Counted are a test's own process, its threads
-and the processes that it started and waited for; not the children of `tests/unit/forked.py`, whose parent outlives it.
+and the processes that it started and waited for, or had forked by `tests/unit/forked.py`.
 Nothing is judged by it: it shows which file has grown.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,13 +19,14 @@ __all__ = ["summary"]
 
 _SHOWN = 10
 _COLLECTING = "(collecting)"
-_KEY = "rollproof_cpu_s"  # in what an xdist worker tells its controller at its end
+_KEY = "rollproof_cpu_s"  # in what a worker tells at its end
 
 
 def cpu_s() -> float:
-    """Of this process and of those that it waited for."""
+    """Of this process, of those that it waited for, and of those that were forked for it."""
     now = os.times()
-    return now.user + now.system + now.children_user + now.children_system
+    forked: Any = sys.modules.get("forked")
+    return now.user + now.system + now.children_user + now.children_system + (forked.CPU_S[0] if forked else 0)
 
 
 def summary(took_s: Mapping[str, float], shown: int = _SHOWN) -> Iterator[str]:
@@ -37,10 +39,11 @@ def summary(took_s: Mapping[str, float], shown: int = _SHOWN) -> Iterator[str]:
 
 
 class _Account:
-    """Seconds by file: counted where tests run, added up in xdist's controller."""
+    """Seconds by file: counted where tests run, added up where the workers were started."""
 
     def __init__(self) -> None:
         self.took_s: Counter[str] = Counter()
+        self._pid = os.getpid()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Iterator[None]:
@@ -50,6 +53,9 @@ class _Account:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if self._pid != os.getpid():  # forked by tests/workers.py: what was counted before is told by its parent
+            self._pid = os.getpid()
+            self.took_s.clear()
         before_s = cpu_s()
         result = yield
         self.took_s[item.nodeid.partition("::")[0]] += cpu_s() - before_s

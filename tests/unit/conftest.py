@@ -8,9 +8,18 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from forked import forked_script
+from forked import forked_script, start_servers
 
 from rollproof.redaction import SECRETS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What workers would otherwise do each for itself."""
+    if config.getoption("workers", 0):
+        import storedruns  # not before: it imports most of rollproof
+
+        start_servers()
+        storedruns.share()
 
 
 def pytest_collection_finish() -> None:

@@ -21,17 +21,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from select import POLLIN, poll, select  # these, too, before locust replaces them by its own
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
-__all__ = ["Forked", "forked_script", "run_module"]
+__all__ = ["CPU_S", "Forked", "forked_drills", "forked_script", "run_module", "start_servers"]
 
 TIMEOUT_S = 200.0
 _MESSAGE_MAX = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
+CPU_S = [0.0]  # what all children used: the kernel counts it for the server, and not for who asked
+_SERVERS: list[subprocess.Popen[bytes]] = []  # kept: one that nobody refers to complains that it still runs
 # What the modules that tests run would import. Not rollproof.plugin: pytest rewrites its asserts as it loads it.
 _IMPORTED = {
     "rollproof": (
@@ -59,10 +62,13 @@ class Forked:
         self.stdout: IO[str] | None = None
         self._status, theirs = os.pipe()
         asked = {"words": self.args, "cwd": str(cwd), "environ": dict(environ), "umask": umask}
-        door = _server(imported)
-        socket.send_fds(door, [json.dumps(asked).encode()], [stdin, stdout, stderr, theirs])
-        os.close(theirs)
-        content, (self._handle, *_), _, _ = socket.recv_fds(door, _MESSAGE_MAX, 1)
+        answer, door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with answer, door:  # of this child alone: several processes ask one server
+            request = [stdin, stdout, stderr, theirs, door.fileno()]
+            socket.send_fds(_server(imported), [json.dumps(asked).encode()], request)
+            os.close(theirs)
+            door.close()
+            content, (self._handle, *_), _, _ = socket.recv_fds(answer, _MESSAGE_MAX, 1)
         self.pid = int(content)
 
     def poll(self) -> int | None:
@@ -76,34 +82,37 @@ class Forked:
         if self.returncode is None:
             if not select([self._status], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = os.waitstatus_to_exitcode(int(os.read(self._status, 100)))
+            status, cpu_s = os.read(self._status, 100).split()
+            self.returncode = os.waitstatus_to_exitcode(int(status))
+            CPU_S[0] += float(cpu_s)
             os.close(self._status)
             os.close(self._handle)
         return self.returncode
 
     def terminate(self) -> None:
-        self._signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def _signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, number)
 
 
 def run_module(
-    module: str, *words: str, cwd: Path, environ: Mapping[str, str], timeout_s: float = TIMEOUT_S
-) -> subprocess.CompletedProcess[str]:
-    """`python -m module words` in that directory and environment; the modules of `_IMPORTED` are known.
+    module: str, *words: str, cwd: Path, environ: Mapping[str, str], timeout_s: float = TIMEOUT_S, imported: str = "",
+    stdout: IO[bytes] | None = None,
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    """`python -m module words` in that directory and environment; `imported`: of `_IMPORTED`, if not the module itself.
 
     Raises subprocess.TimeoutExpired if it has not ended in time; it is killed then.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, Path(os.devnull).open("rb") as nothing:
         process = Forked(
-            module, module, *words, stdin=nothing.fileno(), stdout=out.fileno(), stderr=err.fileno(), cwd=cwd,
-            environ=environ,
+            imported or module, module, *words, stdin=nothing.fileno(), stdout=(stdout or out).fileno(),
+            stderr=err.fileno(), cwd=cwd, environ=environ,
         )  # fmt: skip
         try:
             code = process.wait(timeout_s)
@@ -130,6 +139,16 @@ def forked_script(argv: list[str], *, stderr: IO[bytes], umask: int, **_: Any) -
     return process
 
 
+def forked_drills(words: list[str], *, env: Mapping[str, str], stdin: int, stdout: IO[str] | None) -> Forked:
+    """In the place of the subprocess.Popen by which rollproof.run.process starts the drills' pytest."""
+    assert stdin == subprocess.DEVNULL
+    with Path(os.devnull).open("rb") as nothing:
+        return Forked(
+            "pytest", "pytest", *words[words.index("pytest") + 1 :], stdin=nothing.fileno(),
+            stdout=stdout.fileno() if stdout else 1, stderr=2, cwd=Path.cwd(), environ=env,
+        )  # fmt: skip
+
+
 @cache
 def _server(imported: str) -> socket.socket:
     """The process that has imported what is needed; it ends with this one, whose end of the socket closes."""
@@ -139,13 +158,22 @@ def _server(imported: str) -> socket.socket:
         [sys.executable, "-P", __file__, imported, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environ
     )
     theirs.close()
+    _SERVERS.append(server)
+    owner = os.getpid()
 
     def end() -> None:
         ours.close()
-        server.wait(60)
+        if os.getpid() == owner:  # and no process that was forked since, which asks it, too
+            server.wait(60)
 
     atexit.register(end)
     return ours
+
+
+def start_servers() -> None:
+    """All of them, for this process and those that will be forked from it: they import while tests are collected."""
+    for imported in _IMPORTED:
+        _server(imported)
 
 
 def _serve(door: socket.socket) -> dict[str, Any]:
@@ -161,18 +189,20 @@ def _serve(door: socket.socket) -> dict[str, Any]:
             if fd in running:
                 pid, status = running.pop(fd)
                 news.unregister(fd)
-                os.write(status, str(posix.waitpid(pid, 0)[1]).encode())
+                _, ended, used = posix.wait4(pid, 0)
+                os.write(status, f"{ended} {used.ru_utime + used.ru_stime}".encode())
                 posix.close(status)
                 posix.close(fd)
                 continue
-            content, fds, _, _ = socket.recv_fds(door, _MESSAGE_MAX, 4)
+            content, fds, _, _ = socket.recv_fds(door, _MESSAGE_MAX, 5)
             if not content:
                 os._exit(0)
+            answer = fds.pop()
             pid = posix.fork()
             if not pid:
                 for number, given in enumerate(fds[:3]):
                     os.dup2(given, number)
-                for other in (*fds, *running, *(status for _, status in running.values())):
+                for other in (*fds, answer, *running, *(status for _, status in running.values())):
                     posix.close(other)
                 door.close()
                 asked: dict[str, Any] = json.loads(content)
@@ -183,7 +213,8 @@ def _serve(door: socket.socket) -> dict[str, Any]:
             for given in fds:
                 posix.close(given)
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle]))
-            door.sendmsg([str(pid).encode()], [rights])
+            with contextlib.suppress(BrokenPipeError), type(door)(fileno=answer) as asker:  # made before locust, too
+                asker.sendmsg([str(pid).encode()], [rights])
 
 
 def _main(imported: str, door: socket.socket) -> None:
@@ -205,13 +236,40 @@ def _main(imported: str, door: socket.socket) -> None:
     run, *_ = sys.argv = list(asked["words"])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
     tempfile.tempdir = None  # of the new environment
+    code = 0
+    try:
+        _run(run, asked["cwd"])
+    except SystemExit as ended:
+        if ended.code is not None and not isinstance(ended.code, int):
+            raise
+        code = ended.code or 0
+    _end(code)
+
+
+def _run(run: str, cwd: str) -> None:
     if run.endswith(".py"):
         runpy.run_path(run, run_name="__main__")
         return
-    sys.path.insert(0, asked["cwd"])
+    sys.path.insert(0, cwd)
     with contextlib.suppress(KeyError):
         sys.path[1:1] = os.environ["PYTHONPATH"].split(os.pathsep)
     runpy.run_module(run, run_name="__main__", alter_sys=True)
+
+
+def _end(code: int) -> NoReturn:
+    """As Python does it, but for taking apart each module, which is half of what a short command costs here.
+
+    What cannot be written is left to Python: it says so, and with which exit code.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)
+    os._exit(code)
 
 
 if __name__ == "__main__":

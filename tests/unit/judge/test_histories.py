@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from storedruns import CASES, case_id, judged
 
 from rollproof.core.causecodes import CauseCode
 from rollproof.core.reasons import ASIDES
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers import CHECKERS
-from rollproof.judge.judging import judge_run
-from rollproof.store.runfolder import RunFolder
 
-CORPUS = Path(__file__).resolve().parents[2] / "histories"
-CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
 NEVER_FAIL = {"load_soundness", "watches"}  # they say how much can be claimed
 KIND = {"good": "PASS", "bad": "FAIL", "inconclusive": "INCONCLUSIVE"}
 
@@ -49,13 +45,9 @@ def test_each_failed_run_says_its_first_cause_and_no_sound_one_has_any() -> None
     assert asides == [], "that stands beside a failure and is no cause"
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{case.parent.name}/{case.name}" for case in CASES])
-def test_history(case: Path, tmp_path: Path) -> None:
-    folder = tmp_path / case.name
-    shutil.copytree(case, folder)
-    expected = expected_of(case)
-    with RunFolder.open(folder) as run:
-        report = judge_run(run)
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_history(case: Path) -> None:
+    expected, report = expected_of(case), judged(case)
     seen: dict[str, dict[str, list[str]]] = {}
     for verdict in report.verdicts:
         seen.setdefault(verdict.drill, {}).setdefault(verdict.checker, []).append(str(verdict.result))

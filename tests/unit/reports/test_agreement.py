@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from storedruns import CASES, case_id, judged
 
 from rollproof.core.verdict import Result, Verdict
-from rollproof.judge.judging import judge_run
 from rollproof.reports import tables
 from rollproof.reports.cluster_rows import cluster_sections
 from rollproof.reports.fault_rows import fault_rows
@@ -18,10 +17,7 @@ from rollproof.reports.html import html_page
 from rollproof.reports.model import Report
 from rollproof.reports.timeline import axis_of
 from rollproof.reports.traffic_rows import traffic
-from rollproof.store.runfolder import RunFolder
 
-CORPUS = Path(__file__).resolve().parents[2] / "histories"
-CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
 RENDERED = (
     "sandbox-image-updater",
     "sandbox-ingress-reload-drops-control",
@@ -33,20 +29,13 @@ RENDERED = (
 _BARS_MAX = 200
 
 
-def judged(case: Path, tmp_path: Path) -> Report:
-    folder = tmp_path / case.name
-    shutil.copytree(case, folder)
-    with RunFolder.open(folder) as run:
-        return judge_run(run)
-
-
 def of(report: Report, drill: str, checker: str) -> Verdict | None:
     return next((one for one in report.verdicts if (one.drill, one.checker) == (drill, checker)), None)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[f"{case.parent.name}/{case.name}" for case in CASES])
-def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) -> None:
-    report = judged(case, tmp_path)
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_a16_what_a_page_shows_is_what_was_judged(case: Path) -> None:
+    report = judged(case)
     for table in tables.stage_tables(report):
         verdict = of(report, table.drill, "rollback" if table.limit_s is not None else "release")
         assert verdict is None or (table.total_s, table.result) == (
@@ -88,8 +77,8 @@ def test_a16_what_a_page_shows_is_what_was_judged(case: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in RENDERED], ids=lambda case: case.name)
-def test_a16_a_page_is_green_about_a_limit_only_where_the_verdict_is_pass(case: Path, tmp_path: Path) -> None:
-    report = judged(case, tmp_path)
+def test_a16_a_page_is_green_about_a_limit_only_where_the_verdict_is_pass(case: Path) -> None:
+    report = judged(case)
     page = html_page(report)
     stages = [one for one in report.verdicts if one.checker == "rollback"]
     assert [f'{"within" if one.result is Result.PASS else "over"}"' for one in stages] == re.findall(

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 import pytest
+from storedruns import CORPUS, judged
 
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import CHECKERS
@@ -25,8 +26,6 @@ from rollproof.reports.junit import junit_xml
 from rollproof.reports.model import Report
 from rollproof.reports.words import stable_name
 from rollproof.store.runfolder import RunFolder
-
-CORPUS = Path(__file__).resolve().parents[2] / "histories"
 
 
 def covering() -> list[Path]:
@@ -73,7 +72,7 @@ def replaced(text: str, others: Mapping[str, str]) -> str:
     )
 
 
-def judged(folder: Path) -> Report:
+def judged_anew(folder: Path) -> Report:
     with RunFolder.open(folder) as run:
         return judge_run(run)
 
@@ -110,8 +109,8 @@ def test_f1_the_chosen_histories_have_every_checker() -> None:
 
 @pytest.mark.parametrize("case", covering(), ids=lambda path: path.name)
 def test_f1_two_releases_have_equal_names(case: Path, tmp_path: Path) -> None:
-    before = judged(Path(shutil.copytree(case, tmp_path / "as-it-is")))
-    after = judged(renamed(case, tmp_path / "renamed"))
+    before = judged(case)
+    after = judged_anew(renamed(case, tmp_path / "renamed"))
     assert after.plan.run_id != before.plan.run_id
     assert [v.result for v in after.verdicts] == [v.result for v in before.verdicts]
     names = junit_names(before)
