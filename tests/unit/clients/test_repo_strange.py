@@ -64,6 +64,8 @@ class _Files(SimpleHTTPRequestHandler):
 
 def test_d3_a_server_that_knows_no_shallow_clones_is_cloned_whole(server: Server) -> None:
     server.commit("hello\n", "README.md")
+    git(server.bare, "repack", "-q", "-a", "-d")  # a copy has its first objects elsewhere
+    (server.bare / "objects" / "info" / "alternates").unlink()
     git(server.bare, "update-server-info")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(server.bare.parent))) as files:
         thread = threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from envserver import commit_by_somebody_else, copy_bare
 from fakeapi import FakeApi
 from faults.podcluster import Stage, endpoints, pod
 
@@ -30,8 +31,7 @@ _ROOT = "/var/lib/kubelet/pods/u/volumes/kubernetes.io~configmap/settings/..2026
 
 
 def git(folder: Path, *words: str) -> str:
-    who = ("-c", "user.name=somebody", "-c", "user.email=some@body")
-    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 @dataclass
@@ -72,16 +72,12 @@ class World(Stage):
     """`arrives`: whether Argo CD brings a commit, `takes_back`: and the undo; `rolls`: whether pods are replaced."""
 
     def furnish(self, folder: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.bare, self.work = folder / "env.git", folder / "work"
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
-        git(folder, "clone", "-q", str(self.bare), str(self.work))
-        (self.work / FOLDER).mkdir(parents=True)
-        (self.work / FOLDER / "kustomization.yaml").write_text("images:\n  - name: web\n    newTag: aaaaaaa\n")
+        overlay = "images:\n  - name: web\n    newTag: aaaaaaa\n"
+        self.bare = copy_bare(folder, {f"{FOLDER}/kustomization.yaml": overlay, f"{FOLDER}/{PATCH}": MANIFEST})
         self.arrives, self.takes_back, self.rolls, self.hashed = True, True, False, False
         self.shells = Shells(folder / "pod")
         self.shells.folder.mkdir()
         self.file = PATCH
-        self.push(MANIFEST)
         target = EnvRepoTarget(url=f"file://{self.bare}", overlay=FOLDER, image="web")
         repo = stack.enter_context(EnvRepo(target, {}))
         self.live = replace(self.live, repo=repo)
@@ -115,12 +111,7 @@ class World(Stage):
         self.api.put("deployments", {**item, "spec": {**item["spec"], "template": template}})
 
     def push(self, text: str) -> None:
-        if git(self.bare, "branch"):
-            git(self.work, "pull", "-q", "--rebase", "origin", "main")
-        (self.work / FOLDER / self.file).write_text(text)
-        git(self.work, "add", "-A")
-        git(self.work, "commit", "-q", "-m", "by hand")
-        git(self.work, "push", "-q", "origin", "HEAD:main")
+        commit_by_somebody_else(self.bare, text, f"{FOLDER}/{self.file}")
 
     def text(self) -> str:
         return git(self.bare, "show", f"main:{FOLDER}/{self.file}")

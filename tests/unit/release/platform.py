@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from envserver import commit_by_somebody_else, copy_repository, git
+from envserver import PATH, commit_by_somebody_else, copy_bare, git
 from fakeapi import FakeApi
 
 IMAGE = "ghcr.io/shop/web"
@@ -21,7 +21,7 @@ class Platform:
 
     def __init__(self, folder: Path, api: FakeApi) -> None:
         self.api = api
-        self.bare, _ = copy_repository(folder, OVERLAY)
+        self.bare = copy_bare(folder, {PATH: OVERLAY})
         self.lost_refreshes = 0
         self.pod_reason = ""
         self.failing_sync = ""
