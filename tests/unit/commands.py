@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from forked import run_module
@@ -21,9 +22,11 @@ __all__ = ["TARGET", "rollproof", "stored_run", "told"]
 TARGET = target_toml(context="nowhere", git_url="file:///nowhere/env.git")
 
 
-def rollproof(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+def rollproof(
+    *words: str, cwd: Path, stdout: IO[bytes] | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST_"))}
-    done = run_module("rollproof", *words, cwd=cwd, environ={**kept, "COLUMNS": "200", **environ})
+    done = run_module("rollproof", *words, cwd=cwd, environ={**kept, "COLUMNS": "200", **environ}, stdout=stdout)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 

@@ -14,9 +14,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from commands import stored_run
+from forked import forked_drills
 from targettoml import target_toml
 from website import elsewhere
 
@@ -51,7 +53,12 @@ User = Callable[..., Said]
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> User:
-    """Types a command in a folder with a target file; a refused one leaves no run folder."""
+    """Types a command in a folder with a target file; a refused one leaves no run folder.
+
+    The drills' process is forked; test_cli.py has commands that start it.
+    """
+    drills = SimpleNamespace(Popen=forked_drills, DEVNULL=subprocess.DEVNULL)
+    monkeypatch.setattr("rollproof.run.process.subprocess", drills)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KUBECONFIG", raising=False)
     Path("targets").mkdir()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import run_module
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = ("rollproof", "cacheprovider", "allure_pytest")
 TESTS = """
 from pathlib import Path
 def test_green(): pass
@@ -23,23 +23,9 @@ def test_always(): assert Path("mended").exists(), "each time"
 
 def run(folder: Path, most: str) -> tuple[int, str]:
     (folder / "test_it.py").write_text(TESTS)
-    words = [
-        "--most",
-        most,
-        "-q",
-        "-p",
-        "no:rollproof",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:allure_pytest",
-        "--",
-        "test_it.py",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.unsteady", *words], cwd=folder, capture_output=True, text=True, check=False,
-        env={"PATH": "", "PYTHONPATH": str(ROOT)}, timeout=250,
-    )  # fmt: skip
+    words = ["--most", most, "-q", *(word for name in PLUGINS for word in ("-p", f"no:{name}")), "--", "test_it.py"]
+    environ = {"PATH": "", "PYTHONPATH": str(ROOT)}
+    done = run_module("tests.unsteady", *words, cwd=folder, environ=environ, imported="pytest")
     return done.returncode, done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -42,8 +43,21 @@ def at(revision: str, **changes: Any) -> ApplicationState:
     return replace(SYNCED, **{"sync_revision": revision, "operation_revision": revision, **changes})
 
 
+class Clock:
+    """Real time, and what polls would have waited for."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+
+CLOCK = Clock()
+
+
 class View:
-    """The cluster as a script: each poll shows one scene after the other, then the time is over."""
+    """The cluster as a script: each poll shows one scene after the other, then its time is over, by CLOCK."""
 
     def __init__(self, *scenes: dict[str, Any]) -> None:
         self.now: dict[str, Any] = {
@@ -65,9 +79,10 @@ class View:
         return self.now["application"]
 
     def poll(self, condition: Callable[[], T | None], *, timeout_s: float) -> T | None:
-        del timeout_s
         while True:
             value = condition()
+            if value is None and not self._scenes:
+                CLOCK.ahead_s += timeout_s
             if value is not None or not self._scenes:
                 return value
             self.now.update(self._scenes.pop(0))

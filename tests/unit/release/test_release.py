@@ -16,10 +16,11 @@ from rollproof.core.target import ArgoCd, ReleaseSettings
 from rollproof.errors import CannotJudgeError
 from rollproof.probes.keeping import WITHIN_ABORTED_S, WITHIN_S
 from rollproof.probes.proof import NotProven
-from rollproof.release import TAG_KIND, deploy, restore_tag
+from rollproof.release import TAG_KIND, deploy, restore_tag, wait
 from rollproof.release.wait import StageFailedError
 
 from .scripted import (
+    CLOCK,
     GOOD,
     NEW_PODS,
     OLD_REVISION,
@@ -40,7 +41,7 @@ from .scripted import (
 @pytest.fixture(autouse=True)
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
-    own_time(monkeypatch, deploy, sleep=pauses.append)
+    own_time(monkeypatch, deploy, wait, sleep=pauses.append, monotonic=CLOCK.monotonic)
     return pauses
 
 

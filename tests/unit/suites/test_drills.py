@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import run_module
 from house.syntax import nodes, source
 
 from rollproof import cli, suites
@@ -47,10 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_table_is_what_pytest_collects(tmp_path: Path) -> None:
     (tmp_path / "listing.py").write_text(LISTED)
     words = ["-q", "--collect-only", "-p", "rollproof.plugin", "-p", "listing", "-p", "no:cacheprovider", "-s"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "--rollproof-target", "t.toml", "e2e", "load", "chaos"],
-        cwd=ROOT, env={"PYTHONPATH": str(tmp_path), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True, text=True, check=False,
+    ended = run_module(
+        "pytest", *words, "--rollproof-target", "t.toml", "e2e", "load", "chaos", cwd=ROOT,
+        environ={"PYTHONPATH": str(tmp_path), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     (line,) = [line for line in ended.stdout.splitlines() if line.startswith("FOUND ")]
     found, count = line.removeprefix("FOUND ").rsplit(" ", 1)
