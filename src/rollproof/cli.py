@@ -203,14 +203,18 @@ def judge(
 ) -> None:
     """Judge a stored run again, without a cluster: the same verdicts, and the reports written anew."""
     with _answer("judge", as_json=as_json):
-        from rollproof.judge.judging import judge_run, write_reports  # noqa: PLC0415
-        from rollproof.store.folderfiles import FolderLock  # noqa: PLC0415
-        from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
+        from rollproof.store.unpacking import ahead  # noqa: PLC0415
 
-        with RunFolder.open(found(run_folder, reports)) as folder:
-            report = judge_run(folder)
-            with FolderLock.take(folder.path, "rollproof judge"):
-                write_reports(folder, report)
+        path = found(run_folder, reports)
+        with ahead(path) as unpack:  # a tenth of a second and more, beside the imports
+            from rollproof.judge.judging import judge_run, write_reports  # noqa: PLC0415
+            from rollproof.store.folderfiles import FolderLock  # noqa: PLC0415
+            from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
+
+            with RunFolder.open(path, unpack=unpack) as folder:
+                report = judge_run(folder)
+                with FolderLock.take(folder.path, "rollproof judge"):
+                    write_reports(folder, report)
     if as_json:
         from rollproof.reports.documents import run_document  # noqa: PLC0415
 

@@ -8,7 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import typer
@@ -18,6 +21,7 @@ from story import plan
 from rollproof.cli import app, main
 from rollproof.preflight import doctor
 from rollproof.run import process, session, undoing
+from rollproof.store import unpacking
 from rollproof.store.runfolder import RunFolder
 
 
@@ -136,6 +140,23 @@ def test_judge_needs_no_cluster_and_gives_the_same_verdicts(tmp_path: Path) -> N
     nowhere = rollproof("judge", "nope", cwd=tmp_path)
     assert nowhere.returncode == 2
     assert "run folder reports/nope does not exist\n  `ls reports` shows the runs" in nowhere.stderr
+
+
+def test_judge_unpacks_request_logs_beside_its_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(Path(__file__).parents[1] / "histories" / "good" / "all", path)
+    where: list[str] = []
+
+    def noted(archive: ZipFile, name: str, really: Callable[[ZipFile, str], bytes] = unpacking._part) -> bytes:
+        where.append(threading.current_thread().name)
+        return really(archive, name)
+
+    monkeypatch.setattr(unpacking, "_part", noted)
+    code, _, _ = told(monkeypatch, capsys, "judge", str(path))
+    assert code == 0
+    assert where == ["unpacking_0"] * 3 * len([*path.glob("requests-*.npz")])
 
 
 def test_judge_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:

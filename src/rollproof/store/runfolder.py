@@ -53,6 +53,7 @@ from rollproof.store.reading import (
     read_plan,
     read_timeline,
 )
+from rollproof.store.unpacking import Unpack, requests_path, unpacked
 
 __all__ = ["JOURNAL", "TIMELINE", "UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
@@ -81,8 +82,9 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: Path, plan: Plan, listener: Callable[[Event], None] | None = None, events: Iterable[Event] = ()
-    ) -> None:
+        self, path: Path, plan: Plan, listener: Callable[[Event], None] | None = None, events: Iterable[Event] = (),
+        unpack: Unpack = unpacked,
+    ) -> None:  # fmt: skip
         self.path = path
         self.plan = plan
         self.drill = ""
@@ -92,6 +94,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
+        self._unpack = unpack
         self.journal: Callable[[], Record] | None = None  # of a live run, which knows more than a full disk
         self.lock: FolderLock | None = None  # held until `close` by whoever writes here
         self.unwritable: UnwritableError | None = None  # from when on the timeline goes on in memory only
@@ -257,10 +260,10 @@ class RunFolder:
     # -- a stored run -------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
+    def open(cls, path: Path, *, listener: Callable[[Event], None] | None = None, unpack: Unpack = unpacked) -> Self:
         """Read a folder. RunFolderError says what is wrong with it: missing, empty, cut off or of a newer version.
 
-        Whoever writes reports into it owns it first: `FolderLock.take`.
+        Whoever writes reports into it owns it first: `FolderLock.take`. `unpack`: of request logs (`unpacking.ahead`).
         """
         plan = read_plan(path)
         check_rules(path / PLAN, plan)
@@ -270,7 +273,7 @@ class RunFolder:
         if len(events) < expected:
             message = f"{path / TIMELINE} is cut off: {len(events)} of {expected} events are left"
             raise RunFolderError(message, UNDAMAGED)
-        return cls(path, plan, listener, events)
+        return cls(path, plan, listener, events, unpack)
 
     @classmethod
     def open_for_undo(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
@@ -334,7 +337,7 @@ class RunFolder:
         """The request log of one drill; RunFolderError if it is missing or damaged."""
         path = self._requests_path(drill)
         try:
-            return requestlog.read(path)
+            return requestlog.read(path, self._unpack)
         except requestlog.OtherLayoutError as error:
             raise RunFolderError(f"{path} cannot be read: {error}", "judge it with the version that wrote it") from None
         except FileNotFoundError:
@@ -343,7 +346,7 @@ class RunFolder:
             raise RunFolderError(f"{path} is damaged: {error}", UNDAMAGED) from None
 
     def _requests_path(self, drill: str) -> Path:
-        return self.path / f"requests-{drill}.npz"
+        return requests_path(self.path, drill)
 
 
 def _plain(event: Event) -> dict[str, Any]:
