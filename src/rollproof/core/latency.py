@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask
 from rollproof.core.requests import RequestLog
+from rollproof.core.statistics import median_of
 
 __all__ = ["Took", "generator_ms", "mark_late", "took"]
 
@@ -66,7 +67,7 @@ def _way_ms(log: RequestLog) -> NDArray[np.float64]:
     if not len(rows):
         return np.zeros(len(log.rows))
     took_ms = (rows["done_ns"] - rows["send_ns"]) / 1e6
-    return _worst_beside(log, rows["send_ns"], rows["done_ns"], np.maximum(0.0, took_ms - np.median(took_ms)))
+    return _worst_beside(log, rows["send_ns"], rows["done_ns"], np.maximum(0.0, took_ms - median_of(took_ms)))
 
 
 def _worst_beside(

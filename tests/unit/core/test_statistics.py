@@ -11,7 +11,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.statistics import apart, at_least, nearest_rank, rate_bound
+from rollproof.core.statistics import apart, at_least, median_of, nearest_rank, quantiles_of, rate_bound
 
 
 def exactly(successes: int, trials: int, probability: float) -> float:
@@ -94,3 +94,11 @@ def test_moments_apart_are_counted_from_the_first_of_each_spell() -> None:
 def test_one_more_moment_never_makes_fewer_apart(at: list[int], more: int) -> None:
     before, after = np.array(sorted(at), dtype=np.int64), np.array(sorted([*at, more]), dtype=np.int64)
     assert apart(after, 10) in {apart(before, 10), apart(before, 10) + 1}
+
+
+@examples(300)
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1), st.lists(st.floats(0, 1), max_size=4))
+def test_quantiles_and_median_are_those_of_numpy_to_the_last_bit(values: list[float], shares: list[float]) -> None:
+    shares = [*shares, 0.0, 0.5, 0.99, 1.0]
+    assert quantiles_of(np.array(values), shares) == tuple(np.quantile(values, shares))
+    assert median_of(np.array(values)) == np.median(values)

@@ -145,7 +145,7 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
     strange = np.array([sha not in act.shas | act.foreign for sha in log.versions], dtype=bool)
     third = answered & strange[versions]
     if third.any():
-        names = sorted({log.versions[i] for i in np.unique(versions[third])})
+        names = sorted({log.versions[i] for i in np.flatnonzero(np.bincount(versions[third]))})
         count = int(third.sum())
         allowed_names = act.to_sha if act.from_sha == act.to_sha else f"{act.from_sha} nor {act.to_sha}"
         which = "not" if act.from_sha == act.to_sha else "neither"
