@@ -18,8 +18,9 @@ from rollproof.clients.oci import Login, Registry
 from rollproof.clients.repo import EnvRepo
 from rollproof.clients.tagcommit import read_tag_commit
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import ImageSeen, Leg, Place, PlatformSeen, ReportSeen
+from rollproof.core.pipeline import ImageSeen, Place, PlatformSeen, ReportSeen
 from rollproof.core.pipelinesettings import ActionsSettings
+from rollproof.core.pipelinewords import Leg
 from rollproof.core.typedviews import stored
 from rollproof.core.verdict import Verdict
 from rollproof.judge.checkers import judge

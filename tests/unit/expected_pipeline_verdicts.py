@@ -10,13 +10,11 @@ from story import NEW, OLD, Story, plan, target
 
 from rollproof.core.event import Outcome
 from rollproof.core.pipeline import (
-    SOURCE,
     DeliverySeen,
     EnvCommitSeen,
     ImageSeen,
     NodesSeen,
     PartSeen,
-    PipelineWord,
     Place,
     PlatformSeen,
     PodImage,
@@ -27,6 +25,7 @@ from rollproof.core.pipeline import (
     subject_of,
 )
 from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
+from rollproof.core.pipelinewords import SOURCE, PipelineWord
 from rollproof.core.typedviews import stored
 
 __all__ = ["COMMIT", "reported", "roads", "told"]

@@ -45,7 +45,8 @@ from rollproof.core.posture import (
     SpreadSeen,
     WindowSeen,
 )
-from rollproof.core.posturefacts import SOURCE, VIEWS, PostureWord, Topic, Unread
+from rollproof.core.posturefacts import VIEWS
+from rollproof.core.posturewords import SOURCE, PostureWord, Topic, Unread
 from rollproof.core.target import PostureSettings
 from rollproof.core.typedviews import stored
 

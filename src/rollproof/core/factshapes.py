@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rollproof.core import pipeline
+from rollproof.core import pipelinewords, posturewords
 from rollproof.core.event import Event
 from rollproof.core.outside import Outside
-from rollproof.core.posturefacts import SOURCE, VIEWS, PostureWord, view_of
+from rollproof.core.pipelinewords import PipelineWord
+from rollproof.core.posturewords import PostureWord, Topic
 from rollproof.errors import RollproofError
 
 __all__ = ["check_fact"]
@@ -74,6 +75,7 @@ _NEEDED: Mapping[tuple[str, str, str], tuple[str, ...]] = {
     ("run", "clock", "read"): ("monotonic_s", "wall_s"),
     ("jobs", "Jobs", "read"): ("wall_s",),
 }
+_TOPICS = frozenset(Topic)
 _RUN = ("job", "pod", "period_s", "started_s")
 _SAME_AS = {"rollback": "release"}  # the same stages
 
@@ -91,9 +93,13 @@ def check_fact(event: Event, who: str, *, error: type[RollproofError]) -> None:
         for name in _NEEDED.get(key, ()):
             if data.value.get(name) is None:
                 data.refuse(name, "there")
-    if (source, event.what) == (SOURCE, PostureWord.READ) and kind in VIEWS:
-        view_of(kind, data)
-    if (source, event.what) == (pipeline.SOURCE, pipeline.PipelineWord.READ):
+    if (source, event.what) == (posturewords.SOURCE, PostureWord.READ) and kind in _TOPICS:
+        from rollproof.core import posturefacts  # noqa: PLC0415 - dozens of classes, for the few runs with such facts
+
+        posturefacts.view_of(kind, data)
+    if (source, event.what) == (pipelinewords.SOURCE, PipelineWord.READ):
+        from rollproof.core import pipeline  # noqa: PLC0415 - likewise
+
         pipeline.view_of(event.subject.partition("/")[2], data)
 
 

@@ -1,4 +1,4 @@
-"""Posturefacts: the facts of a look at live objects, their words, and their only reader.
+"""Posturefacts: the facts of a look at live objects, and their only reader.
 
 One fact for each question (`Topic`): its answer as a view of `core.posture`, or the word why there is none (`Unread`).
 What could not be read is never taken for what is not there.
@@ -7,57 +7,15 @@ What could not be read is never taken for what is not there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from rollproof.core import posture
 from rollproof.core.facts import Facts
 from rollproof.core.outside import Outside
+from rollproof.core.posturewords import SOURCE, PostureWord, Topic, Unread
 from rollproof.core.typedviews import read_view
 
-__all__ = ["SOURCE", "VIEWS", "Posture", "PostureWord", "Topic", "Unread", "UnreadError", "view_of"]
-
-SOURCE = "posture"
-
-
-class PostureWord(StrEnum):
-    """What came of a question."""
-
-    READ = "read"
-    UNREAD = "unread"
-
-
-class Unread(StrEnum):
-    """Why a question has no answer."""
-
-    FORBIDDEN = "forbidden"  # 401 or 403: the right to read it is missing
-    ABSENT = "absent"  # it, or its kind, does not exist in this cluster
-    NO_ANSWER = "no-answer"  # the API server, or an answer that nobody can work with
-    NOT_NAMED = "not-named"  # the target file does not say where to look
-
-
-class Topic(StrEnum):
-    """What is asked of a cluster; the subject of the fact begins with it, `Deployment/shop/web`."""
-
-    DEPLOYMENT = "Deployment"
-    PODS = "Pods"
-    NODES = "Nodes"
-    ENTRY = "Entry"  # the pods of the ingress
-    DATABASE = "Database"  # the pods of the app's database
-    SERVICE = "Service"
-    ENDPOINTS = "Endpoints"
-    SCALERS = "Autoscalers"
-    BUDGETS = "DisruptionBudgets"
-    EVICTIONS = "Evictions"  # dry runs: nothing is evicted
-    POLICIES = "NetworkPolicies"
-    CONFIGS = "ConfigMaps"
-    ACCOUNT = "ServiceAccount"
-    EVENTS = "Events"
-    APPLICATION = "Application"
-    PROJECT = "AppProject"
-    SCAN = "ScanFile"
-    REGISTRY = "Registry"  # a HEAD of the image's manifest, with the pull secret and without
-
+__all__ = ["VIEWS", "Posture", "UnreadError", "view_of"]
 
 VIEWS: Mapping[Topic, type] = {
     Topic.DEPLOYMENT: posture.DeploymentSeen,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rollproof.core import abort, gate, jobs, kept, pipeline, renewal, scaling, secretsearch
+from rollproof.core import abort, gate, jobs, kept, pipelinewords, renewal, scaling, secretsearch
 from rollproof.core.event import Event
 from rollproof.core.fault import SOURCE, FaultWord
-from rollproof.core.posturefacts import SOURCE as POSTURE
-from rollproof.core.posturefacts import PostureWord, Topic
+from rollproof.core.posturewords import SOURCE as POSTURE
+from rollproof.core.posturewords import PostureWord, Topic
 
 __all__ = ["WORDS", "is_known"]
 
@@ -53,7 +53,7 @@ WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     (scaling.SOURCE, "Scaling"): frozenset(scaling.ScalingWord),
     (jobs.SOURCE, jobs.SUBJECT): frozenset(jobs.JobWord),
     (secretsearch.SOURCE, "Secrets"): frozenset(secretsearch.SearchWord),
-    (pipeline.SOURCE, "Pipeline"): frozenset(pipeline.PipelineWord),
+    (pipelinewords.SOURCE, "Pipeline"): frozenset(pipelinewords.PipelineWord),
     (kept.SOURCE, "Pod"): frozenset({kept.KeptWord.STATE, kept.KeptWord.LOG, kept.KeptWord.UNREAD}),
     (kept.SOURCE, "Events"): frozenset({kept.KeptWord.EVENTS, kept.KeptWord.UNREAD}),
     ("undo", "Undo"): frozenset({"written", "done", "not-needed", "left", "failed", "unknown"}),

@@ -18,7 +18,7 @@ from rollproof.clients.kube import ApiError, Kube
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.kept import SOURCE, TAIL_LINES, KeptWord
 from rollproof.core.outside import Outside
-from rollproof.core.posturefacts import Unread
+from rollproof.core.posturewords import Unread
 from rollproof.core.target import Target
 from rollproof.core.visible import printable, visible
 from rollproof.errors import CannotJudgeError, RollproofError

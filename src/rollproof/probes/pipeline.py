@@ -21,13 +21,11 @@ from rollproof.clients.tagcommit import read_tag_commit
 from rollproof.core.event import Outcome, Recorder
 from rollproof.core.outside import Outside
 from rollproof.core.pipeline import (
-    SOURCE,
     DeliverySeen,
     EnvCommitSeen,
     ImageSeen,
     NodesSeen,
     PartSeen,
-    PipelineWord,
     Place,
     PlatformSeen,
     PodImage,
@@ -36,6 +34,7 @@ from rollproof.core.pipeline import (
     RunSeen,
     subject_of,
 )
+from rollproof.core.pipelinewords import SOURCE, PipelineWord
 from rollproof.core.target import Target
 from rollproof.core.typedviews import stored
 from rollproof.errors import CannotJudgeError, RollproofError

@@ -39,7 +39,7 @@ from rollproof.core.posture import (
     ScanSeen,
     ServiceSeen,
 )
-from rollproof.core.posturefacts import SOURCE, PostureWord, Topic, Unread
+from rollproof.core.posturewords import SOURCE, PostureWord, Topic, Unread
 from rollproof.core.selectors import selects
 from rollproof.core.target import Target
 from rollproof.core.typedviews import stored

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from rollproof.clients.proxies import is_loopback
 from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
 from rollproof.core.hours import parsed_hours
-from rollproof.core.pipeline import BEFORE
+from rollproof.core.pipelinewords import BEFORE
 from rollproof.core.target import ActionsSettings, Database, EnvRepo, Fences, Target
 from rollproof.core.trials import TRIALS
 

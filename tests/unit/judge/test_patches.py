@@ -11,7 +11,8 @@ from story import Story, plan, target
 
 from rollproof.core.diagnosis import Patch
 from rollproof.core.posture import ApplicationSeen, ContainerSeen, DeploymentSeen, ProbeSeen, ServiceSeen
-from rollproof.core.posturefacts import SOURCE, Posture, PostureWord, Topic
+from rollproof.core.posturefacts import Posture
+from rollproof.core.posturewords import SOURCE, PostureWord, Topic
 from rollproof.core.typedviews import stored
 from rollproof.core.verdict import Finding
 from rollproof.judge.diagnose.patches import Proposal, propose

@@ -11,7 +11,7 @@ from story import NEW, OLD, Story
 from rollproof.core.diagnosis import Cause
 from rollproof.core.event import Outcome
 from rollproof.core.posture import ContainerSeen, DeploymentSeen, ProbeSeen
-from rollproof.core.posturefacts import SOURCE, PostureWord, Topic
+from rollproof.core.posturewords import SOURCE, PostureWord, Topic
 from rollproof.core.typedviews import stored
 from rollproof.core.verdict import Finding, Result, Verdict
 from rollproof.judge.diagnose import rank

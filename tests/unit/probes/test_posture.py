@@ -20,7 +20,8 @@ from rollproof.core.event import Event, Outcome
 from rollproof.core.factshapes import check_fact
 from rollproof.core.outside import Outside
 from rollproof.core.pipelinesettings import PipelineSettings, RegistrySettings
-from rollproof.core.posturefacts import SOURCE, Topic, view_of
+from rollproof.core.posturefacts import view_of
+from rollproof.core.posturewords import SOURCE, Topic
 from rollproof.core.selectors import selects
 from rollproof.core.target import Cluster, Database, FaultSettings, Ingress, PostureSettings
 from rollproof.errors import CannotJudgeError, OutsideDataError

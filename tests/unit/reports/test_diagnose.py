@@ -15,7 +15,8 @@ from rollproof.core.facts import Facts
 from rollproof.core.podlives import pod_lives
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Result, Verdict
-from rollproof.judge.diagnose import causes, explain
+from rollproof.judge.diagnose import explain
+from rollproof.judge.diagnose.causes import causes
 from rollproof.reports.model import Report
 
 # The release of the made-up run: new pods Ready at 22.3 and 29.1 s, old ones terminating at 22.5 and 29.3 s,

@@ -10,7 +10,7 @@ import pytest
 from expected_posture_verdicts import A_SCRIPT, APPLICATION, DEPLOYMENT, looked
 from story import Story
 
-from rollproof.core.posturefacts import Topic, Unread
+from rollproof.core.posturewords import Topic, Unread
 from rollproof.core.verdict import Result, Verdict, worst
 from rollproof.judge.checkers import judge
 from rollproof.reports.console import LiveConsole

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from rollproof.core.facts import Facts
@@ -19,11 +19,31 @@ __all__ = ["CHECKERS", "Checker", "judge"]
 
 Checker = Callable[[Facts], Verdict | tuple[Verdict, ...]]
 
-_MODULES = [importlib.import_module(f"{__name__}.{one.name}") for one in pkgutil.iter_modules(__path__)]
-CHECKERS: Mapping[str, Checker] = {
-    module.__name__.rpartition(".")[2]: module.check for module in _MODULES if hasattr(module, "check")
-}
-"""By the names of the modules that have a `check`: a new checker is one new file, and no list has it."""
+_MODULES = tuple(one.name for one in pkgutil.iter_modules(__path__))
+
+
+class _Checkers(Mapping[str, Checker]):
+    """By the names of the modules that have a `check`: a new checker is one new file, and no list has it.
+
+    A module is imported when it is asked for: a run has asked for a few of them. Who goes through all imports all.
+    """
+
+    def __getitem__(self, name: str) -> Checker:
+        check: Checker | None = None
+        if name in _MODULES:  # the name is a stored run's: nothing else is ever imported by it
+            check = getattr(importlib.import_module(f"{__name__}.{name}"), "check", None)
+        if check is None:
+            raise KeyError(name)
+        return check
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in _MODULES if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+CHECKERS: Mapping[str, Checker] = _Checkers()
 
 
 def judge(facts: Facts, names: Iterable[str]) -> tuple[Verdict, ...]:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from rollproof.core.facts import Facts
 from rollproof.core.outcomes import Kind, kinds
 from rollproof.core.podlives import PodLife, pod_lives
-from rollproof.core.posture import DeploymentSeen
-from rollproof.core.posturefacts import Posture, UnreadError
+from rollproof.core.posturewords import SOURCE
 from rollproof.core.runframe import IngressLog
 from rollproof.core.verdict import Number
 from rollproof.core.watched import watch_gaps
@@ -81,6 +80,11 @@ def _lag_s(window: Window, life: PodLife, since_s: float) -> float | None:
 
 def _pre_stop_s(facts: Facts) -> float | None:
     """What the Deployment said before the drill: the pods that end are of that template."""
+    if next(facts.find(source=SOURCE), None) is None:
+        return None
+    from rollproof.core.posture import DeploymentSeen  # noqa: PLC0415 - dozens of classes, for runs with such facts
+    from rollproof.core.posturefacts import Posture, UnreadError  # noqa: PLC0415
+
     try:
         container = Posture(facts).view(DeploymentSeen).container
     except UnreadError:

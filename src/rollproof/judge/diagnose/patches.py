@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from rollproof.core.diagnosis import Patch
 from rollproof.core.posture import ApplicationSeen, ContainerSeen, DeploymentSeen, ServiceSeen
-from rollproof.core.posturefacts import Posture, Topic, Unread, UnreadError
+from rollproof.core.posturefacts import Posture, UnreadError
+from rollproof.core.posturewords import Topic, Unread
 from rollproof.core.verdict import Finding
 from rollproof.core.visible import printable
 from rollproof.judge.diagnose.yamltext import Tree, yaml_text

@@ -21,7 +21,7 @@ from rollproof.judge.diagnose.patches import Proposal, propose
 from rollproof.judge.diagnose.pods import supports_of
 from rollproof.judge.diagnose.roots import Root, roots
 
-__all__ = ["rank"]
+__all__ = ["ranked"]
 
 _LOOK_CLOSER = "no known cause fits: see the evidence, and what the pods and Argo CD logged in that time"
 _CAUSES_MAX = 12
@@ -60,10 +60,8 @@ class _Candidate:
         return int(self.finding.numbers.get("failures") or 0)
 
 
-def rank(facts: Mapping[str, Facts], verdicts: Iterable[Verdict], result: Result) -> tuple[Cause, ...]:
-    """The causes of that result, the likeliest first; none where the run passed or was skipped."""
-    if result not in (Result.FAIL, Result.INCONCLUSIVE):
-        return ()
+def ranked(facts: Mapping[str, Facts], verdicts: Iterable[Verdict], result: Result) -> tuple[Cause, ...]:
+    """The causes of a FAIL or an INCONCLUSIVE, the likeliest first."""
     blamed = [verdict for verdict in verdicts if verdict.result is result]
     blamed = [verdict for verdict in blamed if verdict.checker != _UNDO] or blamed  # what it left is said elsewhere
     found: dict[tuple[str, str, str], _Candidate] = {}

@@ -21,8 +21,9 @@ from expected_pipeline_verdicts import (
 from story import NEW, OLD, Story
 
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import Leg, PartSeen, Place, ResultSeen
+from rollproof.core.pipeline import PartSeen, Place, ResultSeen
 from rollproof.core.pipelinesettings import ActionsSettings, RegistrySettings
+from rollproof.core.pipelinewords import Leg
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import judge
 

@@ -35,7 +35,7 @@ from rollproof.core.posture import (
     ScalersSeen,
     ServiceSeen,
 )
-from rollproof.core.posturefacts import SOURCE, Topic, Unread
+from rollproof.core.posturewords import SOURCE, Topic, Unread
 from rollproof.core.target import DriftSettings, PostureSettings
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import InputError

@@ -22,7 +22,8 @@ from expected_secret_verdicts import known
 from story import Story, good_release, target
 
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import Leg, Place
+from rollproof.core.pipeline import Place
+from rollproof.core.pipelinewords import Leg
 from rollproof.core.target import PostureSettings
 from rollproof.core.verdict import Result, Verdict
 from rollproof.errors import InputError

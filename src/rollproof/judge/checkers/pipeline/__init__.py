@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rollproof.core.facts import Facts
-from rollproof.core.pipeline import BEFORE, Leg, Road
+from rollproof.core.pipeline import Road
+from rollproof.core.pipelinewords import BEFORE, Leg
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.visible import printable
 from rollproof.judge.checkers.pipeline import delivery, image, scan, source

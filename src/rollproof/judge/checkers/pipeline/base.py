@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rollproof.core.pipeline import AbsentError, Leg, Road, UnknownError
+from rollproof.core.pipeline import AbsentError, Road, UnknownError
+from rollproof.core.pipelinewords import Leg
 from rollproof.core.verdict import Result
 
 __all__ = ["Said", "Way", "broken", "judged", "short_platform", "skipped", "sound", "unclear"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rollproof.core.counts import many
 from rollproof.core.event import Outcome, good_in_a_row
-from rollproof.core.pipeline import DeliverySeen, EnvCommitSeen, Leg, RolloutSeen
+from rollproof.core.pipeline import DeliverySeen, EnvCommitSeen, RolloutSeen
+from rollproof.core.pipelinewords import Leg
 from rollproof.core.runframe import Answer, answers
 from rollproof.core.verdict import Result
 from rollproof.judge.checkers.pipeline.base import Said, Way, broken, sound, unclear

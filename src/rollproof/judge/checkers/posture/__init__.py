@@ -8,7 +8,8 @@ What is not there to be judged (no autoscaler, no such API), and what `posture.s
 from __future__ import annotations
 
 from rollproof.core.facts import Facts
-from rollproof.core.posturefacts import Posture, Unread, UnreadError
+from rollproof.core.posturefacts import Posture, UnreadError
+from rollproof.core.posturewords import Unread
 from rollproof.core.target import Target
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.posture.base import Check, Level, Said

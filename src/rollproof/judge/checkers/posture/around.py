@@ -20,7 +20,8 @@ from rollproof.core.posture import (
     ScalersSeen,
     ServiceSeen,
 )
-from rollproof.core.posturefacts import Posture, Unread, UnreadError
+from rollproof.core.posturefacts import Posture, UnreadError
+from rollproof.core.posturewords import Unread
 from rollproof.judge.checkers.posture.argocd import leaves_replicas
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound, unclear
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from rollproof.core.posture import AccountSeen, ContainerSeen, DeploymentSeen, NodesSeen, PodsSeen, ProbeSeen
-from rollproof.core.posturefacts import Posture, Topic, Unread, UnreadError
+from rollproof.core.posturefacts import Posture, UnreadError
+from rollproof.core.posturewords import Topic, Unread
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound, unclear
 
 _UNTOLD = ("exec", "grpc")  # kinds of probe of which nobody can tell here what is behind them

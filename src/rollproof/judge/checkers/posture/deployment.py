@@ -7,7 +7,8 @@ from collections import Counter
 
 from rollproof.core.counts import many
 from rollproof.core.posture import DatabaseSeen, DeploymentSeen, EntrySeen, NodesSeen, PodSeen, PodsSeen, ScalersSeen
-from rollproof.core.posturefacts import Posture, Unread, UnreadError
+from rollproof.core.posturefacts import Posture, UnreadError
+from rollproof.core.posturewords import Unread
 from rollproof.judge.checkers.posture.base import Said, check, finding, nothing, sound
 
 _HOST = "kubernetes.io/hostname"

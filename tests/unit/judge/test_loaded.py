@@ -1,0 +1,63 @@
+"""`rollproof judge` imports what its run needs, and no more: half of its time is imports. No clock here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rollproof.judge.checkers import CHECKERS
+
+HISTORIES = Path(__file__).resolve().parents[2] / "histories"
+PROBE = """
+import sys
+from rollproof.cli import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("LOADED", *sys.modules, file=sys.stderr)
+"""
+OF_OTHERS = (  # acting, and other runs' facts
+    "gevent", "httpx", "kubernetes", "locust", "numpy.ma", "pytest", "ruamel", "urllib3", "websocket", "yaml",
+    "rollproof.clients.kube", "rollproof.core.networkpolicy", "rollproof.core.pipeline", "rollproof.core.posture",
+    "rollproof.faults", "rollproof.preflight", "rollproof.probes", "rollproof.run.session",
+    "rollproof.target.file",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The modules of `judge` of a run that passed: a release, its rollback, drifts."""
+    run = tmp_path_factory.mktemp("reports") / "run"
+    shutil.copytree(HISTORIES / "good" / "all", run)
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, "judge", str(run)], env=os.environ, capture_output=True, text=True, check=True
+    )
+    return done.stderr.partition("LOADED")[2].split()
+
+
+def test_no_module_of_another_run_is_imported(loaded: list[str]) -> None:
+    assert not [name for name in loaded if f"{name}.".startswith(tuple(f"{one}." for one in OF_OTHERS))]
+    assert not [name for name in loaded if name.startswith("rollproof.judge.diagnose.")], "there is nothing to explain"
+    assert "rollproof.judge.judging" in loaded
+
+
+def test_only_the_checkers_that_the_run_asked_for_are_imported(loaded: list[str]) -> None:
+    lines = (HISTORIES / "good" / "all" / "timeline.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    asked = {name for event in events if event["what"] == "asked" for name in event["data"]["checkers"]}
+    assert {name for name in CHECKERS if f"rollproof.judge.checkers.{name}" in loaded} == {*asked, "undo"}
+    assert len(asked) < len(CHECKERS) / 2
+
+
+def test_a_name_from_a_run_imports_nothing_else() -> None:
+    for name in ("json", "..judging", "posture.scan", "window", "", "/etc/passwd", "nothing"):
+        assert CHECKERS.get(name) is None, "it is no checker"
+    assert {"posture", "pipeline", "undo"} <= {*CHECKERS}
+    assert len(CHECKERS) == len({*CHECKERS})
