@@ -26,7 +26,6 @@ from rollproof.reports.html import write_html
 from rollproof.reports.junit import write_junit
 from rollproof.reports.model import Report
 from rollproof.store import manifest
-from rollproof.store.folderfiles import private
 from rollproof.store.runfolder import UNDO, RunFolder
 
 __all__ = ["judge_drill", "judge_run", "write_reports"]
@@ -140,8 +139,7 @@ def write_reports(folder: RunFolder, report: Report) -> None:
     write_html(page, report)
     write_junit(folder.path / "junit.xml", report)
     of_load = sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path))
-    with private():
-        write_allure(folder.path / "allure-results", report, (page,), of_load)
+    write_allure(folder.path / "allure-results", report, (page,), of_load)
     folder.write_verdicts(
         report.verdicts,
         result=report.result,

@@ -12,8 +12,8 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +31,6 @@ __all__ = [
     "make_folder",
     "open_append",
     "open_regular",
-    "private",
     "read_whole",
     "write_whole",
 ]
@@ -75,16 +74,6 @@ def make_folder(path: Path) -> None:
     except FileExistsError:  # a file is in the way above it: the new folder itself is not there
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
     path.mkdir(mode=0o700)
-
-
-@contextmanager
-def private() -> Iterator[None]:
-    """What libraries of others write meanwhile is for its owner only, too (the umask of this process)."""
-    before = os.umask(0o077)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def open_regular(path: Path, *, size_max: int = SIZE_MAX) -> BinaryIO:

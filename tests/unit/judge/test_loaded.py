@@ -24,9 +24,9 @@ except SystemExit as ended:
 print("LOADED", *sys.modules, file=sys.stderr)
 """
 OF_OTHERS = (  # acting, and other runs' facts
-    "gevent", "httpx", "kubernetes", "locust", "numpy.ma", "pytest", "ruamel", "urllib3", "websocket", "yaml",
-    "rollproof.clients.kube", "rollproof.core.networkpolicy", "rollproof.core.pipeline", "rollproof.core.posture",
-    "rollproof.faults", "rollproof.preflight", "rollproof.probes", "rollproof.run.session",
+    "allure_commons", "gevent", "httpx", "kubernetes", "locust", "numpy.ma", "pluggy", "pytest", "ruamel", "urllib3",
+    "websocket", "yaml", "rollproof.clients.kube", "rollproof.core.networkpolicy", "rollproof.core.pipeline",
+    "rollproof.core.posture", "rollproof.faults", "rollproof.preflight", "rollproof.probes", "rollproof.run.session",
     "rollproof.target.file",
 )  # fmt: skip
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import attr
 import pytest
+from allure_commons import model2
 
 from rollproof.core.event import Event
 from rollproof.core.verdict import Result, Verdict
@@ -36,6 +38,39 @@ def test_statuses_are_those_of_the_verdicts(report: Report, tmp_path: Path) -> N
     failed = next(result for result in found if result["status"] == "failed")
     assert "53 of 12,000" in failed["statusDetails"]["message"]
     assert "PRESTOP_TOO_SHORT" in failed["statusDetails"]["trace"]
+
+
+def test_every_key_is_one_that_allures_own_writer_knows(report: Report, tmp_path: Path) -> None:
+    """We write its JSON ourselves; its model says which keys there are, and that nothing empty is written."""
+    (tmp_path / "report.html").write_text("<p></p>")
+    write_allure(tmp_path / "allure", report, (tmp_path / "report.html",))
+    inner = {
+        "steps": model2.TestStepResult, "parameters": model2.Parameter, "labels": model2.Label, "links": model2.Link,
+        "statusDetails": model2.StatusDetails, "attachments": model2.Attachment, "afters": model2.TestAfterResult,
+    }  # fmt: skip
+
+    def unknown(item: dict[str, Any], kind: type) -> list[str]:
+        found = [
+            key for key, value in item.items() if key not in attr.fields_dict(kind) or not (value or value is False)
+        ]
+        for key, of_key in inner.items():
+            inside = item.get(key, [])
+            found += [bad for one in (inside if isinstance(inside, list) else [inside]) for bad in unknown(one, of_key)]
+        return found
+
+    container = next((tmp_path / "allure").glob("*-container.json"))
+    assert not unknown(json.loads(container.read_text()), model2.TestResultContainer)
+    assert not [bad for one in results(tmp_path / "allure") for bad in unknown(one, model2.TestResult)]
+    statuses = {value for name, value in vars(model2.Status).items() if name.isupper()}
+    assert {one["status"] for one in results(tmp_path / "allure")} <= statuses
+
+
+def test_results_are_for_their_owner_and_survive_what_is_no_text(report: Report, tmp_path: Path) -> None:
+    odd = replace(report.verdicts[0], why="a name with \udce4 in it")
+    write_allure(tmp_path / "allure", replace(report, verdicts=(odd,)))
+    assert results(tmp_path / "allure")[0]["statusDetails"]["message"] == "a name with \udce4 in it"
+    assert (tmp_path / "allure").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "allure").iterdir()} == {0o600}
 
 
 def test_history_follows_a_check_over_shas_and_runs(report: Report, tmp_path: Path) -> None:
