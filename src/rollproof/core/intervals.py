@@ -201,8 +201,9 @@ def _runs_by_lane(
     failed = kind == Kind.HARD if failed is None else failed
     silent = (kind > Kind.HARD) & ~failed if silent is None else silent
     for lane in log.lanes if lanes is None else lanes:
-        chosen = np.flatnonzero(lane_mask(log, lane) & ~silent)
-        if failed[chosen].any():
+        telling = lane_mask(log, lane) & ~silent
+        if (telling & failed).any():  # rarely: only then their places are looked for
+            chosen = np.flatnonzero(telling)
             runs = _runs(log, chosen, failed[chosen], window_ns)
             if len(runs.first):
                 yield lane, runs

@@ -63,19 +63,13 @@ def may_be_background(log: RequestLog) -> NDArray[np.bool_]:
     """
     lost = [name == LATE or (name.startswith(_LOST) and name != _WRONG and kind(name) is Kind.HARD)
             for name in log.outcomes]  # fmt: skip
-    found: NDArray[np.bool_] = np.array(lost, dtype=bool)[log.column("outcome")]
-    return found
+    return log.chosen("outcome", lost)
 
 
 def was_silence(log: RequestLog) -> NDArray[np.bool_]:
     """Rows that were never answered within their deadline: those were failing all the time since they were sent."""
-
-    def make() -> NDArray[np.bool_]:
-        ends = np.array([name.endswith(".timeout") for name in log.outcomes], dtype=bool)
-        found: NDArray[np.bool_] = ends[log.column("outcome")]
-        return found
-
-    return log.made_once("silence", make)
+    ends = [name.endswith(".timeout") for name in log.outcomes]
+    return log.made_once("silence", lambda: log.chosen("outcome", ends))
 
 
 def of_lateness(log: RequestLog) -> NDArray[np.bool_]:
@@ -86,16 +80,14 @@ def of_lateness(log: RequestLog) -> NDArray[np.bool_]:
     """
     rows = log.rows
     late = rows["reused"] & (rows["send_ns"] - rows["intended_ns"] > _LATE_NS)
-    closed = np.array([name.startswith(_CLOSED) for name in log.outcomes], dtype=bool)[log.column("outcome")]
+    closed = log.chosen("outcome", [name.startswith(_CLOSED) for name in log.outcomes])
     found: NDArray[np.bool_] = was_silence(log) | named(log, _TOO_SLOWLY_ASKED) | (closed & late)
     return found
 
 
 def named(log: RequestLog, outcome: str) -> NDArray[np.bool_]:
     """Rows with exactly this outcome."""
-    table = np.array([name == outcome for name in log.outcomes], dtype=bool)
-    found: NDArray[np.bool_] = table[log.column("outcome")]
-    return found
+    return log.chosen("outcome", [name == outcome for name in log.outcomes])
 
 
 def lane_mask(log: RequestLog, lane: str) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ objects, because a run may hold a million rows and `rollproof judge` has three s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -113,6 +113,13 @@ class RequestLog:
     def column(self, name: str) -> NDArray[Any]:
         """One column by itself, for whoever reads it again and again: in `rows` its values lie far apart."""
         return self.made_once(f"column {name}", lambda: np.ascontiguousarray(self.rows[name]))
+
+    def chosen(self, name: str, table: Sequence[bool]) -> NDArray[np.bool_]:
+        """The rows whose value in that index column the table has; a table without any needs no look at a million."""
+        if not any(table):
+            return np.zeros(len(self.rows), dtype=bool)
+        found: NDArray[np.bool_] = np.array(table, dtype=bool)[self.column(name)]
+        return found
 
     def request_id(self, k: int) -> str:
         """The X-Request-ID of attempt `k`, by which the ingress and the app have logged it."""

@@ -50,7 +50,9 @@ def bucketed(log: RequestLog, axis: Axis, most: int = BUCKETS_MAX) -> Buckets:
     )
     count = int(axis.length_ms // step_ms) + 1
     begin_ns = int(axis.start_s * 1e9)
-    index = np.clip((log.column("send_ns") - begin_ns) // (step_ms * 1_000_000), 0, count - 1).astype(np.int64)
+    edges = begin_ns + np.arange(1, count) * (step_ms * 1_000_000)
+    ends = np.searchsorted(log.column("send_ns"), edges)  # rows are in the order of their sends
+    index = np.repeat(np.arange(count), np.diff(ends, prepend=0, append=len(log.rows)))
     bad = kinds(log) == Kind.HARD
     lanes = log.column("lane").astype(np.int64)
     paced = np.array([lane in log.open_loop and lane != log.control for lane in log.lanes], dtype=bool)

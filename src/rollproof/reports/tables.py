@@ -202,7 +202,7 @@ def failed_requests(
     log: RequestLog, axis: Axis, share: float = 1.0
 ) -> tuple[list[tuple[str, str, int]], list[FailedRequest]]:
     """Counts by (lane, outcome), and the first failures one by one; share: of what is shown where there is room."""
-    failed = log.rows[log.rows["outcome"] != 0]
+    failed = log.rows[log.column("outcome") != 0]
     counts = Counter((log.lanes[int(row["lane"])], log.outcomes[int(row["outcome"])]) for row in failed)
     rows = []
     for row in failed[: int(_FAILED_MAX * share)]:

@@ -124,7 +124,7 @@ def _lane(log: RequestLog, lane: str, axis: Axis, buckets: Buckets, judged: Sequ
 
 
 def _failure_marks(log: RequestLog, lane: int, axis: Axis, height: int) -> str:
-    rows = log.rows[(log.rows["lane"] == lane) & (kinds(log) == Kind.HARD)]
+    rows = log.rows[(log.column("lane") == lane) & (kinds(log) == Kind.HARD)]
     at_ms = sorted({axis.at_ns(int(send_ns)) for send_ns in rows["send_ns"]})
     return "".join(f"M{moment:g} 0V{height}" for moment in at_ms)
 

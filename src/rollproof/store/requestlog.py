@@ -54,12 +54,13 @@ def read(path: Path, unpack: Unpack = unpacked) -> RequestLog:
         control = meta.text("control")
     except OutsideDataError as error:
         raise ValueError(str(error)) from None
-    for column, table in _INDICES.items():
-        if rows.size and int(rows[column].max()) >= len(tables[table]):
-            raise ValueError(f"column {column} points beyond the table {table}")
     if not {*tables["open_loop"], *([control] if control else [])} <= {*tables["lanes"]}:
         raise ValueError("it names a lane that is not among its lanes")
-    return RequestLog(rows=rows, control=control, engine=engine, **tables)
+    log = RequestLog(rows=rows, control=control, engine=engine, **tables)
+    for column, table in _INDICES.items():
+        if rows.size and int(log.column(column).max()) >= len(tables[table]):
+            raise ValueError(f"column {column} points beyond the table {table}")
+    return log
 
 
 def _check_layout(meta: Outside) -> None:

@@ -47,10 +47,15 @@ class _Case:
     budget: Budget
     background: Background | None
     p99: P99 | None
-    gap: Gap
+    gaps: tuple[Gap, ...]
     ingress: IngressLog | None
     lag: EndpointLag | None
     numbers: Mapping[str, Number] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> Gap:
+        """The longest time in which a lane was not asked."""
+        return self.gaps[0]
 
     def verdict(self, result: Result, why: str) -> Verdict:
         evidence = [*self.window.act.events, self.ingress.event if self.ingress else None]
@@ -97,7 +102,7 @@ def _case(facts: Facts, window: Window) -> _Case:
         budget=limits.budget(window, traffic),
         background=background.compare(window, allowed=allowed) if allowed else None,
         p99=limits.p99(window, window.app & window.inside, traffic.p99_ms_max),
-        gap=blind_gaps(log, window_ns=window.window_ns)[0],
+        gaps=blind_gaps(log, window_ns=window.window_ns),
         ingress=ingress,
         lag=endpoint_lag(facts, window, ingress or unreadable_log(facts)),
     )
@@ -150,7 +155,6 @@ def _numbers(case: _Case) -> dict[str, Number]:
 def _intervals(case: _Case) -> tuple[Interval, ...]:
     """The outages that were counted, the widest first, and on each lane the longest time without a sample."""
     found = sorted(case.outages, key=lambda one: -one.upper_ms)[:_INTERVALS_MAX]
-    gaps = blind_gaps(case.window.log, window_ns=case.window.window_ns)
     return (
         *(
             Interval(
@@ -165,7 +169,7 @@ def _intervals(case: _Case) -> tuple[Interval, ...]:
                 "blind", gap.lane, (gap.start_ns, gap.start_ns), (gap.end_ns, gap.end_ns),
                 f"the widest gap on {gap.lane}: nothing was sampled for {gap.gap_ms:.1f} ms",
             )
-            for gap in gaps
+            for gap in case.gaps
         ),
     )  # fmt: skip
 

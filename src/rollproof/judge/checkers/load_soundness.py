@@ -81,7 +81,9 @@ def _counts(log: RequestLog) -> list[str]:
         troubles.append(f"{engine.planned} were planned, {engine.dispatched} dispatched, {sent} recorded")
     if engine.locust_requests != len(log.rows):
         troubles.append(f"locust counted {engine.locust_requests} requests, the record has {len(log.rows)}")
-    if own := sum(int((log.rows["outcome"] == i).sum()) for i, o in enumerate(log.outcomes) if o.startswith("client.")):
+    if own := sum(
+        int((log.column("outcome") == i).sum()) for i, o in enumerate(log.outcomes) if o.startswith("client.")
+    ):
         troubles.append(f"the client itself failed or slept in {own} attempts")
     return troubles
 

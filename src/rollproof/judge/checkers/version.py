@@ -142,8 +142,10 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
         return _Stray()
     sends, versions = log.column("send_ns"), log.column("version")
     answered = ~lane_mask(log, log.control) & (versions > 0) & (sends >= act.started.start_s * 1e9)
-    strange = np.array([sha not in act.shas | act.foreign for sha in log.versions], dtype=bool)
-    third = answered & strange[versions]
+    known = act.shas | act.foreign
+    third = answered & log.chosen(
+        "version", [bool(number) and sha not in known for number, sha in enumerate(log.versions)]
+    )
     if third.any():
         names = sorted({log.versions[i] for i in np.flatnonzero(np.bincount(versions[third]))})
         count = int(third.sum())

@@ -153,9 +153,7 @@ def _third_version(log: RequestLog, act: Act) -> NDArray[np.bool_]:
     if not act.from_sha or not act.to_sha:
         return np.zeros(len(log.rows), dtype=bool)
     known = act.shas | act.foreign
-    strange = np.array([bool(name) and name not in known for name in log.versions], dtype=bool)
-    third: NDArray[np.bool_] = strange[log.column("version")]
-    return third
+    return log.chosen("version", [bool(name) and name not in known for name in log.versions])
 
 
 def _of_the_generator(log: RequestLog, *, on_time: bool) -> NDArray[np.bool_]:
@@ -175,6 +173,8 @@ def _while_control_failed(log: RequestLog) -> NDArray[np.bool_]:
     """Rows whose time from send to outcome overlaps an outage of the control lane."""
     everything = (int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max))
     low, _, high = edges_ns(log, log.control, window_ns=everything)  # both increase: outages are sorted
+    if not len(low):
+        return np.zeros(len(log.rows), dtype=bool)
     at = np.searchsorted(high, log.column("send_ns"), side="left")
     overlap: NDArray[np.bool_] = np.append(low, everything[1])[at] <= log.column("done_ns")
     return overlap
