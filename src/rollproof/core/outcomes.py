@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from rollproof.core.requests import RequestLog
 
-__all__ = ["LATE", "Kind", "kind", "kinds", "lane_mask", "may_be_background", "named", "of_lateness", "was_silence"]
+__all__ = [
+    "LATE", "Kind", "counted", "kind", "kinds", "lane_mask", "may_be_background", "named", "of_lateness", "was_silence",
+]  # fmt: skip
 
 LATE = "answer.late"  # a whole, good answer that came after `traffic.longest_ms_max`: no generator writes it
 
@@ -88,6 +90,11 @@ def of_lateness(log: RequestLog) -> NDArray[np.bool_]:
 def named(log: RequestLog, outcome: str) -> NDArray[np.bool_]:
     """Rows with exactly this outcome."""
     return log.chosen("outcome", [name == outcome for name in log.outcomes])
+
+
+def counted(rows: NDArray[np.bool_]) -> int:
+    """How many rows of a mask. Its `sum()` turns each into a whole number first: ten times as long for a million."""
+    return int(np.count_nonzero(rows))
 
 
 def lane_mask(log: RequestLog, lane: str) -> NDArray[np.bool_]:

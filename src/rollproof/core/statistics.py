@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rollproof.core.outcomes import Kind, kinds, lane_mask
+from rollproof.core.outcomes import Kind, counted, kinds, lane_mask
 from rollproof.core.requests import RequestLog
 
 __all__ = [
@@ -40,7 +40,7 @@ def latency_ms(
     log: RequestLog, chosen: NDArray[np.bool_], quantiles: tuple[float, ...] = (0.5, 0.99, 1.0)
 ) -> tuple[float, ...]:
     """Quantiles of the time from the *intended* send to the whole answer, so that a stall is not omitted."""
-    took = (log.column("done_ns")[chosen] - log.column("intended_ns")[chosen]) / 1e6
+    took = (log.column("done_ns") - log.column("intended_ns"))[chosen] / 1e6
     if not len(took):
         return tuple(0.0 for _ in quantiles)
     return quantiles_of(took, quantiles)
@@ -84,7 +84,7 @@ def left_after_one_retry(log: RequestLog, failed: NDArray[np.bool_]) -> int:
     get = np.array([not lane.endswith("post") for lane in log.lanes])[rows["lane"][index]]
     may = unsent | (closed & get)
     good = kinds(log) == Kind.GOOD
-    left = int((~may).sum())
+    left = counted(~may)
     fresh = "new-get" in log.open_loop
     for number, lane in enumerate(log.lanes):
         mine = index[may & (rows["lane"][index] == number)]
@@ -92,7 +92,7 @@ def left_after_one_retry(log: RequestLog, failed: NDArray[np.bool_]) -> int:
             witness = np.flatnonzero(lane_mask(log, "new-get" if fresh and lane != log.control else lane))
             at = np.searchsorted(rows["send_ns"][witness], rows["done_ns"][mine], side="left")
             answered = good[witness[np.minimum(at, len(witness) - 1)]] & (at < len(witness))
-            left += int((~answered).sum())
+            left += counted(~answered)
     return left
 
 

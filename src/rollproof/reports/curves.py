@@ -57,7 +57,7 @@ def bucketed(log: RequestLog, axis: Axis, most: int = BUCKETS_MAX) -> Buckets:
     lanes = log.column("lane").astype(np.int64)
     paced = np.array([lane in log.open_loop and lane != log.control for lane in log.lanes], dtype=bool)
     good = (log.column("outcome") == 0) & paced[lanes]
-    p50_ms, p99_ms = _percentiles(index[good], log.column("done_ns")[good] - log.column("intended_ns")[good], count)
+    p50_ms, p99_ms = _percentiles(index[good], (log.column("done_ns") - log.column("intended_ns"))[good], count)
     app = np.ones(len(log.rows), dtype=bool)
     if log.control:
         app = lanes != log.lanes.index(log.control)

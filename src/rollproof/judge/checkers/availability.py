@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
-from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.outcomes import Kind, counted, kinds
 from rollproof.core.part import ActKind
 from rollproof.core.requests import RequestLog
 from rollproof.core.runframe import IngressLog, ingress_log, reason, unreadable_log
@@ -112,21 +112,21 @@ def _case(facts: Facts, window: Window) -> _Case:
 def _numbers(case: _Case) -> dict[str, Number]:
     window, log = case.window, case.window.log
     app = window.app & window.inside
-    requests = int(app.sum())
-    failed = int(window.hard.sum())
+    requests = counted(app)
+    failed = counted(window.hard)
     paced = np.array([lane in log.open_loop for lane in log.lanes])[log.column("lane")]  # "slow" is slow on purpose
     answered = (kinds(log) == Kind.GOOD) | window.late
     p50, p99, most = latency_ms(log, app & paced & answered)
     numbers: dict[str, Number] = {
         "requests": requests,
         "failures": failed,
-        "failures_while_control_failed": int(window.suspect.sum()),
+        "failures_while_control_failed": counted(window.suspect),
         "failures_after_one_retry": left_after_one_retry(log, window.blamed),
-        "control_failures": int(window.control_failed.sum()),
-        "refused_by_rate_limit": int(window.limited.sum()),
-        "without_statement": int(window.unknown.sum()),
-        "slow": int(_slow(case).sum()),
-        "stale": int((log.rows["stale"] & app).sum()),
+        "control_failures": counted(window.control_failed),
+        "refused_by_rate_limit": counted(window.limited),
+        "without_statement": counted(window.unknown),
+        "slow": counted(_slow(case)),
+        "stale": counted(log.rows["stale"] & app),
         "outages": len(case.outages),
         "outage_ms_lower": round(max((one.lower_ms for one in case.outages), default=0.0), _DECIMALS),
         "outage_ms_upper": round(max((one.upper_ms for one in case.outages), default=0.0), _DECIMALS),
@@ -140,7 +140,7 @@ def _numbers(case: _Case) -> dict[str, Number]:
         "window_s": round((window.window_ns[1] - window.window_ns[0]) / 1e9, _DECIMALS),
     }
     if window.self_made.any():
-        numbers["failures_of_a_late_generator"] = int(window.self_made.sum())
+        numbers["failures_of_a_late_generator"] = counted(window.self_made)
     if not failed:
         numbers["failure_probability_max"] = failure_bound(requests)
     if case.background is not None:
@@ -202,13 +202,13 @@ def _sick_before(case: _Case) -> Verdict | None:
     before, kind = window.before, kinds(log)
     wanted_s = case.facts.plan.target.traffic.baseline_s
     length_s = (until - since) / 1e9
-    limited = int((before & (kind == Kind.LIMITED)).sum())
+    limited = counted(before & (kind == Kind.LIMITED))
     failed = before & (kind != Kind.GOOD)
     if limited:
         why = f"{limited} requests of the baseline were refused with 403 or 429; {_LOWER_THE_RATE}"
     elif failed.any() and (more := _sicker_than_allowed(case)) is not None:
         why = (
-            f"the environment was sick before anything was touched: {int(failed.sum())} of {int(before.sum()):,} "
+            f"the environment was sick before anything was touched: {counted(failed)} of {counted(before):,} "
             f"requests of the baseline failed ({_by_outcome(log, failed)}){more}"
         )
     elif length_s < wanted_s / 2:
@@ -232,7 +232,7 @@ def _sicker_than_allowed(case: _Case) -> str | None:
 
 def _lost(case: _Case) -> Verdict | None:
     """FAIL if more was lost than the background explains and the budget covers, and only the app can be the cause."""
-    blamed = int(case.window.blamed.sum())
+    blamed = counted(case.window.blamed)
     if not blamed or case.budget.may_cover or (case.background is not None and not case.background.more):
         return None
     longest = max(case.outages, key=lambda one: (one.lower_ms, one.upper_ms))
@@ -323,26 +323,26 @@ def _way_is_suspect(case: _Case) -> str:
     by_itself = background is not None and not background.control_doubt
     if (window.control_failed.any() or window.suspect.any()) and not by_itself:
         return (
-            f"the control probe failed too ({int(window.control_failed.sum())} times, beside "
+            f"the control probe failed too ({counted(window.control_failed)} times, beside "
             f"{case.numbers['failures_while_control_failed']} failures of the app): "
             "the way there is suspect, not the app"
         )
     if not window.explained.any() or (background is not None and not background.doubt):
         return ""
     if window.suspect.any():
-        return f"{_many(int(window.suspect.sum()), 'request')} failed while the control probe failed too"
+        return f"{_many(counted(window.suspect), 'request')} failed while the control probe failed too"
     if case.budget.covers:
         return ""
     if window.self_made.any():
         return _self_made(window)
-    late, limit_ms = int(window.explained.sum()), case.facts.plan.target.traffic.longest_ms_max or 0.0
+    late, limit_ms = counted(window.explained), case.facts.plan.target.traffic.longest_ms_max or 0.0
     return f"{_many(late, 'answer')} came later than {limit_ms:g} ms, and need not be the app's{_why_not_timed(case)}"
 
 
 def _self_made(window: Window) -> str:
     """The failures that the generator may have made, and why."""
     return (
-        f"{_many(int(window.self_made.sum()), 'request')} failed ({_by_outcome(window.log, window.self_made)}) as they "
+        f"{_many(counted(window.self_made), 'request')} failed ({_by_outcome(window.log, window.self_made)}) as they "
         f"do by themselves when the generator is not on time, and it was not: {window.why_late}"
     )
 
@@ -422,10 +422,10 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
         found.append(Finding("NOISE", case.background.sentence(), hint))
     if case.window.self_made.any():
         found.append(Finding("GENERATOR_STALL", _self_made(case.window), _QUIETER))
-    rows = case.window.log.rows
-    later = case.window.app & (rows["send_ns"] > case.window.window_ns[1]) & (kinds(case.window.log) == Kind.HARD)
+    sends, failed = case.window.log.column("send_ns"), kinds(case.window.log) == Kind.HARD
+    later = case.window.app & failed & (sends > case.window.window_ns[1])
     if later.any():
-        text = f"{_many(int(later.sum()), 'request')} failed after the window ({_by_outcome(case.window.log, later)})"
+        text = f"{_many(counted(later), 'request')} failed after the window ({_by_outcome(case.window.log, later)})"
         found.append(
             Finding("FAILED_LATER", text, "nothing was being done to the target any more: look at the app itself")
         )

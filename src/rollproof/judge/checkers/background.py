@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.intervals import most_in_a_row
-from rollproof.core.outcomes import Kind, kinds, lane_mask, may_be_background
+from rollproof.core.outcomes import Kind, counted, kinds, lane_mask, may_be_background
 from rollproof.core.requests import RequestLog
 from rollproof.core.statistics import at_least, rate_bound
 from rollproof.core.verdict import Number
@@ -78,7 +78,7 @@ def compare(window: Window, *, allowed: float) -> Background:
     app = window.app & window.inside
     known = app & (kinds(log) <= Kind.HARD)
     baseline, bound = _baseline(window), left_by_baseline(window, allowed=allowed)
-    failed = int(window.hard.sum())
+    failed = counted(window.hard)
     # An unknown outcome may have been good: it counts as a request, and separates failures.
     more = _why_more(log, window.blamed, window.suspect, app, allowed, window.window_ns)
     doubt = _why_more(log, window.hard, kinds(log) > Kind.HARD, known, allowed, window.window_ns)
@@ -86,10 +86,10 @@ def compare(window: Window, *, allowed: float) -> Background:
     return Background(
         allowed=allowed,
         baseline=baseline,
-        window=(failed, int(app.sum())),
+        window=(failed, counted(app)),
         in_a_row=most_in_a_row(log, window_ns=window.window_ns, failed=window.hard, silent=kinds(log) > Kind.HARD)[0],
-        wrong=int((window.hard & ~may_be_background(log)).sum()),
-        p=at_least(failed, int(app.sum()), allowed),
+        wrong=counted(window.hard & ~may_be_background(log)),
+        p=at_least(failed, counted(app), allowed),
         bound=bound,
         more=more,
         doubt=doubt or _cleaner_before(window, known, baseline, bound) or _uneven(window, known, bound),
@@ -114,7 +114,7 @@ def left_by_baseline(window: Window, *, allowed: float) -> float:
 
 def _baseline(window: Window) -> tuple[int, int]:
     """Failures and requests of the time before the act."""
-    return int((window.before & (kinds(window.log) == Kind.HARD)).sum()), int(window.before.sum())
+    return counted(window.before & (kinds(window.log) == Kind.HARD)), counted(window.before)
 
 
 def sick(window: Window, *, allowed: float) -> str:
@@ -134,12 +134,12 @@ def _why_more(
     """The first reason why these failures, among the requests `asked`, are not background."""
     if not failed.any():
         return ""
-    if wrong := int((failed & ~may_be_background(log)).sum()):
+    if wrong := counted(failed & ~may_be_background(log)):
         return f"{wrong} wrong answer{'s' if wrong > 1 else ''}: what is wrong is never background"
     count, lane = most_in_a_row(log, window_ns=span_ns, failed=failed, silent=silent)
     if count > 1:
         return f"{count} in a row on {lane}: that is an outage"
-    p = at_least(int(failed.sum()), int(asked.sum()), allowed)
+    p = at_least(counted(failed), counted(asked), allowed)
     if p < _P_MIN:
         return f"a background of {allowed * _MILLION:,.0f} per million explains so many with p = {p:.1e} only"
     return ""
@@ -147,7 +147,7 @@ def _why_more(
 
 def _cleaner_before(window: Window, known: NDArray[np.bool_], baseline: tuple[int, int], bound: float) -> str:
     """Why the allowed rate is no explanation: the baseline shows that the real rate is lower."""
-    p = at_least(int(window.hard.sum()), int(known.sum()), bound)
+    p = at_least(counted(window.hard), counted(known), bound)
     if p >= _P_MIN:
         return ""
     return (
@@ -165,7 +165,7 @@ def _uneven(window: Window, known: NDArray[np.bool_], bound: float) -> str:
         over = window.act.over_means
         parts |= {f"before {over}": during, f"after {over}": ~during}
     for where, part in parts.items():
-        count, asked = int((window.hard & part).sum()), int((known & part).sum())
+        count, asked = counted(window.hard & part), counted(known & part)
         p = at_least(count, asked, bound)
         if count > 1 and p < _P_MIN / len(parts):
             return (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault
 from rollproof.core.intervals import downtime_ms
-from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
+from rollproof.core.outcomes import Kind, counted, kinds, lane_mask, was_silence
 from rollproof.core.requests import RequestLog
 from rollproof.core.verdict import Number
 from rollproof.core.watched import PodSeen, pods_seen, ready_addresses
@@ -81,9 +81,9 @@ def _lost(facts: Facts, fault: Fault, log: RequestLog) -> dict[str, Number]:
     lost &= ~lane_mask(log, log.control)
     stalled, honest = lost & was_silence(log), lost & (rows["status"] == _UNAVAILABLE)
     numbers: dict[str, Number] = {
-        "lost": int(lost.sum()), "lost_stalled": int(stalled.sum()), "lost_honest_503": int((honest & ~stalled).sum()),
+        "lost": counted(lost), "lost_stalled": counted(stalled), "lost_honest_503": counted(honest & ~stalled),
     }  # fmt: skip
-    numbers |= {f"lost_on_{lane}": count for lane in log.lanes if (count := int((lost & lane_mask(log, lane)).sum()))}
+    numbers |= {f"lost_on_{lane}": count for lane in log.lanes if (count := counted(lost & lane_mask(log, lane)))}
     return numbers | _budget(log, lost, (start_ns, end_ns), traffic.downtime_budget_ms)
 
 

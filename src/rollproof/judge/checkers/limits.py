@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.intervals import downtime_ms
-from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.outcomes import Kind, counted, kinds
 from rollproof.core.statistics import apart, nearest_rank
 from rollproof.core.target import Traffic
 from rollproof.core.verdict import Number
@@ -173,6 +173,6 @@ def longest_numbers(window: Window, traffic: Traffic) -> dict[str, Number]:
         "longest_ms_lower": round(float(timed.at_least_ms[rows].max(initial=0.0)), _DECIMALS),
         "longest_ms_upper": round(float(timed.at_most_ms[rows].max(initial=0.0)), _DECIMALS),
         "longest_ms_max": traffic.longest_ms_max,
-        "late_answers": int((window.late & window.blamed).sum()),
-        "late_answers_in_doubt": int((window.late & window.explained).sum()),
+        "late_answers": counted(window.late & window.blamed),
+        "late_answers_in_doubt": counted(window.late & window.explained),
     }

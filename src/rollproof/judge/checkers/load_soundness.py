@@ -10,7 +10,7 @@ import numpy as np
 
 from rollproof.core.act import find_act
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import lane_mask
+from rollproof.core.outcomes import counted, lane_mask
 from rollproof.core.requests import EngineFacts, RequestLog
 from rollproof.core.runframe import self_test
 from rollproof.core.verdict import Finding, Number, Result, Verdict
@@ -81,9 +81,7 @@ def _counts(log: RequestLog) -> list[str]:
         troubles.append(f"{engine.planned} were planned, {engine.dispatched} dispatched, {sent} recorded")
     if engine.locust_requests != len(log.rows):
         troubles.append(f"locust counted {engine.locust_requests} requests, the record has {len(log.rows)}")
-    if own := sum(
-        int((log.column("outcome") == i).sum()) for i, o in enumerate(log.outcomes) if o.startswith("client.")
-    ):
+    if own := sum(counted(log.column("outcome") == i) for i, o in enumerate(log.outcomes) if o.startswith("client.")):
         troubles.append(f"the client itself failed or slept in {own} attempts")
     return troubles
 
@@ -161,7 +159,7 @@ def _sent(log: RequestLog, start_ns: int, end_ns: int) -> int:
     """Number of open-loop requests sent in that time."""
     sends = log.column("send_ns")  # sorted
     begin, end = np.searchsorted(sends, start_ns, side="left"), np.searchsorted(sends, end_ns, side="right")
-    return sum(int(lane_mask(log, lane)[begin:end].sum()) for lane in log.open_loop)
+    return sum(counted(lane_mask(log, lane)[begin:end]) for lane in log.open_loop)
 
 
 def _step_s(engine: EngineFacts) -> float:

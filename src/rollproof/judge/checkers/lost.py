@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rollproof.core.act import find_act
 from rollproof.core.counts import many
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds, may_be_background, was_silence
+from rollproof.core.outcomes import Kind, counted, kinds, may_be_background, was_silence
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.judge.checkers.background import left_by_baseline, more_than
 from rollproof.judge.checkers.window import Window, baseline_event, open_window
@@ -36,15 +36,15 @@ class Lost:
         blamed = window.blamed | window.doubtful if doubtful else window.blamed
         after = self._sends >= self._over_ns if self._over_ns is not None else np.zeros(len(log.rows), dtype=bool)
         silence = was_silence(log)
-        self.all = int(blamed.sum())
-        self.stalled = int((blamed & silence).sum())
+        self.all = counted(blamed)
+        self.stalled = counted(blamed & silence)
         wrong = blamed & ~silence & ~may_be_background(log)
-        self.wrong, self._wrong = int(wrong.sum()), wrong
-        self.after = int((blamed & after).sum())
+        self.wrong, self._wrong = counted(wrong), wrong
+        self.after = counted(blamed & after)
         self._blamed, self._after, self._left = blamed, after, left_by_baseline(window, allowed=allowed)
-        self.requests = int((window.app & window.inside).sum())
+        self.requests = counted(window.app & window.inside)
         told = window.app & window.inside & (kinds(log) <= Kind.HARD)  # what says anything of the app
-        self._told_during, self._told_after = int((told & ~after).sum()), int((told & after).sum())
+        self._told_during, self._told_after = counted(told & ~after), counted(told & after)
         times = self._sends[blamed] / 1e9 - window.act.started.start_s
         self.from_s, self.to_s = (float(times.min()), float(times.max())) if self.all else (0.0, 0.0)
         waits_ms = (log.rows["done_ns"] - self._sends)[blamed] / 1e6
@@ -55,7 +55,7 @@ class Lost:
         """The counts."""
         return {
             "requests": self.requests, "failures": self.all, "stalled": self.stalled, "wrong_answers": self.wrong,
-            "failures_after_recovery": self.after, "failures_while_control_failed": int(self.window.suspect.sum()),
+            "failures_after_recovery": self.after, "failures_while_control_failed": counted(self.window.suspect),
             "failed_from_s": round(self.from_s, _DECIMALS), "failed_to_s": round(self.to_s, _DECIMALS),
             "failed_answer_ms_max": round(self.longest_ms, _DECIMALS),
         }  # fmt: skip
@@ -69,7 +69,7 @@ class Lost:
         before = window.app & window.before & (window.log.rows["done_ns"] < int(window.act.started.start_s * 1e9))
         failed = (kinds(window.log) == Kind.HARD) & before
         more = more_than(window, failed, before, allowed=self.allowed)
-        return f"{many(int(failed.sum()), 'request')} failed before the fault" if more else ""
+        return f"{many(counted(failed), 'request')} failed before the fault" if more else ""
 
     def later_than(self, since_s: float) -> NDArray[np.bool_]:
         """What was sent later than that (s from the start)."""
@@ -78,7 +78,7 @@ class Lost:
 
     def lost_of(self, chosen: NDArray[np.bool_]) -> int:
         """How many of these requests were lost."""
-        return int((self._blamed & chosen).sum())
+        return counted(self._blamed & chosen)
 
     def more_of(self, chosen: NDArray[np.bool_], *, allowed: float | None = None) -> str:
         """Why more of these was lost than a background explains; "" if it explains them."""
@@ -101,9 +101,9 @@ class Lost:
             return f"no end was seen: {self.window.act.why_not_over()}"
         if why := self.window.act.why_foreign:
             return f"{why}: what was measured is not of the fault alone"
-        if (suspect := int(self.window.suspect.sum())) > 0:
+        if (suspect := counted(self.window.suspect)) > 0:
             return f"{suspect} requests failed while the control lane failed too: whose failures they are is not known"
-        if limited := int(self.window.limited.sum()):
+        if limited := counted(self.window.limited):
             return f"{many(limited, 'request')} got 403 or 429, from whoever limits the rate"
         if unfinished := self.window.unfinished:
             return f"{many(unfinished, 'request')} had no outcome when the load ended"

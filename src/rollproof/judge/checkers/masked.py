@@ -12,7 +12,7 @@ import numpy as np
 
 from rollproof.core.counts import many
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.outcomes import Kind, counted, kinds
 from rollproof.core.runframe import ingress_log, unreadable_log
 from rollproof.core.verdict import Finding
 from rollproof.judge.checkers.window import Window
@@ -64,7 +64,7 @@ def masked(facts: Facts, window: Window) -> Masked:
     prefix = f"{rows.engine.request_id_prefix}-"
     tried = {int(one.removeprefix(prefix)) for one in log.retried_ids if one.removeprefix(prefix).isdecimal()}
     chosen = np.isin(rows.rows["k"], list(tried)) & window.app & (kinds(rows) == Kind.GOOD)
-    during, before = int((chosen & window.inside).sum()), int((chosen & window.before).sum())
+    during, before = counted(chosen & window.inside), counted(chosen & window.before)
     return Masked(
-        log.masked, during=during, before=before, undated=max(0, log.masked - int(chosen.sum())), in_front=log.in_front
+        log.masked, during=during, before=before, undated=max(0, log.masked - counted(chosen)), in_front=log.in_front
     )

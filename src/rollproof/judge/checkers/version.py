@@ -14,7 +14,7 @@ import numpy as np
 from rollproof.core.act import Act, find_act, measured_until_s
 from rollproof.core.event import Event, Outcome, good_in_a_row
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import lane_mask
+from rollproof.core.outcomes import counted, lane_mask
 from rollproof.core.runframe import Answer, answers, reason
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.watched import deployed_tags, pods_seen
@@ -148,7 +148,7 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
     )
     if third.any():
         names = sorted({log.versions[i] for i in np.flatnonzero(np.bincount(versions[third]))})
-        count = int(third.sum())
+        count = counted(third)
         allowed_names = act.to_sha if act.from_sha == act.to_sha else f"{act.from_sha} nor {act.to_sha}"
         which = "not" if act.from_sha == act.to_sha else "neither"
         why = f"{count} answers under load came from {', '.join(names)}, {which} {allowed_names}"
@@ -157,6 +157,6 @@ def _stray_answers(facts: Facts, act: Act) -> _Stray:
     if proven is None or act.from_sha == act.to_sha or act.from_sha not in log.versions:
         return _Stray()
     late = answered & (versions == log.versions.index(act.from_sha)) & (sends > proven.end_s * 1e9)
-    count = int(late.sum())
+    count = counted(late)
     why = f"{count} answers under load still came from {act.from_sha} after {act.to_sha} had been proven"
     return _Stray(late=count, why=why)

@@ -17,7 +17,7 @@ from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import edges_ns, outages
 from rollproof.core.latency import Took, generator_ms, mark_late, took
-from rollproof.core.outcomes import LATE, Kind, kinds, lane_mask, named, of_lateness, was_silence
+from rollproof.core.outcomes import LATE, Kind, counted, kinds, lane_mask, named, of_lateness, was_silence
 from rollproof.core.requests import RequestLog
 from rollproof.judge.checkers import load_soundness
 
@@ -86,7 +86,7 @@ class Window:
     @property
     def unfinished(self) -> int:
         """Number of app rows in the window without an outcome when the load ended."""
-        return int((self.unknown & named(self.log, "unfinished")).sum())
+        return counted(self.unknown & named(self.log, "unfinished"))
 
     @property
     def silent(self) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rollproof.core.act import Act
 from rollproof.core.facts import Facts
-from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
+from rollproof.core.outcomes import Kind, counted, kinds, lane_mask, was_silence
 from rollproof.core.part import ActKind, Part
 from rollproof.core.podlives import PodLife
 from rollproof.core.requests import RequestLog
@@ -89,7 +89,7 @@ class Burst:
             mine = mine[mine["served_by"] == index]
         else:
             chosen &= np.isin(asked["lane"], np.unique(mine["lane"]))
-        return len(mine) / max(1, int(chosen.sum()))
+        return len(mine) / max(1, counted(chosen))
 
     def served_by(self) -> str:
         """The pod with most of the bad answers, "" if unknown."""

@@ -15,7 +15,7 @@ from rollproof.core.act import find_act
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.fault import FaultWord, find_faults
-from rollproof.core.outcomes import Kind, kinds
+from rollproof.core.outcomes import Kind, counted, kinds
 from rollproof.core.part import ActKind
 from rollproof.core.podlives import pod_lives
 from rollproof.core.posture import DeploymentSeen, ProbeSeen
@@ -335,7 +335,7 @@ def _wrong_version(case: _Case) -> Root | None:
     strange = [bool(name) and name not in act.shas for name in log.versions]
     wrong = (kinds(log) == Kind.GOOD) & np.array(strange, dtype=bool)[log.rows["version"]]
     wrong &= open_window(case.facts, log, act).blamed  # what the verdict counts
-    count = int(wrong.sum())
+    count = counted(wrong)
     if not count:
         return None
     said = sorted({log.versions[int(one)] for one in np.unique(log.rows["version"][wrong])})
