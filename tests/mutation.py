@@ -40,7 +40,7 @@ import pytest
 from _pytest.tmpdir import tmppath_result_key
 from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_replace
 
-from rollproof.core.statistics import rate_bound
+from rollproof.core.binomial import rate_bound
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "rollproof"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rollproof.core.event import Event
 from rollproof.core.journal import Record
 from rollproof.core.plan import Plan
-from rollproof.core.requests import RequestLog
+
+if TYPE_CHECKING:  # numpy, a tenth of a second for whoever has no requests: an error, the table of `history`
+    from rollproof.core.requests import RequestLog
 
 __all__ = ["Facts"]
 

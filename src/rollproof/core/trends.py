@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rollproof.core.statistics import rate_bound
+from rollproof.core.binomial import rate_bound
 
 __all__ = ["NIGHTS_MIN", "P_MAX", "Rank", "RateChange", "bad_share_bounds", "fisher_worse", "rank_of", "rate_change"]
 

@@ -13,7 +13,7 @@ from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.verdict import Number, Result, Verdict, worst
 from rollproof.reports.model import Report
 from rollproof.reports.sentences import sentence
-from rollproof.store.runfolder import UNDO
+from rollproof.store.reading import UNDO
 
 __all__ = ["FaultRow", "fault_rows"]
 

@@ -12,7 +12,7 @@ from rollproof.core.target import Traffic
 from rollproof.core.verdict import EXIT_UNDO_FAILED, EXIT_USAGE, Finding, Result, Verdict
 from rollproof.reports.model import Report
 from rollproof.reports.posture_rows import posture_sentence
-from rollproof.store.runfolder import UNDO
+from rollproof.store.reading import UNDO
 
 __all__ = [
     "bottom_line",

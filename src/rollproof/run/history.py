@@ -14,7 +14,6 @@ from rollproof.reports.console import LiveConsole
 from rollproof.reports.files import deliver
 from rollproof.reports.history import compared, csv_text, rows, statements
 from rollproof.reports.nights import read_night, read_nights
-from rollproof.reports.nights_page import nights_page
 
 __all__ = ["FORMS", "show_comparison", "show_history"]
 
@@ -38,8 +37,14 @@ def show_history(
     if form == "table":
         _show_table(nights, left_out, console)
         return
-    write = {"html": nights_page, "json": _json, "csv": _csv}[form]
+    write = {"html": _html, "json": _json, "csv": _csv}[form]
     deliver(write(nights, left_out), out)
+
+
+def _html(nights: Sequence[Night], left_out: Sequence[str]) -> str:
+    from rollproof.reports.nights_page import nights_page  # noqa: PLC0415 - jinja, for one form of four
+
+    return nights_page(nights, left_out)
 
 
 def _csv(nights: Sequence[Night], _: Sequence[str]) -> str:

@@ -11,12 +11,13 @@ from builders import Requests
 from story import Story
 
 from rollproof.core import intervals
+from rollproof.core.binomial import failure_bound, rollouts_bound
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, Span, blind_gaps, downtime_ms, merge, outages
 from rollproof.core.outcomes import Kind, kinds, lane_mask, named, was_silence
 from rollproof.core.requests import REQUEST_DTYPE, RequestLog
-from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry, rollouts_bound
+from rollproof.core.statistics import latency_ms, left_after_one_retry
 
 EVER = (0, 10**18)
 MS = 1_000_000

@@ -9,10 +9,11 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollproof.core.binomial import failure_bound, rollouts_bound
 from rollproof.core.intervals import OUTAGES_MAX, Outage, blind_gaps, downtime_ms, merge, most_in_a_row, outages
 from rollproof.core.outcomes import Kind, kind, kinds
 from rollproof.core.requests import RequestLog
-from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry, rollouts_bound
+from rollproof.core.statistics import latency_ms, left_after_one_retry
 
 ALL_NS = (int(90e9), int(145e9))
 

@@ -11,7 +11,8 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.statistics import apart, at_least, median_of, nearest_rank, quantiles_of, rate_bound
+from rollproof.core.binomial import at_least, rate_bound
+from rollproof.core.statistics import apart, median_of, nearest_rank, quantiles_of
 
 
 def exactly(successes: int, trials: int, probability: float) -> float:

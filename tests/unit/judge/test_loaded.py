@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import stored_run
 
 from rollproof.judge.checkers import CHECKERS
 
@@ -31,15 +32,19 @@ OF_OTHERS = (  # acting, and other runs' facts
 )  # fmt: skip
 
 
+def loaded_by(*words: str) -> list[str]:
+    command = [sys.executable, "-c", PROBE, *words]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.partition("LOADED")[2].split()
+
+
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The modules of `judge` of a run that passed: a release, its rollback, drifts."""
     run = tmp_path_factory.mktemp("reports") / "run"
     shutil.copytree(HISTORIES / "good" / "all", run)
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, "judge", str(run)], env=os.environ, capture_output=True, text=True, check=True
-    )
-    return done.stderr.partition("LOADED")[2].split()
+    return loaded_by("judge", str(run))
 
 
 def test_no_module_of_another_run_is_imported(loaded: list[str]) -> None:
@@ -61,3 +66,9 @@ def test_a_name_from_a_run_imports_nothing_else() -> None:
         assert CHECKERS.get(name) is None, "it is no checker"
     assert {"posture", "pipeline", "undo"} <= {*CHECKERS}
     assert len(CHECKERS) == len({*CHECKERS})
+
+
+def test_a_table_of_nights_needs_neither_numpy_nor_a_page(tmp_path: Path) -> None:
+    found = loaded_by("history", str(stored_run(tmp_path).parent))
+    assert "rollproof.reports.history" in found
+    assert not {"numpy", "jinja2", "rollproof.judge.judging"} & {*found}

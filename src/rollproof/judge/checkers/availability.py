@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rollproof.core.act import find_act
+from rollproof.core.binomial import failure_bound
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, blind_gaps, outages
 from rollproof.core.outcomes import Kind, counted, kinds
 from rollproof.core.part import ActKind
 from rollproof.core.requests import RequestLog
 from rollproof.core.runframe import IngressLog, ingress_log, reason, unreadable_log
-from rollproof.core.statistics import failure_bound, latency_ms, left_after_one_retry
+from rollproof.core.statistics import latency_ms, left_after_one_retry
 from rollproof.core.verdict import Finding, Interval, Number, Result, Verdict
 from rollproof.judge.checkers import background, limits
 from rollproof.judge.checkers.background import Background

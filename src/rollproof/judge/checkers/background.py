@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rollproof.core.binomial import at_least, rate_bound
 from rollproof.core.intervals import most_in_a_row
 from rollproof.core.outcomes import Kind, counted, kinds, lane_mask, may_be_background
 from rollproof.core.requests import RequestLog
-from rollproof.core.statistics import at_least, rate_bound
 from rollproof.core.verdict import Number
 from rollproof.judge.checkers.window import Window
 
