@@ -48,15 +48,11 @@ class _Case:
     budget: Budget
     background: Background | None
     p99: P99 | None
+    gap: Gap  # the widest
     gaps: tuple[Gap, ...]
     ingress: IngressLog | None
     lag: EndpointLag | None
     numbers: Mapping[str, Number] = field(default_factory=dict)
-
-    @property
-    def gap(self) -> Gap:
-        """The longest time in which a lane was not asked."""
-        return self.gaps[0]
 
     def verdict(self, result: Result, why: str) -> Verdict:
         evidence = [*self.window.act.events, self.ingress.event if self.ingress else None]
@@ -95,7 +91,7 @@ def check(facts: Facts) -> Verdict:
 def _case(facts: Facts, window: Window) -> _Case:
     log, traffic = window.log, facts.plan.target.traffic
     allowed = traffic.background_failures_per_million / 1e6
-    ingress = ingress_log(facts)
+    ingress, gaps = ingress_log(facts), blind_gaps(log, window_ns=window.window_ns)
     case = _Case(
         facts=facts,
         window=window,
@@ -103,7 +99,8 @@ def _case(facts: Facts, window: Window) -> _Case:
         budget=limits.budget(window, traffic),
         background=background.compare(window, allowed=allowed) if allowed else None,
         p99=limits.p99(window, window.app & window.inside, traffic.p99_ms_max),
-        gaps=blind_gaps(log, window_ns=window.window_ns),
+        gap=gaps[0],
+        gaps=gaps,
         ingress=ingress,
         lag=endpoint_lag(facts, window, ingress or unreadable_log(facts)),
     )
@@ -177,11 +174,10 @@ def _intervals(case: _Case) -> tuple[Interval, ...]:
 
 def _slow(case: _Case) -> NDArray[np.bool_]:
     """Good answers of any lane of the app later than `slow_ms`, without those that we sent late."""
-    log = case.window.log
-    limit_ns = case.facts.plan.target.traffic.slow_ms * 1e6
+    log, slow_ms = case.window.log, case.facts.plan.target.traffic.slow_ms
     took_ns = log.column("done_ns") - np.maximum(log.column("intended_ns"), log.column("send_ns"))
     answered = (kinds(log) == Kind.GOOD) | case.window.late
-    found: NDArray[np.bool_] = case.window.app & case.window.inside & answered & (took_ns > limit_ns)
+    found: NDArray[np.bool_] = case.window.app & case.window.inside & answered & (took_ns > slow_ms * 1e6)
     return found
 
 
