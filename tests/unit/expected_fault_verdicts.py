@@ -34,6 +34,7 @@ def faults() -> Told:
     yield "recovered in time, with a margin that was reckoned before", told
     yield "exactly in time", Story().fault(recovered=60.0)
     yield "too late", Story().fault(recovered=60.5)
+    yield from _between_looks()
     stale = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=120.0, by="no-running-pod")
     yield "recovered, and no running pod has the setting that was changed", stale
     for by in ("in-part", "mounted-file", "new-pods"):
@@ -55,6 +56,26 @@ def faults() -> Told:
     yield "recovered, but before it was felt", Story().fault(recovered=0.5)
     yield "no limit is known", say(say(Story(), FaultWord.INJECTING, at=100), FaultWord.EFFECT, at=101)
     yield "several", Story().fault("pod-delete").fault("node-drain", at=200, limit_s=10.0)
+
+
+def _between_looks() -> Told:
+    """`not_before_s`: when the last look that missed something began."""
+    for name, missed_s, back_s in (
+        ("in time, and looked at for 2 s", 157.0, 159.5),
+        ("too late, or in time within a look of 2 s", 159.4, 161.5),
+        ("too late, and missed after the limit too", 160.2, 161.5),
+    ):
+        yield name, say(Story().fault(until="effect"), FaultWord.RECOVERED, at=back_s, not_before_s=missed_s)
+        undone = held(until="undone").tell(
+            "fault", subject_of("database-refused"), FaultWord.RECOVERED, at=back_s + 12, not_before_s=missed_s + 12
+        )
+        yield f"{name}, after it was undone", undone
+    yield "not recovered, and looked at to the limit", unrecovered(at=163.0, not_before_s=160.01)
+    yield "not recovered, and the last look began before the limit", unrecovered(at=163.0, not_before_s=159.0)
+    away = unrecovered(at=163.0, not_before_s=160.01).tell(
+        "watch", "Watch/Pod", "gap", at=164.0, start=150.0, outcome=UNKNOWN, lost=False
+    )
+    yield "not recovered, but a watch was away at the limit", away
 
 
 def _not_judged() -> Told:

@@ -48,6 +48,12 @@ def unhealed(told: Story, *, at: float = 180.0, **said: Any) -> Story:
     return told.tell("drift", DRIFT, "not-healed", at=at, start=MADE, waited_s=at - MADE, **data)
 
 
+def _undone_until(told: Story, end_s: float) -> Story:
+    """The undo was begun at 112 s, and answered then; its limit of 60 s counts from there."""
+    told.tell("fault", NAME, FaultWord.UNDONE, start=112.0, at=end_s, by="harness")
+    return told.tell("fault", NAME, FaultWord.RECOVERED, at=end_s + 5.0)
+
+
 def meanwhiles() -> Told:
     yield from _judged()
     yield from _not_healed()
@@ -58,6 +64,11 @@ def _judged() -> Told:
     yield "healed after it was back", healed(made(held()), at=120)
     yield "exactly in time", healed(made(held()), at=172)
     yield "too late", healed(made(held()), at=172.5)
+    for name, at in {"in time after an undo that took long": 174.0, "late after an undo that took long": 174.5}.items():
+        yield name, healed(_undone_until(made(held(until="effect")), 114.0), at=at)
+    yield "healed while it was undone", healed(_undone_until(made(held(until="effect")), 114.0), at=113.0)
+    short = unhealed(_undone_until(made(held(until="effect")), 114.0), at=173.0)
+    yield "not healed, and an undo that took long", short
     yield "healed while it was away", healed(made(held()), at=107)
     yield "healed while what heals was away", healed(made(held(healer_gone=True)), at=107)
     yield "not healed while what heals was away", healed(made(held(healer_gone=True)), at=120)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["SteadyClock", "own_time"]
+__all__ = ["ScriptedClock", "SteadyClock", "own_time"]
 
 
 def own_time(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType, **functions: Any) -> None:
@@ -43,3 +43,30 @@ class SteadyClock:
             self._at_s += min(now_s - self._read_s, self.STEP_S)
             self._read_s = now_s
             return self._at_s
+
+
+class ScriptedClock:
+    """A monotonic clock that goes on only where a test says so, and where it is waited by it.
+
+    As the `lock` of a `Changes` no change ever wakes it: each wait passes all of its time, and takes none.
+    """
+
+    TICK_S = 1e-6  # what each reading takes, so that no two are the same
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, as time.monotonic."""
+        self.now_s += self.TICK_S
+        return self.now_s
+
+    def wait(self, timeout: float) -> None:
+        """As threading.Condition.wait."""
+        self.now_s += max(0.0, timeout)
+
+    def __enter__(self) -> ScriptedClock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None

@@ -44,6 +44,15 @@ class Event:
     outcome: Outcome = Outcome.OK
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def not_before_s(self) -> float | None:
+        """The begin of the last look that did not find yet what it tells, which came between then and `end_s`.
+
+        None where nobody noted it: a watch told it, or a version before 2026-11-30.
+        """
+        value = self.data.get("not_before_s")
+        return None if value is None else min(float(value), self.end_s)
+
 
 def by_time(events: Iterable[Event]) -> list[Event]:
     """The events by their end, those with equal times by subject: whichever watch delivered first means nothing."""

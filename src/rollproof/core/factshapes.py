@@ -41,7 +41,7 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     "flag:compared_to_spec,operation_pending,refresh_pending,automated,initial",
     ("watch", "Watch", "gap"): "flag:lost text:reason real:blind_s",
     ("release", "", ""): f"text:old_sha,new_sha,mode,deployment_uid,{_STAGE.replace(' ', ',')} flag:restart,superseded "
-    "int:attempts,count,replicas,pods,ingress_answers,line_number texts:uids pods:old_pods",
+    "int:attempts,count,replicas,pods,ingress_answers,line_number texts:uids pods:old_pods real:not_before_s",
     ("proof", "", ""): f"{_ANSWER} text:reason",
     ("load", "Load", "self-test"): "classes:classes flag:passed text:why",
     ("load", "Load", "started"): "int:start_ns texts:lanes real:rate_per_s text:scheduling",
@@ -49,11 +49,11 @@ _SHAPES: Mapping[tuple[str, str, str], str] = {
     ("drift", "", ""): "text:resource_version,uid,manager,reason,by,stage,kind,object,change,undo,rule,version,field,"
     "health,sync_revision,operation_revision,phase,why_unfair,finished_at,started_at,initiated_by,sync_status "
     "flag:fair,self_heal,automated,window_denied,ignored,deleted,complete,after_restored,known,restored "
-    "int:attempts real:gap_s,remaining_s,quiet_s,start_s,factor,cap_s,cooldown_s,fixed_delay_s,watched_s,waited_s "
-    "flags:checked",
+    "int:attempts real:gap_s,remaining_s,quiet_s,start_s,factor,cap_s,cooldown_s,fixed_delay_s,watched_s,waited_s,"
+    "not_before_s flags:checked",
     ("fault", "", ""): "text:object,change,undo,reason,uid,resource_version,watched,by,last_seen,cause,version,"
     "control texts:pods,tries flag:affects_traffic,held "
-    "real:limit_s,effect_within_s,waited_s,took_s,margin_s",
+    "real:limit_s,effect_within_s,waited_s,took_s,margin_s,not_before_s",
     ("undo", "", ""): "text:object,reason,version object:args",
     ("scaling", "", ""): "text:autoscaler,path,last_seen int:floor,max_replicas,replicas,requests,failures "
     "real:rate_per_s,window_s,up_within_s,ready_within_s,down_within_s,waited_s ints:outcomes",

@@ -74,6 +74,12 @@ class Fault(Attempt):
         return self.said.get(FaultWord.INJECTING) or self.said[FaultWord.INJECTED]
 
     @property
+    def asked_s(self) -> float:
+        """For how long it was asked for: within that time of its start it began. 0 where no answer was seen."""
+        answered = self.said.get(FaultWord.INJECTED)
+        return answered.end_s - self.started.start_s if answered is not None else 0.0
+
+    @property
     def happened(self) -> Event | None:
         """The evidence of its effect, seen after the start; what came without one was no fault."""
         felt = self._sure(FaultWord.EFFECT)
@@ -142,10 +148,21 @@ class Fault(Attempt):
     @property
     def recovery_s(self) -> float | None:
         """Seconds from the start, of a held fault from its end, to the steady state."""
+        since_s, back = self.limit_from_s, self.recovered
+        return back.end_s - since_s if back is not None and since_s is not None else None
+
+    @property
+    def limit_from_s(self) -> float | None:
+        """From when on the limit of its recovery counts: its start, of a held fault the end of its undo."""
         if not self.held:
-            return self._since_started_s(self.recovered)
+            return self.started.start_s if self.begun else None
         undone = self.said.get(FaultWord.UNDONE)
-        return self.recovered.end_s - undone.end_s if self.recovered is not None and undone is not None else None
+        return undone.end_s if undone is not None else None
+
+    @property
+    def not_recovered(self) -> Event | None:
+        """The fact that says that the steady state was not back for as long as was waited; None if nothing does."""
+        return self.said.get(FaultWord.NOT_RECOVERED)
 
     @property
     def recovered_unfelt(self) -> bool:
@@ -185,13 +202,14 @@ class Fault(Attempt):
     def watched_in_vain_s(self) -> float:
         """Seconds until it was given up that the effect, or else the recovery, would come; else 0.
 
-        They count from the start; the recovery from a held fault from its end.
+        They count from the start; the recovery from a held fault from its end. Of a recovery they end where the last
+        look at it began: what came after that was not seen.
         """
-        event = self.said.get(FaultWord.NOT_RECOVERED)
-        undone = self.said.get(FaultWord.UNDONE)
-        if event is not None and self.held:
-            return event.end_s - undone.end_s if undone is not None else 0.0
-        return self._since_started_s(event or self.said.get(FaultWord.NO_EFFECT)) or 0.0
+        event, since_s = self.not_recovered, self.limit_from_s
+        if event is None:
+            return self._since_started_s(self.said.get(FaultWord.NO_EFFECT)) or 0.0
+        at_s = event.not_before_s
+        return 0.0 if since_s is None else (event.end_s if at_s is None else at_s) - since_s
 
     @property
     def last_seen(self) -> str:

@@ -18,9 +18,11 @@ __all__ = [
     "PodSeen",
     "deployed_tag",
     "deployed_tags",
+    "earliest_s",
     "endpoint_count",
     "failing_replicasets",
     "image_tag",
+    "missed_clause",
     "pods_seen",
     "ready_addresses",
     "restarts_seen",
@@ -203,6 +205,21 @@ def seen_late_s(facts: Facts, *at_s: float) -> float:
 def seen_late_clause(late_s: float) -> str:
     """The end of a sentence about a limit, where `seen_late_s` says that the limit may have been kept."""
     return f"; but a watch was away until then, so that it may have been {late_s:.1f} s before"
+
+
+def earliest_s(facts: Facts, event: Event) -> float:
+    """When what an event tells may have been so already: after the last look that missed it had begun, if it was looked
+    for, and not before a watch by which that was known went away."""
+    at_s = event.end_s if event.not_before_s is None else event.not_before_s
+    return min(at - seen_late_s(facts, at) for at in (at_s, event.end_s))
+
+
+def missed_clause(least_s: float, allow: str) -> str:
+    """The end of a sentence about a limit within the time of one look. allow: the setting that may be raised."""
+    return (
+        f"; but the last look that did not show it began after {least_s:.1f} s, so that it may have been in time: "
+        f"run it again, or allow for it in {allow}"
+    )
 
 
 def ready_addresses(facts: Facts) -> list[tuple[Event, frozenset[str]]]:

@@ -23,11 +23,13 @@ from rollproof.faults.base import Fault, LiveContext, Void
 from rollproof.faults.registry import fault_named, undo_handlers
 from rollproof.faults.sending import sending
 from rollproof.probes.scheduling import quick
+from rollproof.probes.waiting import Between
 from rollproof.store.journal import DEAD_MAN, Entry, Handler, Journal, Undone, replay
 
 __all__ = ["FaultRunner"]
 
 _APART_S = 1.0  # between two looks (`Fault.steady_looks`)
+_SURELY_S = 0.01  # the last look at a recovery begins so much after its limit, whatever is rounded
 
 
 def _outage_s(fault: Fault, injection: Injection, hold_s: float) -> float:
@@ -218,23 +220,24 @@ class FaultRunner:
         return True
 
     def _recovered(self, fault: Fault, injection: Injection, begun: Event) -> bool:
-        def back_s() -> float | None:
-            return None if fault.missing(injection, self._live) else time.monotonic()
-
+        """Wait until all is as before, for its limit from the end of `begun`. What is told has both bounds of it."""
+        back = Between(lambda: fault.missing(injection, self._live), since_s=begun.end_s)
         self._status(f"fault {fault.name}: the recovery, within {injection.limit_s:g} s")
-        left_s = begun.start_s + injection.limit_s - time.monotonic()
+        left_s = begun.end_s + injection.limit_s + _SURELY_S - time.monotonic()
         looks = fault.steady_looks(injection)
-        end_s = self._live.watches.poll(back_s, timeout_s=left_s, in_a_row=looks, apart_s=_APART_S)
-        waited_s, by = self._since_s(begun), fault.repaired_by(injection, self._live)
-        repaired = {} if by is None else {"by": by}
+        end_s = self._live.watches.poll(back.look, timeout_s=left_s, in_a_row=looks, apart_s=_APART_S)
+        over_s, by = time.monotonic(), fault.repaired_by(injection, self._live)
+        data: dict[str, Any] = {"not_before_s": round(back.not_before_s, 6)} | ({} if by is None else {"by": by})
         if end_s is None:
             cause = fault.why_not_back(injection, self._live)
-            data = {"waited_s": waited_s, "last_seen": fault.missing(injection, self._live), **repaired}
+            data |= {"waited_s": round(over_s - begun.end_s, 3), "last_seen": back.missed}
             data |= {} if cause is None else {"cause": cause}
-            self._tell(fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, outcome=Outcome.FAIL)
+            self._tell(
+                fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, end_s=over_s, outcome=Outcome.FAIL
+            )  # fmt: skip
             self._keep()
             return False
-        self._tell(fault.name, FaultWord.RECOVERED, repaired, begun=begun, end_s=end_s)
+        self._tell(fault.name, FaultWord.RECOVERED, data, begun=begun, end_s=end_s)
         return True
 
     def _gone(self, fault: Fault, injection: Injection, undone: Event) -> None:
@@ -243,17 +246,16 @@ class FaultRunner:
         Then it is undone, and said so again: users may feel that as they felt the fault.
         """
 
-        def gone_s() -> float | None:
-            return None if fault.left_behind(injection, self._live) else time.monotonic()
-
-        if gone_s() is not None:
+        gone = Between(lambda: fault.left_behind(injection, self._live), since_s=undone.end_s)
+        if gone.look() is not None:
             return
         self._status(f"fault {fault.name}: what is left of it to go, within {injection.limit_s:g} s")
         looks = fault.steady_looks(injection)  # an app may answer now and then while it is unwell
-        end_s = self._live.watches.poll(gone_s, timeout_s=injection.limit_s, in_a_row=looks, apart_s=_APART_S)
+        end_s = self._live.watches.poll(gone.look, timeout_s=injection.limit_s, in_a_row=looks, apart_s=_APART_S)
         if end_s is None:
-            left = fault.left_behind(injection, self._live) or "it comes and goes"
-            raise CannotJudgeError(f"{injection.subject} was put back {injection.limit_s:g} s ago, and still: {left}")
+            raise CannotJudgeError(
+                f"{injection.subject} was put back {injection.limit_s:g} s ago, and still: {gone.missed}"
+            )
         self._tell(fault.name, FaultWord.UNDONE, undone.data, begun=undone, end_s=end_s)
 
     def _undo(self, fault: Fault, entries: list[Entry], *, by: UndoneBy | None = None) -> Event | None:
@@ -262,13 +264,18 @@ class FaultRunner:
         `by` is who has repaired it, if that was seen; it stands where nothing was left to put back.
         """
         told: Event | None = None
-        handlers = self._handlers()
-        for entry, undone in replay(self._journal, handlers, entries=entries):
+        handlers, begun_s = self._handlers(), time.monotonic()
+        ended = replay(self._journal, handlers, entries=entries)
+        over_s = time.monotonic()  # now it is taken away, and not when that was looked at again
+        for entry, undone in ended:
             if undone.how == "done":
                 again = handlers[entry.kind](entry.args)
                 if again.how != "not-needed":
                     raise CannotJudgeError(f"{entry.subject} was put back and is not as before: {again.reason}")
-                told = self._tell(fault.name, FaultWord.UNDONE, {"by": UndoneBy.HARNESS})
+                told = self._recorder.record(
+                    SOURCE, subject_of(fault.name), FaultWord.UNDONE, start_s=begun_s, end_s=over_s,
+                    data={"by": UndoneBy.HARNESS},
+                )  # fmt: skip
             elif undone.how == "not-needed" and by is not None:
                 told = self._tell(fault.name, FaultWord.UNDONE, {"by": by})
         return told

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Changes"]
+__all__ = ["Between", "Changes"]
 
 T = TypeVar("T")
 _WAKE_S = 1.0  # a condition may depend on more than the watches: it is checked at least this often
@@ -39,13 +39,14 @@ class Changes:
 
         in_a_row: so many looks, at least `apart_s` seconds apart, must all have a value, and those after each change
           in between as well; the value of the first of them is returned.
-        timeout_s: within which the first of the row must come; the row itself may end later.
+        timeout_s: within which the first of the row must come; the row itself may end later. The last look is begun
+          when that time is over: one that was begun before, and took long, says nothing of its end.
         """
         deadline_s = time.monotonic() + timeout_s
         first: T | None = None
         held, next_s = 0, 0.0
         while True:
-            seen = self._count
+            seen, begun_s = self._count, time.monotonic()
             value, now_s = look(), time.monotonic()
             if value is None:
                 first, held = None, 0
@@ -54,9 +55,30 @@ class Changes:
                 held, next_s = held + 1, now_s + apart_s
             if held >= in_a_row:
                 return first
-            if give_up() or (held == 0 and now_s >= deadline_s):
+            if give_up() or (held == 0 and begun_s >= deadline_s):
                 return None
             left_s = (next_s if held else deadline_s) - now_s
             with self.lock:
                 if self._count == seen:
                     self.lock.wait(min(left_s, _WAKE_S))
+
+
+class Between:
+    """A look for `Changes.wait` at what is missing, and between which two moments all was there.
+
+    A look takes time, and what it looks at may come meanwhile. So it came after the last look that missed something had
+    begun (`not_before_s`), and before the first that missed nothing had ended, which is the value of `look`.
+    missing: what is missing now, in words; "" for nothing. since_s: before that it cannot have come.
+    """
+
+    def __init__(self, missing: Callable[[], str], *, since_s: float) -> None:
+        self._missing = missing
+        self.not_before_s, self.missed = since_s, ""  # `missed`: what the last look that missed something said
+
+    def look(self) -> float | None:
+        """The moment by which all was there; None if something is missing."""
+        begun_s = time.monotonic()
+        if missed := self._missing():
+            self.missed, self.not_before_s = missed, begun_s
+            return None
+        return time.monotonic()

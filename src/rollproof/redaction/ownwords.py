@@ -41,7 +41,7 @@ keepalive-post new-get slow kubectl-edit kubectl-patch cluster containercreating
 crashloopbackoff deadlineexceeded degraded errimagepull imagepullbackoff missing nothingchanged notcompared orphaned
 outofsync overwritten pending progressdeadlineexceeded progressing pushfailed running singlestack syncfailed
 wrongversion
-affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered recovered
+affects_traffic effect effect_within_s fault injecting limit_s no-effect not-recovered not_before_s recovered
 watched readable member in_service owner_uid owner
 completed evicted terminated waiting forbidden taints unschedulable margin_s
 supervisor kubelet healer_gone nobody mounted-file new-pods in-part no-running-pod

@@ -16,7 +16,7 @@ from rollproof.core.facts import Facts
 from rollproof.core.fault import Fault, FaultWord, planned_faults
 from rollproof.core.reasons import NotBack, RepairedBy, TakenIn
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import seen_late_clause, seen_late_s
+from rollproof.core.watched import earliest_s, missed_clause, seen_late_clause, seen_late_s
 from rollproof.judge.checkers.clock import CLOCK_STEP_MAX_S, clock_step_s
 from rollproof.judge.checkers.impact import impact
 from rollproof.judge.checkers.watches import lost_watch
@@ -125,8 +125,8 @@ def _judge_recovery(facts: Facts, fault: Fault) -> Verdict:
     if limit_s is None:
         return _verdict(fault.subject, Result.INCONCLUSIVE, f"{felt}; its plan with the limit was not recorded")
     if FaultWord.NOT_RECOVERED in fault.said:
-        return _judge_not_recovered(fault, felt, limit_s)
-    if recovery_s is None or effect_s is None:
+        return _judge_not_recovered(facts, fault, felt, limit_s)
+    if recovery_s is None or effect_s is None or fault.recovered is None:
         return _verdict(fault.subject, Result.INCONCLUSIVE, f"{felt}; {fault.why_not_over()}")
     if fault.recovered_unfelt:
         why = f"{felt}; the steady state was seen before the effect, and not since"
@@ -137,10 +137,23 @@ def _judge_recovery(facts: Facts, fault: Fault) -> Verdict:
         found = _TAKEN_IN.get(fault.repaired_by)
         return _verdict(fault.subject, Result.PASS, why, findings=(found,) if found else ())
     why = f"{felt} and recovered {after}, later than the limit of {limit_s:g} s"
-    if fault.recovered is not None and recovery_s - (late_s := seen_late_s(facts, fault.recovered.end_s)) <= limit_s:
+    if recovery_s - (late_s := seen_late_s(facts, fault.recovered.end_s)) <= limit_s:
         why += seen_late_clause(late_s)
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
+    if (least_s := _since_s(fault, earliest_s(facts, fault.recovered))) <= limit_s:
+        return _verdict(fault.subject, Result.INCONCLUSIVE, f"{why}{missed_clause(least_s, _setting(facts, fault))}")
     return _verdict(fault.subject, Result.FAIL, why, findings=(_late(facts, fault),))
+
+
+def _since_s(fault: Fault, at_s: float) -> float:
+    """Seconds from where its limit counts from."""
+    return max(0.0, at_s - (fault.limit_from_s or 0.0))
+
+
+def _setting(facts: Facts, fault: Fault) -> str:
+    """Where its limit is set."""
+    own = fault.short_name in facts.plan.target.faults.recovery_limits_s
+    return f'faults.recovery_limits_s."{fault.short_name}"' if own else "faults.recovery_limit_s"
 
 
 def _late(facts: Facts, fault: Fault) -> Finding:
@@ -158,9 +171,11 @@ def _late(facts: Facts, fault: Fault) -> Finding:
     return Finding("RECOVERED_LATE", f"{took[slowest]:.1f} s of it went by {said}", hint)
 
 
-def _judge_not_recovered(fault: Fault, felt: str, limit_s: float) -> Verdict:
+def _judge_not_recovered(facts: Facts, fault: Fault, felt: str, limit_s: float) -> Verdict:
     """No steady state after the fault: FAIL if that was watched until the limit."""
-    waited_s = fault.watched_in_vain_s
+    waited_s, end = fault.watched_in_vain_s, fault.not_recovered
+    if end is not None and end.not_before_s is not None:  # else it is of a version that did not note it
+        waited_s = _since_s(fault, earliest_s(facts, end))
     if fault.said[FaultWord.NOT_RECOVERED].outcome is not Outcome.FAIL:
         why = f"{felt}; whether it recovered within {waited_s:.1f} s could not be seen"
         return _verdict(fault.subject, Result.INCONCLUSIVE, why)
@@ -179,4 +194,7 @@ def _numbers(facts: Facts, fault: Fault) -> dict[str, Number]:
     """Seconds since the start, with the limit, and the cost; events that were not seen have no number."""
     found = {"effect_s": fault.effect_s, "recovery_s": fault.recovery_s, "limit_s": fault.limit_s}
     found["margin_s"] = fault.margin_s
+    back = fault.recovered
+    if back is not None and back.not_before_s is not None:
+        found["recovery_least_s"] = _since_s(fault, back.not_before_s)
     return {name: round(value, _DECIMALS) for name, value in found.items() if value is not None} | impact(facts, fault)

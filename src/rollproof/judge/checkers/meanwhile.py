@@ -100,7 +100,7 @@ def _judge(facts: Facts, fault: Fault, trial: DriftTrial, evidence: tuple[int, .
         result = Result.INCONCLUSIVE if fault.healer_gone else Result.PASS
         why += ": what heals was not away, so that nothing was tested" if fault.healer_gone else ""
         return replace(_verdict(trial.subject, result, why, evidence), numbers=numbers)
-    took_s = at_s - until_s
+    took_s = max(0.0, at_s - (fault.limit_from_s or until_s))
     numbers["healed_after_return_s"] = round(took_s, _DECIMALS)
     why = f"healed {took_s:.1f} s after {fault.name} was undone, and not in {away_s:.1f} s before; limit {limit_s:g} s"
     if took_s <= limit_s:
@@ -136,7 +136,7 @@ def _not_healed(facts: Facts, fault: Fault, trial: DriftTrial, until_s: float, e
     if end is None:
         why = f"the trial ended in the middle: the last that is known is {trial.last_word()!r}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence)
-    waited_s = trial.said["not-healed"].end_s - until_s
+    waited_s = trial.said["not-healed"].end_s - (fault.limit_from_s or until_s)
     if waited_s < limit_s:
         why = f"watched for {waited_s:.1f} s after the fault only; limit {limit_s:g} s"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why, evidence)
