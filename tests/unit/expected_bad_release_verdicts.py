@@ -52,10 +52,17 @@ def bad_releases() -> Told:
     yield "called bad in time", bad_release()
     yield "exactly in time", bad_release(named_at=160.5)
     yield "called bad late", bad_release(named_at=160.6)
+    yield "called bad late, and nothing to be seen before", bad_release(named_at=162, not_before_s=160.6)
+    yield "called bad late, or in time within a look", bad_release(named_at=162, not_before_s=160.4)
+    yield "called bad in time, and looked for", bad_release(not_before_s=109.0)
     yield "its image is missing", bad_release("image_missing", "ImagePullBackOff")
     yield "another platform, pulled", bad_release("wrong_platform", "CrashLoopBackOff")
     yield "never ready, said by the platform", bad_release("never_ready", "ProgressDeadlineExceeded", named_at=700)
     yield "never ready, and nobody said so in time", bad_release("never_ready", "DeadlineExceeded", named_at=760.5)
+    late = bad_release("never_ready", "DeadlineExceeded", named_at=763, not_before_s=761)
+    yield "never ready, and looked for until its limit", late
+    early = bad_release("never_ready", "DeadlineExceeded", named_at=763, not_before_s=760)
+    yield "never ready, and the last look began before its limit", early
     yield "never ready, and we waited too short", bad_release("never_ready", "DeadlineExceeded", named_at=280)
     wrong = {"stage": "proven", "reason": "Ingress: version x instead of y"}
     yield "another version", bad_release("wrong_version", "WrongVersion", **wrong)

@@ -124,6 +124,12 @@ def rollbacks() -> Told:
     yield "in time", back()
     yield "exactly in time", back(130.5)
     yield "by a forward commit", back(forward=True)
+    for name, missed_s, proven_s in (
+        ("in time, and asked for 2 s", 128.0, 130.5), ("late, or in time while it was asked", 129.9, 132.0),
+        ("late, and asked in vain after the limit", 131.0, 132.0),
+    ):  # fmt: skip
+        asked = back(until="old-gone").tell("rollback", ROLLBACK, "proven", at=proven_s, not_before_s=missed_s)
+        yield name, asked
     yield "late, to be seen", slow(seen=140, synced=140.5, rolled_out=141, old_gone=142, proven=143)
     yield "late, to roll out", slow(rolled_out=140, old_gone=141, proven=142)
     yield "late, old pods", slow(old_gone=140, proven=142)

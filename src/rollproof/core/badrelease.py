@@ -53,6 +53,17 @@ class BadRelease:
         return self.named.end_s - pushed.end_s if self.named is not None and pushed is not None else None
 
     @property
+    def unnamed_s(self) -> float | None:
+        """The same to the begin of the last look before that: until then nothing was wrong that could be seen."""
+        at_s, pushed = self.named.not_before_s if self.named is not None else None, self.release.stages.get("pushed")
+        return self.named_s if at_s is None or pushed is None else max(0.0, at_s - pushed.end_s)
+
+    @property
+    def setting(self) -> str:
+        """Where the target file has its limit."""
+        return "never_ready_within_s" if self.kind_of_bad is BadKind.NEVER_READY else "named_within_s"
+
+    @property
     def happened(self) -> Event | None:
         """That it was seen to be bad, or that it replaced a pod; whichever is known first."""
         known = [event for event in (self.named, self.release.happened) if event is not None]

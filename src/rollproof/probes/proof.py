@@ -47,6 +47,7 @@ class Prover:
         self._http = http
         self._recorder = recorder
         self._ways = ways or PodWays(kube, target.cluster.namespace, target.app.pod_port)
+        self.missed_s: float | None = None  # when the last question of a proof began that was not answered as wanted
 
     def prove(self, pods: Iterable[str], expected: str) -> NotProven | None:
         """Ask every pod and the ingress for version and database; None if the version is proven, else why not.
@@ -125,12 +126,15 @@ class Prover:
         """Why this pod's version is not proven; None also if single pods may not be asked, which is recorded."""
         app = self._target.app
         subject = f"Pod/{self._target.cluster.namespace}/{pod}"
+        begun_s = time.monotonic()
         answer, way = self._ways.ask(pod, app.health_path)
         if not self._ways.names:
             data = {"reason": f"neither pods/proxy nor port-forward: {answer.error}"}
             self._recorder.record("proof", "Pods", "not-reachable", outcome=Outcome.UNKNOWN, data=data)
             return None
         event = self._version(subject, answer, expected, way)
+        if event.outcome is not Outcome.OK:
+            self.missed_s = begun_s
         self._database(subject, *self._ways.ask(pod, app.ready_path))
         return _missing(event)
 
@@ -143,7 +147,10 @@ class Prover:
         while in_a_row < wanted and (event is None or time.monotonic() < deadline_s):
             if event is not None and event.outcome is Outcome.UNKNOWN:
                 time.sleep(_PAUSE_S)
+            begun_s = time.monotonic()
             event = self._version("Ingress", self._http.get(self._target.app.health_path), expected, "ingress")
+            if event.outcome is not Outcome.OK:
+                self.missed_s = begun_s
             if event.outcome is Outcome.FAIL:
                 return _missing(event)
             in_a_row = in_a_row + 1 if event.outcome is Outcome.OK else 0

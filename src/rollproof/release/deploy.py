@@ -234,7 +234,7 @@ class Release:
             if rollout.source == "rollback":
                 self._still_ours(rollout, "proven")  # passed, and its tag must still be there
         except StageFailedError as error:
-            self._fail(rollout, error)
+            self._fail(rollout, waits, error)
             if error.stage == "rolled-out":
                 self._ask_unready(rollout)
             if error.stage in _POD_STAGES:
@@ -243,7 +243,7 @@ class Release:
             stage = next(reversed(rollout.stages), "started")
             cause = StageCause.ABORTED if isinstance(error, AbortedError) else type(error).__name__
             unknown = StageFailedError(stage, cause, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint)
-            self._fail(rollout, unknown)
+            self._fail(rollout, waits, unknown)
             if cause is StageCause.ABORTED:
                 self._keep(WITHIN_ABORTED_S)
         return rollout
@@ -346,7 +346,9 @@ class Release:
             self._still_ours(rollout, "proven")
             outcome = Outcome.FAIL if missing.cause is StageCause.WRONG_VERSION else Outcome.UNKNOWN
             raise StageFailedError("proven", missing.cause, missing.why, outcome=outcome)
-        data = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}
+        missed_s = max(waits.missed_s, self._prover.missed_s or 0.0)
+        data: dict[str, Any] = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}
+        data |= {"not_before_s": round(missed_s, 6)}
         self._stage(rollout, "proven", begun_s, data)
 
     def _ask_unready(self, rollout: Rollout) -> None:
@@ -375,12 +377,12 @@ class Release:
         )
         rollout.stages[stage] = event
 
-    def _fail(self, rollout: Rollout, error: StageFailedError) -> None:
+    def _fail(self, rollout: Rollout, waits: Waits, error: StageFailedError) -> None:
         rollout.failed = self._recorder.record(
             rollout.source, rollout.subject, "failed", outcome=error.outcome,
             data={
                 "stage": error.stage, "cause": error.cause, "reason": error.reason, "last_seen": error.last_seen,
-                "look_at": error.look_at,
+                "look_at": error.look_at, "not_before_s": round(waits.missed_s, 6),
             },
         )  # fmt: skip
 

@@ -59,6 +59,7 @@ class Waits:
     """The waits of one rollout; all share one deadline.
 
     `still_ours(stage)` is called in long waits; it raises if somebody has set another tag meanwhile.
+    `missed_s`: when the last look began that found neither what was waited for nor that it is hopeless.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class Waits:
         self._target = target
         self._view = view
         self._still_ours = still_ours
-        self._until_s = time.monotonic() + deadline_s
+        self.missed_s = time.monotonic()
+        self._until_s = self.missed_s + deadline_s
         self._deadline_s = deadline_s
 
     @property
@@ -108,7 +110,7 @@ class Waits:
                 retried(argo.refresh, until_s=self._until_s)
                 asked += 1
             pause_s = max(_ASK_AGAIN_S, self._target.release.poll_s) if asking else self.left_s
-            found = self._view.poll(looked_at, timeout_s=min(pause_s, self.left_s))
+            found = self._poll(looked_at, min(pause_s, self.left_s))
             if found is not None:
                 return Seen(found, found != revision, asked)
             if not self.left_s:
@@ -222,15 +224,28 @@ class Waits:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _await(self, stage: str, look: Callable[[], T | None], look_up: Callable[[], None] = lambda: None) -> T | None:
-        """The first value of `look` that is not None, or None at the deadline. `look_up` may raise to end it early."""
+        """The first value of `look` that is not None, or None at the deadline. `look_up` may raise to end it early.
+
+        The last look is begun at the deadline: what else is asked takes time, in which it may come.
+        """
         while True:
-            found = self._view.poll(look, timeout_s=min(_LOOK_UP_S, self.left_s))
+            left_s = self.left_s
+            found = self._poll(look, min(_LOOK_UP_S, left_s))
             if found is not None:
                 return found
+            if not left_s:
+                return None
             self._still_ours(stage)
             look_up()
-            if not self.left_s:
-                return None
+
+    def _poll(self, look: Callable[[], T | None], timeout_s: float) -> T | None:
+        def noted() -> T | None:
+            begun_s = time.monotonic()
+            found = look()
+            self.missed_s = begun_s if found is None else self.missed_s
+            return found
+
+        return self._view.poll(noted, timeout_s=timeout_s)
 
     @property
     def _application(self) -> str:

@@ -142,6 +142,8 @@ class Kube:
 
 
 class Prover:
+    missed_s: float | None = None
+
     def __init__(self, why: NotProven | None = None) -> None:
         self.why = why
 

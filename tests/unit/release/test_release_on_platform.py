@@ -33,6 +33,8 @@ STAGES = ("committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out"
 class Prover:
     """Stands in for the proof, which has tests of its own."""
 
+    missed_s: float | None = None
+
     def __init__(self) -> None:
         self.why: NotProven | None = None
         self.asked: list[tuple[list[str], str]] = []

@@ -40,6 +40,7 @@ class Prover:
     """Stands in for the proof, which has tests of its own."""
 
     why: NotProven | None = None
+    missed_s: float | None = None
 
     def __init__(self, *_: object) -> None:
         pass

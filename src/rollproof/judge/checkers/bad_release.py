@@ -10,7 +10,7 @@ from rollproof.core.badrelease import BadRelease, find_bad_release
 from rollproof.core.facts import Facts
 from rollproof.core.reasons import CAUSES_OF_BAD, BadKind, StageCause
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import seen_late_clause, seen_late_s
+from rollproof.core.watched import earliest_s, missed_clause, seen_late_clause, seen_late_s
 from rollproof.judge.checkers.release import stage_times, why_failed
 
 __all__ = ["check"]
@@ -32,10 +32,11 @@ def check(facts: Facts) -> Verdict:
         if bad.named_s is not None:
             numbers["named_s"] = round(bad.named_s, 3)
         result, why = _judged(bad, bad.kind_of_bad, limit_s)
-        late_s = seen_late_s(facts, bad.named.end_s) if bad.named is not None else 0.0
-        if result is Result.FAIL and bad.named_s is not None and bad.named_s - late_s <= limit_s and late_s:
+        if bad.named is not None and bad.named.not_before_s is not None and bad.unnamed_s is not None:
+            numbers["named_least_s"] = round(bad.unnamed_s, 3)
+        if result is Result.FAIL and (doubt := _doubt(facts, bad, limit_s)):
             result = Result.INCONCLUSIVE
-            why += seen_late_clause(late_s)
+            why += doubt
     return Verdict(
         _NAME, bad.release.started.subject, result, why, numbers=numbers,
         evidence=tuple(sorted({event.seq for event in bad.events})),
@@ -43,16 +44,28 @@ def check(facts: Facts) -> Verdict:
     )  # fmt: skip
 
 
+def _doubt(facts: Facts, bad: BadRelease, limit_s: float) -> str:
+    """Why it may have been known in time, as the end of a sentence; "" if it was not."""
+    if bad.named is None or bad.named_s is None or bad.unnamed_s is None:
+        return ""
+    late_s = seen_late_s(facts, bad.named.end_s)
+    if late_s and bad.named_s - late_s <= limit_s:
+        return seen_late_clause(late_s)
+    least_s = bad.unnamed_s + earliest_s(facts, bad.named) - (bad.named.not_before_s or bad.named.end_s)
+    between = least_s <= limit_s < bad.named_s and bad.release.cause != StageCause.DEADLINE_EXCEEDED
+    return missed_clause(max(0.0, least_s), f"release.bad.{bad.setting}") if between else ""
+
+
 def _judged(bad: BadRelease, kind: BadKind, limit_s: float) -> tuple[Result, str]:
     release = bad.release
     if "proven" in release.stages:
         why = f"{release.to_sha} was to be bad ({kind}), and was proven: it tests nothing"
         return Result.INCONCLUSIVE, why
-    if bad.named is None or bad.named_s is None:
+    if bad.named is None or bad.named_s is None or bad.unnamed_s is None:
         return Result.INCONCLUSIVE, f"nobody said what is wrong with {release.to_sha}: {release.why_unfinished()}"
     if release.cause == StageCause.DEADLINE_EXCEEDED and kind is not BadKind.WRONG_VERSION:
-        waited = f"in {bad.named_s:.1f} s nobody said what is wrong with {release.to_sha} ({kind})"
-        late = bad.named_s >= limit_s
+        waited = f"in {bad.unnamed_s:.1f} s nobody said what is wrong with {release.to_sha} ({kind})"
+        late = bad.unnamed_s >= limit_s
         how = f"the limit is {limit_s:g} s" if late else f"we waited no longer, and the limit is {limit_s:g} s"
         return (Result.FAIL if late else Result.INCONCLUSIVE), f"{waited}; {how}"
     if release.cause not in CAUSES_OF_BAD[kind]:

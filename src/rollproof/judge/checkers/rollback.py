@@ -13,7 +13,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
 from rollproof.core.rollout import find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
-from rollproof.core.watched import seen_late_s
+from rollproof.core.watched import earliest_s, missed_clause, seen_late_s
 from rollproof.judge.checkers.release import stage_times, why_failed
 
 __all__ = ["check"]
@@ -53,6 +53,11 @@ def check(facts: Facts) -> Verdict:
     if result is Result.FAIL and took_s - late_s <= limit_s:
         result = Result.INCONCLUSIVE
         why += f"; but a watch was away meanwhile, so that it was seen up to {late_s:.1f} s late"
+    elif result is Result.FAIL and (least_s := earliest_s(facts, proven) - pushed.end_s) <= limit_s:
+        result = Result.INCONCLUSIVE
+        why += missed_clause(least_s, "rollback.limit_s")
+    if proven.not_before_s is not None:
+        numbers["push_to_proof_least_s"] = round(max(0.0, proven.not_before_s - pushed.end_s), 3)
     findings = (_slowest_stage(numbers),) if result is Result.FAIL else ()
     return Verdict(
         checker="rollback", subject=subject, result=result, why=why,
