@@ -37,8 +37,8 @@ def ready(told: Story, trial: str = "image", *, kind: str = "heal", at: float = 
     return told.tell("drift", f"Drift/{trial}", "before", at=at, **{**before, **changes})
 
 
-def hurt(told: Story, trial: str = "image", *, at: float = T0) -> Story:
-    return told.tell("drift", f"Drift/{trial}", "injected", at=at, field="image")
+def hurt(told: Story, trial: str = "image", *, at: float = T0, **data: Any) -> Story:
+    return told.tell("drift", f"Drift/{trial}", "injected", at=at, field="image", **data)
 
 
 def healed(
@@ -188,6 +188,12 @@ def _late() -> Told:
     yield "late, noticed half-way", healed(shared(), after_s=8.0, detected_s=4.0)
     yield "late, noticed at once", healed(shared(), after_s=8.0, detected_s=1.0)
     yield "late, and not seen to be noticed", healed(shared(), after_s=8.0)
+    slow = hurt(ready(tale()), not_before_s=T0 - 0.6)
+    yield "in time, or not, by how long the API took to answer the change", healed(slow, after_s=4.5)
+    slow = hurt(ready(tale()), not_before_s=T0 - 0.4)
+    yield "in time, however long the API took to answer the change", healed(slow, after_s=4.5)
+    slow = hurt(ready(tale(), attempts=3, remaining_s=16.0), not_before_s=T0 - 0.6)
+    yield "late, or not, by the back-off and by the API", healed(slow, after_s=20.5, attempts=4)
     waiting: dict[str, Any] = {"attempts": 3, "remaining_s": 16.0}
     yield "late after the back-off", healed(shared(**waiting), after_s=21.001, attempts=4)
     unknown = hurt(ready(tale(version="unknown"), remaining_s=16.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from builders import LANES, Requests
 from story import OLD, Story, plan, target
@@ -198,6 +199,17 @@ def _beside_a_background(outcome: str) -> Told:
     )
 
 
+def _slowly_asked(by_plan: Plan) -> Story:
+    """The request that makes the fault is answered after 2 s: it may have begun then only."""
+    told = held(by_plan=by_plan)
+    told.events = [
+        replace(one, end_s=102.0) if one.what == FaultWord.INJECTED
+        else replace(one, end_s=102.5) if one.what == FaultWord.EFFECT else one
+        for one in told.events
+    ]  # fmt: skip
+    return told
+
+
 def losses() -> Told:
     """The budget is 60 s from the start; here the fault is over after 17 s, or after 100."""
     yield "nothing was done", _loaded(Story(), _load())
@@ -230,6 +242,7 @@ def losses() -> Told:
     yield "a background later than its own budget", _loaded(held(by_plan=both), many.fail(at=112, outcome="http.502"))
     yield "within this fault's own budget", _loaded(held(by_plan=own), short)
     yield "longer than its own budget", _loaded(held(by_plan=own), long)
+    yield "longer than its own budget, by less than it was asked for", _loaded(_slowly_asked(own), long)
     yield "a wrong answer", _loaded(held(), _load().fail(at=105, outcome="body.wrong"))
     yield "lost after the recovery", _loaded(held(), _load().fail(at=120, outcome="http.503"))
     yield "one without an outcome", _loaded(held(), _load().fail(at=108, outcome="unfinished"))

@@ -80,8 +80,8 @@ class DeliverySeen:
     """The Argo CD Application. An operation or a revision "carries" the env commit if that is in its history.
 
     behind: the compared revision is older than the env commit. deployed: a sync of its history carries it; started_s,
-    deployed_s: when the first such began and ended, None where that is not known. looked_s: when this was read, by our
-    clock.
+    deployed_s: when the first such began and ended, None where that is not known. looked_s: when this was asked for, by
+    our clock.
     """
 
     sync_status: str = ""

@@ -124,7 +124,7 @@ class PipelineLook:
     def _delivery(self) -> DeliverySeen:
         if self.commit is None:
             raise CannotJudgeError("the env commit is not known, and this is about it")
-        commit = self.commit.revision
+        commit, looked_s = self.commit.revision, time.time()  # what git is asked below takes time of its own
         item = self._argo.read()
         state = application_state(item)
         deployed, started_s, deployed_s = self._first_sync(item, commit)
@@ -133,7 +133,7 @@ class PipelineLook:
             sync_status=state.sync_status, revision=state.sync_revision, carries=carries,
             behind=not carries and self._repo.is_ancestor(state.sync_revision, commit), phase=state.phase,
             operation_carries=self._repo.is_ancestor(commit, state.operation_revision), message=state.message,
-            deployed=deployed, started_s=started_s, deployed_s=deployed_s, looked_s=time.time(),
+            deployed=deployed, started_s=started_s, deployed_s=deployed_s, looked_s=looked_s,
         )  # fmt: skip
 
     def _first_sync(self, item: Object, commit: str) -> tuple[bool, float | None, float | None]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from envserver import IMAGE, OVERLAY, Server
 from fakeapi import FakeApi
+from owntime import own_time
 from recorder import ListRecorder
 from siteserver import serving
 from story import target
@@ -24,6 +25,7 @@ from rollproof.core.outside import Outside, timestamp_s
 from rollproof.core.pipeline import DeliverySeen, ImageSeen, NodesSeen, Place, RolloutSeen, RunSeen, view_of
 from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
 from rollproof.errors import OutsideDataError
+from rollproof.probes import pipeline
 from rollproof.probes.pipeline import PipelineLook
 
 Object = dict[str, Any]
@@ -152,6 +154,23 @@ def test_argo_cd_that_is_behind_has_not_seen_the_commit(world: World) -> None:
     world.api.put("applications", application((4, world.before), revision=world.before, operationState=operation))
     seen: DeliverySeen = world.seen(Place.APPLICATION)
     assert (seen.carries, seen.behind, seen.deployed, seen.operation_carries) == (False, True, False, False)
+
+
+def test_when_argo_cd_was_looked_at_is_before_what_git_is_asked_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had not seen then is no later for it that git takes a minute to answer."""
+    now, is_ancestor = [1_000_000.0], world.repo.is_ancestor
+
+    def slow(ancestor: str, descendant: str) -> bool:
+        now[0] += 60.0
+        return is_ancestor(ancestor, descendant)
+
+    own_time(monkeypatch, pipeline, time=lambda: now[0])
+    monkeypatch.setattr(world.repo, "is_ancestor", slow)
+    seen: DeliverySeen = world.seen(Place.APPLICATION)
+    assert now[0] >= 1_000_060.0
+    assert seen.looked_s == 1_000_000.0
 
 
 def test_a_failed_sync_of_the_commit_is_told_from_one_before(world: World) -> None:

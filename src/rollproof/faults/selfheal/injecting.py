@@ -52,6 +52,7 @@ def inject(drift: Drift, trial: Trial, kube: Kube, journal: Journal, recorder: R
         entry = journal.write(drift.journal_kind, trial.target, drift.noted(trial, item, kube))
         try:
             with sending(journal, entry):
+                asked_s = time.monotonic()
                 reply = drift.send(trial, item, kube)
         except ApiError as error:
             if error.status == 409:
@@ -65,7 +66,9 @@ def inject(drift: Drift, trial: Trial, kube: Kube, journal: Journal, recorder: R
             data = {"resource_version": item["metadata"]["resourceVersion"]}
             recorder.record("drift", subject_of_trial(trial.name), "void", start_s=at_s, data=data)
             return None
-        recorder.record("drift", subject_of_trial(trial.name), "injected", start_s=at_s, data=_told(trial, done))
+        recorder.record(
+            "drift", subject_of_trial(trial.name), "injected", start_s=at_s, data=_told(trial, done, asked_s)
+        )
         return done
     raise CannotJudgeError(f"{trial.target} changed {_TRIES} times between reading and patching it")
 
@@ -80,8 +83,9 @@ def _injected(drift: Drift, trial: Trial, item: Object, reply: Object, entry: En
     )  # fmt: skip
 
 
-def _told(trial: Trial, done: Injected) -> dict[str, Any]:
+def _told(trial: Trial, done: Injected, asked_s: float) -> dict[str, Any]:
     return {
         "resource_version": str(done.version), "uid": done.before["metadata"]["uid"], "field": field_name(trial.path),
         "from": done.original, "to": done.ours, "deleted": trial.deletes,
+        "not_before_s": round(asked_s, 6),
     }  # fmt: skip

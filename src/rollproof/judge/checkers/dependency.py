@@ -56,7 +56,8 @@ def _judge(facts: Facts, fault: Fault) -> Verdict:
                 evidence=tuple(event.seq for event in evidence[:50]),
             )  # fmt: skip
     evidence_seen = tuple(answer.event.seq for answer in (*alive, *honest)[:50])
-    if unknown := fault.broken_off or _unknown(facts, alive, honest) or _not_held(fault):
+    doubt = _unknown(facts, alive, honest) or _slow_by_the_way(facts, alive, honest)
+    if unknown := fault.broken_off or doubt or _not_held(fault):
         return Verdict("dependency", subject, Result.INCONCLUSIVE, unknown, numbers=numbers, evidence=evidence_seen)
     app = facts.plan.target.app
     why = (
@@ -137,8 +138,7 @@ def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | N
         mine = [health for health in alive if health.event.subject == one.event.subject]
         before = [health for health in mine if health.event.start_s <= one.event.start_s]
         after = [health for health in mine if health.event.start_s > one.event.start_s]
-        way_s = (before[-1].took_s or 0.0) if before else 0.0
-        said = one.event.outcome is Outcome.FAIL and one.took_s - way_s > limit_s
+        said = one.event.outcome is Outcome.FAIL and one.took_s - _way_s(one, alive) > limit_s
         silent = not one.status and all(
             near and near[0].event.outcome is Outcome.OK for near in (before[-1:], after[:1])
         )
@@ -149,6 +149,29 @@ def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | N
         hint = "give the database's connection a connect and a read time-out: else a silent one holds a worker for ever"
         return text, Finding("READY_SLOW", text, hint), [one.event]
     return None
+
+
+def _way_s(one: Answer, alive: list[Answer]) -> float:
+    """How long the health path of that pod took just before: so long the way may be."""
+    before = [
+        health for health in alive
+        if health.event.subject == one.event.subject and health.event.start_s <= one.event.start_s
+    ]  # fmt: skip
+    return (before[-1].took_s or 0.0) if before else 0.0
+
+
+def _slow_by_the_way(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:
+    """That an answer was in time only if the way to the pod took as long as it did just before; "" if none was."""
+    app, limit_s = facts.plan.target.app, facts.plan.target.faults.ready_answer_s
+    for one in honest:
+        if one.event.outcome is Outcome.FAIL and one.took_s is not None and one.took_s > limit_s:
+            least_s = max(0.0, one.took_s - _way_s(one, alive))
+            return (
+                f"{app.ready_path} of {one.event.subject} said after {least_s:.2f} to {one.took_s:.2f} s, with and "
+                f"without the way to it, that the database is away, and the limit of {limit_s:g} s lies between: run "
+                "it again, or allow for it in faults.ready_answer_s"
+            )
+    return ""
 
 
 def _unknown(facts: Facts, alive: list[Answer], honest: list[Answer]) -> str:

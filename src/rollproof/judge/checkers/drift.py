@@ -241,7 +241,8 @@ def _judge_restored(
         return _verdict(trial.subject, Result.INCONCLUSIVE, f"restored after {total_s:.2f} s, but {otherwise}")
     limit_s = facts.plan.target.drift.limit_s
     least_s = max(0.0, total_s - backoff_s)
-    most_s = min(total_s, least_s + (_GRAIN_S if backoff_s else 0.0))
+    asking_s = _asking_s(trial)
+    most_s = min(total_s, least_s + (_GRAIN_S if backoff_s else 0.0)) + asking_s
     count = trial.after.attempts if trial.after is not None else None
     took = f"self-heal restored it in {least_s:.2f} s (detection + apply)"
     beside = f"limit {limit_s:g} s; back-off {backoff_s:.1f} s, total {total_s:.2f} s, heal {count} on this revision"
@@ -251,12 +252,20 @@ def _judge_restored(
         why = f"{took}; {beside}; this version's back-off is not known, so slowness cannot be told from waiting"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if least_s <= limit_s:
-        why = f"{took}, or up to {most_s:.2f} s: Argo CD's clock has a grain of 1 s; {beside}"
+        grain = ["Argo CD's clock has a grain of 1 s"] if backoff_s else []
+        slow = [f"the API took {asking_s:.2f} s to answer the change"] if asking_s else []
+        why = f"{took}, or up to {most_s:.2f} s: {', and '.join(grain + slow)}; {beside}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     if least_s - (late_s := seen_late_s(facts, trial.said["restored"].end_s)) <= limit_s:
         why = f"{took}, or up to {late_s:.2f} s less: a watch was away until it was seen; {beside}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     return _verdict(trial.subject, Result.FAIL, f"{took}, later than the limit; {beside}", findings=(_slow(times),))
+
+
+def _asking_s(trial: DriftTrial) -> float:
+    """By how much earlier than the API's reply the change may have been made; 0 where that was not noted."""
+    injected = trial.said["injected"]
+    return 0.0 if injected.not_before_s is None else injected.end_s - injected.not_before_s
 
 
 def _restored_otherwise(trial: DriftTrial, restored: Restored, before: Before, model: BackOff, total_s: float) -> str:

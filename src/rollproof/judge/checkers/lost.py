@@ -146,11 +146,13 @@ def _as_background(count: int, when: str) -> str:
 
 
 def judged(
-    facts: Facts, checker: str, *, broken: Callable[[Lost], Finding | None], claim: Callable[[Lost], str]
-) -> Verdict:
+    facts: Facts, checker: str, *, broken: Callable[[Lost], Finding | None], claim: Callable[[Lost], str],
+    doubt: Callable[[Lost], str] = lambda _: "",
+) -> Verdict:  # fmt: skip
     """The verdict of a checker that allows losses within bounds.
 
-    broken: the first promise that was broken, which is FAIL. claim: the sentence of a PASS.
+    broken: the first promise that was broken, which is FAIL. claim: the sentence of a PASS. doubt: why one may be
+    broken; "" if none is.
     """
     subject = facts.plan.target.app.base_url
     act, log = find_act(facts), facts.requests
@@ -166,7 +168,7 @@ def judged(
         result = Result.INCONCLUSIVE
     elif finding := broken(lost):
         result, why, findings = Result.FAIL, finding.text, (finding,)
-    elif why := lost.not_known() or _in_doubt(lost, broken):
+    elif why := lost.not_known() or _in_doubt(lost, broken) or doubt(lost):
         result = Result.INCONCLUSIVE
     else:
         result, why = Result.PASS, claim(lost)
