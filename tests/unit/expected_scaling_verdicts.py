@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from story import Story
@@ -84,6 +85,12 @@ def not_back(*uses: tuple[float, float | None], outcome: Outcome = FAIL) -> Stor
 def scalings() -> Told:
     yield "nothing at all", Story("autoscaling")
     yield "up and down", back()
+    for name, took_s in {"just in time": 60.0, "seen to get traffic later than the limit": 60.5}.items():
+        told = back()
+        told.events = [
+            replace(one, start_s=one.end_s - took_s) if one.what == W.READY else one for one in told.events
+        ]  # fmt: skip
+        yield f"up and down, {name}", told
     yield "the added load lost requests", back(lowered(failures=3, outcomes={"http.503": 2, "read.timeout": 1}))
     yield "up, and then nothing is known", up()
     yield "up and down, and the autoscaler told nothing", _without(back(), "Horizontal")

@@ -103,6 +103,10 @@ def _judged(
         return Result.INCONCLUSIVE, why, ()
     if scaling.happened is None or scaling.sure(ScalingWord.READY) is None or scaling.over_s is None:
         return Result.INCONCLUSIVE, f"it was not watched to its end: the last is {scaling.last_word()!r}", ()
+    ready = said[ScalingWord.READY]
+    if (took_s := ready.end_s - ready.start_s) > plan.ready_within_s:  # whoever looked was held up itself
+        why = f"that all got traffic was seen after {took_s:.1f} s only; the limit is {plan.ready_within_s:g} s"
+        return Result.INCONCLUSIVE, f"{why} (autoscaling.ready_within_s)", ()
     return Result.PASS, _claim(plan, numbers), ()
 
 

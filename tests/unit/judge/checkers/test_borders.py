@@ -198,7 +198,8 @@ def dependency_borders() -> Rows:
     yield "health with what is no error", asked(held(), health=499), OPEN
     yield "no answer for no longer than the limit", silent(2.0), PASS
     yield "no answer for longer", silent(2.001), FAIL
-    yield "ready within the limit and the way", asked(held(), took=2.1), PASS
+    yield "ready within the limit with the way", asked(held(), took=2.0), PASS
+    yield "ready within the limit and the way", asked(held(), took=2.1), OPEN
     yield "ready later than these", asked(held(), took=2.101), FAIL
     yield "asked as it is felt", asked(held(), at=101.0), PASS
     yield "asked before", asked(held(), at=100.999), OPEN
@@ -231,7 +232,10 @@ def test_dependency(told: Story, result: Result) -> None:
 
 def loss_borders() -> Rows:
     yield "the last is lost before the budget ends", loaded(load().fail(at=108.99)), PASS
-    yield "the last is lost after it", loaded(load().fail(at=109.0)), FAIL  # sent 60 µs after it is due
+    # sent 60 µs after it is due; the fault took 0.2 s to be asked for
+    yield "the last is lost after it", loaded(load().fail(at=109.0)), OPEN
+    yield "the last is lost just before it could have ended", loaded(load().fail(at=109.19)), OPEN
+    yield "the last is lost after it, also from the answer on", loaded(load().fail(at=109.2)), FAIL
     yield "a fellow gets unready as it begins", fellow(100.0), PASS
     yield "nobody is asked for one second afterwards", loaded(load(seconds=29.995)), OPEN
     yield "somebody is", loaded(load(seconds=30.0)), PASS
@@ -312,12 +316,13 @@ def test_a_pod_that_was_ready_after_an_earlier_fault_was_not_so_before_this_one(
 @pytest.mark.parametrize(
     ("checker", "sent_ns", "result"),
     [
-        (loss, 109_000_000_000, PASS), (loss, 109_000_000_050, FAIL),
+        (loss, 109_000_000_000, PASS), (loss, 109_000_000_050, OPEN),
+        (loss, 109_199_999_000, OPEN), (loss, 109_200_001_000, FAIL),
         (outage, 116_999_999_999, PASS), (outage, 117_000_000_000, FAIL),
     ],
 )  # fmt: skip
 def test_a_lost_request_by_the_nanosecond_of_its_sending(checker: ModuleType, sent_ns: int, result: Result) -> None:
-    """The budget of `loss` is 9 s; `outage` allows no loss from 117 s on."""
+    """The budget of `loss` is 9 s, and the fault took 0.2 s to be asked for; `outage` allows no loss from 117 s on."""
     told = loaded(load().fail(at=105, outcome="http.503"))
     assert told.requests is not None
     rows = told.requests.rows
