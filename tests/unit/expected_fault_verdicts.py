@@ -70,6 +70,9 @@ def _between_looks() -> Told:
             "fault", subject_of("database-refused"), FaultWord.RECOVERED, at=back_s + 12, not_before_s=missed_s + 12
         )
         yield f"{name}, after it was undone", undone
+    stale = say(Story().fault(until="effect"), FaultWord.RECOVERED, at=162.0, not_before_s=160.5)
+    stale.tell("watch", "Watch/Pod", "gap", at=160.6, start=150.0, outcome=UNKNOWN, lost=False)
+    yield "too late, and what was missed after the limit was known by a watch that was away", stale
     yield "not recovered, and looked at to the limit", unrecovered(at=163.0, not_before_s=160.01)
     yield "not recovered, and the last look began before the limit", unrecovered(at=163.0, not_before_s=159.0)
     away = unrecovered(at=163.0, not_before_s=160.01).tell(

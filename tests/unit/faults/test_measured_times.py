@@ -111,7 +111,7 @@ def test_what_came_in_time_and_was_seen_late_is_no_failure(judge: Callable[..., 
     """Back at 59.5 s; the look that finds it so begins at 59 s, and is over at 62 s."""
     verdict = judge(kind, look_s=3.0, sees=1.0, back_s=59.5)
     assert verdict.result is Result.INCONCLUSIVE, verdict.why
-    assert "the last look that did not show it began after 5" in verdict.why
+    assert "it is sure only until 5" in verdict.why
     assert 'faults.recovery_limits_s."unplug"' in verdict.why
 
 

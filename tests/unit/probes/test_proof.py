@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import story
 from fakeapi import FakeApi
-from owntime import own_time
+from owntime import ScriptedClock, own_time
 from recorder import ListRecorder
 
 from rollproof.clients.http import Answer
@@ -131,6 +131,31 @@ def test_a_pod_that_is_not_ready_is_asked_alone_and_proves_nothing(
     prover.ask_unready("web-2", NEW)
     assert told(recorder) == [("web-2", "pods/proxy", Outcome.UNKNOWN)]
     assert told(recorder, "database") == [("web-2", "pods/proxy", Outcome.FAIL)]
+
+
+@pytest.mark.parametrize(
+    ("first", "missed_s"), [((), None), ((Answer(None, error="refused"), Answer(503)), 0.2)], ids=["at once", "third"]
+)
+def test_it_knows_when_the_last_question_began_that_was_not_answered_as_wanted(
+    kube: Kube, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch, first: tuple[Answer, ...],
+    missed_s: float | None,
+) -> None:  # fmt: skip
+    clock = ScriptedClock()
+    clock.TICK_S, clock.now_s = 0.0, 0.0
+    own_time(monkeypatch, proof, monotonic=clock.monotonic, sleep=clock.wait)
+    ingress = Ingress(*first, Answer(200, healthy().encode()))
+    prover = Prover(story.target(release=ReleaseSettings(proof_count=3)), kube, ingress, recorder)  # type: ignore[arg-type]
+    assert prover.prove(PODS, NEW) is None
+    assert prover.missed_s == missed_s
+
+
+def test_a_pod_of_another_version_was_asked_in_vain(kube: Kube, api: FakeApi, recorder: ListRecorder) -> None:
+    api.proxied = lambda pod, _: (200, healthy("aaaaaaa" if pod == "web-2" else NEW))
+    prover = Prover(story.target(), kube, Ingress(), recorder)  # type: ignore[arg-type]
+    assert prover.prove(("web-1",), NEW) is None
+    assert prover.missed_s is None
+    assert prover.prove(PODS, NEW) is not None
+    assert prover.missed_s is not None
 
 
 def test_without_pods_proxy_a_port_forward(
