@@ -217,8 +217,8 @@ def earliest_s(facts: Facts, event: Event) -> float:
 def missed_clause(least_s: float, allow: str) -> str:
     """The end of a sentence about a limit within the time of one look. allow: the setting that may be raised."""
     return (
-        f"; but it is sure only until {least_s:.1f} s that it was not so yet, and it may have been in time: run it again, "
-        f"or allow for it in {allow}"
+        f"; but it is sure only until {least_s:.1f} s that it was not so yet, and it may have been in time: run it "
+        f"again, or allow for it in {allow}"
     )
 
 
