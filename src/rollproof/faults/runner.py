@@ -142,7 +142,7 @@ class FaultRunner:
                 felt = self._hold(fault, injection)
             taken_away = self._undo(fault, [entry])
             if felt and taken_away is not None:
-                self._recovered(fault, injection, taken_away)
+                self._recovered(fault, injection, replace(taken_away, start_s=taken_away.end_s))
             return
         back = felt and self._recovered(fault, injection, begun)
         undone = self._undo(fault, [entry], by=UndoneBy.PLATFORM if back else None)
@@ -220,17 +220,17 @@ class FaultRunner:
         return True
 
     def _recovered(self, fault: Fault, injection: Injection, begun: Event) -> bool:
-        """Wait until all is as before, for its limit from the end of `begun`. What is told has both bounds of it."""
-        back = Between(lambda: fault.missing(injection, self._live), since_s=begun.end_s)
+        """Wait until all is as before, for its limit from `begun`. What is told has both bounds of the recovery."""
+        back = Between(lambda: fault.missing(injection, self._live), since_s=begun.start_s)
         self._status(f"fault {fault.name}: the recovery, within {injection.limit_s:g} s")
-        left_s = begun.end_s + injection.limit_s + _SURELY_S - time.monotonic()
+        left_s = begun.start_s + injection.limit_s + _SURELY_S - time.monotonic()
         looks = fault.steady_looks(injection)
         end_s = self._live.watches.poll(back.look, timeout_s=left_s, in_a_row=looks, apart_s=_APART_S)
         over_s, by = time.monotonic(), fault.repaired_by(injection, self._live)
         data: dict[str, Any] = {"not_before_s": round(back.not_before_s, 6)} | ({} if by is None else {"by": by})
         if end_s is None:
             cause = fault.why_not_back(injection, self._live)
-            data |= {"waited_s": round(over_s - begun.end_s, 3), "last_seen": back.missed}
+            data |= {"waited_s": round(over_s - begun.start_s, 3), "last_seen": back.missed}
             data |= {} if cause is None else {"cause": cause}
             self._tell(
                 fault.name, FaultWord.NOT_RECOVERED, data, begun=begun, end_s=over_s, outcome=Outcome.FAIL
