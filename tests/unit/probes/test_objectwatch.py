@@ -122,9 +122,10 @@ def test_a_state_that_must_last_is_seen_several_times_in_a_row() -> None:
 
 
 def test_a_row_that_begins_too_late_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 0.05, 0.15, 0.25])
+    """The second look is begun in time and ends too late; the third is the one at the end of the time."""
+    clock = iter([0.0, 0.01, 0.02, 0.09, 0.15, 0.16, 0.17])
     own_time(monkeypatch, waiting, monotonic=lambda: next(clock))
-    looks = iter([None, None, 1, 1])
+    looks = iter([None, None, None, 1, 1])
     assert Changes().wait(lambda: next(looks), timeout_s=0.1, in_a_row=2) is None
 
 
