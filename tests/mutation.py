@@ -9,7 +9,7 @@ and module constants and starts pytest anew for each mutant, which here is ten t
 the tests once and notes which test calls which function; then, for each mutant, it forks, exchanges one function's code
 (or one constant), and runs the tests of that function, the quickest first, until one fails. Nothing is written to src.
 
-Not mutated: type annotations and aliases, `__all__`, docstrings, the layout of a row of requests, defaults of dataclass
+Not mutated: what Python reads alike (`1e18` and `1e+18`), type annotations and aliases, `__all__`, docstrings, the layout of a row of requests, defaults of dataclass
 fields, members of enums.
 """
 
@@ -127,7 +127,21 @@ def mutants(path: Path) -> Iterator[Mutant]:
         if owner is not None:
             where, node = owner
             numbers[where] += 1
+            if same_program(mutation.original_node, mutation.mutated_node):
+                continue
             yield Mutant(module, str(path), where, numbers[where], node, mutation)
+
+
+def same_program(before: cst.CSTNode, after: cst.CSTNode) -> bool:
+    """Whether Python reads both alike (`1e18`, `1e+18`): no mutant, as no test of any kind could notice it.
+
+    Equality after compiling, "trivial compiler equivalence": Papadakis and others, ICSE 2015.
+    """
+    try:
+        trees = [ast.dump(ast.parse(cst.Module([]).code_for_node(node).strip(), mode="eval")) for node in (before, after)]
+    except SyntaxError:  # not an expression by itself
+        return False
+    return trees[0] == trees[1]
 
 
 def aliases_of(module: ModuleType) -> set[str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rollproof.core.outcomes import Kind, kinds, lane_mask, was_silence
+from rollproof.core.outcomes import Kind, kinds, lane_mask, named, was_silence
 from rollproof.core.requests import RequestLog
 
 __all__ = [
@@ -29,11 +29,15 @@ __all__ = [
 
 OUTAGES_MAX = 1000  # per lane, the longest ones: a lane that fails every second request must not make a million objects
 _NEVER = np.iinfo(np.int64).max
+_REFUSED = "connect.ECONNREFUSED"  # said at once, by the kernel of a machine on which nobody listens
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Consecutive failures of one lane. Times are CLOCK_MONOTONIC ns; `open_end`: no good answer came after it."""
+    """Consecutive failures of one lane. Times are CLOCK_MONOTONIC ns; `open_end`: no good answer came after it.
+
+    `accepted_ns`: if the last attempt was refused and the next one was given a connection, when that one was sent; else 0.
+    """
 
     lane: str
     begins_ns: tuple[int, int]
@@ -43,6 +47,7 @@ class Outage:
     count: int
     outcomes: Mapping[str, int]
     open_end: bool = False
+    accepted_ns: int = 0
 
     @property
     def start_ns(self) -> int:
@@ -51,8 +56,12 @@ class Outage:
 
     @property
     def end_ns(self) -> int:
-        """The best single guess for its end."""
-        return max(self.start_ns, (self.last_send_ns + self.ends_ns[1]) // 2)
+        """The best single guess for its end: half-way to the first good answer.
+
+        After refusals half-way to the request that was given a connection: somebody listened again when it was sent, and
+        all handshakes that follow at once make its answer late.
+        """
+        return max(self.start_ns, (self.last_send_ns + (self.accepted_ns or self.ends_ns[1])) // 2)
 
     @property
     def lower_ms(self) -> float:
@@ -154,6 +163,7 @@ class _Runs:
     begins: tuple[NDArray[np.int64], NDArray[np.int64]]
     ends: tuple[NDArray[np.int64], NDArray[np.int64]]
     ended: NDArray[np.bool_]
+    accepted: NDArray[np.int64]
 
     def longest(self, size: int) -> NDArray[np.intp]:
         """Indices of the longest runs, in order."""
@@ -189,6 +199,7 @@ class _Runs:
             count=int(after - first),
             outcomes={log.outcomes[value] or "version.wrong": int(n) for value, n in named},
             open_end=not bool(self.ended[i]),
+            accepted_ns=int(self.accepted[i]),
         )
 
 
@@ -223,7 +234,11 @@ def _runs(log: RequestLog, chosen: NDArray[np.intp], failed: NDArray[np.bool_], 
     ended = good_by < _NEVER
     over = np.where(ended, good_by, max(int(done.max()), log.engine.end_ns))
     last = send[after - 1]
-    return _Runs(chosen, send, first, after, (begun, known_first), (last, np.maximum(over, last)), ended)
+    then = np.minimum(after, len(send) - 1)
+    opened = ~failed[then] & (log.column("connected_ns")[chosen][then] > 0)
+    accepted = np.where(opened & named(log, _REFUSED)[chosen][after - 1], send[then], 0)
+    ends = (last, np.maximum(over, last))
+    return _Runs(chosen, send, first, after, (begun, known_first), ends, ended, accepted)
 
 
 def _good_by(done: NDArray[np.int64], failed: NDArray[np.bool_]) -> NDArray[np.int64]:

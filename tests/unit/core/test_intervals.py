@@ -38,6 +38,26 @@ def test_bounds_are_the_nearest_good_requests() -> None:
     assert outage.end_ns == pytest.approx(100.997e9, abs=3e6)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "opened", "end_ms"),
+    [
+        ("connect.ECONNREFUSED", True, 995),  # it was sent at 1000.06 ms, and somebody listened then
+        ("connect.ECONNREFUSED", False, 1010),  # on a connection that was open before: it says nothing of listening
+        ("connect.timeout", True, 1010),  # it was not refused; whoever did not answer may have gone on waiting
+        ("http.503", True, 1010),
+    ],
+)
+def test_a_handshake_after_refusals_does_not_move_the_best_guess_of_the_end(
+    outcome: str, opened: bool, end_ms: float
+) -> None:
+    requests = Requests().slow(at=101.0, until=101.1, took_ms=30.0).fail(at=100.0, until=101.0, outcome=outcome)
+    first = (requests.rows["lane"] == 0) & (requests.rows["send_ns"] > int(101.0e9))
+    requests.rows["connected_ns"][first] = (requests.rows["send_ns"][first] + 25_000_000) * opened
+    (outage,) = found(requests)
+    assert (outage.end_ns - 100e9) / 1e6 == pytest.approx(end_ms, abs=1.0)
+    assert outage.ends_ns[1] / 1e6 == pytest.approx(101_030.0, abs=1.0)  # the bounds stay what answers prove
+
+
 def test_a_single_failure_has_no_lower_bound() -> None:
     (outage,) = found(Requests().fail(at=100.0))
     assert outage.lower_ms == 0.0
