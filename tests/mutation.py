@@ -138,7 +138,9 @@ def same_program(before: cst.CSTNode, after: cst.CSTNode) -> bool:
     Equality after compiling, "trivial compiler equivalence": Papadakis and others, ICSE 2015.
     """
     try:
-        trees = [ast.dump(ast.parse(cst.Module([]).code_for_node(node).strip(), mode="eval")) for node in (before, after)]
+        trees = [
+            ast.dump(ast.parse(cst.Module([]).code_for_node(node).strip(), mode="eval")) for node in (before, after)
+        ]
     except SyntaxError:  # not an expression by itself
         return False
     return trees[0] == trees[1]
