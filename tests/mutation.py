@@ -9,8 +9,8 @@ and module constants and starts pytest anew for each mutant, which here is ten t
 the tests once and notes which test calls which function; then, for each mutant, it forks, exchanges one function's code
 (or one constant), and runs the tests of that function, the quickest first, until one fails. Nothing is written to src.
 
-Not mutated: what Python reads alike (`1e18` and `1e+18`), type annotations and aliases, `__all__`, docstrings, the layout of a row of requests, defaults of dataclass
-fields, members of enums.
+Not mutated: what Python reads alike (`1e18` and `1e+18`), type annotations and aliases, `__all__`, docstrings, the
+layout of a row of requests, defaults of dataclass fields, members of enums.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ _REFUSED = "connect.ECONNREFUSED"  # said at once, by the kernel of a machine on
 class Outage:
     """Consecutive failures of one lane. Times are CLOCK_MONOTONIC ns; `open_end`: no good answer came after it.
 
-    `accepted_ns`: if the last attempt was refused and the next one was given a connection, when that one was sent; else 0.
+    `accepted_ns`: if the last attempt was refused and the next one was given a connection, when that one was sent, else
+    0.
     """
 
     lane: str
@@ -58,8 +59,8 @@ class Outage:
     def end_ns(self) -> int:
         """The best single guess for its end: half-way to the first good answer.
 
-        After refusals half-way to the request that was given a connection: somebody listened again when it was sent, and
-        all handshakes that follow at once make its answer late.
+        After refusals half-way to the request that was given a connection: somebody listened again when it was sent,
+        and all handshakes that follow at once make its answer late.
         """
         return max(self.start_ns, (self.last_send_ns + (self.accepted_ns or self.ends_ns[1])) // 2)
 
