@@ -8,15 +8,17 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab import cluster, envrepo, settings
 from lab.steps import LabError, Log
 
-__all__ = ["ENVIRONMENTS", "deploy", "get", "rows"]
+__all__ = ["ENVIRONMENTS", "deploy", "get", "held", "rows"]
 
 ENVIRONMENTS = ("dev", "prod")
+HELD_S = 120  # so long after its start a pod of the app that is not ready will not get ready by itself
 
 
 def deploy(log: Log) -> str:
@@ -26,6 +28,7 @@ def deploy(log: Log) -> str:
     if _serve(log, head, wanted):
         return "kept"
     cluster.apply(log, settings.SOURCES / "env-repo" / "argocd" / "application.yaml")
+    _replace_held(log)
     try:
         cluster.wait_for(
             log,
@@ -52,6 +55,28 @@ def rows(log: Log) -> list[tuple[str, bool, str]]:
         seen = f"{sync.get('status', '?')} at {str(sync.get('revision', '?'))[:7]}, {health}"
         about = f"{seen}, /ready answers {answer or 'nothing'}"
         found.append((f"angelpay-{name}", well, about))
+    return found
+
+
+def _replace_held(log: Log) -> None:
+    """Delete pods that wait for a database that is gone: after the fault database-lost nothing else ends that, as an
+    app without a read time-out keeps its connection to a server that was lost."""
+    for name in ENVIRONMENTS:
+        namespace = f"--namespace=angelpay-{name}"
+        listed = cluster.kubectl(log, "get", "pods", namespace, "--output=json", check=False)
+        if pods := held(json.loads(listed)["items"] if listed.strip() else [], datetime.now(UTC)):
+            cluster.kubectl(log, "delete", "pods", namespace, "--wait=false", "--ignore-not-found", *pods)
+
+
+def held(pods: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
+    """The names of those that run, and have not become ready since HELD_S."""
+    found = []
+    for pod in pods:
+        status = pod.get("status", {})
+        ready = any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
+        since = datetime.fromisoformat(status.get("startTime", now.isoformat()))
+        if status.get("phase") == "Running" and not ready and now - since > timedelta(seconds=HELD_S):
+            found.append(str(pod["metadata"]["name"]))
     return found
 
 

@@ -1,0 +1,35 @@
+"""Which pods of the app `lab up` replaces: those that hang, and no others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lab.applications import held
+
+NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
+
+
+def pod(*, started: str = "2026-11-30T09:00:00Z", ready: str = "False", phase: str = "Running") -> dict[str, Any]:
+    conditions = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": ready}]
+    return {
+        "metadata": {"name": "angelpay-1"},
+        "status": {"phase": phase, "startTime": started, "conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "is_held"),
+    [
+        (pod(), True),
+        (pod(ready="Unknown"), True),
+        (pod(ready="True"), False),
+        (pod(started="2026-11-30T09:59:00Z"), False),  # it may still get ready
+        (pod(phase="Pending"), False),  # it waits for an image or a node, not for the database
+        ({"metadata": {"name": "angelpay-1"}, "status": {}}, False),
+    ],
+)
+def test_only_pods_that_hang_are_replaced(one: dict[str, Any], is_held: bool) -> None:
+    assert held([one], NOW) == (["angelpay-1"] if is_held else [])
