@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rollproof.core.requests import RequestLog
 
 __all__ = [
-    "LATE", "Kind", "counted", "kind", "kinds", "lane_mask", "may_be_background", "named", "of_lateness", "was_silence",
+    "CLOSED_UNANSWERED", "LATE", "Kind", "counted", "kind", "kinds", "lane_mask", "may_be_background", "named",
+    "of_lateness", "was_silence",
 ]  # fmt: skip
 
 LATE = "answer.late"  # a whole, good answer that came after `traffic.longest_ms_max`: no generator writes it
@@ -26,7 +27,9 @@ _OWN = frozenset(
 _LOST = ("connect.", "send.", "read.", "http.5")
 _WRONG = "read.malformed"  # something answered, and it was no HTTP
 _TOO_SLOWLY_ASKED = "http.408"  # the server's word for a client that takes too long to send its request
-_CLOSED = ("send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # what a server does to an idle connection, too
+# The connection was closed while the first byte of the answer was waited for. EPIPE: over TLS a read may have to write.
+CLOSED_UNANSWERED = ("read.eof", "read.ECONNRESET", "read.EPIPE")
+_CLOSED = ("send.", *CLOSED_UNANSWERED)  # what a server does to an idle connection, too
 _LATE_NS = 5_000_000  # a dispatch that is later counts as late (EngineFacts.late_ns)
 
 

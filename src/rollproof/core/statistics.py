@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rollproof.core.outcomes import Kind, counted, kinds, lane_mask
+from rollproof.core.outcomes import CLOSED_UNANSWERED, Kind, counted, kinds, lane_mask
 from rollproof.core.requests import RequestLog
 
 __all__ = ["apart", "latency_ms", "left_after_one_retry", "median_of", "nearest_rank", "quantiles_of"]
 
-_BEFORE_ANY_BYTE = ("read.eof", "read.ECONNRESET", "send.EPIPE", "send.ECONNRESET")
+_BEFORE_ANY_BYTE = (*CLOSED_UNANSWERED, "send.EPIPE", "send.ECONNRESET")
 
 
 def latency_ms(

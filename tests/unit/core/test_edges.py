@@ -15,7 +15,7 @@ from rollproof.core.binomial import failure_bound, rollouts_bound
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.intervals import Gap, Outage, Span, blind_gaps, downtime_ms, merge, outages
-from rollproof.core.outcomes import Kind, kinds, lane_mask, named, was_silence
+from rollproof.core.outcomes import CLOSED_UNANSWERED, Kind, kinds, lane_mask, named, was_silence
 from rollproof.core.requests import REQUEST_DTYPE, RequestLog
 from rollproof.core.statistics import latency_ms, left_after_one_retry
 
@@ -261,7 +261,7 @@ class TestStatistics:
         log.rows["done_ns"][0] = 11 * MS
         assert left_after_one_retry(log, log.rows["outcome"] == 1) == 1
 
-    @pytest.mark.parametrize("outcome", ["read.eof", "read.ECONNRESET", "send.EPIPE", "send.ECONNRESET"])
+    @pytest.mark.parametrize("outcome", [*CLOSED_UNANSWERED, "send.EPIPE", "send.ECONNRESET"])
     def test_before_any_byte_of_an_answer(self, outcome: str) -> None:
         log = replace(lane(*"gfg"), open_loop=("keepalive-get",), outcomes=("", outcome, ""))
         assert left_after_one_retry(log, log.rows["outcome"] == 1) == 0

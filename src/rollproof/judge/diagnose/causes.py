@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rollproof.core.act import find_act
 from rollproof.core.counts import many, were
 from rollproof.core.facts import Facts
+from rollproof.core.outcomes import CLOSED_UNANSWERED
 from rollproof.core.podlives import PodLife, pod_lives
 from rollproof.core.runframe import ingress_log
 from rollproof.core.verdict import Finding
@@ -41,7 +42,7 @@ _UNREADY_SHARE = 0.03  # the same of all requests on these lanes, where no answe
 _FOUND_MAX = 5
 _HALF = 0.5  # of a burst: what comes before an endpoint goes, and after it is back, is another matter
 _MOST = 0.8  # of a burst: the rest may have another cause
-_CONNECTION = ("connect.", "send.", "read.eof", "read.ECONNRESET", "read.EPIPE")  # the client's own connection was lost
+_CONNECTION = ("connect.", "send.", *CLOSED_UNANSWERED)  # the client's own connection was lost
 _INJECTED = "INJECTED"
 _PRESTOP = ("PRESTOP_MISSING", "PRESTOP_TOO_SHORT")  # the first is what is said of a template that did both
 _LEAST_PRESTOP_S = 6.0  # for ingress-nginx: 3.3 s sync limit + 1 s balancer + margin
@@ -224,7 +225,7 @@ def _in_flight_cut(moment: Moment) -> Finding | None:
     burst, lives = moment.burst, moment.lives
     took_s = (burst.rows["done_ns"] - burst.rows["send_ns"]) / 1e9
     long = took_s >= _LONG_REQUEST_S
-    if not long.all() or burst.share("read.truncated", "read.eof", "read.ECONNRESET", "http.502") < 1.0:
+    if not long.all() or burst.share("read.truncated", *CLOSED_UNANSWERED, "http.502") < 1.0:
         return None
     done_s = burst.rows["done_ns"] / 1e9
     for life in lives:

@@ -12,14 +12,14 @@ import numpy as np
 
 from rollproof.core.counts import many
 from rollproof.core.intervals import most_in_a_row
-from rollproof.core.outcomes import Kind, kinds, may_be_background
+from rollproof.core.outcomes import CLOSED_UNANSWERED, Kind, kinds, may_be_background
 from rollproof.core.verdict import Finding
 from rollproof.judge.diagnose.moments import Burst, Moment
 
 __all__ = ["KEEPALIVE", "SPARSE", "scattered"]
 
 SPARSE = 3  # a keep-alive race hits a few requests, not a crowd
-KEEPALIVE = ("read.eof", "read.ECONNRESET", "send.", "http.502")  # what is closed while it is idle looks like this
+KEEPALIVE = (*CLOSED_UNANSWERED, "send.", "http.502")  # what is closed while it is idle looks like this
 _FEWEST = 4  # less may well be one step's
 _SHARE_MAX = 0.05  # of what was asked within half a second of them
 _OVER_MIN = 0.5  # of the time from the act's start to the end of the load
