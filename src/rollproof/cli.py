@@ -25,7 +25,7 @@ from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.reports.output import guarded
 from rollproof.run import completion
 from rollproof.run.commandgroup import Group
-from rollproof.run.helptexts import drills_text, epilog
+from rollproof.run.helptexts import DOCTOR, LAB, PLAN, PRINTED, SANDBOX, UNDO, drills_text, epilog
 from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
 from rollproof.suites import SETS, drill_names
 
@@ -156,7 +156,9 @@ def run(
 
 @app.command(
     short_help="Every change that a run would make.",
-    epilog=epilog("rollproof plan all --target targets/staging.toml", "rollproof plan drift --trial env --json"),
+    epilog=epilog(
+        "rollproof plan all --target targets/staging.toml", "rollproof plan drift --trial env --json", exits=PLAN
+    ),
 )
 def plan(
     drill: Drill,
@@ -226,7 +228,7 @@ def judge(
 
 @app.command(
     short_help="Put back what a run left changed.",
-    epilog=epilog("rollproof undo --last", "rollproof undo --all --target targets/staging.toml"),
+    epilog=epilog("rollproof undo --last", "rollproof undo --all --target targets/staging.toml", exits=UNDO),
 )
 def undo(
     run_folder: Annotated[Path | None, RUN] = None,
@@ -249,7 +251,9 @@ def undo(
 
 @app.command(
     short_help="Look whether a drill could run.",
-    epilog=epilog("rollproof doctor --target targets/staging.toml", "rollproof doctor pod-delete --json -q"),
+    epilog=epilog(
+        "rollproof doctor --target targets/staging.toml", "rollproof doctor pod-delete --json -q", exits=DOCTOR
+    ),
 )
 def doctor(
     drill: Drill = "all",
@@ -285,6 +289,7 @@ def doctor(
     epilog=epilog(
         "rollproof rbac all --target targets/staging.toml | kubectl apply -f -",
         "rollproof rbac pod-delete drift --name rollproof-chaos --namespace tools --target targets/staging.toml",
+        exits=PRINTED,
     ),
 )
 def rbac(
@@ -314,7 +319,9 @@ def rbac(
     _console().say(roles.yaml)
 
 
-@app.command(short_help="A real cluster on this machine.", epilog=epilog("rollproof lab up", "rollproof lab status"))
+@app.command(
+    short_help="A real cluster on this machine.", epilog=epilog("rollproof lab up", "rollproof lab status", exits=LAB)
+)
 def lab(
     action: Annotated[str, typer.Argument(help="up, down or status.")],
     options: Annotated[list[str] | None, typer.Argument(help="Handed on to `python -m lab`.")] = None,
@@ -334,6 +341,8 @@ def lab(
     epilog=epilog(
         "rollproof sandbox --ports auto -- rollproof run all --target {target}   (ends with that code)",
         "rollproof sandbox --defect prestop-too-short -- rollproof run zero-downtime --target {target}",
+        exits=SANDBOX,
+        more="With COMMAND it ends with the exit code of that.",
     ),
 )
 def sandbox(

@@ -177,6 +177,11 @@ def test_undo_with_nothing_open_ends_with_0(tmp_path: Path) -> None:
 
 
 COMMANDS = ("run", "plan", "judge", "undo", "doctor", "lab", "sandbox")
+VERDICTS = (None, "run", "judge")  # what ends with the exit code of a verdict
+CODES = {
+    "run": [0, 1, 2, 3, 4], "judge": [0, 1, 2, 3, 4], "undo": [0, 2, 3, 4], "lab": [0, 1, 2], "sandbox": [0, 2, 3],
+    **{name: [0, 2, 3] for name in ("plan", "doctor", "rbac", "export", "history", "compare", "schema", "init")},
+}  # fmt: skip
 
 
 def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +202,23 @@ def test_f5_every_help_has_all_exit_codes_and_two_examples(
     assert len(shown) == 2
     assert all(line.startswith(f"rollproof {command or ''}".strip()) for line in shown)
     for number, word in enumerate(("PASS", "FAIL", "wrong", "INCONCLUSIVE", "undo")):
-        assert any(line.split()[:1] == [str(number)] and word in line for line in codes.splitlines()), number
+        if command in VERDICTS:
+            assert any(line.split()[:1] == [str(number)] and word in line for line in codes.splitlines()), number
+
+
+@pytest.mark.parametrize("command", [None, *CODES])
+def test_a_help_names_the_exit_codes_that_its_command_has_and_what_they_mean_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str | None
+) -> None:
+    """That of `schema`, `init` and eight more said "0  PASS: every promise was proven"."""
+    said = told(monkeypatch, capsys, *filter(None, [command]), "--help")[1].partition("Exit codes:")[2]
+    codes = [int(line.split()[0]) for line in said.splitlines() if line.split()[:1] and line.split()[0].isdigit()]
+    assert codes == CODES.get(command or "", [0, 1, 2, 3, 4])
+    assert ("promise" in said) is (command in VERDICTS)
+
+
+def test_every_command_has_its_exit_codes_named() -> None:
+    assert set(typer.main.get_command(app).commands) == set(CODES)
 
 
 def test_f5_the_examples_of_the_help_are_commands_that_exist() -> None:

@@ -12,7 +12,7 @@ import typer
 from rollproof.errors import InputError
 from rollproof.reports.exports import FORMS
 from rollproof.run import completion
-from rollproof.run.helptexts import epilog
+from rollproof.run.helptexts import PRINTED, epilog
 from rollproof.store.folderfiles import is_folder
 
 __all__ = ["REPORTS", "RUN", "Reports", "add_commands", "found"]
@@ -50,6 +50,7 @@ def _command(**options: Any) -> Callable[[Callable[..., None]], Callable[..., No
         "rollproof export 20260101T000000Z-all --format github >> $GITHUB_STEP_SUMMARY",
         "rollproof export reports/20260101T000000Z-all --format prom --out /var/lib/node_exporter/rollproof.prom",
         "rollproof export 20260101T000000Z-all --format prom --endpoint http://pushgateway:9091",
+        exits=PRINTED,
     ),
 )
 def export(
@@ -85,6 +86,7 @@ def export(
     epilog=epilog(
         "rollproof history",
         "rollproof history reports ci-artifacts --target-name staging --format html --out nights.html",
+        exits=PRINTED,
     ),
 )
 def history(
@@ -103,7 +105,7 @@ def history(
     show_history(roots or [reports], form, target_name, LiveConsole(), out)
 
 
-@_command(short_help="What differs between two runs.", epilog=epilog("rollproof compare RUN RUN"))
+@_command(short_help="What differs between two runs.", epilog=epilog("rollproof compare RUN RUN", exits=PRINTED))
 def compare(one: Annotated[Path, RUN], other: Annotated[Path, RUN], reports: Reports = REPORTS) -> None:
     """Show what differs between two stored runs: settings first, then verdicts, then numbers (from 2 % on)."""
     from rollproof.reports.console import LiveConsole  # noqa: PLC0415
@@ -112,7 +114,9 @@ def compare(one: Annotated[Path, RUN], other: Annotated[Path, RUN], reports: Rep
     show_comparison(found(one, reports), found(other, reports), LiveConsole())
 
 
-@_command(short_help="The JSON Schema of target files.", epilog=epilog("rollproof schema > target.schema.json"))
+@_command(
+    short_help="The JSON Schema of target files.", epilog=epilog("rollproof schema > target.schema.json", exits=PRINTED)
+)
 def schema() -> None:
     """Print the JSON Schema of target files: with `#:schema target.schema.json` above, editors check and complete."""
     from rollproof.reports.output import print_all  # noqa: PLC0415
@@ -124,7 +128,9 @@ def schema() -> None:
 @_command(
     short_help="A target file from what a cluster says.",
     epilog=epilog(
-        "rollproof init --context staging", "rollproof init --context staging --application argocd/shop --out shop.toml"
+        "rollproof init --context staging",
+        "rollproof init --context staging --application argocd/shop --out shop.toml",
+        exits=PRINTED,
     ),
 )
 def init(
