@@ -135,13 +135,18 @@ class DatabaseSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSeen:
-    """A node. open: a pod without tolerations may be scheduled there now. labels: those that a pod may choose it by."""
+    """A node, as the Deployment's pods see it.
+
+    open: their tolerations let one be scheduled there now (until December 2026: without any). chosen: so does their
+    node affinity. labels: those that their nodeSelector may choose it by.
+    """
 
     name: str
     architecture: str = ""
     zone: str = ""
     ready: bool = True
     open: bool = True
+    chosen: bool = True
     labels: dict[str, str]
 
 

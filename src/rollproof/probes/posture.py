@@ -216,9 +216,9 @@ class _Look:
     # -- what is around it -------------------------------------------------------------------------------------------
 
     def _read_nodes(self) -> NodesSeen:
-        _, deployment = self._known()
+        item, _ = self._known()
         items = self._kube.list("Node", "")["items"]
-        return NodesSeen(nodes=tuple(views.node_seen(one, deployment.node_selector) for one in items))
+        return NodesSeen(nodes=tuple(views.node_seen(one, item) for one in items))
 
     def _read_entry(self) -> EntrySeen:
         ingress = self._target.ingress

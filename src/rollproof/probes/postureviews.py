@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 from rollproof.clients.argo import automation
@@ -28,6 +28,7 @@ from rollproof.core.posture import (
     SpreadSeen,
     WindowSeen,
 )
+from rollproof.core.selectors import chooses_node, tolerates
 from rollproof.core.syncwindows import applies, synced_by
 from rollproof.errors import RollproofError
 from rollproof.probes.views import app_container
@@ -231,21 +232,24 @@ def pod_seen(item: Object, now_s: float, container: str = "") -> PodSeen:
     )
 
 
-def node_seen(item: Object, chosen_by: Iterable[str] = ()) -> NodeSeen:
-    """The view of a Node. chosen_by: the labels by which the pods choose their nodes."""
+def node_seen(item: Object, deployment: Object) -> NodeSeen:
+    """The view of a Node, for the pods of this Deployment."""
     seen = _seen("Node", item)
+    pod = _seen("Deployment", deployment).child("spec").child("template").child("spec")
     metadata, spec, status = seen.child("metadata"), seen.child("spec"), seen.child("status")
     labels = metadata.table("labels")
     conditions = status.objects("conditions")
     ready = any(one.text("type") == "Ready" and one.text("status") == "True" for one in conditions)
-    closed = any(one.text("effect") in ("NoSchedule", "NoExecute") for one in spec.objects("taints"))
+    keeping_out = [one for one in spec.objects("taints") if one.text("effect") in ("NoSchedule", "NoExecute")]
+    tolerations = pod.objects("tolerations")
     return NodeSeen(
         name=metadata.text("name"),
         architecture=status.child("nodeInfo").text("architecture") or labels.get("kubernetes.io/arch", ""),
         zone=labels.get("topology.kubernetes.io/zone", ""),
         ready=ready,
-        open=ready and not closed and not spec.flag("unschedulable"),
-        labels={key: labels[key] for key in chosen_by if key in labels},
+        open=ready and all(tolerates(tolerations, one) for one in keeping_out) and not spec.flag("unschedulable"),
+        chosen=chooses_node(pod.child("affinity").child("nodeAffinity"), labels, metadata.text("name")),
+        labels={key: labels[key] for key in pod.table("nodeSelector") if key in labels},
     )
 
 

@@ -54,7 +54,7 @@ delete-deployment
 bad bad_release bad-release config_missing crash_loop image_missing line_number never_ready wrong_platform wrong_version
 createcontainerconfigerror createcontainererror errimageneverpull invalidimagename runcontainererror
 absent account address advised allowed anybody appproject architecture automount autorestart autoscalers budgets
-checksums configmaps configs delay_s disruptionbudgets duration egress endpoints entry escalates evictions fields
+checksums chosen configmaps configs delay_s disruptionbudgets duration egress endpoints entry escalates evictions fields
 finding grace_s group hard history_limit host_ports httpget immutable liveness managers manual max_surge
 max_unavailable maximum metrics min_available min_ready_s minimum networkpolicies no-answer node_selector nodes
 non_root not-named options period_s policies posture pre_stop pre_stop_s privileged programs progress_deadline_s

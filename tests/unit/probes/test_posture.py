@@ -350,11 +350,28 @@ def test_a_pod_that_was_restarted() -> None:
 def test_a_node() -> None:
     item = {"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "a", "disk": "ssd", "x": "y"}}}
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-    one = node_seen({**item, "status": ready}, ["disk"])
-    assert (one.zone, one.open, one.labels) == ("a", True, {"disk": "ssd"})
-    assert not node_seen({**item, "status": ready, "spec": {"unschedulable": True}}).open
-    assert not node_seen({**item, "status": ready, "spec": {"taints": [{"key": "x", "effect": "NoSchedule"}]}}).open
-    assert not node_seen(item).open
+    one = node_seen({**item, "status": ready}, _pods_with(nodeSelector={"disk": "ssd"}))
+    assert (one.zone, one.open, one.chosen, one.labels) == ("a", True, True, {"disk": "ssd"})
+    assert not node_seen({**item, "status": ready, "spec": {"unschedulable": True}}, DEPLOYMENT).open
+    tainted = {**item, "status": ready, "spec": {"taints": [{"key": "x", "effect": "NoSchedule"}]}}
+    assert not node_seen(tainted, DEPLOYMENT).open
+    assert node_seen(tainted, _pods_with(tolerations=[{"key": "x", "operator": "Exists"}])).open
+    assert not node_seen(item, DEPLOYMENT).open
+
+
+@pytest.mark.parametrize(("zone", "chosen"), [("a", True), ("b", False)])
+def test_a_node_that_the_pods_affinity_requires(zone: str, chosen: bool) -> None:
+    """Nodes of another processor that no pod may come to were a finding of `image-platform`."""
+    term = {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    preferred = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": term}]}
+    item = {"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "a"}}}
+    assert node_seen(item, _pods_with(affinity={"nodeAffinity": required})).chosen is chosen
+    assert node_seen(item, _pods_with(affinity={"nodeAffinity": preferred})).chosen
+
+
+def _pods_with(**spec: Any) -> Object:
+    return {"spec": {"template": {"spec": spec}}}
 
 
 @pytest.mark.parametrize(

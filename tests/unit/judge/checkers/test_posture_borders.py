@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from expected_posture_verdicts import APPLICATION, BUDGET, DEPLOYMENT, NO_SCALER, looked
+from expected_posture_verdicts import APPLICATION, BUDGET, DEPLOYMENT, MIXED, NO_SCALER, looked
 
-from rollproof.core.posture import ApplicationSeen, BudgetsSeen, IgnoreSeen, ScanEntry, ScanSeen
+from rollproof.core.posture import ApplicationSeen, BudgetsSeen, IgnoreSeen, NodesSeen, ScanEntry, ScanSeen
 from rollproof.core.verdict import Verdict
 from rollproof.judge.checkers.posture import check
 from rollproof.judge.checkers.posture.argocd import leaves_replicas
@@ -42,6 +42,12 @@ def test_the_surge_is_rounded_up(surge: str, replicas: int, more: int) -> None:
 def test_what_may_be_away_is_rounded_down(unavailable: str, replicas: int, away: int) -> None:
     verdict = said("rollout-strategy", NO_SCALER, replace(DEPLOYMENT, max_unavailable=unavailable, replicas=replicas))
     assert (f"{away} of {replicas} pods may be away at once" in verdict.why) is bool(away)
+
+
+@pytest.mark.parametrize("kept_out", [{"open": False}, {"chosen": False}, {}], ids=str)
+def test_only_a_node_that_the_pods_may_come_to_must_fit_the_image(kept_out: dict[str, bool]) -> None:
+    nodes = NodesSeen(nodes=(*MIXED.nodes[:2], replace(MIXED.nodes[2], **kept_out)))
+    assert bool(said("image-platform", nodes).findings) is (not kept_out)
 
 
 @pytest.mark.parametrize(("allowed", "pods", "all_at_once"), [(2, 2, True), (3, 2, True), (2, 3, False), (1, 1, False)])

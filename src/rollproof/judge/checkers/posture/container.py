@@ -156,7 +156,8 @@ def image_tag(seen: Posture) -> Said:
 
 @check(
     "image-platform", asks="does the image fit every node that the pods may come to?",
-    advised="nodes of one processor, or a nodeSelector of kubernetes.io/arch, or proof by a pod that runs on each",
+    advised="nodes of one processor, or a nodeSelector or required affinity of kubernetes.io/arch, "
+    "or proof by a pod that runs on each",
     why="on a node of another processor the container never starts (exec format error, or no matching manifest)",
     source="https://github.com/opencontainers/image-spec/blob/main/image-index.md", drill="rollproof run bad-release",
 )  # fmt: skip
@@ -164,7 +165,11 @@ def image_platform(seen: Posture) -> Said:
     """A ready pod proves its node's processor; nothing else here says for which ones an image was built."""
     deployment, nodes = seen.view(DeploymentSeen), seen.view(NodesSeen).nodes
     place = seen.subject(DeploymentSeen)
-    may = {one.architecture for one in nodes if one.open and deployment.node_selector.items() <= one.labels.items()}
+    may = {
+        one.architecture
+        for one in nodes
+        if one.open and one.chosen and deployment.node_selector.items() <= one.labels.items()
+    }
     by_node = {one.name: one.architecture for one in nodes}
     proven = {by_node.get(pod.node, "") for pod in seen.view(PodsSeen).pods if pod.ready} - {""}
     value = f"nodes {', '.join(sorted(may)) or 'none open'}; ready pods on {', '.join(sorted(proven)) or 'none'}"
