@@ -13,11 +13,12 @@ from typing import Any
 
 from rollproof.core.event import Event
 
-__all__ = ["CHECK", "ENDS", "Entry", "Record", "missing_entries", "read_journal"]
+__all__ = ["CHECK", "ENDS", "LEASE_KIND", "Entry", "Record", "missing_entries", "read_journal"]
 
 ENDS = ("done", "not-needed", "left")
 _TRIES = ("failed", "unknown")  # of an undo; the entry stays open
 CHECK = "check"  # the kind of the entry that stands for the last look: it changes nothing, and is owed until it is done
+LEASE_KIND = "lease-release"  # the kind of the entry of the run's own lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Entry:
         """The entry's subject on the timeline."""
         return f"Undo/{CHECK}" if self.kind == CHECK else f"Undo/{self.number}-{self.kind}".removesuffix("-")
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it stands for a change of the target: the last look and the run's own lock are none."""
+        return self.kind not in (CHECK, LEASE_KIND)
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -58,8 +64,8 @@ class Record:
 
     @property
     def changes(self) -> tuple[Entry, ...]:
-        """The entries without the last look."""
-        return tuple(entry for entry in self.entries if entry.kind != CHECK)
+        """The entries that stand for a change of the target."""
+        return tuple(entry for entry in self.entries if entry.is_change)
 
 
 def read_journal(content: bytes) -> Record:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rollproof.core.event import Event
 from rollproof.core.facts import Facts
 from rollproof.core.journal import ENDS, Entry, Record
+from rollproof.core.oldfacts import was_kept
 
 __all__ = ["record_told", "undo_events"]
 
@@ -36,4 +37,5 @@ def _entry(event: Event, number: int, before: Entry | None) -> Entry:
     return Entry(
         before.number if before else number, kind, str(data.get("object", "")), {}, state, tried=tried,
         reason=str(data.get("reason") or ""), expected=data.get("expected"), found=data.get("found"),
+        kept=event.what == "not-needed" and was_kept(data),
     )  # fmt: skip

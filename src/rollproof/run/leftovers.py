@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rollproof.clients.kube import Kube
 from rollproof.core.counts import many
-from rollproof.core.journal import CHECK, Record, missing_entries, read_journal
+from rollproof.core.journal import LEASE_KIND, Record, missing_entries, read_journal
 from rollproof.core.labels import MANAGED_BY, OURS, RUN_LABEL
 from rollproof.core.target import Target
 from rollproof.errors import RollproofError
@@ -32,9 +32,8 @@ _LOOK_S = 5.0  # for one request: who only wants to be told must not wait for an
 def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[str], None]) -> None:
     """Say what there is: of the reports folder, and of the target's cluster if one is named."""
     told: set[str] = set()
-    for path, number in unfinished_folders(reports):
+    for path, what in unfinished_folders(reports):
         told.add(path.name)
-        what = f"{many(number, 'change')} not undone" if number else "its undo journal is damaged"
         say(f"unfinished run {path.name}: {what}: `rollproof undo {path}`")
     if loaded is not None:
         with suppress(RollproofError):
@@ -44,20 +43,29 @@ def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[st
                 say(line)
 
 
-def unfinished_folders(reports: Path) -> Iterator[tuple[Path, int]]:
-    """Run folders with open entries, oldest first, and how many. One that somebody is at work in is none.
+def unfinished_folders(reports: Path) -> Iterator[tuple[Path, str]]:
+    """Run folders with open entries, oldest first, and what is open, in words. One that somebody is at work in is none.
 
-    Also one whose journal does not tell all that was changed, with 0 where no open entry is known: after a lost
-    machine a damaged journal may be all that is left, and must not pass for "nothing was left".
+    Also one whose journal does not tell all that was changed: after a lost machine a damaged journal may be all that is
+    left, and must not pass for "nothing was left".
     """
     for path in folderfiles.folders_in(reports):
         with suppress(OSError):
             if not any(os.path.lexists(path / name) for name in (PLAN, JOURNAL)) or folderfiles.is_owned(path):
                 continue
-            record = _record(path)
-            number = sum(1 for entry in record.entries if entry.state == "open" and entry.kind != CHECK)
-            if number or record.damage:
-                yield path, number
+            if what := _left(_record(path)):
+                yield path, what
+
+
+def _left(record: Record) -> str:
+    """What is left of a run, in words; "" if nothing is. The last look alone is no reason to undo anything."""
+    number = sum(1 for entry in record.changes if entry.state == "open")
+    if number:
+        return f"{many(number, 'change')} not undone"
+    if record.damage:
+        return "its undo journal is damaged"
+    locked = any(entry.state == "open" and entry.kind == LEASE_KIND for entry in record.entries)
+    return "its lock not given back" if locked else ""
 
 
 def _record(path: Path) -> Record:

@@ -18,6 +18,7 @@ from typing import TextIO, TypeVar
 
 from rollproof.clients.kube import ApiError
 from rollproof.core.event import Outcome
+from rollproof.core.journal import LEASE_KIND
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
 from rollproof.core.verdict import Result, worst
@@ -35,7 +36,6 @@ from rollproof.run.context import RunContext
 from rollproof.run.environment import clock_pair, gather, pods_ended
 from rollproof.run.signals import Interrupts
 from rollproof.run.teardown import (
-    LEASE_KIND,
     connect,
     forget_stored,
     handlers,

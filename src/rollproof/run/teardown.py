@@ -16,8 +16,9 @@ from typing import Any
 
 from rollproof.clients.repo import EnvRepo
 from rollproof.clients.retry import is_away, retried
+from rollproof.core.counts import many
 from rollproof.core.event import Recorder
-from rollproof.core.journal import CHECK
+from rollproof.core.journal import CHECK, LEASE_KIND
 from rollproof.core.plan import Plan
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import Target
@@ -42,11 +43,10 @@ from rollproof.store.runfolder import UNDO, RunFolder
 from rollproof.target.file import LoadedTarget, load, secret_values
 
 __all__ = [
-    "LEASE_KIND", "connect", "forget_stored", "handlers", "is_of_target", "look_whether_as_before", "may_look",
-    "replay_all", "sha_before", "undo_stored",
+    "connect", "forget_stored", "handlers", "is_of_target", "look_whether_as_before", "may_look", "replay_all",
+    "sha_before", "undo_stored",
 ]  # fmt: skip
 
-LEASE_KIND = "lease-release"
 _REST_S = 240.0  # at least: while a failed sync of ours is retried, Argo CD compares nothing
 _SAME = (  # what identifies a target; paths and credentials may differ from machine to machine
     ("cluster", "namespace"), ("cluster", "deployment"), ("cluster", "service"), ("argocd", "application"),
@@ -209,6 +209,7 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
             journal = Journal(store, folder)
             folder.journal = lambda: journal.record
             damage = journal.tell_missing(folder.events())
+            open_before = journal.open_entries()
             ended = _undo_stored(folder, journal, clients, console)
             forget_stored(store, journal)
         folder.record("run", "phase", "undo-check", start_s=begun_s, end_s=time.monotonic())
@@ -216,7 +217,7 @@ def undo_stored(path: Path, console: LiveConsole, *, target_path: Path | None = 
             judged = RunFolder.open(path)
             write_reports(judged, judge_run(judged))
             manifest.seal(path)
-    return _tell(ended, damage, console)
+    return _tell(ended, _ended_well(journal, open_before), damage, console)
 
 
 def forget_stored(store: JournalStore | None, journal: Journal) -> None:
@@ -305,18 +306,24 @@ def _last_sign_s(folder: RunFolder) -> float:
     return now_s
 
 
-def _tell(ended: list[Undone], damage: Sequence[str], console: LiveConsole) -> int:
+def _ended_well(journal: Journal, before: Sequence[Entry]) -> int:
+    """How many changes of the target that were open before have been put back."""
+    return sum(1 for entry in before if entry.is_change and journal.current(entry).state in ("done", "not-needed"))
+
+
+def _tell(ended: list[Undone], changes: int, damage: Sequence[str], console: LiveConsole) -> int:
     failed = [undone for undone in ended if undone.how == "failed"]
     left = [undone for undone in ended if undone.how == "left"]
+    all_of_it = many(changes + len(failed) + len(left), "change")
     if damage:
         console.problem("; ".join(damage), "look at undo.jsonl by hand: it says what was changed")
     if damage and not failed:
         return EXIT_UNDO_FAILED
     if failed:
-        console.problem(f"{len(failed)} of {len(ended)} changes could not be undone: {failed[0].reason}")
+        console.problem(f"{len(failed)} of {all_of_it} could not be undone: {failed[0].reason}")
         return EXIT_UNDO_FAILED
     if left:
-        console.problem(f"{len(left)} of {len(ended)} changes were left alone: {left[0].reason}", "decide by hand")
+        console.problem(f"{len(left)} of {all_of_it} left alone: {left[0].reason}", "decide by hand")
         return EXIT_CODES[Result.INCONCLUSIVE]
-    console.status(f"{len(ended)} changes undone" if ended else "nothing was left to undo")
+    console.status(f"{many(changes, 'change')} undone" if changes else "nothing was left to undo")
     return EXIT_CODES[Result.PASS]

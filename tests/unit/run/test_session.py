@@ -12,6 +12,7 @@ from release.platform import OVERLAY
 from run.world import SILENT, Prover, World, judged, told
 
 from rollproof.clients.kube import Kube
+from rollproof.core.journal import LEASE_KIND
 from rollproof.core.reasons import StageCause
 from rollproof.errors import LockedError
 from rollproof.loadgen.child import LoadError
@@ -19,7 +20,6 @@ from rollproof.loadgen.selftest import SelfTest
 from rollproof.preflight.lock import LEASE_NAME, RunLock
 from rollproof.probes.proof import NotProven
 from rollproof.run.drill import Run
-from rollproof.run.teardown import LEASE_KIND
 from rollproof.suites import drill_table
 
 

@@ -13,9 +13,10 @@ from recorder import ListRecorder
 from rollproof.clients import retry
 from rollproof.clients.kube import ApiError, UnreachableError
 from rollproof.clients.repo import GitError, PushRefusedError
+from rollproof.core.journal import LEASE_KIND
 from rollproof.errors import RollproofError
 from rollproof.run import teardown
-from rollproof.run.teardown import LEASE_KIND, replay_all
+from rollproof.run.teardown import replay_all
 from rollproof.store.journal import FolderStore, Handler, Journal, Undone
 
 AWAY = (UnreachableError("away"), ApiError("busy", status=503), ApiError("too many", status=429), GitError("no route"))

@@ -10,6 +10,7 @@ import story
 from recorder import ListRecorder
 from targettoml import target_toml
 
+from rollproof.core.journal import LEASE_KIND
 from rollproof.errors import InputError, LockedError
 from rollproof.reports.console import LiveConsole
 from rollproof.run import undoing
@@ -59,8 +60,8 @@ def undo(reports: Path, run: Path | None = None, *, last: bool = False, every: b
 
 
 def test_unfinished_is_what_has_open_entries_and_nobody_at_work(reports: Path) -> None:
-    names = [(path.name, number) for path, number in unfinished_folders(reports)]
-    assert names == [("20260102T000000Z-b", 2), ("20260103T000000Z-c", 1)]
+    names = [(path.name, what) for path, what in unfinished_folders(reports)]
+    assert names == [("20260102T000000Z-b", "2 changes not undone"), ("20260103T000000Z-c", "1 change not undone")]
     with FolderLock.take(reports / "20260103T000000Z-c", "a live run"):
         assert [path.name for path, _ in unfinished_folders(reports)] == ["20260102T000000Z-b"]
     assert list(unfinished_folders(reports / "nowhere")) == []
@@ -84,7 +85,10 @@ def test_b6_a_journal_that_does_not_tell_all_is_unfinished(reports: Path, journa
         if journal is None:
             return  # neither plan nor journal: no run folder
         (path / "plan.json").unlink()
-    assert next((one.name, number) for one, number in unfinished_folders(reports)) == (path.name, 0)
+    assert next((one.name, what) for one, what in unfinished_folders(reports)) == (
+        path.name,
+        "its undo journal is damaged",
+    )
     said: list[str] = []
     tell_leftovers(None, reports, said.append)
     assert said[0] == f"unfinished run {path.name}: its undo journal is damaged: `rollproof undo {path}`"
@@ -106,6 +110,20 @@ def test_each_is_told_with_the_command_that_ends_it(reports: Path) -> None:
     path = reports / "20260102T000000Z-b"
     assert said[0] == f"unfinished run 20260102T000000Z-b: 2 changes not undone: `rollproof undo {path}`"
     assert len(said) == 2
+
+
+def test_the_lock_and_the_last_look_are_no_changes(tmp_path: Path) -> None:
+    """A run that was killed right after it had taken its lock said "1 change not undone"."""
+    with RunFolder.create(tmp_path / "20260101T000000Z-a", story.plan()) as folder:
+        journal = Journal(FolderStore(folder.path / "undo.jsonl"), ListRecorder())
+        lock = journal.write(LEASE_KIND, "Lease/shop/rollproof", {})
+    assert [what for _, what in unfinished_folders(tmp_path)] == ["its lock not given back"]
+    tag = journal.write("tag", "overlay", {})
+    journal.begin_look("")
+    assert [what for _, what in unfinished_folders(tmp_path)] == ["1 change not undone"]
+    for entry in (tag, lock):
+        journal.settle(entry, Undone("done"))
+    assert list(unfinished_folders(tmp_path)) == []
 
 
 def test_all_means_the_unfinished_newest_first(reports: Path, undone: list[str]) -> None:

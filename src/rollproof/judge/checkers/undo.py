@@ -8,6 +8,7 @@ did not run. So is a journal that cannot be read whole: its lost entries are unk
 
 from __future__ import annotations
 
+from rollproof.core.counts import many, were
 from rollproof.core.facts import Facts
 from rollproof.core.fault import find_faults
 from rollproof.core.journal import CHECK, Entry, Record, missing_entries
@@ -16,7 +17,6 @@ from rollproof.core.verdict import Finding, Result, Verdict
 
 __all__ = ["check"]
 
-_OUR_OWN = (CHECK, "lease-release")  # kinds of entries that are no change of the target: the last look, our lock
 _CHANGES = (("drift", "injected"), ("release", "pushed"))  # each is in the journal before it is made
 
 
@@ -56,18 +56,25 @@ def check(facts: Facts) -> Verdict:
         return Verdict(
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )
-    count = len(record.entries)
     changes = [event for event in facts.events if (event.source, event.what) in _CHANGES]
     changes += [fault.started for fault in find_faults(facts) if fault.begun]  # faults that need no undo are included
-    if changes and all(entry.kind in _OUR_OWN for entry in record.entries):
+    if changes and not record.changes:
         first = min(changes, key=lambda event: (event.start_s, event.subject))
-        gone = "is missing" if facts.journal is None else "has no change" if count else "is empty"
+        gone = "is missing" if facts.journal is None else "has no change" if record.entries else "is empty"
         why = f"the record of what was undone {gone}, although something was changed ({first.subject})"
         return Verdict("undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=(first.seq,))
-    why = "the one change was undone" if count == 1 else f"all {count} changes were undone"
-    if not count:
-        why = "nothing was changed, so nothing had to be undone"
-    return Verdict("undo", "Undo", Result.PASS, why, numbers=numbers, evidence=evidence)
+    return Verdict("undo", "Undo", Result.PASS, _all_well(record), numbers=numbers, evidence=evidence)
+
+
+def _all_well(record: Record) -> str:
+    """The sentence where every entry ended well. What stays on purpose was not undone."""
+    kept = sum(1 for entry in record.changes if entry.kept)
+    count = len(record.changes) - kept
+    if not record.changes:
+        return "nothing was changed, so nothing had to be undone"
+    undone = "the one change was undone" if count == 1 else f"all {count} changes were undone"
+    stays = f"{many(kept, 'change')} stays on purpose" if kept == 1 else f"{many(kept, 'change')} stay on purpose"
+    return "; ".join([undone] * bool(count) + [stays] * bool(kept))
 
 
 def _evidence(facts: Facts) -> tuple[int, ...]:
@@ -92,5 +99,6 @@ def _what_failed(
         reason = f"unknown: {first.reason}"
     else:
         reason = "its undo never ran"
-    why = f"{len(bad)} of {len(record.entries)} changes were not undone; first {first.name}: {reason}"
+    of = sum(1 for entry in record.entries if entry.is_change or entry in bad)
+    why = f"{len(bad)} of {many(of, 'change')} {were(len(bad))} not undone; first {first.name}: {reason}"
     return "; ".join((why, *damage[:1])), first.name

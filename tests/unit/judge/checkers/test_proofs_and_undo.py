@@ -9,7 +9,7 @@ import story
 from story import Story, good_release
 
 from rollproof.core.event import Outcome
-from rollproof.core.journal import Entry, Record
+from rollproof.core.journal import CHECK, LEASE_KIND, Entry, Record
 from rollproof.core.verdict import EXIT_CODES, EXIT_UNDO_FAILED, EXIT_USAGE, Result, worst
 from rollproof.judge.checkers import readiness, undo, version, watches
 
@@ -277,8 +277,38 @@ def test_the_journal_is_believed_before_what_the_timeline_told_of_it() -> None:
     assert undo.check(replace(told, journal=still_open)).result is Result.FAIL
 
 
+def _ended(*kinds: str, kept: tuple[str, ...] = ()) -> Record:
+    """A journal of entries that all ended well."""
+    numbered = enumerate(kinds, 1)
+    return Record(tuple(Entry(n, kind, "x", {}, "done", kept=kind in kept) for n, kind in numbered))
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (_ended(LEASE_KIND), "nothing was changed, so nothing had to be undone"),
+        (_ended(LEASE_KIND, CHECK), "nothing was changed, so nothing had to be undone"),
+        (_ended(LEASE_KIND, "tag", CHECK), "the one change was undone"),
+        (_ended(LEASE_KIND, "tag", "drift", CHECK), "all 2 changes were undone"),
+        (_ended(LEASE_KIND, "tag", CHECK, kept=("tag",)), "1 change stays on purpose"),
+        (_ended("tag", "drift", kept=("tag",)), "the one change was undone; 1 change stays on purpose"),
+        (_ended("tag", "tag", "a", "b", kept=("tag",)), "all 2 changes were undone; 2 changes stay on purpose"),
+    ],
+)
+def test_the_lock_and_the_last_look_are_no_changes_and_what_stays_was_not_undone(record: Record, why: str) -> None:
+    verdict = undo.check(replace(Story().facts(), journal=record))
+    assert (verdict.result, verdict.why) == (Result.PASS, why)
+
+
+def test_of_how_many_changes_one_was_not_undone() -> None:
+    failed = Entry(3, "drift", "x", {}, tried="failed", reason="403")
+    record = Record((*_ended(LEASE_KIND, "tag").entries, failed, Entry(4, CHECK, "x", {})))
+    verdict = undo.check(replace(Story().facts(), journal=record))
+    assert verdict.why == "1 of 2 changes was not undone; first Undo/3-drift: 403"
+
+
 def test_what_failed_is_said_before_what_the_journal_lost() -> None:
     open_entry = Entry(1, "x", "Deployment/shop/web", {}, tried="failed", reason="403")
     record = Record(entries=(open_entry,), damage=("line 3 is cut off", "line 4 is cut off"))
     verdict = undo.check(replace(Story().facts(), journal=record))
-    assert verdict.why.endswith(f"changes were not undone; first {open_entry.name}: 403; line 3 is cut off")
+    assert verdict.why.endswith(f"change was not undone; first {open_entry.name}: 403; line 3 is cut off")
