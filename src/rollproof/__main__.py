@@ -1,13 +1,24 @@
-"""`python -m rollproof`: the same as the command `rollproof`."""
+"""`python -m rollproof`, and the command `rollproof`: the door, which is there before anything heavy is imported."""
 
+import os
 import sys
-from pathlib import Path
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C while it is imported is a message, as later on."""
+    try:
+        from rollproof.cli import main as command_line  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(3)
+    command_line()
+
 
 if __name__ == "__main__":
-    here = Path(__file__).resolve().parents[1]
-    if not sys.flags.safe_path and sys.path and Path(sys.path[0] or ".").resolve() != here:
+    here = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib takes 20 ms
+    if not sys.flags.safe_path and sys.path and os.path.realpath(sys.path[0] or ".") != here:
         del sys.path[0]  # `-m` puts the current directory first: a folder `kubernetes/` in it is not the library
-
-    from rollproof.cli import main
 
     main()

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 import typer.main
 
-from rollproof.errors import CannotJudgeError, InputError, RollproofError
-from rollproof.reports.output import guarded
+from rollproof.errors import CannotJudgeError, InputError, NotPutBackError, RollproofError
+from rollproof.reports.output import check_told, guarded
 from rollproof.run import completion
 from rollproof.run.commandgroup import Group
 from rollproof.run.helptexts import DOCTOR, LAB, PLAN, PRINTED, SANDBOX, UNDO, drills_text, epilog
+from rollproof.run.signals import as_interrupts
 from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
 from rollproof.suites import SETS, drill_names
 
@@ -246,7 +247,11 @@ def undo(
 
     run = found(run_folder, reports) if run_folder is not None else None
     with _console() as console:
-        sys.exit(undo_runs(console, run, reports, last=last, every=every, target=target))
+        try:
+            sys.exit(undo_runs(console, run, reports, last=last, every=every, target=target))
+        except KeyboardInterrupt:
+            message = "interrupted: what was not undone yet still is not"
+            raise NotPutBackError(message, "the same command goes on with it") from None
 
 
 @app.command(
@@ -315,8 +320,9 @@ def rbac(
         from rollproof.reports.documents import rbac_document  # noqa: PLC0415
 
         _tell(rbac_document(roles.target.name, roles.drills, roles.objects, roles.rules))
-        return
-    _console().say(roles.yaml)
+    else:
+        _console().say(roles.yaml)
+    check_told()
 
 
 @app.command(
@@ -376,7 +382,7 @@ add_commands(app)
 
 def main() -> None:
     """Entry point: every error of ours becomes one message and its exit code, even if the output is closed."""
-    with guarded():
+    with guarded(), as_interrupts():
         _main()
 
 
@@ -398,11 +404,8 @@ def _main() -> None:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours is no verdict
         from rollproof.run import process  # noqa: PLC0415
 
-        path = process.write_crash_log(error)
-        _console(sys.stderr).problem(
-            f"rollproof itself failed: {type(error).__name__}: {error}",
-            f"the traceback is in {path}; please report it",
-        )
+        told = process.crash_log_told(process.write_crash_log(error))
+        _console(sys.stderr).problem(f"rollproof itself failed: {type(error).__name__}: {error}", told)
         sys.exit(3)
 
 

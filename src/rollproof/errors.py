@@ -5,6 +5,7 @@
     │   ├── TargetFileError        the target file: all its mistakes in one message
     │   ├── RunFolderError         a run folder that is missing, empty, cut off or of a newer version
     │   └── FenceError             the target's fences, or production, forbid it
+    ├── NotPutBackError            exit 4: an undo was begun, and did not come to its end
     └── CannotJudgeError           exit 3: the request is right, but now is not the time, or permissions are missing
         ├── AbortedError           the drill's traffic lost more than was allowed: it ends at once
         ├── LockedError            another run holds the target
@@ -23,8 +24,8 @@ A message says who, what was expected and what was seen; `hint` says what to do 
 from __future__ import annotations
 
 __all__ = [
-    "AbortedError", "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "OutsideDataError",
-    "RollproofError", "RollproofFailure", "RunFolderError", "TargetFileError", "UnansweredError",
+    "AbortedError", "CannotJudgeError", "FenceError", "Inconclusive", "InputError", "LockedError", "NotPutBackError",
+    "OutsideDataError", "RollproofError", "RollproofFailure", "RunFolderError", "TargetFileError", "UnansweredError",
 ]  # fmt: skip
 
 
@@ -50,6 +51,12 @@ class TargetFileError(InputError):
 
 class RunFolderError(InputError):
     """The folder is no run, or not a whole one, or of a newer version."""
+
+
+class NotPutBackError(RollproofError):
+    """An undo was interrupted: the journal has what is still to be done."""
+
+    exit_code = 4
 
 
 class FenceError(InputError):

@@ -24,7 +24,7 @@ from rollproof.errors import Inconclusive, InputError, RollproofError, Rollproof
 from rollproof.preflight.planning import Order
 from rollproof.redaction import SECRETS
 from rollproof.reports.output import Outlet, guarded, one_line
-from rollproof.run.process import EXIT_BASE, write_crash_log
+from rollproof.run.process import EXIT_BASE, crash_log_told, write_crash_log
 from rollproof.suites import Drill, drill_of_marker
 
 if TYPE_CHECKING:
@@ -164,9 +164,8 @@ def _run_folder(session: Session) -> RunFolder | None:
         return None
 
 
-def _tell_bug(console: LiveConsole, error: BaseException, log: Path) -> None:
-    said = f"rollproof itself failed: {type(error).__name__}: {error}"
-    console.problem(said, f"the traceback is in {log}; please report it")
+def _tell_bug(console: LiveConsole, error: BaseException, log: Path | None) -> None:
+    console.problem(f"rollproof itself failed: {type(error).__name__}: {error}", crash_log_told(log))
 
 
 @pytest.fixture
@@ -306,7 +305,7 @@ def _ending(session: Session, error: BaseException) -> BaseException:
         session.console.problem(str(error), error.hint)
         return Inconclusive(str(error))
     log = write_crash_log(error, _run_folder(session))
-    reason = f"{type(error).__name__}: {error} (the traceback: {log.name})"
+    reason = f"{type(error).__name__}: {error} (the traceback: {log.name if log else 'could not be written'})"
     session.end("error", reason)
     _tell_bug(session.console, error, log)
     return Inconclusive(reason)

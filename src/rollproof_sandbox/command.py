@@ -7,6 +7,7 @@ the sandbox ends after it, with its exit code. No process of the command is left
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -76,13 +77,13 @@ def _start(sandbox: Sandbox) -> float:
 
 
 def _foreground(sandbox: Sandbox, defects: Sequence[str], took_s: float) -> int:
-    target = sandbox.folder.target
+    target = shlex.quote(str(sandbox.folder.target))
     wrong = f" with {', '.join(defects)}" if defects else ""
     drill = next((" ".join(DEFECTS[name].drill) for name in defects), "all")
     print(f"the sandbox is up{wrong} ({took_s:.1f} s); Ctrl-C ends it")
     print(f"  target file   {target}")
     print(f"  next          rollproof run {drill} --target {target}")
-    print(f"  to look       KUBECONFIG={sandbox.folder.kubeconfig} kubectl get pods -n shop")
+    print(f"  to look       KUBECONFIG={shlex.quote(str(sandbox.folder.kubeconfig))} kubectl get pods -n shop")
     sys.stdout.flush()
     sandbox.cancelled.wait()
     return 0

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rollproof.clients.git import Git, GitError
+from rollproof.clients.tempfolder import make_temporary
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import InputError
 
@@ -35,7 +34,7 @@ class GitObjects:
     def __init__(
         self, target: EnvRepoTarget, environ: Mapping[str, str], *, size_max_bytes: int, time_max_s: float
     ) -> None:  # fmt: skip
-        self._folder = Path(tempfile.mkdtemp(prefix="rollproof-objects-"))
+        self._folder = make_temporary("rollproof-objects-")
         self._size_max_bytes, self._until_s = size_max_bytes, time.monotonic() + time_max_s
         self.cut = ""
         try:

@@ -11,10 +11,8 @@ from __future__ import annotations
 import posixpath
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import tenacity
 
@@ -22,6 +20,7 @@ from rollproof.clients.git import Done, Git, GitError, GitTimeoutError
 from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push, hint_of
 from rollproof.clients.overlay import SIZE_MAX, ImageEntry, decoded, find_entry, overriding, with_tag
 from rollproof.clients.ownbranch import OwnBranch
+from rollproof.clients.tempfolder import make_temporary
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.core.visible import printable
 from rollproof.errors import CannotJudgeError, InputError
@@ -76,7 +75,7 @@ class EnvRepo:
 
     def __init__(self, target: EnvRepoTarget, environ: Mapping[str, str]) -> None:
         self._target = target
-        self._folder = Path(tempfile.mkdtemp(prefix="rollproof-env-"))
+        self._folder = make_temporary("rollproof-env-")
         try:
             self.git = Git(target, environ, self._folder)
         except BaseException:

@@ -26,7 +26,7 @@ from rollproof.reports.html import write_html
 from rollproof.reports.junit import write_junit
 from rollproof.reports.model import Report
 from rollproof.store import manifest
-from rollproof.store.runfolder import UNDO, RunFolder
+from rollproof.store.runfolder import UNDO, RunFolder, UnwritableError
 
 __all__ = ["judge_drill", "judge_run", "write_reports"]
 
@@ -134,12 +134,14 @@ def judge_drill(facts: Facts) -> tuple[Verdict, ...]:
 
 
 def write_reports(folder: RunFolder, report: Report) -> None:
-    """The pages, then verdicts.json: the exit code is read from it, so it exists only if all the rest does."""
-    page = folder.path / "report.html"
-    write_html(page, report)
-    write_junit(folder.path / "junit.xml", report)
-    of_load = sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path))
-    write_allure(folder.path / "allure-results", report, (page,), of_load)
+    """The pages, then verdicts.json: the exit code is read from it, so it exists only if all the rest does.
+
+    UnwritableError where the disk takes no more: each file is as it was, or new.
+    """
+    try:
+        _write_pages(folder, report)
+    except OSError as error:
+        raise UnwritableError(folder.path, error) from None
     folder.write_verdicts(
         report.verdicts,
         result=report.result,
@@ -149,6 +151,14 @@ def write_reports(folder: RunFolder, report: Report) -> None:
         causes=map(asdict, report.causes),
         faults=map(asdict, fault_rows(report)),
     )
+
+
+def _write_pages(folder: RunFolder, report: Report) -> None:
+    page = folder.path / "report.html"
+    write_html(page, report)
+    write_junit(folder.path / "junit.xml", report)
+    of_load = sorted(path for path in folder.path.glob("locust-*.html") if _is_file(path))
+    write_allure(folder.path / "allure-results", report, (page,), of_load)
 
 
 def _is_file(path: Path) -> bool:

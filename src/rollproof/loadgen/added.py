@@ -6,7 +6,6 @@ What it sends is what the app is to bear, not what is measured: users are stood 
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rollproof.clients.tempfolder import temporary
 from rollproof.core.loadsettings import Lane
 from rollproof.core.outcomes import Kind, kind
 from rollproof.core.target import Target
@@ -52,7 +52,7 @@ class AddedLoad:
     def start(self) -> None:
         """Start it, and wait until its schedule has begun. LoadError if it cannot."""
         target, settings = self._target, self._target.autoscaling
-        folder = Path(self._ending.enter_context(tempfile.TemporaryDirectory(prefix="rollproof-load-")))
+        folder = self._ending.enter_context(temporary("rollproof-load-"))
         self._record = folder / "requests.npz"
         url = url_of(target.app, settings.path or target.app.home_path)
         told = replace(

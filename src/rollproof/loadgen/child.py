@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Child:
 
     def __init__(self, script: Path, *arguments: str) -> None:
         self.name = script.name
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._stderr = os.fdopen(os.memfd_create("stderr"), "w+b")  # in memory: the disk may be full
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(script), *arguments],  # -P: nothing is imported from where we happen to be
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, text=True, bufsize=1,

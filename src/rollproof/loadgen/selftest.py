@@ -7,7 +7,6 @@ an outage of known length must lie within the bounds that are computed for it.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rollproof.clients.tempfolder import temporary
 from rollproof.core.intervals import outages
 from rollproof.core.loadsettings import Lane, Settings
 from rollproof.core.requests import RequestLog
@@ -70,8 +70,8 @@ def self_test(engine: Path | None = None) -> SelfTest:
 
 
 def _once(engine: Path | None) -> SelfTest:
-    with tempfile.TemporaryDirectory(prefix="rollproof-selftest-") as folder:
-        record = Path(folder) / "record.npz"
+    with temporary("rollproof-selftest-") as folder:
+        record = folder / "record.npz"
         with Child(script("faultserver.py")) as server, Child(engine or script("engine.py")) as generator:
             server.wait("ready", timeout_s=_PATIENCE_S)
             server.tell({"failures": dict.fromkeys(FAILURE_MODES, _TIMES), "every": _EVERY})

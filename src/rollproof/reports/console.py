@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -50,6 +50,7 @@ __all__ = ["LiveConsole"]
 
 _REFRESH_PER_S = 2
 _PLAIN_PROGRESS_S = 10.0  # without a terminal: one progress line per this time
+_NARROW = 72  # columns: a table of five columns in less would cut each of them to a few letters
 _PLAIN_WIDTH = 200  # CI logs have no width; 80 would break every sentence
 _STYLES = {
     Result.PASS: "bold green",
@@ -75,11 +76,40 @@ def _planned(plan: Plan) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _fault_table(rows: Iterable[FaultRow]) -> Table:
+class _Rows:
+    """A table; where the terminal is too narrow for one, a block for each row, so that nothing of it is cut off."""
+
+    def __init__(self, *head: str, style: str = "bold") -> None:
+        self.head, self._style = head, style
+        self.rows: list[tuple[str | Text, ...]] = []
+
+    def add_row(self, *cells: str | Text) -> None:
+        """One more row."""
+        self.rows.append(cells)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width < _NARROW:
+            yield from self._blocks()
+            return
+        table = Table(box=None, pad_edge=False, header_style=self._style)
+        for title in self.head:
+            table.add_column(title, overflow="fold")
+        for row in self.rows:
+            table.add_row(*row)
+        yield table
+
+    def _blocks(self) -> Iterator[Text]:
+        """Each cell on a line of its own after its title; what is empty is left out."""
+        for row in self.rows:
+            for title, cell in zip(self.head, row, strict=True):
+                if len(cell):
+                    yield Text.assemble((f"{title}: ", self._style), cell, overflow="fold")
+            yield Text()
+
+
+def _fault_table(rows: Iterable[FaultRow]) -> _Rows:
     """The end of a run of several faults: one row each."""
-    table = Table(
-        "fault", "evidence", "recovery", "lost", "verdict", "undone", box=None, pad_edge=False, header_style="bold"
-    )
+    table = _Rows("fault", "evidence", "recovery", "lost", "verdict", "undone")
     for row in rows:
         evidence = row.evidence or row.outcome
         recovery = "-" if row.recovery_s is None else f"{row.recovery_s:.1f} s"
@@ -89,18 +119,18 @@ def _fault_table(rows: Iterable[FaultRow]) -> Table:
     return table
 
 
-def _drill_table(rows: Iterable[DrillRow]) -> Table:
+def _drill_table(rows: Iterable[DrillRow]) -> _Rows:
     """The end of a run of several drills: one row each."""
-    table = Table("drill", "verdict", "took", "why", box=None, pad_edge=False, header_style="bold")
+    table = _Rows("drill", "verdict", "took", "why")
     for row in rows:
         took = "-" if row.took_s is None else f"{row.took_s:.0f} s"
         table.add_row(Text(_safe(row.drill)), Text(row.result, style=_STYLES[row.result]), took, Text(_safe(row.why)))
     return table
 
 
-def _posture_table(rows: Iterable[PostureRow]) -> Table:
+def _posture_table(rows: Iterable[PostureRow]) -> _Rows:
     """What is not as advised or not known, a block each; then the rest, by name."""
-    table = Table("level", "check", "found, advised, why", box=None, pad_edge=False, header_style="bold")
+    table = _Rows("level", "check", "found, advised, why")
     for row in (one for one in rows if one.told):
         said = Text(_safe(row.why))
         if row.object:
@@ -203,7 +233,7 @@ class LiveConsole:
         ]
         if rules := traffic_rules(plan.target.traffic):
             lines.append(f"allowed while the load runs: {rules}")
-        table = Table("drill", "object", "change", "undo", box=None, pad_edge=False, header_style="bold")
+        table = _Rows("drill", "object", "change", "undo")
         for row in _planned(plan):
             table.add_row(*(Text(_safe(cell)) for cell in row))
         with self._lock:
@@ -238,9 +268,7 @@ class LiveConsole:
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table of texts."""
-        table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
-        for title in head:
-            table.add_column(_safe(title), overflow="fold")
+        table = _Rows(*map(_safe, head), style="dim")
         for row in rows:
             table.add_row(*(Text(_safe(cell)) for cell in row))
         with self._lock:
@@ -255,7 +283,7 @@ class LiveConsole:
             with self._lock:
                 self._console.print(line, soft_wrap=True)
             return
-        table = Table("result", "drill", "checker", "subject", "why", box=None, pad_edge=False, header_style="bold")
+        table = _Rows("result", "drill", "checker", "subject", "why")
         looked = posture_rows(report.verdicts)
         for verdict in report.verdicts:
             if verdict.checker == CHECKER and looked:

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rollproof.core.commandline import typed
 from rollproof.core.verdict import Result, Verdict
 from rollproof.redaction import SECRETS
 from rollproof.reports.words import stable_name
@@ -58,7 +59,7 @@ def run_document(command: str, folder: Path, exit_code: int) -> dict[str, Any]:
     stored, plan = _stored(folder / "verdicts.json"), _stored(folder / "plan.json")
     error = None
     if not stored:
-        hint = f"`rollproof undo {folder}` puts things back" if plan else ""
+        hint = f"{typed('undo', folder)} puts things back" if plan else ""
         error = {"message": "there are no verdicts; standard error says why", "hint": hint}
     target = plan.get("target")
     return {

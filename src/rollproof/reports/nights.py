@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from rollproof.core.commandline import typed
 from rollproof.core.nights import FIGURES, Check, Night
 from rollproof.core.outside import Outside
 from rollproof.core.plan import SCHEMA
@@ -69,7 +70,7 @@ def read_night(path: Path) -> Night:
     who = str(path / VERDICTS)
     if not is_file(path / VERDICTS):
         message = f"{path} has no verdicts: it is no run folder, or the run was killed and not judged since"
-        raise RunFolderError(message, f"`ls reports/` shows the runs, `rollproof judge {path}` judges one")
+        raise RunFolderError(message, f"`ls reports/` shows the runs, {typed('judge', path)} judges one")
     stored = Outside.of(read_json(path / VERDICTS), who, error=DamagedError)
     if stored.integer("schema", SCHEMA) != SCHEMA:
         raise DamagedError(

@@ -20,7 +20,7 @@ from rollproof.core.visible import visible
 from rollproof.errors import CannotJudgeError
 from rollproof.redaction import SECRETS
 
-__all__ = ["Outlet", "guarded", "one_line", "print_all"]
+__all__ = ["Outlet", "check_told", "guarded", "one_line", "print_all"]
 
 # Azure and GitHub find `##vso[` and `##[` anywhere in a line, GitHub `::error::` at its begin, TeamCity `##teamcity[`.
 _COMMAND = re.compile(r"#(?=#+[\[\w])|^\s*:(?=:[a-z][a-z-]*(?: [^:]*)?::)", re.MULTILINE)
@@ -43,6 +43,7 @@ class Outlet(io.TextIOBase):
         self._stream = stream
         self._gone = stream is None
         self._lost = stream is None
+        self.reader_left = False  # it was a pipe, and its reader has closed it
 
     @property
     def lossy(self) -> bool:
@@ -107,7 +108,8 @@ class Outlet(io.TextIOBase):
             action()
         except BlockingIOError:  # a reader that is slow, on a pipe that does not wait: this text is lost, not the next
             self._lost = True
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self.reader_left = isinstance(error, BrokenPipeError)
             self._give_up()
 
     def _give_up(self) -> None:
@@ -126,8 +128,18 @@ class Outlet(io.TextIOBase):
 def print_all(text: str) -> None:
     """Print the output of a command; CannotJudgeError if not all of it could be written."""
     print(text, end="", flush=True)
-    if isinstance(sys.stdout, Outlet) and sys.stdout.lossy:
-        raise CannotJudgeError("standard output did not take all of it")
+    check_told()
+
+
+def check_told(*, to_people: bool = False) -> None:
+    """CannotJudgeError if not all that was printed could be written: for a command whose product is its output.
+
+    to_people: whoever closed the pipe (`| head`) has seen enough.
+    """
+    sys.stdout.flush()
+    if isinstance(sys.stdout, Outlet) and sys.stdout.lossy and not (to_people and sys.stdout.reader_left):
+        hint = "" if sys.stdout.reader_left else "free the disk that it was written to"
+        raise CannotJudgeError("standard output did not take all of it", hint)
 
 
 class _Notes(logging.Handler):

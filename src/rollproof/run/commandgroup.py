@@ -1,11 +1,13 @@
 """The group of our commands, as typer calls them: errors become ours, and no word of a command may be empty.
 
 An empty word is `--sha "$SHA"` of a variable that is not set. Taken as it is, an empty sha is "the next one", an empty
-endpoint "send nothing", and an empty path this folder.
+endpoint "send nothing", and an empty path this folder. The same goes for a variable of ours that is set and empty: the
+default would be another target than the one that was meant.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import typer.core
@@ -32,7 +34,7 @@ class Group(typer.core.TyperGroup):
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command, and refuse a word of it that is empty, which would pass for none or for this folder."""
+        """Find the command, and refuse a word or variable of it that is empty, which would pass for none."""
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and not ctx.resilient_parsing:
             _refuse_empty(command, ctx, rest)
@@ -40,12 +42,14 @@ class Group(typer.core.TyperGroup):
 
 
 def _refuse_empty(command: Any, ctx: Any, words: list[str]) -> None:
-    """InputError for the first option or argument that was given without anything in it."""
+    """InputError for the first option, argument or variable that was given without anything in it."""
     # Resilient: words that cannot be parsed are refused by the command itself, in its own words.
     own = type(ctx)(command, parent=ctx, resilient_parsing=True, **command.context_settings)
     given, _, _ = command.make_parser(own).parse_args(args=list(words))
     for one in command.params:
         value = given.get(one.name)
+        if value is None and one.envvar and os.environ.get(one.envvar) == "":
+            raise InputError(f"the environment variable {one.envvar} is empty", "give it a value or unset it")
         if one.name != _FOREIGN and "" in (value if isinstance(value, list | tuple) else [value]):
             name = one.opts[0] if one.opts[0].startswith("-") else one.metavar or one.name
             raise InputError(f"{name} is empty", "give it a value or leave it out; is a variable not set?")

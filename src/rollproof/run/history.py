@@ -14,6 +14,7 @@ from rollproof.reports.console import LiveConsole
 from rollproof.reports.files import deliver
 from rollproof.reports.history import compared, csv_text, rows, statements
 from rollproof.reports.nights import read_night, read_nights
+from rollproof.reports.output import check_told
 
 __all__ = ["FORMS", "show_comparison", "show_history"]
 
@@ -84,6 +85,7 @@ def _show_table(nights: Sequence[Night], left_out: Sequence[str], console: LiveC
     console.say("\n".join(["", span, *statements(nights)]))
     for line in left_out:
         console.say(f"left out: {line}")
+    check_told(to_people=True)
 
 
 def show_comparison(one: Path, other: Path, console: LiveConsole) -> None:
@@ -94,5 +96,6 @@ def show_comparison(one: Path, other: Path, console: LiveConsole) -> None:
     found = list(compared(first, second))
     if not found:
         console.say("nothing differs (numbers: by less than 2 %)")
-        return
-    console.table(("what", first.run, second.run), found)
+    else:
+        console.table(("what", first.run, second.run), found)
+    check_told(to_people=True)

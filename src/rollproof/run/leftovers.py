@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollproof.clients.kube import Kube
+from rollproof.core.commandline import typed
 from rollproof.core.counts import many
 from rollproof.core.journal import LEASE_KIND, Record, missing_entries, read_journal
 from rollproof.core.labels import MANAGED_BY, OURS, RUN_LABEL
@@ -34,7 +35,7 @@ def tell_leftovers(loaded: LoadedTarget | None, reports: Path, say: Callable[[st
     told: set[str] = set()
     for path, what in unfinished_folders(reports):
         told.add(path.name)
-        say(f"unfinished run {path.name}: {what}: `rollproof undo {path}`")
+        say(f"unfinished run {path.name}: {what}: {typed('undo', path)}")
     if loaded is not None:
         with suppress(RollproofError):
             target = loaded.target
@@ -84,7 +85,7 @@ def _record(path: Path) -> Record:
 
 def _in_cluster(target: Target, kube: Kube, file: Path, told: set[str]) -> Iterator[str]:
     """Journals and dead-men that are there; what a folder's line has said already is left out."""
-    undo_all = f"`rollproof undo --all --target {file}`"
+    undo_all = typed("undo", "--all", "--target", file)
     if target.journal.store == "cluster":
         for stored in stored_journals(kube, target.cluster.namespace):
             if stored.run_id not in told:

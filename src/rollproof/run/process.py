@@ -13,22 +13,23 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from rollproof.core.commandline import typed
 from rollproof.errors import InputError, RollproofError
 from rollproof.preflight.planning import Order
 from rollproof.redaction import SECRETS
-from rollproof.run.signals import ending_signals
+from rollproof.run.signals import ending_signals, signals_held_at_start
 from rollproof.store.folderfiles import is_folder
 
 if TYPE_CHECKING:
     from rollproof.store.runfolder import RunFolder
 
-__all__ = ["EXIT_BASE", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
+__all__ = ["EXIT_BASE", "crash_log_told", "exit_code_of", "pytest_words", "run_drills", "write_crash_log"]
 
 EXIT_BASE = 40  # exit code of a child that ended before there was a run folder: this + ours; pytest's own go up to 5
 _INI = Path(__file__).parents[1] / "suites" / "pytest.ini"
@@ -50,8 +51,10 @@ def run_drills(
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environ["PYTHONSAFEPATH"] = "1"  # for the programs that it starts: a folder `kubernetes/` here is not the library
     words = pytest_words(order, files, target=target, folder=folder, quiet=quiet)
-    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, stdout=out)
-    with _signals_handed_to(process):
+    with _signals_handed_on() as begin:
+        with signals_held_at_start():
+            process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, stdout=out)
+        begin(process)
         code = process.wait()
     return exit_code_of(folder, code)
 
@@ -72,48 +75,73 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
 
 
 def exit_code_of(folder: Path, child_code: int) -> int:
-    """The run's exit code: that of verdicts.json, else the child's, else INCONCLUSIVE with a message."""
+    """The run's exit code: that of verdicts.json, else the child's, else INCONCLUSIVE with a message.
+
+    After a wrong request nothing was touched: verdicts that are there are of another run (begun in the same second).
+    """
+    if child_code == EXIT_BASE + InputError.exit_code:
+        return InputError.exit_code
     with suppress(OSError, ValueError, KeyError):
         return int(json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["exit_code"])
     said = child_code - EXIT_BASE
     if said in {2, 3, 4}:  # the child has printed the reason
         return said
     if is_folder(folder):
-        what = f"without a verdict; `rollproof undo {folder}` puts things back"
+        what = f"without a verdict; {typed('undo', folder)} puts things back"
     else:
         what = "before anything was touched; there is no run folder"
     print(f"error: the run ended {what} (pytest: {child_code})", file=sys.stderr)
     return 3
 
 
-def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Path:
-    """Write the traceback of an unexpected error: in the run folder if it is writable, else in /tmp."""
+def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Path | None:
+    """Write the traceback of an unexpected error: in the run folder if it is writable, else in /tmp; None: nowhere."""
     story = "".join(traceback.format_exception(error))
     if folder is not None:
         name = f"crash-{folder.drill or 'run'}.log"
         with suppress(RollproofError):
             folder.write_text(name, story)
             return folder.path / name
-    handle, path = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(SECRETS.text(story))
-    return Path(path)
+    with suppress(OSError):
+        handle, path = tempfile.mkstemp(prefix="rollproof-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(SECRETS.text(story))
+        return Path(path)
+    return None
+
+
+def crash_log_told(log: Path | None) -> str:
+    """Where the traceback is, and what to do with it."""
+    if log is None:
+        return (
+            "its traceback could not be written, neither to the run folder nor to the temporary files: is there room?"
+        )
+    return f"the traceback is in {log}; please report it"
 
 
 @contextmanager
-def _signals_handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """A terminal sends Ctrl-C and hang-up to both processes, `kill` only to this one; the child counts two as one."""
+def _signals_handed_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """A terminal sends Ctrl-C and hang-up to both processes, `kill` only to this one; the child counts two as one.
 
+    One that comes before there is a child is handed on when it begins: whoever ended us then would leave it alone.
+    """
     came: list[int] = []
+    begun: list[subprocess.Popen[bytes]] = []
 
     def hand_on(number: int, _frame: object) -> None:
         came.append(number)
-        if process.poll() is None:
+        for process in begun:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def begin(process: subprocess.Popen[bytes]) -> None:
+        begun.append(process)
+        for number in came[:1]:
             process.send_signal(number)
 
     before = {number: signal.signal(number, hand_on) for number in ending_signals()}
     try:
-        yield
+        yield begin
     finally:
         for number, handler in before.items():  # one more Ctrl-C must not change the exit code
             signal.signal(number, signal.SIG_IGN if came else handler)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from rollproof.clients.kube import ApiError
+from rollproof.core.commandline import typed
 from rollproof.core.event import Outcome
 from rollproof.core.journal import LEASE_KIND
 from rollproof.core.plan import Plan
@@ -325,7 +326,7 @@ class Session:
         except (UnwritableError, OSError) as error:
             untold = max(report.exit_code, CannotJudgeError.exit_code)  # the code of a failed undo is higher
             report = replace(report, result=Result.INCONCLUSIVE, exit_code=untold)
-            hint = f"when there is room again: `rollproof undo {folder.path}`, then `rollproof judge {folder.path}`"
+            hint = f"when there is room again: {typed('undo', folder.path)}, then {typed('judge', folder.path)}"
             said = "" if str(error) in self._said else f": {error}"
             self.console.problem(f"the run is not whole in its folder, so it proves nothing{said}", hint)
         self.console.verdicts(report, folder=folder.path)

@@ -12,12 +12,13 @@ import signal
 import sysconfig
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Interrupts", "ending_signals"]
+__all__ = ["Interrupts", "as_interrupts", "ending_signals", "signals_held_at_start"]
 
 _AGAIN_S = 0.02
 _ANYWHERE_S = 2.0  # a signal that found no such place for that long is raised wherever the main thread is,
@@ -36,6 +37,37 @@ def ending_signals() -> tuple[signal.Signals, ...]:
     return (signal.SIGINT, signal.SIGTERM, *(() if nohup else (signal.SIGHUP,)))
 
 
+@contextmanager
+def as_interrupts() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does, so that what it has made for itself (a clone) is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, end) for number in ending_signals() if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held_at_start() -> Iterator[None]:
+    """What is started in this block gets ending signals only when it can take one (`Interrupts.catch`); none is lost.
+
+    It imports for half a second before that, in which Ctrl-C would be a traceback and SIGTERM an end without a word.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Interrupts:
     """Signal handling of one run. `busy(thread)`: whether the main thread must not be interrupted now."""
 
@@ -51,6 +83,7 @@ class Interrupts:
         """From now on the first signal raises KeyboardInterrupt in the main thread."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._take) for number in ending_signals()}
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ending_signals())  # held since the command line started us
 
     def hold(self, say: Callable[[], None]) -> None:
         """From now on a signal only calls `say`."""

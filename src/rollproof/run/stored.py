@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rollproof.core.commandline import typed
 from rollproof.errors import InputError
 from rollproof.reports.exports import FORMS
 from rollproof.run import completion
@@ -154,4 +155,4 @@ def init(
     console.say(f"{' and '.join(map(str, written))} written.")
     for note in notes:
         console.say(f"to be looked at: {note}")
-    console.say(f"next: rollproof doctor --target {written[0]}")
+    console.say(f"next: {typed('doctor', '--target', written[0])}")

@@ -16,6 +16,7 @@ from typing import Any
 
 from rollproof.clients.repo import EnvRepo
 from rollproof.clients.retry import is_away, retried
+from rollproof.core.commandline import typed
 from rollproof.core.counts import many
 from rollproof.core.event import Recorder
 from rollproof.core.journal import CHECK, LEASE_KIND
@@ -237,7 +238,7 @@ def _trusted(folder: RunFolder, target_path: Path | None) -> LoadedTarget:
         if folder.made_here():
             return LoadedTarget.stored(stored)
         message = f"{folder.path} was not made on this machine by you, or its plan was changed since"
-        hint = f"if it is yours, name its target: `rollproof undo {folder.path} --target targets/<name>.toml`"
+        hint = f"if it is yours, name its target file: {typed('undo', folder.path, '--target', 'FILE')}"
         raise InputError(f"{message}: the target in it is not trusted", hint)
     loaded = load(target_path)
     for place, there, here in _differences(stored, loaded.target):

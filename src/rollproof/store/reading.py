@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -59,7 +60,9 @@ def _plan_shape() -> TypeAdapter[Plan]:
 
 def _no_folder(path: Path) -> RunFolderError:
     if not os.path.lexists(path):
-        return RunFolderError(f"run folder {path} does not exist", f"`ls {path.parent}` shows the runs")
+        return RunFolderError(
+            f"run folder {path} does not exist", f"`ls {shlex.quote(str(path.parent))}` shows the runs"
+        )
     of_run = os.path.lexists(path.parent / PLAN)  # report.html, as the console names it
     hint = f"it is a file of the run {path.parent}: name that" if of_run else "name the folder that a run has made"
     return RunFolderError(f"{path} is no run folder, but a file", hint)

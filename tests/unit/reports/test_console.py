@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -203,3 +204,22 @@ def test_nothing_ends_when_nobody_reads_on(error: int, terminal: bool) -> None:
         console.status("the undo of env-repo-tag")
         console.problem("putting things back: please wait for the end")
     assert stream.writes == 1
+
+
+@pytest.mark.parametrize("columns", [1, 20, 40, 60, 71, 72, 100, 200])
+def test_nothing_of_a_verdict_is_cut_off_however_narrow_the_terminal_is(
+    report: Report, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """At 40 columns a table of five said "zero-…", "rollo…" and "replac…"."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", "40")
+    stream = Terminal()
+    console = LiveConsole(stream)
+    console.verdicts(report, folder=Path("reports/x"))
+    console.plan(report.plan)
+    console.table(("check", "newest"), [("a-check-with-a-long-name", "1.234567")])
+    shown = "".join(spoken(stream)).replace(" ", "")
+    assert "…" not in shown
+    words = [word for one in report.verdicts for word in (one.checker, one.subject)] if columns < 72 else []
+    for word in (*words, "a-check-with-a-long-name" if columns < 72 else "a-check"):
+        assert word.replace(" ", "") in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
@@ -32,7 +33,7 @@ from rollproof.reports.console import LiveConsole
 from rollproof.reports.html import html_page
 from rollproof.reports.junit import junit_xml
 from rollproof.reports.model import Report
-from rollproof.reports.output import Outlet, guarded, one_line, visible
+from rollproof.reports.output import Outlet, check_told, guarded, one_line, visible
 from rollproof.run import session
 from rollproof.store.runfolder import RunFolder
 
@@ -185,17 +186,37 @@ with guarded():
         assert subprocess.run(words, cwd=tmp_path, check=False, timeout=120).returncode == 0, closed
 
 
-@pytest.mark.parametrize("line", ["export run --format csv", "schema"])
+PRODUCTS = (
+    "export run --format csv", "schema", "history .", "compare run run", "rbac drift --target t.toml",
+    "rbac drift --target t.toml --json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", PRODUCTS)
 def test_a_command_whose_product_is_its_output_says_when_not_all_came_out(
     stored: Path, tmp_path: Path, line: str
 ) -> None:
+    """The half of a Role, and a table of no nights, ended with 0."""
+    (stored.parent / "t.toml").write_text(target_toml())
     product = tmp_path / "product"
     for path, code in ((Path("/dev/full"), 3), (product, 0)):
         with path.open("wb") as stream:
             done = rollproof(*line.split(), cwd=stored.parent, stdout=stream)
         assert done.returncode == code, done.stderr
         assert "Exception ignored" not in done.stderr
-    assert product.stat().st_size > 1000
+    assert product.stat().st_size > 30
+
+
+@pytest.mark.parametrize(("to_people", "error", "code"), [
+    (True, errno.EPIPE, 0), (True, errno.ENOSPC, 3), (False, errno.EPIPE, 3), (False, errno.ENOSPC, 3),
+])  # fmt: skip
+def test_who_reads_the_head_of_a_table_has_seen_enough(
+    monkeypatch: pytest.MonkeyPatch, to_people: bool, error: int, code: int
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Outlet(failing(error)()))
+    print("a table", flush=True)
+    with pytest.raises(CannotJudgeError) if code else nullcontext():
+        check_told(to_people=to_people)
 
 
 @pytest.mark.parametrize("stream", STREAMS)

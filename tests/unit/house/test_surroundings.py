@@ -1,0 +1,50 @@
+"""What the code may take for granted of its surroundings: no room for temporary files, no name without a space."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from house.syntax import nodes
+
+import rollproof
+
+CODE = Path(rollproof.__file__).parent
+MAKERS = {"mkdtemp", "mkstemp", "TemporaryDirectory", "TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile"}
+ALLOWED = {("tempfolder.py", "mkdtemp"), ("process.py", "mkstemp")}  # each says what to do where there is no room
+A_PATH = re.compile(r"path|folder|file|reports|parent")
+
+
+def makers() -> Iterator[tuple[str, str]]:
+    """(file, function) of each call that makes a temporary file or folder."""
+    for path in CODE.rglob("*.py"):
+        for node in nodes(path):
+            if isinstance(node, ast.Call) and (name := getattr(node.func, "attr", "")) in MAKERS:
+                yield path.name, name
+
+
+def test_a_temporary_folder_is_made_in_one_place_which_says_why_there_is_none() -> None:
+    """On a full disk five of these calls ended as "rollproof itself failed"."""
+    assert set(makers()) == ALLOWED
+
+
+def typed_values() -> Iterator[tuple[str, str]]:
+    """(place, expression) of each value inside of backticks of a text: a command that somebody is told to type."""
+    for path in CODE.rglob("*.py"):
+        for node in nodes(path):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            inside = False
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    inside ^= str(part.value).count("`") % 2 == 1
+                elif inside and isinstance(part, ast.FormattedValue):
+                    yield f"{path.relative_to(CODE)}:{node.lineno}", ast.unparse(part.value)
+
+
+def test_a_command_that_a_message_names_can_be_typed_whatever_its_paths_are_called() -> None:
+    """`rollproof undo my reports/...` is two words to a shell: core.commandline quotes them."""
+    found = [(place, value) for place, value in typed_values() if A_PATH.search(value) and "shlex." not in value]
+    assert found == []
