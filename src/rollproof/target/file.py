@@ -258,11 +258,14 @@ def _mistake(detail: Any, document: Mapping[str, Any]) -> Mistake:
 
 def _shown(loc: tuple[str | int, ...], document: Any) -> str:
     """The value as written in the file, if it is short."""
+    found = document
     for part in loc:
-        document = document[part]
-    if isinstance(document, dict | list):
-        return "a table" if isinstance(document, dict) else "a list"
-    text = json.dumps(document, default=str, ensure_ascii=False)
+        if not isinstance(found, dict | list):  # a date, which the type check has seen as a table (`_not_ours`)
+            break
+        found = found[part]  # type: ignore[index] # of a list pydantic gives the number, of a table the name
+    if isinstance(found, dict | list):
+        return "a table" if isinstance(found, dict) else "a list"
+    text = json.dumps(found, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

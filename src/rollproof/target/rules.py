@@ -53,13 +53,12 @@ _REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
 
 def broken_rules(target: Target) -> Iterator[Mistake]:
     """Every rule that the target breaks, those declared beside the fields first (`core.target`)."""
-    yield from _declared(target)
-    yield from _trials(target)
-    yield from _urls(target)
-    yield from _names(target)
-    yield from _pipeline(target)
-    yield from _fences(target)
-    yield from _pairs(target)
+    places = set()
+    for rules in (_declared, _trials, _urls, _names, _pipeline, _fences, _pairs):
+        for mistake in rules(target):
+            places.add(mistake.place)
+            yield mistake
+    yield from (mistake for mistake in _unprintable(target, "") if mistake.place not in places)
 
 
 def sha_mistake(sha: str) -> str:
@@ -80,6 +79,25 @@ def _declared_in(owner: Any, place: str) -> Iterator[Mistake]:
     for field in fields(owner):
         if is_dataclass(part := getattr(owner, field.name)):
             yield from _declared_in(part, f"{place}{field.name}.")
+
+
+def _unprintable(owner: Any, place: str) -> Iterator[Mistake]:
+    """Texts become arguments, paths, names and lines of a report: in none may there be what nobody sees."""
+    for field in fields(owner):
+        value, where = getattr(owner, field.name), f"{place}{field.name}"
+        if is_dataclass(value):
+            yield from _unprintable(value, f"{where}.")
+        elif not all(text.isprintable() for text in _texts(value)):
+            yield Mistake(where, "has a line break or another character that cannot be printed")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple | list):
+        yield from (text for one in value for text in _texts(one))
+    elif isinstance(value, Mapping):
+        yield from (text for pair in value.items() for text in _texts(pair))
 
 
 @cache
@@ -276,8 +294,6 @@ def _names(target: Target) -> Iterator[Mistake]:
     for place in ("version_header", "served_by_header"):
         if (header := getattr(target.app, place)) and not _HEADER.fullmatch(header):
             yield Mistake(f"app.{place}", f"must be the name of a header, found {_shown(header)}")
-    if not target.name.isprintable():
-        yield Mistake("name", "has a line break or another character that cannot be printed")
     yield from _variables(target)
     yield from _repo_names(target.env_repo)
     if target.faults.database is not None:
@@ -287,10 +303,7 @@ def _names(target: Target) -> Iterator[Mistake]:
 
 
 def _repo_names(repo: EnvRepo) -> Iterator[Mistake]:
-    """Values that become arguments of git, or a line of a commit."""
-    for name in ("url", "branch", "overlay", "image", "author_name", "author_email"):
-        if not getattr(repo, name).isprintable():
-            yield Mistake(f"env_repo.{name}", "has a line break or another character that cannot be printed")
+    """Values that become arguments of git."""
     if repo.branch.startswith("refs/"):
         yield Mistake("env_repo.branch", f"must be the branch's own name, without refs/heads/, found {repo.branch!r}")
     elif _NO_BRANCH.search(repo.branch):

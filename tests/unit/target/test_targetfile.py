@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+from examples import DEEP
 from targettoml import target_toml
 
 from rollproof.errors import TargetFileError
 from rollproof.target.file import load, secret_values
+from rollproof.target.schema import schema_text
 from rollproof_sandbox.folder import default_folder
 
 DATABASE = "[faults.database]\nkind = 'Deployment'\nnamespace = 'db'\nname = 'db'\n"
@@ -261,3 +269,80 @@ def test_e9_the_sandbox_has_a_folder_without_a_home(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Path, "expanduser", nobody)
     assert default_folder({}).name == "sandbox"
+
+
+def _settings() -> list[str]:
+    """Every setting of the target file as the schema has it, with its place."""
+    schema = json.loads(schema_text())
+
+    def below(node: Any, place: str) -> Iterator[str]:
+        while "$ref" in node:
+            node = schema["definitions"][node["$ref"].split("/")[-1]]
+        for choice in node.get("anyOf", []):
+            yield from below(choice, place)
+        for name, one in node.get("properties", {}).items():
+            deeper = list(below(one, f"{place}{name}."))
+            yield from deeper or [f"{place}{name}"]
+
+    return list(dict.fromkeys(below(schema, "")))
+
+
+ODD = (
+    "nan", "inf", "-inf", "-1", "1e308", "9223372036854775808", '""', r'"\u0000"', r'"a\nb"', r'"\u202e"', "[]", '[""]',
+    r'["\u0000"]', r'{"\u0007" = 1}', "{}", "{a = 1}", "true", "1979-05-27", "07:32:00", '"$HOME"', '"~nobody/x"',
+    '"${X"', '"/dev/zero"', '"%s{}"', f'"{"x" * 5000}"',
+)  # fmt: skip
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("value", ODD, ids=lambda value: value[:20])
+def test_whatever_a_setting_holds_is_a_mistake_with_its_place_or_good(tmp_path: Path, value: str) -> None:
+    """A NUL in a path and a date for a table ended as "itself failed"; a line break went into requests and reports."""
+    shift = ODD.index(value) % 8  # in `make test` each value for an eighth of the settings, of each value another one
+    for place in _settings() if DEEP else _settings()[shift::8]:
+        document = tomllib.loads(GOOD)
+        *sections, name = place.split(".")
+        table = document
+        for section in sections:
+            table = table.setdefault(section, {})
+        table[name] = tomllib.loads(f"x = {value}")["x"]
+        path = write(tmp_path, toml_of(document))
+        mistake, loaded = "", None
+        try:
+            loaded = load(path, {"HOME": "/home/me"})
+        except TargetFileError as error:
+            mistake = str(error)
+        if loaded is None:
+            assert (sections or [name])[0] in mistake, place
+            continue
+        said = json.dumps(asdict(loaded.target), default=str, ensure_ascii=False)
+        assert said.isprintable(), place
+        assert not re.search(r"\\[nrtbfu]", said), place
+
+
+def toml_of(table: Mapping[str, Any], place: str = "") -> str:
+    """TOML as this test needs it."""
+    plain = {name: one for name, one in table.items() if not isinstance(one, dict)}
+    lines = [f"{json.dumps(name)} = {_toml_value(one)}" for name, one in plain.items()]
+    for name, one in table.items():
+        if isinstance(one, dict):
+            inner = f"{place}{json.dumps(name)}"
+            lines += [f"[{inner}]", toml_of(one, f"{inner}.")]
+    return "\n".join(lines)
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize(("change", "expected"), [
+    ('env_file = "a\\u0000b"', "env_file: has a line break or another character that cannot be printed"),
+    ("[faults]\nrecovery_limits_s = 1979-05-27", "faults.recovery_limits_s"),
+])  # fmt: skip
+def test_what_ended_as_a_failure_of_ours(tmp_path: Path, change: str, expected: str) -> None:
+    whole = f"{GOOD}\n{change}" if change.startswith("[") else f"{change}\n{GOOD}"
+    assert expected in message(tmp_path, whole)
