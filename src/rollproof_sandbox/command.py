@@ -52,7 +52,7 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
     if ports:
         settings = replace(settings, ports=parse_ports(ports))
     check_has_command(settings.host, command)
-    place = (folder or default_folder(os.environ)).expanduser().absolute()
+    place = _usable(folder or default_folder(os.environ))
     sandbox = Sandbox(settings, Folder(place))
     with Relay(sandbox.cancelled) as relay, sandbox.failed.of_threads():
         try:
@@ -62,6 +62,18 @@ def run_sandbox(defects: Sequence[str], folder: Path | None, ports: str, seed: i
             sandbox.stop()
     sandbox.check()
     return code
+
+
+def _usable(folder: Path) -> Path:
+    """The whole path. InputError for a folder that its target file could not name: there `$` begins a variable."""
+    try:
+        place = folder.expanduser().absolute()
+    except (RuntimeError, OSError) as error:  # no such user; or a current folder that is gone
+        raise InputError(f"the sandbox's folder {folder} cannot be found: {error}", "write the whole path") from None
+    if "$" in str(place) or not str(place).isprintable():
+        message = f"the sandbox's folder {str(place)!r} has a '$' in it, or a character that cannot be printed"
+        raise InputError(message, "its target file could not name it; name another one: --folder DIR")
+    return place
 
 
 def _start(sandbox: Sandbox) -> float:

@@ -5,6 +5,7 @@ One message, the documented exit code, nothing left behind, never a traceback no
 
 from __future__ import annotations
 
+import base64
 import errno
 import importlib.abc
 import json
@@ -25,6 +26,7 @@ from story import target
 
 from rollproof import __main__ as door
 from rollproof.clients.gitobjects import GitObjects
+from rollproof.clients.kubeconfig import api_client
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.commandline import typed
 from rollproof.errors import CannotJudgeError, InputError
@@ -89,6 +91,34 @@ def test_a_traceback_that_cannot_be_written_is_said_to_be_lost(monkeypatch: pyte
     assert write_crash_log(ValueError("x")) is None
     assert "could not be written" in crash_log_told(None)
     assert crash_log_told(Path("/tmp/x.log")).startswith("the traceback is in /tmp/x.log")  # noqa: S108 - a name only
+
+
+@pytest.mark.parametrize("made", ["mkstemp", "gettempdir"])
+def test_no_room_for_the_certificates_of_a_kubeconfig(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made: str
+) -> None:
+    """It was called a file that the kubeconfig names and that cannot be read: "None"."""
+    cluster = {"server": "https://127.0.0.1:9", "certificate-authority-data": base64.b64encode(b"x").decode()}
+    (tmp_path / "kubeconfig").write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "users": [{"name": "u", "user": {"token": "t" * 20}}],
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+    }))  # fmt: skip
+    monkeypatch.setattr("kubernetes.config.kube_config._temp_files", {})
+    monkeypatch.setattr(tempfile, made, no_room)
+    with pytest.raises(CannotJudgeError, match="need temporary files, and none can be made: No space left"):
+        api_client("a", str(tmp_path / "kubeconfig"))
+
+
+@pytest.mark.parametrize(("folder", "why"), [
+    ("a$b", "has a '$' in it"), ("a\nb", "has a '$' in it, or a character"), ("a\udcff", "or a character"),
+    ("~nobody-of-that-name/x", "cannot be found"),
+], ids=["variable", "line", "bytes", "user"])  # fmt: skip
+def test_a_folder_that_the_sandbox_cannot_name(say: Told, folder: str, why: str) -> None:
+    """The target file in it said "environment variable b is not set"."""
+    code, _, err = say("sandbox", "--folder", folder, "--", "true")
+    assert (code, why in err) == (2, True)
+    assert [*Path.cwd().iterdir()] == []
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------

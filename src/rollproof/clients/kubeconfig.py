@@ -7,6 +7,7 @@ plugin has a deadline, is never asked to talk to a person, and its own words rea
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -36,6 +37,7 @@ __all__ = ["CredentialsError", "api_client"]
 PLUGIN_S = 30.0
 _POOL = 32
 _WORDS_MAX = 300
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _SECRETIVE = re.compile(r"[A-Za-z0-9_\-.=+/]{32,}")  # a token, or something as long as one
 
 
@@ -69,6 +71,12 @@ def api_client(context: str, kubeconfig: str) -> Any:
     except CannotJudgeError:
         raise
     except OSError as error:  # a tokenFile, a certificate
+        if (
+            not error.filename or error.errno in _NO_ROOM
+        ):  # certificates that the file itself has become temporary files
+            message = f"the certificates in {where} need temporary files, and none can be made"
+            hint = "free that disk, or name a folder with room in TMPDIR"
+            raise CannotJudgeError(f"{message}: {error.strerror or error}", hint) from None
         message = f"{where} names a file that cannot be read: {error.filename}: {error.strerror}"
         raise InputError(message, "see cluster.kubeconfig in the target file") from None
     except Exception as error:  # noqa: BLE001 - a file that is no kubeconfig ends in any exception of its parser
