@@ -22,6 +22,7 @@ _NOT_SENT = re.compile(
 )
 _NO_RIGHT = re.compile(r"returned error: (401|403)|Authentication failed|could not read (Username|Password)|denied")
 _REDIRECT = re.compile(r"returned error: 30\d|redirect")
+_OTHER_NAMES = re.compile(r"mismatched algorithms")  # of objects: a repository that was made with SHA-256
 _TLS = re.compile(r"certificate|SSL", re.IGNORECASE)
 
 
@@ -74,4 +75,6 @@ def hint_of(said: str) -> str:
         return "check env_repo.username_env and password_env, and the permissions of that user"
     if _REDIRECT.search(said):
         return "no redirect is followed: name the final address in env_repo.url (often it ends in .git)"
+    if _OTHER_NAMES.search(said):
+        return "the repository names its objects by SHA-256, and rollproof works with SHA-1 ones alone"
     return "name the server's CA in env_repo.ca_file" if _TLS.search(said) else ""

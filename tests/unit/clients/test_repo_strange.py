@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from envserver import IMAGE, OVERLAY, Server, git, release
 
+from rollproof.clients.git import GitError
 from rollproof.clients.repo import EnvRepo
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import InputError
@@ -205,3 +206,15 @@ def _push_all(server: Server) -> None:
     git(server.other, "add", "-A")
     git(server.other, "commit", "-q", "-m", "by somebody else")
     git(server.other, "push", "-q", "origin", "main")
+
+
+def test_a_repository_with_object_names_of_another_kind_is_named(tmp_path: Path) -> None:
+    """Its hint was "is the URL right, is the server up?"."""
+    git(tmp_path, "init", "-q", "--bare", "--object-format=sha256", "--initial-branch=main", "env.git")
+    bare = tmp_path / "env.git"
+    tree = git(bare, "mktree", stdin=b"")
+    git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", tree, "-m", "x"))
+    repo = EnvRepo(EnvRepoTarget(url=f"file://{bare}", overlay=".", image=IMAGE), {})
+    with repo, pytest.raises(GitError, match="mismatched algorithms") as refused:
+        repo.tag()
+    assert "SHA-256" in refused.value.hint
