@@ -22,10 +22,6 @@ _TRIES = 5
 LEASE_S = 60  # how long a lock holds without a renewal
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def _micro(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -35,7 +31,8 @@ class RunLock:
     """One run per target: a Lease in the app's namespace, renewed while the run lives, gone after it.
 
     A holder that stopped renewing for 60 s is dead and loses the lock. The Lease is created and replaced with its
-    resourceVersion, so that of two runs at the same moment exactly one wins.
+    resourceVersion, so that of two runs at the same moment exactly one wins. Its times are of the API server's clock:
+    a machine whose own is a minute off would take a live run for dead, or be taken for it.
     """
 
     kube: Kube
@@ -47,6 +44,9 @@ class RunLock:
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
     _lost_to: str = field(default="", init=False, repr=False)
     held_until_s: float = field(default=0.0, init=False)  # CLOCK_MONOTONIC of the last moment when it surely was ours
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.kube.wall_s(), UTC)
 
     @property
     def holder(self) -> str:
@@ -118,14 +118,14 @@ class RunLock:
         if not renewed or not spec.get("holderIdentity"):
             return
         moment = datetime.fromisoformat(str(renewed).replace("Z", "+00:00"))
-        left = moment + timedelta(seconds=int(spec.get("leaseDurationSeconds", LEASE_S))) - _now()
+        left = moment + timedelta(seconds=int(spec.get("leaseDurationSeconds", LEASE_S))) - self._now()
         if left.total_seconds() > 0:
             message = f"another run holds this target: {spec['holderIdentity']}"
             hint = f"wait for it, or, if it is dead, for {left.total_seconds():.0f} s until its lease ends"
             raise LockedError(message, hint)
 
     def _lease(self, metadata: Mapping[str, Any]) -> Object:
-        now = _micro(_now())
+        now = _micro(self._now())
         kept = {key: metadata[key] for key in ("resourceVersion", "uid") if key in metadata}
         return {
             "apiVersion": "coordination.k8s.io/v1",
@@ -155,7 +155,7 @@ class RunLock:
                 self._stop.set()
                 return
             self.held_until_s = asked_s
-            found["spec"]["renewTime"] = _micro(_now())
+            found["spec"]["renewTime"] = _micro(self._now())
             self.kube.replace("Lease", self.namespace, LEASE_NAME, found)
 
 

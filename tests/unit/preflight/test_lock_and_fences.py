@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,38 @@ def test_a_dead_holder_loses_the_lock_when_its_lease_ends(kube: Kube, api: FakeA
     dead.release()  # too late: it is not ours any more
     assert str(lease(api)["holderIdentity"]).startswith("run-2 ")
     heir.release()
+
+
+@pytest.mark.parametrize("off_s", [-3600.0, -90.0, 90.0, 3600.0])
+@pytest.mark.parametrize("whose", ["the holder's", "the other's"])
+def test_a_machine_with_an_odd_clock_neither_loses_nor_takes_a_lock_that_is_held(
+    kube: Kube, monkeypatch: pytest.MonkeyPatch, off_s: float, whose: str
+) -> None:
+    """Two minutes apart, and the second of two machines took the lock of the first one's live run."""
+    held, other = RunLock(kube, "shop", "run-1"), RunLock(Kube("fake", kube.kubeconfig), "shop", "run-2")
+    with monkeypatch.context() as here:
+        if whose == "the holder's":
+            here.setattr("rollproof.preflight.lock.datetime", shifted(off_s))
+        held.acquire()
+    with monkeypatch.context() as here:
+        if whose == "the other's":
+            here.setattr("rollproof.preflight.lock.datetime", shifted(off_s))
+        with pytest.raises(LockedError, match="another run holds this target: run-1"):
+            other.acquire()
+        with pytest.raises(LockedError, match="another run holds this target: run-1"):
+            other.check_free()
+    held.release()
+
+
+def shifted(off_s: float) -> type[datetime]:
+    """The clock of a machine that is so far off."""
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Shifted:
+            return cls.fromtimestamp(time.time() + off_s, tz)
+
+    return Shifted
 
 
 def test_of_two_at_the_same_moment_one_wins(kube: Kube, api: FakeApi) -> None:
