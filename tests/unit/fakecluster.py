@@ -8,6 +8,7 @@ import copy
 import json
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -145,6 +146,10 @@ class FakeCluster:
         ):  # fmt: skip
             self.put(item)
         self.git = {key: copy.deepcopy(item) for key, item in self.objects.items() if key[0] != "Application"}
+
+    def wall_s(self) -> float:
+        """Its clock is this machine's."""
+        return time.time()
 
     def put(self, item: Object, manager: str = "argocd-controller") -> Object:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,9 @@ class FakeKube:
         if self.away:
             raise UnreachableError("the API server did not answer", "is it up?")
         return "v1.34.4"
+
+    def wall_s(self) -> float:
+        return time.time()
 
     def may(self, verb: str, resource: str, namespace: str, **more: str) -> bool:  # noqa: ARG002
         place = f"{resource}/{more['subresource']}" if more.get("subresource") else resource

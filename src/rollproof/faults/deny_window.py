@@ -56,7 +56,7 @@ class DenyWindow(Fault):
             return context.skip(self, f"AppProject {argocd.project} is managed by something, which would put it back")
         if _windows(project):
             return context.skip(self, f"AppProject {argocd.project} has sync windows of its own")
-        window = _window(datetime.now(UTC), argocd.application)
+        window = _window(datetime.fromtimestamp(context.argo.kube.wall_s(), UTC), argocd.application)
         args = {
             "kind": "AppProject", "namespace": argocd.namespace, "name": argocd.project, "uid": metadata["uid"],
             "window": window, "revision": context.argo.state().sync_revision,

@@ -5,7 +5,6 @@ Which container Â· may a command be run there, and does the image have a shell Â
 
 from __future__ import annotations
 
-import time
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +113,7 @@ def restarted_lately(kube: Kube, namespace: str, name: str, container: str) -> s
             # A pod whose sandbox was made anew (its node was away) has no last state: then when it began to run tells.
             ended_s = one.child("lastState").child("terminated").time_s("finishedAt")
             ended_s = max(ended_s or 0.0, one.child("state").child("running").time_s("startedAt") or 0.0)
-            ago_s = time.time() - ended_s
+            ago_s = kube.wall_s() - ended_s
             return f"container {container} of {name} was restarted {ago_s:.0f} s ago" if ago_s < _BACK_OFF_S else ""
     return ""
 

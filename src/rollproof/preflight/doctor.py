@@ -222,7 +222,7 @@ def _self_heal(patient: _Patient) -> Iterator[Line]:
     )  # fmt: skip
     yield _switched_on(patient.target, application)
     yield _schedule(patient.target, settings, backoff)
-    yield _attempts(application_state(application), backoff, now_s=time.time())
+    yield _attempts(application_state(application), backoff, now_s=patient.clients.argo.kube.wall_s())
     yield _windows(patient)
 
 

@@ -160,7 +160,7 @@ class _Look:
         return PodsSeen(pods=self._seen(self._pods, deployment.app))
 
     def _seen(self, items: Iterable[Object], container: str = "") -> tuple[PodSeen, ...]:
-        return tuple(views.pod_seen(one, time.time(), container) for one in items)
+        return tuple(views.pod_seen(one, self._kube.wall_s(), container) for one in items)
 
     def _labels(self) -> dict[str, str]:
         """The labels of the pods that the Deployment makes."""

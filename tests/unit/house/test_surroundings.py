@@ -48,3 +48,26 @@ def test_a_command_that_a_message_names_can_be_typed_whatever_its_paths_are_call
     """`rollproof undo my reports/...` is two words to a shell: core.commandline quotes them."""
     found = [(place, value) for place, value in typed_values() if A_PATH.search(value) and "shlex." not in value]
     assert found == []
+
+
+# (file, function): where the clock of this machine is what is meant, and why
+OWN_CLOCK = {
+    ("faults/selfheal/runner.py", "time"): "journal entries, which are stamped by it",
+    ("faults/ingress_reload.py", "time"): "a mark that nobody has used before",
+    ("faults/quota_full.py", "now"): "a mark that starts a rollout",
+    ("probes/jobreport.py", "time"): "the clocks are compared by it",
+    ("probes/pipeline.py", "time"): "the clocks may be apart by pipeline.clock_slack_s",
+}
+
+
+def test_what_a_cluster_has_stamped_is_held_against_its_own_clock() -> None:
+    """On a machine a minute ahead a back-off was over, a lease had ended and a sync window was not there yet."""
+    read = set()
+    for folder in ("faults", "probes", "preflight"):
+        for path in (CODE / folder).rglob("*.py"):
+            for node in nodes(path):
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                if called in ("time.time", "datetime.now"):
+                    read.add((str(path.relative_to(CODE)), called.partition(".")[2]))
+    read -= {("preflight/doctor.py", "now")}  # fences.hours: whose clock, they say themselves
+    assert read == set(OWN_CLOCK)

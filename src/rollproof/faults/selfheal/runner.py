@@ -155,7 +155,7 @@ class DriftRunner:
             version = int(state.resource_version or 0)
         state, application = self._argo.state(), self._argo.read()
         policy = automation(application)
-        quiet_s = age_s(state.finished_at, time.time())
+        quiet_s = age_s(state.finished_at, self._argo.kube.wall_s())
         unfair = dict(unrest(state, watched.rollout(self._target.cluster.container)))
         window = self._window_denied()
         if window:
@@ -193,7 +193,7 @@ class DriftRunner:
 
     def _out_of_backoff(self, trial: Trial, watched: Watched, rules: BackOff) -> None:
         state = self._argo.state()
-        quiet_s = age_s(state.finished_at, time.time())
+        quiet_s = age_s(state.finished_at, self._argo.kube.wall_s())
         if quiet_s is None or self._window_denied():
             return  # while a window forbids it nothing is healed, and our own sync would wait for its end as well
         left_s = rules.remaining_s(finished_at_s=-quiet_s, attempts=state.attempts, now_s=_GRAIN_S * -1)
@@ -419,7 +419,7 @@ class DriftRunner:
         if not windows:
             return None if windows is None else False
         to = synced_by(self._argo.read(), self._target.cluster.namespace)
-        return denied(windows, to, now=datetime.now(UTC))
+        return denied(windows, to, now=datetime.fromtimestamp(self._argo.kube.wall_s(), UTC))
 
     def _rules(self) -> BackOff:
         """The back-off in use, read and recorded once."""
