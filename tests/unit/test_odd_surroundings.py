@@ -211,6 +211,13 @@ def test_a_signal_to_the_command_line_reaches_the_drills_process(
     assert run_drills(order, [], target=tmp_path / "t.toml", folder=tmp_path / "run") == 3
 
 
+def test_a_target_file_that_can_be_read_once_is_refused_by_a_run(tmp_path: Path) -> None:
+    """`run drift --target <(sed ... staging.toml)` said that /dev/fd/63 does not exist."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is a pipe, which can be read once"):
+        run_drills(Order(drills=("drift",)), [], target=tmp_path / "pipe", folder=tmp_path / "run")
+
+
 # -- names and variables ----------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,11 @@ def run_drills(
         Path.cwd()
     except OSError as error:  # pytest cannot begin without one
         raise InputError(f"the current folder cannot be used: {error.strerror}", "cd to one that is there") from None
+    if target.is_fifo():
+        message = (
+            f"the target file {target} is a pipe, which can be read once, and a run reads it again in its own process"
+        )
+        raise InputError(message, "save it as a file; `plan` and `doctor` take a pipe")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     environ["PYTHONSAFEPATH"] = "1"  # for the programs that it starts: a folder `kubernetes/` here is not the library
