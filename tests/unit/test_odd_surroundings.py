@@ -121,6 +121,15 @@ def test_a_folder_that_the_sandbox_cannot_name(say: Told, folder: str, why: str)
     assert [*Path.cwd().iterdir()] == []
 
 
+@pytest.mark.parametrize("home", ["/proc", "a-file"])
+def test_completion_for_a_home_that_cannot_be_written(say: Told, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    Path("a-file").touch()
+    monkeypatch.setenv("HOME", str(Path(home).absolute()))
+    code, _, err = say("--install-completion", "bash")
+    assert (code, "completion cannot be installed: " in err) == (2, True)
+    assert "--show-completion" in err
+
+
 # -- signals ----------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,15 @@ _FOREIGN = "command"  # words of `rollproof sandbox` that are another program's
 class Group(typer.core.TyperGroup):
     """typer's own exit codes (130, or 1, which is FAIL here) say nothing about the target: our errors replace them."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse what stands before the command. There typer installs completion, in the shell's files in HOME."""
+        try:
+            return super().parse_args(ctx, args)
+        except OSError as error:
+            where = f"{error.filename} cannot be written: {error.strerror}"
+            hint = "`rollproof --show-completion` prints it, for a file of your choice"
+            raise InputError(f"completion cannot be installed: {where}", hint) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an interrupt or a closed stream becomes one of our errors."""
         try:
