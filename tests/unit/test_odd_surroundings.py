@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 import pytest
 from commands import TARGET, stored_run, told
-from story import target
+from story import plan, target
 
 from rollproof import __main__ as door
 from rollproof.clients.gitobjects import GitObjects
@@ -35,7 +35,8 @@ from rollproof.preflight.planning import Order
 from rollproof.run import process, undoing
 from rollproof.run.process import EXIT_BASE, crash_log_told, exit_code_of, run_drills, write_crash_log
 from rollproof.run.signals import Interrupts, as_interrupts, signals_held_at_start
-from rollproof.store import folderfiles
+from rollproof.store import folderfiles, manifest
+from rollproof.store.runfolder import RunFolder, UnwritableError
 
 Told = Callable[..., tuple[int, str, str]]
 
@@ -72,6 +73,16 @@ def test_a_run_that_is_judged_on_a_full_disk(
     assert (code, (run / "verdicts.json").read_bytes()) == (3, before)
     assert f"{run} cannot be written: No space left on device\n  free the disk" in err
     assert not out or json.loads(out)["exit_code"] == 3
+
+
+@pytest.mark.parametrize("part", ["write_whole", "mark"])
+def test_a_run_that_has_no_room_for_its_plan_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr(folderfiles if part == "write_whole" else manifest, part, no_room)
+    with pytest.raises(UnwritableError, match="cannot be written: No space left"):
+        RunFolder.create(tmp_path / "reports" / "run", plan())
+    assert [*(tmp_path / "reports").iterdir()] == []
 
 
 @pytest.mark.parametrize("ask", [

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -119,13 +120,16 @@ class RunFolder:
         except OSError as error:
             message = f"run folder {path} cannot be made: {error.strerror}"
             raise RunFolderError(message, "--reports names the folder for run folders") from None
-        folder = cls(path, plan, listener)
-        folder.lock = FolderLock.take(path, f"the run {plan.run_id}", new=True)
-        folder.write_json(PLAN, asdict(plan))
         try:
+            folder = cls(path, plan, listener)
+            folder.lock = FolderLock.take(path, f"the run {plan.run_id}", new=True)
+            folder.write_json(PLAN, asdict(plan))
             manifest.mark(path, PLAN)
-        except OSError as error:
-            raise UnwritableError(path, error) from None
+        except BaseException as error:  # a folder without its plan is no run, and would stay for ever
+            shutil.rmtree(path, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise UnwritableError(path, error) from None
+            raise
         return folder
 
     def redact(self, values: Iterable[str]) -> None:
