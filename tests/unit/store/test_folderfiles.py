@@ -19,7 +19,7 @@ from rollproof.core.verdict import Result
 from rollproof.errors import LockedError, RollproofError, RunFolderError
 from rollproof.judge.judging import judge_run, write_reports
 from rollproof.store.folderfiles import OWNER, FolderLock, open_append, read_whole, write_whole
-from rollproof.store.runfolder import RunFolder
+from rollproof.store.runfolder import RunFolder, UnwritableError
 
 FACTS = ("plan.json", "environment.json", "timeline.jsonl", "verdicts.json", "requests-zero-downtime.npz")
 
@@ -141,7 +141,7 @@ def test_b4_verdicts_are_written_last_so_that_they_are_there_only_with_all_the_r
     for name in ("write_html", "write_junit", "write_allure"):
         with monkeypatch.context() as patch:
             patch.setattr(f"rollproof.judge.judging.{name}", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
-            with pytest.raises(OSError, match="disk full"):
+            with pytest.raises(UnwritableError, match="disk full"):
                 write_reports(folder, report)
         assert not (run / "verdicts.json").exists()
     write_reports(folder, report)
