@@ -1,6 +1,7 @@
 """`python -m rollproof`, and the command `rollproof`: the door, which is there before anything heavy is imported."""
 
 import os
+import signal
 import sys
 
 __all__ = ["main"]
@@ -13,7 +14,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")
         sys.exit(3)
-    command_line()
+    try:
+        command_line()
+    finally:  # one more Ctrl-C must not change how the process ends
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

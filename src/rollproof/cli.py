@@ -26,7 +26,7 @@ from rollproof.reports.output import check_told, guarded
 from rollproof.run import completion
 from rollproof.run.commandgroup import Group
 from rollproof.run.helptexts import DOCTOR, LAB, PLAN, PRINTED, SANDBOX, UNDO, drills_text, epilog
-from rollproof.run.signals import as_interrupts
+from rollproof.run.signals import as_interrupts, ignore_endings
 from rollproof.run.stored import REPORTS, RUN, Reports, add_commands, found
 from rollproof.suites import SETS, drill_names
 
@@ -396,12 +396,15 @@ def _main() -> None:
     try:
         _commands()(prog_name="rollproof")
     except RollproofError as error:
+        ignore_endings()
         _console(sys.stderr).problem(str(error), error.hint)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        ignore_endings()
         _console(sys.stderr).problem("interrupted")
         sys.exit(3)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours is no verdict
+        ignore_endings()
         from rollproof.run import process  # noqa: PLC0415
 
         told = process.crash_log_told(process.write_crash_log(error))

@@ -25,6 +25,7 @@ from commands import TARGET, stored_run, told
 from story import plan, target
 
 from rollproof import __main__ as door
+from rollproof import cli
 from rollproof.clients.gitobjects import GitObjects
 from rollproof.clients.kubeconfig import api_client
 from rollproof.clients.repo import EnvRepo
@@ -34,7 +35,7 @@ from rollproof.loadgen.selftest import self_test
 from rollproof.preflight.planning import Order
 from rollproof.run import process, undoing
 from rollproof.run.process import EXIT_BASE, crash_log_told, exit_code_of, run_drills, write_crash_log
-from rollproof.run.signals import Interrupts, as_interrupts, signals_held_at_start
+from rollproof.run.signals import Interrupts, as_interrupts, ignore_endings, signals_held_at_start
 from rollproof.store import folderfiles, manifest
 from rollproof.store.runfolder import RunFolder, UnwritableError
 
@@ -181,10 +182,30 @@ def test_what_ends_a_command_lets_it_remove_what_it_has_made(
 
 
 def test_the_handlers_from_before_come_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with as_interrupts():
-        assert signal.getsignal(signal.SIGTERM) is not before
-    assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGTERM) is not before[0]
+        ignore_endings()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+@pytest.mark.parametrize("where", ["rollproof.run.commandgroup._refuse_empty", "typer.core.TyperGroup.parse_args"])
+def test_a_second_ctrl_c_while_the_first_is_told(say: Told, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """It ended in a traceback out of the import of the console, or with typer's own 130."""
+    console = cli._console
+
+    def again(*words: Any, **more: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return console(*words, **more)
+
+    def pressed(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, pressed)
+    monkeypatch.setattr(cli, "_console", again)
+    code, _, err = say("schema")
+    assert (code, err.strip()) == (3, "error: interrupted")
 
 
 def test_an_undo_that_was_interrupted_is_not_known_to_be_whole(say: Told, monkeypatch: pytest.MonkeyPatch) -> None:

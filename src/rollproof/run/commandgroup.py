@@ -22,6 +22,13 @@ _FOREIGN = "command"  # words of `rollproof sandbox` that are another program's
 class Group(typer.core.TyperGroup):
     """typer's own exit codes (130, or 1, which is FAIL here) say nothing about the target: our errors replace them."""
 
+    def make_context(self, *words: Any, **more: Any) -> Any:
+        """Look at the words before a command; an interrupt there has no exit code of typer's either."""
+        try:
+            return super().make_context(*words, **more)
+        except KeyboardInterrupt:
+            raise CannotJudgeError("interrupted") from None
+
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Parse what stands before the command. There typer installs completion, in the shell's files in HOME."""
         try:

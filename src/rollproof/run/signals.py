@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["Interrupts", "as_interrupts", "ending_signals", "signals_held_at_start"]
+__all__ = ["Interrupts", "as_interrupts", "ending_signals", "ignore_endings", "signals_held_at_start"]
 
 _AGAIN_S = 0.02
 _ANYWHERE_S = 2.0  # a signal that found no such place for that long is raised wherever the main thread is,
@@ -47,12 +47,22 @@ def as_interrupts() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, end) for number in ending_signals() if number != signal.SIGINT}
+    before = {number: signal.getsignal(number) for number in ending_signals()}
+    for number in before:
+        if number != signal.SIGINT:
+            signal.signal(number, end)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_endings() -> None:
+    """The last words are being said: one more Ctrl-C must change neither them nor the exit code."""
+    if threading.current_thread() is threading.main_thread():
+        for number in ending_signals():
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
