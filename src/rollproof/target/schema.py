@@ -25,6 +25,7 @@ __all__ = ["schema_text"]
 _ID = "http://json-schema.org/draft-07/schema#"
 
 
+@cache
 def schema_text() -> str:
     """The document, ASCII, with a line feed at its end."""
     text = json.dumps(_document(), ensure_ascii=True, indent=1).replace("#/$defs/", "#/definitions/")

@@ -48,9 +48,24 @@ def facts() -> Iterator[Event]:
     for checker in CHECKERS:
         for _, told in histories(checker):
             yield from told.events
+    shapes: set[str] = set()
     for timeline in sorted(HISTORIES.glob("*/timeline.jsonl")):
         for line in map(json.loads, timeline.read_text().splitlines()):
+            shape = shape_of(line)
+            if shape in shapes:  # nearly all of them: a fact like this one has been
+                continue
+            shapes.add(shape)
             yield from Story().tell(line["source"], line["subject"], line["what"], at=1.0, **line["data"]).events
+
+
+def shape_of(line: Mapping[str, Any]) -> str:
+    """What `fields` can tell of it: of what kind it is, and which fields it has, also in the first object of a list."""
+    data = line["data"]
+    inside = [
+        (name, sorted(value[0])) for name, value in data.items()
+        if isinstance(value, list) and value and isinstance(value[0], dict)
+    ]  # fmt: skip
+    return f"{line['source']} {line['subject'].partition('/')[0]} {line['what']} {sorted(data)} {sorted(inside)}"
 
 
 def fields(event: Event) -> Iterator[tuple[str, Callable[[Any], Mapping[str, Any]]]]:

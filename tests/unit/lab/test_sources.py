@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def _manifest_images() -> Iterator[tuple[Path, str]]:
             continue
         for name in re.findall(r"^\s*image: \"?([^\s\"]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
             yield path, name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _app_once() -> Iterator[None]:
+    """The app's images are the same for every Argo CD, mode and ingress: 25 calls of git, which were 550."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workloads, "_app", cache(workloads._app))
+        yield
 
 
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
