@@ -53,11 +53,11 @@ lint: $(READY) ## Style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 test: lint ## Lint and unit tests: no cluster, no root; some 4 minutes of CPU, so 2 to 4 minutes on 2 cores
-	$(STEADY) -p tests.cpu -p tests.workers --workers $(WORKERS) -p no:rollproof -p no:allure_pytest -- tests/unit
+	$(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
 	$(BIN)/python -m tests.fuzz $(ARGS)
-	ROLLPROOF_DEEP=1 $(BIN)/python -m pytest -p tests.workers --workers $(WORKERS) -p no:rollproof -m "hypothesis or deep" tests/unit
+	ROLLPROOF_DEEP=1 $(BIN)/python -m pytest -p no:rollproof -n $(WORKERS) -m "hypothesis or deep" tests/unit
 
 mutation: $(READY) ## Mutation test of the judging code, not in CI (ARGS="checkers.drift": one module; "--sample 800 --seed 1"): docs/mutation.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutation]'

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection() -> Iterator[None]:
     """What collecting makes stays until the end: searching it for garbage again and again is a third of the time.
 
-    As workers are forked and run them later, what is frozen is not searched either.
+    Each xdist worker collects all tests; as it forks and runs them later, what is frozen is not searched either.
     """
     gc.disable()
     try:

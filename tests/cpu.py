@@ -19,7 +19,7 @@ __all__ = ["summary"]
 
 _SHOWN = 10
 _COLLECTING = "(collecting)"
-_KEY = "rollproof_cpu_s"  # in what a worker tells at its end
+_KEY = "rollproof_cpu_s"  # in what an xdist worker tells its controller at its end
 
 
 def cpu_s() -> float:
@@ -39,11 +39,10 @@ def summary(took_s: Mapping[str, float], shown: int = _SHOWN) -> Iterator[str]:
 
 
 class _Account:
-    """Seconds by file: counted where tests run, added up where the workers were started."""
+    """Seconds by file: counted where tests run, added up in xdist's controller."""
 
     def __init__(self) -> None:
         self.took_s: Counter[str] = Counter()
-        self._pid = os.getpid()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Iterator[None]:
@@ -53,9 +52,6 @@ class _Account:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        if self._pid != os.getpid():  # forked by tests/workers.py: what was counted before is told by its parent
-            self._pid = os.getpid()
-            self.took_s.clear()
         before_s = cpu_s()
         result = yield
         self.took_s[item.nodeid.partition("::")[0]] += cpu_s() - before_s

@@ -24,7 +24,7 @@ _NAMED = Path("build/unsteady.txt")
 
 
 class _Red:
-    """The tests that failed, by node id, in that order; of several workers the one that started them hears of all."""
+    """The tests that failed, by node id, in that order; with xdist its controller hears of all."""
 
     def __init__(self) -> None:
         self.tests: dict[str, None] = {}
@@ -45,8 +45,7 @@ def main(words: list[str]) -> int:
     if code != pytest.ExitCode.TESTS_FAILED or not 0 < len(red.tests) <= mine.most:
         return code
     print(f"\n== red beside others, once more alone: {', '.join(red.tests)}", flush=True)
-    alone = ["--workers", "0"] if "tests.workers" in options else ["-n", "0"]
-    code = int(pytest.main([*options, *alone, *red.tests]))
+    code = int(pytest.main([*options, "-n", "0", *red.tests]))
     if code == pytest.ExitCode.OK:
         _name(list(red.tests))
     return code

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from forked import forked_script, start_servers
+from forked import forked_script
 
 from rollproof.redaction import SECRETS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What workers would otherwise do each for itself."""
-    if config.getoption("workers", 0):
-        import storedruns  # not before: it imports most of rollproof
-
-        start_servers()
-        storedruns.share()
+    """xdist's workers share what is judged of the stored histories (storedruns.py)."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="rollproof-judged-")
+        os.environ["JUDGED_HISTORIES"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:

@@ -28,13 +28,12 @@ from pathlib import Path
 from select import POLLIN, poll, select  # these, too, before locust replaces them by its own
 from typing import IO, Any, NoReturn
 
-__all__ = ["CPU_S", "Forked", "forked_drills", "forked_script", "run_module", "start_servers"]
+__all__ = ["CPU_S", "Forked", "forked_drills", "forked_script", "run_module"]
 
 TIMEOUT_S = 200.0
 _MESSAGE_MAX = 1 << 20
 _ROOT = Path(__file__).resolve().parents[2]
 CPU_S = [0.0]  # what all children used: the kernel counts it for the server, and not for who asked
-_SERVERS: list[subprocess.Popen[bytes]] = []  # kept: one that nobody refers to complains that it still runs
 # What the modules that tests run would import. Not rollproof.plugin: pytest rewrites its asserts as it loads it.
 _IMPORTED = {
     "rollproof": (
@@ -63,7 +62,7 @@ class Forked:
         self._status, theirs = os.pipe()
         asked = {"words": self.args, "cwd": str(cwd), "environ": dict(environ), "umask": umask}
         answer, door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with answer, door:  # of this child alone: several processes ask one server
+        with answer, door:  # of this child alone
             request = [stdin, stdout, stderr, theirs, door.fileno()]
             socket.send_fds(_server(imported), [json.dumps(asked).encode()], request)
             os.close(theirs)
@@ -158,22 +157,13 @@ def _server(imported: str) -> socket.socket:
         [sys.executable, "-P", __file__, imported, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environ
     )
     theirs.close()
-    _SERVERS.append(server)
-    owner = os.getpid()
 
     def end() -> None:
         ours.close()
-        if os.getpid() == owner:  # and no process that was forked since, which asks it, too
-            server.wait(60)
+        server.wait(60)
 
     atexit.register(end)
     return ours
-
-
-def start_servers() -> None:
-    """All of them, for this process and those that will be forked from it: they import while tests are collected."""
-    for imported in _IMPORTED:
-        _server(imported)
 
 
 def _serve(door: socket.socket) -> dict[str, Any]:
