@@ -233,10 +233,10 @@ class Waits:
             found = self._poll(look, min(_LOOK_UP_S, left_s))
             if found is not None:
                 return found
+            self._still_ours(stage)  # and look up, at the deadline, too: what can never come is not late
+            look_up()
             if not left_s:
                 return None
-            self._still_ours(stage)
-            look_up()
 
     def _poll(self, look: Callable[[], T | None], timeout_s: float) -> T | None:
         def noted() -> T | None:

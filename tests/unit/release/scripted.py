@@ -198,3 +198,7 @@ GOOD = (
     {"deployment": deployment(NEW), "pods": {"old-1": pod("old-1", OLD), **NEW_PODS}},
     {"pods": NEW_PODS},
 )
+BACK = (
+    {"application": at(OTHERS)},
+    {"deployment": deployment(OLD), "pods": {"back-1": pod("back-1", OLD), "back-2": pod("back-2", OLD)}},
+)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from owntime import own_time
 from story import NEW, OLD, plan, target
 
-from rollproof.clients.repo import GitError, OtherTagError, PushRefusedError, PushUnansweredError
+from rollproof.clients.repo import GitError, PushRefusedError, PushUnansweredError
 from rollproof.core.event import Outcome
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import ArgoCd, ReleaseSettings
@@ -20,6 +19,7 @@ from rollproof.release import TAG_KIND, deploy, restore_tag, wait
 from rollproof.release.wait import StageFailedError
 
 from .scripted import (
+    BACK,
     CLOCK,
     GOOD,
     NEW_PODS,
@@ -158,87 +158,6 @@ def test_a_sync_that_is_tried_again_until_the_deadline_has_failed(
     if outcome is Outcome.FAIL:
         assert failed.data["cause"] == "SyncFailed"
         assert message in failed.data["reason"]
-
-
-class TakenOver(Repo):
-    """Somebody else's tag is on top as soon as ours was pushed; `after` more looks see ours first."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.left = after
-
-    def tag(self) -> str:
-        if not self.pushed:
-            return self.current
-        self.left -= 1
-        return self.current if self.left >= 0 else "eeeeeee"
-
-
-def test_a_release_with_another_tag_on_top_is_nobodys_failure() -> None:
-    failed = World(View(*GOOD[:2]), repo=TakenOver(0)).release.deploy().failed
-    assert failed is not None
-    assert (failed.data["cause"], failed.outcome) == ("Superseded", Outcome.UNKNOWN)
-    assert "superseded by another tag: the overlay says eeeeeee" in failed.data["reason"]
-    assert "ddddddd by robot: newer" in failed.data["reason"]
-
-
-def test_a_wrong_version_in_the_proof_is_not_ours_if_the_tag_is_not() -> None:
-    failed = World(View(*GOOD), repo=TakenOver(0), prover=Prover(WRONG)).release.deploy().failed
-    assert failed is not None
-    assert failed.data["cause"] == "Superseded"
-
-
-def test_a_deploy_of_somebody_else_before_our_commit_is_left_as_it_is() -> None:
-    world = World(View(*GOOD))
-    world.repo.current = "eeeeeee"
-    failed = world.release.deploy().failed
-    assert failed is not None
-    assert (failed.data["stage"], failed.data["cause"], failed.outcome) == ("committed", "Superseded", Outcome.UNKNOWN)
-    assert "somebody else set the tag to eeeeeee meanwhile, by commit ddddddd by robot" in failed.data["reason"]
-    assert (world.repo.pushed, world.store.lines) == ([], [])
-
-
-@pytest.mark.parametrize("theirs", ["eeeeeee", NEW])
-def test_a_deploy_that_loses_the_race_to_another_leaves_nothing_to_undo(theirs: str) -> None:
-    """Not even if their tag is our sha: an undo would take theirs back."""
-    world = World(View(*GOOD), repo=Repo(OtherTagError(theirs, OLD, "ddddddd by robot: newer")))
-    rollout = world.release.deploy()
-    assert rollout.failed is not None
-    said = rollout.failed.data
-    assert (said["stage"], said["cause"], rollout.failed.outcome) == ("pushed", "Superseded", Outcome.UNKNOWN)
-    assert "nothing was pushed" in said["reason"]
-    assert [line.get("state") for line in world.store.lines] == [None, "not-needed"]
-    assert rollout.revision == ""
-
-
-def test_a_rollback_of_what_somebody_else_has_replaced_is_nobodys_failure() -> None:
-    repo = Repo()
-    world = World(View(*GOOD), repo=repo)
-    deployed = world.release.deploy()
-    repo._errors.append(OtherTagError("eeeeeee", NEW, "ddddddd by robot: newer"))
-    rollback = world.release.revert(deployed)
-    assert rollback.failed is not None
-    assert (rollback.failed.data["cause"], rollback.failed.outcome) == ("Superseded", Outcome.UNKNOWN)
-    assert len(repo.pushed) == 1
-    assert "state" not in world.store.lines[-1]  # the deploy's undo is still open, and will compare
-
-
-BACK = (
-    {"application": at(OTHERS)},
-    {"deployment": deployment(OLD), "pods": {"back-1": pod("back-1", OLD), "back-2": pod("back-2", OLD)}},
-)
-
-
-@pytest.mark.parametrize(("scenes", "stages"), [(BACK[:1], "synced"), (BACK, "proven")])
-def test_a_rollback_that_is_overwritten_has_failed_even_if_it_came_back(scenes: Any, stages: str) -> None:
-    repo = Repo()
-    world = World(View(*GOOD, *scenes), repo=repo)
-    deployed = world.release.deploy()
-    repo.tag = lambda: OLD if len(repo.pushed) < 2 else NEW  # type: ignore[method-assign]
-    rollback = world.release.revert(deployed)
-    assert rollback.failed is not None
-    assert (rollback.failed.data["cause"], rollback.failed.outcome) == ("Overwritten", Outcome.FAIL)
-    assert next(reversed(rollback.stages)) == stages
 
 
 def test_a_pod_of_the_old_template_that_came_later_counts_as_old() -> None:
