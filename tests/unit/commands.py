@@ -17,7 +17,7 @@ from rollproof.cli import main
 from rollproof.judge.judging import judge_run, write_reports
 from rollproof.store.runfolder import RunFolder
 
-__all__ = ["TARGET", "rollproof", "stored_run", "told"]
+__all__ = ["TARGET", "loaded_by", "rollproof", "stored_run", "told"]
 
 TARGET = target_toml(context="nowhere", git_url="file:///nowhere/env.git")
 
@@ -57,3 +57,22 @@ def told(
         main()
     seen = capsys.readouterr()
     return int(ended.value.code or 0), seen.out, seen.err
+
+
+_PROBE = """
+import sys
+from rollproof.cli import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print("LOADED", *sys.modules, file=sys.stderr)
+"""
+
+
+def loaded_by(*words: str, **environ: str) -> list[str]:
+    """The modules that Python has imported when that command has ended, with exit code 0."""
+    command = [sys.executable, "-c", _PROBE, *words]
+    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.partition("LOADED")[2].split()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from zipfile import ZipFile
 
 import pytest
 import typer
-from commands import TARGET, rollproof, stored_run, told
+from commands import TARGET, loaded_by, rollproof, stored_run, told
 from story import plan
 
 from rollproof.cli import app, main
@@ -243,15 +242,6 @@ HEAVY = (
     "allure_commons", "gevent", "httpx", "jinja2", "kubernetes", "locust", "numpy", "pydantic", "pytest", "rich",
     "ruamel", "rollproof.run.session", "rollproof.judge.checkers", "rollproof.reports.model", "rollproof.target.file",
 )  # fmt: skip
-PROBE = """
-import sys
-from rollproof.cli import main
-try:
-    main()
-except SystemExit as ended:
-    assert not ended.code, ended.code
-print("LOADED", *sys.modules, file=sys.stderr)
-"""
 
 
 @pytest.mark.parametrize(
@@ -266,10 +256,7 @@ print("LOADED", *sys.modules, file=sys.stderr)
 )
 def test_f5_what_needs_no_library_imports_none(words: list[str], environ: dict[str, str]) -> None:
     """A person waits for these, so a second of imports is a fault. No clock here: what is imported is what it costs."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *words], env={**os.environ, **environ}, capture_output=True, text=True, check=True
-    )
-    loaded = done.stderr.partition("LOADED")[2].split()
+    loaded = loaded_by(*words, **environ)
     assert "rollproof.cli" in loaded
     typers_own = ("pydantic",) if words[0] != "--help" else ()  # typer checks the parameters of a command by it
     assert not [name for name in loaded if name.startswith(HEAVY) and not name.startswith(typers_own)]

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from commands import stored_run
+from commands import loaded_by, stored_run
 
 from rollproof.judge.checkers import CHECKERS
 
 HISTORIES = Path(__file__).resolve().parents[2] / "histories"
-PROBE = """
-import sys
-from rollproof.cli import main
-try:
-    main()
-except SystemExit as ended:
-    assert not ended.code, ended.code
-print("LOADED", *sys.modules, file=sys.stderr)
-"""
 OF_OTHERS = (  # acting, and other runs' facts
     "allure_commons", "gevent", "httpx", "kubernetes", "locust", "numpy.ma", "pluggy", "pytest", "ruamel", "urllib3",
     "websocket", "yaml", "rollproof.clients.kube", "rollproof.core.networkpolicy", "rollproof.core.pipeline",
     "rollproof.core.posture", "rollproof.faults", "rollproof.preflight", "rollproof.probes", "rollproof.run.session",
     "rollproof.target.file",
 )  # fmt: skip
-
-
-def loaded_by(*words: str) -> list[str]:
-    command = [sys.executable, "-c", PROBE, *words]
-    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stderr.partition("LOADED")[2].split()
 
 
 @pytest.fixture(scope="module")
