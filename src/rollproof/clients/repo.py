@@ -342,15 +342,16 @@ class EnvRepo:
         paths = [posixpath.normpath(posixpath.join(self._overlay_path, name)) for name in names]
         listed = self.git.text("ls-tree", "-z", "-l", "--full-tree", revision, "--", *paths).rstrip("\0")
         found = {path: facts.split() for facts, _, path in (line.partition("\t") for line in listed.split("\0"))}
+        if len(found) > 1:  # fluxcd/flux2#635
+            message = f"{' and '.join(found)} are both in branch {self._target.branch!r}, and Kustomize refuses that"
+            raise InputError(message, "remove all but one")
         path = next((path for path in paths if path in found), "")
         if not path:
             return None
         mode, _, blob, size = found[path]
         if mode not in _FILES:
             message = f"{path} in branch {self._target.branch!r} is {_KINDS.get(mode, 'no file')} and no regular file"
-            raise InputError(
-                message, "env_repo.overlay must have the file itself: what leads elsewhere is not followed"
-            )
+            raise InputError(message, "env_repo.overlay must have the file itself: a link is not followed")
         if int(size) > SIZE_MAX:
             message = f"{path} has {size} bytes, and a kustomization of more than {SIZE_MAX} is not read"
             raise InputError(message, "is env_repo.overlay the right folder?")

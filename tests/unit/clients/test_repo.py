@@ -229,6 +229,13 @@ def test_wrong_targets_are_named(server: Server, changes: dict[str, str], error:
         repo.tag()
 
 
+def test_two_kustomizations_in_a_folder_are_refused_as_kustomize_does(server: Server) -> None:
+    server.commit("images: []\n", "overlays/dev/kustomization.yml")
+    said = r"dev/kustomization\.yaml and overlays/dev/kustomization\.yml are both in branch 'main'"
+    with EnvRepo(server.target(), {}) as repo, pytest.raises(InputError, match=said):
+        repo.tag()
+
+
 def test_yaml_that_is_none_is_named(tmp_path: Path) -> None:
     server = Server(tmp_path / "broken", "images: [\n")
     with EnvRepo(server.target(), {}) as repo, pytest.raises(InputError, match=r"kustomization\.yaml is not YAML"):
