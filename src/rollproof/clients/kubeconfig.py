@@ -71,9 +71,7 @@ def api_client(context: str, kubeconfig: str) -> Any:
     except CannotJudgeError:
         raise
     except OSError as error:  # a tokenFile, a certificate
-        if (
-            not error.filename or error.errno in _NO_ROOM
-        ):  # certificates that the file itself has become temporary files
+        if not error.filename or error.errno in _NO_ROOM:  # certificates of the file itself become temporary files
             message = f"the certificates in {where} need temporary files, and none can be made"
             hint = "free that disk, or name a folder with room in TMPDIR"
             raise CannotJudgeError(f"{message}: {error.strerror or error}", hint) from None

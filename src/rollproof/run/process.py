@@ -89,7 +89,7 @@ def exit_code_of(folder: Path, child_code: int) -> int:
     with suppress(OSError, ValueError, KeyError):
         return int(json.loads((folder / "verdicts.json").read_text(encoding="utf-8"))["exit_code"])
     said = child_code - EXIT_BASE
-    if said in {2, 3, 4}:  # the child has printed the reason
+    if said in {3, 4}:  # the child has printed the reason
         return said
     if is_folder(folder):
         what = f"without a verdict; {typed('undo', folder)} puts things back"

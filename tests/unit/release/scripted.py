@@ -14,6 +14,7 @@ from story import NEW, OLD, plan, target
 from rollproof.clients.argo import ApplicationState
 from rollproof.clients.repo import Commit, OtherTagError
 from rollproof.core.plan import Plan
+from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings, RollbackSettings
 from rollproof.errors import AbortedError
 from rollproof.probes.proof import NotProven
@@ -139,6 +140,9 @@ class Kube:
 
     def patch(self, kind: str, namespace: str, name: str, body: Any, **_: Any) -> None:
         self.patches.append((kind, f"{namespace}/{name}", body))
+
+
+WRONG = NotProven(StageCause.WRONG_VERSION, "Ingress: version x instead of y")
 
 
 class Prover:

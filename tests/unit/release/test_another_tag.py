@@ -10,20 +10,15 @@ from story import NEW, OLD, plan, target
 
 from rollproof.clients.repo import OtherTagError
 from rollproof.core.event import Outcome
-from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings
-from rollproof.probes.proof import NotProven
 from rollproof.release import deploy, wait
 
-from .scripted import BACK, CLOCK, GOOD, Prover, Repo, View, World
+from .scripted import BACK, CLOCK, GOOD, WRONG, Prover, Repo, View, World
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     own_time(monkeypatch, deploy, wait, sleep=lambda _: None, monotonic=CLOCK.monotonic)
-
-
-WRONG = NotProven(StageCause.WRONG_VERSION, "Ingress: version x instead of y")
 
 
 class TakenOver(Repo):

@@ -27,6 +27,7 @@ from .scripted import (
     OTHERS,
     OURS,
     SHORT,
+    WRONG,
     Ending,
     Prover,
     Repo,
@@ -43,9 +44,6 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     pauses: list[float] = []
     own_time(monkeypatch, deploy, wait, sleep=pauses.append, monotonic=CLOCK.monotonic)
     return pauses
-
-
-WRONG = NotProven(StageCause.WRONG_VERSION, "Ingress: version x instead of y")
 
 
 def test_a_release_goes_leg_by_stage() -> None:

@@ -46,14 +46,15 @@ def check(facts: Facts) -> Verdict:
 
 def _doubt(facts: Facts, bad: BadRelease, limit_s: float) -> str:
     """Why it may have been known in time, as the end of a sentence; "" if it was not."""
-    if bad.named is None or bad.named_s is None or bad.unnamed_s is None:
+    pushed = bad.release.stages.get("pushed")
+    if bad.named is None or bad.named_s is None or pushed is None:
         return ""
     late_s = seen_late_s(facts, bad.named.end_s)
     if late_s and bad.named_s - late_s <= limit_s:
         return seen_late_clause(late_s)
-    least_s = bad.unnamed_s + earliest_s(facts, bad.named) - (bad.named.not_before_s or bad.named.end_s)
+    least_s = max(0.0, earliest_s(facts, bad.named) - pushed.end_s)
     between = least_s <= limit_s < bad.named_s and bad.release.cause != StageCause.DEADLINE_EXCEEDED
-    return missed_clause(max(0.0, least_s), f"release.bad.{bad.setting}") if between else ""
+    return missed_clause(least_s, f"release.bad.{bad.setting}") if between else ""
 
 
 def _judged(bad: BadRelease, kind: BadKind, limit_s: float) -> tuple[Result, str]:

@@ -135,10 +135,8 @@ def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | N
     for one in honest:
         if one.took_s is None or one.took_s <= limit_s:
             continue
-        mine = [health for health in alive if health.event.subject == one.event.subject]
-        before = [health for health in mine if health.event.start_s <= one.event.start_s]
-        after = [health for health in mine if health.event.start_s > one.event.start_s]
-        said = one.event.outcome is Outcome.FAIL and one.took_s - _way_s(one, alive) > limit_s
+        before, after = _beside(one, alive)
+        said = one.event.outcome is Outcome.FAIL and one.took_s - _way_s(before) > limit_s
         silent = not one.status and all(
             near and near[0].event.outcome is Outcome.OK for near in (before[-1:], after[:1])
         )
@@ -151,12 +149,15 @@ def _slow(facts: Facts, alive: list[Answer], honest: list[Answer]) -> _Found | N
     return None
 
 
-def _way_s(one: Answer, alive: list[Answer]) -> float:
-    """How long the health path of that pod took just before: so long the way may be."""
-    before = [
-        health for health in alive
-        if health.event.subject == one.event.subject and health.event.start_s <= one.event.start_s
-    ]  # fmt: skip
+def _beside(one: Answer, alive: list[Answer]) -> tuple[list[Answer], list[Answer]]:
+    """What the health path of that pod answered to questions up to this one, and to later ones."""
+    mine = [health for health in alive if health.event.subject == one.event.subject]
+    before = [health for health in mine if health.event.start_s <= one.event.start_s]
+    return before, [health for health in mine if health.event.start_s > one.event.start_s]
+
+
+def _way_s(before: list[Answer]) -> float:
+    """How long the health path took just before: so long the way may be."""
     return (before[-1].took_s or 0.0) if before else 0.0
 
 
@@ -165,7 +166,7 @@ def _slow_by_the_way(facts: Facts, alive: list[Answer], honest: list[Answer]) ->
     app, limit_s = facts.plan.target.app, facts.plan.target.faults.ready_answer_s
     for one in honest:
         if one.event.outcome is Outcome.FAIL and one.took_s is not None and one.took_s > limit_s:
-            least_s = max(0.0, one.took_s - _way_s(one, alive))
+            least_s = max(0.0, one.took_s - _way_s(_beside(one, alive)[0]))
             return (
                 f"{app.ready_path} of {one.event.subject} said after {least_s:.2f} to {one.took_s:.2f} s, with and "
                 f"without the way to it, that the database is away, and the limit of {limit_s:g} s lies between: run "

@@ -8,6 +8,7 @@ did not run. So is a journal that cannot be read whole: its lost entries are unk
 
 from __future__ import annotations
 
+from rollproof.core.commandline import typed
 from rollproof.core.counts import many, were
 from rollproof.core.facts import Facts
 from rollproof.core.fault import find_faults
@@ -34,7 +35,7 @@ def check(facts: Facts) -> Verdict:
     evidence = _evidence(facts)
     if failed or unfinished or damage:
         why, what = _what_failed(record, failed, unfinished, damage)
-        again = f"`rollproof undo {facts.plan.run_id}`"
+        again = typed("undo", facts.plan.run_id)
         hint = f"run {again}, then look at {what}"
         if failed and all(entry.kind == CHECK for entry in failed):  # no undo of ours is left that could mend it
             hint = f"our own changes are back: mend what is said here by hand, then {again} looks again"
@@ -52,7 +53,7 @@ def check(facts: Facts) -> Verdict:
         finding = Finding("LEFT_ALONE", why, "decide by hand which state is wanted")
         if left[0].expected is None and left[0].found is None:  # nobody changed it, and its state could not be read
             why = f"{left[0].name} could not be verified: {left[0].reason or 'no reason'}"
-            finding = Finding("NOT_SEEN", why, f"look again later: `rollproof undo {facts.plan.run_id}`")
+            finding = Finding("NOT_SEEN", why, f"look again later: {typed('undo', facts.plan.run_id)}")
         return Verdict(
             "undo", "Undo", Result.INCONCLUSIVE, why, numbers=numbers, evidence=evidence, findings=(finding,)
         )

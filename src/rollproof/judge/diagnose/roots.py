@@ -333,7 +333,7 @@ def _wrong_version(case: _Case) -> Root | None:
     if log is None or act is None or not case.failing("availability"):
         return None
     strange = [bool(name) and name not in act.shas for name in log.versions]
-    wrong = (kinds(log) == Kind.GOOD) & np.array(strange, dtype=bool)[log.rows["version"]]
+    wrong = (kinds(log) == Kind.GOOD) & log.chosen("version", strange)
     wrong &= open_window(case.facts, log, act).blamed  # what the verdict counts
     count = counted(wrong)
     if not count:
