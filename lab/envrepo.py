@@ -20,6 +20,7 @@ URL = f"http://127.0.0.1:{settings.GIT_PORT}/env.git"
 BRANCH = "main"
 _ENTRIES = {"Ingress": "ingress.yaml", "HTTPRoute": "httproute.yaml"}  # kind -> its file in base, and `patch-` of it
 _BASE = "base/kustomization.yaml"
+_FIRST, _NO_RELEASE = "@FIRST@", "0000000"  # in the layout's files, and in its commit
 _SEEDED_AT = "2026-01-05T09:00:00+00:00"
 _PERSON = ("AngelPay pipeline", "pipeline@angelpay.example")
 _PLAIN = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
@@ -70,8 +71,7 @@ def let_in_by(log: Log, clone: Path, kind: str, made: Credentials) -> str:
         if not (clone / path.relative_to(sources)).exists():  # the repository is of an older lab
             shutil.copyfile(path, clone / path.relative_to(sources))
     plain = _as_pipeline()
-    log.run("git", "-C", clone, "add", "--all", env=plain)
-    log.run("git", "-C", clone, "commit", "--quiet", f"--message=Let users in by {kind}", env=plain)
+    _commit(log, clone, f"Let users in by {kind}", plain)
     log.run("git", "-C", clone, "push", "--quiet", URL, BRANCH, env={**plain, **_login(made)}, timeout_s=60)
     return f"users come in by {kind}"
 
@@ -102,15 +102,29 @@ def _as_pipeline(at: str = "") -> dict[str, str]:
 
 
 def seed(log: Log, work: Path, first: str, made: Credentials) -> None:
-    """Commit the layout with the first release and push it to the empty repository."""
+    """Commit the layout, then for each environment the first release as the pipeline does it, and push to the empty
+    repository. The layout's own tag belongs to no release, so that each environment's tag is set by its line alone.
+    """
     shutil.copytree(settings.SOURCES / "env-repo", work, dirs_exist_ok=True)
-    for path in sorted(work.glob("overlays/*/kustomization.yaml")):
-        path.write_text(path.read_text(encoding="utf-8").replace("@FIRST@", first), encoding="utf-8")
     plain = _as_pipeline(_SEEDED_AT)
     log.run("git", "init", "--quiet", f"--initial-branch={BRANCH}", work, env=plain)
-    log.run("git", "-C", work, "add", "--all", env=plain)
-    log.run("git", "-C", work, "commit", "--quiet", f"--message=Run {first} in dev and prod", env=plain)
+    overlays = sorted(work.glob("overlays/*/kustomization.yaml"))
+    for path in overlays:
+        _put(path, _FIRST, _NO_RELEASE)
+    _commit(log, work, "Lay out dev and prod", plain)
+    for path in overlays:
+        _put(path, _NO_RELEASE, first)
+        _commit(log, work, f"Run {first} in {path.parent.name}", plain)
     log.run("git", "-C", work, "push", "--quiet", URL, BRANCH, env={**plain, **_login(made)}, timeout_s=60)
+
+
+def _put(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def _commit(log: Log, work: Path, message: str, plain: dict[str, str]) -> None:
+    log.run("git", "-C", work, "add", "--all", env=plain)
+    log.run("git", "-C", work, "commit", "--quiet", f"--message={message}", env=plain)
 
 
 def _login(made: Credentials) -> dict[str, str]:

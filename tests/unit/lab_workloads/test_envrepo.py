@@ -66,6 +66,25 @@ def test_both_overlays_run_the_first_release(tmp_path: Path, log: Log) -> None:
     assert len(envrepo.head(log)) == 40
 
 
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_each_overlays_tag_is_set_by_a_commit_that_changes_nothing_else(
+    server: Path, tmp_path: Path, log: Log, environment: str
+) -> None:
+    seed(tmp_path, log)
+    path = f"overlays/{environment}/kustomization.yaml"
+    words = ("log", "-1", "--format=%an", "--unified=0", "--patch", "-S1e23456", "main", "--", path)
+    shown = subprocess.run(["git", "-C", server, *words], check=True, capture_output=True, text=True).stdout
+    changed = [line for line in shown.splitlines() if line.startswith(("+", "-")) and line[:3] not in ("+++", "---")]
+    assert changed == [f'{sign}    newTag: "{tag}" # written by the pipeline' for sign, tag in
+                       (("-", "0000000"), ("+", "1e23456"))]  # fmt: skip
+    whole = subprocess.run(
+        ["git", "-C", server, "log", "-1", "--format=", "--name-only", "-S1e23456", "main", "--", path],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert whole.stdout.split() == [path]
+    assert shown.startswith("AngelPay pipeline")
+
+
 @pytest.mark.usefixtures("server")
 def test_the_tag_is_quoted_because_this_sha_reads_as_a_number(tmp_path: Path, log: Log) -> None:
     seed(tmp_path, log, "1e23456")
