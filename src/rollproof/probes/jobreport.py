@@ -5,6 +5,7 @@ It must never judge. The report is asked for through the entry, as any client wo
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,19 @@ class JobReport:
         self._recorder = recorder
         self._replicas = replicas
         self._since_s: float | None = None  # wall clock; earlier periods are not recorded
+
+    def reaches_back(self) -> bool:
+        """Whether the report has runs, and none that is missing could be of a whole period from now on: ask, only.
+
+        Also true where it has something else to say: that is for `read` to record.
+        """
+        answer, now_s = self._http.get(self._settings.report_path), time.time()
+        try:
+            runs = read_runs(self._settings, answer)
+        except (LookupError, OutsideDataError):
+            return True
+        period_s = self._settings.period_s
+        return any(run.period_s < math.ceil(now_s / period_s) * period_s for run in runs)
 
     def read(self) -> None:
         """Ask once, and record it."""

@@ -14,6 +14,7 @@ from rollproof.run.context import RunContext
 __all__ = ["JobsDrill"]
 
 _INTO_PERIOD_S = 0.2  # a fault at a boundary comes when the jobs of the period have begun, and have not ended
+_LOOK_AGAIN_S = 2.0
 _BEYOND_S = 0.5  # the last reading must be surely later than `reported_within_s` after the last period
 
 
@@ -37,6 +38,7 @@ class JobsDrill:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Read the report before the block, and after it once in each period until enough whole ones are over."""
+        self._await_reach()
         self._report.read()
         begun_s = time.time()
         yield
@@ -51,6 +53,18 @@ class JobsDrill:
                 self._context.status(f"the periods of the jobs, {left_s:.0f} s more")
                 self._sleep(min(left_s, settings.period_s))
                 self._report.read()
+
+    def _await_reach(self) -> None:
+        """Wait until the report has a run of a period that began before the next one.
+
+        An app that has just been installed has none yet, and of its very first period it is not known whether a row was
+        cut off below it. Two periods at most; then the checker says what the report did not reach.
+        """
+        settings = self._settings
+        last_s = (math.ceil(time.time() / settings.period_s) + 1) * settings.period_s + settings.reported_within_s
+        while not self._report.reaches_back() and (left_s := last_s - time.time()) > 0:
+            self._context.status(f"the first runs of the jobs, {left_s:.0f} s more at most")
+            self._sleep(min(left_s, _LOOK_AGAIN_S))
 
     def to_boundary(self, *, early_s: float = -_INTO_PERIOD_S) -> None:
         """Wait until a period has just begun, or until the next one that is at least `early_s` away is so near."""

@@ -57,6 +57,23 @@ def facts(event: Event) -> Facts:
     return Facts(plan=story.plan(), drill="jobs", events=(event,))
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (body(), False),
+        (body(ROW), True),  # of the period that is running
+        (body({**ROW, "period": NOW_S + 30}), False),  # of the next one: a clock that is ahead
+        (Answer(503, b"", {}), True),  # for `read` to record
+        (body({"job": "x"}), True),
+    ],
+)
+def test_whether_it_reaches_back(answer: Answer, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_time(monkeypatch, jobreport, time=lambda: NOW_S)
+    recorder = ListRecorder()
+    assert JobReport(JOBS, Http(answer), recorder, lambda: 2).reaches_back() is expected  # type: ignore[arg-type]
+    assert not recorder.events
+
+
 def test_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     old = {**ROW, "period": "2026-01-01T09:00:00+01:00"}
     running = {**ROW, "finished_at": None}
