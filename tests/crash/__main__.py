@@ -69,7 +69,7 @@ def main() -> int:
             people += [SandboxPerson(work / f"{number}", options.seed + number) for number in range(options.jobs)]
             points = list(_points(people[0], options))
         else:
-            people.append(LabPerson(work / "lab"))
+            people.append(LabPerson(work / "lab", options.target))
             names = [name for word in options.lab or ("chaos",) for name in expand(word)]
             points = [Point((name,), at="fault:made", left=options.left) for name in names]
         print(f"{len(points)} points, {len(people)} side by side", flush=True)
@@ -229,6 +229,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--moments", type=int, default=42, help="points in time, beside the entries (default 42)")
     parser.add_argument("--jobs", type=int, default=2, help="sandboxes side by side")
     parser.add_argument("--lab", nargs="*", metavar="NAME", help="on the lab; without a name: chaos")
+    parser.add_argument("--target", default="lab", choices=("lab", "lab-prod"), help="with --lab: whose app")
     parser.add_argument("--left", action="store_true", help="with --lab: wait for the dead-man before anybody undoes")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -18,7 +18,16 @@ __all__ = ["LabPerson"]
 _STATE = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "rollproof/lab"
 _CONTEXT = "kind-rollproof-lab"
 _MADE_BY_FAULTS = ("ConfigMap", "Deployment", "Ingress", "Job", "NetworkPolicy", "ResourceQuota")
-
+_OF_THE_APP = ("HorizontalPodAutoscaler", "Lease", "PodDisruptionBudget", "Service")
+_WATCHED = {
+    "database": _MADE_BY_FAULTS,
+    "argocd": ("AppProject", "Deployment", "Job", "StatefulSet"),
+    "git": ("Deployment", "Job"),
+    "ingress-nginx": ("ConfigMap", "Job"),
+    "kube-system": ("Deployment", "Job"),
+    "": ("Node",),
+}
+_APP_OF = {"lab": "angelpay-dev", "lab-prod": "angelpay-prod"}  # target file: namespace
 
 # A request that was under way when the run was killed is carried out within a second here, or never: the 90 s that the
 # undo waits by default are for API servers whose deadlines we do not know.
@@ -26,26 +35,20 @@ _LATE = "\n[undo]\nlate_s = 15.0\n"
 
 
 class LabPerson(Person):
-    """Uses the lab that is up, with the target file that everybody uses, opened for all faults, and `undo.late_s`."""
+    """Uses the lab that is up, with a target file that everybody uses, opened for all faults, and `undo.late_s`."""
 
-    watched = {  # noqa: RUF012 - never changed
-        "angelpay-dev": (*_MADE_BY_FAULTS, "HorizontalPodAutoscaler", "Lease", "PodDisruptionBudget", "Service"),
-        "database": _MADE_BY_FAULTS,
-        "argocd": ("AppProject", "Deployment", "Job", "StatefulSet"),
-        "git": ("Deployment", "Job"),
-        "ingress-nginx": ("ConfigMap", "Job"),
-        "kube-system": ("Deployment", "Job"),
-        "": ("Node",),
-    }
-    pods_of = "angelpay-dev"
     same_s = 120.0
     command_s = 480.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "lab") -> None:
+        """`name`: of the target file; "lab-prod" for a fault that needs an autoscaler."""
         folder.mkdir(parents=True)
         target = folder / "target.toml"
-        text = (ROOT / "targets" / "lab.toml").read_text(encoding="utf-8")
-        target.write_text(changed(text, LAB_OPENED, where="targets/lab.toml") + _LATE, encoding="utf-8")
+        self.pods_of = _APP_OF[name]
+        self.watched = {self.pods_of: (*_MADE_BY_FAULTS, *_OF_THE_APP), **_WATCHED}
+        text = (ROOT / "targets" / f"{name}.toml").read_text(encoding="utf-8")
+        opened = LAB_OPENED if name == "lab" else {}
+        target.write_text(changed(text, opened, where=f"targets/{name}.toml") + _LATE, encoding="utf-8")
         super().__init__(folder, target, Kube(_CONTEXT, str(_STATE / "kubeconfig")))
 
     def prepare(self) -> None:
