@@ -15,7 +15,7 @@ from typing import Any
 from lab import cluster, envrepo, settings
 from lab.steps import LabError, Log
 
-__all__ = ["ENVIRONMENTS", "deploy", "get", "held", "rows"]
+__all__ = ["ENVIRONMENTS", "deploy", "get", "held", "reads_metrics", "rows"]
 
 ENVIRONMENTS = ("dev", "prod")
 HELD_S = 120  # so long after its start a pod of the app that is not ready will not get ready by itself
@@ -102,7 +102,20 @@ def _serve(log: Log, head: str, wanted: Mapping[str, str]) -> bool:
         if status != http.client.OK or f'"version":"{tag}"' not in re.sub(r"\s", "", text):
             return False
     states = {state["metadata"]["name"]: state.get("status", {}) for state in _listed(log)}
-    return all(_is_at(states.get(f"angelpay-{name}", {}), head) for name in wanted)
+    return all(_is_at(states.get(f"angelpay-{name}", {}), head) for name in wanted) and _autoscaler_reads(log)
+
+
+def _autoscaler_reads(log: Log) -> bool:
+    words = ("get", "horizontalpodautoscaler/angelpay", "--namespace=angelpay-prod", "--output=json")
+    found = cluster.kubectl(log, *words, check=False)
+    return bool(found.strip()) and reads_metrics(json.loads(found))
+
+
+def reads_metrics(autoscaler: Mapping[str, Any]) -> bool:
+    """Whether it does. In the minute before it does for the first time, Argo CD calls a new Application Healthy, then
+    Degraded, then Healthy again."""
+    conditions = autoscaler.get("status", {}).get("conditions") or []
+    return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)
 
 
 def _is_at(status: Mapping[str, Any], head: str) -> bool:

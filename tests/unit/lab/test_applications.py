@@ -1,4 +1,4 @@
-"""Which pods of the app `lab up` replaces: those that hang, and no others."""
+"""What `lab up` waits for in the applications, and which pods it replaces: those that hang, and no others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.applications import held
+from lab.applications import held, reads_metrics
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 
@@ -33,3 +33,17 @@ def pod(*, started: str = "2026-11-30T09:00:00Z", ready: str = "False", phase: s
 )
 def test_only_pods_that_hang_are_replaced(one: dict[str, Any], is_held: bool) -> None:
     assert held([one], NOW) == (["angelpay-1"] if is_held else [])
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, False),  # made a moment ago: Argo CD calls it healthy
+        ({"conditions": None}, False),
+        ({"conditions": [{"type": "ScalingActive", "status": "False"}]}, False),  # no pod was measured yet: Degraded
+        ({"conditions": [{"type": "AbleToScale", "status": "True"}]}, False),
+        ({"conditions": [{"type": "ScalingActive", "status": "True"}]}, True),
+    ],
+)
+def test_an_autoscaler_that_has_read_nothing_yet_is_waited_for(status: dict[str, Any], expected: bool) -> None:
+    assert reads_metrics({"status": status}) is expected
