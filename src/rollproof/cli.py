@@ -209,12 +209,12 @@ def judge(
         from rollproof.store.unpacking import ahead  # noqa: PLC0415
 
         path = found(run_folder, reports)
-        with ahead(path) as unpack:  # a tenth of a second and more, beside the imports
+        with ahead(path) as logs:  # a fifth of a second and more, beside the imports
             from rollproof.judge.judging import judge_run, write_reports  # noqa: PLC0415
             from rollproof.store.folderfiles import FolderLock  # noqa: PLC0415
             from rollproof.store.runfolder import RunFolder  # noqa: PLC0415
 
-            with RunFolder.open(path, unpack=unpack) as folder:
+            with RunFolder.open(path, logs=logs) as folder:
                 report = judge_run(folder)
                 with FolderLock.take(folder.path, "rollproof judge"):
                     write_reports(folder, report)

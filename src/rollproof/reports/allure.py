@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mimetypes
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,9 +50,10 @@ def write_allure(
 ) -> None:
     """Replace `folder` (the run's allure-results) with one result per verdict, and the files beside them.
 
-    attachments are of every result, load_attachments of those about the generator; each is copied once, and left out
-    above 5 MB: a page with everything in it must stay one that opens. They hang on a tear down that the results share:
-    Allure 3 gives a file that several results name to the first it reads, and shows it as missing in the others.
+    attachments are pages of every result, load_attachments pages of those about the generator; each is copied once,
+    and left out above 5 MB: a page with everything in it must stay one that opens. They hang on a tear down that the
+    results share: Allure 3 gives a file that several results name to the first it reads, and shows it as missing in
+    the others.
     """
     if folder.is_symlink() or folder.is_file():
         folder.unlink()  # a link in its place is neither emptied nor written through
@@ -92,8 +92,7 @@ def _copied(folder: Path, paths: Iterable[Path]) -> list[_Json]:
             continue
         source = f"{_new_id()}-attachment{path.suffix}"
         write_whole(folder / source, read_whole(path))
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        found.append({"name": path.name, "source": source, "type": kind})
+        found.append({"name": path.name, "source": source, "type": "text/html"})
     return found
 
 

@@ -54,7 +54,7 @@ from rollproof.store.reading import (
     read_plan,
     read_timeline,
 )
-from rollproof.store.unpacking import Unpack, requests_path, unpacked
+from rollproof.store.unpacking import Ahead, requests_path
 
 __all__ = ["JOURNAL", "TIMELINE", "UNDO", "RunFolder", "UnwritableError", "new_run_id"]
 
@@ -84,7 +84,7 @@ class RunFolder:
 
     def __init__(
         self, path: Path, plan: Plan, listener: Callable[[Event], None] | None = None, events: Iterable[Event] = (),
-        unpack: Unpack = unpacked,
+        read_log: Callable[[Path], RequestLog] = requestlog.read,
     ) -> None:  # fmt: skip
         self.path = path
         self.plan = plan
@@ -95,7 +95,7 @@ class RunFolder:
         self._lock = threading.RLock()
         self._recorder: int | None = None  # the thread that is between writing an event and knowing it
         self._timeline: io.FileIO | None = None
-        self._unpack = unpack
+        self._read_log = read_log
         self.journal: Callable[[], Record] | None = None  # of a live run, which knows more than a full disk
         self.lock: FolderLock | None = None  # held until `close` by whoever writes here
         self.unwritable: UnwritableError | None = None  # from when on the timeline goes on in memory only
@@ -264,11 +264,12 @@ class RunFolder:
     # -- a stored run -------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, path: Path, *, listener: Callable[[Event], None] | None = None, unpack: Unpack = unpacked) -> Self:
+    def open(cls, path: Path, *, listener: Callable[[Event], None] | None = None, logs: Ahead | None = None) -> Self:
         """Read a folder. RunFolderError says what is wrong with it: missing, empty, cut off or of a newer version.
 
-        Whoever writes reports into it owns it first: `FolderLock.take`. `unpack`: of request logs (`unpacking.ahead`).
+        Whoever writes reports into it owns it first: `FolderLock.take`. `logs`: its request logs, being unpacked.
         """
+        read_log = logs.reader(requestlog.read_for_judging) if logs is not None else requestlog.read
         plan = read_plan(path)
         check_rules(path / PLAN, plan)
         events = read_timeline(path / TIMELINE)
@@ -277,7 +278,7 @@ class RunFolder:
         if len(events) < expected:
             message = f"{path / TIMELINE} is cut off: {len(events)} of {expected} events are left"
             raise RunFolderError(message, UNDAMAGED)
-        return cls(path, plan, listener, events, unpack)
+        return cls(path, plan, listener, events, read_log)
 
     @classmethod
     def open_for_undo(cls, path: Path, *, listener: Callable[[Event], None] | None = None) -> Self:
@@ -341,7 +342,7 @@ class RunFolder:
         """The request log of one drill; RunFolderError if it is missing or damaged."""
         path = self._requests_path(drill)
         try:
-            return requestlog.read(path, self._unpack)
+            return self._read_log(path)
         except requestlog.OtherLayoutError as error:
             raise RunFolderError(f"{path} cannot be read: {error}", "judge it with the version that wrote it") from None
         except FileNotFoundError:

@@ -1,7 +1,8 @@
 """Unpacking of request logs: file to the bytes of its arrays, also ahead of their reader, beside what it does first.
 
 It imports no numpy: what is unpacked ahead goes on while that is imported. zlib lets other threads run as long as it is
-in one call, so that each part of a file is one call.
+in one call, so that each part of a file is one call. Nor is anything imported in its thread: two threads that import
+what imports each other can find half a module.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from rollproof.errors import RollproofError
 from rollproof.store.folderfiles import read_whole
 
-__all__ = ["Unpack", "ahead", "requests_path", "unpacked"]
+__all__ = ["Ahead", "Unpack", "ahead", "requests_path", "unpacked"]
 
+_Made = TypeVar("_Made")
 Unpack = Callable[[Path], Mapping[str, bytes]]
 _PARTS = ("rows", "late_ns", "meta")
 _UNPACKED_MAX = 1 << 30
@@ -54,23 +57,42 @@ def _part(archive: zipfile.ZipFile, name: str) -> bytes:
         return stream.read(part.file_size)
 
 
-@contextmanager
-def ahead(folder: Path) -> Iterator[Unpack]:
-    """What gives the bytes of a file, as `unpacked` does; those of a run folder are unpacked from now on, in turn.
+class Ahead:
+    """Files that are unpacked in a thread, in turn. An error of theirs is raised by whoever asks for the file."""
 
-    An error of theirs is raised by whoever asks for the file.
-    """
-    worker = ThreadPoolExecutor(1, "unpacking")
-    begun = {path: worker.submit(unpacked, path) for path in _planned(folder)}
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._worker = ThreadPoolExecutor(1, "unpacking")
+        self._paths = tuple(paths)
+        self._begun = {path: self._worker.submit(unpacked, path) for path in self._paths}
 
-    def taken(path: Path) -> Mapping[str, bytes]:
-        found = begun.pop(path, None)  # popped: the bytes live as long as the log that is made of them
+    def unpack(self, path: Path) -> Mapping[str, bytes]:
+        """The bytes of a file, as `unpacked` gives them; they live as long as what is made of them."""
+        found = self._begun.pop(path, None)
         return found.result() if found is not None else unpacked(path)
 
+    def reader(self, read: Callable[[Path, Unpack], _Made]) -> Callable[[Path], _Made]:
+        """`read` of a file: begun now for each of the files, in their thread, as soon as the file is unpacked."""
+        begun = {path: self._worker.submit(read, path, self.unpack) for path in self._paths}
+
+        def taken(path: Path) -> _Made:
+            found = begun.pop(path, None)
+            return found.result() if found is not None else read(path, unpacked)
+
+        return taken
+
+    def end(self) -> None:
+        """Nothing more is begun."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def ahead(folder: Path) -> Iterator[Ahead]:
+    """The request logs of a run folder, unpacked from now on."""
+    found = Ahead(_planned(folder))
     try:
-        yield taken
+        yield found
     finally:
-        worker.shutdown(wait=False, cancel_futures=True)
+        found.end()
 
 
 def _planned(folder: Path) -> list[Path]:

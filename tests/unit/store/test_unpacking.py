@@ -9,12 +9,14 @@ import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rollproof.core.requests import RequestLog
 from rollproof.errors import RunFolderError
 from rollproof.store import requestlog, unpacking
 
@@ -44,9 +46,9 @@ def test_the_logs_of_the_plan_are_unpacked_once_and_are_the_same() -> None:
     drills = json.loads((HISTORY / "plan.json").read_text())["drills"]
     paths = [path for drill in drills if (path := unpacking.requests_path(HISTORY, drill)).exists()]
     assert paths
-    with unpacking.ahead(HISTORY) as unpack:
+    with unpacking.ahead(HISTORY) as logs:
         for path in paths:
-            first, again = unpack(path), unpack(path)
+            first, again = logs.unpack(path), logs.unpack(path)
             assert first == again == unpacking.unpacked(path)
             assert first is not again, "the bytes are kept by nobody but their reader"
             before, after = requestlog.read(path), requestlog.read(path, lambda _, found=first: found)
@@ -65,12 +67,61 @@ def test_it_has_begun_before_anybody_asks(tmp_path: Path, monkeypatch: pytest.Mo
         return found
 
     monkeypatch.setattr(unpacking, "unpacked", told)
-    with unpacking.ahead(tmp_path) as unpack:
+    with unpacking.ahead(tmp_path) as logs:
         assert begun.wait(30)
         path.unlink()
-        assert unpack(path) == real(LOG)
+        assert logs.unpack(path) == real(LOG)
         with pytest.raises(FileNotFoundError):
-            unpack(path)  # the second time it is read by itself
+            logs.unpack(path)  # the second time it is read by itself
+
+
+def test_a_log_is_read_in_the_same_thread_with_the_columns_that_judging_asks_for(tmp_path: Path) -> None:
+    path = unpacking.requests_path(run_of(tmp_path, ["drift", "release"]), "drift")
+    path.write_bytes(LOG.read_bytes())
+    where: list[str] = []
+
+    def read(path: Path, unpack: unpacking.Unpack) -> RequestLog:
+        where.append(threading.current_thread().name)
+        return requestlog.read_for_judging(path, unpack)
+
+    with unpacking.ahead(tmp_path) as logs:
+        taken = logs.reader(read)
+        first, again = taken(path), taken(path)
+        with pytest.raises(FileNotFoundError):
+            taken(unpacking.requests_path(tmp_path, "release"))  # it was begun too, and its error waits for who asks
+    expected = requestlog.read(LOG)
+    assert where[:2] == ["unpacking_0"] * 2
+    assert where[2:] == [threading.current_thread().name], "the second time it is read by itself"
+    assert first is not again
+    assert (first.rows == expected.rows).all()
+    assert {"column send_ns", "column intended_ns", "column done_ns"} <= {*first._made}
+    assert all((first.column(name) == expected.column(name)).all() for name in ("send_ns", "intended_ns", "done_ns"))
+
+
+class AtOnce:
+    """A worker that has done everything before anybody can look."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def submit(self, do: Callable[..., object], *words: object) -> Future[object]:
+        done: Future[object] = Future()
+        done.set_result(do(*words))
+        return done
+
+    def shutdown(self, **_: object) -> None:
+        pass
+
+
+def test_a_thread_that_is_faster_than_its_reader_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took files out of the table while that was gone through: `dictionary changed size during iteration`."""
+    paths = [unpacking.requests_path(run_of(tmp_path, ["drift", "release"]), drill) for drill in ("drift", "release")]
+    for path in paths:
+        path.write_bytes(LOG.read_bytes())
+    monkeypatch.setattr(unpacking, "ThreadPoolExecutor", AtOnce)
+    with unpacking.ahead(tmp_path) as logs:
+        taken = logs.reader(requestlog.read_for_judging)
+        assert [len(taken(path).rows) for path in paths] == [len(requestlog.read(LOG).rows)] * 2
 
 
 def test_an_error_is_raised_by_whoever_asks_for_the_file(tmp_path: Path) -> None:
@@ -78,13 +129,13 @@ def test_an_error_is_raised_by_whoever_asks_for_the_file(tmp_path: Path) -> None
     damaged, link = (unpacking.requests_path(tmp_path, drill) for drill in ("drift", "link"))
     damaged.write_bytes(LOG.read_bytes()[:-100])
     link.symlink_to(LOG)
-    with unpacking.ahead(tmp_path) as unpack:
+    with unpacking.ahead(tmp_path) as logs:
         with pytest.raises(zipfile.BadZipFile):
-            unpack(damaged)
+            logs.unpack(damaged)
         with pytest.raises(FileNotFoundError):
-            unpack(unpacking.requests_path(tmp_path, "release"))
+            logs.unpack(unpacking.requests_path(tmp_path, "release"))
         with pytest.raises(RunFolderError, match="no regular file"):
-            unpack(link)
+            logs.unpack(link)
 
 
 @pytest.mark.parametrize("drills", [None, "drift", {}, [1, None, "../drift", "a/b", "", "UPPER", "a" * 99]])
@@ -101,8 +152,8 @@ def test_no_name_of_a_plan_leads_anywhere_else(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
 def test_a_damaged_plan_is_not_its_business(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)
-    with unpacking.ahead(tmp_path) as unpack, pytest.raises(FileNotFoundError):
-        unpack(unpacking.requests_path(tmp_path, "drift"))
+    with unpacking.ahead(tmp_path) as logs, pytest.raises(FileNotFoundError):
+        logs.unpack(unpacking.requests_path(tmp_path, "drift"))
     with unpacking.ahead(tmp_path / "none"):
         pass
 
