@@ -197,7 +197,7 @@ def _nearby(path: Path) -> str:
 
 def _unknown_keys(table: Mapping[str, Any], kind: type, place: str) -> Iterator[Mistake]:
     """A mistake for every unknown key, with the nearest known one (or the section that it belongs to)."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for key, value in table.items():
         where = f"{place}{key}"
         section = _section(hints.get(key))
@@ -211,11 +211,16 @@ def _nearest(key: str, known: list[str], place: str) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {place}{near[0]}?"
-    sections = {name: _section(hint) for name, hint in get_type_hints(Target).items()}
-    homes = [name for name, section in sections.items() if section and key in get_type_hints(section)]
+    sections = {name: _section(hint) for name, hint in _hints(Target).items()}
+    homes = [name for name, section in sections.items() if section and key in _hints(section)]
     if homes:
         return f"it belongs into [{homes[0]}]"
     return f"known here: {', '.join(sorted(known))}"
+
+
+@cache  # a third of what reading a file took: each annotation is compiled anew
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
 
 
 def _section(hint: object) -> type | None:

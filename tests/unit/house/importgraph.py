@@ -29,7 +29,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
     """What a module imports of the known, anywhere in it: also in functions, and for types only."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):
@@ -38,6 +38,16 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                 inner = f"{node.module}.{alias.name}"
                 if inner in known or node.module in known:
                     yield inner if inner in known else str(node.module)
+
+
+def _statements(module: ast.Module) -> Iterator[ast.AST]:
+    """All of them, also those inside of others: an import is one, so expressions need not be searched."""
+    left: list[ast.AST] = [module]
+    while left:
+        node = left.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            left += getattr(node, part, ())
 
 
 def graph(root: Path) -> Graph:

@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-__all__ = ["nodes", "source", "tree"]
+__all__ = ["nodes", "source", "tree", "walk"]
 
 
 @cache
@@ -24,4 +24,17 @@ def tree(path: Path) -> ast.Module:
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """All nodes of its syntax tree, in the order of `ast.walk`."""
-    return tuple(ast.walk(tree(path)))
+    return tuple(walk(tree(path)))
+
+
+def walk(root: ast.AST) -> list[ast.AST]:
+    """What `ast.walk` gives, in its order, at half of its price: searching is most of what the house's rules cost."""
+    found = [root]
+    for node in found:  # it grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                found.append(value)
+            elif isinstance(value, list):
+                found += [one for one in value if isinstance(one, ast.AST)]
+    return found

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 import pytest
-from house.syntax import tree
+from house.syntax import tree, walk
 
 import rollproof
 
@@ -37,10 +37,10 @@ PARSERS = ("clients/", "target/file.py", "suites/")
 def decisions(tree: ast.AST) -> list[tuple[str, int, str]]:
     """(function, line, code) of each decision by prose."""
     found = []
-    for function in ast.walk(tree):
+    for function in walk(tree):
         if not isinstance(function, ast.FunctionDef):
             continue
-        for node in ast.walk(function):
+        for node in walk(function):
             if isinstance(node, ast.Compare | ast.Call) and _decides(node):
                 found.append((function.name, node.lineno, ast.unparse(node)))  # noqa: PERF401
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from house.syntax import tree
+from house.syntax import nodes
 
 import rollproof
 
@@ -17,7 +17,7 @@ def test_nobody_else_compares_pods_with_the_addresses_of_the_service() -> None:
     asking = {
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "endpoints"
     }
     assert asking == MAY_ASK, "ask Watches.serving()"

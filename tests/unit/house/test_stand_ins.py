@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+from house.syntax import walk
 
 from rollproof.clients import argo
 from rollproof.probes import views
@@ -27,7 +28,7 @@ VIEWS = {
 
 def stand_ins(source: str) -> Iterator[tuple[int, str]]:
     """The lines where a SimpleNamespace has nothing but fields of one view, with that view's name."""
-    for node in ast.walk(ast.parse(source)):
+    for node in walk(ast.parse(source)) if "SimpleNamespace" in source else ():
         if not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("SimpleNamespace")):
             continue
         said = {keyword.arg for keyword in node.keywords}

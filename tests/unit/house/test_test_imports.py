@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from house.syntax import walk
 
 ROOT = Path(__file__).resolve().parents[3]
 ON_PATH = ("", "src", "tests/unit", "tests/kind", "tests/sandbox/world")  # pyproject.toml: pythonpath, and the package
@@ -36,7 +37,7 @@ def told(path: Path) -> tuple[frozenset[str], tuple[ast.ImportFrom, ...]]:
     """
     found: set[str] = set()
     imports: list[ast.ImportFrom] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):

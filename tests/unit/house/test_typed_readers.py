@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from house.syntax import tree
+from house.syntax import tree, walk
 
 import rollproof
 
@@ -24,7 +24,7 @@ def is_data(node: ast.expr) -> bool:
 
 def reads(tree: ast.AST) -> Iterator[int]:
     """The lines that read one field of something called data by a string."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Subscript) and is_data(node.value):
             key: ast.expr | None = node.slice
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
