@@ -65,7 +65,7 @@ class ContainerKept:
         """Its state for people, from closed words and numbers alone; "running" where it is in no trouble."""
         said = [f"waits: {self.waiting}"] if self.waiting else []
         if self.exit_code is not None:
-            known = EXIT_WORDS.get(self.exit_code, "")
+            known = EXIT_WORDS.get(self.exit_code)
             why = ", ".join(one for one in (self.ended, known) if one)
             said.append(f"ended last with exit code {self.exit_code}" + (f" ({why})" if why else ""))
         if self.restarts:
@@ -156,5 +156,5 @@ def _log(event: Event) -> LogKept:
 
 def file_of(event: Event) -> str:
     """The file that the fact names; "" if that is no name of ours."""
-    name = str(event.data.get("file") or "")
+    name = str(event.data.get("file"))  # "None" is none of ours either
     return name if _FILE.fullmatch(name) else ""

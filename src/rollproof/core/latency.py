@@ -57,7 +57,7 @@ def mark_late(log: RequestLog, found: Took, limit_ms: float) -> RequestLog:
 
 def generator_ms(log: RequestLog) -> NDArray[np.float64]:
     """For each row the generator's worst stall while it was under way: its answer may have been read so much later."""
-    late = log.engine.late_ns[np.argsort(log.engine.late_ns[:, 0], kind="stable")]
+    late = log.engine.late_ns[np.argsort(log.engine.late_ns[:, 0])]
     return _worst_beside(log, late[:, 0], late[:, 0] + late[:, 1], late[:, 1] / 1e6)
 
 
@@ -78,18 +78,18 @@ def _worst_beside(
     A span that lies between the start of an overlapping one and the row counts too: it is part of the same trouble.
     """
     rows = log.rows
-    first = np.searchsorted(np.maximum.accumulate(end_ns), rows["send_ns"], side="left")
+    first = np.searchsorted(np.maximum.accumulate(end_ns), rows["send_ns"])
     after = np.searchsorted(start_ns, rows["done_ns"], side="right")
     worst = np.zeros(len(rows))
     some = np.flatnonzero(first < after)
     if not len(some):
         return worst
-    level = [np.asarray(values, dtype=np.float64)]  # level[k][i]: the largest of the 2^k values from i on
+    level = [values]  # level[k][i]: the largest of the 2^k values from i on
     while 2 ** len(level) <= len(values):
         half, below = 2 ** (len(level) - 1), level[-1]
         level.append(np.maximum(below[:-half], below[half:]))
     low, high = first[some], after[some]
-    power = np.floor(np.log2(high - low)).astype(int)
+    power = np.floor(np.log2(high - low))
     for k, row in enumerate(level):
         mine = power == k
         worst[some[mine]] = np.maximum(row[low[mine]], row[high[mine] - 2**k])

@@ -118,7 +118,7 @@ class RequestLog:
         """The rows whose value in that index column the table has; a table without any needs no look at a million."""
         if not any(table):
             return np.zeros(len(self.rows), dtype=bool)
-        found: NDArray[np.bool_] = np.array(table, dtype=bool)[self.column(name)]
+        found: NDArray[np.bool_] = np.array(table)[self.column(name)]
         return found
 
     def request_id(self, k: int) -> str:

@@ -247,7 +247,7 @@ def failing_replicasets(facts: Facts, reason: str) -> list[Event]:
 
 def image_tag(image: object) -> str:
     """The tag of an image reference, without a digest; "" if it has none."""
-    name = str(image or "").partition("@")[0]
+    name = str(image).partition("@")[0]  # "None" has no tag either
     return name.rpartition(":")[2] if ":" in name.rpartition("/")[2] else ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,21 +13,17 @@ from rollproof.core.drift import drift_trial, drift_trials
 from rollproof.core.event import Event, Outcome
 from rollproof.core.fault import Fault, FaultWord, find_faults
 from rollproof.core.gate import why_closed
-from rollproof.core.journal import Entry, missing_entries, read_journal
 from rollproof.core.kept import file_of
 from rollproof.core.loadsettings import Lane, Settings, Tls
-from rollproof.core.outside import Outside, says
+from rollproof.core.outside import says
 from rollproof.core.reasons import BadKind, cannot_start
-from rollproof.core.requests import OPTIONAL
+from rollproof.core.requests import LAYOUT, OPTIONAL
 from rollproof.core.rollout import find_rollout
 from rollproof.core.runframe import reason
-from rollproof.core.scaling import find_scalings, replicas_seen, scalers_seen
+from rollproof.core.scaling import ScalingWord, find_scalings, replicas_seen, scalers_seen
 from rollproof.core.secretsearch import search_of
 from rollproof.core.target import App, Control
-from rollproof.core.typedviews import read_view
-from rollproof.core.undofacts import record_told
 from rollproof.core.watched import deployed_tag, failing_replicasets, image_tag, watch_gaps
-from rollproof.errors import OutsideDataError
 
 # ---- watches ----
 
@@ -81,7 +76,7 @@ def test_an_autoscalers_use(data: dict[str, Any], use: float | None, tolerance: 
     told = Story().tell("watch", "HorizontalPodAutoscaler/shop/web", "added", at=1, **data)
     (seen,) = scalers_seen(told.facts(), since_s=0, until_s=9)
     assert (seen.use, seen.tolerance, seen.is_above) == (use, tolerance, above)
-    assert (seen.up_window_s, seen.current, seen.reason) == (0.0, 0, "")
+    assert (seen.up_window_s, seen.current, seen.reason, seen.floor, seen.ceiling) == (0.0, 0, "", 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +149,23 @@ def test_the_version_that_a_drift_brings(data: dict[str, Any], version: str) -> 
 def test_a_rise_of_load_brings_no_version() -> None:
     (found,) = find_scalings(Story().tell("scaling", "Scaling/web", "planned", at=1).facts())
     assert (found.version, found.path, found.sent, found.plan) == ("", "", None, None)
+    (unplanned,) = find_scalings(Story().tell("scaling", "Scaling/web", "raised", at=1).facts())
+    assert (unplanned.path, unplanned.sent, unplanned.plan) == ("", None, None)
+
+
+@pytest.mark.parametrize("word", [ScalingWord.SCALED_UP, ScalingWord.READY, ScalingWord.FLOOR])
+@pytest.mark.parametrize("outcome", [*Outcome, None])
+def test_of_a_rise_only_what_went_well_is_sure(word: ScalingWord, outcome: Outcome | None) -> None:
+    told = Story().tell("scaling", "Scaling/web", "raised", at=1, start=0)
+    if outcome is not None:
+        told.tell("scaling", "Scaling/web", word, at=9, outcome=outcome)
+    (found,) = find_scalings(told.facts())
+    sure = told.events[-1] if outcome is Outcome.OK else None
+    assert found.sure(word) is sure
+    assert found.after_s(1.0, word) == (8.0 if sure else None)
+    assert found.after_s(None, word) is None
+    assert found.happened is (sure if word is ScalingWord.SCALED_UP else None)
+    assert found.over_s == (9.0 if sure and word is ScalingWord.FLOOR else None)
 
 
 def fault(*words: tuple[FaultWord, float], held: bool = False) -> Fault:
@@ -207,112 +219,6 @@ def test_a_bad_release_for_people(kind: BadKind | None, name: str) -> None:
     assert BadRelease(kind, rollout, None).name == name
 
 
-# ---- the undo ----
-
-
-@pytest.mark.parametrize(
-    ("subject", "words", "data", "entry"),
-    [
-        ("Undo/3-drain", ("written",), {"object": "Node/a"}, Entry(3, "drain", "Node/a", {})),
-        ("Undo/3-drain", ("written",), {}, Entry(3, "drain", "", {})),
-        ("Undo/3", ("written",), {}, Entry(3, "", "", {})),
-        ("Undo/check", ("written",), {}, Entry(1, "check", "", {})),
-        ("Undo/3-drain", ("written", "done"), {}, Entry(3, "drain", "", {}, "done")),
-        ("Undo/3-drain", ("written", "not-needed"), {}, Entry(3, "drain", "", {}, "not-needed")),
-        (
-            "Undo/3-drain",
-            ("written", "left"),
-            {"reason": "why", "expected": 1, "found": 2},
-            Entry(3, "drain", "", {}, "left", reason="why", expected=1, found=2),
-        ),
-        ("Undo/3-drain", ("written", "failed"), {}, Entry(3, "drain", "", {}, tried="failed")),
-        ("Undo/3-drain", ("written", "unknown"), {}, Entry(3, "drain", "", {}, tried="unknown")),
-        ("Undo/3-drain", ("written", "failed", "done"), {}, Entry(3, "drain", "", {}, "done")),
-        ("Undo/check", ("written", "failed"), {}, Entry(1, "check", "", {}, tried="failed")),
-    ],
-)
-def test_an_entry_as_the_timeline_tells_it(
-    subject: str, words: tuple[str, ...], data: dict[str, Any], entry: Entry
-) -> None:
-    told = Story()
-    for at, word in enumerate(words):
-        told.tell("undo", subject, word, at=at, **data)
-    assert record_told(told.facts()).entries == (entry,)
-
-
-def journal(*lines: dict[str, Any]) -> bytes:
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
-
-
-DRAIN = {"number": 1, "kind": "drain", "subject": "Node/a", "args": {"uid": "u"}}
-LOOK = {"number": 2, "kind": "check", "subject": "app", "args": {}}
-
-
-@pytest.mark.parametrize(
-    ("lines", "entries"),
-    [
-        ((DRAIN,), (Entry(1, "drain", "Node/a", {"uid": "u"}),)),
-        ((DRAIN, {"number": 1, "made": True}), (Entry(1, "drain", "Node/a", {"uid": "u"}, made=True),)),
-        ((DRAIN, {"number": 1, "gave_up_s": 7}), (Entry(1, "drain", "Node/a", {"uid": "u"}, gave_up_s=7.0),)),
-        ((LOOK, DRAIN), (Entry(1, "drain", "Node/a", {"uid": "u"}), Entry(2, "check", "app", {}))),
-    ],
-)
-def test_an_entry_as_the_journal_tells_it(lines: tuple[dict[str, Any], ...], entries: tuple[Entry, ...]) -> None:
-    record = read_journal(journal(*lines))
-    assert (record.entries, record.damage) == (entries, ())
-    assert record.changes == tuple(one for one in entries if one.kind != "check")
-
-
-@pytest.mark.parametrize(
-    ("line", "wrong"),
-    [
-        (b"[]", "it is no JSON object"),
-        (b"{", "it is no JSON object"),
-        (b'{"number": NaN}', "it is no JSON object"),
-        (b'{"kind": "x"}', "it has no number"),
-        (b'{"number": true}', "it has no number"),
-        (b'{"number": 0}', "it has no number"),
-        (b'{"number": 2, "kind": 1, "subject": "x", "args": {}}', "kind, subject or args are of a wrong type"),
-        (b'{"number": 1, "kind": "x", "subject": "x", "args": {}}', "there is an entry 1 already"),
-        (b'{"number": 3, "state": "done"}', "it is about entry 3, which is not there"),
-        (b'{"number": 1, "state": "done", "reason": null}', "it says nothing that this version knows"),
-    ],
-)
-def test_what_is_wrong_with_a_line_of_the_journal(line: bytes, wrong: str) -> None:
-    record = read_journal(journal(DRAIN) + line + b"\n")
-    assert record.damage == (f"undo.jsonl line 2 cannot be read: {wrong}",)
-    assert record.entries == (Entry(1, "drain", "Node/a", {"uid": "u"}),)
-
-
-@pytest.mark.parametrize("end", [{"state": "done"}, {"state": "done", "reason": ""}])
-def test_an_undo_that_failed_and_then_worked(end: dict[str, Any]) -> None:
-    failed = {"number": 1, "state": "failed", "reason": "403", "expected": 1, "found": 2}
-    record = read_journal(journal(DRAIN, failed, {"number": 1, **end}))
-    assert record.entries == (Entry(1, "drain", "Node/a", {"uid": "u"}, "done"),)
-
-
-@pytest.mark.parametrize(
-    ("lines", "told", "missing"),
-    [
-        ((DRAIN, LOOK), ("1-drain", "check"), ()),
-        ((DRAIN,), ("1-drain", "check"), ("check",)),
-        ((LOOK,), ("1-drain", "check"), ("1-drain",)),
-        ((), ("1-drain", "check"), ("1-drain", "check")),
-    ],
-)
-def test_an_entry_that_only_the_timeline_has(
-    lines: tuple[dict[str, Any], ...], told: tuple[str, ...], missing: tuple[str, ...]
-) -> None:
-    timeline = Story()
-    for at, name in enumerate(told):
-        timeline.tell("undo", f"Undo/{name}", "written", at=at)
-    sentences = tuple(f"Undo/{name} is on the timeline, and the journal has no such entry" for name in missing)
-    assert missing_entries(read_journal(journal(*lines)), timeline.events) == sentences
-    for name in told:
-        timeline.tell("undo", f"Undo/{name}", "done", at=9)
-    assert missing_entries(read_journal(journal(*lines)), timeline.events) == ()
-
-
 # ---- what others made ----
 
 
@@ -339,29 +245,6 @@ def test_an_entry_that_only_the_timeline_has(
 )
 def test_whether_a_value_is_the_one_that_was_asked_for(value: object, spelled: str, said: bool) -> None:
     assert says(value, spelled) is said
-
-
-@dataclass(frozen=True)
-class Part:
-    name: str
-
-
-@dataclass(frozen=True)
-class View:
-    name: str
-    labels: dict[str, str]
-    names: tuple[str, ...]
-    parts: tuple[Part, ...]
-    count: int = 7
-    ratio: float | None = None
-    more: tuple[str, ...] = ("the default",)
-
-
-@pytest.mark.parametrize("lacking", [{}, {"labels": None, "names": None, "parts": None, "count": None, "ratio": None}])
-def test_a_list_or_a_table_may_be_absent_and_is_empty(lacking: dict[str, Any]) -> None:
-    assert read_view(View, Outside({"name": "a", **lacking}, "x")) == View("a", {}, (), (), more=())
-    with pytest.raises(OutsideDataError, match="name must be there"):
-        read_view(View, Outside(lacking, "x"))
 
 
 @pytest.mark.parametrize(
@@ -392,6 +275,7 @@ def test_settings_of_a_load_come_back_as_they_were() -> None:
 
 def test_a_column_that_an_old_log_lacks_says_that_nothing_was_idle_or_stale() -> None:
     assert OPTIONAL == {"stale": False, "idle_ms": 0.0, "connection_requests": 0}
+    assert LAYOUT == (1, 0)  # of every log that was written: with a higher major older versions refuse it
 
 
 BESIDE, OFF = "http://127.0.0.1:2/x", "http://127.0.0.1:3/y"
@@ -412,6 +296,25 @@ def test_the_control_lane_where_a_drill_breaks_the_entry(control: Control | None
     assert asked.control_off_entry == off
     assert asked.control_beside(entry_breaks=True) == (off or control)
     assert asked.control_beside(entry_breaks=False) == control
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "readable", "compared"),
+    [
+        ("searched", Outcome.OK, True, False),
+        ("searched", Outcome.FAIL, False, False),
+        ("searched", Outcome.UNKNOWN, False, False),
+        ("compared", Outcome.OK, False, True),
+        ("compared", Outcome.FAIL, False, False),
+        ("unreadable", Outcome.OK, False, False),
+    ],
+)
+def test_a_place_was_searched_only_where_word_and_outcome_say_it(
+    word: str, outcome: Outcome, readable: bool, compared: bool
+) -> None:
+    search = search_of(Story().tell("secrets", "Secrets/git", word, at=1, outcome=outcome).facts(), "git")
+    assert search is not None
+    assert (search.readable, search.compared) == (readable, compared)
 
 
 @pytest.mark.parametrize("said", [{}, {"reason": None}, {"reason": ""}], ids=str)

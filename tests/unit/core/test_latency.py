@@ -10,7 +10,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.latency import _worst_beside, mark_late, took
+from rollproof.core.latency import _worst_beside, generator_ms, mark_late, took
 from rollproof.core.outcomes import LATE, named
 from rollproof.core.requests import RequestLog
 
@@ -59,6 +59,26 @@ def test_late_is_an_outcome_of_its_own_and_only_above_the_limit() -> None:
     assert marked.rows["status"][named(marked, LATE)].tolist() == [200]
     assert mark_late(log, found, 500.06) is log
     assert not named(log, LATE).any()
+
+
+def test_the_generators_stalls_may_be_told_in_any_order() -> None:
+    log = Requests(seconds=2.0, rate_per_s=10.0).build()
+    at, stalls_ms = log.rows["send_ns"][[15, 1, 8]], (300.0, 200.0, 100.0)
+    late = np.array([(start, took_ms * 1e6) for start, took_ms in zip(at, stalls_ms, strict=True)], dtype=np.int64)
+    found = generator_ms(replace(log, engine=replace(log.engine, late_ns=late)))
+    assert found[[15, 1, 8]].tolist() == [300.0, 200.0, 100.0]
+
+
+def test_a_span_that_ends_as_a_row_begins_or_begins_as_it_ends_is_beside_it() -> None:
+    log = Requests(seconds=2.0, rate_per_s=10.0).build()
+    row = log.rows[8]
+    for start, end, worst in (
+        (row["send_ns"] - 9, row["send_ns"], 7.0),
+        (row["send_ns"] - 9, row["send_ns"] - 1, 0.0),
+        (row["done_ns"], row["done_ns"] + 9, 7.0),
+        (row["done_ns"] + 1, row["done_ns"] + 9, 0.0),
+    ):
+        assert _worst_beside(log, np.array([start]), np.array([end]), np.array([7.0]))[8] == worst
 
 
 @examples(60)

@@ -20,12 +20,10 @@ NOTHING: list[dict[str, Any]] = [{}, {"x": None}]
 @pytest.mark.parametrize("nothing", NOTHING)
 def test_null_and_absent_are_one_thing(nothing: dict[str, Any]) -> None:
     item = Outside.of(nothing, WHO)
-    assert (item.text("x", "d"), item.integer("x", 3), item.flag("x", default=True), item.real("x")) == (
-        "d",
-        3,
-        True,
-        0.0,
-    )
+    read = item.text, item.integer, item.count, item.real
+    assert [one("x", default) for one, default in zip(read, ("d", 3, 4, 0.5), strict=True)] == ["d", 3, 4, 0.5]
+    assert [one("x") for one in read] == ["", 0, 0, 0.0]
+    assert (item.flag("x", default=True), item.flag("x"), item.time_s("x")) == (True, False, None)
     assert (item.objects("x"), item.texts("x"), item.table("x"), item.child("x").value) == ((), (), {}, {})
     assert not item.has("x")
 
