@@ -2,7 +2,7 @@
 
 `--sample 800 --seed 1` takes so many by chance, of all mutants or of those of the modules that are named, and says
 between which bounds the share killed of all of them is. The order is by chance too: what was tried until Ctrl-C is a
-sample. Where it must be quick, `--most 300` gives each the 300 quickest tests of its place: the share is then a little
+sample. Where it must be quick, `--most 300` gives each 300 tests of its place: the share is then a little
 too low.
 
 The mutants are mutmut's (its operators, used as a library); the runner is ours, because mutmut 3 leaves out properties
@@ -365,15 +365,17 @@ class Session:
             self.callers[key].append(test)
 
     def _tests(self, mutant: Mutant) -> list[pytest.Item]:
-        """The quickest first. A constant's are those that call a function of a module that knows it, or know it or its
-        module."""
+        """Those of its own module's test file first, then the quickest. A constant's are those that call a function of
+        a module that knows it, or know it or its module."""
         keys, own = [(mutant.file, mutant.where)], list[Any]()
         if mutant.constant:
             known = users(importlib.import_module(mutant.module), mutant.where)
             keys = [(str(module.__file__), "") for module in known]
             own = [test for test in self.tests if _knows(test.module, known)]
         found = {test.nodeid: test for test in (*own, *(test for key in keys for test in self.callers.get(key, [])))}
-        return sorted(found.values(), key=lambda test: self.took_s[test.nodeid])[: self.most]
+        own_file = f"/test_{mutant.module.rpartition('.')[2]}.py"
+        order = {one: (own_file not in one, self.took_s[one]) for one in found}
+        return sorted(found.values(), key=lambda test: order[test.nodeid])[: self.most]
 
     def _try(self, name: str, mutant: Mutant) -> None:
         tests = self._tests(mutant)
