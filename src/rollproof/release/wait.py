@@ -113,11 +113,12 @@ class Waits:
             found = self._poll(looked_at, min(pause_s, self.left_s))
             if found is not None:
                 return Seen(found, found != revision, asked)
-            if not self.left_s:
-                self._expired("seen", f"Argo CD to look at {revision[:12]}", outcome=Outcome.UNKNOWN)
-            if time.monotonic() - looked_up_s >= _LOOK_UP_S:
+            expired = not self.left_s
+            if expired or time.monotonic() - looked_up_s >= _LOOK_UP_S:  # what was replaced is not late, as in `_await`
                 self._still_ours("seen")
                 looked_up_s = time.monotonic()
+            if expired:
+                self._expired("seen", f"Argo CD to look at {revision[:12]}", outcome=Outcome.UNKNOWN)
 
     def synced(self, revision: str, sha: str, contains: Callable[[str], bool | None]) -> ApplicationState:
         """The last operation synced that revision, or a later one that contains it, and the comparison says Synced.

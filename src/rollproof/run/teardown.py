@@ -169,11 +169,13 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
             found = retried(repo.tag, until_s=away_until_s)
             sha = sha or found
             if found != sha:
-                return "left", {"reason": "somebody deployed after us", "expected": sha, "found": found}
+                return _deployed_after_us(sha, found)
             release.settle(sha, deadline_s=max(1.0, min(_SLICE_S, until_s - time.monotonic())))
         except StageFailedError as error:
             if error.cause == StageCause.DEADLINE_EXCEEDED and time.monotonic() < until_s:
                 continue
+            if (found := _tag_now(repo)) not in ("", sha):  # since the last slice began
+                return _deployed_after_us(sha, found)
             if why := release.why_unseen(sha):  # git and the Deployment are as before; whether it is synced is unknown
                 return "left", {"reason": f"nobody could look: Argo CD cannot compare ({why})"}
             return "failed", {"reason": f"not as before: {error}"}
@@ -183,6 +185,18 @@ def _wait_for_rest(release: Release, repo: EnvRepo, sha: str, *, until_s: float)
                 continue
             return "failed", {"reason": f"not as before: {error}"}
         return "done", {"reason": f"only {sha} runs, synced and healthy"}
+
+
+def _deployed_after_us(sha: str, found: str) -> tuple[str, Mapping[str, Any]]:
+    return "left", {"reason": "somebody deployed after us", "expected": sha, "found": found}
+
+
+def _tag_now(repo: EnvRepo) -> str:
+    """The overlay's tag; "" where the git server does not answer."""
+    try:
+        return repo.tag()
+    except RollproofError:
+        return ""
 
 
 def connect(

@@ -8,7 +8,7 @@ import pytest
 from owntime import own_time
 from story import NEW, OLD, plan, target
 
-from rollproof.clients.repo import OtherTagError
+from rollproof.clients.repo import GitError, OtherTagError
 from rollproof.core.event import Outcome
 from rollproof.core.target import ReleaseSettings
 from rollproof.release import deploy, wait
@@ -51,6 +51,36 @@ def test_who_replaced_it_is_asked_at_the_deadline_as_well() -> None:
     assert (failed.data["stage"], failed.data["cause"], failed.outcome) == (
         "rolled-out", "Superseded", Outcome.UNKNOWN,
     )  # fmt: skip
+
+
+def test_who_replaced_what_argo_cd_did_not_look_at_is_asked_at_the_deadline_as_well() -> None:
+    """Not only every five seconds: a release whose branch has another tag is not late, it is replaced."""
+    failed = World(View(), repo=TakenOver(0)).release.deploy().failed
+    assert failed is not None
+    assert (failed.data["stage"], failed.data["cause"], failed.outcome) == ("seen", "Superseded", Outcome.UNKNOWN)
+    assert "superseded by another tag: the overlay says eeeeeee" in failed.data["reason"]
+
+
+def test_a_rollback_that_is_overwritten_before_argo_cd_looks_has_failed() -> None:
+    """As in every later stage: what an operator has taken back does not stay away."""
+    repo = Repo()
+    world = World(View(*GOOD), repo=repo)
+    deployed = world.release.deploy()
+    repo.tag = lambda: OLD if len(repo.pushed) < 2 else NEW  # type: ignore[method-assign]
+    rollback = world.release.revert(deployed)
+    assert rollback.failed is not None
+    assert (rollback.failed.data["stage"], rollback.failed.data["cause"]) == ("seen", "Overwritten")
+    assert rollback.failed.outcome is Outcome.FAIL
+
+
+def test_nobody_is_blamed_at_the_deadline_while_the_git_server_does_not_answer() -> None:
+    class Silent(Repo):
+        def tag(self) -> str:
+            raise GitError("no answer")
+
+    failed = World(View(), repo=Silent()).release.deploy().failed
+    assert failed is not None
+    assert (failed.data["stage"], failed.data["cause"], failed.outcome) == ("seen", "DeadlineExceeded", Outcome.UNKNOWN)
 
 
 def test_a_wrong_version_in_the_proof_is_not_ours_if_the_tag_is_not() -> None:

@@ -9,6 +9,7 @@ import story
 from recorder import ListRecorder
 from story import Story
 
+from rollproof.clients.repo import GitError
 from rollproof.core.event import Outcome
 from rollproof.core.reasons import StageCause
 from rollproof.core.target import ReleaseSettings
@@ -55,6 +56,48 @@ def test_a20_who_could_not_look_has_seen_no_change(
     )  # fmt: skip
     assert (ended.how, recorder.events[-1].outcome) == (how, outcome)
     assert ("nobody could look" in recorder.events[-1].data["reason"]) == bool(why)
+
+
+class Replaced(Repo):
+    """Somebody sets another tag after the first look at it."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def tag(self) -> str:
+        self.looks += 1
+        return story.OLD if self.looks == 1 else "eeeeeee"
+
+
+class Unanswered(Repo):
+    """The git server answers once."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def tag(self) -> str:
+        self.looks += 1
+        if self.looks > 1:
+            raise GitError("no answer")
+        return story.OLD
+
+
+@pytest.mark.parametrize(
+    ("repo", "how", "why"),
+    [(Replaced(), "left", "somebody deployed after us"), (Unanswered(), "failed", "not as before: settled")],
+)
+def test_what_somebody_else_deploys_in_the_last_seconds_is_no_undo_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Repo, how: str, why: str
+) -> None:
+    """Their version runs at the end, and is nobody's to take back: exit code 3, and not 4."""
+    monkeypatch.setattr(teardown, "_REST_S", 0.0)
+    plan = story.plan(target=story.target(release=ReleaseSettings(deadline_s=1e-9)))
+    journal = Journal(FolderStore(tmp_path / "undo.jsonl"), ListRecorder())
+    ended = teardown.look_whether_as_before(
+        plan, journal.begin_look(story.OLD), release=Release(""), repo=repo, journal=journal, status=lambda _: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert (ended.how, ended.reason.startswith(why)) == (how, True)
+    assert ended.found == ("eeeeeee" if how == "left" else None)
 
 
 def test_a20_the_verdict_blames_nobody_for_it() -> None:
