@@ -190,8 +190,11 @@ def exchange(mutant: Mutant) -> None:
     code = "from __future__ import annotations\n" + textwrap.dedent(mutant.after)
     exec(compile(code, str(module.__file__), "exec"), space)  # noqa: S102 - that is what a mutant is for
     if mutant.constant:
+        known = users(module, mutant.where)
         _exchange_constant(module, mutant.where, space[mutant.where])
-        _derive(module, mutant.where)
+        for one in known:
+            if str(getattr(one, "__file__", "")).startswith(str(PACKAGE)):
+                _derive(one, mutant.where)
         return
     original, new = function_of(module, mutant.where), space[mutant.where.rpartition(".")[2]]
     original.__code__, original.__defaults__, original.__kwdefaults__ = (
@@ -207,7 +210,7 @@ def _exchange_constant(module: ModuleType, name: str, value: object) -> None:
 
 
 def _derive(module: ModuleType, name: str) -> None:
-    """The module's constants that are made of this one are made again."""
+    """A module's constants that are made of this one are made again."""
     changed = {name}
     for statement in ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
@@ -365,17 +368,20 @@ class Session:
             self.callers[key].append(test)
 
     def _tests(self, mutant: Mutant) -> list[pytest.Item]:
-        """Those of its own module's test file first, then the quickest. A constant's are those that call a function of
-        a module that knows it, or know it or its module."""
-        keys, own = [(mutant.file, mutant.where)], list[Any]()
+        """Those of its module's test file and the golden verdicts first, then the quickest. A constant's are those that
+        call a function of a module that knows it, or know it or its module."""
+        keys, found = [(mutant.file, mutant.where)], list[Any]()
         if mutant.constant:
             known = users(importlib.import_module(mutant.module), mutant.where)
             keys = [(str(module.__file__), "") for module in known]
-            own = [test for test in self.tests if _knows(test.module, known)]
-        found = {test.nodeid: test for test in (*own, *(test for key in keys for test in self.callers.get(key, [])))}
-        own_file = f"/test_{mutant.module.rpartition('.')[2]}.py"
-        order = {one: (own_file not in one, self.took_s[one]) for one in found}
-        return sorted(found.values(), key=lambda test: order[test.nodeid])[: self.most]
+            found = [test for test in self.tests if _knows(test.module, known)]
+        found += [test for key in keys for test in self.callers.get(key, [])]
+        own = [f"/test_{part}.py" for part in mutant.module.split(".")[2:]] + ["/test_expected_verdicts.py"]
+
+        def order(test: pytest.Item) -> tuple[bool, float]:
+            return not any(file in test.nodeid for file in own), self.took_s[test.nodeid]
+
+        return sorted({test.nodeid: test for test in found}.values(), key=order)[: self.most]
 
     def _try(self, name: str, mutant: Mutant) -> None:
         tests = self._tests(mutant)

@@ -20,7 +20,7 @@ from rollproof.core.reasons import BadKind, cannot_start
 from rollproof.core.requests import LAYOUT, OPTIONAL
 from rollproof.core.rollout import find_rollout
 from rollproof.core.runframe import reason
-from rollproof.core.scaling import ScalingWord, find_scalings, replicas_seen, scalers_seen
+from rollproof.core.scaling import ScalingWord, deleted_meanwhile, find_scalings, replicas_seen, scalers_seen
 from rollproof.core.secretsearch import search_of
 from rollproof.core.target import App, Control
 from rollproof.core.watched import deployed_tag, failing_replicasets, image_tag, watch_gaps
@@ -151,6 +151,14 @@ def test_a_rise_of_load_brings_no_version() -> None:
     assert (found.version, found.path, found.sent, found.plan) == ("", "", None, None)
     (unplanned,) = find_scalings(Story().tell("scaling", "Scaling/web", "raised", at=1).facts())
     assert (unplanned.path, unplanned.sent, unplanned.plan) == ("", None, None)
+
+
+@pytest.mark.parametrize("subject", ["HorizontalPodAutoscaler/shop/web", "Deployment/shop/web", "Deployment/shop/a"])
+@pytest.mark.parametrize(("at", "meanwhile"), [(9.9, False), (10.0, True), (20.0, True), (20.1, False)])
+def test_a_deletion_at_either_end_of_a_stretch_is_in_it(subject: str, at: float, meanwhile: bool) -> None:
+    told = Story().tell("watch", subject, "deleted", at=at)
+    found = deleted_meanwhile(told.facts(), since_s=10.0, until_s=20.0)
+    assert found is (told.events[0] if meanwhile and not subject.endswith("/a") else None)
 
 
 @pytest.mark.parametrize("word", [ScalingWord.SCALED_UP, ScalingWord.READY, ScalingWord.FLOOR])

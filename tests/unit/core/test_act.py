@@ -138,6 +138,11 @@ def test_a_trial_that_broke_while_it_was_asking_may_have_happened() -> None:
     assert "no answer" in act.void.why_void()
 
 
+@pytest.mark.parametrize(("at", "parts"), [(124.9, 2), (125.0, 1), (125.1, 1)])
+def test_a_rollout_that_ends_as_a_fault_begins_is_no_part_of_its_act(at: float, parts: int) -> None:
+    assert len(act_of(good_release().fault(at=at)).parts) == parts
+
+
 class TestVersions:
     def test_without_a_deploy_it_is_the_one_of_the_plan(self) -> None:
         act = act_of(Story().fault())

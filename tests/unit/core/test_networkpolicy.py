@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rollproof.core.networkpolicy import ROUNDS, Block, Entry, Port, Tries, entry_of, restricts, tries_of
+from rollproof.core.networkpolicy import ROUNDS, Block, Entry, Port, Tries, entry_of, policy_types, restricts, tries_of
 from rollproof.core.outside import Outside
 
 HTTP = Port(8080, "http")
@@ -38,6 +38,21 @@ def of(*rules: Any) -> Entry:
 )
 def test_which_policies_restrict_the_app(spec: dict[str, Any], expected: bool) -> None:
     assert restricts(policy(**spec), {"app": "web"}) is expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "types"),
+    [
+        ({}, ("Ingress",)),
+        ({"policyTypes": []}, ("Ingress",)),
+        ({"egress": None}, ("Ingress",)),
+        ({"egress": []}, ("Ingress", "Egress")),
+        ({"egress": [{}]}, ("Ingress", "Egress")),
+        ({"egress": [{}], "policyTypes": ["Ingress"]}, ("Ingress",)),
+    ],
+)
+def test_which_ways_a_policy_restricts_where_it_does_not_say_it(spec: dict[str, Any], types: tuple[str, ...]) -> None:
+    assert policy_types(Outside.of(spec, "NetworkPolicy")) == types
 
 
 @pytest.mark.parametrize(

@@ -433,3 +433,14 @@ class TestAnyAct:
         for what, at in (("planned", 99.0), ("before", 100.0), ("injected", 101.0), ("undone", 115.0)):
             told.tell("drift", "Drift/image", what, at=at, fair=True, field="spec.c.image", to="shop/web:ddddddd")
         assert judge(self.same_version().says("ddddddd", at=105.0, until=110.0), told).result is Result.PASS
+
+
+def test_of_many_outages_the_widest_five_hundred_are_told_and_on_each_lane_the_widest_gap() -> None:
+    hurt = clean().fail(at=105.0, until=135.0, every=2).fail(at=120.0, until=121.0)
+    told = judge(hurt).intervals
+    widths = [one.ends_ns[1] - one.begins_ns[0] for one in told if one.kind == "outage"]
+    assert len(widths) == 500
+    assert widths == sorted(widths, reverse=True)
+    gaps = [one.lane for one in told if one.kind == "blind"]
+    assert (len(widths) + len(gaps), sorted(gaps)) == (len(told), sorted(set(gaps)))
+    assert {"keepalive-get", "new-get", "keepalive-post"} <= set(gaps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from builders import Requests
 from expected_bad_release_verdicts import bad_release
 from story import NEW, OLD, Story
@@ -10,6 +11,7 @@ from rollproof.core.act import find_act
 from rollproof.core.part import ActKind
 from rollproof.core.verdict import Result, Verdict
 from rollproof.judge.checkers import availability, rollback
+from rollproof.judge.checkers import bad_release as checker
 
 
 def judged(told: Story, requests: Requests) -> Verdict:
@@ -58,6 +60,17 @@ def test_a_release_of_which_nothing_was_seen_proves_nothing() -> None:
     verdict = judged(bad_release(cause="", back=""), Requests(seconds=60))
     assert verdict.result is Result.INCONCLUSIVE
     assert "nothing was seen of the bad release" in verdict.why
+
+
+@pytest.mark.parametrize(
+    ("not_before_s", "result"),
+    [(160.4, Result.INCONCLUSIVE), (160.5, Result.INCONCLUSIVE), (160.51, Result.FAIL)],
+)
+def test_what_may_have_been_known_exactly_at_its_limit_may_have_been_in_time(
+    not_before_s: float, result: Result
+) -> None:
+    told = bad_release(named_at=162, not_before_s=not_before_s)
+    assert checker.check(told.facts()).result is result
 
 
 def test_its_way_back_is_judged_as_any_rollback() -> None:

@@ -30,6 +30,13 @@ def test_so_is_a_number_of_outages(count_max: int | None, may_cover: bool, cover
     assert (one.may_cover, one.covers) == (may_cover, covers)
 
 
+def test_a_limit_below_one_millisecond_is_a_limit() -> None:
+    one = budget(0.5, 0.2, 0.5)
+    assert one.may_cover
+    assert one.covers
+    assert not budget(0.5, 0.6, 0.7).may_cover
+
+
 def test_without_a_limit_no_outage_is_allowed_not_even_one_of_nothing() -> None:
     assert not budget(0, 0, 0).covers
 

@@ -81,6 +81,12 @@ def test_a_rate_that_was_not_reached_in_any_part_of_the_run(at: float, part: str
     assert f"reached {part} the act" in verdict.why
 
 
+@pytest.mark.parametrize(("share", "troubles"), [(0.949, 1), (0.95, 0), (None, 0)])
+def test_a_rate_at_its_limit_was_reached(share: float | None, troubles: int) -> None:
+    parts = {"before": (0, 10 * 10**9)}
+    assert len(load_soundness._rate(Requests().build(), parts, {"rate_share_before": share})) == troubles
+
+
 def test_of_a_part_that_lost_less_than_one_request_beyond_what_may_fall_outside_it_the_rate_was_missed_too() -> None:
     """10.8 planned before the act, 9 sent, and one may lie at its edge."""
     verdict = judge(Requests(rate_per_s=1.08).without(at=92.0, until=94.0))

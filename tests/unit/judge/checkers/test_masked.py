@@ -57,6 +57,18 @@ def test_who_asked_again_is_said_as_the_log_shows_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "in_front", "who"),
+    [
+        (3, 0, "the ingress tried again"),
+        (3, 1, "the ingress tried again or something in front of the ingress (a balancer) asked again (1 times)"),
+        (3, 3, "something in front of the ingress (a balancer) asked again"),
+    ],
+)
+def test_who_asked_again_at_the_end_of_a_sentence(count: int, in_front: int, who: str) -> None:
+    assert Masked(count=count, in_front=in_front).who() == who
+
+
+@pytest.mark.parametrize(
     ("found", "said"),
     [
         (Masked(count=9, during=9), "of a pod"),
