@@ -23,7 +23,7 @@ LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD)) $(addprefix -
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: browser-tools help venv format lint test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind matrix sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: browser-tools help venv format lint style test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind matrix sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,14 +46,21 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(READY) ## Style, types, and the direction of imports
+lint: style ## Style, types, and the direction of imports
+	$(BIN)/mypy
+
+style: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Lint and unit tests: no cluster, no root; some 4 minutes of CPU, so 2 to 4 minutes on 2 cores
-	$(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit
+# mypy runs beside the tests: without its cache it takes half a minute, of one core. What it finds is said as soon as it
+# is known, and again at the end.
+test: style ## Lint and unit tests: no cluster, no root; some 4 minutes of CPU, so 2 to 4 minutes on 2 cores
+	@mkdir -p build
+	$(BIN)/mypy >build/mypy.txt 2>&1 || { cat build/mypy.txt; false; } & types=$$!; \
+	$(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit; tests=$$?; \
+	wait $$types; types=$$?; cat build/mypy.txt; exit $$((tests ? tests : types))
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
 	$(BIN)/python -m tests.fuzz $(ARGS)
