@@ -15,7 +15,7 @@ from typing import Any
 from lab import cluster, envrepo, settings
 from lab.steps import LabError, Log
 
-__all__ = ["ENVIRONMENTS", "deploy", "get", "held", "reads_metrics", "rows"]
+__all__ = ["ENVIRONMENTS", "deploy", "get", "held", "is_at", "reads_metrics", "rows"]
 
 ENVIRONMENTS = ("dev", "prod")
 HELD_S = 120  # so long after its start a pod of the app that is not ready will not get ready by itself
@@ -51,7 +51,7 @@ def rows(log: Log) -> list[tuple[str, bool, str]]:
         status = states.get(f"angelpay-{name}", {})
         sync, health = status.get("sync", {}), status.get("health", {}).get("status", "?")
         answer, _ = get(f"angelpay-{name}.lab", "/ready")
-        well = sync.get("status") == "Synced" and health == "Healthy" and answer == http.client.OK
+        well = is_at(status, sync.get("revision", "")) and answer == http.client.OK
         seen = f"{sync.get('status', '?')} at {str(sync.get('revision', '?'))[:7]}, {health}"
         about = f"{seen}, /ready answers {answer or 'nothing'}"
         found.append((f"angelpay-{name}", well, about))
@@ -102,7 +102,7 @@ def _serve(log: Log, head: str, wanted: Mapping[str, str]) -> bool:
         if status != http.client.OK or f'"version":"{tag}"' not in re.sub(r"\s", "", text):
             return False
     states = {state["metadata"]["name"]: state.get("status", {}) for state in _listed(log)}
-    return all(_is_at(states.get(f"angelpay-{name}", {}), head) for name in wanted) and _autoscaler_reads(log)
+    return all(is_at(states.get(f"angelpay-{name}", {}), head) for name in wanted) and _autoscaler_reads(log)
 
 
 def _autoscaler_reads(log: Log) -> bool:
@@ -118,9 +118,13 @@ def reads_metrics(autoscaler: Mapping[str, Any]) -> bool:
     return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)
 
 
-def _is_at(status: Mapping[str, Any], head: str) -> bool:
+def is_at(status: Mapping[str, Any], head: str) -> bool:
+    """Synced to that revision, Healthy, and without an error: the controller of 2.14 may look for the project before it
+    has read it, and keeps the error until somebody asks for a refresh."""
     sync, health = status.get("sync", {}), status.get("health", {})
-    return bool(sync.get("status") == "Synced" and sync.get("revision") == head and health.get("status") == "Healthy")
+    wrong = any(str(one.get("type", "")).endswith("Error") for one in status.get("conditions") or [])
+    at_head = sync.get("status") == "Synced" and sync.get("revision") == head
+    return bool(at_head and health.get("status") == "Healthy" and not wrong)
 
 
 def _listed(log: Log) -> list[Any]:

@@ -140,6 +140,7 @@ ARGOCD: Mapping[str, Program] = {
     "3.2.6": Program("argocd-3.2", values=((_ARGOCD_VERSION, "3.2.6"),)),
     "3.1.16": Program("argocd-3.1", values=((_ARGOCD_VERSION, "3.1.16"),)),
     "3.0.23": Program("argocd-3.0", values=((_ARGOCD_VERSION, "3.0.23"),)),
+    "2.14.21": Program("argocd-2.14", values=((_ARGOCD_VERSION.replace("/v3/", "/v2/"), "2.14.21"),)),
 }
 """argocd-application-controller and argocd-repo-server by version: the file's name decides which of the two runs."""
 

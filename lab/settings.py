@@ -17,7 +17,7 @@ WORKERS = (f"{CLUSTER}-worker", f"{CLUSTER}-worker2")
 NODES = (CONTROL_PLANE, *WORKERS)
 
 KUBERNETES_VERSIONS = ("1.37.2", "1.36.3", "1.35.4", "1.34.4")  # the default first; each has a module in lab/go
-ARGOCD_VERSIONS = ("3.6.1", "3.5.7", "3.4.13", "3.3.19", "3.2.6", "3.1.16", "3.0.23")  # likewise
+ARGOCD_VERSIONS = ("3.6.1", "3.5.7", "3.4.13", "3.3.19", "3.2.6", "3.1.16", "3.0.23", "2.14.21")  # likewise
 # the default first: our own controller, or Traefik, which lab/go then builds; the app's entry is an Ingress, or in the
 # last one an HTTPRoute (Gateway API)
 INGRESSES = ("nginx", "traefik", "traefik-gateway")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.applications import held, reads_metrics
+from lab.applications import held, is_at, reads_metrics
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 
@@ -47,3 +47,23 @@ def test_only_pods_that_hang_are_replaced(one: dict[str, Any], is_held: bool) ->
 )
 def test_an_autoscaler_that_has_read_nothing_yet_is_waited_for(status: dict[str, Any], expected: bool) -> None:
     assert reads_metrics({"status": status}) is expected
+
+
+WELL: dict[str, Any] = {"sync": {"status": "Synced", "revision": "abc"}, "health": {"status": "Healthy"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (WELL, True),
+        ({**WELL, "conditions": None}, True),
+        ({**WELL, "conditions": [{"type": "OrphanedResourceWarning"}]}, True),
+        ({**WELL, "conditions": [{"type": "InvalidSpecError"}]}, False),
+        ({**WELL, "health": {"status": "Degraded"}}, False),
+        ({**WELL, "sync": {"status": "Synced", "revision": "older"}}, False),
+        ({**WELL, "sync": {"status": "OutOfSync", "revision": "abc"}}, False),
+        ({}, False),
+    ],
+)
+def test_an_application_is_waited_for_until_it_is_at_the_head_and_well(status: dict[str, Any], expected: bool) -> None:
+    assert is_at(status, "abc") is expected
