@@ -6,8 +6,9 @@ Only the declarations: `target.rules` holds a target against them, and says in w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-__all__ = ["Needed", "OneOf", "Pointer", "Range", "Rule", "UrlPath", "above", "between", "one_of"]
+__all__ = ["Distinct", "Names", "Needed", "OneOf", "Pointer", "Range", "Rule", "UrlPath", "above", "between", "one_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,13 @@ class Pointer:
     """A JSON pointer (RFC 6901), or empty."""
 
 
-Rule = Range | OneOf | Needed | UrlPath | Pointer
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """A list that has each of its entries once: what is done, judged or looked for twice was meant to be another."""
+
+
+Rule = Range | OneOf | Needed | UrlPath | Pointer | Distinct
+Names = Annotated[tuple[str, ...], Distinct()]
 
 
 def above(low: float, high: float) -> Range:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from rollproof.core.declared import above, between, one_of
+from rollproof.core.declared import Names, above, between, one_of
 
 __all__ = ["SEVERITIES", "ActionsSettings", "PipelineSettings", "RegistrySettings"]
 
@@ -27,8 +27,8 @@ class ActionsSettings:
     api_url: str = ""  # of GitHub Enterprise, "https://github.example.com/api/v3"; empty: GitHub's own
     token_env: str = ""  # with actions:read and contents:read; empty: a public repository
     workflow: str = ""  # the workflow's file, "deploy.yml"; empty: the newest run of any
-    test_jobs: tuple[str, ...] = ()
-    scan_jobs: tuple[str, ...] = ()
+    test_jobs: Names = ()
+    scan_jobs: Names = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

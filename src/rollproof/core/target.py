@@ -11,7 +11,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from rollproof.core.autoscaling import AutoscalingSettings
-from rollproof.core.declared import Needed, Pointer, UrlPath, above, between, one_of
+from rollproof.core.declared import Names, Needed, Pointer, UrlPath, above, between, one_of
 from rollproof.core.pipelinesettings import ActionsSettings, PipelineSettings, RegistrySettings
 from rollproof.core.reasons import BadKind
 
@@ -181,7 +181,7 @@ class DriftSettings:
 
     # for detection + apply; the back-off is computed and reported apart
     limit_s: Annotated[float, above(0, 3_600)] = 5.0
-    trials: tuple[str, ...] = (
+    trials: Names = (
         "image", "replicas", "env", "resources", "configmap", "service-selector", "delete-service",
         "delete-configmap", "undeclared-annotation", "void-patch",
     )  # fmt: skip
@@ -245,7 +245,7 @@ class Database(Workload):
 class FaultSettings:
     """What is promised about every fault (`rollproof.faults`): it is felt soon, and overcome in time."""
 
-    chaos: tuple[str, ...] = ()  # the drills of `rollproof run chaos`; empty: all that inject faults
+    chaos: Names = ()  # the drills of `rollproof run chaos`; empty: all that inject faults
     # how long the steady state must have been there between two drills of one run: what watches show late is over then
     rest_s: Annotated[float, between(0, 600)] = 10.0
     # a drill under load ends at once when no lane had a good answer for longer than this and traffic.downtime_budget_ms
@@ -291,8 +291,8 @@ class FaultSettings:
 class PostureSettings:
     """What `rollproof run posture` holds live objects against. `must` and `skip` name checks (docs/posture.md)."""
 
-    must: tuple[str, ...] = ()  # promised: what is not as advised is a FAIL, else a finding
-    skip: tuple[str, ...] = ()  # not judged here
+    must: Names = ()  # promised: what is not as advised is a FAIL, else a finding
+    skip: Names = ()  # not judged here
     replicas_min: Annotated[int, between(1, 1_000)] = 2
     # how long a pod that ends still gets requests: endpoints, kube-proxy (1 s between syncs), ingress (3.3 s between
     # syncs of ingress-nginx); assumed, `run zero-downtime` measures it
@@ -382,7 +382,7 @@ class JobSettings:
 
     report_path: Annotated[str, UrlPath()] = ""  # GET; the runs of the jobs as JSON
     runs_pointer: Annotated[str, Pointer()] = "/runs"  # their list in it, empty: the report itself is the list
-    names: tuple[str, ...] = ()  # the jobs that must run in each period; empty: those that the report names
+    names: Names = ()  # the jobs that must run in each period; empty: those that the report names
     period_s: Annotated[float, between(1, 86_400)] = 60.0  # periods begin at whole multiples of it since 1970 (UTC)
     periods: Annotated[int, between(1, 1_440)] = 5  # how many whole ones are watched
     periods_min: Annotated[int, between(3, 1_440)] = 3  # with fewer no PASS
@@ -398,8 +398,8 @@ class SecretSettings:
     `values_env` is for those who may not read Secrets: a canary that was put into one, or a value itself.
     """
 
-    names: tuple[str, ...] = ()  # Secrets of the app's namespace, "name" or "name/key"; these alone are read
-    values_env: tuple[str, ...] = ()  # variables that hold values to look for
+    names: Names = ()  # Secrets of the app's namespace, "name" or "name/key"; these alone are read
+    values_env: Names = ()  # variables that hold values to look for
     patterns: Annotated[str, one_of("find", "must", "off")] = "find"  # what looks like a secret: a finding, or FAIL
     ci_log_file: str = ""  # a log of CI, as it lies there; empty: none is searched
     placeholders: str = ""  # the form for the Secret in the env repo ("base/secret.yaml"): must not have live values

@@ -101,7 +101,7 @@ def check_rules(path: Path, plan: Plan) -> None:
 
     An undo does without: nothing of these settings keeps anybody from putting things back.
     """
-    mistakes = [f"{mistake.place}: {mistake.text}" for mistake in broken_rules(plan.target)]
+    mistakes = [f"{mistake.place}: {mistake.text}" for mistake in broken_rules(plan.target, stored=True)]
     mistakes += [f"drills: {name!r} is no name of a drill" for name in plan.drills if not _DRILL.fullmatch(name)]
     if mistakes:
         raise RunFolderError(f"{path} is damaged: {mistakes[0]}", UNDAMAGED)

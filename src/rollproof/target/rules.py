@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from rollproof.clients.proxies import is_loopback
-from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
+from rollproof.core.declared import Distinct, Needed, OneOf, Pointer, Range, Rule, UrlPath
 from rollproof.core.hours import parsed_hours
 from rollproof.core.pipelinewords import BEFORE
 from rollproof.core.target import ActionsSettings, Database, EnvRepo, Fences, Target
@@ -51,10 +51,14 @@ _LABEL = re.compile(
 _REPO_SCHEMES = ("http", "https", "ssh", "file", "git")
 
 
-def broken_rules(target: Target) -> Iterator[Mistake]:
-    """Every rule that the target breaks, those declared beside the fields first (`core.target`)."""
+def broken_rules(target: Target, *, stored: bool = False) -> Iterator[Mistake]:
+    """Every rule that the target breaks, those declared beside the fields first (`core.target`).
+
+    stored: of a run, which is judged although a list of its target may name one thing twice, as it once could.
+    """
     places = set()
-    for rules in (_declared, _trials, _urls, _names, _pipeline, _fences, _pairs):
+    repeated = () if stored else (_repeated,)
+    for rules in (_declared, *repeated, _trials, _urls, _names, _pipeline, _fences, _pairs):
         for mistake in rules(target):
             places.add(mistake.place)
             yield mistake
@@ -70,15 +74,27 @@ def sha_mistake(sha: str) -> str:
 
 def _declared(target: Target) -> Iterator[Mistake]:
     """Rules that are declared beside the fields: of the target, of each section, and of the tables in it."""
-    yield from _declared_in(target, "")
+    for place, value, rule in _ruled(target, ""):
+        yield from _broken(place, value, rule)
 
 
-def _declared_in(owner: Any, place: str) -> Iterator[Mistake]:
+def _repeated(target: Target) -> Iterator[Mistake]:
+    """Lists that name one thing twice. By its place in the list: it may be a secret that stands in the wrong line."""
+    for place, value, rule in _ruled(target, ""):
+        if isinstance(rule, Distinct):
+            twice = [number for number, one in enumerate(value) if one in value[:number]]
+            for number in twice:
+                first = value.index(value[number])
+                yield Mistake(place, f"entries {first + 1} and {number + 1} are the same; name each once")
+
+
+def _ruled(owner: Any, place: str) -> Iterator[tuple[str, Any, Rule]]:
+    """Place, value and rule of each field that has a rule."""
     for name, rule in _rules_of(owner.__class__):
-        yield from _broken(f"{place}{name}", getattr(owner, name), rule)
+        yield f"{place}{name}", getattr(owner, name), rule
     for field in fields(owner):
         if is_dataclass(part := getattr(owner, field.name)):
-            yield from _declared_in(part, f"{place}{field.name}.")
+            yield from _ruled(part, f"{place}{field.name}.")
 
 
 def _unprintable(owner: Any, place: str) -> Iterator[Mistake]:

@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from rollproof.core import target as declared
-from rollproof.core.declared import Needed, OneOf, Pointer, Range, Rule, UrlPath
+from rollproof.core.declared import Distinct, Needed, OneOf, Pointer, Range, Rule, UrlPath
 
 __all__ = ["schema_text"]
 
@@ -66,6 +66,8 @@ def _limit(schema: dict[str, Any], rule: Rule) -> None:
             schema["minLength"] = 1
         case UrlPath() | Pointer():
             schema["pattern"] = "^(/.*)?$"
+        case Distinct():
+            schema["uniqueItems"] = True
 
 
 def _numbers(schema: dict[str, Any]) -> list[dict[str, Any]]:

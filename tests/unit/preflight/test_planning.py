@@ -229,6 +229,8 @@ def test_trials_from_the_command_line_are_checked() -> None:
     assert wanted_target(Order(drills=("drift",), trials=("env",)), target()).drift.trials == ("env",)
     with pytest.raises(InputError, match="did you mean 'image'"):
         wanted_target(Order(drills=("drift",), trials=("imgae",)), target())
+    with pytest.raises(InputError, match="--trial: entries 1 and 3 are the same; name each once"):
+        wanted_target(Order(drills=("drift",), trials=("env", "image", "env")), target())
 
 
 def test_a_trial_that_takes_everything_away_needs_its_own_setting() -> None:

@@ -53,6 +53,15 @@ def test_a3_a_plan_that_no_target_file_could_have_made_is_damaged(tmp_path: Path
         RunFolder.open(path.parent)
 
 
+def test_a_run_of_a_target_that_named_one_thing_twice_is_judged_as_ever(tmp_path: Path) -> None:
+    """A target file may not any more; what was run by one is still what was run."""
+    path = run_of(tmp_path) / "plan.json"
+    document = json.loads(path.read_text())
+    document["target"]["drift"]["trials"] = ["env", "env"]
+    path.write_text(json.dumps(document))
+    assert RunFolder.open(path.parent).plan.target.drift.trials == ("env", "env")
+
+
 @pytest.mark.parametrize("value", [NAN, INFINITE, -INFINITE, "1", None, True, {}])
 @pytest.mark.parametrize("name", ["wall_s", "monotonic_s"])
 def test_a3_a_reading_of_the_clocks_that_is_none_is_no_pass(tmp_path: Path, name: str, value: Any) -> None:

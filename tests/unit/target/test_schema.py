@@ -44,6 +44,7 @@ def test_every_target_of_ours_is_valid(path: Path) -> None:
         ("app", "health_path", "health"),
         ("faults", "recovery_limits_s", {"pod-delete": -1}),
         ("pipeline", "scan_severity_max", "high"),
+        ("drift", "trials", ["env", "env"]),
         ("nowhere", "x", 1),
     ],
 )

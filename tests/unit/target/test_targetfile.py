@@ -40,6 +40,15 @@ def message(folder: Path, text: str, environ: dict[str, str] | None = None) -> s
     return str(caught.value)
 
 
+def test_what_is_named_twice_is_one_mistake_each_and_no_secret_is_shown(tmp_path: Path) -> None:
+    text = GOOD + '\n[drift]\ntrials = ["env", "image", "env"]\n[secrets]\nvalues_env = ["hunter2", "hunter2"]\n'
+    said = message(tmp_path, text)
+    assert "drift.trials" in said
+    assert said.count("entries 1 and 3 are the same; name each once") == 1
+    assert said.count("entries 1 and 2 are the same; name each once") == 1
+    assert "hunter2" not in said
+
+
 def test_a_good_file_becomes_a_target_with_defaults(tmp_path: Path) -> None:
     target = load(write(tmp_path, GOOD), {}).target
     assert target.cluster.namespace == "shop"
