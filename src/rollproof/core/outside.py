@@ -132,10 +132,10 @@ def timestamp_s(text: str) -> float | None:
     """Seconds since 1970 of an RFC 3339 time, such as Kubernetes writes; None if it is none, or of another age."""
     try:
         moment = datetime.fromisoformat(text.strip())
-        found_s = moment.timestamp() if moment.tzinfo else -1.0  # without a zone it is no moment
+        found_s = moment.timestamp()
     except (ValueError, OverflowError, OSError):
         return None
-    return found_s if 0 <= found_s < _AGES_S else None
+    return found_s if moment.tzinfo and 0 <= found_s < _AGES_S else None  # without a zone it is no moment
 
 
 @dataclass(frozen=True, slots=True)

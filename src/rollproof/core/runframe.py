@@ -18,10 +18,8 @@ __all__ = [
     "reason", "self_test", "sha_at_start", "unreadable_log", "watch_delays_ms",
 ]  # fmt: skip
 
-_NO_REASON = "no reason"
 
-
-def reason(event: Event | None, *, otherwise: str = _NO_REASON) -> str:
+def reason(event: Event | None, *, otherwise: str = "no reason") -> str:
     """The sentence for people that came with an event."""
     return str(event.data.get("reason") or otherwise) if event is not None else otherwise
 

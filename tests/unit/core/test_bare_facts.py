@@ -1,4 +1,4 @@
-"""A fact that was told without any of its fields: each reader answers with the least, and never with a made-up word."""
+"""What each reader answers for a fact that was told without its fields, never a made-up word; and with them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,25 @@ def test_the_stages_of_a_rollout() -> None:
     assert rollout("seen", revision="r", superseded=True).superseded_by == "r"
     assert rollout("seen", revision="r").superseded_by == ""
     assert rollout().why_unfinished() == "it got no further than 'started'"
+
+
+def test_a_rollout_with_all_that_is_told_of_it() -> None:
+    old = [{"uid": "u", "template_hash": "h"}, {"uid": "v"}]
+    words = {"old_sha": "a", "new_sha": "b", "stage": "synced", "cause": "Superseded", "look_at": "l", "reason": "why"}
+    found = rollout("pushed", "failed", old_pods=old, commit="c", restart=True, **words)
+    assert (found.name, found.from_sha, found.to_sha, found.pushed_commit) == ("the release of b", "a", "b", "c")
+    assert (found.failed_at, found.cause, found.look_at, found.restart) == ("synced", "Superseded", "l", True)
+    assert (found.old_uids, found.old_templates) == (("u", "v"), {"h"})
+    assert found.why_unfinished() == "Superseded at stage 'synced': why"
+
+
+@pytest.mark.parametrize(("at", "seen"), [(0.9, False), (1.0, True), (1.1, True)])
+def test_an_old_pod_that_goes_as_the_rollout_begins_is_its_doing(at: float, seen: bool) -> None:
+    told = bare("release", "Release/x", "started", old_pods=[{"uid": "u"}])
+    told.tell("watch", "Pod/shop/a", "deleted", at=at, uid="u")
+    found = find_rollout(told.facts())
+    assert found is not None
+    assert found.happened is (told.events[-1] if seen else None)
 
 
 def test_what_belongs_to_another_rollout_is_not_its_own() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollproof.core.outside import Outside, parsed, shown, timestamp_s, without_nulls
+from rollproof.core.outside import Outside, parsed, shown, spelled, timestamp_s, without_nulls
 from rollproof.errors import OutsideDataError, RollproofError, RunFolderError
 
 WHO = "Pod/shop/web-1 of the API"
@@ -43,7 +43,8 @@ def test_null_and_empty_say_nothing_and_zero_does(value: Any, says: bool) -> Non
         ("integer", 1.5, "a whole number"), ("count", -1, "a number from 0 on"), ("real", "x", "a number"),
         ("flag", "true", "true or false"), ("flag", 1, "true or false"), ("child", [], "an object"),
         ("objects", {}, "a list"), ("objects", [1], "a list of objects"), ("texts", [None], "a list of strings"),
-        ("texts", "abc", "a list"), ("needed", "", "not empty"), ("time_s", "2026-13-45", "a time such as"),
+        ("texts", "abc", "a list"), ("needed", "", "a string that is not empty"),
+        ("time_s", "2026-13-45", "a time such as 2026-11-28T10:00:00Z"),
         ("child", "x", "an object"),
     ],
 )  # fmt: skip
@@ -51,10 +52,14 @@ def test_d5_a_value_of_another_type_says_who_which_expected_and_seen(reader: str
     item = Outside.of({"status": {"x": value}}, WHO).child("status")
     with pytest.raises(OutsideDataError) as caught:
         getattr(item, reader)("x")
-    said = str(caught.value)
-    assert said.startswith(f"{WHO}: status.x must be ")
-    assert expected in said
-    assert shown(value) in said
+    assert str(caught.value) == f"{WHO}: status.x must be {expected}, not {shown(value)}"
+
+
+def test_a_part_is_refused_by_the_error_of_the_whole() -> None:
+    whole = Outside.of({"a": {"x": 1}, "b": [{"x": 1}]}, WHO, error=RunFolderError)
+    for part in (whole.child("a"), *whole.objects("b")):
+        with pytest.raises(RunFolderError):
+            part.text("x")
 
 
 def test_the_place_of_an_element_is_told() -> None:
@@ -84,10 +89,15 @@ def test_an_element_that_is_no_object_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"\xff\xfe{\x00", "is not UTF-8"), ("{}".encode("utf-16"), "is not UTF-8"), (b"", "nothing at all"),
-        (b"{", "cut off or damaged: no JSON"), (b'{"a": NaN}', "NaN is no JSON"), (b"[1e999]", "too large"),
+        (b"\xff\xfe{\x00", "is not UTF-8"), ("{}".encode("utf-16"), "is not UTF-8"),
+        (b"", ": it begins with nothing at all"),
+        (b"\xff" + b"x" * 20, 'plan.json is not UTF-8: it begins with "b\'\\xff' + "x" * 19 + "'\""),
+        (b"{", "cut off or damaged: no JSON"), (b'{"a": NaN}', "NaN is no JSON"),
+        (b"[1e999]", "plan.json holds a number that is too large"),
         (b"[-Infinity]", "no JSON"), (b"[" * 100_000 + b"]" * 100_000, "deeper than 100"),
-        (b"[" * 200 + b"]" * 200, "deeper than 100"), (b"9" * 5000, "no JSON"), (b"[99999999999999999999]", "64 bits"),
+        (b"[" * 200 + b"]" * 200, "deeper than 100"), (b"9" * 5000, "no JSON"),
+        (b"[99999999999999999999]", "plan.json holds a number beyond 64 bits"),
+        (b"[9223372036854775808]", "beyond 64 bits"), (b"[-9223372036854775808]", "beyond 64 bits"),
         (b"<html>", 'begins with "<html>"'),
     ],
 )  # fmt: skip
@@ -104,8 +114,17 @@ def test_d5_half_a_surrogate_pair_becomes_a_character_that_can_be_written() -> N
     assert parsed('["\udfff"]', "x") == ["\ufffd"], "of a text that holds it unescaped"
 
 
+def test_a_surrogate_is_found_however_its_escape_is_spelled() -> None:
+    for digits in ("d800", "D800", "dA00", "Db00", "DFFF"):
+        assert parsed(f'["\\u{digits}"]', "x") == ["\ufffd"]
+
+
 def test_a_bom_is_no_fault() -> None:
-    assert parsed(b"\xef\xbb\xbf{}", "x") == {}
+    assert parsed(b"\xef\xbb\xbf{}", "x") == parsed("\ufeff{}", "x") == {}
+
+
+def test_the_largest_whole_number_of_64_bits_is_read() -> None:
+    assert parsed("[9223372036854775807, -9223372036854775807]", "x") == [2**63 - 1, 1 - 2**63]
 
 
 ANYTHING = st.recursive(
@@ -145,6 +164,21 @@ def test_times() -> None:
     assert timestamp_s("1970-01-01T00:00:00Z") == 0.0
     assert timestamp_s("2170-05-31T23:59:59Z") is not None
     assert timestamp_s("2170-06-01T00:00:00Z") is None
+
+
+def test_a_value_that_is_no_json_is_shown_by_what_python_calls_it_or_its_type() -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    assert (shown({1}), shown(itself), shown({(): 1})) == ('"{1}"', "a list", "a dict")
+
+
+def test_a_value_is_spelled_as_it_is_read() -> None:
+    assert (spelled("\u00e9"), spelled(["\u00e9"]), spelled(True), spelled(None)) == (
+        "\u00e9",
+        '["\u00e9"]',
+        "true",
+        "null",
+    )
 
 
 def test_a_value_is_shown_in_letters_that_any_terminal_has_and_cut_after_sixty() -> None:
