@@ -73,6 +73,11 @@ def test_what_may_have_been_known_exactly_at_its_limit_may_have_been_in_time(
     assert checker.check(told.facts()).result is result
 
 
+def test_a_last_look_that_began_before_the_push_leaves_nothing_that_is_sure() -> None:
+    why = checker.check(bad_release(named_at=162, not_before_s=99.0).facts()).why
+    assert "sure only until 0.0 s" in why
+
+
 def test_its_way_back_is_judged_as_any_rollback() -> None:
     assert rollback.check(bad_release().facts()).result is Result.PASS
     assert rollback.check(bad_release(back="").facts()).result is Result.INCONCLUSIVE

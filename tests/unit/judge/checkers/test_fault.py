@@ -46,6 +46,14 @@ def test_each_history_has_its_result(name: str) -> None:
     assert verdict.result is wanted, verdict.why
 
 
+@pytest.mark.parametrize(("missed_s", "result"), [(160.0, Result.INCONCLUSIVE), (160.01, Result.FAIL)])
+def test_what_may_have_recovered_exactly_at_its_limit_may_have_been_in_time(missed_s: float, result: Result) -> None:
+    told = Story().fault(until="effect")
+    told.tell("fault", "Fault/pod-delete", "recovered", at=161.5, not_before_s=missed_s)
+    (verdict,) = fault.check(told.facts())
+    assert verdict.result is result, verdict.why
+
+
 def test_each_fault_has_a_verdict_of_its_own() -> None:
     told = Story().fault("pod-delete").fault("node-drain", at=200, limit_s=10.0)
     verdicts = fault.check(told.facts())

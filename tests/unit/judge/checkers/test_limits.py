@@ -37,6 +37,16 @@ def test_a_limit_below_one_millisecond_is_a_limit() -> None:
     assert not budget(0.5, 0.6, 0.7).may_cover
 
 
+def test_why_it_is_unknown_whether_a_budget_was_kept() -> None:
+    assert budget(150, 120, 180).doubt() == (
+        "the outages lasted between 120 and 180 ms, and the budget of 150 ms lies between; "
+        "a higher rate narrows the bounds"
+    )
+    assert budget(200, 120, 180, count=(2, 3), count_max=2).doubt() == (
+        "there were 2 to 3 outages at least 1 s apart, and the budget of 2 lies between"
+    )
+
+
 def test_without_a_limit_no_outage_is_allowed_not_even_one_of_nothing() -> None:
     assert not budget(0, 0, 0).covers
 

@@ -28,7 +28,7 @@ def check_names(target: Target) -> None:
     for place, names in (("posture.must", target.posture.must), ("posture.skip", target.posture.skip)):
         for name in names:
             if name not in CHECKS:
-                near = difflib.get_close_matches(name, CHECKS, n=1, cutoff=0.5)
+                near = difflib.get_close_matches(name, CHECKS, cutoff=0.5)
                 hint = f"did you mean {near[0]!r}?" if near else "docs/posture.md lists them"
                 raise InputError(f"{place}: there is no check {name!r}", hint)
     if both := sorted(set(target.posture.must) & set(target.posture.skip)):
