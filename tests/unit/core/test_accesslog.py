@@ -151,6 +151,13 @@ def test_each_mark_alone_tells_the_proxy(name: str, mark: str) -> None:
     assert read.format == name
 
 
+def test_two_fields_that_only_together_tell_caddy() -> None:
+    names = ("logger", "request_remote_ip")
+    both, *each = (dict.fromkeys(chosen, "x") for chosen in (names, names[:1], names[1:]))
+    read = [read_line(json.dumps({"id": ID, **fields}), "rp1") for fields in (both, *each)]
+    assert [one is not None and one.format == "caddy" for one in read] == [True, False, False]
+
+
 def test_each_format_says_what_it_needs() -> None:
     assert {form.name: form.needs for form in FORMATS} == {
         "envoy": "upstream_request_attempt_count (%UPSTREAM_REQUEST_ATTEMPT_COUNT%)",

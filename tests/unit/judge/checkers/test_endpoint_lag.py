@@ -129,6 +129,14 @@ def test_of_a_pod_that_may_have_been_asked_in_vain_nothing_is_said() -> None:
     assert known(verdict(requests=log(long_ago)))["endpoint_lag_pods"] == 2
 
 
+@pytest.mark.parametrize(("upstream", "pods"), [("[fd00::2]:8080", 1), ("[fd00::3]:8080", 2), ("fd00::2", 2)])
+def test_so_is_one_that_it_asked_in_vain_by_its_address_of_ipv6(upstream: str, pods: int) -> None:
+    told = story().tell("watch", "Pod/shop/old-2", "modified", at=109, uid="uid-old-2", ip="fd00::2")
+    told.events = sorted(told.events, key=lambda event: event.end_s)
+    told.tell("ingress", "Ingress", "log", at=140, masked=1, retried=1, upstreams={upstream: 1})
+    assert known(verdict(told))["endpoint_lag_pods"] == pods
+
+
 @pytest.mark.parametrize("what", ["log", "log-unreadable"])
 def test_a_pod_that_the_ingress_asked_in_vain_is_not_counted(what: str) -> None:
     told = story().tell("ingress", "Ingress", what, at=140, masked=1, retried=1, upstreams={"10.0.0.2:8080": 1})
@@ -138,6 +146,8 @@ def test_a_pod_that_the_ingress_asked_in_vain_is_not_counted(what: str) -> None:
 def test_an_end_that_was_told_late_is_no_beginning() -> None:
     assert verdict(story(gap=(116.0, 117.9))).numbers["endpoint_lag_pods"] == 1
     assert verdict(story(gap=(104.0, 106.0))).numbers["endpoint_lag_pods"] == 2
+    assert verdict(story(gap=(116.0, 117.5))).numbers["endpoint_lag_pods"] == 1  # told half a second after it
+    assert verdict(story(gap=(116.0, 117.4))).numbers["endpoint_lag_pods"] == 2
 
 
 def test_a_pod_whose_termination_was_seen_with_its_end_only_is_not_counted() -> None:

@@ -242,6 +242,21 @@ def test_a_report_counts_for_the_image_that_runs_and_for_no_other(
 
 
 @pytest.mark.parametrize(
+    ("results_of", "said"),
+    [
+        ((), "0 results; "),
+        ((ResultSeen(name="CVE-1", severity="LOW"),), "1 result, the gravest LOW; "),
+        ((ResultSeen(name="CVE-1"),), "1 result, the gravest without a severity; "),
+    ],
+)
+def test_a_report_without_a_limit_is_told(results_of: tuple[ResultSeen, ...], said: str) -> None:
+    change = {REPORT: {"results": results_of, "total": len(results_of)}}
+    verdict = legs(reported(change, scan_severity_max=""))[Leg.SCAN]
+    assert verdict.result is PASS
+    assert f"{said}pipeline.scan_severity_max sets no limit" in verdict.why
+
+
+@pytest.mark.parametrize(
     ("change", "result"),
     [
         (
