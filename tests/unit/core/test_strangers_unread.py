@@ -193,3 +193,10 @@ def test_a_strangers_fact_changes_no_answer(told: Story, read: Reader, word: str
             replace(one, seq=one.seq + 500, start_s=one.start_s + FAR_S, end_s=one.end_s + FAR_S) for one in strangers
         ]
         assert read(replace(facts, events=(*early, *facts.events, *late))) == expected
+
+
+@pytest.mark.parametrize(("told", "read", "word"), ROWS)
+def test_of_a_strangers_facts_alone_nothing_is_read(told: Story, read: Reader, word: str) -> None:
+    """The whole story is the stranger's: it is as if nothing had been told."""
+    nothing = read(replace(told.facts(), events=()))
+    assert read(replace(told.facts(), events=tuple(next(doubles(event, word)) for event in told.events))) == nothing
