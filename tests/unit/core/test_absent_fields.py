@@ -23,7 +23,7 @@ from rollproof.core.runframe import reason
 from rollproof.core.scaling import ScalingWord, deleted_meanwhile, find_scalings, replicas_seen, scalers_seen
 from rollproof.core.secretsearch import search_of
 from rollproof.core.target import App, Control
-from rollproof.core.watched import deployed_tag, failing_replicasets, image_tag, watch_gaps
+from rollproof.core.watched import deployed_tag, deployed_tags, failing_replicasets, image_tag, watch_gaps
 
 # ---- watches ----
 
@@ -58,6 +58,13 @@ def test_a_deleted_object_says_nothing_of_its_state() -> None:
     assert [seen.wanted for seen in replicas_seen(facts, since_s=0, until_s=9)] == [2]
     assert [seen.current for seen in scalers_seen(facts, since_s=0, until_s=9)] == [2]
     assert failing_replicasets(facts, "quota") == []
+
+
+def test_another_deployments_tags_are_not_the_apps() -> None:
+    told = Story().tell("watch", "Deployment/shop/other", "modified", at=1, image="web:9")
+    told.tell("watch", "Deployment/shop/web", "modified", at=2, image="web:1")
+    assert deployed_tags(told.facts(), since_s=0.0, until_s=9.0) == {"1"}
+    assert deployed_tag(told.facts(), 9.0) == "1"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from builders import steady
 from expected_bad_release_verdicts import bad_release
 from story import NEW, OLD, Story, good_release, plan
 
-from rollproof.core.act import Act, find_act
+from rollproof.core.act import Act, find_act, measured_until_s
 from rollproof.core.drift import drift_trial
 from rollproof.core.event import Outcome
 from rollproof.core.fault import FaultWord, find_faults, subject_of
@@ -141,6 +141,15 @@ def test_a_trial_that_broke_while_it_was_asking_may_have_happened() -> None:
 @pytest.mark.parametrize(("at", "parts"), [(124.9, 2), (125.0, 1), (125.1, 1)])
 def test_a_rollout_that_ends_as_a_fault_begins_is_no_part_of_its_act(at: float, parts: int) -> None:
     assert len(act_of(good_release().fault(at=at)).parts) == parts
+
+
+def test_a_drill_has_measured_until_its_last_question_or_request() -> None:
+    told = Story()
+    assert measured_until_s(told.facts()) == 0.0
+    told.tell("proof", "Ingress", "version", at=100).tell("proof", "Pod/a", "database", at=110)
+    assert measured_until_s(told.tell("watch", "Pod/shop/a", "added", at=120).facts()) == 110.0
+    told.requests = steady(requests=100, start_s=1.0, end_s=130.0)
+    assert measured_until_s(told.facts()) == 130.0
 
 
 class TestVersions:

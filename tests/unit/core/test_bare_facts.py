@@ -19,7 +19,7 @@ from rollproof.core.runframe import (
     unreadable_log,
     watch_delays_ms,
 )
-from rollproof.core.secretsearch import known_values, search_of
+from rollproof.core.secretsearch import Place, known_values, search_of, searched_places
 
 
 def bare(source: str, subject: str, *words: str, **data: Any) -> Story:
@@ -120,4 +120,6 @@ def test_a_search_for_secrets() -> None:
     assert [found.texts, found.size_bytes, found.planted, found.planted_found, found.found, found.alike] == [0] * 6
     assert (found.cut, found.hits, found.alike_hits, found.alike_planted_found, found.checked) == ("", (), (), None, 0)
     told = bare("secrets", "Secrets/values", "known")
+    assert searched_places(told.facts()) == searched_places(Story().facts()) == tuple(Place)[:5]
+    assert searched_places(bare("secrets", "Secrets/values", "known", places=["run"]).facts()) == (Place.RUN,)
     assert known_values(told.facts()) == (told.events[0], (), {})

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from story import Story, good_release, target
+from story import Story, good_release, plan, target
 
 from rollproof.core.counts import many, were
 from rollproof.core.drift import drift_trials
@@ -19,7 +19,7 @@ from rollproof.core.plan import Touch
 from rollproof.core.rollout import find_rollout
 from rollproof.core.runframe import drill_took_s
 from rollproof.core.secretsearch import hash_of
-from rollproof.core.target import DriftSettings, Fences
+from rollproof.core.target import DriftSettings, Fences, ReleaseSettings
 from rollproof.core.trials import TRIALS, allowed_trials
 from rollproof.core.verdict import Result
 from rollproof.core.watched import pods_seen
@@ -133,6 +133,23 @@ def test_a_change_says_what_undoes_it_if_nobody_comes_back() -> None:
     assert (injection.dead_man, Touch.of(injection).undo) == ("not needed", "uncordoned")
     other = {**{name: getattr(injection, name) for name in Injection.__dataclass_fields__}, "dead_man": "a Job does it"}
     assert Touch.of(Injection(**other)).undo == "uncordoned; if rollproof is killed: a Job does it"
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, True),
+        ({"new_sha": ""}, False),
+        ({"new_sha": "", "restart": True}, False),
+        ({"restart": True}, False),
+        ({"bad": "image_missing"}, False),
+        ({"bad": "crash_loop"}, True),
+        ({"target": target(release=ReleaseSettings(mode="observe"))}, False),
+        ({"target": target(release=ReleaseSettings(mode="observe")), "new_sha": ""}, False),
+    ],
+)
+def test_whether_an_image_must_be_there_before_a_run(changes: dict[str, Any], needed: bool) -> None:
+    assert plan(**changes).needs_image is needed
 
 
 def test_the_name_of_a_value_is_short_and_salted() -> None:

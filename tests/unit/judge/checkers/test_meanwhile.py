@@ -11,6 +11,13 @@ from rollproof.core.verdict import Result
 from rollproof.judge.checkers import meanwhile
 
 
+def test_a_repair_in_the_moment_in_which_the_fault_is_undone_is_after_it() -> None:
+    verdict = meanwhile.check(healed(made(held()), at=112).facts())
+    assert verdict.numbers["healed_after_return_s"] == 0.0
+    verdict = meanwhile.check(healed(made(held()), at=111.9).facts())
+    assert "healed_after_return_s" not in verdict.numbers
+
+
 def test_without_the_limit_of_the_fault_nothing_is_in_time_or_late() -> None:
     told = healed(made(held()), at=120)
     told.events = [

@@ -307,6 +307,16 @@ def test_of_how_many_changes_one_was_not_undone() -> None:
     assert verdict.why == "1 of 2 changes was not undone; first Undo/3-drift: 403"
 
 
+@pytest.mark.parametrize(
+    ("record", "gone"),
+    [(None, "is missing"), (Record(()), "is empty"), (Record((Entry(1, CHECK, "app", {}, "done"),)), "has no change")],
+)
+def test_a_change_without_a_record_of_its_undo_is_told(record: Record | None, gone: str) -> None:
+    verdict = undo.check(replace(good_release().facts(), journal=record))
+    assert verdict.result is Result.INCONCLUSIVE
+    assert verdict.why.startswith(f"the record of what was undone {gone}, although something was changed (")
+
+
 def test_what_failed_is_said_before_what_the_journal_lost() -> None:
     open_entry = Entry(1, "x", "Deployment/shop/web", {}, tried="failed", reason="403")
     record = Record(entries=(open_entry,), damage=("line 3 is cut off", "line 4 is cut off"))
