@@ -48,14 +48,20 @@ def tracked() -> tuple[str, ...]:
     return tuple({f"/{path}" for path in paths} | {f"/{folder}/" for path in paths for folder in path.parents})
 
 
+@cache
+def endings() -> frozenset[str]:
+    """Every end of a path in the repository that begins after a slash."""
+    return frozenset(path[at + 1 :] for path in tracked() for at, sign in enumerate(path) if sign == "/")
+
+
 def is_there(path: Path, name: str) -> bool:
     """A page may name a file by the end of its path (`core/outcomes.py`), or as it is seen from the page's folder."""
-    return (path.parent / name).exists() or any(known.endswith(f"/{name}") for known in tracked())
+    return (path.parent / name).exists() or name in endings()
 
 
 def missing(path: Path, text: str) -> Iterator[str]:
     """Citations in the text that lead nowhere."""
-    for name in DOCUMENT.findall(text):
+    for name in DOCUMENT.findall(text) if ".md" in text else ():
         if name not in ELSEWHERE and not any((base / name).is_file() for base in (ROOT, path.parent, ROOT / "docs")):
             yield name
     for name, section in SECTION.findall(text):
