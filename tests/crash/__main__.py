@@ -8,8 +8,8 @@ failure, which ends with the run, `rollproof undo` (exit 0), the cluster and the
 `--lab [NAME...]`: on the lab each drill that is named (none: those of `run chaos`) once, killed with SIGKILL as soon as
 its fault is injected, before the journal says that it was. A drill that was refused is a failure there; one that was
 skipped proves nothing, is counted apart and named with its reason. `--left`: the same, and nobody undoes anything until
-the dead-man of the fault has put back what the API server shows of it; a fault without one, or of which the API server
-shows nothing, is counted apart.
+the dead-man of the fault has put back what the API server shows of it; where that is a timer in a pod or on a node,
+until its time is over, and the undo must then find nothing left to do. A fault without a dead-man is counted apart.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ DRIFT, RELEASE, ROLLBACK = ("drift",), ("zero-downtime",), ("rollback",)
 DELETE, EVICT = ("pod-delete",), ("pod-evict",)
 FAILURES = ("api", "git", "disk")  # beside SIGKILL; without a push nobody notices the git server
 SHORT_POINTS = 10  # of the matrix, in CI
+TIMER_LATE_S = 10.0  # a timer's shell is started before the fault, and sleeps on a busy machine
+TIMED = "by a timer"  # not an end: whether it had acted the undo says
 OK, NOT_KILLED, NO_DEAD_MAN, WRONG = "ok", "not killed", "no dead-man", "NOT AS BEFORE"
 
 
@@ -174,19 +176,22 @@ def _killed(person: Person, point: Point) -> tuple[str, str]:
         if not wrong:
             return NOT_KILLED, _skipped(folder)
     else:
-        word, said = _left(person) if point.left else (OK, "")
+        word, said = _left(person, folder) if point.left else (OK, "")
         wrong = (said if word == WRONG else "") or _undone(person, folder)
+        if not wrong and word == TIMED:
+            word, found = _found(folder)
+            said = f"{said}, {found}"
         if not wrong:
             return word, said
     return (WRONG, wrong) if wrong else (OK, "")
 
 
-def _left(person: Person) -> tuple[str, str]:
-    """Wait until the dead-man has acted and its own Job is gone; how that ended, and after how long."""
+def _left(person: Person, folder: Path) -> tuple[str, str]:
+    """Wait until the dead-man has acted; how that ended, and after how long."""
     changed = person.changed_objects()
     jobs = {one for one in changed if one.startswith("Job/")}
     if not jobs or changed == jobs:
-        return NO_DEAD_MAN, "the API server shows nothing of the fault" + ("" if jobs else ", and no Job")
+        return _left_to_timer(folder)
     began_s = time.monotonic()
     while (still := changed & person.changed_objects()) and time.monotonic() < began_s + person.left_s:
         time.sleep(0.5)
@@ -194,6 +199,28 @@ def _left(person: Person) -> tuple[str, str]:
     if still:
         return WRONG, f"left for {took_s:.0f} s, and nobody put back {', '.join(sorted(still))}"
     return OK, f"{', '.join(sorted(changed))} put back {took_s:.0f} s after the kill"
+
+
+def _left_to_timer(folder: Path) -> tuple[str, str]:
+    """Where a timer in a pod, on a node or on this machine undoes it the API server does not show when: its time is
+    waited for, and then the undo says whether there was anything left (`_found`)."""
+    (injection,) = json.loads((folder / "plan.json").read_text())["injections"]
+    timer_s = injection["args"].get("at_most_s") or injection["args"].get("dead_man_s")
+    if timer_s is None:
+        return NO_DEAD_MAN, injection["dead_man"]
+    time.sleep(timer_s + TIMER_LATE_S)
+    return TIMED, f"{injection['dead_man']}: waited for"
+
+
+def _found(folder: Path) -> tuple[str, str]:
+    """Whether the undo found all as before, as it must where a timer had undone it; and its reason."""
+    fault = json.loads((folder / "plan.json").read_text())["injections"][0]["fault"]
+    lines = [json.loads(line) for line in (folder / "undo.jsonl").read_text().splitlines()]
+    numbers = {line["number"] for line in lines if line.get("kind") == fault}
+    ended = [line for line in lines if line["number"] in numbers and line.get("state")]
+    states = {line["number"]: line["state"] for line in ended}  # the last of each
+    word = OK if states and set(states.values()) == {"not-needed"} else WRONG
+    return word, f"the undo said {', '.join(sorted(set(states.values()))) or 'nothing'}: {ended[-1:]}"
 
 
 def _skipped(folder: Path) -> str:
