@@ -204,10 +204,10 @@ def _sick_before(case: _Case) -> Verdict | None:
     if limited:
         why = f"{limited} requests of the baseline were refused with 403 or 429; {_LOWER_THE_RATE}"
     elif failed.any() and (more := _sicker_than_allowed(case)) is not None:
-        why = (
-            f"the environment was sick before anything was touched: {counted(failed)} of {counted(before):,} "
-            f"requests of the baseline failed ({_by_outcome(log, failed)}){more}"
-        )
+        theirs = (failed & (kind == Kind.HARD)).any()
+        sick = "the environment was sick" if theirs else "the generator's own side failed"
+        count = f"{counted(failed)} of {counted(before):,} requests of the baseline failed"
+        why = f"{sick} before anything was touched: {count} ({_by_outcome(log, failed)}){more}"
     elif length_s < wanted_s / 2:
         why = f"the baseline lasted {max(0.0, length_s):.1f} s of {wanted_s:.1f} s, too short to call it clean"
     elif (gap := blind_gaps(log, window_ns=(since, until))[0]).gap_ms > max(1000.0, _resolution_ms(case)):

@@ -74,11 +74,15 @@ class TestNothingHappened:
 
 
 class TestBaseline:
-    @pytest.mark.parametrize("outcome", ["http.502", "read.eof", "connect.dns", "http.429", "body.wrong"])
-    def test_any_failure_before_the_act_means_that_the_environment_was_sick(self, outcome: str) -> None:
+    @pytest.mark.parametrize("outcome", ["http.502", "connect.dns", "client.stalled", "http.429", "body.wrong"])
+    def test_any_failure_before_the_act_is_said_to_be_whose_it_is(self, outcome: str) -> None:
         verdict = judge(clean().fail(at=95.0, outcome=outcome).fail(at=110.0, until=112.0))
         assert verdict.result is Result.INCONCLUSIVE
         assert "baseline" in verdict.why
+        own = outcome in ("connect.dns", "client.stalled")
+        assert ("the generator's own side failed before anything was touched: 1 of " in verdict.why) is own
+        assert "sick" not in verdict.why or not own
+        assert "sick" in judge(clean().fail(at=95.0, outcome=outcome).fail(at=96.0)).why or outcome == "http.429"
 
     def test_a_sick_control_lane_counts_as_well(self) -> None:
         assert judge(clean().fail("control", at=95.0)).result is Result.INCONCLUSIVE
