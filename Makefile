@@ -56,7 +56,7 @@ style: $(READY)
 
 # mypy runs beside the tests: without its cache it takes half a minute, of one core. What it finds is said as soon as it
 # is known, and again at the end.
-test: style ## Lint and unit tests: no cluster, no root; some 4 minutes of CPU, so 2 to 4 minutes on 2 cores
+test: style ## Lint and unit tests: no cluster, no root; 4 to 5 minutes of CPU, so 2.5 minutes on 2 idle cores, and 5 where others work too
 	@mkdir -p build
 	$(BIN)/mypy >build/mypy.txt 2>&1 || { cat build/mypy.txt; false; } & types=$$!; \
 	$(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit; tests=$$?; \
