@@ -39,7 +39,7 @@ DELETE, EVICT = ("pod-delete",), ("pod-evict",)
 FAILURES = ("api", "git", "disk")  # beside SIGKILL; without a push nobody notices the git server
 SHORT_POINTS = 10  # of the matrix, in CI
 TIMER_LATE_S = 10.0  # a timer's shell is started before the fault, and sleeps on a busy machine
-TIMED = "by a timer"  # not an end: whether it had acted the undo says
+BY_THE_UNDO = "by the undo"  # not an end: whether the dead-man had acted the undo says
 OK, NOT_KILLED, NO_DEAD_MAN, WRONG = "ok", "not killed", "no dead-man", "NOT AS BEFORE"
 
 
@@ -178,7 +178,7 @@ def _killed(person: Person, point: Point) -> tuple[str, str]:
     else:
         word, said = _left(person, folder) if point.left else (OK, "")
         wrong = (said if word == WRONG else "") or _undone(person, folder)
-        if not wrong and word == TIMED:
+        if not wrong and word == BY_THE_UNDO:
             word, found = _found(folder)
             said = f"{said}, {found}"
         if not wrong:
@@ -190,7 +190,7 @@ def _left(person: Person, folder: Path) -> tuple[str, str]:
     """Wait until the dead-man has acted; how that ended, and after how long."""
     changed = person.changed_objects()
     jobs = {one for one in changed if one.startswith("Job/")}
-    if not jobs or changed == jobs:
+    if not jobs:
         return _left_to_timer(folder)
     began_s = time.monotonic()
     while (still := changed & person.changed_objects()) and time.monotonic() < began_s + person.left_s:
@@ -198,7 +198,8 @@ def _left(person: Person, folder: Path) -> tuple[str, str]:
     took_s = time.monotonic() - began_s
     if still:
         return WRONG, f"left for {took_s:.0f} s, and nobody put back {', '.join(sorted(still))}"
-    return OK, f"{', '.join(sorted(changed))} put back {took_s:.0f} s after the kill"
+    word = BY_THE_UNDO if changed == jobs else OK  # what it owns is of a kind that is not compared
+    return word, f"{', '.join(sorted(changed))} put back {took_s:.0f} s after the kill"
 
 
 def _left_to_timer(folder: Path) -> tuple[str, str]:
@@ -209,7 +210,7 @@ def _left_to_timer(folder: Path) -> tuple[str, str]:
     if timer_s is None:
         return NO_DEAD_MAN, injection["dead_man"]
     time.sleep(timer_s + TIMER_LATE_S)
-    return TIMED, f"{injection['dead_man']}: waited for"
+    return BY_THE_UNDO, f"{injection['dead_man']}: waited for"
 
 
 def _found(folder: Path) -> tuple[str, str]:
