@@ -20,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+_APART_NS = 10**9  # the least time between two requests for a comparison
 _LOST_NS = 10 * 10**9  # after so long without an answer a request for a comparison is lost
 _NOT_COMPARED = ("ComparisonError", "InvalidSpecError", "UnknownError")
 
@@ -164,14 +165,16 @@ class Argo:
         self._patch({"metadata": {"annotations": annotations}})
 
     def refresh_unless_asked(self) -> None:
-        """The same, where nobody waits for an answer. Who has waited for 10 s asks again: the request is lost.
+        """The same, where nobody waits for an answer, and at most once a second: its answer is an event that wakes
+        whoever looks, and asks again. Who has waited for 10 s asks again as well: the request is lost.
 
         Seen on 3.6.1: one that was made 50 ms after the answer to the one before stayed pending (docs/argocd.md 2.1).
         """
         annotations = Outside.of(self.read(), "the Application").child("metadata").child("annotations")
         asked = annotations.text("argocd.argoproj.io/refresh-timestamp")
-        waits_ns = time.time_ns() - int(asked) if asked.isdecimal() else _LOST_NS
-        if not annotations.text("argocd.argoproj.io/refresh") or waits_ns >= _LOST_NS:
+        since_ns = time.time_ns() - int(asked) if asked.isdecimal() else _LOST_NS
+        pending = bool(annotations.text("argocd.argoproj.io/refresh"))
+        if not 0 <= since_ns < (_LOST_NS if pending else _APART_NS):  # below 0: by another clock
             self.refresh()
 
     def sync_to_reset(self, revision: str) -> int:

@@ -126,10 +126,18 @@ class TestRefreshUnlessAsked:
 
     @pytest.mark.parametrize(
         ("pending", "ago_s", "asks"),
-        [(True, 1.0, False), (True, 60.0, True), (False, 1.0, True), (True, None, True)],
-        ids=["it waits for an answer", "lost", "answered", "somebody else's, who knows since when"],
+        [
+            pytest.param(True, 2.0, False, id="it waits for an answer"),
+            pytest.param(True, 60.0, True, id="lost"),
+            pytest.param(False, 0.0, False, id="answered at once"),  # by an event, which woke us
+            pytest.param(False, 2.0, True, id="answered"),
+            pytest.param(True, None, True, id="somebody else's, who knows since when"),
+            pytest.param(False, -3600.0, True, id="by a clock that is ahead"),
+        ],
     )
-    def test_who_waits_is_let_wait_for_10_s(self, pending: bool, ago_s: float | None, asks: bool) -> None:
+    def test_who_waits_is_let_wait_for_10_s_and_nobody_asks_twice_a_second(
+        self, pending: bool, ago_s: float | None, asks: bool
+    ) -> None:
         stamp = "argocd.argoproj.io/refresh-timestamp"
         annotations = {} if ago_s is None else {stamp: str(time.time_ns() - int(ago_s * 1e9))}
         if pending:
