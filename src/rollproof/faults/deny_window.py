@@ -56,10 +56,11 @@ class DenyWindow(Fault):
             return context.skip(self, f"AppProject {argocd.project} is managed by something, which would put it back")
         if _windows(project):
             return context.skip(self, f"AppProject {argocd.project} has sync windows of its own")
+        state = context.argo.state()
         window = _window(datetime.fromtimestamp(context.argo.kube.wall_s(), UTC), argocd.application)
         args = {
             "kind": "AppProject", "namespace": argocd.namespace, "name": argocd.project, "uid": metadata["uid"],
-            "window": window, "revision": context.argo.state().sync_revision,
+            "window": window, "revision": state.sync_revision, "operation_revision": state.operation_revision,
         }  # fmt: skip
         hold_s = context.target.faults.hold_s
         return context.injection(
@@ -139,7 +140,10 @@ class DenyWindow(Fault):
     def _synced(injection: Injection, live: LiveContext) -> str:
         """That a sync of the newer commit has begun, in words; "" if none has."""
         state = live.watches.application()
-        begun = _is_new(injection, state.operation_revision) or (state.phase == "Running" and state.automated)
+        # The last operation may be of an older commit: one that changes nothing here moves Argo CD on without any.
+        older = state.operation_revision == injection.args.get("operation_revision")
+        new = _is_new(injection, state.operation_revision) and not older
+        begun = new or (state.phase == "Running" and state.automated)
         return f"Argo CD syncs {state.operation_revision[:12]} although a window denies it" if begun else ""
 
 

@@ -36,6 +36,7 @@ class World(AppCluster):
     def __init__(self) -> None:
         super().__init__()
         self.obeys, self.heals = True, True
+        self.operated = BEFORE  # the commit of the last operation
         self.project(None)
         self.at(BEFORE, "Synced", BEFORE)
         self.on_patch = self.patched
@@ -62,7 +63,7 @@ class World(AppCluster):
         if not denied and (self.windows or self.heals):
             self.at(PUSHED, "Synced", PUSHED)
         else:
-            self.at(PUSHED, "OutOfSync", BEFORE)
+            self.at(PUSHED, "OutOfSync", self.operated)
 
 
 class Stage:
@@ -109,6 +110,13 @@ def test_a_commit_that_waits_for_the_end_of_the_window(stage: Stage) -> None:
     assert stage.run(injection) == [*FELT, "undone", "recovered"]
     assert "OutOfSync at 222222222222" in stage.said("effect").data["watched"]
     assert stage.api.windows is None, "as before: no such field"
+
+
+def test_an_older_operation_is_no_sync_of_the_commit(stage: Stage) -> None:
+    """A commit that changes nothing of this Application, but something of another, moves it on without an operation."""
+    stage.api.operated = "3" * 40
+    stage.api.at(BEFORE, "Synced", stage.api.operated)
+    assert stage.run() == [*FELT, "undone", "recovered"]
 
 
 def test_a_window_that_denies_nothing_is_void(stage: Stage) -> None:
