@@ -114,7 +114,8 @@ def pip_source(package: str, version: str) -> Path:
         wanted = ("--no-deps", "--no-binary", package, "--dest", folder, f"{package}=={version}")
         pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check")
         log.run(*pip, *wanted, timeout_s=left_s)
-        shutil.unpack_archive(folder / f"{package}-{version}.tar.gz", folder, filter="data")
+        archive = folder / f"{package}-{version}.tar.gz"  # by tar: see lab/apprepo.py
+        log.run("tar", "--extract", "--no-same-owner", f"--file={archive}", f"--directory={folder}")
 
     name = f"{package}-{version}-source"
     return _FETCHER.folder(settings.cache() / "fetched" / name, download) / f"{package}-{version}"
