@@ -173,8 +173,7 @@ def export(repository: Path, name: str, folder: Path) -> None:
     words = ("-c", "tar.umask=0022", "-C", str(repository))
     archive = _git(*words, "archive", "--format=tar", f"refs/tags/{name}")
     # By tar: the safe filter of Python's own is not in every 3.11 (Debian 12 has 3.11.2; PEP 706).
-    tar = ["tar", "--extract", "--no-same-owner", "--same-permissions", f"--directory={folder}"]
-    subprocess.run(tar, input=archive, check=True)
+    _run("tar", "--extract", "--no-same-owner", "--same-permissions", f"--directory={folder}", stdin=archive)
 
 
 def _source_files() -> dict[str, str]:
@@ -224,11 +223,14 @@ def _data(text: str) -> bytes:
 
 
 def _git(*arguments: str, stdin: bytes = b"") -> bytes:
-    """Run git without the configuration of the user and the machine."""
+    return _run("git", *arguments, stdin=stdin)
+
+
+def _run(*words: str, stdin: bytes) -> bytes:
+    """Run a command, git without the configuration of the user and the machine."""
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, env=environment, check=False)
+    done = subprocess.run(words, input=stdin, capture_output=True, env=environment, check=False)
     if done.returncode != 0:
-        raise LabError(
-            f"git {arguments[0]} failed while the app's history was made: {done.stderr.decode().strip()[:500]}"
-        )
+        failed = f"{words[0]} {words[1]} failed while the app's history was made"
+        raise LabError(f"{failed}: {done.stderr.decode().strip()[:500]}")
     return done.stdout

@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from rollproof.core.journal import read_journal
+from rollproof.store.runfolder import JOURNAL
 from rollproof.suites import expand
 
 from .lab import LabPerson
@@ -216,12 +218,10 @@ def _left_to_timer(folder: Path) -> tuple[str, str]:
 def _found(folder: Path) -> tuple[str, str]:
     """Whether the undo found all as before, as it must where a timer had undone it; and its reason."""
     fault = json.loads((folder / "plan.json").read_text())["injections"][0]["fault"]
-    lines = [json.loads(line) for line in (folder / "undo.jsonl").read_text().splitlines()]
-    numbers = {line["number"] for line in lines if line.get("kind") == fault}
-    ended = [line for line in lines if line["number"] in numbers and line.get("state")]
-    states = {line["number"]: line["state"] for line in ended}  # the last of each
-    word = OK if states and set(states.values()) == {"not-needed"} else WRONG
-    return word, f"the undo said {', '.join(sorted(set(states.values()))) or 'nothing'}: {ended[-1:]}"
+    entries = [one for one in read_journal((folder / JOURNAL).read_bytes()).entries if one.kind == fault]
+    word = OK if entries and all(one.state == "not-needed" for one in entries) else WRONG
+    said = "; ".join(f"{one.state}: {one.reason}" for one in entries)
+    return word, f"the undo said {said or 'nothing'}"
 
 
 def _skipped(folder: Path) -> str:
