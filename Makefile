@@ -17,16 +17,17 @@ ARGS ?=
 AXE := 4.14.1
 UNSTEADY ?= 0
 STEADY := $(BIN)/python -m tests.unsteady --most $(UNSTEADY)
+UNIT = $(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal
 LAB_UP := $(BIN)/python -m lab up $(addprefix --argocd ,$(ARGOCD)) $(addprefix --kubernetes ,$(KUBERNETES)) $(addprefix --ingress ,$(INGRESS))
 
 # Without stored bytecode each process of a test compiles rollproof and its libraries anew: a third of `make test`.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: browser-tools help venv format lint style test fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind matrix sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
+.PHONY: browser-tools help venv format lint style test test-processes fuzz mutation test-registry test-sandbox test-allure test-readers test-browser gallery truth crash test-kind matrix sandbox lab lab-down lab-status drill smoke chaos plan doctor bench clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make drill LAB=kind                                     on the real lab, which is built first"
 	@echo "  make drill LAB=kind ARGOCD=3.5.7                        with that Argo CD (it stays until another is named)"
@@ -56,11 +57,14 @@ style: $(READY)
 
 # mypy runs beside the tests: without its cache it takes half a minute, of one core. What it finds is said as soon as it
 # is known, and again at the end.
-test: style ## Lint and unit tests: no cluster, no root; 4 to 5 minutes of CPU, so 2.5 minutes on 2 idle cores, and 5 where others work too
+test: style ## Lint and unit tests: no cluster, no root, no processes of their own; 1.5 minutes on 2 idle cores
 	@mkdir -p build
 	$(BIN)/mypy >build/mypy.txt 2>&1 || { cat build/mypy.txt; false; } & types=$$!; \
-	$(STEADY) -p tests.cpu -p no:rollproof -p no:allure_pytest -n $(WORKERS) --dist worksteal -- tests/unit; tests=$$?; \
+	$(UNIT) -m "not processes" -- tests/unit; tests=$$?; \
 	wait $$types; types=$$?; cat build/mypy.txt; exit $$((tests ? tests : types))
+
+test-processes: $(READY) ## The unit tests that start git, Python or locust as processes of their own
+	$(UNIT) -m processes -- $$(grep -rl --include='test_*.py' 'mark\.processes' tests/unit)
 
 fuzz: $(READY) ## All examples of the properties; run folders, journals and answers bent in every way, seeded: no traceback, no hang, no new PASS (ARGS="folders --seed 8")
 	$(BIN)/python -m tests.fuzz $(ARGS)

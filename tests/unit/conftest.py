@@ -11,14 +11,16 @@ import tempfile
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import processes
 import pytest
-from forked import forked_script
+from forked import Forked, forked_script
 
 from rollproof.redaction import SECRETS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """xdist's workers share what is judged of the stored histories (storedruns.py)."""
+    """Processes are noted from here on; xdist's workers share the stored histories as judged (storedruns.py)."""
+    processes.watch(subprocess.Popen, Forked)
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="rollproof-judged-")
         os.environ["JUDGED_HISTORIES"] = folder
@@ -30,6 +32,17 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    processes.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    yield
+    processes.check(item)
 
 
 @pytest.fixture(autouse=True)

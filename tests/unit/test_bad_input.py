@@ -87,6 +87,7 @@ def kubeconfig(server: str = "https://127.0.0.1:9", context: str = "staging") ->
     })  # fmt: skip
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_no_cluster(user: User, command: str) -> None:
     Path("targets/kubeconfig").write_text(kubeconfig())
@@ -304,6 +305,7 @@ def test_tls_to_a_plain_port() -> None:
     assert error.exit_code == 2
 
 
+@pytest.mark.processes
 def test_tls_of_an_unknown_authority(tmp_path: Path) -> None:
     path, certificate = tmp_path / "server.pem", tmp_path / "certificate.pem"
     words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
@@ -335,6 +337,7 @@ def test_a_run_folder_that_cannot_be_looked_at(user: User, words: tuple[str, ...
     user(*words, name).assert_is(2, words[1] if words[0] == "compare" else name[:3])
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("words", "exit_code", "said"),
     [

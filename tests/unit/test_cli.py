@@ -24,6 +24,7 @@ from rollproof.store import unpacking
 from rollproof.store.runfolder import RunFolder
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -68,6 +69,7 @@ def test_a_wrong_request_is_one_message_and_exit_2(tmp_path: Path, words: list[s
     assert done.returncode == 2
 
 
+@pytest.mark.processes
 def test_a_target_with_mistakes_names_them_all(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(TARGET.replace('service = "web"', "servce = 5"))
     done = rollproof("run", "drift", "--target", "t.toml", cwd=tmp_path)
@@ -76,6 +78,7 @@ def test_a_target_with_mistakes_names_them_all(tmp_path: Path) -> None:
     assert "cluster.service: missing" in done.stderr
 
 
+@pytest.mark.processes
 def test_production_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(f"{TARGET}production = true\n")
     for words in (("zero-downtime",), ("drift", "--trial", "image")):
@@ -101,6 +104,7 @@ def test_a_plan_of_production_says_that_run_needs_the_flag(
     assert ("`run` will need --i-mean-production shop: target 'shop' is marked" in capsys.readouterr().out) is noted
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_a_context_that_does_not_exist_ends_with_2_and_leaves_no_folder(tmp_path: Path, command: str) -> None:
     (tmp_path / "t.toml").write_text(TARGET)
@@ -112,6 +116,7 @@ def test_a_context_that_does_not_exist_ends_with_2_and_leaves_no_folder(tmp_path
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.processes
 def test_a_cluster_that_is_away_ends_with_3(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(TARGET)
     config = {
@@ -126,6 +131,7 @@ def test_a_cluster_that_is_away_ends_with_3(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.processes
 def test_judge_needs_no_cluster_and_gives_the_same_verdicts(tmp_path: Path) -> None:
     path = stored_run(tmp_path)
     before = (path / "verdicts.json").read_text()
@@ -158,6 +164,7 @@ def test_judge_unpacks_request_logs_beside_its_imports(
     assert where == ["unpacking_0"] * 3 * len([*path.glob("requests-*.npz")])
 
 
+@pytest.mark.processes
 def test_judge_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
     path = stored_run(tmp_path)
     lines = (path / "timeline.jsonl").read_text().splitlines(keepends=True)
@@ -167,6 +174,7 @@ def test_judge_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
     assert "is cut off" in done.stderr
 
 
+@pytest.mark.processes
 def test_undo_with_nothing_open_ends_with_0(tmp_path: Path) -> None:
     path = stored_run(tmp_path)
     done = rollproof("undo", "--last", cwd=tmp_path)
@@ -244,6 +252,7 @@ HEAVY = (
 )  # fmt: skip
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("words", "environ"),
     [

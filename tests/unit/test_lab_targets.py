@@ -9,6 +9,8 @@ import pytest
 
 from lab import apprepo
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -231,6 +231,7 @@ def test_a_signal_that_comes_before_a_process_can_take_it_is_not_lost() -> None:
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("when", ["before there is a child", "while it imports"])
 def test_a_signal_to_the_command_line_reaches_the_drills_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from forked import run_module
 
+pytestmark = pytest.mark.processes
+
 pytest_plugins = ["pytester"]
 
 SESSION = '''

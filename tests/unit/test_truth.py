@@ -97,6 +97,7 @@ def test_every_defect_says_what_must_be_said() -> None:
     assert {name for name, one in DEFECTS.items() if one.stays} == stay
 
 
+@pytest.mark.processes
 def test_the_command_line_is_no_part_of_what_is_judged(tmp_path: Path) -> None:
     words = [sys.executable, "-c", "print('error: something else')", "--defect", "disk-full"]
     code, said = case._ended(words, tmp_path / "output.log")
@@ -104,6 +105,7 @@ def test_the_command_line_is_no_part_of_what_is_judged(tmp_path: Path) -> None:
     assert "--defect disk-full" in (tmp_path / "output.log").read_text()
 
 
+@pytest.mark.processes
 def test_a_run_that_does_not_end_in_time_is_not_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case, "_DEADLINE_S", 0.0)
     words = [sys.executable, "-c", "import threading; threading.Event().wait()"]
@@ -112,6 +114,7 @@ def test_a_run_that_does_not_end_in_time_is_not_caught(tmp_path: Path, monkeypat
     assert judged(BY_NOBODY, {}, code, FULL, Record())[0] is False
 
 
+@pytest.mark.processes
 def test_a_run_that_does_not_hear_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case, "_UNDO_S", 0.01)
     deaf = "import signal, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(); threading.Event().wait()"

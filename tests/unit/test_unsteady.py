@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from forked import run_module
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 PLUGINS = ("rollproof", "cacheprovider", "allure_pytest")
 TESTS = """

@@ -13,6 +13,8 @@ from rollproof.clients import kubeconfig as module
 from rollproof.clients.kube import Kube
 from rollproof.errors import CannotJudgeError, RollproofError
 
+pytestmark = pytest.mark.processes
+
 API = "client.authentication.k8s.io/v1"
 GOOD = {"apiVersion": API, "kind": "ExecCredential", "status": {"token": "plugin-token"}}
 SECRET = "s3cret-of-the-plugin"

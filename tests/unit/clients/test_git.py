@@ -79,6 +79,7 @@ def handler(
 # -- secrets and their destination ------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_c1_no_redirect_is_followed_and_no_credential_goes_elsewhere(
     answering: Callable[[type[BaseHTTPRequestHandler]], str], status: int
@@ -94,6 +95,7 @@ def test_c1_no_redirect_is_followed_and_no_credential_goes_elsewhere(
     assert PASSWORD not in str(caught.value)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("url", "asked", "given"),
     [
@@ -122,6 +124,7 @@ def test_c1_credentials_are_for_one_scheme_host_and_port(tmp_path: Path, url: st
     assert (PASSWORD.encode() in done.out) is given
 
 
+@pytest.mark.processes
 def test_b8_a_time_out_ends_every_process(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/env.git"
@@ -146,6 +149,7 @@ def _with_in_environment(word: str) -> list[str]:
     return found
 
 
+@pytest.mark.processes
 def test_b8_after_a_time_out_the_clone_can_be_used_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with EnvRepo(server.target(), {}) as repo:
         repo.head()
@@ -162,6 +166,7 @@ def _hang(repo: EnvRepo) -> None:
     repo.git.run("-c", "alias.hang=!sleep 60 & wait", "hang")
 
 
+@pytest.mark.processes
 def test_endless_output_is_ended(server: Server) -> None:
     with EnvRepo(server.target(), {}) as repo:
         repo.head()
@@ -169,6 +174,7 @@ def test_endless_output_is_ended(server: Server) -> None:
             repo.git.run("-c", "alias.talk=!cat /dev/zero", "talk")
 
 
+@pytest.mark.processes
 def test_what_git_cannot_be_given_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = private("file:///env.git", tmp_path)
     with pytest.raises(InputError, match="git cannot be run: embedded null byte"):
@@ -212,6 +218,7 @@ def _user_config(folder: Path, mark: Path) -> str:
     )
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("place", ["system", "home", "xdg", "global", "count", "parameters", "template"])
 def test_e12_no_configuration_of_the_machine_or_the_user_has_an_effect(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -258,6 +265,7 @@ def test_e12_no_variable_of_git_reaches_it(tmp_path: Path, monkeypatch: pytest.M
     assert given.get(name) != str(tmp_path / "elsewhere")
 
 
+@pytest.mark.processes
 def test_e12_variables_of_git_change_nothing(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_TRACE", "GIT_TRACE_CURL"):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
@@ -287,6 +295,7 @@ def test_what_tells_how_to_get_there_is_kept(tmp_path: Path, monkeypatch: pytest
     assert "BatchMode=yes" in private("ssh://git@git.example.com/env.git", tmp_path)._environ["GIT_SSH_COMMAND"]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["SSH_ASKPASS", "GIT_ASKPASS"])
 def test_e5_nobody_is_asked_for_a_password(
     answering: Callable[[type[BaseHTTPRequestHandler]], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -302,6 +311,7 @@ def test_e5_nobody_is_asked_for_a_password(
     assert "env_repo.username_env" in caught.value.hint
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"])
 def test_e6_a_loopback_server_is_asked_without_a_proxy(
     answering: Callable[[type[BaseHTTPRequestHandler]], str], monkeypatch: pytest.MonkeyPatch, name: str
@@ -393,6 +403,7 @@ def test_b1_what_is_no_answer_is_unknown_and_not_no(done: Done, error: type[GitE
     assert error is None or issubclass(error, UnansweredError) is (error is PushUnansweredError)
 
 
+@pytest.mark.processes
 def test_e13_a_hook_that_refuses_is_no_matter_of_passwords(server: Server) -> None:
     hook = server.bare / "hooks" / "update"
     hook.write_text("#!/bin/sh\nprintf 'GH006: \\033[31mneeds review\\033[0m\\n##vso[task.complete]\\n' >&2\nexit 1\n")

@@ -56,6 +56,7 @@ def opened(served: Path, *, size_max_bytes: int = 1_000_000, time_max_s: float =
     return GitObjects(target, {}, size_max_bytes=size_max_bytes, time_max_s=time_max_s)
 
 
+@pytest.mark.processes
 def test_everything_is_read_whatever_points_to_it(objects: GitObjects) -> None:
     found = dict(objects.texts())
     said = "\n".join(found.values())
@@ -65,6 +66,7 @@ def test_everything_is_read_whatever_points_to_it(objects: GitObjects) -> None:
     assert objects.cut == ""
 
 
+@pytest.mark.processes
 def test_a_canary_is_planted_in_the_clone_alone(objects: GitObjects, served: Path) -> None:
     before = set(served.rglob("*"))
     files = planted_files("canary/1+=")
@@ -75,6 +77,7 @@ def test_a_canary_is_planted_in_the_clone_alone(objects: GitObjects, served: Pat
     assert set(served.rglob("*")) == before
 
 
+@pytest.mark.processes
 def test_what_is_beyond_the_limits_is_said(served: Path) -> None:
     with opened(served, size_max_bytes=60) as objects:
         objects.fetch()
@@ -86,6 +89,7 @@ def test_what_is_beyond_the_limits_is_said(served: Path) -> None:
         assert "took too long" in objects.cut
 
 
+@pytest.mark.processes
 def test_the_clone_is_removed_and_a_server_that_is_away_is_said(served: Path) -> None:
     with opened(served.parent / "nowhere") as objects, pytest.raises(GitError):
         objects.fetch()

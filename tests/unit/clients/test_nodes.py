@@ -17,6 +17,8 @@ from rollproof.clients.nodes import NodeAccessError, NodeShell, NodeUnansweredEr
 from rollproof.core.target import Nodes
 from rollproof.errors import UnansweredError
 
+pytestmark = pytest.mark.processes
+
 CONTAINER = "c0ffee"
 DOCKER = """#!/bin/sh
 echo "$*" >> "$FAKE/asked"

@@ -13,6 +13,8 @@ from rollproof.clients.repo import Commit, EnvRepo, GitError, PushUnansweredErro
 from rollproof.errors import UnansweredError
 from rollproof_sandbox.gitserver import GitServer
 
+pytestmark = pytest.mark.processes
+
 
 class Holding(GitServer):
     """Carries a push out, before or after it has let the client wait for nothing."""

@@ -15,6 +15,8 @@ from rollproof.clients.repo import EnvRepo
 from rollproof.core.target import EnvRepo as EnvRepoTarget
 from rollproof.errors import InputError
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Server:

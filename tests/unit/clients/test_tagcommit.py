@@ -12,6 +12,8 @@ from rollproof.clients.git import GitError
 from rollproof.clients.repo import EnvRepo
 from rollproof.clients.tagcommit import TagCommit, read_tag_commit
 
+pytestmark = pytest.mark.processes
+
 PATH = "overlays/dev/kustomization.yaml"
 
 

@@ -19,6 +19,8 @@ from rollproof.errors import InputError
 from rollproof.loadgen import LoadSession
 from tests.waiting import until
 
+pytestmark = pytest.mark.processes
+
 BODY = b'{"version": "abc"}'
 
 

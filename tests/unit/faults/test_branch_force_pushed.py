@@ -31,6 +31,8 @@ from rollproof.faults.runner import FaultRunner
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import FolderStore, Journal
 
+pytestmark = pytest.mark.processes
+
 OLD, OTHER = "aaaaaaa", "ccccccc"
 DONE = ["planned", "injecting", "injected", "effect", "recovered", "undone"]
 

@@ -23,6 +23,8 @@ from rollproof.errors import InputError
 from rollproof.faults.configmap_key import FAULT
 from rollproof.faults.settingplaces import KEY
 
+pytestmark = pytest.mark.processes
+
 DONE = ["planned", "injecting", "injected", "effect", "recovered", "undone"]
 VOLUME = {"name": "settings", "configMap": {"name": "shop-config"}}
 PROJECTED = {

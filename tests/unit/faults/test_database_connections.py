@@ -14,6 +14,8 @@ from faults.databasestage import DatabaseStage, World
 from rollproof.core.injection import Skip
 from rollproof.faults.database_connections import FAULT
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:

@@ -17,6 +17,8 @@ from rollproof.core.injection import Skip
 from rollproof.core.target import Database, FaultSettings
 from rollproof.faults.database_credentials import FAULT
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:

@@ -18,6 +18,8 @@ from rollproof.core.reasons import NotBack
 from rollproof.errors import CannotJudgeError
 from rollproof.faults.database_lost import FAULT
 
+pytestmark = pytest.mark.processes
+
 HELD = "  sl  local_address rem_address   st\n   0: 0A00000A:A000 0A60C0A8:0CEA {state} 00000000:00000000\n"
 
 

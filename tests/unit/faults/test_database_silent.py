@@ -18,6 +18,8 @@ from rollproof.clients.nodes import Ran
 from rollproof.core.injection import Skip
 from rollproof.faults.database_silent import FAULT
 
+pytestmark = pytest.mark.processes
+
 
 class Silent(World):
     """The app gives no answer at its readiness path while `node.stopped`, and its pods go unready."""

@@ -94,6 +94,7 @@ def test_it_is_armed_before_the_fault_and_ended_after_its_undo(stage: Stage) -> 
     assert kinds == [DEAD_MAN, FAULT.name], "the journal has it before the fault"
 
 
+@pytest.mark.processes
 def test_it_has_one_right_and_goes_with_its_job(stage: Stage) -> None:
     stage.run()
     made = {path.rpartition("/")[2]: body for method, path, body in stage.api.sent if method == "POST"}
@@ -186,6 +187,7 @@ def test_an_owner_is_a_job_without_a_pod(stage: Stage) -> None:
     assert end_job(stage.kube, dead_man.args(name)).how == "done"
 
 
+@pytest.mark.processes
 def test_a_timer_starts_before_the_fault_and_outlives_it(tmp_path: Path) -> None:
     """Its time is over when the test says so: `sleep` reads a pipe into which nobody has written yet."""
     undone, begun, over, asked = (tmp_path / name for name in ("undone", "begun", "over", "asked"))

@@ -275,6 +275,7 @@ def test_a_pod_that_is_not_ours_stays(stage: Stage) -> None:
     assert POD in stage.api.objects
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("client", ["curl", "python3"])
 def test_the_script_in_a_real_shell(tmp_path: Path, client: str) -> None:
     """One address takes connections, one refuses them; whichever client the image has."""
@@ -296,6 +297,7 @@ def test_the_script_in_a_real_shell(tmp_path: Path, client: str) -> None:
     assert said_in.read_text().splitlines()[1:] == ["yn y", "yn y"]
 
 
+@pytest.mark.processes
 def test_an_image_without_a_client_says_so(tmp_path: Path) -> None:
     (tmp_path / "sh").symlink_to(shutil.which("sh") or "/bin/sh")
     done = subprocess.run([str(tmp_path / "sh"), "-c", denied_pod._SCRIPT], env={"PATH": str(tmp_path)}, check=False)

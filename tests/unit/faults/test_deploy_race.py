@@ -27,6 +27,8 @@ from rollproof.faults.runner import FaultRunner
 from rollproof.probes.watches import Watches
 from rollproof.store.journal import FolderStore, Journal
 
+pytestmark = pytest.mark.processes
+
 OLD, OURS, RIVAL = "aaaaaaa", "bbbbbbb", "ccccccc"
 DONE = ["planned", "injecting", "injected", "effect", "recovered", "undone"]
 

@@ -18,6 +18,8 @@ from rollproof.core.target import FaultSettings
 from rollproof.core.verdict import Result
 from rollproof.faults.dns_away_pod import FAULT
 
+pytestmark = pytest.mark.processes
+
 BEFORE = "search shop.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
 NOBODY = "nameserver 192.0.2.1\n"
 FELT = ["planned", "injecting", "injected", "effect"]

@@ -229,6 +229,7 @@ def test_what_proc_says_is_read() -> None:
     assert supervised(parse(text), "a (b) c") == (Process(7, "a (b) c", 1, 20, group=7),)
 
 
+@pytest.mark.processes
 def test_the_script_kills_no_other_process() -> None:
     with subprocess.Popen(["sleep", "60"]) as victim:
         (process,) = parse(Path(f"/proc/{victim.pid}/stat").read_text())

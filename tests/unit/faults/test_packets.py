@@ -60,6 +60,7 @@ def shell(node: Node) -> NodeShell:
     return node  # type: ignore[return-value]
 
 
+@pytest.mark.processes
 def test_all_is_dropped_and_only_our_rules_are_taken_away(node: Node) -> None:
     before = node.rules
     assert why_no_firewall(shell(node), "a") == ""
@@ -75,12 +76,14 @@ def test_all_is_dropped_and_only_our_rules_are_taken_away(node: Node) -> None:
     assert not let_through(shell(node), "a", MARK), "there is nothing left to take away"
 
 
+@pytest.mark.processes
 def test_a_node_without_ipv6_has_nothing_to_drop_there(node: Node) -> None:
     node.refuses("ip6tables")
     drop_all(shell(node), "a", MARK, for_at_most_s=30.0)
     assert len(node.rules) == 4
 
 
+@pytest.mark.processes
 def test_a_firewall_that_says_no(node: Node) -> None:
     node.refuses("iptables")
     assert why_no_firewall(shell(node), "a") == "iptables cannot be used in node a: no chain by that name"
@@ -93,6 +96,7 @@ def test_a_mark_from_a_journal_is_no_script(node: Node) -> None:
         let_through(shell(node), "a", 'x" -j ACCEPT; reboot; "')
 
 
+@pytest.mark.processes
 def test_a_share_is_dropped_of_one_address_and_only_our_rules_are_taken_away(node: Node) -> None:
     before = node.rules
     drop_some(shell(node), "a", MARK, "10.0.0.1", percent=10, for_at_most_s=30.0)
@@ -110,6 +114,7 @@ def test_a_share_is_dropped_of_one_address_and_only_our_rules_are_taken_away(nod
     assert not let_some_through(shell(node), "a", MARK, "10.0.0.1", percent=10)
 
 
+@pytest.mark.processes
 def test_a_share_that_cannot_be_dropped_leaves_nothing(node: Node) -> None:
     before = node.rules
     node.refuses("iptables")

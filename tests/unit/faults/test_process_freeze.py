@@ -230,6 +230,7 @@ def until(wanted: Callable[[], bool]) -> bool:
     return wanted()
 
 
+@pytest.mark.processes
 def test_a_group_is_stopped_and_its_timer_lets_it_go_on(victim: subprocess.Popen[bytes]) -> None:
     (process,) = parse(Path(f"/proc/{victim.pid}/stat").read_text())
     stop, go_on = (kill_script(one, process.pid, process.started, group=True) for one in ("STOP", "CONT"))
@@ -238,6 +239,7 @@ def test_a_group_is_stopped_and_its_timer_lets_it_go_on(victim: subprocess.Popen
     assert until(lambda: states(victim.pid) == {False})
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_a_timer_is_ended_by_its_word_and_no_other(shell: str) -> None:
     word = f"rollproof-test-{os.getpid()}-{shell}"

@@ -26,6 +26,7 @@ def scripts(value: Any) -> list[str]:
     return [text for item in value for text in scripts(item)] if isinstance(value, list) else []
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_its_shell_can_be_read(path: Path) -> None:
     document = yaml.safe_load(path.read_text())
@@ -46,6 +47,7 @@ def test_the_action_uses_every_input() -> None:
 STEPS = {step["name"]: step for step in yaml.safe_load(ACTION)["runs"]["steps"]}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("text", ["", "--sha 1a2b --bad x", "--sha 1a2b\n--bad x\n", "\n  --sha 1a2b  \n\n  --bad x"])
 def test_the_action_hands_on_arguments_of_every_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "rollproof/bin").mkdir(parents=True)

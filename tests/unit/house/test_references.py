@@ -79,6 +79,7 @@ def missing(path: Path, text: str) -> Iterator[str]:
                 yield link
 
 
+@pytest.mark.processes
 def test_f9_every_citation_leads_to_a_file_and_its_section() -> None:
     lost = [f"{path.relative_to(ROOT)}: {name}" for path, text in texts() for name in missing(path, text)]
     hint = "a fact that the code rests on goes to docs/, in our own words, with its source; cite that, or the source"

@@ -30,12 +30,14 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return loaded_by("judge", str(run))
 
 
+@pytest.mark.processes
 def test_no_module_of_another_run_is_imported(loaded: list[str]) -> None:
     assert not [name for name in loaded if f"{name}.".startswith(tuple(f"{one}." for one in OF_OTHERS))]
     assert not [name for name in loaded if name.startswith("rollproof.judge.diagnose.")], "there is nothing to explain"
     assert "rollproof.judge.judging" in loaded
 
 
+@pytest.mark.processes
 def test_only_the_checkers_that_the_run_asked_for_are_imported(loaded: list[str]) -> None:
     lines = (HISTORIES / "good" / "all" / "timeline.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
@@ -51,6 +53,7 @@ def test_a_name_from_a_run_imports_nothing_else() -> None:
     assert len(CHECKERS) == len({*CHECKERS})
 
 
+@pytest.mark.processes
 def test_a_table_of_nights_needs_neither_numpy_nor_a_page(tmp_path: Path) -> None:
     found = loaded_by("history", str(stored_run(tmp_path).parent))
     assert "rollproof.reports.history" in found
@@ -70,6 +73,7 @@ print(len(begun), gc.get_freeze_count(), file=sys.stderr)
 """
 
 
+@pytest.mark.processes
 def test_nobody_looks_for_garbage_among_modules(tmp_path: Path) -> None:
     """It was a fifth of the time: 162 looks while modules were imported, and more through all of it at the end."""
     run = tmp_path / "run"

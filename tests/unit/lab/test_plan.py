@@ -12,12 +12,14 @@ from lab.cluster import Mode
 from lab.steps import LabError, Log, StepError
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("source", ["built", "public"])
 def test_another_argo_cd_is_a_cause_to_run_the_steps_again(source: str) -> None:
     inputs = {plan._inputs(Mode(source, argocd)) for argocd in settings.ARGOCD_VERSIONS}
     assert len(inputs) == len(settings.ARGOCD_VERSIONS)
 
 
+@pytest.mark.processes
 def test_another_kubernetes_is_a_cause_to_run_the_steps_again() -> None:
     inputs = {plan._inputs(Mode("built", kubernetes=one)) for one in settings.KUBERNETES_VERSIONS}
     assert len(inputs) == len(settings.KUBERNETES_VERSIONS)
@@ -89,6 +91,7 @@ def test_an_http_route_is_committed_when_its_crd_is_there() -> None:
         assert ("ingress" in step.needs) is needs, ingress
 
 
+@pytest.mark.processes
 def test_another_ingress_is_a_cause_to_run_the_steps_again() -> None:
     inputs = {plan._inputs(Mode("built", ingress=one)) for one in settings.INGRESSES}
     assert len(inputs) == len(settings.INGRESSES)
@@ -206,6 +209,7 @@ def lease(holder: str, renewed: datetime) -> dict[str, object]:
     return {"metadata": {"name": "rollproof", "namespace": "angelpay-dev"}, "spec": spec}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("age_s", "code"), [(5, 1), (61, 0)])
 def test_a_lab_is_not_changed_under_a_run_that_is_at_work_in_it(
     age_s: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -86,6 +86,7 @@ def test_too_little_disk_is_said_before_it_is_full(monkeypatch: pytest.MonkeyPat
     assert any("20 GiB" in each.what and "3.0" in each.what for each in prerequisites.check(BUILT))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("said", "version"), [("go1.26.8", (1, 26, 8)), ("go1.27", (1, 27, 0)), ("nonsense", None)])
 def test_go_says_its_version(tmp_path: Path, said: str, version: tuple[int, ...] | None) -> None:
     go = tmp_path / "go"

@@ -141,6 +141,7 @@ def test_nothing_is_pushed_beyond_this_machine() -> None:
         registry.push(Registry("ghcr.io", "secret", "basic"), "shop/web", "1a2b3c4", [IMAGE])
 
 
+@pytest.mark.processes
 def test_the_release_for_another_platform_says_so_and_the_others_are_for_the_nodes(tmp_path: Path) -> None:
     made = workload_images.app_images(tmp_path / "app.git", apprepo.build(tmp_path / "app.git"), tmp_path / "work")
     other = {image.architecture for image in made} - {""}
@@ -167,6 +168,7 @@ def test_the_nodes_ask_where_the_registry_listens_and_this_machine_does_too() ->
     assert 'config_path = "/etc/containerd/certs.d"' in (settings.SOURCES / "node" / "containerd.toml").read_text()
 
 
+@pytest.mark.processes
 def test_the_tools_have_the_layers_that_the_releases_share_and_are_an_image_of_their_own(tmp_path: Path) -> None:
     """By its id: the kubelet gives no image that was pulled with a secret to pods that do not have it."""
     first, *_ = workload_images.app_images(tmp_path / "app.git", apprepo.build(tmp_path / "app.git"), tmp_path / "work")

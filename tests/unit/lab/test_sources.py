@@ -31,6 +31,7 @@ def _app_once() -> Iterator[None]:
         yield
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_every_image_that_a_manifest_names_has_a_source_in_both_modes(argocd: str) -> None:
     made = {
@@ -47,6 +48,7 @@ def test_every_image_that_a_manifest_names_has_a_source_in_both_modes(argocd: st
         assert own_network or name in pulled, f"{path}: nothing pulls or builds {name} in the public mode"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("argocd", settings.ARGOCD_VERSIONS)
 def test_the_dry_run_prints_every_image_and_touches_nothing(
     argocd: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -115,6 +117,7 @@ def test_no_plugin_of_the_name_server_asks_outside() -> None:
     assert "plugin/forward" not in program
 
 
+@pytest.mark.processes
 def test_traefik_is_built_from_its_own_module_and_a_lab_without_it_asks_nothing_for_it() -> None:
     program = gobuild.TRAEFIK
     [(_, version)] = program.values

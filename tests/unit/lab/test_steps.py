@@ -41,6 +41,7 @@ def test_a_step_that_is_done_is_not_run(tmp_path: Path) -> None:
     assert _run([Step("made", never, is_done=lambda: True)], tmp_path) == ["     kept  made"]
 
 
+@pytest.mark.processes
 def test_a_failure_names_the_step_its_log_and_the_last_lines(tmp_path: Path) -> None:
     def fail(log: Log) -> None:
         log.run("sh", "-c", "echo the disk is full >&2; exit 3")
@@ -54,6 +55,7 @@ def test_a_failure_names_the_step_its_log_and_the_last_lines(tmp_path: Path) -> 
     assert "status 3" in text
 
 
+@pytest.mark.processes
 def test_a_failure_ends_the_commands_of_other_lanes_and_later_steps_do_not_start(tmp_path: Path) -> None:
     started = threading.Event()
     later: list[str] = []
@@ -90,6 +92,7 @@ def test_a_command_that_is_not_installed_says_so(log: Log) -> None:
         log.run("no-such-command", "--version")
 
 
+@pytest.mark.processes
 def test_a_command_that_hangs_is_ended(log: Log) -> None:
     with pytest.raises(CommandError, match="did not end within"):
         log.run("sleep", "600", timeout_s=0.05)

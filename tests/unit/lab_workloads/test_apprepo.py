@@ -12,6 +12,8 @@ import pytest
 from lab import apprepo, settings
 from lab.steps import LabError
 
+pytestmark = pytest.mark.processes
+
 
 def test_shas_do_not_depend_on_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = apprepo.build(tmp_path / "here.git")

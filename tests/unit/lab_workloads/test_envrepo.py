@@ -12,6 +12,8 @@ import yaml
 from lab import credentials, envrepo, settings
 from lab.steps import CommandError, LabError, Log
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

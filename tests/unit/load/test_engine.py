@@ -34,7 +34,8 @@ from rollproof.loadgen.selftest import FAILURE_MODES
 
 HERE = Path(__file__).parent
 
-pytestmark = pytest.mark.usefixtures("forked_scripts")  # test_selftest.py starts them as a run does
+# test_selftest.py starts them as a run does.
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("forked_scripts")]
 
 
 class Notes:

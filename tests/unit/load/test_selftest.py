@@ -9,6 +9,7 @@ from rollproof.loadgen import selftest
 from rollproof.loadgen.selftest import SelfTest, _only_late, _window_missed, self_test
 
 
+@pytest.mark.processes
 def test_the_self_test_passes_with_exactly_k_of_each_class() -> None:
     result = self_test()
     assert result.passed, result.why

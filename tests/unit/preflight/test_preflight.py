@@ -76,6 +76,7 @@ class TestTheCommit:
         yield start
         patient.repo.close()
 
+    @pytest.mark.processes
     @pytest.mark.parametrize(
         ("entry", "said"),
         [
@@ -93,6 +94,7 @@ class TestTheCommit:
             patient.look("zero-downtime", sha=story.NEW)
         assert patient.examine()["env repo"].ok is False
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("sha", ["1.10", "2026-11-28", "1_000", "1e3", "true", "null"])
     def test_e14_a_tag_that_reads_as_a_number_is_made_with_quotes(
         self, patient: Patient, serving: Callable[[str], None], sha: str
@@ -101,6 +103,7 @@ class TestTheCommit:
         assert patient.look("zero-downtime", sha=sha).new_sha == sha
         assert patient.repo.rehearse(sha).line == f'newTag: "{sha}"'
 
+    @pytest.mark.processes
     def test_e2_the_image_is_asked_for_by_its_new_name(
         self, patient: Patient, serving: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -28,6 +28,8 @@ from rollproof.errors import OutsideDataError
 from rollproof.probes import pipeline
 from rollproof.probes.pipeline import PipelineLook
 
+pytestmark = pytest.mark.processes
+
 Object = dict[str, Any]
 LABELS = {"app": "web"}
 NEW = f"{IMAGE}:bbbbbbb"

@@ -197,6 +197,7 @@ PLAIN = {"kubeconfig": "passes", "token file": "fails", "exec plugin's answer": 
 CASES = [(kind, ending) for kind in KINDS for ending in ENDINGS if DEEP or PLAIN.get(kind, ending) == ending]
 
 
+@pytest.mark.processes
 @pytest.mark.deep
 @pytest.mark.parametrize(("kind", "ending"), CASES)
 def test_c4_no_canary_leaves_a_run(tmp_path: Path, kind: str, ending: str) -> None:
@@ -257,6 +258,7 @@ def said_by(action: Callable[[], object]) -> str:
     return SECRETS.text(f"{caught.value} {getattr(caught.value, 'hint', '')} {caught.value!r}")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("status", [403, 500])
 def test_c4_a_git_server_that_echoes_credentials(status: int) -> None:
     environ = {"U": "shop", "P": GIT}
@@ -288,6 +290,7 @@ def test_c4_an_api_server_that_echoes_the_token(tmp_path: Path) -> None:
             assert found_in([("error", said)], [TOKEN]) == [], text
 
 
+@pytest.mark.processes
 def test_c4_an_exec_plugin_that_fails_and_says_its_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said_it = f'import sys; sys.stderr.write(\'cannot renew token={PLUGIN}\\n{{"token": "{PLUGIN}"}}\'); sys.exit(1)'
     command = {

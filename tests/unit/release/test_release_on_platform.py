@@ -27,6 +27,8 @@ from rollproof.store.journal import FolderStore, Journal
 
 from .platform import IMAGE, OVERLAY, Platform, git
 
+pytestmark = pytest.mark.processes
+
 STAGES = ("committed", "pushed", "refresh-asked", "seen", "synced", "rolled-out", "old-gone", "proven")
 
 

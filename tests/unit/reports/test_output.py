@@ -159,6 +159,7 @@ def in_a_shell(line: str, folder: Path) -> int:
     return done.returncode
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "line",
     [
@@ -172,6 +173,7 @@ def test_b7_the_exit_code_is_the_verdicts_when_python_ends(stored: Path, line: s
     assert (stored / "verdicts.json").read_text().startswith("{")
 
 
+@pytest.mark.processes
 def test_b7_a_child_has_the_streams_that_were_closed(tmp_path: Path) -> None:
     """The drills' process: with a closed stream the next file that it opens gets that number, and its output."""
     child = "import os; [os.fstat(number) for number in (0, 1, 2)]"
@@ -192,6 +194,7 @@ PRODUCTS = (
 )  # fmt: skip
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("line", PRODUCTS)
 def test_a_command_whose_product_is_its_output_says_when_not_all_came_out(
     stored: Path, tmp_path: Path, line: str

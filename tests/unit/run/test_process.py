@@ -44,6 +44,7 @@ def test_a_verdict_that_is_cut_off_is_no_verdict(tmp_path: Path) -> None:
     assert exit_code_of(tmp_path, 0) == 3
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("door", ["drills", "module", "generator"])
 def test_e16_nothing_is_imported_from_the_current_directory(tmp_path: Path, door: str) -> None:
     for name in ("kubernetes", "httpx", "numpy", "urllib3", "pydantic", "typer", "locust", "json"):

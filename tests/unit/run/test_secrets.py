@@ -23,6 +23,8 @@ from rollproof.errors import CannotJudgeError, InputError
 from rollproof.preflight.readings import READINGS
 from rollproof.run.secrets import SecretsDrill
 
+pytestmark = pytest.mark.processes
+
 PASSWORD, TOKEN = "Kq-27xT/w9", "tok-77-abcdef"
 LOGIN = {"auths": {"ghcr.io": {"username": "robot", "password": TOKEN, "auth": "cm9ib3Q6dG9r"}}}
 

@@ -22,6 +22,8 @@ from rollproof.probes.proof import NotProven
 from rollproof.run.drill import Run
 from rollproof.suites import drill_table
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_release_is_judged_and_undone_and_the_lock_is_given_back_last(world: World) -> None:
     run = world.session()

@@ -25,6 +25,8 @@ from rollproof.run.teardown import undo_stored
 from rollproof.store import folderfiles
 from rollproof.store.runfolder import TIMELINE, RunFolder, UnwritableError
 
+pytestmark = pytest.mark.processes
+
 # -- the disk ---------------------------------------------------------------------------------------------------------
 
 

@@ -157,6 +157,7 @@ def test_b5_one_owner_at_a_time_and_the_other_is_told_who(run: Path) -> None:
     FolderLock.take(run, "rollproof judge").release()
 
 
+@pytest.mark.processes
 def test_b5_the_lock_of_a_live_run_is_seen_from_another_process_and_ends_with_it_however_it_ends(run: Path) -> None:
     code = f"""
 import sys

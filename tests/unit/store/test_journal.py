@@ -41,6 +41,7 @@ def test_an_entry_is_on_disk_when_write_returns_and_told_afterwards(path: Path) 
     assert [(event.subject, event.what) for event in recorder.events] == [("Undo/1-tag", "written")]
 
 
+@pytest.mark.processes
 def test_it_survives_sigkill_right_after_write(path: Path) -> None:
     code = f"""
 import os, signal

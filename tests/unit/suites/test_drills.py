@@ -43,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.processes
 def test_the_table_is_what_pytest_collects(tmp_path: Path) -> None:
     (tmp_path / "listing.py").write_text(LISTED)
     words = ["-q", "--collect-only", "-p", "rollproof.plugin", "-p", "listing", "-p", "no:cacheprovider", "-s"]
