@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +13,13 @@ import recorder
 from faults.podcluster import Cluster, Stage
 from owntime import SteadyClock, own_time
 
+from rollproof import faults, probes
 from rollproof.faults.base import Fault
-from rollproof.faults.registry import all_faults
 from rollproof.probes import waiting
 
-all_faults()  # so that all of their modules are imported
+for package in (faults, probes):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(found.name)
 # All that measure a time here do it by one clock: a limit that one has set may be read by another.
 _TIMED = [
     module for name, module in sys.modules.items()
@@ -24,10 +28,25 @@ _TIMED = [
 
 
 @pytest.fixture(autouse=True)
-def _stalls_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limits here are short, so that what never comes is not waited for long: no stall of the machine ends them."""
-    own_time(monkeypatch, *_TIMED, recorder, monotonic=SteadyClock().monotonic)
+def clock(monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
+    """Nobody waits long for what never comes, and no stall of the machine ends what is still to come."""
+    clock = SteadyClock()
+    own_time(monkeypatch, *_TIMED, recorder, monotonic=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setattr(waiting, "_WAKE_S", SteadyClock.STEP_S)
+    wake = waiting.Changes.wake
+
+    def heard(changes: waiting.Changes) -> None:
+        clock.stir()
+        wake(changes)
+
+    monkeypatch.setattr(waiting.Changes, "wake", heard)
+    return clock
+
+
+@pytest.fixture
+def unhurried(clock: SteadyClock) -> None:
+    """For a test that waits for a real process: this clock cannot know that one is at work."""
+    clock.quickly = 1
 
 
 @pytest.fixture(autouse=True)
