@@ -46,7 +46,7 @@ HOSTILE: dict[str, Answering] = {
     "silence": lambda peer: _for_ever(peer, b"", b"", 0.05),
     "status line, a byte at a time": lambda peer: _for_ever(peer, b"HTTP/1.1 200 O", b"K", 0.02),
     "one header, a byte at a time": lambda peer: _for_ever(peer, HEAD + b"X-A: ", b"a", 0.02),
-    "endless headers": lambda peer: _for_ever(peer, HEAD, b"X-A: a\r\n", 0.001),
+    "endless headers": lambda peer: _for_ever(peer, HEAD, b"X-A: a\r\n" * 50, 0.001),
     "endless interim answers": lambda peer: _for_ever(peer, b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001),
     "endless early hints": lambda peer: _for_ever(peer, b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0.001),
     "body, a byte at a time": lambda peer: _for_ever(peer, HEAD + b"Content-Length: 100000\r\n\r\n", b"{", 0.02),

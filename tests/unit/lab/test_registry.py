@@ -76,7 +76,7 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def _started() -> Iterator[tuple[Server, Registry]]:
     with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield server, Registry(f"127.0.0.1:{server.server_address[1]}", "secret", "basic")
         finally:

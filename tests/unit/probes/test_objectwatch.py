@@ -116,7 +116,8 @@ def test_a_watch_that_connects_while_it_is_ended_is_given_back(
 # -- waiting ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_state_that_must_last_is_seen_several_times_in_a_row() -> None:
+def test_a_state_that_must_last_is_seen_several_times_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_WAKE_S", 0.01)  # after the look that misses nobody wakes it
     changes, looks = Changes(), iter([1, None, 2, 3, 4])
     assert changes.wait(lambda: next(looks), timeout_s=60, in_a_row=3) == 2, "the first of the unbroken row"
 

@@ -124,8 +124,9 @@ def test_a_503_still_tells_about_the_database(prove: Callable[..., str], api: Fa
 
 
 def test_a_pod_that_is_not_ready_is_asked_alone_and_proves_nothing(
-    kube: Kube, api: FakeApi, recorder: ListRecorder
+    kube: Kube, api: FakeApi, recorder: ListRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    own_time(monkeypatch, ways, sleep=lambda _: None)
     api.proxied = lambda *_: (503, '{"database": "down"}')
     prover = Prover(story.target(), kube, Ingress(), recorder)  # type: ignore[arg-type]
     prover.ask_unready("web-2", NEW)

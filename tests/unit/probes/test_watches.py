@@ -82,6 +82,12 @@ def watches(api: FakeApi, recorder: ListRecorder) -> Iterator[Watches]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the fake API was asked, and a gap, wake nobody who waits for them here."""
+    monkeypatch.setattr("rollproof.probes.waiting._WAKE_S", 0.02)
+
+
 def gaps(recorder: ListRecorder, kind: str = "Pod") -> list[dict[str, Any]]:
     return [dict(event.data) for event in recorder.events if event.what == "gap" and event.subject == f"Watch/{kind}"]
 
