@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from served import served
+
 Object = dict[str, Any]
 
 
@@ -91,18 +93,14 @@ class FakeApi:
     def serve(self, folder: Path) -> Iterator[Path]:
         """Serve until the end of the block; gives a kubeconfig with the context `fake`."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": self}))
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
         kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(_kubeconfig(f"http://127.0.0.1:{server.server_port}"))
-        try:
-            yield kubeconfig
-        finally:
-            for plural in {plural for plural, _ in self.objects} | {"pods"}:
-                self.end_watches(plural)
-            server.shutdown()
-            server.server_close()
+        with served(server) as url:
+            kubeconfig.write_text(_kubeconfig(url))
+            try:
+                yield kubeconfig
+            finally:
+                for plural in {plural for plural, _ in self.objects} | {"pods"}:
+                    self.end_watches(plural)
 
 
 def _kubeconfig(url: str) -> str:

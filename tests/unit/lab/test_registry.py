@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from served import served
 
 from lab import apprepo, gobuild, registry, settings, workload_images
 from lab.images import BASE, Built, Files, Image
@@ -75,12 +75,9 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def _started() -> Iterator[tuple[Server, Registry]]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield server, Registry(f"127.0.0.1:{server.server_address[1]}", "secret", "basic")
-        finally:
-            server.shutdown()
+    server = Server()
+    with served(server):
+        yield server, Registry(f"127.0.0.1:{server.server_port}", "secret", "basic")
 
 
 def test_a_push_is_an_index_of_the_platform_and_its_attestation() -> None:

@@ -59,11 +59,11 @@ DEPLOYMENT = {
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[FakeApi]:
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    monkeypatch.setattr("rollproof.probes.waiting._WAKE_S", 0.02)  # neither a gap nor what was asked wakes who waits
     fake = FakeApi()
-    fake.put("deployments", DEPLOYMENT)
-    fake.put("replicasets", REPLICASET)
-    fake.put("pods", pod("web-1"))
+    for plural, item in ("deployments", DEPLOYMENT), ("replicasets", REPLICASET), ("pods", pod("web-1")):
+        fake.put(plural, item)
     fake.put("applications", {"metadata": {"name": "shop"}, "spec": {}, "status": {"sync": {"revision": "r1"}}})
     with fake.serve(tmp_path) as kubeconfig:
         fake.kubeconfig = str(kubeconfig)  # type: ignore[attr-defined]
@@ -80,12 +80,6 @@ def watches(api: FakeApi, recorder: ListRecorder) -> Iterator[Watches]:
     kube = Kube("fake", api.kubeconfig)  # type: ignore[attr-defined]
     with Watches(story.target(), kube, Argo(kube, "argocd", "shop"), recorder) as started:
         yield started
-
-
-@pytest.fixture(autouse=True)
-def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the fake API was asked, and a gap, wake nobody who waits for them here."""
-    monkeypatch.setattr("rollproof.probes.waiting._WAKE_S", 0.02)
 
 
 def gaps(recorder: ListRecorder, kind: str = "Pod") -> list[dict[str, Any]]:

@@ -11,11 +11,9 @@ import base64
 import io
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +21,7 @@ import pytest
 from canaries import echoes, found_in, texts_below
 from examples import DEEP
 from fakeapi import FakeApi
+from served import served
 from story import good_release, plan
 from targettoml import target_toml
 
@@ -242,13 +241,8 @@ class _Echo(BaseHTTPRequestHandler):
 @contextmanager
 def echoing(status: int = 200) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Echo", (_Echo,), {"status": status}))
-    server.daemon_threads = True
-    threading.Thread(target=partial(server.serve_forever, poll_interval=0.02), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with served(server) as url:
+        yield url
 
 
 def said_by(action: Callable[[], object]) -> str:
