@@ -139,3 +139,9 @@ def test_without_a_field_that_its_reader_needs_a_fact_is_refused_by_name(
     (event,) = Story().tell(source, subject, what, at=1.0, **data).events
     with pytest.raises(RunFolderError, match=rf": {re.escape(field)} must be there, not null$"):
         check_fact(event, "a test", error=RunFolderError)
+
+
+def test_a_place_is_asked_for_its_own_fields() -> None:
+    for place, field in (("actions", "parts"), ("registry", "platforms"), ("deployment", "pods")):
+        (event,) = Story().tell("pipeline", f"Pipeline/{place}", "read", at=1.0, **{field: "nonsense"}).events
+        assert refused(event, event.data), place

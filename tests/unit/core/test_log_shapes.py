@@ -57,3 +57,15 @@ def test_an_nginx_that_was_asked_by_its_address_says_how_often_where_it_is_there
     shape = shape_of([nginx(upstream_addr="-").replace(ID, "-")])  # this one was sent on to nobody
     assert shape is not None
     assert (shape.form.name, shape.tells) == ("nginx", True)
+
+
+def test_a_log_of_two_proxies_says_what_both_of_them_say() -> None:
+    one, other = nginx(upstream_addr=POD), traefik(RetryAttempts=0)  # the second never says how often it tried
+    for lines in ([one, other], [other, one], [other, *[one] * 9]):
+        shape = shape_of([line.replace(ID, "-") for line in lines])
+        assert shape is not None
+        assert shape.form.name == "traefik"
+    for lines in ([ISTIO, one], [one, ISTIO]):  # and the Envoy has not been told to, yet
+        shape = shape_of([line.replace(ID, "-") for line in lines])
+        assert shape is not None
+        assert (shape.form.name, shape.tells) == ("envoy", False)

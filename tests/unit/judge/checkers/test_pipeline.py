@@ -289,6 +289,7 @@ def test_the_tag_was_moved_since_and_the_report_is_of_what_it_names_now_or_of_wh
 def test_without_the_registry_equal_digests_bind_and_others_may_be_of_one_image() -> None:
     alone = {"unread": (Place.REGISTRY,)}
     assert results(reported(**alone))[Leg.SCAN] is PASS
+    assert results(reported({REPORT: {"config": ""}}, **alone))[Leg.SCAN] is PASS  # it names the one that runs, alone
     assert results(reported({REPORT: {"platform": "linux/amd64"}}, **alone))[Leg.SCAN] is FAIL
     assert results(reported({REPORT: {"platform": ""}}, **alone))[Leg.SCAN] is INCONCLUSIVE  # Trivy's SARIF
     assert results(reported({REPORT: {"digests": (OTHER,), "config": ""}}, **alone))[Leg.SCAN] is INCONCLUSIVE
