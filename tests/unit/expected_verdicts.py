@@ -113,6 +113,8 @@ def rollbacks() -> Told:
     yield "lost sight of", stuck(source="rollback", outcome=UNKNOWN)
     overwritten = back().tell("rollback", ROLLBACK, "failed", at=140, outcome=FAIL, stage="proven", cause="Overwritten")
     yield "came back and was overwritten", overwritten
+    unread = back().tell("rollback", ROLLBACK, "failed", at=140, outcome=UNKNOWN, stage="proven", cause="TagUnread")
+    yield "came back, and git did not say whose the tag is", unread
     superseded = Story("rollback").release_started(source="rollback").tell("rollback", ROLLBACK, "committed", at=100)
     yield "somebody else deployed before the push", superseded.tell(
         "rollback", ROLLBACK, "failed", at=101, outcome=UNKNOWN, cause="Superseded", stage="pushed",

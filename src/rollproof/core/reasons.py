@@ -61,6 +61,7 @@ class StageCause(StrEnum):
     PUSH_REFUSED = "PushRefused"
     SUPERSEDED = "Superseded"  # somebody else's tag is there, or on top of ours
     SYNC_FAILED = "SyncFailed"
+    TAG_UNREAD = "TagUnread"  # at the last look: whether it is still ours is not known
     WRONG_VERSION = "WrongVersion"  # an answer of another version than the one that was deployed
 
 

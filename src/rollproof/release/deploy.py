@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from rollproof.clients.argo import Argo
@@ -196,17 +198,23 @@ class Release:
         )  # fmt: skip
 
     def _still_ours(self, rollout: Rollout, stage: str) -> None:
-        """Refuse to go on if the branch has another tag now: what follows is the rollout of somebody else.
+        """Refuse to go on if the branch has another tag now: what follows is the rollout of somebody else."""
+        with suppress(GitError):  # the git server does not answer for a moment; the wait asks again
+            self._refuse_other_tag(rollout, stage)
 
-        That makes a release INCONCLUSIVE; a rollback that is overwritten has failed.
-        """
-        try:
-            tag = self._repo.tag()
-            who = "" if tag == rollout.to_sha else self._repo.who_changed()
-        except GitError:
-            return  # the git server does not answer for a moment; the wait asks again
-        if not who:
+    def _surely_ours(self, rollout: Rollout, waits: Waits, but: str) -> None:
+        """The same as the last look: nobody asks again after it, so that a tag that cannot be read is unknown."""
+        look = partial(self._refuse_other_tag, rollout, "proven")
+        self._with_git(
+            waits, "proven", look, StageCause.TAG_UNREAD, f"{but}, and whether its tag is still there is not known: "
+        )
+
+    def _refuse_other_tag(self, rollout: Rollout, stage: str) -> None:
+        """That makes a release INCONCLUSIVE; a rollback that is overwritten has failed. GitError: no answer."""
+        tag = self._repo.tag()
+        if tag == rollout.to_sha:
             return
+        who = self._repo.who_changed()
         back = rollout.source == "rollback"
         cause, outcome = (StageCause.OVERWRITTEN, Outcome.FAIL) if back else (StageCause.SUPERSEDED, Outcome.UNKNOWN)
         what = "overwritten" if back else "superseded by another tag"
@@ -232,7 +240,7 @@ class Release:
             self._stage(rollout, "old-gone", begun_s, {"uids": uids})
             self._prove(rollout, waits)
             if rollout.source == "rollback":
-                self._still_ours(rollout, "proven")  # passed, and its tag must still be there
+                self._surely_ours(rollout, waits, f"{rollout.to_sha} was proven")
         except StageFailedError as error:
             self._fail(rollout, waits, error)
             if error.stage == "rolled-out":
@@ -292,7 +300,10 @@ class Release:
         rollout.revision = pushed.revision
         self._stage(rollout, "pushed", begun_s, {"commit": pushed.revision, "attempts": pushed.attempts})
 
-    def _with_git(self, waits: Waits, stage: str, action: Callable[[], T]) -> T:
+    def _with_git(
+        self, waits: Waits, stage: str, action: Callable[[], T], cause: StageCause = StageCause.PUSH_FAILED,
+        but: str = "",
+    ) -> T:  # fmt: skip
         """Run the action; while the git server does not answer, again, because a short outage must not end a drill."""
         while True:
             try:
@@ -309,7 +320,7 @@ class Release:
                 self._unanswered |= isinstance(error, UnansweredError)  # any other error means that nothing was sent
                 if waits.left_s <= _AGAIN_S:
                     raise StageFailedError(
-                        stage, StageCause.PUSH_FAILED, str(error), outcome=Outcome.UNKNOWN, look_at=error.hint
+                        stage, cause, f"{but}{error}", outcome=Outcome.UNKNOWN, look_at=error.hint
                     ) from None
                 self._status("the git server to answer")
                 time.sleep(_AGAIN_S)
@@ -343,8 +354,11 @@ class Release:
         pods = [name for name, pod in self._view.pods().items() if pod.template_hash == rollout.template]
         missing = self._prover.prove(pods, rollout.to_sha)
         if missing is not None:
-            self._still_ours(rollout, "proven")
             outcome = Outcome.FAIL if missing.cause is StageCause.WRONG_VERSION else Outcome.UNKNOWN
+            if outcome is Outcome.FAIL:
+                self._surely_ours(rollout, waits, missing.why)
+            else:
+                self._still_ours(rollout, "proven")
             raise StageFailedError("proven", missing.cause, missing.why, outcome=outcome)
         missed_s = max(waits.missed_s, self._prover.missed_s or 0.0)
         data: dict[str, Any] = {"pods": len(pods), "ingress_answers": self._plan.target.release.proof_count}

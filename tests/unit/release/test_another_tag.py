@@ -134,3 +134,41 @@ def test_a_rollback_that_is_overwritten_has_failed_even_if_it_came_back(scenes: 
     assert rollback.failed is not None
     assert (rollback.failed.data["cause"], rollback.failed.outcome) == ("Overwritten", Outcome.FAIL)
     assert next(reversed(rollback.stages)) == stages
+
+
+class SilentAfter(Repo):
+    """The git server stops to answer after so many pushes, for `away` questions."""
+
+    def __init__(self, pushes: int, away: int = 10**6) -> None:
+        super().__init__()
+        self.pushes, self.away = pushes, away
+
+    def tag(self) -> str:
+        if len(self.pushed) >= self.pushes and self.away > 0:
+            self.away -= 1
+            raise GitError("no answer")
+        return self.current
+
+
+@pytest.mark.parametrize(("away", "cause"), [(10**6, "TagUnread"), (3, None)])
+def test_whether_a_rollback_stays_is_unknown_while_nobody_can_say_whose_the_tag_is(
+    away: int, cause: str | None
+) -> None:
+    """It was a PASS: the last look was left out where the git server did not answer."""
+    repo = SilentAfter(2, away)
+    patient = plan() if cause is None else None
+    world = World(View(*GOOD, *BACK), repo=repo, run=patient)
+    rollback = world.release.revert(world.release.deploy())
+    assert rollback.proven
+    assert (rollback.failed and rollback.failed.data["cause"]) == cause
+    if rollback.failed is not None:
+        assert (rollback.failed.data["stage"], rollback.failed.outcome) == ("proven", Outcome.UNKNOWN)
+        said = f"{OLD} was proven, and whether its tag is still there is not known: no answer"
+        assert rollback.failed.data["reason"] == said
+
+
+def test_a_wrong_version_is_nobodys_while_nobody_can_say_whose_the_tag_is() -> None:
+    failed = World(View(*GOOD), repo=SilentAfter(1), prover=Prover(WRONG)).release.deploy().failed
+    assert failed is not None
+    assert (failed.data["cause"], failed.outcome) == ("TagUnread", Outcome.UNKNOWN)
+    assert failed.data["reason"].startswith(WRONG.why)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from rollproof.core.event import Outcome
 from rollproof.core.facts import Facts
-from rollproof.core.rollout import find_rollout
+from rollproof.core.rollout import Rollout, find_rollout
 from rollproof.core.verdict import Finding, Number, Result, Verdict
 from rollproof.core.watched import earliest_s, missed_clause, seen_late_s
 from rollproof.judge.checkers.release import stage_times, why_failed
@@ -34,8 +34,7 @@ def check(facts: Facts) -> Verdict:
     if act.failed is not None or pushed is None or proven is None:
         broken = act.failed is not None and act.failed.outcome is Outcome.FAIL
         result = Result.FAIL if broken else Result.INCONCLUSIVE
-        back = "came back, and does not stay" if act.failed is not None else "came back, but nobody knows since when"
-        what = "did not come back" if proven is None else back
+        what = "did not come back" if proven is None else _back(act)
         return Verdict(
             checker="rollback", subject=subject, result=result,
             why=f"{act.to_sha} {what}: {act.why_unfinished()}", numbers=numbers, evidence=evidence,
@@ -63,6 +62,15 @@ def check(facts: Facts) -> Verdict:
         checker="rollback", subject=subject, result=result, why=why,
         numbers={**numbers, "push_to_proof_s": round(took_s, 3)}, evidence=evidence, findings=findings,
     )  # fmt: skip
+
+
+def _back(act: Rollout) -> str:
+    """What is wrong with a version that came back."""
+    if act.failed is None:
+        return "came back, but nobody knows since when"
+    return (
+        f"came back, and {'does not stay' if act.failed.outcome is Outcome.FAIL else 'whether it stays is not known'}"
+    )
 
 
 def _slowest_stage(numbers: Mapping[str, Number]) -> Finding:
