@@ -274,8 +274,11 @@ class LiveConsole:
         with self._lock:
             self._console.print(table)
 
-    def verdicts(self, report: Report, *, folder: Path) -> None:
-        """The end: one row per verdict, the result and its meaning, and the path of the page. Ends the live line."""
+    def verdicts(self, report: Report, *, folder: Path, written: bool = True) -> None:
+        """The end: one row per verdict, the result and its meaning, and the path of the page. Ends the live line.
+
+        written: the page is there; a folder that takes no more has none.
+        """
         self._stop()
         if self.quiet and report.exit_code == 0:
             line = Text.assemble((report.result, _STYLES[report.result]), f"  {_safe(bottom_line(report))}")
@@ -314,7 +317,8 @@ class LiveConsole:
             self._console.print(Text(f"exit {report.exit_code}: {exit_meaning(report.exit_code)}", style="dim"))
             if report.undo:
                 self._console.print(Text(_safe(undo_sentence(report)), style="dim"), soft_wrap=True)
-            self._console.print(Text(f"report {_safe(str(folder / 'report.html'))}"), soft_wrap=True)
+            page = _safe(str(folder / "report.html")) if written else "could not be written"
+            self._console.print(Text(f"report {page}"), soft_wrap=True)
 
     def _causes(self, causes: Sequence[Cause]) -> None:
         """The first cause with its change, which can be copied; the others on a line each. The caller has the lock."""

@@ -24,7 +24,7 @@ from rollproof.store.clusterjournal import stored_journals
 from rollproof.store.reading import JOURNAL, PLAN, TIMELINE, good_events
 from rollproof.target.file import LoadedTarget
 
-__all__ = ["tell_leftovers", "unfinished_folders"]
+__all__ = ["left_in", "tell_leftovers", "unfinished_folders"]
 
 _JOURNAL_MAX = 64 << 20
 _LOOK_S = 5.0  # for one request: who only wants to be told must not wait for an API server that is away
@@ -54,12 +54,13 @@ def unfinished_folders(reports: Path) -> Iterator[tuple[Path, str]]:
         with suppress(OSError):
             if not any(os.path.lexists(path / name) for name in (PLAN, JOURNAL)) or folderfiles.is_owned(path):
                 continue
-            if what := _left(_record(path)):
+            if what := left_in(path):
                 yield path, what
 
 
-def _left(record: Record) -> str:
+def left_in(path: Path) -> str:
     """What is left of a run, in words; "" if nothing is. The last look alone is no reason to undo anything."""
+    record = _record(path)
     number = sum(1 for entry in record.changes if entry.state == "open")
     if number:
         return f"{many(number, 'change')} not undone"

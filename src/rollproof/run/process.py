@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rollproof.core.commandline import typed
-from rollproof.errors import InputError, RollproofError
+from rollproof.core.verdict import EXIT_UNDO_FAILED
+from rollproof.errors import CannotJudgeError, InputError, RollproofError
 from rollproof.preflight.planning import Order
 from rollproof.redaction import SECRETS
 from rollproof.run.signals import ending_signals, signals_held_at_start
@@ -80,9 +81,10 @@ def pytest_words(order: Order, files: Iterable[Path], *, target: Path, folder: P
 
 
 def exit_code_of(folder: Path, child_code: int) -> int:
-    """The run's exit code: that of verdicts.json, else the child's, else INCONCLUSIVE with a message.
+    """The run's exit code: that of verdicts.json, else the child's, else one with a message.
 
     After a wrong request nothing was touched: verdicts that are there are of another run (begun in the same second).
+    Of a child that ended without a word the journal says whether anything is left changed.
     """
     if child_code == EXIT_BASE + InputError.exit_code:
         return InputError.exit_code
@@ -91,12 +93,20 @@ def exit_code_of(folder: Path, child_code: int) -> int:
     said = child_code - EXIT_BASE
     if said in {3, 4}:  # the child has printed the reason
         return said
+    code, what = CannotJudgeError.exit_code, "before anything was touched; there is no run folder"
     if is_folder(folder):
-        what = f"without a verdict; {typed('undo', folder)} puts things back"
-    else:
-        what = "before anything was touched; there is no run folder"
+        code, what = _without_a_word(folder)
     print(f"error: the run ended {what} (pytest: {child_code})", file=sys.stderr)
-    return 3
+    return code
+
+
+def _without_a_word(folder: Path) -> tuple[int, str]:
+    """The exit code of a run that was killed, and what is to be done about it."""
+    from rollproof.run.leftovers import left_in  # noqa: PLC0415 - the Kubernetes client: only a run that was killed
+
+    if left := left_in(folder):
+        return EXIT_UNDO_FAILED, f"without a verdict, with {left}: {typed('undo', folder)} puts things back"
+    return CannotJudgeError.exit_code, "without a verdict; nothing was left to undo"
 
 
 def write_crash_log(error: BaseException, folder: RunFolder | None = None) -> Path | None:

@@ -22,7 +22,7 @@ from rollproof.core.event import Outcome
 from rollproof.core.journal import LEASE_KIND
 from rollproof.core.plan import Plan
 from rollproof.core.target import Target
-from rollproof.core.verdict import Result, worst
+from rollproof.core.verdict import EXIT_UNDO_FAILED, Result, worst
 from rollproof.errors import CannotJudgeError, LockedError, RollproofError, UnansweredError
 from rollproof.judge.judging import judge_drill, judge_run, write_reports
 from rollproof.preflight.checks import Clients, look
@@ -241,9 +241,11 @@ class Session:
             return 0
         except RollproofError as error:  # the record of the load is damaged, so that nothing can be judged
             self.console.problem(str(error), error.hint)
-            return CannotJudgeError.exit_code
+            return EXIT_UNDO_FAILED if self.journal.open_entries() else CannotJudgeError.exit_code
         finally:
             self.console.__exit__(None, None, None)
+            if self._folder is not None:
+                self._folder.close()
             if self._clients is not None:
                 self._clients.close()
             self._interrupts.release()
@@ -329,8 +331,7 @@ class Session:
             hint = f"when there is room again: {typed('undo', folder.path)}, then {typed('judge', folder.path)}"
             said = "" if str(error) in self._said else f": {error}"
             self.console.problem(f"the run is not whole in its folder, so it proves nothing{said}", hint)
-        self.console.verdicts(report, folder=folder.path)
-        folder.close()
+        self.console.verdicts(report, folder=folder.path, written=not untold)
         return untold
 
     def _busy(self, thread: int | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import sysconfig
 import threading
 import time
@@ -39,7 +40,11 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def as_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a command as Ctrl-C does, so that what it has made for itself (a clone) is removed."""
+    """SIGTERM and SIGHUP end a command as Ctrl-C does, so that what it has made for itself (a clone) is removed.
+
+    One that a library drops (pydantic's core asks Python things whose errors it cannot hand on) is sent again: else the
+    command would go on to its end, with a traceback.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -47,15 +52,31 @@ def as_interrupts() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
+    hook = sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            _send_again(signal.SIGINT)
+        else:
+            hook(what)
+
     before = {number: signal.getsignal(number) for number in ending_signals()}
     for number in before:
         if number != signal.SIGINT:
             signal.signal(number, end)
+    sys.unraisablehook = dropped
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _send_again(number: int) -> None:
+    again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def ignore_endings() -> None:
@@ -107,9 +128,7 @@ class Interrupts:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self._busy(threading.main_thread().ident) or not (self._held or self._came or self._is_kept(frame)):
-            again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
+            _send_again(number)
         elif self._held is not None:
             self._held()
         elif not self._came:  # it comes twice from a terminal: directly, and forwarded by the command line

@@ -24,6 +24,7 @@ from rollproof.errors import CannotJudgeError, LockedError, RunFolderError
 __all__ = [
     "OWNER",
     "FolderLock",
+    "check_still",
     "folders_in",
     "is_file",
     "is_folder",
@@ -113,6 +114,15 @@ def open_append(path: Path) -> int:
         os.close(descriptor)
         raise _irregular(path)
     return descriptor
+
+
+def check_still(path: Path, descriptor: int) -> None:
+    """OSError if the open file is not what is there by that name any more: what is written into it nobody will find.
+
+    Its folder may have been moved or removed since; the file itself takes every byte all the same.
+    """
+    if not os.path.samestat(path.lstat(), os.fstat(descriptor)):
+        raise OSError(errno.ESTALE, "another file is in its place")
 
 
 def write_whole(path: Path, content: bytes) -> None:

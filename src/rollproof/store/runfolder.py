@@ -116,7 +116,8 @@ class RunFolder:
         try:
             folderfiles.make_folder(path)
         except FileExistsError:
-            raise RunFolderError(f"run folder {path} exists already", "every run gets a folder of its own") from None
+            hint = "another run was begun in the same second: run it again"
+            raise RunFolderError(f"run folder {path} exists already", hint) from None
         except OSError as error:
             message = f"run folder {path} cannot be made: {error.strerror}"
             raise RunFolderError(message, "--reports names the folder for run folders") from None
@@ -188,6 +189,8 @@ class RunFolder:
         try:
             if self._timeline is None:
                 self._timeline = io.FileIO(folderfiles.open_append(path), "ab")
+            else:
+                folderfiles.check_still(path, self._timeline.fileno())
             written = self._timeline.write(data)  # unbuffered: one line is one write, also if we are killed now
             if written == len(data):
                 return

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from rollproof.core.journal import LEASE_KIND
 from rollproof.errors import InputError
 from rollproof.loadgen.code import script
 from rollproof.preflight.planning import Order
 from rollproof.run.process import EXIT_BASE, exit_code_of, pytest_words, run_drills
+from rollproof.store.journal import FolderStore
+from rollproof.store.reading import JOURNAL
 
 
 @pytest.mark.parametrize("pytest_code", [0, 1, 2, 3, 4, 5, EXIT_BASE + 3])
@@ -36,7 +39,37 @@ def test_without_a_verdict_nothing_is_ever_green_nor_silent(
         assert nowhere == somewhere == ""
     else:
         assert f"ended before anything was touched; there is no run folder (pytest: {child})" in nowhere
-        assert f"ended without a verdict; `rollproof undo {tmp_path}` puts things back (pytest: {child})" in somewhere
+        assert f"ended without a verdict; nothing was left to undo (pytest: {child})" in somewhere
+
+
+@pytest.mark.parametrize(
+    ("kinds", "left"),
+    [
+        ([LEASE_KIND, "env-repo-tag"], "1 change not undone"),
+        ([LEASE_KIND], "its lock not given back"),
+        (None, "its undo journal is damaged"),
+    ],
+)
+@pytest.mark.parametrize("child", [-9, 0, 70])
+def test_a_run_that_was_killed_with_something_changed_says_so_by_its_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kinds: list[str] | None, left: str, child: int
+) -> None:
+    """It was 3, as if nothing but the claim were missing; `judge` of the same folder said 4."""
+    store = FolderStore(tmp_path / JOURNAL)
+    for number, kind in enumerate(kinds or (), 1):
+        store.append({"number": number, "kind": kind, "subject": kind, "args": {}})
+    if kinds is None:
+        (tmp_path / JOURNAL).write_text("{}\n")
+    assert exit_code_of(tmp_path, child) == 4
+    said = capsys.readouterr().err
+    assert f"ended without a verdict, with {left}: `rollproof undo {tmp_path}` puts things back" in said
+
+
+def test_a_run_that_was_killed_after_its_undo_is_no_failed_undo(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / JOURNAL)
+    store.append({"number": 1, "kind": LEASE_KIND, "subject": LEASE_KIND, "args": {}})
+    store.append({"number": 1, "state": "done"})
+    assert exit_code_of(tmp_path, -9) == 3
 
 
 def test_a_verdict_that_is_cut_off_is_no_verdict(tmp_path: Path) -> None:

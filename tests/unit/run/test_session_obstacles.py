@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +16,11 @@ import story
 from run.world import World, judged
 
 from rollproof.core.verdict import Result
+from rollproof.errors import RunFolderError
 from rollproof.judge.judging import judge_run
 from rollproof.preflight.lock import LEASE_NAME
 from rollproof.reports.console import LiveConsole
-from rollproof.run import teardown
+from rollproof.run import session, teardown
 from rollproof.run.drill import Run
 from rollproof.run.session import Session
 from rollproof.run.teardown import undo_stored
@@ -135,6 +137,25 @@ def test_half_a_line_that_the_disk_still_took_is_cut_off(world: World, monkeypat
     run.close()
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_folder_that_is_moved_or_removed_meanwhile_is_not_made_anew(world: World, moved: bool) -> None:
+    """Its timeline takes every byte all the same: half a folder came to be in the old place, with its verdict."""
+    run = world.session()
+    drill = Run(run.begin("release"), "release")
+    drill.keep(run.context.release.deploy())
+    assert judged(drill, "release") == "PASS"
+    aside = world.path.with_name("aside")
+    world.path.rename(aside)
+    if not moved:
+        shutil.rmtree(aside)
+    assert run.close() in (3, 4)  # the undo is done; where the folder is gone its journal could not be told
+    assert world.platform.tag() == story.OLD
+    assert not world.path.exists()
+    said = " ".join(world.out.getvalue().split())
+    assert "the run is not whole in its folder, so it proves nothing" in said
+    assert "report could not be written" in said
+
+
 # -- an API server that is away ---------------------------------------------------------------------------------------
 
 
@@ -171,6 +192,20 @@ def test_an_api_server_that_stays_away_is_a_failed_undo(world: World, monkeypatc
     assert world.verdicts()["exit_code"] == 4
     world.api.refusing.clear()
     assert undo_stored(world.path, LiveConsole(world.out)) == 0
+
+
+def test_a_failed_undo_is_told_also_where_nothing_can_be_judged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: RunFolder) -> None:
+        raise RunFolderError("requests-release.npz is damaged")
+
+    monkeypatch.setattr(teardown, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(session, "judge_run", damaged)
+    run = world.session()
+    run.begin("release")
+    world.api.refusing["/apis/"] = 503
+    run.end("error", "away")
+    assert run.close() == 4
+    world.api.refusing.clear()
 
 
 def test_results_that_cannot_be_told_are_no_pass(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

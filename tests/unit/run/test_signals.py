@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from rollproof.run import signals
-from rollproof.run.signals import Interrupts, ending_signals
+from rollproof.run.signals import Interrupts, as_interrupts, ending_signals
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -95,3 +96,34 @@ def test_a_hang_up_that_is_ignored_stays_so_and_the_handlers_before_come_back(in
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_a_library_drops_ends_a_command_all_the_same(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while pydantic was imported was a traceback ("Exception ignored in"), and `plan` went on to its end."""
+
+    class Dropping:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    with as_interrupts(), pytest.raises(KeyboardInterrupt):  # noqa: PT012 - it comes while it is waited for
+        one = Dropping()
+        del one
+        threading.Event().wait(60)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_what_else_a_library_drops_is_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: told.append(what.exc_type))
+
+    class Dropping:
+        def __del__(self) -> None:
+            raise ValueError
+
+    with as_interrupts():
+        one = Dropping()
+        del one
+    assert told == [ValueError]
