@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-__all__ = ["Graph", "circle", "graph", "places"]
+__all__ = ["Graph", "circle", "graph", "places", "statements"]
 
 Graph = Mapping[str, set[str]]
+Parse = Callable[[Path], ast.Module]
 PACKAGES = ("rollproof", "rollproof_sandbox")
 
 
@@ -27,9 +28,13 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
-def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(path: Path, known: Mapping[str, Path], parsed: Parse) -> Iterator[str]:
     """What a module imports of the known, anywhere in it: also in functions, and for types only."""
-    for node in _statements(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):
@@ -40,7 +45,7 @@ def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                     yield inner if inner in known else str(node.module)
 
 
-def _statements(module: ast.Module) -> Iterator[ast.AST]:
+def statements(module: ast.Module) -> Iterator[ast.AST]:
     """All of them, also those inside of others: an import is one, so expressions need not be searched."""
     left: list[ast.AST] = [module]
     while left:
@@ -50,9 +55,9 @@ def _statements(module: ast.Module) -> Iterator[ast.AST]:
             left += getattr(node, part, ())
 
 
-def graph(root: Path) -> Graph:
+def graph(root: Path, parsed: Parse = _parsed) -> Graph:
     known = modules(root)
-    return {name: {*imported(path, known)} - {name} for name, path in known.items()}
+    return {name: {*imported(path, known, parsed)} - {name} for name, path in known.items()}
 
 
 def places(of_modules: Graph) -> Graph:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from house.importgraph import Graph, circle, graph, places
+from house.syntax import tree
 
 import rollproof
 
@@ -28,7 +29,7 @@ def test_the_sandbox_is_kept_apart_from_every_module() -> None:
 
 @cache
 def ours() -> Graph:
-    return graph(ROOT / "src")
+    return graph(ROOT / "src", tree)
 
 
 def test_no_circle_of_modules() -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from house.importgraph import statements
 from house.syntax import walk
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,22 +30,29 @@ def module(name: str) -> Path | None:
     return None
 
 
+def _targets(node: ast.AST) -> list[ast.AST]:
+    """What a statement assigns to."""
+    of_with = [item.optional_vars for item in getattr(node, "items", ()) if item.optional_vars is not None]
+    return [*getattr(node, "targets", ()), *filter(None, [getattr(node, "target", None)]), *of_with]
+
+
 @cache
 def told(path: Path) -> tuple[frozenset[str], tuple[ast.ImportFrom, ...]]:
-    """All that is bound in a module, wherever in it (too many rather than too few), and what it imports by name.
+    """All that its statements bind in a module, wherever in it (too many rather than too few), and what it imports by
+    name. What an expression binds (`:=`) is not searched for: that would be said to be absent, and is nowhere yet.
 
     Parsed once, and not kept whole: the trees of all tests are 160 MB.
     """
     found: set[str] = set()
     imports: list[ast.ImportFrom] = []
-    for node in walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
             imports += [node] if isinstance(node, ast.ImportFrom) else []
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
+        else:
+            found |= {one.id for target in _targets(node) for one in walk(target) if isinstance(one, ast.Name)}
     return frozenset(found), tuple(imports)
 
 
