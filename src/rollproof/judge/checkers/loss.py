@@ -48,10 +48,11 @@ def _broken(lost: Lost, budget_s: float, asked_s: float) -> Finding | None:
     """The first promise that was broken, also if the fault began only when its request was answered."""
     if broken := lost.wrong_or_afterwards():
         return broken
-    if lost.more_of(lost.later_than(budget_s + asked_s)):
+    late = lost.later_than(budget_s + asked_s)
+    if lost.more_of(late):
         text = (
-            f"{lost.all:,} of {lost.requests:,} requests were lost, the last {lost.to_s:.1f} s after the start; "
-            f"the budget is {budget_s:g} s"
+            f"{lost.all:,} of {lost.requests:,} requests were lost, {lost.lost_of(late):,} of them later than the "
+            f"budget of {budget_s:g} s allows, the last {lost.to_s:.1f} s after the start"
         )
         return Finding("LOST_FOR_TOO_LONG", text, _CLOCKS)
     return None
@@ -62,9 +63,9 @@ def _doubt(lost: Lost, budget_s: float, asked_s: float) -> str:
     if not lost.more_of(lost.later_than(budget_s)):
         return ""
     return (
-        f"the last request was lost {lost.to_s - asked_s:.1f} to {lost.to_s:.1f} s after the fault began, which took "
-        f"{asked_s:.1f} s to be asked for, and the budget of {budget_s:g} s lies between: run it again, or allow for "
-        "it in faults.loss_budgets_s"
+        f"{lost.all:,} of {lost.requests:,} requests were lost, the last {lost.to_s - asked_s:.1f} to {lost.to_s:.1f} "
+        f"s after the fault began, which took {asked_s:.1f} s to be asked for, and the budget of {budget_s:g} s lies "
+        "between: run it again, or allow for it in faults.loss_budgets_s"
     )
 
 
