@@ -114,7 +114,9 @@ class Person(ABC):
         `how`: kill, api, git or disk (hook/sitecustomize.py).
         """
         shutil.rmtree(self.reports, ignore_errors=True)
-        environ = dict(os.environ)
+        temporary = self.folder / "temporary"  # a killed run cannot take away its clone of the env repo
+        temporary.mkdir(exist_ok=True)
+        environ = {**os.environ, "TMPDIR": str(temporary)}
         if at:
             path = os.pathsep.join((str(HOOK), *filter(None, [os.environ.get("PYTHONPATH", "")])))
             environ |= {"ROLLPROOF_CRASH_AT": at, "ROLLPROOF_CRASH_HOW": how, "PYTHONPATH": path}

@@ -320,6 +320,7 @@ def test_f5_the_target_and_the_reports_may_come_from_the_environment(
     ],
     ids=lambda value: type(value).__name__,
 )
+@pytest.mark.usefixtures("temporary_files")
 @pytest.mark.parametrize("words", [["doctor"], ["plan", "all"], ["undo", "--last"], ["lab", "status"]], ids=" ".join)
 def test_f5_no_end_from_outside_has_an_exit_code_of_typers_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str],
@@ -332,7 +333,6 @@ def test_f5_no_end_from_outside_has_an_exit_code_of_typers_own(
 
     for module, name in ((doctor, "examine"), (session, "preview"), (undoing, "undo_stored"), (subprocess, "run")):
         monkeypatch.setattr(module, name, fails)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets" / "lab.toml").write_text(TARGET)

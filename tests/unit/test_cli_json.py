@@ -137,6 +137,7 @@ def test_f5_an_error_is_an_answer_too(
     assert document["error"]["hint"]
 
 
+@pytest.mark.usefixtures("temporary_files")
 @pytest.mark.parametrize("error", [KeyError("status"), KeyboardInterrupt()])
 def test_f5_a_bug_and_an_interruption_are_answers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
@@ -145,7 +146,6 @@ def test_f5_a_bug_and_an_interruption_are_answers_too(
         raise error
 
     monkeypatch.setattr(doctor, "examine", fails)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / "t.toml").write_text(TARGET)
     code, said, _ = told(monkeypatch, capsys, "doctor", "--target", str(tmp_path / "t.toml"), "--json")
     assert (code, answered(said)["exit_code"]) == (3, 3)

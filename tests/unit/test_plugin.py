@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from forked import run_module
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("temporary_files")]  # crash logs are there
 
 pytest_plugins = ["pytester"]
 
@@ -84,9 +84,8 @@ def test_it(rollproof_run):
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of crash logs
 
 
 def in_a_process(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:

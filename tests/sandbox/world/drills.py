@@ -51,11 +51,12 @@ class Person:
 
     def killed(self, *words: str, when: Callable[[], object]) -> None:
         """A drill whose process group gets SIGKILL as soon as `when` is true; returns when it has ended."""
-        log = self.reports.with_suffix(".log")
+        log, temporary = self.reports.with_suffix(".log"), self.reports.with_suffix(".temporary")
+        temporary.mkdir(exist_ok=True)  # it cannot take away its clone of the env repo
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*PYTHON, "run", *words, *self._places()], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "TMPDIR": str(temporary)},
             )  # fmt: skip
         try:
             until(lambda: when() or process.poll() is not None, log.read_text, patience_s=_COMMAND_S)

@@ -30,6 +30,13 @@ def test_a_temporary_folder_is_made_in_one_place_which_says_why_there_is_none() 
     assert set(makers()) == ALLOWED
 
 
+def test_no_test_names_a_folder_for_temporary_files_in_the_environment_alone() -> None:
+    """What its process has asked for once stays: crash logs of tests lay in /tmp, some 200 on one machine."""
+    tests = Path(__file__).parents[1]
+    named = re.compile(r"""(setenv|setitem)\(.*["']TMPDIR["']""")
+    assert [path.name for path in tests.rglob("*.py") if named.search(path.read_text())] == ["conftest.py"]
+
+
 def typed_values() -> Iterator[tuple[str, str]]:
     """(place, expression) of each value inside of backticks of a text: a command that somebody is told to type."""
     for path in CODE.rglob("*.py"):
