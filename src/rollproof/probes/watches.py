@@ -23,6 +23,7 @@ from rollproof.core.target import Target
 from rollproof.errors import CannotJudgeError, RollproofError
 from rollproof.probes.members import Members
 from rollproof.probes.objectwatch import ObjectWatch
+from rollproof.probes.standstill import Standstill
 from rollproof.probes.views import (
     AutoscalerView,
     DeploymentView,
@@ -42,6 +43,7 @@ T = TypeVar("T")
 _WHAT = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
 _LOOKS, _LOOK_AGAIN_S = 5, 0.4  # how often, and how far apart, a list is compared with the watch's state
 _ALL_NODES = "Nodes"  # the key of their watch
+_STOOD_STILL = "rollproof itself stood still: it was stopped, or had no CPU"
 _LEASE_ANNOTATION = "rollproof/watch-delay"
 
 
@@ -133,6 +135,7 @@ class Watches:
         self._recorder = recorder
         self._changes = Changes()
         self._stopping = threading.Event()
+        self._standstill = Standstill(self._stood_still, self._stopping)
         self._kinds: dict[str, _Known] = {}
         self._asked: Callable[[], None] | None = None
 
@@ -154,6 +157,7 @@ class Watches:
             raise
         for known in self._kinds.values():
             known.watch.start()
+        self._standstill.start()
 
     def stop(self) -> None:
         """End all watches and their threads, and wake all waiting threads."""
@@ -163,6 +167,15 @@ class Watches:
         self._changes.wake()
         for known in self._kinds.values():
             known.watch.join()
+        self._standstill.join()
+
+    def _stood_still(self, since_s: float, until_s: float) -> None:
+        """A gap of all watches at once; they have lost nothing by it."""
+        with suppress(UnwritableError):  # as `_Known._record`
+            self._recorder.record(
+                "watch", "Watch/all", "gap", outcome=Outcome.UNKNOWN, start_s=since_s, end_s=until_s,
+                data={"lost": False, "reason": _STOOD_STILL},
+            )  # fmt: skip
 
     # -- what is known now --------------------------------------------------------------------------------------
 
@@ -279,6 +292,8 @@ class Watches:
 
         A broken connection is known; a connected watch that is silent is found by lists that differ for a while.
         """
+        if self._standstill.lately():
+            return _STOOD_STILL
         blind = ((known.kind, known.watch.away or self._silent(known)) for known in list(self._kinds.values()))
         return "; ".join(f"{kind}: {why}" for kind, why in blind if why)
 
