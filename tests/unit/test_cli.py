@@ -21,6 +21,7 @@ from rollproof.cli import app, main
 from rollproof.preflight import doctor
 from rollproof.run import process, session, undoing
 from rollproof.store import unpacking
+from rollproof.store.folderfiles import FolderLock
 from rollproof.store.runfolder import RunFolder
 
 
@@ -395,3 +396,17 @@ def test_f5_bad_input_is_one_message_and_exit_2(
     assert code == 2, complained
     assert "itself failed" not in complained
     assert len(re.findall(r"error:|Error:", said + complained)) == 1, complained
+
+
+@pytest.mark.parametrize("more", [[], ["--endpoint", "http://127.0.0.1:9"]], ids=["printed", "sent"])
+def test_f5_a_run_that_is_under_way_is_not_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    """Half of it read as if it had been killed: FAIL, nothing of it was undone."""
+    path = stored_run(tmp_path)
+    (path / "verdicts.json").unlink()
+    with FolderLock.take(path, "the run"):
+        code, said, complained = told(monkeypatch, capsys, "export", str(path), "--format", "prom", *more)
+    assert (code, said) == (3, "")
+    assert "has no verdicts yet: the run is under way" in complained
+    assert told(monkeypatch, capsys, "export", str(path), "--format", "prom")[0] == 0  # it was killed
