@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -30,12 +31,12 @@ class SteadyClock:
     waits by it must read it at least every STEP_S (`waiting._WAKE_S`), or its limits last longer.
 
     Where nothing comes any more it goes `quickly` times as fast, so that a limit which is to run out costs little:
-    after QUIET_S in which nobody called `stir` and no thread was alive but those before it and daemons. So whoever
-    plays a part of the cluster, later than in the answer to a request, does it in a thread that is no daemon.
+    after QUIET_S in which nobody called what it `hears` of and no thread was alive but those before it and daemons. So
+    whoever plays a part of the cluster, later than in the answer to a request, does it in a thread that is no daemon.
     """
 
     STEP_S = 0.02
-    QUIET_S = 0.16  # from the last deed of the fake cluster to its being heard: eight looks
+    QUIET_S = 0.1  # from the last deed of the fake cluster to its being heard: five looks
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,8 +60,20 @@ class SteadyClock:
         while (left_s := end_s - self.monotonic()) > 0:
             time.sleep(min(left_s, self.STEP_S))
 
+    def hears(self, monkeypatch: pytest.MonkeyPatch, owner: type, *names: str) -> None:
+        """Whoever calls one of these methods does something, and more may come of it."""
+        for name in names:
+            monkeypatch.setattr(owner, name, self._heard(getattr(owner, name)))
+
+    def _heard(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def heard(*args: Any, **words: Any) -> Any:
+            self.stir()
+            return method(*args, **words)
+
+        return heard
+
     def stir(self) -> None:
-        """Something came: more may come of it."""
+        """Something comes: more may come of it."""
         with self._lock:
             self._quiet_s = 0.0
 

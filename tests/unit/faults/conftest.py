@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import recorder
+from fakeapi import FakeApi
+from fakecluster import FakeCluster
 from faults.podcluster import Cluster, Stage
 from owntime import SteadyClock, own_time
 
@@ -33,13 +35,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
     clock = SteadyClock()
     own_time(monkeypatch, *_TIMED, recorder, monotonic=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setattr(waiting, "_WAKE_S", SteadyClock.STEP_S)
-    wake = waiting.Changes.wake
-
-    def heard(changes: waiting.Changes) -> None:
-        clock.stir()
-        wake(changes)
-
-    monkeypatch.setattr(waiting.Changes, "wake", heard)
+    clock.hears(monkeypatch, waiting.Changes, "wake")
+    clock.hears(monkeypatch, FakeApi, "put", "remove")
+    clock.hears(monkeypatch, FakeCluster, "put", "delete")
     return clock
 
 
