@@ -90,7 +90,7 @@ def test_what_is_not_healed_within_the_limit_is_put_back(tmp_path: Path) -> None
 
 def test_a_repair_may_come_as_late_as_the_limit_of_the_fault_allows(tmp_path: Path) -> None:
     cluster = Away()
-    drill = Drill(tmp_path, TRIAL, cluster=cluster, deadline_s=0.01)
+    drill = Drill(tmp_path, TRIAL, cluster=cluster, deadline_s=0.15)  # and so long for Synced and Healthy
     later = threading.Timer(0.3, cluster.back)
 
     def held(change: Callable[[], None]) -> None:
