@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +16,7 @@ from rollproof.core.injection import Skip
 from rollproof.core.target import FaultSettings
 from rollproof.core.verdict import Result
 from rollproof.faults.quota_full import FAULT
+from tests.waiting import until
 
 QUOTA = ("resourcequotas", "rollproof-quota-full")
 NEWEST = ("replicasets", "web-h2")
@@ -135,9 +135,11 @@ def test_a_pod_that_is_made_all_the_same_is_void(stage: Stage, monkeypatch: pyte
     def and_then_one(replicas: int, *, refused_: bool) -> None:
         refused(replicas, refused=refused_)
         if refused_:
-            time.sleep(0.1)
+            until(lambda: any(event.what == "effect" for event in stage.recorder.events))
             refused(1, refused=True)
 
+    held = replace(stage.target, faults=replace(stage.target.faults, hold_s=60.0))  # it ends with that pod
+    stage.live = replace(stage.live, target=held)
     monkeypatch.setattr(world(stage), "replicaset", lambda count, *, refused: and_then_one(count, refused_=refused))
     assert "void" in stage.run()
     assert stage.verdict() is Result.INCONCLUSIVE
