@@ -44,6 +44,10 @@ class FakeApi:
         self.sent: list[tuple[str, str, Object]] = []  # method, path and body of what asks for a change
         self.watching = 0
 
+    def told(self, method: str, path: str, body: Object) -> None:
+        """Something is asked for that is no question."""
+        self.sent.append((method, path, body))
+
     def put(self, plural: str, item: Object) -> Object:
         with self.changed:
             name = item["metadata"]["name"]
@@ -143,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.tokens.append(self.headers.get("Authorization", ""))
         body = self._body()
         if self.command != "GET":
-            self.api.sent.append((self.command, url.path, body))
+            self.api.told(self.command, url.path, body)
         for part, left in tuple(self.api.hang_ups.items()):
             if part in unquote(self.path) and left:
                 self.api.hang_ups[part] = left - 1

@@ -41,7 +41,7 @@ class SteadyClock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._read_s = self._at_s = time.monotonic()
-        self._quiet_s, self.quickly = 0.0, 10
+        self._quiet_s, self._speed, self.quickly = 0.0, 1, 10
         self._before = {thread for thread in threading.enumerate() if not thread.daemon}
 
     def monotonic(self) -> float:
@@ -51,14 +51,15 @@ class SteadyClock:
             passed_s = min(now_s - self._read_s, self.STEP_S)
             self._read_s = now_s
             self._quiet_s = 0.0 if self._somebody_acts() else self._quiet_s + passed_s
-            self._at_s += passed_s * (self.quickly if self._quiet_s > self.QUIET_S else 1)
+            self._speed = self.quickly if self._quiet_s > self.QUIET_S else 1
+            self._at_s += passed_s * self._speed
             return self._at_s
 
     def sleep(self, seconds: float) -> None:
         """As time.sleep, by this clock."""
         end_s = self.monotonic() + seconds
         while (left_s := end_s - self.monotonic()) > 0:
-            time.sleep(min(left_s, self.STEP_S))
+            time.sleep(min(left_s / self._speed, self.STEP_S))
 
     def hears(self, monkeypatch: pytest.MonkeyPatch, owner: type, *names: str) -> None:
         """Whoever calls one of these methods does something, and more may come of it."""

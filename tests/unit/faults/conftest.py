@@ -30,21 +30,16 @@ _TIMED = [
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
+def _clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits long for what never comes, and no stall of the machine ends what is still to come."""
     clock = SteadyClock()
+    if request.node.get_closest_marker("processes"):
+        clock.quickly = 1  # it cannot know that a process is at work
     own_time(monkeypatch, *_TIMED, recorder, monotonic=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setattr(waiting, "_WAKE_S", SteadyClock.STEP_S)
     clock.hears(monkeypatch, waiting.Changes, "wake")
-    clock.hears(monkeypatch, FakeApi, "put", "remove")
+    clock.hears(monkeypatch, FakeApi, "put", "remove", "told")
     clock.hears(monkeypatch, FakeCluster, "put", "delete")
-    return clock
-
-
-@pytest.fixture
-def unhurried(clock: SteadyClock) -> None:
-    """For a test that waits for a real process: this clock cannot know that one is at work."""
-    clock.quickly = 1
 
 
 @pytest.fixture(autouse=True)

@@ -126,7 +126,6 @@ def test_rules_that_are_refused_are_no_claim_and_it_is_let_go(stage: DatabaseSta
     assert (api.node.stopped, "db-0" in dict(api.objects.keys()).values()) == (False, True)
 
 
-@pytest.mark.usefixtures("unhurried")
 def test_the_timer_takes_all_back_if_nobody_comes(stage: DatabaseStage, api: Lost) -> None:
     injection, api.replaces = stage.injection(), False
     FAULT.inject(replace(injection, args={**injection.args, "dead_man_s": 3}), stage.live)

@@ -80,7 +80,6 @@ def test_an_app_that_feels_nothing_is_no_effect(stage: DatabaseStage, node: Fake
     assert not node.stopped
 
 
-@pytest.mark.usefixtures("unhurried")
 def test_the_timer_lets_it_go_on_if_nobody_comes_back(stage: DatabaseStage, node: FakeNode) -> None:
     injection = stage.injection()
     FAULT.inject(replace(injection, args={**injection.args, "dead_man_s": 3}), stage.live)
