@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import pkgutil
 import sys
 import time
@@ -17,7 +18,7 @@ from owntime import SteadyClock, own_time
 
 from rollproof import faults, probes
 from rollproof.faults.base import Fault
-from rollproof.probes import waiting
+from rollproof.probes import standstill, waiting
 
 for package in (faults, probes):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -37,6 +38,7 @@ def _clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         clock.quickly = 1  # it cannot know that a process is at work
     own_time(monkeypatch, *_TIMED, recorder, monotonic=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setattr(waiting, "_WAKE_S", SteadyClock.STEP_S)
+    monkeypatch.setattr(standstill, "_STILL_S", math.inf)  # in a hurry each of its beats is late
     clock.hears(monkeypatch, waiting.Changes, "wake")
     clock.hears(monkeypatch, FakeApi, "put", "remove", "told")
     clock.hears(monkeypatch, FakeCluster, "put", "delete")
