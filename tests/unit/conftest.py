@@ -16,12 +16,14 @@ import processes
 import pytest
 from forked import Forked, forked_script
 
+from rollproof.probes import standstill
 from rollproof.redaction import SECRETS
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Processes are noted from here on; xdist's workers share the stored histories as judged (storedruns.py)."""
     processes.watch(subprocess.Popen, Forked)
+    standstill._STILL_S = 30.0  # a busy machine lets tests stand still; those that are about it set it themselves
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         folder = tempfile.mkdtemp(prefix="rollproof-judged-")
         os.environ["JUDGED_HISTORIES"] = folder

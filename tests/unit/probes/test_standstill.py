@@ -26,6 +26,7 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         now_s[0] += seconds
 
     own_time(monkeypatch, standstill, monotonic=lambda: now_s[0])
+    monkeypatch.setattr(standstill, "_STILL_S", 1.0)
     return passed
 
 
