@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,20 @@ class Person:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         until(lambda: not _group(process.pid), lambda: f"not dead yet: {_group(process.pid)}")
+
+    def stopped(self, *words: str, when: Callable[[], object], for_s: float) -> int:
+        """A drill whose process group is stopped for a while as soon as `when` is true; its exit code."""
+        log = self.reports.with_suffix(".log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*PYTHON, "run", *words, *self._places()], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        until(lambda: when() or process.poll() is not None, log.read_text, patience_s=_COMMAND_S)
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(for_s)
+        os.killpg(process.pid, signal.SIGCONT)
+        return process.wait(_COMMAND_S)
 
     def _places(self) -> tuple[str, ...]:
         return ("--target", str(self.sandbox.target), "--reports", str(self.reports))
