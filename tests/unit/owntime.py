@@ -36,7 +36,7 @@ class SteadyClock:
     """
 
     STEP_S = 0.02
-    QUIET_S = 0.1  # from the last deed of the fake cluster to its being heard: five looks
+    QUIET_S = 0.3  # from the last deed of the fake cluster to its being heard: with 0.1 some were not, at a load of 15
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
