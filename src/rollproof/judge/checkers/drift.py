@@ -256,7 +256,7 @@ def _judge_restored(
         slow = [f"the API took {asking_s:.2f} s to answer the change"] if asking_s else []
         why = f"{took}, or up to {most_s:.2f} s: {', and '.join(grain + slow)}; {beside}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
-    if least_s - (late_s := seen_late_s(facts, trial.said["restored"].end_s)) <= limit_s:
+    if least_s - (late_s := min(least_s, seen_late_s(facts, trial.said["restored"].end_s))) <= limit_s:
         why = f"{took}, or up to {late_s:.2f} s less: a watch was away until it was seen; {beside}"
         return _verdict(trial.subject, Result.INCONCLUSIVE, why)
     return _verdict(trial.subject, Result.FAIL, f"{took}, later than the limit; {beside}", findings=(_slow(times),))

@@ -90,6 +90,12 @@ def test_what_was_seen_late_is_no_failure(
     assert (verdict.result, "a watch was away" in verdict.why) == (result, result is Result.INCONCLUSIVE), verdict.why
 
 
+def test_nothing_was_done_before_it_was_asked_for() -> None:
+    """A watch that had been away since before the drift: up to 5.53 s less than 5.33 s was said."""
+    told, seen_s, check = of_drift()
+    assert "or up to 5.33 s less" in check(away(told, seen_s - 5.53, seen_s).facts()).why
+
+
 def test_a_drills_own_watch_says_for_how_long_it_was_away_within_its_time() -> None:
     told = away(Story(), 100.0, 110.0, blind_s=0.3)
     assert seen_late_s(told.facts(), 105.0) == pytest.approx(0.3)
