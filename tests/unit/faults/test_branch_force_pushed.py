@@ -52,24 +52,27 @@ class Following(Platform):
             return str(item.get("spec", {}).get("source", {}).get("targetRevision", "main"))
 
     def head(self) -> str:
-        return git(self.bare, "rev-parse", self.followed)
+        return self._asked("rev-parse", "{}")
 
     def tag(self) -> str:
-        text = git(self.bare, "show", f"{self.followed}:overlays/dev/kustomization.yaml")
-        return text.rpartition("newTag: ")[2].strip()
+        return self._asked("show", "{}:overlays/dev/kustomization.yaml").rpartition("newTag: ")[2].strip()
+
+    def _asked(self, word: str, about: str) -> str:
+        """A branch that is gone while it is looked at is no error, if it is not followed any more."""
+        while True:
+            followed = self.followed
+            try:
+                return git(self.bare, word, about.format(followed))
+            except subprocess.CalledProcessError:
+                if self.followed == followed:
+                    raise
 
     def on_patch(self, plural: str, item: dict[str, Any]) -> None:
         threading.Thread(target=self._act, args=(plural, item)).start()
 
     def _act(self, plural: str, item: dict[str, Any]) -> None:
-        """A branch that is gone while it is looked at is no error, if it is not followed any more."""
         with self.lock:
-            followed = self.followed
-            try:
-                super().on_patch(plural, item)
-            except subprocess.CalledProcessError:
-                if self.followed == followed:
-                    raise
+            super().on_patch(plural, item)
 
     def _application(self, *args: Any, **more: Any) -> None:
         with self.api.changed:  # nobody sees it without its branch
