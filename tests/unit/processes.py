@@ -1,6 +1,6 @@
 """Tests that start processes are marked `processes`: `make test` runs the others, `make test-processes` these.
 
-They are one test of eighteen, and take half of all CPU seconds: git, Python and locust cost more than what they are
+They are one test of sixteen, and take half of all CPU seconds: git, Python and locust cost more than what they are
 asked. A test that starts one without the mark fails and says so: the one suite stays quick, and no test is in neither.
 """
 

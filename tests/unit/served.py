@@ -16,7 +16,10 @@ __all__ = ["served"]
 
 @contextmanager
 def served(server: ThreadingHTTPServer) -> Iterator[str]:
-    """It answers in the block; gives its URL. A request that is still answered at the end is not waited for."""
+    """It answers in the block; gives its URL. A request that is still answered at the end is not waited for.
+
+    Not for a server that accepts TLS: a handshake that is refused is an error of `accept` like its end.
+    """
     server.daemon_threads = True
 
     def accept() -> None:

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,22 @@ class Person:
 
     def killed(self, *words: str, when: Callable[[], object]) -> None:
         """A drill whose process group gets SIGKILL as soon as `when` is true; returns when it has ended."""
+        with self._begun(words, when):
+            pass
+
+    def stopped(self, *words: str, when: Callable[[], object], for_s: float) -> int:
+        """A drill whose process group is stopped for a while as soon as `when` is true; its exit code."""
+        with self._begun(words, when) as process:
+            os.killpg(process.pid, signal.SIGSTOP)
+            time.sleep(for_s)
+            os.killpg(process.pid, signal.SIGCONT)
+            return process.wait(_COMMAND_S)
+
+    @contextmanager
+    def _begun(self, words: tuple[str, ...], when: Callable[[], object]) -> Iterator[subprocess.Popen[bytes]]:
+        """A drill in a process group of its own, as soon as `when` is true; what is left of it at the end is killed."""
         log, temporary = self.reports.with_suffix(".log"), self.reports.with_suffix(".temporary")
-        temporary.mkdir(exist_ok=True)  # it cannot take away its clone of the env repo
+        temporary.mkdir(exist_ok=True)  # one that is killed cannot take away its clone of the env repo
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [*PYTHON, "run", *words, *self._places()], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
@@ -62,24 +77,12 @@ class Person:
         try:
             until(lambda: when() or process.poll() is not None, log.read_text, patience_s=_COMMAND_S)
             assert process.poll() is None, log.read_text()
+            yield process
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         until(lambda: not _group(process.pid), lambda: f"not dead yet: {_group(process.pid)}")
-
-    def stopped(self, *words: str, when: Callable[[], object], for_s: float) -> int:
-        """A drill whose process group is stopped for a while as soon as `when` is true; its exit code."""
-        log = self.reports.with_suffix(".log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*PYTHON, "run", *words, *self._places()], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        until(lambda: when() or process.poll() is not None, log.read_text, patience_s=_COMMAND_S)
-        os.killpg(process.pid, signal.SIGSTOP)
-        time.sleep(for_s)
-        os.killpg(process.pid, signal.SIGCONT)
-        return process.wait(_COMMAND_S)
 
     def _places(self) -> tuple[str, ...]:
         return ("--target", str(self.sandbox.target), "--reports", str(self.reports))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from envserver import IMAGE, OVERLAY, Server, git, release
+from served import served
 
 from rollproof.clients.git import Done, Git, GitError, GitTimeoutError
 from rollproof.clients.gitanswers import PushRefusedError, PushUnansweredError, RaceError, check_push
@@ -35,21 +35,8 @@ def private(url: str, folder: Path, **changes: object) -> Git:
 @pytest.fixture
 def answering() -> Iterator[Callable[[type[BaseHTTPRequestHandler]], str]]:
     """Starts HTTP servers; gives their URLs."""
-    running: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
-
-    def start(handler: type[BaseHTTPRequestHandler]) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with ExitStack() as running:
+        yield lambda handler: running.enter_context(served(ThreadingHTTPServer(("127.0.0.1", 0), handler)))
 
 
 def handler(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from envserver import IMAGE, OVERLAY, Server, git, release
+from served import served
 
 from rollproof.clients.repo import Commit, EnvRepo, GitError, OtherTagError, PushRefusedError
 from rollproof.core.target import EnvRepo as EnvRepoTarget
@@ -272,13 +272,8 @@ class _Refusing(BaseHTTPRequestHandler):
 def refusing() -> Iterator[tuple[str, list[str]]]:
     seen: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Refusing,), {"seen": seen}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/env.git", seen
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(server) as url:
+        yield f"{url}/env.git", seen
 
 
 def test_credentials_travel_whole_and_are_in_no_error(refusing: tuple[str, list[str]]) -> None:

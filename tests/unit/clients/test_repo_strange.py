@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from envserver import IMAGE, OVERLAY, Server, git, release
+from served import served
 
 from rollproof.clients.git import GitError
 from rollproof.clients.repo import EnvRepo
@@ -70,14 +70,10 @@ def test_d3_a_server_that_knows_no_shallow_clones_is_cloned_whole(server: Server
     git(server.bare, "repack", "-q", "-a", "-d")  # a copy has its first objects elsewhere
     (server.bare / "objects" / "info" / "alternates").unlink()
     git(server.bare, "update-server-info")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(server.bare.parent))) as files:
-        thread = threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        with EnvRepo(server.target(url=f"http://127.0.0.1:{files.server_port}/env.git"), {}) as repo:
-            assert repo.tag() == "aaaaaaa"
-            assert repo.git.text("rev-list", "--count", repo.head()) == "2"
-        files.shutdown()
-        thread.join()
+    files = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(server.bare.parent)))
+    with served(files) as url, EnvRepo(server.target(url=f"{url}/env.git"), {}) as repo:
+        assert repo.tag() == "aaaaaaa"
+        assert repo.git.text("rev-list", "--count", repo.head()) == "2"
 
 
 def test_d3_the_time_is_a_setting() -> None:

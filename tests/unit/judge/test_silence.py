@@ -43,13 +43,16 @@ def judged(case: Path, folder: Path, change: Callable[[dict[str, Any]], dict[str
         return judge_run(run)
 
 
-@pytest.mark.parametrize("case", NOT_PASSED, ids=[f"{case.parent.name}/{case.name}" for case in NOT_PASSED])
-def test_a4_a_source_that_says_nothing_never_makes_a_pass(case: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+def told(case: Path, folder: Path) -> tuple[list[Facts], Facts]:
+    """The facts of each drill of the history, and those of the undo."""
     shutil.copytree(case, folder)
     with RunFolder.open(folder) as run:
-        drills = [run.facts(drill) for drill in run.plan.drills]
-        end = run.facts(UNDO)
+        return [run.facts(drill) for drill in run.plan.drills], run.facts(UNDO)
+
+
+@pytest.mark.parametrize("case", NOT_PASSED, ids=[f"{case.parent.name}/{case.name}" for case in NOT_PASSED])
+def test_a4_a_source_that_says_nothing_never_makes_a_pass(case: Path, tmp_path: Path) -> None:
+    drills, end = told(case, tmp_path / "run")
     undone = any(event.source == "undo" or event.what == "undo-check" for event in end.events)
     for source in sorted({event.source for event in end.events} & set(SOURCES)):
         verdicts = [one for facts in drills for one in judge_drill(without(facts, source))]
@@ -74,10 +77,7 @@ SOME = CASES if DEEP else CASES[::16]  # all of them in `make fuzz`
 @pytest.mark.parametrize("case", SOME, ids=[f"{one.parent.name}/{one.name}" for one in SOME])
 def test_what_was_not_said_makes_no_failure_and_no_pass(case: Path, tmp_path: Path) -> None:
     """Of the undo it does: a change that nothing says was undone is taken for one that is left."""
-    folder = tmp_path / "run"
-    shutil.copytree(case, folder)
-    with RunFolder.open(folder) as run:
-        drills = [run.facts(drill) for drill in run.plan.drills]
+    drills, _ = told(case, tmp_path / "run")
     before = worst_of(drills)
     kinds = sorted({kind(event) for facts in drills for event in facts.events} - OBSERVED)
     for left_out in kinds:
