@@ -17,6 +17,7 @@ from faults.databasestage import DatabaseStage, World
 from rollproof.clients.nodes import Ran
 from rollproof.core.injection import Skip
 from rollproof.faults.database_silent import FAULT
+from tests.waiting import until
 
 pytestmark = pytest.mark.processes
 
@@ -119,6 +120,7 @@ def test_undone_twice_and_after_the_process_has_gone(stage: DatabaseStage, node:
     assert (FAULT.undo_on(stage.target, stage.kube, args).how, node.stopped) == ("done", False)
     assert FAULT.undo_on(stage.target, stage.kube, args).how == "not-needed"
     os.kill(node.process.pid, signal.SIGSTOP)
+    until(lambda: node.stopped, "the process to stop")  # the signal is on its way
     others = {**args, "started": 1}
     assert (FAULT.undo_on(stage.target, stage.kube, others).how, node.stopped) == ("not-needed", True)
     node.end()
